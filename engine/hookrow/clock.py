@@ -1,0 +1,47 @@
+"""The only place of the engine that reads a clock. Everything else is given one, so that tests can move time."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock", "from_ms", "to_ms"]
+
+
+class Clock(Protocol):
+    """Two kinds of time: the wall's, for due times and people, and a monotonic one, for durations."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970-01-01 UTC by the wall clock; may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC datetime of milliseconds since 1970."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 of an aware datetime.
+
+    Raises:
+        ValueError: the datetime is naive: its moment would be a guess.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a naive datetime names no moment")
+    return round(moment.timestamp() * 1000)

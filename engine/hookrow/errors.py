@@ -1,0 +1,262 @@
+"""Everything that the engine raises, as one tree.
+
+HookrowError
+├── InvalidInput              what was given can't be accepted; `.problems`, one sentence a field
+│   ├── InvalidHook           a hook's fields
+│   ├── InvalidPayload        a payload that is no JSON object, or holds what JSON can't; `.pointer`
+│   ├── InvalidSetting        a setting's name or value
+│   └── InvalidTemplate       a body or a condition that can't be compiled, or failed on this payload; `.code`
+├── NotFound
+│   ├── HookNotFound
+│   ├── EventNotFound         an event code that the catalogue does not hold
+│   ├── FiringNotFound
+│   └── DeliveryNotFound
+├── Ambiguous                 a name that several hooks bear; `.candidates`
+├── Refused                   valid, but not now
+│   ├── KeyTaken              another hook has this key
+│   ├── ChangedMeanwhile      the hook's revision is no longer the one that was edited; `.current`
+│   ├── IdempotencyConflict   another payload under the same idempotency key
+│   └── NotRedeliverable      a delivery that can't be sent again as asked
+├── Vetoed                    by `raise_for_veto()`; `.veto`
+├── StorageError              the database could not do it; `.firing` where a verdict is already known
+│   ├── DatabaseBusy          another writer held the lock for the whole limit
+│   ├── DatabaseReadOnly
+│   ├── DatabaseDamaged       not a database, or a damaged one
+│   ├── NoDatabase            the file does not exist, or was never made by Hookrow
+│   └── SchemaTooNew          made by a newer Hookrow; left untouched
+├── KeyProblem                secrets can't be sealed or opened
+│   ├── KeyMissing            sealed values exist, their key is not here
+│   ├── KeyUnsafe             the key file can be read by others
+│   └── KeyWrong              the key does not open what it should
+└── Misuse                    a mistake in the calling program
+    ├── TransactionMisuse     `connection=`, `defer=` or `enqueue()` where they can't hold
+    ├── WrongDatabase         the connection does not reach the engine's own tables
+    ├── UseAsyncEngine        the sync engine called on a running event loop
+    └── EngineClosed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hookrow.lang import Text
+
+__all__ = [
+    "Ambiguous",
+    "ChangedMeanwhile",
+    "DatabaseBusy",
+    "DatabaseDamaged",
+    "DatabaseReadOnly",
+    "DeliveryNotFound",
+    "EngineClosed",
+    "EventNotFound",
+    "FiringNotFound",
+    "HookNotFound",
+    "HookrowError",
+    "IdempotencyConflict",
+    "InvalidHook",
+    "InvalidInput",
+    "InvalidPayload",
+    "InvalidSetting",
+    "InvalidTemplate",
+    "KeyMissing",
+    "KeyProblem",
+    "KeyTaken",
+    "KeyUnsafe",
+    "KeyWrong",
+    "Misuse",
+    "NoDatabase",
+    "NotFound",
+    "NotRedeliverable",
+    "Problem",
+    "Refused",
+    "SchemaTooNew",
+    "StorageError",
+    "TransactionMisuse",
+    "UseAsyncEngine",
+    "Vetoed",
+    "WrongDatabase",
+]
+
+
+class HookrowError(Exception):
+    """The root: `except HookrowError` catches all that the engine raises on purpose."""
+
+    def __init__(self, text: Text | str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One field's fault, in one sentence."""
+
+    field: str
+    text: Text | str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.text}"
+
+
+class InvalidInput(HookrowError):
+    """What was given can't be accepted. `problems` holds one sentence for each field at fault."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("")
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "; ".join(str(problem) for problem in self.problems)
+
+
+class InvalidHook(InvalidInput):
+    """A hook's fields are at fault."""
+
+
+class InvalidPayload(InvalidInput):
+    """A payload that is no JSON object, is too large, or holds what JSON can't carry at `pointer` (RFC 6901)."""
+
+    def __init__(self, pointer: str, text: Text | str) -> None:
+        super().__init__([Problem(pointer or "payload", text)])
+        self.pointer = pointer
+
+
+class InvalidSetting(InvalidInput):
+    """A setting's name or value is at fault."""
+
+
+class InvalidTemplate(InvalidInput):
+    """A body or condition can't be compiled, or failed on this payload (`code`: template_error or condition_error)."""
+
+    def __init__(self, code: str, text: Text | str, *, field: str = "body") -> None:
+        super().__init__([Problem(field, text)])
+        self.code = code
+
+
+class NotFound(HookrowError):
+    """What was named does not exist."""
+
+
+class HookNotFound(NotFound):
+    """No such hook."""
+
+
+class EventNotFound(NotFound):
+    """The catalogue holds no such event."""
+
+
+class FiringNotFound(NotFound):
+    """No such firing in the log."""
+
+
+class DeliveryNotFound(NotFound):
+    """No such delivery in the log."""
+
+
+class Ambiguous(HookrowError):
+    """A name that several hooks bear: say which by id or key."""
+
+    def __init__(self, text: Text | str, candidates: Sequence[str]) -> None:
+        super().__init__(text)
+        self.candidates = tuple(candidates)
+
+
+class Refused(HookrowError):
+    """Valid, but not now."""
+
+
+class KeyTaken(Refused):
+    """Another hook has this key."""
+
+
+class ChangedMeanwhile(Refused):
+    """The hook was changed after it was read. `current` is the hook as it stands now, None if it was deleted."""
+
+    def __init__(self, text: Text | str, current: Any = None) -> None:
+        super().__init__(text)
+        self.current = current
+
+
+class IdempotencyConflict(Refused):
+    """The idempotency key was used with another payload (DESIGN 5)."""
+
+
+class NotRedeliverable(Refused):
+    """The delivery can't be sent again as asked: its hook is gone, or it never had a request."""
+
+
+class Vetoed(HookrowError):
+    """A firing was refused. `veto` says by whom and why."""
+
+    def __init__(self, text: Text | str, veto: Any) -> None:
+        super().__init__(text)
+        self.veto = veto
+
+
+class StorageError(HookrowError):
+    """The database could not do it. `firing` holds the verdict and data where the hooks were already asked."""
+
+    def __init__(self, text: Text | str, *, firing: Any = None) -> None:
+        super().__init__(text)
+        self.firing = firing
+
+
+class DatabaseBusy(StorageError):
+    """Another writer held the lock for the whole limit."""
+
+
+class DatabaseReadOnly(StorageError):
+    """This user may not write the database."""
+
+
+class DatabaseDamaged(StorageError):
+    """Not a database, or a damaged one."""
+
+
+class NoDatabase(StorageError):
+    """The file does not exist, or holds no Hookrow tables."""
+
+
+class SchemaTooNew(StorageError):
+    """Made by a newer Hookrow. Nothing was changed."""
+
+
+class KeyProblem(HookrowError):
+    """Secrets can't be sealed or opened."""
+
+
+class KeyMissing(KeyProblem):
+    """Sealed values exist, but their key is not here."""
+
+
+class KeyUnsafe(KeyProblem):
+    """The key file can be read or written by others."""
+
+
+class KeyWrong(KeyProblem):
+    """The key does not open what it should: another key, or a tampered value."""
+
+
+class Misuse(HookrowError):
+    """A mistake in the calling program."""
+
+
+class TransactionMisuse(Misuse):
+    """`connection=`, `defer=` or `enqueue()` where they can't hold what they promise (DESIGN 5)."""
+
+
+class WrongDatabase(Misuse):
+    """The connection given does not reach the engine's own tables."""
+
+
+class UseAsyncEngine(Misuse):
+    """The sync engine would block a running event loop: use AsyncHookEngine there."""
+
+
+class EngineClosed(Misuse):
+    """The engine was closed."""

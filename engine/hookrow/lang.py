@@ -1,0 +1,114 @@
+"""Text for people, in Russian and English: translated when shown, not when made.
+
+An error raised in a worker thread of an English service may be read by a Russian administrator; so a message keeps its
+English words (the gettext msgid) and its values apart until somebody asks for `str()`.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "use"]
+
+Language = Literal["ru", "en"]
+
+
+class Speech:
+    """The language that this process speaks; `use` sets it once at start."""
+
+    language: Language = "en"
+
+
+def use(language: Language) -> None:
+    """Set the language of every text shown by this process from now on."""
+    Speech.language = language
+
+
+def current() -> Language:
+    """The language in use."""
+    return Speech.language
+
+
+def detect(option: str | None = None, environ: Mapping[str, str] | None = None) -> Language:
+    """The language by DESIGN 12: the option, else HOOKROW_LANG, else a locale that begins with ru, else English."""
+    env = os.environ if environ is None else environ
+    for chosen in (option, env.get("HOOKROW_LANG")):
+        if chosen:
+            return "ru" if chosen.lower().startswith("ru") else "en"
+    locale = env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or ""
+    return "ru" if locale.lower().startswith("ru") else "en"
+
+
+@cache
+def catalogue(domain: str, language: Language) -> gettext.NullTranslations:
+    """The compiled messages of a package (`hookrow`, `hookrow_tui`); English is the msgid itself."""
+    if language == "en":
+        return gettext.NullTranslations()
+    folder = Path(__file__).parent / "locale"
+    if domain != "hookrow":
+        spec = __import__(domain)
+        folder = Path(spec.__path__[0]) / "locale"
+    return gettext.translation(domain, folder, [language], fallback=True)
+
+
+class Text:
+    """A message with its values, translated by `str()`.
+
+    Values may be texts themselves. They are put in with `str.format`, never into the msgid.
+    """
+
+    __slots__ = ("domain", "message", "values")
+
+    def __init__(self, message: str, /, *, domain: str = "hookrow", **values: object) -> None:
+        self.message = message
+        self.domain = domain
+        self.values = values
+
+    def __str__(self) -> str:
+        found = catalogue(self.domain, current()).gettext(self.message)
+        return found.format(**self.values) if self.values else found
+
+    def __repr__(self) -> str:
+        return f"Text({self.message!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and (self.message, self.values) == (other.message, other.values)
+
+    def __hash__(self) -> int:
+        return hash(self.message)
+
+
+class Plural(Text):
+    """A message whose form depends on a count, given as the value `n`."""
+
+    __slots__ = ("many",)
+
+    def __init__(self, one: str, many: str, /, n: int, *, domain: str = "hookrow", **values: object) -> None:
+        super().__init__(one, domain=domain, n=n, **values)
+        self.many = many
+
+    def __str__(self) -> str:
+        n = self.values["n"]
+        assert isinstance(n, int)
+        return catalogue(self.domain, current()).ngettext(self.message, self.many, n).format(**self.values)
+
+
+class Both:
+    """A short text declared in both languages where it is defined: a field's label, an event's title."""
+
+    __slots__ = ("en", "ru")
+
+    def __init__(self, en: str, ru: str) -> None:
+        self.en = en
+        self.ru = ru
+
+    def __str__(self) -> str:
+        return self.ru if current() == "ru" else self.en
+
+    def __repr__(self) -> str:
+        return f"Both({self.en!r}, {self.ru!r})"

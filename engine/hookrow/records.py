@@ -1,0 +1,185 @@
+"""What the front door hands out: frozen records, without a connection to anything.
+
+The words are those of DESIGN 12; `as_json()` gives the shapes that `--json` prints and that tests hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookrow.clock import from_ms
+
+__all__ = ["Attempt", "Delivery", "HookRef", "Revision", "Veto", "loads", "rfc3339"]
+
+PENDING = frozenset({"blocked", "queued", "leased"})
+
+
+def rfc3339(ms: int | None) -> str | None:
+    """A moment in UTC with milliseconds and `Z`."""
+    return None if ms is None else from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class HookRef:
+    """Which hook a delivery belongs to."""
+
+    id: int
+    key: str
+    name: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.id, "key": self.key, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """A refusal: by a hook that said no, or by the failure of a hook set to `stop` (DESIGN 12)."""
+
+    by: str
+    hook: HookRef
+    message: str
+    code: str = ""
+    status: int = 422
+    errors: Sequence[Any] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "by": self.by,
+            "hook": self.hook.as_json(),
+            "message": self.message,
+            "code": self.code,
+            "status": self.status,
+            "errors": list(self.errors),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request: what was sent, where, and what came of it. Times in milliseconds."""
+
+    number: int
+    at_ms: int
+    url: str
+    origin: str = "fire"
+    elsewhere: bool = False
+    address: str | None = None
+    status: int | None = None
+    error: str | None = None
+    detail: str | None = None
+    ms: int = 0
+    times: dict[str, float] = field(default_factory=dict)
+    request_headers: Sequence[tuple[str, str]] = ()
+    request_body: str | None = None
+    response_headers: Sequence[tuple[str, str]] = ()
+    response_body: bytes | None = None
+    response_length: int | None = None
+    asked_by: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        body = self.response_body
+        return {
+            "number": self.number,
+            "at": rfc3339(self.at_ms),
+            "origin": self.origin,
+            "url": self.url,
+            "elsewhere": self.elsewhere,
+            "address": self.address,
+            "status": self.status,
+            "error": self.error,
+            "detail": self.detail,
+            "ms": self.ms,
+            "times": self.times,
+            "request_headers": [list(pair) for pair in self.request_headers],
+            "request_body": self.request_body,
+            "response_headers": [list(pair) for pair in self.response_headers],
+            "response_body": None if body is None else body.decode("utf-8", "replace"),
+            "response_length": self.response_length,
+            "asked_by": self.asked_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One hook's share of a firing."""
+
+    id: str
+    firing_id: str
+    hook: HookRef
+    seq: int
+    position: int
+    mode: str
+    state: str
+    at_ms: int
+    error: str | None = None
+    detail: str | None = None
+    skipped: str | None = None
+    status: int | None = None
+    ms: int | None = None
+    attempts: int = 0
+    due_ms: int | None = None
+    done_ms: int | None = None
+    changes: Sequence[tuple[str, Any, Any]] = ()
+    body: str | None = None
+    order_key: str | None = None
+    warnings: Sequence[str] = ()
+    row_id: int = 0
+
+    @property
+    def outcome(self) -> str:
+        """The state in the words of DESIGN 12: what waits for a worker is `queued`, or `retrying` after an attempt."""
+        if self.state in PENDING:
+            return "retrying" if self.attempts else "queued"
+        return "cancelled" if self.state == "dropped" else self.state
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "hook": self.hook.as_json(),
+            "position": self.position,
+            "mode": self.mode,
+            "outcome": self.outcome,
+            "error": self.error,
+            "skipped": self.skipped,
+            "status": self.status,
+            "ms": self.ms,
+            "attempts": self.attempts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change of a hook, without secrets."""
+
+    revision: int
+    at_ms: int
+    who: str
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """What changed: (field, before, after)."""
+        before, after = self.before or {}, self.after or {}
+        return [
+            (name, before.get(name), after.get(name))
+            for name in dict.fromkeys([*before, *after])
+            if before.get(name) != after.get(name)
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "revision": self.revision,
+            "at": rfc3339(self.at_ms),
+            "who": self.who,
+            "action": self.action,
+            "changes": {name: [old, new] for name, old, new in self.changes()},
+        }
+
+
+def loads(value: str | None) -> Any:
+    """The value of a kept JSON text; None where nothing was kept."""
+    return None if value is None else json.loads(value)
+

@@ -1,0 +1,99 @@
+# Everything here needs only Python 3.11 or newer with pip, and make. PYTHON names the interpreter that makes .venv.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+UPGRADE ?=
+UV = uv==0.13.9
+
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+# A file of tests stays with one process: what it sets up once, it sets up once.
+PARALLEL = -n 2 --dist loadfile
+LOCK = --all-extras --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Text("…", name=…) and Plural("one", "many", n) of hookrow.lang; both take literals only.
+KEYWORDS = --no-default-keywords -k Text:1 -k Plural:1,2
+POT = --no-location --sort-output --project=Hookrow --version= --copyright-holder="Hookrow authors" --msgid-bugs-address=
+UPDATE = --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
+SAY = @printf '\n== %s\n'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check lint types torture bench example lock i18n clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.app ## fire the nine sample events at a local receiver and show what happened
+	@$(BIN)/hookrow demo
+
+run: $(VENV)/.app ## open the terminal interface on ./hooks.db (made from the example if there is none)
+	@test -e hooks.db || cp hooks.db.example hooks.db
+	@$(BIN)/hookrow
+
+test: $(VENV)/.dev ## run the tests; PYTEST_ARGS="tests/engine -k veto" for some of them
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+check: $(VENV)/.dev lint types ## everything that CI runs: lint, format, types, import contracts, tests with coverage
+	$(SAY) "tests"
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff and the import contracts
+	$(SAY) "ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	$(SAY) "import contracts"
+	@$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## mypy on the source, pyright on what a service's author sees
+	$(SAY) "types"
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+torture: $(VENV)/.dev ## the long hostile tests
+	@$(BIN)/python -m pytest -m torture $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev ## measure the engine against the limit and against what people would use instead
+	@$(BIN)/python -m bench
+
+example: $(VENV)/.app ## make hooks.db.example anew
+	@$(BIN)/python -m hookrow.example hooks.db.example
+
+lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	@$(PIP) install -q $(UV)
+	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+i18n: $(VENV)/.dev ## gather the messages into the .po files and compile them
+	@set -e; for package in engine/hookrow tui/hookrow_tui; do \
+		domain=$$(basename $$package); po=$$package/locale/ru/LC_MESSAGES/$$domain; pot=$(VENV)/$$domain.pot; \
+		$(BIN)/pybabel -q extract $(KEYWORDS) $(POT) -o $$pot $$package; \
+		if test -e $$po.po; then \
+			$(BIN)/pybabel -q update $(UPDATE) -l ru -i $$pot -o $$po.po; \
+		else \
+			mkdir -p $$(dirname $$po); $(BIN)/pybabel -q init -l ru --no-wrap -i $$pot -o $$po.po; \
+		fi; \
+		$(BIN)/pybabel compile --statistics -i $$po.po -o $$po.mo; \
+	done
+
+clean: ## remove .venv and every cache
+	@rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find engine tui tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The environment, made in layers so that a change redoes only what depends on it. `pip --python` works from pip 22.3 on
+# and needs no pip inside the environment. Stale hashes, or a file that no index should have, stop it.
+$(VENV)/.runtime: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hookrow needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(SAY) "making $(VENV)"
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)
+	@$(PIP) install -q --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.app: pyproject.toml $(VENV)/.runtime
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q engine tui
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.app
+	$(SAY) "adding the tools for development"
+	@$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@touch $@

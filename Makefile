@@ -59,7 +59,7 @@ example: $(VENV)/.app ## make hooks.db.example anew
 	@$(BIN)/python -m hookrow.example hooks.db.example
 
 lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
-	@$(PIP) install -q $(UV)
+	@$(PIP) install -qq $(UV)
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
@@ -83,17 +83,17 @@ clean: ## remove .venv and every cache
 # and needs no pip inside the environment. Stale hashes, or a file that no index should have, stop it.
 $(VENV)/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hookrow needs Python 3.11 or newer: make PYTHON=python3.11")'
-	$(SAY) "making $(VENV)"
+	$(SAY) "making $(VENV), once: about half a minute"
 	@$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@$(PIP) install -q --require-hashes -r requirements.lock
+	@$(PIP) install -qq --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.app: pyproject.toml $(VENV)/.runtime
-	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q engine tui
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.app
 	$(SAY) "adding the tools for development"
-	@$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@$(PIP) install -qq --require-hashes -r requirements-dev.lock
 	@touch $@

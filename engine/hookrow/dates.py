@@ -1,0 +1,225 @@
+"""Moments as people type and read them: `01.11.2026 00:00`, `01.11`, `today`, `+7d`, RFC 3339 with an offset.
+
+Typed in the zone of the settings, kept in UTC, shown with the offset that held at that moment (DESIGN 8). A period is
+half-open: a date alone as its end means the start of the next local day.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+
+from hookrow.checks import Unfit, trim
+from hookrow.lang import Text
+
+__all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
+
+NOT_A_MOMENT = Text("A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h or end of month; or empty.")
+NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
+
+CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<part>\d{1,6}))?)?"
+OFFSET = r"(?P<offset>z|[+-]\d\d:?\d\d)"
+RUSSIAN = re.compile(
+    rf"(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( +{CLOCK}( *{OFFSET})?)?", re.ASCII
+)
+RFC3339 = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?", re.ASCII)
+WORD = re.compile(rf"(?P<word>сегодня|today|завтра|tomorrow)( +{CLOCK})?", re.ASCII)
+AHEAD = re.compile(r"\+ ?(?P<count>\d{1,5}) ?(?P<unit>[dhдч])", re.ASCII)
+END_OF_MONTH = frozenset({"конец месяца", "end of month", "eom"})
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """When and where something was typed: an aware moment, and the zone of the settings."""
+
+    now: datetime
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment in UTC, None for an open period, and a remark where the text left a choice."""
+
+    value: datetime | None
+    note: Text | None = None
+
+    @classmethod
+    def at(cls, moment: datetime) -> Moment:
+        """The moment of an aware datetime.
+
+        Raises:
+            Unfit: it is naive, or lies outside what a calendar holds.
+        """
+        if moment.tzinfo is None:
+            raise Unfit(NAIVE)
+        try:
+            return cls(moment.astimezone(UTC))
+        except OverflowError:
+            raise Unfit(NOT_A_MOMENT) from None
+
+
+def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False) -> Moment:
+    """The moment that a person typed in this zone at this time; empty text is an open period.
+
+    A date alone is its first moment, or with `end` the first moment of the next day. A day and month without a year is
+    the nearest such date, with `end` the next one. Hours that the clocks repeat are taken so that the period is not cut
+    short, those that they leave out move to the next valid moment; both are said in `note`.
+
+    Raises:
+        Unfit: no moment can be read from it.
+    """
+    typed = re.sub(r"\s+", " ", trim(text)).lower()
+    if not typed:
+        return Moment(None)
+    try:
+        return read(typed, Here(now.astimezone(zone), zone), end)
+    except (ValueError, OverflowError) as fault:
+        raise fault if isinstance(fault, Unfit) else Unfit(NOT_A_MOMENT) from None
+
+
+def parse_absolute(text: str) -> Moment:
+    """The moment of a text that needs no zone to be understood: with an offset, as files and programs write it.
+
+    Raises:
+        Unfit: it is none, or its offset is missing.
+    """
+    typed = re.sub(r"\s+", " ", trim(text)).lower()
+    if not typed:
+        return Moment(None)
+    found = RFC3339.fullmatch(typed) or RUSSIAN.fullmatch(typed)
+    if found is None or not found["year"] or not found["offset"]:
+        raise Unfit(NAIVE)
+    try:
+        return Moment.at(datetime.combine(day_of(found), clock_of(found), offset_of(found["offset"])))
+    except (ValueError, OverflowError):
+        raise Unfit(NOT_A_MOMENT) from None
+
+
+def show(moment: datetime | None, zone: tzinfo) -> str:
+    """The moment in that zone with its offset, as `01.11.2026 00:00 +03:00`: `parse` reads it back as the same one."""
+    if moment is None:
+        return ""
+    local = moment.astimezone(zone)
+    offset = local.utcoffset() or timedelta()
+    if offset % timedelta(minutes=1):
+        local, offset = moment.astimezone(UTC), timedelta()
+    clock = f"{local:%H:%M}"
+    if local.second or local.microsecond:
+        clock += f":{local:%S}" + (f".{local.microsecond:06}".rstrip("0") if local.microsecond else "")
+    return f"{local.day:02}.{local.month:02}.{local.year:04} {clock} {show_offset(offset)}"
+
+
+def show_offset(offset: timedelta) -> str:
+    minutes = int(offset.total_seconds() // 60)
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def read(typed: str, here: Here, end: bool) -> Moment:
+    """The moment of lower-case text with single spaces."""
+    today = here.now.date()
+    if typed in END_OF_MONTH:
+        return whole_day((today.replace(day=1) + timedelta(days=32)).replace(day=1), here.zone, end=False)
+    if found := AHEAD.fullmatch(typed):
+        count = int(found["count"])
+        if found["unit"] in "hч":
+            return Moment.at(here.now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(hours=count))
+        return whole_day(today + timedelta(days=count), here.zone, end)
+    if found := WORD.fullmatch(typed):
+        day = today if found["word"] in ("сегодня", "today") else today + timedelta(days=1)
+        return (
+            on_clock(datetime.combine(day, clock_of(found)), here.zone, end)
+            if found["hour"]
+            else whole_day(day, here.zone, end)
+        )
+    found = RUSSIAN.fullmatch(typed) or RFC3339.fullmatch(typed)
+    if found is None:
+        raise Unfit(NOT_A_MOMENT)
+    day = day_of(found) if found["year"] else nearest(int(found["day"]), int(found["month"]), today, end)
+    if not found["hour"]:
+        return whole_day(day, here.zone, end)
+    wall = datetime.combine(day, clock_of(found))
+    if found["offset"]:
+        return Moment.at(wall.replace(tzinfo=offset_of(found["offset"])))
+    if found.re is RFC3339:
+        raise Unfit(NAIVE)
+    return on_clock(wall, here.zone, end)
+
+
+def day_of(found: re.Match[str]) -> date:
+    year = int(found["year"])
+    return date(year + 2000 if year < 100 else year, int(found["month"]), int(found["day"]))
+
+
+def clock_of(found: re.Match[str]) -> time:
+    part = (found["part"] or "").ljust(6, "0")
+    return time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0), int(part))
+
+
+def offset_of(text: str) -> timezone:
+    if text == "z":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[-2:])
+    if minutes > 59:
+        raise Unfit(NOT_A_MOMENT)
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def nearest(day: int, month: int, today: date, end: bool) -> date:
+    """That day of the year nearest to today; the coming one for an end, since an end in the past serves nobody."""
+    possible = []
+    for year in range(today.year - 4, today.year + 9):  # 29 February may be eight years away
+        try:
+            possible.append(date(year, month, day))
+        except ValueError:
+            continue
+    if not possible:
+        raise Unfit(NOT_A_MOMENT)
+    if end:
+        return min(found for found in possible if found >= today)
+    return min(possible, key=lambda found: abs(found - today))
+
+
+def whole_day(day: date, zone: tzinfo, end: bool) -> Moment:
+    """The first moment of a local day, or of the one after it; some days don't begin at midnight."""
+    wall = datetime.combine(day + timedelta(days=1) if end else day, time())
+    return Moment(instant(wall, zone, fold=0)[0])
+
+
+def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
+    """The moment at which the clocks of a zone show this, with a remark if they do so twice or never."""
+    value, kind = instant(wall, zone, fold=1 if end else 0)
+    shown = show(value, zone)
+    if kind == "twice":
+        note = Text("{wall} comes twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        return Moment(value, note)
+    if kind == "never":
+        note = Text("{wall} is left out by the clocks; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        return Moment(value, note)
+    return Moment(value)
+
+
+def instant(wall: datetime, zone: tzinfo, fold: int) -> tuple[datetime, str]:
+    """The UTC moment of a wall clock's time, and whether that comes `once`, `twice` or `never`."""
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    if first == second:
+        return first, "once"
+    if first < second:
+        return (second if fold else first), "twice"
+    # PEP 495: in a gap the two readings lie on either side of the change; find it to the second between them.
+    low, high = int(second.timestamp()), int(first.timestamp())
+    before = offset_at(low, zone)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if offset_at(middle, zone) == before:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC), "never"
+
+
+def offset_at(seconds: int, zone: tzinfo) -> timedelta | None:
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).utcoffset()

@@ -1,0 +1,67 @@
+"""What importing the engine costs, and what it never brings along. Each look is taken by a fresh interpreter."""
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hookrow
+
+ROOT = Path(__file__).parents[2]
+# Alembic runs its own scripts; `python -m hookrow` is the command line.
+NOT_IMPORTED = ("hookrow.store.migrations", "hookrow.__main__")
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(hookrow.__path__, "hookrow.")
+    if not module.name.startswith(NOT_IMPORTED)
+)
+HEAVY = {"sqlmodel", "sqlalchemy", "httpx", "aiohttp", "pydantic", "alembic", "textual", "minijinja"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that an interpreter holds after running the code."""
+    before = f"import sys; sys.path[:0] = {[str(ROOT / 'engine'), str(ROOT / 'tui')]!r}\n"
+    after = "\nimport json; print(); print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", before + code + after], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_front_door_is_lazy() -> None:
+    """`import hookrow` loads neither models nor HTTP (PEP 562): a service pays when it first needs them."""
+    loaded = loaded_after("import hookrow; dir(hookrow)")
+    assert "hookrow" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_help_is_quick() -> None:
+    """`hookrow --help` needs click only."""
+    code = (
+        "from hookrow.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    assert loaded_after(code) & HEAVY == set()
+
+
+def test_the_engine_never_loads_the_interface() -> None:
+    """All of the engine's modules together bring neither Textual nor the terminal interface."""
+    loaded = loaded_after(f"import importlib\nfor name in {MODULES!r}:\n    importlib.import_module(name)")
+    assert HEAVY - {"textual"} <= loaded
+    assert loaded & {"textual", "hookrow_tui"} == set()
+
+
+def test_every_name_of_the_front_door_is_there() -> None:
+    """Each name in `__all__` resolves, and `dir()` shows it."""
+    assert {name for name in hookrow.__all__ if getattr(hookrow, name, None) is None} == set()
+    assert set(hookrow.__all__) <= set(dir(hookrow))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_gives(name: str) -> None:
+    """A module has a docstring and an `__all__` of names that exist, and no underscore to hide behind."""
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert [each for each in module.__all__ if not hasattr(module, each)] == []
+    assert not name.rpartition(".")[2].startswith("_")

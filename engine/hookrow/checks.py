@@ -49,12 +49,13 @@ RESERVED_PREFIXES = ("content-", "hook-", "proxy-", "webhook-")
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 YES = frozenset({"да", "yes", "true", "on", "1", "y", "д"})
 NO = frozenset({"нет", "no", "false", "off", "0", "n", "н"})
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-BODY_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-SURROGATE = re.compile(r"[\ud800-\udfff]")
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-POINTER = re.compile(r"(/([^~/]|~[01])*)*")
+# Patterns are text, compiled at first use: the command line's --help imports this module too.
+CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+BODY_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+SURROGATE = r"[\ud800-\udfff]"
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+HOST = r"[\w-]{1,63}(\.[\w-]{1,63})*\.?"
+POINTER = r"(/([^~/]|~[01])*)*"
 
 
 class Unfit(ValueError):
@@ -76,7 +77,7 @@ def words(value: object) -> str:
     """Any text that a database and JSON can hold."""
     if not isinstance(value, str):
         raise Unfit(Text("It must be text."))
-    if SURROGATE.search(value):
+    if re.search(SURROGATE, value):
         raise Unfit(Text("It holds half of a character (a lone surrogate)."))
     return value
 
@@ -84,7 +85,7 @@ def words(value: object) -> str:
 def line(value: object) -> str:
     """One line of text, trimmed."""
     text = trim(words(value))
-    if CONTROL.search(text):
+    if re.search(CONTROL, text):
         raise Unfit(Text("It must be one line without control characters."))
     return text
 
@@ -121,7 +122,7 @@ def split_url(text: str) -> SplitResult:
 def check_url(value: object) -> str:
     """An absolute http or https URL; a user and password in it are still there (see `take_userinfo`)."""
     text = trim(words(value))
-    if re.search(r"\s", text) or CONTROL.search(text) or any(mark in text for mark in INVISIBLE):
+    if re.search(r"\s", text) or re.search(CONTROL, text) or any(mark in text for mark in INVISIBLE):
         raise Unfit(Text("White space and control characters have no place inside a URL."))
     if "\\" in text:
         raise Unfit(Text("A URL holds no backslash."))
@@ -135,7 +136,7 @@ def check_url(value: object) -> str:
             ipaddress.IPv6Address(host)
         except ValueError:
             raise Unfit(Text("Not an IPv6 address between the brackets.")) from None
-    elif len(host) > 253 or not HOST.fullmatch(host):
+    elif len(host) > 253 or not re.fullmatch(HOST, host):
         raise Unfit(Text("The host's name can't be right."))
     return text
 
@@ -198,7 +199,7 @@ def check_flag(value: object) -> bool:
 def check_body(value: object) -> str:
     """A template of several lines; whether it compiles is the template's own check."""
     text = words(value).replace("\r\n", "\n")
-    if BODY_CONTROL.search(text):
+    if re.search(BODY_CONTROL, text):
         raise Unfit(Text("It holds control characters other than line breaks and tabs."))
     return at_most(text, 65_536) if trim(text) else ""
 
@@ -214,7 +215,7 @@ def check_login(value: object) -> str:
 def check_password(value: object) -> str:
     """RFC 7617 allows no control characters; spaces at the ends may be meant."""
     text = words(value)
-    if CONTROL.search(text):
+    if re.search(CONTROL, text):
         raise Unfit(Text("A password holds no line breaks or control characters (RFC 7617)."))
     return at_most(text, 1000)
 
@@ -237,7 +238,7 @@ def check_header(value: object) -> str:
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
         raise Unfit(Text("One header only, without line breaks or control characters."))
     name, content = header_parts(text)
-    if ":" not in text or not TOKEN.fullmatch(name):
+    if ":" not in text or not re.fullmatch(TOKEN, name):
         raise Unfit(Text("Write it as Name: value; the name has Latin letters, digits and hyphens, no spaces."))
     if is_reserved(name):
         raise Unfit(Text("{name} is set by the exchange itself; choose another header.", name=name))
@@ -288,7 +289,7 @@ def check_signing_secret(value: object) -> str:
 
 def check_order_key(value: object) -> str:
     text = line(value)
-    if not POINTER.fullmatch(text):
+    if not re.fullmatch(POINTER, text):
         raise Unfit(Text("A JSON Pointer such as /order/id (RFC 6901)."))
     return at_most(text, 300)
 

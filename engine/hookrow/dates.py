@@ -18,14 +18,13 @@ __all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
 NOT_A_MOMENT = Text("A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h or end of month; or empty.")
 NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
 
+# Patterns are text, compiled at first use: most processes that import this never read a date.
 CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<part>\d{1,6}))?)?"
 OFFSET = r"(?P<offset>z|[+-]\d\d:?\d\d)"
-RUSSIAN = re.compile(
-    rf"(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( +{CLOCK}( *{OFFSET})?)?", re.ASCII
-)
-RFC3339 = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?", re.ASCII)
-WORD = re.compile(rf"(?P<word>сегодня|today|завтра|tomorrow)( +{CLOCK})?", re.ASCII)
-AHEAD = re.compile(r"\+ ?(?P<count>\d{1,5}) ?(?P<unit>[dhдч])", re.ASCII)
+RUSSIAN = rf"(?a:(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( {CLOCK}( ?{OFFSET})?)?)"
+RFC3339 = rf"(?a:(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?)"
+WORD = rf"(?a:(?P<word>сегодня|today|завтра|tomorrow)( {CLOCK})?)"
+AHEAD = r"(?a:\+ ?(?P<count>\d{1,5}) ?(?P<unit>[dhдч]))"
 END_OF_MONTH = frozenset({"конец месяца", "end of month", "eom"})
 
 
@@ -87,7 +86,7 @@ def parse_absolute(text: str) -> Moment:
     typed = re.sub(r"\s+", " ", trim(text)).lower()
     if not typed:
         return Moment(None)
-    found = RFC3339.fullmatch(typed) or RUSSIAN.fullmatch(typed)
+    found = re.fullmatch(RFC3339, typed) or re.fullmatch(RUSSIAN, typed)
     if found is None or not found["year"] or not found["offset"]:
         raise Unfit(NAIVE)
     try:
@@ -121,19 +120,19 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     today = here.now.date()
     if typed in END_OF_MONTH:
         return whole_day((today.replace(day=1) + timedelta(days=32)).replace(day=1), here.zone, end=False)
-    if found := AHEAD.fullmatch(typed):
+    if found := re.fullmatch(AHEAD, typed):
         count = int(found["count"])
         if found["unit"] in "hч":
             return Moment.at(here.now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(hours=count))
         return whole_day(today + timedelta(days=count), here.zone, end)
-    if found := WORD.fullmatch(typed):
+    if found := re.fullmatch(WORD, typed):
         day = today if found["word"] in ("сегодня", "today") else today + timedelta(days=1)
         return (
             on_clock(datetime.combine(day, clock_of(found)), here.zone, end)
             if found["hour"]
             else whole_day(day, here.zone, end)
         )
-    found = RUSSIAN.fullmatch(typed) or RFC3339.fullmatch(typed)
+    found = re.fullmatch(RUSSIAN, typed) or re.fullmatch(RFC3339, typed)
     if found is None:
         raise Unfit(NOT_A_MOMENT)
     day = day_of(found) if found["year"] else nearest(int(found["day"]), int(found["month"]), today, end)
@@ -142,7 +141,7 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     wall = datetime.combine(day, clock_of(found))
     if found["offset"]:
         return Moment.at(wall.replace(tzinfo=offset_of(found["offset"])))
-    if found.re is RFC3339:
+    if found.re.pattern == RFC3339:
         raise Unfit(NAIVE)
     return on_clock(wall, here.zone, end)
 

@@ -1,0 +1,223 @@
+"""One database: where it is, how it is opened, read and written. SQLite by default, PostgreSQL by URL.
+
+SQLite is used as FACTS found it safe: WAL, `synchronous=FULL`, foreign keys on for each connection, every write inside
+`BEGIN IMMEDIATE`. A busy lock is tried again each 0.7 ms rather than left to SQLite's busy handler, which starves other
+processes; within one process all writers of a file take one lock first.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from hookrow.clock import Clock, SystemClock
+from hookrow.errors import DatabaseReadOnly
+from hookrow.lang import Text
+from hookrow.store import schema
+from hookrow.store.failures import translate
+from hookrow.store.writer import Writer
+
+__all__ = ["Database"]
+
+LOCK_LIMIT = 5.0
+"""Seconds that a writer waits for another process's transaction (SQLite)."""
+LOCK_PAUSE = 0.0007
+AUTOCHECKPOINT = 10_000
+"""Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
+PG_SCHEMA = "hookrow"
+
+process_locks: dict[str, threading.Lock] = {}
+"""One lock a database file for all writers of this process."""
+opened: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """Connections to one database, and its writer thread.
+
+    Nothing is connected until the first use; a fork closes what is open first, since SQLite's connections and their
+    locks do not survive one.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True) -> None:
+        """Open, create or migrate the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`).
+
+        Raises:
+            NoDatabase: it does not exist and `create` is false, or it holds no Hookrow tables and can't get them.
+            SchemaTooNew: a newer Hookrow made it; it is left untouched.
+            DatabaseDamaged: it is no database.
+        """
+        self.clock = clock or SystemClock()
+        self.address = make_url(url)
+        self.url = self.address.render_as_string(hide_password=True)
+        self.dialect = self.address.get_backend_name()
+        named = self.address.database
+        self.path = Path(named).absolute() if self.dialect == "sqlite" and named else None
+        self.guard = threading.RLock()
+        self.process_lock = process_locks.setdefault(str(self.path or self.url), threading.Lock())
+        self.engines: dict[str, Engine] = {}
+        self.version_reader: Connection | None = None
+        self.writer = Writer(self)
+        self.closed = False
+        self.read_only = self.path is not None and self.path.exists() and not os.access(self.path, os.W_OK)
+        schema.prepare(self, create=create)
+        opened.add(self)
+
+    # -- connections ------------------------------------------------------------------------------------------------
+
+    def engine(self, purpose: str) -> Engine:
+        """The SQLAlchemy engine for `read` or `write`; made at first need."""
+        with self.guard:
+            found = self.engines.get(purpose)
+            if found is None:
+                found = self.engines[purpose] = self.make_engine(purpose)
+            return found
+
+    def make_engine(self, purpose: str) -> Engine:
+        if self.dialect == "postgresql":
+            made = create_engine(
+                self.address, pool_pre_ping=purpose == "read", connect_args={"options": f"-csearch_path={PG_SCHEMA}"}
+            )
+            return made
+        made = create_engine(self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT})
+        event.listen(made, "connect", self.tune)
+        if purpose == "write":
+            event.listen(made, "begin", begin_immediate)
+        else:
+            event.listen(made, "begin", begin_plain)
+        return made
+
+    def tune(self, connection: sqlite3.Connection, record: Any) -> None:
+        """Set up a new SQLite connection."""
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={AUTOCHECKPOINT}")
+        cursor.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading: one consistent view, never blocked by writers."""
+        try:
+            with self.engine("read").connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise translate(error) from None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`."""
+        if self.read_only:
+            raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
+        try:
+            with self.process_lock, self.engine("write").begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise translate(error) from None
+
+    def data_version(self) -> int:
+        """A number that moves when anybody has committed to this database. Microseconds on SQLite.
+
+        PostgreSQL has no such pragma: there it is the newest snapshot's transaction number.
+        """
+        with self.guard:
+            if self.version_reader is None:
+                self.version_reader = self.engine("read").connect().execution_options(isolation_level="AUTOCOMMIT")
+            question = (
+                "PRAGMA data_version"
+                if self.dialect == "sqlite"
+                else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+            )
+            try:
+                return int(self.version_reader.exec_driver_sql(question).scalar_one())
+            except DBAPIError as error:
+                self.version_reader.invalidate()
+                self.version_reader = None
+                raise translate(error) from None
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Close every idle connection; the next use opens new ones."""
+        with self.guard:
+            if self.version_reader is not None:
+                self.version_reader.close()
+                self.version_reader = None
+            for engine in self.engines.values():
+                engine.dispose()
+            self.engines.clear()
+
+    def close(self) -> None:
+        """Write what is waiting, then close. Calling it twice is harmless."""
+        self.closed = True
+        self.writer.close()
+        self.disconnect()
+        opened.discard(self)
+
+    def restrict(self) -> None:
+        """Give the database files to their owner alone (0600): they hold payloads and sealed secrets."""
+        if self.path is None:
+            return
+        for name in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
+            if name.exists():
+                name.chmod(0o600)
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
+    cursor = connection.connection.cursor()
+    started = time.perf_counter()
+    try:
+        cursor.execute("PRAGMA busy_timeout=0")
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:
+                    raise
+                time.sleep(LOCK_PAUSE)
+    finally:
+        cursor.close()
+
+
+def begin_plain(connection: Connection) -> None:
+    """A read transaction: deferred, so it holds no lock before its first SELECT."""
+    connection.exec_driver_sql("BEGIN")
+
+
+def before_fork() -> None:
+    """Let go of every connection: a child that inherits one corrupts locks it believes to hold."""
+    for database in list(opened):
+        database.writer.pause()
+        database.disconnect()
+
+
+def after_fork_in_parent() -> None:
+    for database in list(opened):
+        database.writer.go_on()
+
+
+def after_fork_in_child() -> None:
+    """Locks may be held by threads that do not exist here; the writer's thread is one of them."""
+    process_locks.clear()
+    for database in list(opened):
+        database.guard = threading.RLock()
+        database.process_lock = process_locks.setdefault(str(database.path or database.url), threading.Lock())
+        database.engines = {}
+        database.version_reader = None
+        database.writer = Writer(database)
+
+
+os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=after_fork_in_child)

@@ -1,0 +1,192 @@
+"""The writer: one thread that commits together what many callers want to write (group commit).
+
+A job is a function of a connection that lies inside a transaction; its result is the caller's answer. What is waiting
+is run in one transaction and committed once. If anything fails, each job is repeated alone, so that every caller's rows
+stand or fall by themselves; so a job must be able to run again from the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from hookrow.errors import DatabaseBusy, DatabaseReadOnly, EngineClosed, StorageError
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow.store.database import Database
+
+__all__ = ["Job", "Many", "Writer"]
+
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+MOST = 1000
+"""Jobs in one transaction."""
+IDLE = 30.0
+"""Seconds without work after which the thread ends; the next job starts a new one."""
+
+
+class Many(Protocol):
+    """A job of a kind that can be run for many callers at once, with one statement a table."""
+
+    many: ClassVar[bool]
+
+    def __call__(self, connection: Connection) -> Any: ...
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Any]) -> list[Any]: ...
+
+
+class Waiting:
+    """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
+
+    __slots__ = ("answer", "error", "future", "job", "loop")
+
+    def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
+        self.job = job
+        self.loop = loop
+        self.future = future
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Takes jobs from any thread or event loop of this process. Its thread starts at the first job."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.waiting: deque[Waiting] = deque()
+        self.wake = threading.Condition()
+        self.thread: threading.Thread | None = None
+        self.running = threading.Lock()
+        self.closed = False
+        self.failed: StorageError | None = None
+        """Why the last commit failed; None as soon as one succeeded (DESIGN 5, storage trouble)."""
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Queue a job; the future gives its result after the commit.
+
+        Raises (through the future):
+            StorageError: it could not be committed. Nothing of it is kept.
+            EngineClosed: the engine was closed before.
+        """
+        future: Future[T] = Future()
+        self.put(Waiting(job, None, future))
+        return future
+
+    def write(self, job: Job[T]) -> T:
+        """Run a job and wait for its commit, in a thread."""
+        return self.submit(job).result()
+
+    async def awrite(self, job: Job[T]) -> T:
+        """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self.put(Waiting(job, loop, future))
+        return await future
+
+    def put(self, waiting: Waiting) -> None:
+        with self.wake:
+            if self.closed:
+                raise EngineClosed(Text("the engine is closed"))
+            self.waiting.append(waiting)
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
+                self.thread.start()
+            else:
+                self.wake.notify()
+
+    def run(self) -> None:
+        """The thread: drain, commit, answer."""
+        while True:
+            with self.wake:
+                if not self.waiting and not self.closed:
+                    self.wake.wait(IDLE)
+                if not self.waiting:
+                    self.thread = None
+                    return
+            # Paused by a fork: the lock is held over the fork and nothing is begun.
+            with self.running:
+                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
+                self.commit(batch)
+            self.answer(batch)
+
+    def commit(self, batch: list[Waiting]) -> None:
+        """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
+        try:
+            self.attempt(batch)
+        except (DatabaseBusy, DatabaseReadOnly) as error:
+            # Nothing was begun, or nothing can be: repeating each alone would only wait again.
+            self.failed = error
+            for waiting in batch:
+                waiting.error = error
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                if isinstance(error, StorageError):
+                    self.failed = error
+                return
+            for waiting in batch:
+                self.commit([waiting])
+
+    def attempt(self, batch: list[Waiting]) -> None:
+        kinds: dict[type, list[Waiting]] = {}
+        with self.database.write() as connection:
+            for waiting in batch:
+                kind = type(waiting.job)
+                if getattr(kind, "many", False):
+                    kinds.setdefault(kind, []).append(waiting)
+                else:
+                    waiting.answer = waiting.job(connection)
+            for kind, alike in kinds.items():
+                answers = kind.run_many(connection, [waiting.job for waiting in alike])  # type: ignore[attr-defined]
+                for waiting, answer in zip(alike, answers, strict=True):
+                    waiting.answer = answer
+        self.failed = None
+
+    def answer(self, batch: list[Waiting]) -> None:
+        """Tell who waits; one wake-up for each event loop."""
+        loops: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+        for waiting in batch:
+            if waiting.loop is not None:
+                loops.setdefault(waiting.loop, []).append(waiting)
+            elif waiting.error is not None:
+                waiting.future.set_exception(waiting.error)
+            else:
+                waiting.future.set_result(waiting.answer)
+        for loop, theirs in loops.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, theirs)
+
+    def pause(self) -> None:
+        """Let no transaction be open until `go_on` (around a fork)."""
+        self.running.acquire()
+
+    def go_on(self) -> None:
+        self.running.release()
+
+    def close(self) -> None:
+        """Write what is waiting, refuse what comes after, end the thread."""
+        with self.wake:
+            self.closed = True
+            thread = self.thread
+            self.wake.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+
+def settle(batch: list[Waiting]) -> None:
+    """In the callers' loop: hand out the answers."""
+    for waiting in batch:
+        if waiting.future.done():
+            continue
+        if waiting.error is not None:
+            waiting.future.set_exception(waiting.error)
+        else:
+            waiting.future.set_result(waiting.answer)

@@ -295,7 +295,7 @@ class DeliveryRow(SQLModel, table=True):
         CheckConstraint(one_of("state", DELIVERY_STATES), name="delivery_state"),
         CheckConstraint(one_of("mode", MODES), name="delivery_mode"),
         Index("delivery_row", "firing_id", "seq", unique=True),
-        Index("delivery_hook", "hook_id", "id"),
+        Index("delivery_hook", "hook_id", "firing_id"),
         Index(
             "delivery_due",
             "due_ms",
@@ -311,7 +311,7 @@ class DeliveryRow(SQLModel, table=True):
         Index(
             "delivery_notable",
             "state",
-            "id",
+            "firing_id",
             sqlite_where=text("state NOT IN ('ok', 'sent', 'skipped')"),
             postgresql_where=text("state NOT IN ('ok', 'sent', 'skipped')"),
         ),

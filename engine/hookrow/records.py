@@ -11,9 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookrow.clock import from_ms
+from hookrow.errors import StorageError, Vetoed
+from hookrow.lang import Text
 
-__all__ = ["Attempt", "Delivery", "HookRef", "Revision", "Veto", "loads", "rfc3339"]
+__all__ = [
+    "FIRING_OUTCOMES",
+    "Attempt",
+    "Delivery",
+    "Firing",
+    "HookRef",
+    "LogFilter",
+    "Revision",
+    "Veto",
+    "loads",
+    "rfc3339",
+]
 
+FIRING_OUTCOMES = frozenset({"allowed", "vetoed", "failed", "cancelled"})
 PENDING = frozenset({"blocked", "queued", "leased"})
 
 
@@ -147,6 +161,87 @@ class Delivery:
             "ms": self.ms,
             "attempts": self.attempts,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One `fire()`: the verdict that the host obeys, and what was kept of it."""
+
+    id: str
+    event: str
+    moment: str
+    at_ms: int
+    outcome: str | None
+    """None while waiting hooks run, or where the process died then."""
+    payload: dict[str, Any]
+    data: dict[str, Any]
+    """The payload as the waiting hooks left it."""
+    result: Any = None
+    has_result: bool = False
+    veto: Veto | None = None
+    warnings: Sequence[str] = ()
+    deliveries: Sequence[Delivery] = ()
+    ms: int | None = None
+    hidden: Sequence[str] = ()
+    """JSON Pointers whose values are null here: only waiting hooks received them."""
+    replay_of: str | None = None
+    asked_by: str | None = None
+    reused: bool = False
+    """The outcome of an earlier `fire()` of the same event and idempotency key."""
+    error: StorageError | None = None
+    """Why an `after` or `on` firing could not be recorded; see `raise_for_error`."""
+    deferred: bool = False
+    row_id: int = 0
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the operation may go on."""
+        return self.veto is None and self.outcome != "cancelled"
+
+    def raise_for_veto(self) -> None:
+        """Raise `Vetoed` where a hook said no, or a hook set to `stop` failed."""
+        if self.veto is not None:
+            raise Vetoed(
+                Text("«{hook}» refused: {message}", hook=self.veto.hook.name, message=self.veto.message), self.veto
+            )
+
+    def raise_for_error(self) -> None:
+        """Raise the `StorageError` where an `after` or `on` firing could not be recorded."""
+        if self.error is not None:
+            raise self.error
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "event": self.event,
+            "at": rfc3339(self.at_ms),
+            "outcome": self.outcome,
+            "allowed": self.allowed,
+            "data": self.data,
+            "result": self.result,
+            "veto": None if self.veto is None else self.veto.as_json(),
+            "warnings": list(self.warnings),
+            "reused": self.reused,
+            "replay_of": self.replay_of,
+            "ms": self.ms,
+            "deliveries": [delivery.as_json() for delivery in self.deliveries],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which firings of the log: every condition given must hold. Moments in milliseconds since 1970."""
+
+    event: str | None = None
+    hook: int | None = None
+    outcome: str | None = None
+    """A firing's or a delivery's outcome (DESIGN 12)."""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    search: str | None = None
+    """Text that occurs in the payload."""
+    code: str | None = None
+    """A delivery's HTTP status: `404`, or a class of them: `5xx`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""What every `fire()` needs to know and that seldom changes: hooks, events, settings, read once and kept (DESIGN 8).
+
+One question a firing decides whether it is still true: SQLite's `data_version`, then, only if that moved, the row
+`config_version`, which triggers raise at every change of these tables; so our own log's writes don't empty the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select, text
+
+from hookrow.clock import to_ms
+from hookrow.events import Event
+from hookrow.lang import Both
+from hookrow.models import EventRow, HookRow, Setting
+from hookrow.modes import Mode, mode
+from hookrow.records import HookRef
+
+if TYPE_CHECKING:
+    from hookrow.store.database import Database
+
+__all__ = ["Config", "ConfigCache", "StoredHook", "event_from", "hook_from"]
+
+PG_LOOK = 1.0
+"""Seconds between two looks at `config_version` on PostgreSQL, where a look is a round trip (DESIGN 8)."""
+
+HOOKS = HookRow.__table__  # type: ignore[attr-defined]
+EVENTS = EventRow.__table__  # type: ignore[attr-defined]
+SETTINGS = Setting.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHook:
+    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
+
+    id: int
+    uid: str
+    key: str
+    name: str
+    url: str
+    event: str
+    position: int
+    timeout: float
+    valid_from_ms: int | None
+    valid_until_ms: int | None
+    active: bool
+    fire_and_forget: bool
+    wait_for_response: bool
+    response_has_data: bool
+    body: str
+    auth_login: str
+    auth_password: str | None
+    custom_header: str
+    custom_header_value: str | None
+    condition: str
+    on_failure: str
+    fallback_message: str
+    order_key: str
+    signing_secret: str | None
+    signing_secret_old: str | None
+    signing_old_until_ms: int | None
+    revision: int
+    paused_by: str | None
+    paused_reason: str | None
+    paused_ms: int | None
+    deleted_ms: int | None
+    mode: Mode
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_ms is not None
+
+    @property
+    def ref(self) -> HookRef:
+        return HookRef(self.id, self.key, self.name)
+
+
+def hook_from(row: Row[Any]) -> StoredHook:
+    """A cached hook from a row of the table."""
+    values = dict(row._mapping)
+    for name in ("valid_from", "valid_until"):
+        moment = values.pop(name)
+        values[f"{name}_ms"] = None if moment is None else to_ms(moment)
+    values.pop("created_ms")
+    flags = (values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+    return StoredHook(**values, mode=mode(*flags))
+
+
+def event_from(row: Row[Any]) -> Event:
+    """An event from a row of the stored catalogue."""
+    return Event(
+        code=row.code,
+        title=Both(row.title_en, row.title_ru),
+        moment=row.moment,
+        methods=tuple(json.loads(row.methods)),
+        sample=json.loads(row.sample),
+        private=tuple(json.loads(row.private)),
+        origin=row.origin,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One consistent reading of hooks, events and settings."""
+
+    n: int
+    hooks: dict[int, StoredHook] = field(default_factory=dict)
+    """All, the deleted ones too: the log still names them."""
+    rows: dict[str, tuple[StoredHook, ...]] = field(default_factory=dict)
+    """The hooks of each event that are not deleted, in the order in which they run."""
+    events: dict[str, Event] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def read_config(connection: Connection, n: int) -> Config:
+    hooks = {row.id: hook_from(row) for row in connection.execute(select(HOOKS))}
+    rows: defaultdict[str, list[StoredHook]] = defaultdict(list)
+    for hook in sorted(hooks.values(), key=lambda each: (each.position, each.id)):
+        if not hook.deleted:
+            rows[hook.event].append(hook)
+    return Config(
+        n,
+        hooks,
+        {code: tuple(row) for code, row in rows.items()},
+        {row.code: event_from(row) for row in connection.execute(select(EVENTS).order_by(EVENTS.c.place, EVENTS.c.code))},
+        {row.name: row.value for row in connection.execute(select(SETTINGS))},
+    )
+
+
+class ConfigCache:
+    """The newest `Config`, re-read only when it changed."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.lock = threading.Lock()
+        self.config: Config | None = None
+        self.seen = -1
+        self.looked = float("-inf")
+
+    def get(self) -> Config:
+        """The configuration as it stands: an edit by any process is seen (PostgreSQL: within a second)."""
+        with self.lock:
+            if self.database.dialect == "sqlite":
+                seen = self.database.data_version()
+                if self.config is not None and seen == self.seen:
+                    return self.config
+                self.seen = seen
+            else:
+                now = self.database.clock.monotonic()
+                if self.config is not None and now - self.looked < PG_LOOK:
+                    return self.config
+                self.looked = now
+            with self.database.read() as connection:
+                n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+                if self.config is None or self.config.n != n:
+                    self.config = read_config(connection, n)
+            return self.config
+
+    def forget(self) -> None:
+        """After an edit of our own: look again at once, also on PostgreSQL."""
+        with self.lock:
+            self.looked = float("-inf")
+
+    def after_fork(self) -> None:
+        self.lock = threading.Lock()
+        self.seen = -1

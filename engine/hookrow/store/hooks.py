@@ -1,0 +1,210 @@
+"""Hooks in the database: every change makes a revision, and takes the hook's waiting deliveries along."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
+from hookrow.lang import Text
+from hookrow.models import HookRevision, HookRow
+from hookrow.records import Revision, rfc3339
+from hookrow.store import outbox
+
+__all__ = ["SEALED", "Author", "change", "create", "history", "new_uid", "next_position", "public"]
+
+HOOKS = HookRow.__table__  # type: ignore[attr-defined]
+REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
+SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
+"""Every sealed column of the table; the key rotation and its test go through this list."""
+LAST_POSITION = 9999
+HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes a hook, and when."""
+
+    who: str
+    at_ms: int
+
+
+def new_uid() -> str:
+    """A hook's unchanging random name, which its sealed values are bound to."""
+    return secrets.token_hex(16)
+
+
+def public(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A hook's fields for a revision: plain JSON, secrets only as whether they are set."""
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in HIDDEN:
+            continue
+        if name in SEALED:
+            shown[name] = {"set": value is not None}
+        elif name in ("paused_ms", "deleted_ms"):
+            shown[name.removesuffix("_ms") + "_at"] = rfc3339(value)
+        else:
+            shown[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+    return shown
+
+
+def record(
+    connection: Connection,
+    author: Author,
+    action: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    resealed: tuple[str, ...] = (),
+) -> None:
+    """Write the revision. A secret replaced by another is marked, since both sides only say «set»."""
+    old, new = (None if before is None else public(before)), public(after)
+    for name in resealed:
+        new[name] = {**new[name], "changed": True}
+    connection.execute(
+        insert(REVISIONS).values(
+            hook_id=after["id"],
+            revision=after["revision"],
+            at_ms=author.at_ms,
+            who=author.who,
+            action=action,
+            before=None if old is None else json.dumps(old, ensure_ascii=False),
+            after=json.dumps(new, ensure_ascii=False),
+        )
+    )
+
+
+def next_position(connection: Connection, event: str) -> int:
+    """Where a hook goes whose order was left out: the event's largest rounded down to a ten, + 10 (DESIGN 2)."""
+    last = connection.execute(
+        select(func.max(HOOKS.c.position)).where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
+    ).scalar()
+    return 10 if last is None else min(last // 10 * 10 + 10, LAST_POSITION)
+
+
+def key_owner(connection: Connection, key: str) -> int | None:
+    return connection.execute(select(HOOKS.c.id).where(HOOKS.c.key == key, HOOKS.c.deleted_ms.is_(None))).scalar()
+
+
+def create(connection: Connection, values: Mapping[str, Any], author: Author) -> int:
+    """Insert a hook whose values are checked and sealed; gives its id.
+
+    Raises:
+        KeyTaken: another hook has this key.
+    """
+    row = dict(values)
+    if row.get("position") is None:
+        row["position"] = next_position(connection, row["event"])
+    key = row.get("key") or ""
+    if key and key_owner(connection, key) is not None:
+        raise KeyTaken(Text("another hook has the key «{key}»", key=key))
+    # A key made from the id can only be given once the id is known.
+    row |= {"key": key or row["uid"], "revision": 1, "created_ms": author.at_ms}
+    number = connection.execute(insert(HOOKS).values(**row)).inserted_primary_key[0]  # type: ignore[index]
+    if not key:
+        connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(key=made_key(connection, number)))
+    record(connection, author, "add", None, load(connection, number)._mapping)
+    return int(number)
+
+
+def made_key(connection: Connection, number: int) -> str:
+    """`hook-7`, or the next free spelling where a person took that."""
+    key, extra = f"hook-{number}", 1
+    while key_owner(connection, key) is not None:
+        extra += 1
+        key = f"hook-{number}-{extra}"
+    return key
+
+
+def load(connection: Connection, number: int) -> Row[Any]:
+    """A hook's row, locked for this transaction where the database can.
+
+    Raises:
+        HookNotFound
+    """
+    row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).first()
+    if row is None:
+        raise HookNotFound(Text("there is no hook {ref}", ref=number))
+    return row
+
+
+def change(
+    connection: Connection,
+    number: int,
+    changes: Mapping[str, Any],
+    author: Author,
+    *,
+    action: str = "edit",
+    revision: int | None = None,
+    resealed: tuple[str, ...] = (),
+) -> bool:
+    """Change a hook's columns and let its waiting deliveries follow; False if nothing differs.
+
+    Raises:
+        HookNotFound: it never existed, or is deleted and this is no restoring.
+        ChangedMeanwhile: its revision is another than the one that was edited.
+        KeyTaken: another hook has the new key.
+    """
+    before = dict(load(connection, number)._mapping)
+    if before["deleted_ms"] is not None and action != "restore":
+        raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
+    if revision is not None and revision != before["revision"]:
+        raise ChangedMeanwhile(
+            Text("the hook «{name}» was changed meanwhile", name=before["name"]), current=before["revision"]
+        )
+    values = {name: value for name, value in changes.items() if before[name] != value}
+    if not values:
+        return False
+    moved = values.get("event", before["event"]) != before["event"]
+    if values.get("position", 0) is None or (moved and "position" not in changes):
+        values["position"] = next_position(connection, values.get("event", before["event"]))
+    key = values.get("key", before["key"]) or made_key(connection, number)
+    if key_owner(connection, key) not in (None, number):
+        raise KeyTaken(Text("another hook has the key «{key}»", key=key))
+    values |= {"key": key, "revision": before["revision"] + 1}
+    connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(**values))
+    after = {**before, **values}
+    record(connection, author, action, before, after, resealed)
+    follow(connection, before, after, author.at_ms)
+    return True
+
+
+def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str, Any], now_ms: int) -> None:
+    """What a change of the hook means for its deliveries that wait (DESIGN 7, edit while pending)."""
+
+    def held(row: Mapping[str, Any]) -> bool:
+        return not row["active"] or row["paused_by"] is not None
+
+    number = after["id"]
+    if after["deleted_ms"] is not None and before["deleted_ms"] is None:
+        outbox.cancel(connection, number, now_ms)
+        return
+    if before["deleted_ms"] is not None and after["deleted_ms"] is None:
+        outbox.uncancel(connection, number, now_ms)
+    if held(after) and not held(before):
+        outbox.park(connection, number, now_ms)
+    elif held(before) and not held(after):
+        outbox.unpark(connection, number, now_ms)
+
+
+def history(connection: Connection, number: int) -> list[Revision]:
+    """All revisions of a hook, newest first."""
+    rows = connection.execute(
+        select(REVISIONS).where(REVISIONS.c.hook_id == number).order_by(REVISIONS.c.revision.desc())
+    )
+    return [
+        Revision(
+            row.revision,
+            row.at_ms,
+            row.who,
+            row.action,
+            None if row.before is None else json.loads(row.before),
+            None if row.after is None else json.loads(row.after),
+        )
+        for row in rows
+    ]

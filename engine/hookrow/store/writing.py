@@ -1,0 +1,153 @@
+"""Writing the log: a firing with its deliveries and attempts, many firings with one statement a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
+
+from hookrow.errors import IdempotencyConflict
+from hookrow.lang import Text
+from hookrow.models import AttemptRow, DeliveryRow, FiringRow
+from hookrow.store.rows import allocate
+
+__all__ = ["ATTEMPTS", "DELIVERIES", "FIRINGS", "Begin", "NewDelivery", "Rows", "Written", "running"]
+
+FIRINGS: Table = FiringRow.__table__  # type: ignore[attr-defined]
+DELIVERIES: Table = DeliveryRow.__table__  # type: ignore[attr-defined]
+ATTEMPTS: Table = AttemptRow.__table__  # type: ignore[attr-defined]
+
+IDEMPOTENCY_MS = 10 * 60 * 1000
+"""How long an idempotency key is remembered (DESIGN 5)."""
+
+
+def blank(table: Table) -> dict[str, Any]:
+    """Every column of a table with its default: rows of one executemany need the same keys."""
+    return {
+        column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
+        for column in table.columns
+    }
+
+
+BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
+INSERT_FIRING, INSERT_DELIVERY, INSERT_ATTEMPT = insert(FIRINGS), insert(DELIVERIES), insert(ATTEMPTS)
+FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
+FINISH_FIRING = (
+    update(FIRINGS).where(FIRINGS.c.id == bindparam("row")).values({name: bindparam(f"new_{name}") for name in FINISHED})
+)
+
+
+@dataclass(slots=True)
+class NewDelivery:
+    """A delivery's columns without its ids, and its attempts."""
+
+    values: dict[str, Any]
+    attempts: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The row ids that a job got."""
+
+    firing: int
+    deliveries: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Rows:
+    """A job for the writer: rows of one firing. Several of them are written together.
+
+    `firing` holds the columns of a new firing, or, with `firing_id`, those in which one that runs has ended.
+    """
+
+    now_ms: int
+    firing: Mapping[str, Any] | None = None
+    firing_id: int | None = None
+    deliveries: Sequence[NewDelivery] = field(default_factory=list)
+
+    many: ClassVar[bool] = True
+
+    def __call__(self, connection: Connection) -> Written:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Rows]) -> list[Written]:
+        """Write all jobs' rows. Runs again from the start without harm if the transaction is rolled back."""
+        now_ms = max(job.now_ms for job in jobs)
+        new = sum(job.firing_id is None for job in jobs)
+        firing_ids = allocate(connection, "firing", new, now_ms)
+        delivery_ids = allocate(connection, "delivery", sum(len(job.deliveries) for job in jobs), now_ms)
+        count = sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries)
+        attempt_ids = allocate(connection, "attempt", count, now_ms)
+        firings, finished, deliveries, attempts, written = [], [], [], [], []
+        for job in jobs:
+            number = job.firing_id if job.firing_id is not None else next(firing_ids)
+            if job.firing_id is None:
+                firings.append({**BLANK_FIRING, **(job.firing or {}), "id": number})
+            elif job.firing is not None:
+                finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
+            ids = []
+            for delivery in job.deliveries:
+                ids.append(next(delivery_ids))
+                deliveries.append({**BLANK_DELIVERY, **delivery.values, "id": ids[-1], "firing_id": number})
+                attempts.extend(
+                    {**BLANK_ATTEMPT, **attempt, "id": next(attempt_ids), "delivery_id": ids[-1]}
+                    for attempt in delivery.attempts
+                )
+            written.append(Written(number, tuple(ids)))
+        for statement, rows in (
+            (INSERT_FIRING, firings),
+            (FINISH_FIRING, finished),
+            (INSERT_DELIVERY, deliveries),
+            (INSERT_ATTEMPT, attempts),
+        ):
+            if rows:
+                connection.execute(statement, rows)
+        return written
+
+
+def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
+    """The newest firing of an event under an idempotency key that still counts, or None."""
+    return connection.execute(
+        select(
+            FIRINGS.c.id, FIRINGS.c.uid, FIRINGS.c.outcome, FIRINGS.c.payload_hash, FIRINGS.c.deadline_ms, FIRINGS.c.veto
+        )
+        .where(
+            FIRINGS.c.event == event,
+            FIRINGS.c.idempotency_key == key,
+            FIRINGS.c.idempotency_key.is_not(None),
+            FIRINGS.c.at_ms > now_ms - IDEMPOTENCY_MS,
+        )
+        .order_by(FIRINGS.c.id.desc())
+        .limit(1)
+    ).first()
+
+
+@dataclass(slots=True)
+class Begin:
+    """A job: commit a firing as running under its idempotency key, or find the one that has it (DESIGN 5).
+
+    Gives `Written`, or the row found, whose outcome may still be open. A refusal by failure and a cancelled firing are
+    not kept for the next caller; nor is one that did not end by its deadline + 1 s.
+
+    Raises:
+        IdempotencyConflict: the key stands for another payload.
+    """
+
+    rows: Rows
+
+    def __call__(self, connection: Connection) -> Any:
+        firing = self.rows.firing or {}
+        found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
+        if found is not None:
+            if found.payload_hash != firing["payload_hash"]:
+                raise IdempotencyConflict(
+                    Text("the idempotency key «{key}» was used with another payload", key=firing["idempotency_key"])
+                )
+            kept = found.outcome in ("allowed", "vetoed")
+            alive = found.outcome is None and self.rows.now_ms <= found.deadline_ms + 1000
+            if kept or alive:
+                return found
+        return self.rows(connection)

@@ -1,1 +1,44 @@
 """The terminal interface of Hookrow. It speaks to the engine through the front door (`hookrow`) only."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hookrow.lang import Language
+
+__all__ = ["run"]
+
+
+def run(url: str, *, lang: Language | None = None) -> int:
+    """Open the interface on a database and stay until the person leaves.
+
+    Args:
+        url: `sqlite:///hooks.db`, a path, or a PostgreSQL URL.
+        lang: `ru` or `en`; left out: the language already in use.
+
+    Returns:
+        The exit code: 0; 2 where this terminal can't show it (said on stderr); 128 + the signal that ended it.
+    """
+    from hookrow.lang import use
+    from hookrow_tui.terminal import Guarded, read_any_bytes, refusal
+
+    if lang is not None:
+        use(lang)
+    reason = refusal()
+    if reason is not None:
+        sys.stderr.write(f"hookrow: {reason}\n")
+        return 2
+
+    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.engine import open_engine
+    from hookrow_tui.look import choose
+
+    assert sys.__stderr__ is not None
+    look = choose()
+    read_any_bytes(look.encoding)
+    with Guarded(sys.__stderr__):
+        app = HookrowApp(url, start=open_engine, look=look)
+        left = app.run(mouse=look.mouse)
+    return left if left is not None else app.return_code or 0

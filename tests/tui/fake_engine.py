@@ -1,0 +1,388 @@
+"""An engine in memory with the front door's names: the hooks and firings of the drawn screens, for the interface's tests.
+
+It decides nothing: it hands out records, keeps what it is told, and raises what the real one raises.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
+from hookrow.events import Events
+from hookrow.fields import mode
+from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto
+
+__all__ = ["FakeEngine", "hooks_of_the_screens"]
+
+DAY = datetime(2026, 11, 25, 12, 3, 7, 918000, tzinfo=UTC)
+NOON_MS = int(DAY.timestamp() * 1000)
+
+ROWS: tuple[tuple[Any, ...], ...] = (
+    # name, event, position, timeout, flags (active, forget, wait, data), state, calls, errors
+    ("Проверка ИНН", "before_registration", 10, 3.0, (True, False, True, True), "on", 412, 0),
+    ("Чёрный список", "before_registration", 20, 2.0, (True, False, True, False), "on", 409, 17),
+    ("Карточка клиента в 1С", "after_registration", 10, 30.0, (True, False, False, False), "on", 381, 2),
+    ("Скидки по договору", "before_order_add", 10, 5.0, (True, False, True, True), "on", 2914, 31),
+    ("Остатки склада", "before_order_add", 20, 5.0, (True, False, True, True), "on", 2871, 6),
+    ("Передача заказа в 1С", "before_order_add", 30, 30.0, (True, True, False, False), "on", 2865, 0),
+    ("Расчёт доставки СДЭК", "before_delivery_service_calculate", 10, 10.0, (False, False, True, True), "off", 0, 0),
+    ("Оплата: чек в ОФД", "before_order_setstatus", 10, 15.0, (True, False, True, False), "on", 96, 0),
+    ("Чёрная пятница", "before_order_update", 10, 5.0, (True, False, True, True), "not_yet_valid", 0, 0),
+    ("Письмо о продлении", "on_subscription", 10, 20.0, (True, True, False, False), "on", 23, 1),
+)
+BODY = '{\n  "order": "{{ order.id }}",\n  "sum": {{ order.sum }},\n  "items": {{ order.items }}\n}'
+
+
+class Secret:
+    """A kept secret: set, not readable."""
+
+    def __init__(self, is_set: bool) -> None:
+        self.is_set = is_set
+
+
+class FakeHook(SimpleNamespace):
+    """A hook's attributes, as `hookrow.Hook` has them."""
+
+    @property
+    def mode(self) -> str:
+        return mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
+
+    def copy(self, **changes: Any) -> FakeHook:
+        return FakeHook(**{**self.__dict__, **changes})
+
+
+def hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
+    return FakeHook(
+        **{
+            "id": number,
+            "key": f"hook-{number}",
+            "name": name,
+            "url": "https://price.example.ru/discount",
+            "event": event,
+            "position": 10,
+            "timeout": 5.0,
+            "valid_from": None,
+            "valid_until": None,
+            "active": True,
+            "fire_and_forget": True,
+            "wait_for_response": False,
+            "response_has_data": False,
+            "body": "",
+            "auth_login": "",
+            "auth_password": None,
+            "custom_header": "",
+            "custom_header_value": None,
+            "signing_secret": None,
+            "condition": "",
+            "on_failure": "continue",
+            "fallback_message": "Сервис временно недоступен",
+            "order_key": "",
+            "revision": 1,
+            "state": "on",
+            "paused_reason": None,
+            "paused_by": None,
+            "paused_at": None,
+            "deleted": False,
+            "notes": [],
+            **values,
+        }
+    )
+
+
+def hooks_of_the_screens() -> list[FakeHook]:
+    """The ten hooks of screens/hooks-*.txt; the fourth is that of screens/form-*.txt."""
+    made = []
+    for number, (name, event, position, timeout, flags, state, _, _) in enumerate(ROWS, 1):
+        active, forget, wait, data = flags
+        made.append(
+            hook(
+                number,
+                name,
+                event,
+                position=position,
+                timeout=timeout,
+                active=active,
+                fire_and_forget=forget,
+                wait_for_response=wait,
+                response_has_data=data,
+                state=state,
+            )
+        )
+    made[3].__dict__.update(
+        url="https://price.example.ru/discount?v=2",
+        valid_from=datetime(2026, 10, 31, 21, tzinfo=UTC),
+        body=BODY,
+        auth_login="b2b",
+        auth_password=Secret(True),
+        custom_header="X-Source",
+        custom_header_value=Secret(True),
+    )
+    return made
+
+
+class FakeHooks:
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.rows = {each.id: each for each in hooks_of_the_screens()}
+
+    def list(self, event: str | None = None, *, deleted: bool = False) -> list[FakeHook]:
+        kept = [each for each in self.rows.values() if deleted or not each.deleted]
+        return sorted((each for each in kept if event in (None, each.event)), key=lambda each: (each.position, each.id))
+
+    def get(self, ref: int | str) -> FakeHook:
+        for each in self.rows.values():
+            if not each.deleted and ref in (each.id, each.key, each.name):
+                return each
+        raise HookNotFound(f"there is no hook {ref}")
+
+    def add(self, new: Any) -> Any:
+        number = max(self.rows) + 1
+        self.rows[number] = hook(number, new.name, new.event, **{**new.__dict__, "id": number, "revision": 1})
+        self.engine.version += 1
+        return self.rows[number]
+
+    def update(
+        self, ref: int, changes: Mapping[str, Any] | None = None, *, revision: int | None = None, **more: Any
+    ) -> Any:
+        old = self.get(ref)
+        if revision is not None and revision != old.revision:
+            raise ChangedMeanwhile(f"the hook «{old.name}» was changed meanwhile", current=old)
+        new = old.copy(**{**(changes or {}), **more}, revision=old.revision + 1)
+        if new.state in ("on", "off"):
+            new.state = "on" if new.active else "off"
+        self.rows[old.id] = new
+        self.engine.version += 1
+        return new
+
+    def remove(self, ref: int, *, revision: int | None = None) -> Any:
+        return self.update(ref, deleted=True, revision=revision)
+
+    def restore(self, number: int) -> Any:
+        self.rows[number] = self.rows[number].copy(deleted=False)
+        self.engine.version += 1
+        return self.rows[number]
+
+    def pause(self, ref: int, reason: str = "") -> Any:
+        return self.update(ref, paused_by="person", paused_reason=reason, state="paused")
+
+    def resume(self, ref: int) -> Any:
+        return self.update(ref, paused_by=None, paused_reason=None, state="on")
+
+
+def delivery(firing: str, seq: int, row: FakeHook, state: str, at: int, **more: Any) -> Delivery:
+    ref = HookRef(row.id, row.key, row.name)
+    return Delivery(
+        f"msg_{firing[4:]}{seq:02}", firing, ref, seq, row.position, row.mode, state, at, row_id=seq, **more
+    )
+
+
+def firings_of_the_screens(hooks: Mapping[int, FakeHook]) -> list[Firing]:
+    """The firings of screens/log-*.txt, newest first."""
+    made: list[Firing] = []
+
+    def firing(
+        row_id: int, event: str, at: int, outcome: str, ms: int, deliveries: list[tuple[Any, ...]], **more: Any
+    ) -> None:
+        ident = f"evt_{row_id:016}"
+        shares = [
+            delivery(ident, seq, hooks[number], state, at + offset, **values)
+            for seq, (number, state, offset, values) in enumerate(deliveries, 1)
+        ]
+        payload = {"order": {"number": "A-10492", "sum": 12850}}
+        made.append(
+            Firing(
+                ident,
+                event,
+                event.partition("_")[0],
+                at,
+                outcome,
+                payload=payload,
+                data=payload,
+                deliveries=shares,
+                ms=ms,
+                row_id=row_id,
+                **more,
+            )
+        )
+
+    changes = (("/order/sum", 12850, 11950),)
+    firing(
+        5,
+        "before_order_add",
+        NOON_MS,
+        "allowed",
+        841,
+        [
+            (4, "changed", -688, {"status": 200, "ms": 312, "attempts": 1, "changes": changes}),
+            (5, "ok", -374, {"status": 200, "ms": 518, "attempts": 1}),
+            (6, "queued", 146, {}),
+        ],
+    )
+    firing(
+        4,
+        "after_registration",
+        NOON_MS - 5804,
+        "allowed",
+        30001,
+        [(3, "retrying", 1, {"error": "timeout", "ms": 30000, "attempts": 3})],
+    )
+    veto = Veto("hook", HookRef(2, "hook-2", "Чёрный список"), "ИНН в стоп-листе", status=409)
+    firing(
+        3,
+        "before_registration",
+        NOON_MS - 9516,
+        "vetoed",
+        96,
+        [
+            (1, "ok", 0, {"status": 200, "ms": 61, "attempts": 1}),
+            (2, "vetoed", 62, {"status": 409, "ms": 34, "attempts": 1}),
+        ],
+        veto=veto,
+    )
+    firing(2, "before_order_setstatus", NOON_MS - 26898, "allowed", 120, [(8, "ok", 0, {"status": 200, "ms": 120})])
+    firing(
+        1,
+        "before_order_add",
+        NOON_MS - 27047,
+        "allowed",
+        733,
+        [
+            (4, "changed", -750, {"status": 200, "ms": 290, "attempts": 1, "changes": changes}),
+            (5, "ok", -459, {"status": 200, "ms": 441, "attempts": 1}),
+            (6, "sent", -17, {"status": 202, "ms": 903, "attempts": 1}),
+        ],
+    )
+    return made
+
+
+class FakeLog:
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.rows = firings_of_the_screens(engine.hooks.rows)
+        self.tries: dict[str, list[Attempt]] = {}
+        self.figures = SimpleNamespace(
+            queue=3, oldest_due_ms=None, errors_last_hour=2, dead=0, paused=(), undrained=False
+        )
+
+    def data_version(self) -> int:
+        return self.engine.version
+
+    def summary(self) -> SimpleNamespace:
+        return self.figures
+
+    def hook_figures(self) -> dict[int, SimpleNamespace]:
+        return {
+            number: SimpleNamespace(
+                calls=row[6],
+                errors=row[7],
+                last_status=200 if row[6] else None,
+                last_ms=312 if row[6] else None,
+                last_error=None,
+            )
+            for number, row in enumerate(ROWS, 1)
+        }
+
+    def chosen(self, wanted: LogFilter) -> list[Firing]:
+        """Enough of the filter for the interface's tests: event, hook, outcome."""
+
+        def fits(firing: Firing) -> bool:
+            if wanted.event and firing.event != wanted.event:
+                return False
+            if wanted.hook and all(each.hook.id != wanted.hook for each in firing.deliveries):
+                return False
+            words = {firing.outcome, *(each.outcome for each in firing.deliveries)}
+            return not wanted.outcome or wanted.outcome in words
+
+        return [firing for firing in sorted(self.rows, key=lambda each: -each.row_id) if fits(firing)]
+
+    def page(
+        self, filter: LogFilter | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> list[Firing]:
+        kept = self.chosen(filter or LogFilter())
+        kept = [each for each in kept if before is None or each.row_id < before]
+        return [each for each in kept if after is None or each.row_id > after][:limit]
+
+    def ids(self, filter: LogFilter | None = None, before: int | None = None, limit: int = 50_000) -> array[int]:
+        return array("q", [each.row_id for each in self.page(filter, before=before, limit=limit)])
+
+    def by_rows(self, row_ids: Any) -> list[Firing]:
+        wanted = set(row_ids)
+        return [each for each in self.chosen(LogFilter()) if each.row_id in wanted]
+
+    def get(self, ref: str) -> Firing:
+        for each in self.rows:
+            if ref == each.id or any(ref == share.id for share in each.deliveries):
+                return each
+        raise FiringNotFound(f"there is no firing {ref}")
+
+    def delivery(self, ref: str) -> Delivery:
+        for each in self.rows:
+            for share in each.deliveries:
+                if share.id == ref:
+                    return share
+        raise DeliveryNotFound(f"there is no delivery {ref}")
+
+    def attempts(self, ref: str) -> list[Attempt]:
+        return self.tries.get(ref, [])
+
+    def append(self, **changes: Any) -> Firing:
+        """One more firing, newer than all: the newest one again, with these changes."""
+        newest = max(self.rows, key=lambda each: each.row_id)
+        number = newest.row_id + 1
+        ident = f"evt_{number:016}"
+        shares = [
+            replace(share, id=f"msg_{ident[4:]}{share.seq:02}", firing_id=ident, at_ms=share.at_ms + 1000)
+            for share in newest.deliveries
+        ]
+        added = replace(
+            newest, **{"id": ident, "row_id": number, "at_ms": newest.at_ms + 1000, "deliveries": shares, **changes}
+        )
+        self.rows.append(added)
+        self.engine.version += 1
+        return added
+
+
+class FakeSettings:
+    def get(self, name: str) -> str:
+        return {"timezone": "Europe/Moscow"}[name]
+
+
+class FakeEngine:
+    """What `HookEngine(url, worker=False)` is to the interface. `calls` records what was asked of it."""
+
+    def __init__(self, url: str = "sqlite:///fake.db") -> None:
+        self.url = url
+        self.path: Path | None = None
+        self.read_only = False
+        self.version = 1
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.answers: dict[str, Callable[..., Any]] = {}
+        self.hooks = FakeHooks(self)
+        self.events = Events()
+        self.log = FakeLog(self)
+        self.settings = FakeSettings()
+
+    def asked(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append((name, args, kwargs))
+        return self.answers[name](*args, **kwargs)
+
+    def test(self, *args: Any, **kwargs: Any) -> Any:
+        return self.asked("test", *args, **kwargs)
+
+    def replay(self, *args: Any, **kwargs: Any) -> Any:
+        return self.asked("replay", *args, **kwargs)
+
+    def redeliver(self, *args: Any, **kwargs: Any) -> Any:
+        return self.asked("redeliver", *args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        return self.asked("explain", *args, **kwargs)
+
+    def close(self, grace: float = 5) -> None:
+        self.calls.append(("close", (), {}))

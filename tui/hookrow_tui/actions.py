@@ -1,0 +1,164 @@
+"""Everything that a key can do, declared once: bindings, key bar, help and command palette are made of this registry.
+
+An action `hooks.new` runs the Textual action `new` of its screen. Letters work in the Russian layout too (see
+`hookrow_tui.terminal`). None stands on a key that terminal multiplexers take (ctrl+a, ctrl+b, ctrl+o, ctrl+t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+
+from hookrow.lang import Text
+from hookrow_tui.words import Say
+
+__all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
+
+Group = Literal["everywhere", "hooks", "form", "log"]
+
+GROUPS: dict[Group, Say] = {
+    "everywhere": Say("EVERYWHERE"),
+    "hooks": Say("LIST OF HOOKS"),
+    "form": Say("FORM"),
+    "log": Say("LOG"),
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that a person can do.
+
+    `keys` are Textual's key names; without `bound` the focused widget or the screen handles them itself. `cap` is how
+    the keys are drawn in the key bar, `caps` in the help. `bar` orders the key bar: the smaller, the longer it stays
+    when the screen is narrow; 0 keeps it out. An action without `help` shares the help line of the one before it.
+    """
+
+    id: str
+    group: Group
+    keys: tuple[str, ...]
+    label: Text
+    cap: str | Text = ""
+    caps: str | Text = ""
+    help: Text | None = None
+    bar: int = 0
+    bound: bool = True
+
+    @property
+    def name(self) -> str:
+        """The Textual action on the screen (`action_…`)."""
+        return self.id.partition(".")[2]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.help", "everywhere", ("f1", "question_mark"), Say("Help"), "F1", "F1  ?", Say("this help"), 1000),
+    Action("app.leave", "everywhere", ("f10", "ctrl+q"), Say("Quit"), "F10", "F10 Ctrl+Q", Say("quit")),
+    Action("app.back", "everywhere", ("escape",), Say("Back"), "Esc", "Esc", Say("back, close"), bound=False),
+    Action(
+        "app.next",
+        "everywhere",
+        ("tab", "shift+tab"),
+        Say("Next"),
+        "Tab",
+        "Tab ⇧Tab",
+        Say("next field, previous"),
+        bound=False,
+    ),
+    Action(
+        "app.rows",
+        "everywhere",
+        ("up", "down", "j", "k"),
+        Say("Row"),
+        "↑ ↓",
+        "↑ ↓ j k",
+        Say("row down, up"),
+        bound=False,
+    ),
+    Action(
+        "app.page", "everywhere", ("pageup", "pagedown"), Say("Page"), "PgDn", "PgUp PgDn", Say("a page"), bound=False
+    ),
+    Action("app.ends", "everywhere", ("home", "end"), Say("Ends"), "Home", "Home End", Say("first, last"), bound=False),
+    Action("app.find", "everywhere", ("slash", "ctrl+f"), Say("Find"), "/", "/", Say("find, filter"), bound=False),
+    Action("app.commands", "everywhere", ("colon", "semicolon"), Say("Commands"), ":", ":", Say("commands by name")),
+    Action("app.repaint", "everywhere", ("ctrl+l",), Say("Repaint"), "Ctrl+L", "Ctrl+L", Say("repaint the screen")),
+    Action(
+        "app.suspend_process",
+        "everywhere",
+        ("ctrl+z",),
+        Say("To background"),
+        "Ctrl+Z",
+        "Ctrl+Z",
+        Say("to background (fg brings it back)"),
+    ),
+    # The list of hooks
+    Action("hooks.open", "hooks", ("enter", "f4"), Say("Open"), Say("Enter"), Say("Enter"), Say("open the hook"), 10),
+    Action("hooks.new", "hooks", ("n", "f7"), Say("New"), "n", "n  c", Say("new, copy"), 20),
+    Action("hooks.copy", "hooks", ("c", "f6"), Say("Copy"), "c", bar=90),
+    Action("hooks.toggle", "hooks", ("space", "f9"), Say("On/off"), Say("Space"), Say("Space"), Say("on / off"), 30),
+    Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
+    Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
+    Action("hooks.quit", "hooks", (), Say("Quit"), "F10", bar=60, bound=False),
+    Action("hooks.later", "hooks", ("J",), Say("Order"), "J K", "J  K", Say("later / earlier in the row"), 70),
+    Action("hooks.earlier", "hooks", ("K",), Say("Earlier")),
+    Action("hooks.remove", "hooks", ("d", "delete", "f8"), Say("Delete"), "d", "d u Del", Say("delete; u undoes")),
+    Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u"),
+    Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("test by a marked request"), 80),
+    Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume")),
+    Action("hooks.log_help", "hooks", (), Say("Log"), "l", "l", Say("log of this hook"), bound=False),
+    # The form
+    Action("form.save", "form", ("f2", "ctrl+s"), Say("Save and close"), "F2", "F2  Ctrl+S", Say("save and close"), 10),
+    Action("form.next", "form", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
+    Action("form.editor", "form", ("f4",), Say("Body in editor"), "F4", "F4", Say("body in the editor"), 60),
+    Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5", Say("test without saving"), 30),
+    Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", "PgDn PgUp", Say("second page"), 40),
+    Action("form.back", "form", ("escape",), Say("Back"), "Esc", "Esc", Say("back (asks if changed)"), 50),
+    # The log
+    Action("log.follow", "log", ("f", "end", "f6"), Say("Follow"), "f", "f  End", Say("follow the newest"), 10),
+    Action("log.find", "log", ("slash", "ctrl+f", "f7"), Say("Filter"), "/", bar=20),
+    Action("log.tab('1')", "log", ("1",), Say("Tab"), "1-4", "1 2 3 4", Say("request response times row"), 30),
+    Action("log.tab('2')", "log", ("2",), Say("Response")),
+    Action("log.tab('3')", "log", ("3",), Say("Times")),
+    Action("log.tab('4')", "log", ("4",), Say("Row")),
+    Action("log.replay", "log", ("r", "f5"), Say("Repeat"), "r", "r", Say("repeat"), 40),
+    Action("log.whole", "log", ("v", "f3"), Say("Whole"), "v", bar=50),
+    Action("log.back", "log", ("escape",), Say("Back"), "Esc", bar=60),
+    Action("log.copy", "log", ("y",), Say("Copy"), "y", bar=70),
+    Action(
+        "log.error_before",
+        "log",
+        ("left_square_bracket",),
+        Say("Errors"),
+        "[ ]",
+        "[  ]",
+        Say("error before / after"),
+        80,
+    ),
+    Action("log.error_after", "log", ("right_square_bracket",), Say("Next error")),
+    Action("log.mark", "log", ("m", "f9"), Say("Mark"), "m", "m  M", Say("mark / only the marked"), 90),
+    Action("log.only_marked", "log", ("M",), Say("Only the marked")),
+    Action("log.copy_help", "log", (), Say("Copy"), "y", "y", Say("copy"), bound=False),
+    Action("log.whole_help", "log", (), Say("Whole"), "v", "v  w", Say("show whole, write to a file"), bound=False),
+    Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
+)
+
+
+def actions_of(group: Group) -> tuple[Action, ...]:
+    """The actions of one group, in the order of the help."""
+    return tuple(action for action in ACTIONS if action.group == group)
+
+
+def bindings(group: Group) -> list[Binding]:
+    """What a screen (or, for `everywhere`, the app) declares as its BINDINGS."""
+    return [
+        Binding(",".join(action.keys), action.name, show=False)
+        for action in actions_of(group)
+        if action.bound and action.keys
+    ]
+
+
+def bar_of(groups: Iterable[Group]) -> list[Action]:
+    """The actions that the key bar of a screen offers, the most important first."""
+    wanted = set(groups) | {"everywhere"}
+    return sorted((each for each in ACTIONS if each.bar and each.group in wanted), key=lambda each: each.bar)

@@ -1,0 +1,235 @@
+"""The application: the first frame before the engine is there, questions to it in workers, and an orderly end."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual import on, work
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import App
+from textual.events import Event, Key
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.widget import Widget
+
+from hookrow.errors import HookrowError
+from hookrow_tui.actions import bindings
+from hookrow_tui.engine import Answered, Follower, Moved, Opened, Troubled
+from hookrow_tui.look import DARK, LIGHT, Look
+from hookrow_tui.page import Dialog, Page
+from hookrow_tui.repaint import Change, Shown
+from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+
+__all__ = ["HookrowApp"]
+
+
+class HookrowApp(App[int]):
+    """The terminal interface on one database.
+
+    Args:
+        url: the database, as the command line takes it.
+        start: opens the engine; called in a worker after the first frame.
+        look: how this terminal is drawn on.
+    """
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
+
+    def __init__(self, url: str, *, start: Callable[[str], HookEngine], look: Look) -> None:
+        super().__init__()
+        self.url = url
+        self.start = start
+        self.look = look
+        self.engine: HookEngine | None = None
+        self.trouble = ""
+        self.shown = Shown()
+        self.harmless = Harmless()
+        self.follower: Follower | None = None
+        self.warned_of_bytes = False
+        self.animation_level = "none"
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = look.theme
+        self.set_class(look.mono, "-mono")
+
+    def get_default_screen(self) -> Screen[Any]:
+        from hookrow_tui.hooks import HooksScreen
+
+        return HooksScreen()
+
+    def on_mount(self) -> None:
+        on_end_signals(self.end_by_signal)
+        self.app_suspend_signal.subscribe(self, self.forget_terminal)
+        self.app_resume_signal.subscribe(self, self.forget_terminal)
+        self.call_after_refresh(self.open)
+
+    @work(thread=True)
+    def open(self) -> None:
+        try:
+            self.post_message(Opened(self.start(self.url)))
+        except HookrowError as error:
+            self.post_message(Troubled(str(error)))
+
+    @on(Opened)
+    def take_engine(self, message: Opened) -> None:
+        self.engine = message.engine
+        self.follower = Follower(message.engine, self)
+        self.follower.start()
+
+    # Questions to the engine
+
+    def ask(
+        self,
+        owner: Widget,
+        call: Callable[[HookEngine], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[HookrowError], None] | None = None,
+    ) -> None:
+        """Call the engine in a worker and hand what it gives to `then`, on the loop, while `owner` is on the screen.
+
+        Without `failed` an error becomes a notice on the page. Before the engine is open nothing is asked.
+        """
+        if self.engine is not None:
+            self.answer(self.engine, Answered(owner, then, failed or self.say_error), call)
+
+    @work(thread=True, group="ask")
+    def answer(self, engine: HookEngine, message: Answered, call: Callable[[HookEngine], Any]) -> None:
+        try:
+            message.value = call(engine)
+        except HookrowError as error:
+            message.error = error
+        self.post_message(message)
+
+    @on(Answered)
+    def hand_over(self, message: Answered) -> None:
+        if isinstance(message.owner, Widget) and not message.owner.is_attached:
+            return
+        if message.error is not None:
+            message.failed(message.error)
+        else:
+            message.then(message.value)
+
+    def say_error(self, error: HookrowError) -> None:
+        """An error that nobody handled better: one sentence on the page that is open."""
+        self.notice(str(error))
+
+    def notice(self, text: str) -> None:
+        """See `Page.notice`; on whatever screen is open."""
+        if isinstance(self.screen, Page | Dialog):
+            self.screen.notice(text)
+
+    @on(Moved)
+    def tell_pages(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Page | Dialog):
+                screen.moved()
+
+    @on(Troubled)
+    def show_trouble(self, message: Troubled) -> None:
+        self.trouble = message.text
+        for screen in self.screen_stack:
+            if isinstance(screen, Page | Dialog):
+                screen.notice(message.text)
+
+    # Keys
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded:
+            if event.character == "\ufffd":
+                self.warn_of_bytes()
+                return
+            if not self.typing(event):
+                event = latin_key(event)
+        await super().on_event(event)
+
+    def typing(self, event: Key) -> bool:
+        """Whether the key is text for the focused field."""
+        focused = self.focused
+        return event.is_printable and focused is not None and focused.check_consume_key(event.key, event.character)
+
+    def warn_of_bytes(self) -> None:
+        """Bytes in another encoding are dropped rather than typed as «�»; said once."""
+        if not self.warned_of_bytes:
+            self.warned_of_bytes = True
+            self.notice(str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8).")))
+
+    def action_help(self) -> None:
+        from hookrow_tui.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_commands(self) -> None:
+        from hookrow_tui.commands import CommandScreen
+
+        if isinstance(self.screen, Page):
+            self.push_screen(CommandScreen(self.screen.GROUPS), self.run_command)
+
+    async def run_command(self, name: str | None) -> None:
+        if name is not None:
+            await self.screen.run_action(name)
+
+    async def action_leave(self) -> None:
+        """Quit; a form with changes asks first."""
+        leave = next((screen for screen in reversed(self.screen_stack) if hasattr(screen, "leave")), None)
+        if leave is not None:
+            leave.leave(self.exit)
+        else:
+            self.exit(0)
+
+    def action_repaint(self) -> None:
+        self.forget_terminal()
+        self.screen.refresh()
+
+    # What reaches the terminal
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self.harmless]
+
+    def forget_terminal(self, _: object = None) -> None:
+        """Another program wrote on the terminal: paint all of it next time."""
+        self.shown.forget()
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self.is_headless and not self._batch_count:
+            text = self.shown.difference(renderable, self.console)
+            if not text:
+                self.post_display_hook()
+                return
+            renderable = Change(text)
+        super()._display(screen, renderable)
+
+    # The end
+
+    def end_by_signal(self, number: int) -> None:
+        """SIGHUP or SIGTERM: keep what was typed, then go."""
+        self.keep_drafts()
+        self.exit(128 + number)
+
+    def keep_drafts(self) -> None:
+        """Write every form's changes to its draft, now."""
+        for screen in self.screen_stack:
+            keep = getattr(screen, "keep_draft", None)
+            if keep is not None:
+                keep()
+
+    def _fatal_error(self) -> None:
+        self.keep_drafts()
+        # Textual's own would print local variables: passwords among them.
+        self._exit_renderables.append(Text(traceback.format_exc()))
+        self._close_messages_no_wait()
+
+    def on_unmount(self) -> None:
+        if self.follower is not None:
+            self.follower.end()
+        if self.engine is not None:
+            self.engine.close()

@@ -1,0 +1,116 @@
+"""The engine as the interface holds it: opened in a worker, asked in workers, followed by one question four times a second.
+
+Everything here blocks or waits; it runs in threads that only post messages.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+from hookrow.errors import HookrowError, NoDatabase
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from hookrow import HookEngine
+
+__all__ = ["Answered", "Follower", "Moved", "Opened", "Troubled", "open_engine"]
+
+INTERVAL = 0.25
+"""Seconds between two looks at the database (DESIGN 14: at most 4 a second)."""
+FRESHEN = 40
+"""Looks after which the figures are read again even if nothing was committed: «errors of the last hour» move by time."""
+
+
+@dataclass
+class Opened(Message):
+    """The engine is there."""
+
+    engine: HookEngine
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Answered(Message):
+    """What a call in a worker came to; `then` or `failed` is called on the loop if `owner` is still on the screen."""
+
+    owner: MessagePump
+    then: Callable[[Any], None]
+    failed: Callable[[HookrowError], None]
+    value: Any = None
+    error: HookrowError | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Moved(Message):
+    """Something was committed, or enough time has passed for the figures to differ."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+@dataclass
+class Troubled(Message):
+    """The database can't be read just now; '' when it can again."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+
+def open_engine(url: str) -> HookEngine:
+    """The engine on a database, without a worker of its own: the interface sends only what it is asked to.
+
+    Raises:
+        StorageError, KeyProblem
+    """
+    from hookrow import HookEngine  # the first frame is painted before this import begins
+
+    return HookEngine(url, worker=False)
+
+
+class Follower(threading.Thread):
+    """Asks whether anything was committed, and says so to `pump`."""
+
+    def __init__(self, engine: HookEngine, pump: MessagePump) -> None:
+        super().__init__(name="hookrow-follower", daemon=True)
+        self.engine = engine
+        self.pump = pump
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        version, quiet, trouble = None, 0, ""
+        while not self.ended.wait(INTERVAL):
+            try:
+                path = self.engine.path
+                if path is not None and not path.exists():
+                    raise NoDatabase(Say("The database file {path} is gone.", path=path))
+                seen = self.engine.log.data_version()
+            except HookrowError as error:
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self.pump.post_message(Troubled(trouble))
+                continue
+            quiet += 1
+            if trouble:
+                trouble = ""
+                self.pump.post_message(Troubled(""))
+            if seen != version or quiet >= FRESHEN:
+                version, quiet = seen, 0
+                self.pump.post_message(Moved())
+
+    def end(self) -> None:
+        """Look no more."""
+        self.ended.set()

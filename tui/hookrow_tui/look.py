@@ -1,0 +1,143 @@
+"""How the interface looks on this terminal: theme, glyphs, mouse. Colour is never the only sign of anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.theme import Theme
+
+__all__ = ["ASCII", "DARK", "LIGHT", "UNICODE", "Glyphs", "Look", "choose"]
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The signs that stand beside the words."""
+
+    on: str = "●"
+    off: str = "○"
+    not_yet: str = "◷"
+    expired: str = "◌"
+    paused: str = "‖"
+    deleted: str = "✗"
+    focus: str = "▌"
+    down: str = "▼"
+    rule: str = "─"
+    secret: str = "•"
+    arrow: str = "→"
+    ok: str = "✓"
+    bad: str = "✗"
+    veto: str = "⊘"
+    bar: str = "█"
+    bar_from: str = "▐"
+    bar_to: str = "▌"
+    thumb: str = "▂"
+    corners: str = "╭╮╰╯"
+    side: str = "│"
+    more: str = "…"
+
+    def state(self, state: str) -> str:
+        """The sign of a hook's state."""
+        return {
+            "on": self.on,
+            "off": self.off,
+            "not_yet_valid": self.not_yet,
+            "expired": self.expired,
+            "paused": self.paused,
+        }[state]
+
+
+UNICODE = Glyphs()
+ASCII = Glyphs(
+    on="*",
+    off="o",
+    not_yet="~",
+    expired="x",
+    paused="=",
+    deleted="x",
+    focus=">",
+    down="v",
+    rule="-",
+    secret="*",
+    arrow="->",
+    ok="+",
+    bad="x",
+    veto="!",
+    bar="#",
+    bar_from="[",
+    bar_to="]",
+    thumb="_",
+    corners="++++",
+    side="|",
+    more="...",
+)
+
+DARK = Theme(
+    name="hookrow-dark",
+    primary="#7fb4ff",
+    secondary="#9ecbff",
+    warning="#ffc66d",
+    error="#ff8f80",
+    success="#8fd694",
+    accent="#ffd580",
+    foreground="#e6e6e6",
+    background="#14171c",
+    surface="#1c2027",
+    panel="#262c36",
+    dark=True,
+    variables={"bright": "#ffffff", "quiet": "#a3adba", "cursor": "#2f4a6d", "cursor-text": "#ffffff"},
+)
+LIGHT = Theme(
+    name="hookrow-light",
+    primary="#0b4f9e",
+    secondary="#24588f",
+    warning="#7a4a00",
+    error="#a3190c",
+    success="#1b6126",
+    accent="#6b4500",
+    foreground="#1a1d21",
+    background="#fbfbf9",
+    surface="#f0f0ec",
+    panel="#e2e3df",
+    dark=False,
+    variables={"bright": "#000000", "quiet": "#565d66", "cursor": "#b9d3f2", "cursor-text": "#000000"},
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was chosen for this terminal. `mono` asks for cursors in reverse video, `colours` is the palette's size."""
+
+    theme: str
+    glyphs: Glyphs
+    mono: bool
+    mouse: bool
+    encoding: str
+
+
+def choose(environ: Mapping[str, str] = os.environ, encoding: str | None = None) -> Look:
+    """The look for these environment variables and the encoding of the terminal's stream.
+
+    Below 256 colours the terminal's own palette is used; `HOOKROW_THEME=light|dark|ansi` decides where guessing fails.
+    The mouse is off over SSH: after a lost line its codes would flood the shell.
+    """
+    term = environ.get("TERM", "")
+    spoken = encoding or getattr(sys.__stderr__, "encoding", None) or "utf-8"
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    utf8 = spoken.lower().replace("-", "") == "utf8" and locale not in ("C", "POSIX")
+    rich = "256color" in term or environ.get("COLORTERM", "") in ("truecolor", "24bit")
+    light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    wish = environ.get("HOOKROW_THEME", "")
+    if wish == "ansi" or not rich:
+        theme = "ansi-light" if light and wish != "dark" else "ansi-dark"
+    else:
+        theme = LIGHT.name if wish == "light" or (light and wish != "dark") else DARK.name
+    return Look(
+        theme=theme,
+        glyphs=UNICODE if utf8 and term != "linux" else ASCII,
+        mono="NO_COLOR" in environ,
+        mouse="SSH_CONNECTION" not in environ,
+        encoding=spoken,
+    )

@@ -1,0 +1,138 @@
+"""What is on the terminal already is not sent again: frames are reduced to the cells that changed.
+
+Textual repaints a whole widget when one character in it changes; over a slow SSH line that is felt. `Shown` remembers
+what the terminal shows and writes only the difference, as curses does. It keeps the byte budgets of DESIGN 14 for every
+widget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+__all__ = ["Change", "Shown"]
+
+Cell = tuple[str, str]
+"""What stands in one column, and the SGR codes it is drawn with. The right half of a wide character is ''."""
+
+GAP = 8
+"""Moving the cursor costs about this many bytes: shorter stretches of unchanged cells are written again."""
+
+
+class Change(CompositorUpdate):
+    """The bytes that bring the terminal up to date, in the shape that `App._display` takes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(self.text)
+
+    def render_segments(self, console: Console) -> str:
+        return self.text
+
+
+class Shown:
+    """What the terminal shows, line by line."""
+
+    def __init__(self) -> None:
+        self.lines: dict[int, list[Cell]] = {}
+        self.width = 0
+        self.codes: dict[Style, str] = {}
+
+    def forget(self) -> None:
+        """The terminal may show anything: the next frame is written in full."""
+        self.lines.clear()
+
+    def difference(self, update: LayoutUpdate | ChopsUpdate, console: Console) -> str:
+        """The bytes for what `update` changes; '' if it changes nothing."""
+        out: list[str] = []
+        if isinstance(update, LayoutUpdate):
+            region = update.region
+            if region.width != self.width:
+                self.forget()
+                self.width = region.width
+            for y in [y for y in self.lines if y >= region.bottom]:
+                del self.lines[y]
+            for y, strips in enumerate(update.strips, region.y):
+                self.line(out, y, [(region.x, strips)], console)
+        else:
+            for y in dict.fromkeys(y for y, _, _ in update.spans):
+                pieces = [(x, [strip]) for x, strip in update.chops[y].items() if strip is not None]
+                self.line(out, y, pieces, console)
+        return "".join(out)
+
+    def line(self, out: list[str], y: int, pieces: Sequence[tuple[int, Iterable[Strip]]], console: Console) -> None:
+        before = self.lines.get(y, [])
+        after = list(before)
+        for x, strips in pieces:
+            cells = self.cells(strips, console)
+            if len(after) < x:
+                after.extend([(" ", "?")] * (x - len(after)))
+            after[x : x + len(cells)] = cells
+        if after == before:
+            return
+        self.lines[y] = after
+        if any(len(text) != 1 for text, _ in after) or len(before) != len(after):
+            runs = [(0, len(after))]  # where terminals disagree about widths only a whole line is certain
+        else:
+            runs = changed_runs(before, after)
+        for start, end in runs:
+            out.append(f"\x1b[{y + 1};{start + 1}H")
+            codes = None
+            for text, style in after[start:end]:
+                if style != codes:
+                    out.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
+                    codes = style
+                out.append(text)
+            if codes:
+                out.append("\x1b[0m")
+
+    def cells(self, strips: Iterable[Strip], console: Console) -> list[Cell]:
+        cells: list[Cell] = []
+        for strip in strips:
+            for text, style, control in strip:
+                if control:
+                    continue
+                codes = self.sgr(style, console)
+                if text.isascii():
+                    cells.extend((char, codes) for char in text)
+                    continue
+                for char in text:
+                    width = cell_len(char)
+                    if width:
+                        cells.append((char, codes))
+                        if width == 2:
+                            cells.append(("", codes))
+                    elif cells:
+                        cells[-1] = (cells[-1][0] + char, cells[-1][1])
+        return cells
+
+    def sgr(self, style: Style | None, console: Console) -> str:
+        if style is None:
+            return ""
+        found = self.codes.get(style)
+        if found is None:
+            system = console._color_system
+            found = style._make_ansi_codes(system) if system is not None else ""
+            self.codes[style] = found
+        return found
+
+
+def changed_runs(before: Sequence[Cell], after: Sequence[Cell]) -> list[tuple[int, int]]:
+    """The stretches of columns that differ, joined where the gap between them is short."""
+    runs: list[tuple[int, int]] = []
+    for column, (old, new) in enumerate(zip(before, after, strict=True)):
+        if old == new:
+            continue
+        if runs and column - runs[-1][1] <= GAP:
+            runs[-1] = (runs[-1][0], column + 1)
+        else:
+            runs.append((column, column + 1))
+    return runs

@@ -1,0 +1,147 @@
+"""What keeps an admin's terminal safe and usable: no foreign control characters reach it, no byte or signal kills us.
+
+All that Textual does not do by itself over a plain SSH line is mended here, and only here: text from outside is made
+visible, input that is not UTF-8 is read, SIGHUP and SIGTERM end the program in order, letters work in the Russian
+layout, and whatever happens the shell gets its terminal back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import functools
+import os
+import re
+import signal
+import sys
+import termios
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+from rich.segment import Segment
+from textual import events
+from textual.color import Color
+from textual.drivers import linux_driver
+from textual.filter import LineFilter
+from textual.keys import _character_to_key
+
+from hookrow_tui.words import Say
+
+__all__ = [
+    "RESET",
+    "Guarded",
+    "Harmless",
+    "latin_key",
+    "on_end_signals",
+    "read_any_bytes",
+    "refusal",
+    "visible",
+]
+
+RESET = (
+    "\x1b[?2026l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?2048l"
+    "\x1b[<u\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
+)
+"""Ends every mode that the interface may have switched on: mouse, paste, focus, keyboard, alternate screen."""
+
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "|[\ud800-\udfff]"
+)
+LAYOUT = dict(
+    zip(
+        "йцукенгшщзхъфывапролджэячсмитьбюёЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮЁ",
+        "qwertyuiop[]asdfghjkl;'zxcvbnm,.`QWERTYUIOP{}ASDFGHJKL:\"ZXCVBNM<>~",
+        strict=True,
+    )
+)
+
+
+def visible(text: str) -> str:
+    """One line of foreign text with every character that could steer the terminal or turn the line shown as «�».
+
+    Line breaks and tabs become spaces: they are layout, not an attack.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return UNSAFE.sub("\ufffd", text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
+
+
+class Harmless(LineFilter):
+    """The last line of defence: drops from every drawn line what `visible` would have shown.
+
+    Widgets measure control characters as nothing, so they leave no hole.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if not any(UNSAFE.search(segment.text) for segment in segments):
+            return segments
+        return [
+            segment if segment.control else Segment(UNSAFE.sub("", segment.text), segment.style) for segment in segments
+        ]
+
+
+def read_any_bytes(encoding: str = "utf-8") -> None:
+    """From now on a byte that the terminal's encoding doesn't know is read as «�» instead of ending the input thread.
+
+    PuTTY set to CP1251, or an old mouse code after tmux re-attached, sends such bytes.
+    """
+
+    def decoder(_: str) -> Callable[[], codecs.IncrementalDecoder]:
+        return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+    setattr(linux_driver, "getincrementaldecoder", decoder)  # noqa: B010 - the module's own name, not ours
+
+
+def latin_key(event: events.Key) -> events.Key:
+    """The key that stands at the same place of a Latin keyboard, named as Textual names it.
+
+    «о» is `j`, «х» is `left_square_bracket`, ctrl+«с» is `ctrl+c`. Keys outside the Russian layout stay as they are.
+    """
+    *mods, last = event.key.split("+")
+    held = "".join(mod + "+" for mod in mods)
+    latin = LAYOUT.get(event.character or "") or LAYOUT.get(last)
+    if latin is None:
+        return event
+    return events.Key(held + _character_to_key(latin), None if held.replace("shift+", "") else latin)
+
+
+def on_end_signals(leave: Callable[[int], None]) -> None:
+    """Call `leave(signal)` on the running loop for SIGHUP and SIGTERM, instead of dying with the terminal half set."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        loop.add_signal_handler(number, leave, number)
+
+
+def refusal(environ: Mapping[str, str] = os.environ, streams: tuple[IO[str] | None, ...] | None = None) -> Say | None:
+    """Why the interface can't run here, in one sentence; None where it can."""
+    wanted = (sys.__stdin__, sys.__stdout__, sys.__stderr__) if streams is None else streams
+    if not all(stream is not None and stream.isatty() for stream in wanted):
+        return Say("The terminal interface needs a terminal. Over SSH ask for one: ssh -t HOST hookrow")
+    term = environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        return Say("This terminal (TERM={term}) can't place a cursor. Commands work: hookrow --help", term=term)
+    return None
+
+
+class Guarded:
+    """A context in which the terminal comes back as it was, whatever ends the program."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+        self.attributes: list[Any] | None = None
+
+    def __enter__(self) -> Guarded:
+        try:
+            self.attributes = termios.tcgetattr(self.stream.fileno())
+        except (OSError, termios.error):
+            self.attributes = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.write(self.stream.fileno(), RESET.encode())
+            if self.attributes is not None:
+                termios.tcsetattr(self.stream.fileno(), termios.TCSADRAIN, self.attributes)
+        except (OSError, termios.error):
+            return  # the terminal is gone: nobody is left to be reset for

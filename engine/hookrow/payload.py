@@ -1,0 +1,260 @@
+"""JSON as the engine takes, keeps and compares it: what a payload may hold, pointers, merge patches, differences.
+
+A payload is taken in once, at `fire()`: what can't survive JSON is refused there with its JSON Pointer (DESIGN 5), so
+that nothing later can fail on it. All functions leave what they are given as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from hookrow.errors import InvalidPayload
+from hookrow.lang import Text
+
+__all__ = [
+    "DEPTH_LIMIT",
+    "admit",
+    "canonical_hash",
+    "diff",
+    "dumps",
+    "get_pointer",
+    "is_deep",
+    "merge_patch",
+    "normalise",
+    "pointer_parts",
+    "pointer_to",
+    "same",
+]
+
+DEPTH_LIMIT = 100
+"""Levels of nesting, so that nothing that walks a payload meets the interpreter's own limit."""
+LONGEST_INT_BITS = 14_000
+"""Python refuses to write or read integers of more than 4,300 digits."""
+
+COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+CANONICAL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+ABSENT: Any = object()
+
+
+def dumps(value: object) -> str:
+    """Compact JSON text in Unicode.
+
+    Raises:
+        ValueError: NaN or an infinity.
+        TypeError: something that JSON has no form for.
+    """
+    return COMPACT.encode(value)
+
+
+def normalise(payload: Mapping[str, Any], limit_bytes: int) -> dict[str, Any]:
+    """The payload as plain JSON data of its own: dicts, lists, strings, numbers, booleans, None.
+
+    Aware datetimes (as UTC with `Z`), dates and UUIDs become strings, tuples lists.
+
+    Raises:
+        InvalidPayload: not an object, larger than `limit_bytes` as JSON in UTF-8, or holding what JSON can't carry.
+    """
+    return admit(payload, limit_bytes)[0]
+
+
+def admit(payload: Mapping[str, Any], limit_bytes: int) -> tuple[dict[str, Any], str]:
+    """`normalise`, with the JSON text that was made on the way.
+
+    Raises:
+        InvalidPayload: as `normalise`.
+    """
+    if not isinstance(payload, Mapping):
+        raise InvalidPayload("", Text("A payload is a JSON object, not {kind}.", kind=type(payload).__name__))
+    # A round trip through JSON is quicker than any walk. It is the whole answer if it gives back an equal value: then
+    # there was no tuple, no key that had to be turned into text, nothing that JSON has no form for.
+    plain: Any = None
+    text, size = "", 0
+    try:
+        text = COMPACT.encode(payload)
+        size = len(text.encode())
+        if size <= limit_bytes:
+            plain = json.loads(text)
+        if plain != payload or is_deep(plain, text):
+            plain = None
+    except (TypeError, ValueError, RecursionError):
+        plain = None
+    if plain is None:
+        plain = convert(payload, (), set())
+        text = COMPACT.encode(plain)
+        size = len(text.encode())
+    if size > limit_bytes:
+        raise InvalidPayload("", Text("It has {size} bytes as JSON; at most {limit}.", size=size, limit=limit_bytes))
+    return plain, text
+
+
+def convert(value: Any, path: tuple[str | int, ...], above: set[int]) -> Any:
+    """One value as plain JSON data, or the reason, with its place, why not."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return check_text(str.__str__(value), path)
+    if isinstance(value, int):
+        if value.bit_length() > LONGEST_INT_BITS:
+            raise InvalidPayload(pointer_to(path), Text("The number has too many digits."))
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidPayload(pointer_to(path), Text("{value} is no JSON number.", value=repr(float(value))))
+        return float(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidPayload(pointer_to(path), Text("A naive datetime: give it a zone (datetime.now(UTC))."))
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Mapping | list | tuple):
+        return convert_container(value, path, above)
+    raise InvalidPayload(
+        pointer_to(path), Text("JSON has no form for {kind}: convert it first.", kind=type(value).__name__)
+    )
+
+
+def convert_container(
+    value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: tuple[str | int, ...], above: set[int]
+) -> Any:
+    if id(value) in above:
+        raise InvalidPayload(pointer_to(path), Text("It contains itself."))
+    if len(path) >= DEPTH_LIMIT:
+        raise InvalidPayload(pointer_to(path), Text("Nested deeper than {limit} levels.", limit=DEPTH_LIMIT))
+    above.add(id(value))
+    plain: Any
+    if isinstance(value, Mapping):
+        plain = {}
+        for key, member in value.items():
+            if not isinstance(key, str):
+                raise InvalidPayload(
+                    pointer_to(path), Text("The key {key} is no text: JSON keys are.", key=repr(key)[:60])
+                )
+            name = check_text(str.__str__(key), (*path, key))
+            plain[name] = convert(member, (*path, name), above)
+    else:
+        plain = [convert(member, (*path, place), above) for place, member in enumerate(value)]
+    above.discard(id(value))
+    return plain
+
+
+def check_text(text: str, path: tuple[str | int, ...]) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidPayload(pointer_to(path), Text("It holds half of a character (a lone surrogate).")) from None
+    return text
+
+
+def is_deep(value: Any, text: str | bytes) -> bool:
+    """Whether JSON data is nested beyond `DEPTH_LIMIT`; its text tells at once where it can't be."""
+    brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if brackets <= DEPTH_LIMIT:
+        return False
+    level = [value]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [
+            member
+            for container in level
+            for member in (container.values() if isinstance(container, dict) else container)
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def canonical_hash(value: object) -> str:
+    """SHA-256 of the JSON with sorted keys, in hexadecimal: the order of keys makes no difference."""
+    return sha256(CANONICAL.encode(value).encode()).hexdigest()
+
+
+def pointer_to(path: tuple[str | int, ...]) -> str:
+    """The JSON Pointer of a path of keys and indexes (RFC 6901); "" is the whole.
+
+    A lone surrogate is shown as an escape, so that the pointer itself can be printed.
+    """
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{part}" for part in parts).encode(errors="backslashreplace").decode()
+
+
+def pointer_parts(pointer: str) -> list[str]:
+    """The keys that a JSON Pointer names, one after another.
+
+    Raises:
+        ValueError: it is neither empty nor begins with a slash.
+    """
+    if not pointer:
+        return []
+    if not pointer.startswith("/"):
+        raise ValueError("a JSON Pointer begins with a slash")
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+
+
+def get_pointer(value: Any, pointer: str, default: Any = None) -> Any:
+    """What stands at a JSON Pointer (RFC 6901), or the default where nothing does.
+
+    Raises:
+        ValueError: not a JSON Pointer.
+    """
+    for part in pointer_parts(pointer):
+        if isinstance(value, dict):
+            value = value.get(part, ABSENT)
+        elif isinstance(value, list) and part.isascii() and part.isdigit() and (part == "0" or part[0] != "0"):
+            value = value[int(part)] if len(part) < 10 and int(part) < len(value) else ABSENT
+        else:
+            return default
+        if value is ABSENT:
+            return default
+    return value
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """The target changed by a JSON Merge Patch (RFC 7396): a new value, which shares what did not change."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality of JSON values: unlike Python's, true is not 1."""
+    return not diff(one, other)
+
+
+def diff(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str, Any, Any]]:
+    """What differs, as (JSON Pointer, before, after), the smallest parts that can be named; None = was or is not there.
+
+    Lists of equal length are compared member by member, others as a whole.
+    """
+    if before is after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for key in dict.fromkeys([*before, *after]):
+            if key not in before or key not in after:
+                found.append((pointer_to((*path, key)), before.get(key), after.get(key)))
+            else:
+                found += diff(before[key], after[key], (*path, key))
+        return found
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        found = []
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            found += diff(old, new, (*path, place))
+        return found
+    if isinstance(before, bool) == isinstance(after, bool) and before == after:
+        return []
+    return [(pointer_to(path), before, after)]

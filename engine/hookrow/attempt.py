@@ -1,0 +1,250 @@
+"""One attempt of one delivery: make the message, send it, say what came of it.
+
+The only path by which a request leaves: waiting, queued, test and replayed deliveries go the same way, so that a test
+fails exactly where the real thing would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from hookrow import message, reply
+from hookrow.clock import Clock
+from hookrow.errors import KeyProblem
+from hookrow.lang import Text
+from hookrow.modes import WAITING
+from hookrow.payload import dumps
+from hookrow.store.config import StoredHook
+from hookrow.transport import Exchange, exchange
+from hookrow.vault import Place, Vault
+
+__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
+
+COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
+"""Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""
+SECRETS = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept (DESIGN 8)."""
+
+    reply_limit: int = 1_048_576
+    reply_kept: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt is made with."""
+
+    transport: httpx.AsyncBaseTransport
+    vault: Vault
+    clock: Clock
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be sent.
+
+    `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
+    of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
+    credentials stay here, unless `with_auth`. `payload` is what the hook was shown: a waiting hook's reply may change it.
+    """
+
+    hook: StoredHook
+    webhook_id: str
+    event: str
+    mode: str
+    number: int
+    occurred_ms: int
+    body: str
+    timeout: float
+    payload: dict[str, Any] | None = None
+    can_refuse: bool = False
+    deadline_ms: int | None = None
+    replay_of: str | None = None
+    test: bool = False
+    url: str | None = None
+    with_auth: bool = False
+    origin: str = "fire"
+    asked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of an attempt.
+
+    `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word of DESIGN 12 for a
+    failure. `countable`: it counts for the breaker. `retry_after` in seconds, where the receiver asked for it. `values`
+    are the columns of the attempt's row.
+    """
+
+    answer: reply.Answer
+    error: str | None
+    detail: str | None
+    status: int | None
+    ms: int
+    countable: bool
+    retry_after: float | None
+    values: dict[str, Any]
+
+    @property
+    def gone(self) -> bool:
+        """The receiver said 410: its hook is to be paused."""
+        return self.answer.pause
+
+
+def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
+    """The hook's secrets in clear, for this one request.
+
+    Raises:
+        KeyProblem: the key is missing or wrong.
+    """
+    return {
+        name: vault.open(sealed, Place("hook", hook.uid, name))
+        for name in SECRETS
+        if (sealed := getattr(hook, name)) is not None
+    }
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def public_url(url: str) -> str:
+    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
+    parts = urlsplit(url)
+    query = "&".join(
+        f"{name}={message.MASK}" if equals else name
+        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Message:
+    """The request as it would leave now.
+
+    Args:
+        secrets: as `opened` gives them.
+    """
+    hook = order.hook
+    url = order.url or hook.url
+    trusted = order.with_auth or origin(url) == origin(hook.url)
+    signing = [secrets[name] for name in ("signing_secret", "signing_secret_old") if name in secrets]
+    if hook.signing_old_until_ms is None or now_ms >= hook.signing_old_until_ms:
+        signing = signing[:1]
+    header = None
+    if trusted and hook.custom_header and "custom_header_value" in secrets:
+        header = (hook.custom_header, secrets["custom_header_value"])
+    return message.message(
+        url,
+        order.body,
+        event=order.event,
+        mode=order.mode,
+        msg_id=order.webhook_id,
+        attempt=order.number,
+        sent_at_s=now_ms // 1000,
+        occurred_at_ms=order.occurred_ms,
+        deadline_ms=order.deadline_ms,
+        replay_of=order.replay_of,
+        test=order.test,
+        login=hook.auth_login if trusted else "",
+        password=secrets.get("auth_password", "") if trusted else "",
+        custom_header=header,
+        secrets=signing,
+    )
+
+
+async def perform(tools: Tools, order: Order) -> Made:
+    """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
+    now_ms = tools.clock.now_ms()
+    try:
+        made = compose(order, opened(tools.vault, order.hook), now_ms)
+    except KeyProblem as error:
+        return unsent(order, now_ms, error)
+    request = httpx.Request(made.method, made.url, headers=list(made.headers), content=made.body)
+    waiting = order.payload is not None
+    got = await exchange(
+        tools.transport,
+        request,
+        timeout=order.timeout,
+        limit=tools.limits.reply_limit,
+        keep=None if waiting else tools.limits.reply_kept,
+        clock=tools.clock,
+        wait="sent" if order.mode == "forget" else "reply",
+    )
+    return judged(tools, order, made, got, now_ms)
+
+
+def unsent(order: Order, now_ms: int, error: KeyProblem) -> Made:
+    """A secret that can't be opened is a failure of the delivery: the receiver must not get a request without it."""
+    values = {
+        "number": order.number,
+        "origin": order.origin,
+        "at_ms": now_ms,
+        "url": public_url(order.url or order.hook.url),
+        "elsewhere": order.url is not None,
+        "error": "key_error",
+        "detail": str(error),
+        "ms": 0,
+        "asked_by": order.asked_by,
+    }
+    return Made(reply.Answer("failed"), "key_error", str(error), None, 0, False, None, values)
+
+
+def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:
+    """The answer, and the attempt's row with what the mode keeps of the response (DESIGN 4)."""
+    answer = answered(order, got)
+    error = got.error or answer.error
+    detail = got.detail if got.error else answer.detail
+    ms = round(got.times.get("total", 0.0))
+    keeps_response = order.mode != "forget"
+    keeps_body = (
+        order.mode in ("record", "transform")
+        or (order.mode == "gate" and answer.kind != "ok")
+        or (order.mode in WAITING and bool(answer.warnings))
+    )
+    retry_after = None
+    if keeps_response and error is not None and got.status is not None:
+        retry_after = reply.retry_after(got.headers, now_ms)
+    values = {
+        "number": order.number,
+        "origin": order.origin,
+        "at_ms": now_ms,
+        "url": public_url(sent.url),
+        "elsewhere": order.url is not None,
+        "address": got.address,
+        "status": got.status if keeps_response else None,
+        "error": error,
+        "detail": None if detail is None else str(detail),
+        "ms": ms,
+        "times": dumps({name: round(value, 1) for name, value in got.times.items()}),
+        "request_headers": dumps([list(pair) for pair in message.masked_headers(sent.headers)]),
+        "response_headers": dumps([list(pair) for pair in got.headers]) if keeps_response and got.headers else None,
+        "response_body": got.body if keeps_response and keeps_body and got.status is not None else None,
+        "response_length": got.length if keeps_response and got.status is not None else None,
+        "asked_by": order.asked_by,
+    }
+    countable = error in COUNTABLE or (
+        error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
+    )
+    return Made(answer, error, values["detail"], values["status"], ms, countable, retry_after, values)
+
+
+def answered(order: Order, got: Exchange) -> reply.Answer:
+    """What the exchange means for the delivery."""
+    if got.error is not None:
+        return reply.Answer("failed")
+    if order.mode == "forget":
+        return reply.Answer("sent")
+    assert got.status is not None
+    if order.payload is None:
+        return reply.background(order.mode, got.status, got.headers)
+    return reply.read(order.mode, order.can_refuse, got.status, got.headers, got.body, payload=order.payload)

@@ -1,0 +1,20 @@
+"""Who is at work: recorded with every change of a hook and every replay."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+
+__all__ = ["actor"]
+
+
+def actor(environ: Mapping[str, str] | None = None) -> str:
+    """The operating system's user, and the address he came from over SSH: `olga@192.0.2.7`, else `olga`."""
+    env = os.environ if environ is None else environ
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        user = f"uid{os.getuid()}"
+    client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
+    return f"{user}@{client}" if client else user

@@ -1,0 +1,308 @@
+"""`fire()`: from the arguments to the committed record. What the row decides stands in `hookrow.core.row`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hookrow import states
+from hookrow.core.row import Occasion, Row, Share
+from hookrow.errors import StorageError
+from hookrow.events import Event, redact
+from hookrow.payload import admit, canonical_hash, dumps
+from hookrow.records import Delivery, Firing, rfc3339
+from hookrow.store.config import Config, StoredHook
+from hookrow.store.rows import delivery_id, firing_id, new_uid
+from hookrow.store.writing import Begin, NewDelivery, Rows, Written
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["Run", "occasion_for"]
+
+log = logging.getLogger("hookrow")
+POLL = 0.02
+"""Seconds between two looks at a firing of the same key that runs elsewhere."""
+LATE_MS = 1000
+"""How long after its deadline a running firing is still waited for (DESIGN 5)."""
+NOT_ENQUEUED = "not_enqueued"
+
+
+def occasion_for(
+    runtime: Runtime, config: Config, event: str, deadline: float, **more: Any
+) -> Occasion:
+    """The firing as a whole.
+
+    Raises:
+        EventNotFound: the catalogue does not hold this event.
+    """
+    now_ms = runtime.clock.now_ms()
+    return Occasion(
+        uid=new_uid(now_ms),
+        event=runtime.event(config, event),
+        at_ms=now_ms,
+        deadline=deadline,
+        payload_limit=runtime.number(config, "payload_limit"),
+        **more,
+    )
+
+
+class Run:
+    """One `fire()` under way."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        occasion: Occasion,
+        payload: Mapping[str, Any],
+        hooks: Sequence[StoredHook],
+        *,
+        idempotency_key: str | None = None,
+        defer: bool = False,
+        handover: bool = True,
+    ) -> None:
+        self.runtime = runtime
+        self.occasion = occasion
+        self.hooks = hooks
+        self.key = idempotency_key
+        self.defer = defer
+        self.handover = handover
+        plain, _ = admit(payload, occasion.payload_limit)
+        self.row = Row(occasion, plain)
+        self.payload = plain
+        self.started = runtime.clock.monotonic()
+        self.firing_id: int | None = None
+        self.written = 0
+        self.outcome: str | None = None
+        self.ids: dict[int, int] = {}
+
+    def left(self) -> float:
+        """Seconds until the row's deadline."""
+        return self.occasion.deadline - (self.runtime.clock.monotonic() - self.started)
+
+    # -- the way of most firings --------------------------------------------------------------------------------------
+
+    async def fire(self) -> Firing:
+        """Call, queue, record.
+
+        Raises:
+            StorageError, IdempotencyConflict: as `HookEngine.fire` says.
+        """
+        if not self.hooks:
+            return self.record()
+        if self.key is not None:
+            earlier = await self.begin()
+            if earlier is not None:
+                return earlier
+        try:
+            await self.walk()
+        except asyncio.CancelledError:
+            self.cancelled()
+            raise
+        return await self.finish()
+
+    async def walk(self) -> None:
+        """Every hook in its turn."""
+        tools = None
+        for hook in self.hooks:
+            share = self.row.turn(hook)
+            if share.act != "call":
+                continue
+            share.act = None
+            if tools is None:
+                tools = self.runtime.tools()
+            made = await self.row.call(share, tools, self.left, self.flush)
+            if made is not None and made.gone:
+                await self.runtime.pause_gone(hook)
+
+    async def flush(self) -> None:
+        """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox (DESIGN 5).
+
+        After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
+        """
+        waiting_rows = self.row.shares[self.written : -1]
+        background = not self.defer and any(share.background for share in waiting_rows)
+        distrust = self.occasion.before and self.runtime.database.writer.failed is not None and self.firing_id is None
+        if background or distrust:
+            await self.write(waiting_rows)
+
+    async def finish(self) -> Firing:
+        """Commit what is not committed yet, and give the verdict."""
+        veto = self.row.veto
+        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        try:
+            await self.write(self.row.shares[self.written :])
+        except StorageError as error:
+            mine = type(error)(error.text)
+            if self.occasion.before:
+                mine.firing = self.record()
+                raise mine from None
+            log.error("a firing of %s could not be recorded: %s", self.occasion.event.code, mine)
+            return replace(self.record(), error=mine)
+        return self.record()
+
+    def cancelled(self) -> None:
+        """The caller was cancelled: keep what happened so far; nobody waits for the commit."""
+        self.outcome = "cancelled"
+        for hook in self.hooks[len(self.row.shares) :]:
+            self.row.shares.append(Share(hook, len(self.row.shares) + 1, state="cancelled"))
+        for share in self.row.shares[self.written :]:
+            if share.background:
+                share.act, share.state = None, "cancelled"
+        self.runtime.database.writer.submit(self.rows(self.row.shares[self.written :]))
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def begin(self) -> Firing | None:
+        """Commit the row as running under its key; or wait for the one that has the key, and give its outcome."""
+        while True:
+            found = await self.runtime.database.writer.awrite(Begin(self.rows(())))
+            if isinstance(found, Written):
+                self.firing_id = found.firing
+                return None
+            config = self.runtime.config()
+            while found.outcome is None and self.runtime.clock.now_ms() <= found.deadline_ms + LATE_MS:
+                await asyncio.sleep(POLL)
+                firing = await self.runtime.read(lambda log: log.firing(config, found.uid))
+                if firing is not None and firing.outcome is not None:
+                    if firing.outcome in ("allowed", "vetoed"):
+                        return replace(firing, reused=True)
+                    break
+            else:
+                if found.outcome is not None:
+                    earlier = await self.runtime.read(lambda log: log.firing(config, found.uid))
+                    if earlier is not None:
+                        return replace(earlier, reused=True)
+
+    async def write(self, shares: Sequence[Share]) -> None:
+        """Commit shares, and hand those that are born leased to this process's worker."""
+        job = self.rows(shares)
+        written = await self.runtime.database.writer.awrite(job)
+        self.firing_id = written.firing
+        self.written += len(shares)
+        self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
+        self.runtime.handed_over(self.occasion, shares, job.deliveries, written)
+
+    def rows(self, shares: Sequence[Share], *, lease: bool = True) -> Rows:
+        """The job that writes the firing and these shares."""
+        runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
+        new = self.firing_id is None
+        deliveries = [NewDelivery(share.values(now_ms), share.attempts) for share in shares]
+        background = [
+            (share, delivery) for share, delivery in zip(shares, deliveries, strict=True) if share.background
+        ]
+        admit_later = False
+        if self.defer:
+            for _, delivery in background:
+                delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
+        elif not new or any(share.order_key is not None for share, _ in background):
+            admit_later = bool(background)
+            for share, delivery in background:
+                parked = share.act == "park"
+                delivery.values |= {"state": "parked" if parked else "blocked", "due_ms": now_ms if parked else None}
+        elif background:
+            leases = [share.hook.timeout for share, _ in background]
+            born = states.births(
+                [share.act == "park" for share, _ in background],
+                now_ms,
+                lease=leases if lease and self.handover and runtime.takes_over else None,
+            )
+            for (_, delivery), birth in zip(background, born, strict=True):
+                delivery.values |= {
+                    "state": birth.state,
+                    "due_ms": birth.due_ms,
+                    "released_ms": birth.released_ms,
+                    "lease_ms": birth.lease_ms,
+                    "owner": runtime.owner if birth.state == "leased" else None,
+                    "fence": 1 if birth.state == "leased" else 0,
+                }
+        firing = self.new_columns(now_ms) if new else self.ended_columns() if self.outcome is not None else None
+        return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later)
+
+    def new_columns(self, now_ms: int) -> dict[str, Any]:
+        """The columns of a firing that is written for the first time."""
+        occasion = self.occasion
+        kept, _ = redact(self.payload, occasion.event.private)
+        columns = {
+            "uid": occasion.uid,
+            "event": occasion.event.code,
+            "moment": occasion.event.moment,
+            "at_ms": occasion.at_ms,
+            "deadline_ms": occasion.at_ms + round(occasion.deadline * 1000),
+            "idempotency_key": self.key,
+            # Of the kept payload: a hash that took in a password could be tried out against guesses.
+            "payload_hash": None if self.key is None else canonical_hash(kept),
+            "replay_of": occasion.replay_of,
+            "asked_by": occasion.asked_by,
+        }
+        return columns | self.ended_columns()
+
+    def ended_columns(self) -> dict[str, Any]:
+        """The columns that are known once the row has ended."""
+        row = self.row
+        kept, hidden = redact(self.payload, self.occasion.event.private)
+        return {
+            "payload": dumps(kept),
+            "hidden": dumps(list(hidden)) if hidden else None,
+            "data": dumps(row.kept) if row.data is not self.payload else None,
+            "result": dumps(row.result) if row.has_result else None,
+            "outcome": self.outcome,
+            "veto": None if row.veto is None else dumps(row.veto.as_json()),
+            "warnings": dumps(row.warnings) if row.warnings else None,
+            "ms": None if self.outcome is None else round((self.runtime.clock.monotonic() - self.started) * 1000),
+            "deferred": self.defer and any(share.background for share in row.shares),
+        }
+
+    # -- what the caller gets -----------------------------------------------------------------------------------------
+
+    def record(self) -> Firing:
+        """The firing as its caller sees it: with the whole payload, private values too."""
+        row, occasion = self.row, self.occasion
+        return Firing(
+            id=firing_id(occasion.uid),
+            event=occasion.event.code,
+            moment=occasion.event.moment,
+            at_ms=occasion.at_ms,
+            outcome=self.outcome or "allowed",
+            payload=self.payload,
+            data=row.data,
+            result=row.result,
+            has_result=row.has_result,
+            veto=row.veto,
+            warnings=tuple(row.warnings),
+            deliveries=tuple(self.delivery(share) for share in row.shares),
+            ms=round((self.runtime.clock.monotonic() - self.started) * 1000),
+            hidden=row.hidden,
+            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            asked_by=occasion.asked_by,
+            deferred=self.defer and any(share.background for share in row.shares),
+            row_id=self.firing_id or 0,
+        )
+
+    def delivery(self, share: Share) -> Delivery:
+        state = share.state
+        if share.background:
+            state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"
+        return Delivery(
+            id=delivery_id(self.occasion.uid, share.seq),
+            firing_id=firing_id(self.occasion.uid),
+            hook=share.hook.ref,
+            seq=share.seq,
+            position=share.hook.position,
+            mode=share.hook.mode,
+            state=state,
+            at_ms=self.occasion.at_ms,
+            error=share.error,
+            detail=None if share.detail is None else str(share.detail),
+            skipped=NOT_ENQUEUED if share.background and self.defer else share.skipped,
+            status=share.status,
+            ms=share.ms,
+            attempts=len(share.attempts),
+            changes=tuple(share.changes),
+            body=share.body,
+            order_key=share.order_key,
+            row_id=self.ids.get(share.seq, 0),
+        )

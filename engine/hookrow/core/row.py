@@ -1,0 +1,303 @@
+"""One firing's row of hooks: the plan carried out hook by hook. The only place that calls waiting hooks.
+
+What a hook did or was kept from doing becomes its `Share`; shares are written by `hookrow.core.firing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookrow import plan
+from hookrow.attempt import Made, Order, Tools, perform
+from hookrow.errors import InvalidTemplate
+from hookrow.events import Event, redact
+from hookrow.lang import Text
+from hookrow.message import body_text, envelope
+from hookrow.modes import WAITING
+from hookrow.payload import dumps, get_pointer
+from hookrow.records import Veto, rfc3339
+from hookrow.store.config import StoredHook
+from hookrow.store.rows import delivery_id, firing_id
+from hookrow.template import Body, Condition, View, prepare
+
+__all__ = ["FALLBACK", "Occasion", "Row", "Share"]
+
+FALLBACK = Text("The service is temporarily unavailable")
+"""What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
+ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class Share:
+    """One hook's delivery in the making. `act` is what is still to be done: `call`, `queue`, `park`, or nothing."""
+
+    hook: StoredHook
+    seq: int
+    act: str | None = None
+    state: str = "skipped"
+    error: str | None = None
+    detail: Text | str | None = None
+    skipped: str | None = None
+    status: int | None = None
+    ms: int | None = None
+    body: str | None = None
+    """As it is kept: private values are null."""
+    sends: str | None = None
+    """As a waiting hook receives it."""
+    changes: Sequence[tuple[str, Any, Any]] = ()
+    order_key: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    countable: bool = False
+    answered: bool = False
+
+    @property
+    def background(self) -> bool:
+        return self.act in ("queue", "park")
+
+    def values(self, now_ms: int) -> dict[str, Any]:
+        """The delivery's columns, but for the ids and, in background, what `births` says."""
+        return {
+            "seq": self.seq,
+            "hook_id": self.hook.id,
+            "hook_revision": self.hook.revision,
+            "position": self.hook.position,
+            "mode": self.hook.mode,
+            "state": self.state,
+            "error": self.error,
+            "detail": None if self.detail is None else str(self.detail),
+            "skipped": self.skipped,
+            "status": self.status,
+            "ms": self.ms,
+            "attempts": len(self.attempts),
+            "body": self.body,
+            "changes": dumps([list(change) for change in self.changes]) if self.changes else None,
+            "order_key": self.order_key,
+            "first_ms": self.attempts[0]["at_ms"] if self.attempts else None,
+            "done_ms": None if self.background else now_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """The firing as a whole: what is the same for every hook of the row."""
+
+    uid: str
+    event: Event
+    at_ms: int
+    deadline: float
+    payload_limit: int
+    replay_of: str | None = None
+    asked_by: str | None = None
+    url: str | None = None
+    """A replay's `--to`: where every request goes instead."""
+    with_auth: bool = False
+    in_background: bool = False
+    """Fired inside the caller's transaction: waiting hooks are sent after its commit as well."""
+
+    @property
+    def before(self) -> bool:
+        return self.event.moment == "before"
+
+
+class Row:
+    """Takes a payload through the hooks of an event, in order."""
+
+    def __init__(self, occasion: Occasion, payload: dict[str, Any]) -> None:
+        self.occasion = occasion
+        self.data = payload
+        self.original = payload
+        self.result: Any = None
+        self.has_result = False
+        self.veto: Veto | None = None
+        self.warnings: list[str] = []
+        self.shares: list[Share] = []
+        self.hidden: tuple[str, ...] = ()
+        self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
+        self.envelopes: dict[bool, str] = {}
+        self.see(payload)
+
+    # -- what a hook sees ---------------------------------------------------------------------------------------------
+
+    def see(self, data: dict[str, Any]) -> None:
+        """Let the hooks from here on see this payload: whole, and with null for what is private."""
+        self.data = data
+        kept, self.hidden = redact(data, self.occasion.event.private)
+        self.views = {True: (data, None), False: (kept, None)}
+        self.envelopes.clear()
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The payload as it may be kept and queued."""
+        return self.views[False][0]
+
+    def view(self, private: bool) -> View:
+        data, view = self.views[private]
+        if view is None:
+            view = prepare(data)
+            self.views[private] = (data, view)
+        return view
+
+    def webhook(self) -> dict[str, Any]:
+        """The names under `webhook` in a template."""
+        occasion = self.occasion
+        return {
+            "id": firing_id(occasion.uid),
+            "type": occasion.event.code,
+            "timestamp": rfc3339(occasion.at_ms),
+            "result": self.result,
+        }
+
+    def render(self, hook: StoredHook, private: bool) -> str:
+        """The body of a request to this hook.
+
+        Raises:
+            InvalidTemplate: its template fails on this payload.
+        """
+        if hook.body:
+            return Body.compile(hook.body).render(
+                self.view(private), self.webhook(), limit=self.occasion.payload_limit
+            )
+        if private not in self.envelopes:
+            occasion, data = self.occasion, self.views[private][0]
+            self.envelopes[private] = body_text(
+                envelope(occasion.uid, occasion.event.code, occasion.at_ms, data, self.has_result, self.result)
+            )
+        return self.envelopes[private]
+
+    # -- a hook's turn ------------------------------------------------------------------------------------------------
+
+    def turn(self, hook: StoredHook) -> Share:
+        """What becomes of the next hook: left out with a reason, failed before any request, to be called or queued."""
+        share = Share(hook, len(self.shares) + 1)
+        self.shares.append(share)
+        verdict = plan.judge(hook, self.occasion.at_ms)
+        if verdict.act == "skip":
+            share.skipped = verdict.reason
+            return share
+        if self.veto is not None:
+            share.skipped = "after_veto"
+            return share
+        waits = hook.mode in WAITING and not self.occasion.in_background
+        if verdict.act == "fail" and waits:
+            self.fail(share, "paused", Text("the hook is paused: {reason}", reason=hook.paused_reason or "—"))
+            return share
+        try:
+            if not self.holds(hook, private=waits):
+                share.skipped = "condition_false"
+                return share
+            share.sends = self.render(hook, private=waits)
+        except InvalidTemplate as error:
+            share.body = None
+            self.fail(share, error.code, error.problems[0].text)
+            return share
+        share.body = self.keepable(hook) if waits and self.hidden else share.sends
+        share.order_key = self.key_of(hook)
+        share.act = "call" if waits else "park" if verdict.act in ("park", "fail") else "queue"
+        return share
+
+    def holds(self, hook: StoredHook, *, private: bool) -> bool:
+        return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook())
+
+    def keepable(self, hook: StoredHook) -> str | None:
+        """The body without private values, for the log; None where the template needs them."""
+        try:
+            return self.render(hook, private=False)
+        except InvalidTemplate:
+            return None
+
+    def key_of(self, hook: StoredHook) -> str | None:
+        """The value at the hook's `order_key`; None where the payload has none, or the hook does not ask for order."""
+        if not hook.order_key or (hook.mode in WAITING and not self.occasion.in_background):
+            return None
+        value = get_pointer(self.kept, hook.order_key, ABSENT)
+        return None if value is ABSENT or value is None else value if isinstance(value, str) else dumps(value)
+
+    def fail(self, share: Share, error: str, detail: Text | str | None) -> None:
+        """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
+        hook = share.hook
+        share.error, share.detail = error, detail
+        if hook.mode not in WAITING or self.occasion.in_background:
+            share.state = "dead"
+            return
+        share.state = "failed"
+        if not plan.allowed_after_failure(hook.on_failure, self.occasion.event.moment):
+            message = hook.fallback_message or str(FALLBACK)
+            self.veto = Veto("failure", hook.ref, message, error, 503)
+
+    async def call(
+        self, share: Share, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
+    ) -> Made | None:
+        """Ask a waiting hook and obey its answer.
+
+        Args:
+            left: seconds until the row's deadline.
+            ready: awaited before the request leaves: what stands before it in the row is committed.
+        """
+        await ready()
+        hook, occasion = share.hook, self.occasion
+        wait = plan.wait_for(hook.timeout, left())
+        if wait is None:
+            self.fail(share, "deadline", Text("the row's deadline had passed"))
+            return None
+        order = Order(
+            hook=hook,
+            webhook_id=delivery_id(occasion.uid, share.seq),
+            event=occasion.event.code,
+            mode=hook.mode,
+            number=1,
+            occurred_ms=occasion.at_ms,
+            body=share.sends or "",
+            timeout=wait,
+            payload=self.data,
+            can_refuse=occasion.before,
+            deadline_ms=int(wait * 1000),
+            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            url=occasion.url,
+            with_auth=occasion.with_auth,
+            asked_by=occasion.asked_by,
+        )
+        try:
+            made = await perform(tools, order)
+        except asyncio.CancelledError:
+            share.state = "cancelled"
+            raise
+        self.obey(share, made)
+        return made
+
+    def obey(self, share: Share, made: Made) -> None:
+        """Take over what the waiting hook answered."""
+        answer = made.answer
+        share.attempts.append(made.values)
+        share.status, share.ms = made.status, made.ms
+        share.countable, share.answered = made.countable, made.status is not None
+        self.warnings += [f"{share.hook.name}: {warning}" for warning in answer.warnings]
+        if answer.kind == "failed":
+            self.fail(share, made.error or "bad_reply", made.detail)
+            return
+        share.state = answer.kind
+        if answer.veto is not None:
+            share.detail = answer.veto.message or None
+            if answer.kind == "vetoed":
+                refusal = answer.veto
+                self.veto = Veto(
+                    "hook", share.hook.ref, refusal.message, refusal.code, refusal.status, tuple(refusal.errors)
+                )
+            return
+        if answer.has_result:
+            self.result, self.has_result = answer.result, True
+            self.envelopes.clear()
+        if answer.data is not None:
+            share.changes = public_changes(answer.changes, self.hidden)
+            self.see(answer.data)
+
+
+def public_changes(changes: Sequence[tuple[str, Any, Any]], hidden: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
+    """What was changed, without the values of private fields."""
+
+    def secret(pointer: str) -> bool:
+        return any(pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in hidden)
+
+    return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

@@ -298,6 +298,7 @@ class DeliveryRow(SQLModel, table=True):
         Index("delivery_hook", "hook_id", "firing_id"),
         Index(
             "delivery_due",
+            "hook_id",
             "due_ms",
             sqlite_where=text("state IN ('blocked', 'queued', 'retrying')"),
             postgresql_where=text("state IN ('blocked', 'queued', 'retrying')"),

@@ -1,0 +1,9 @@
+"""`python -m hookrow`."""
+
+from __future__ import annotations
+
+from hookrow.cli import main
+
+__all__: list[str] = []
+
+main()

@@ -1,0 +1,81 @@
+"""The root command and its edge. What `hookrow --help` does not need is imported where it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hookrow.cli.commands import Lazy, option
+from hookrow.cli.words import speak
+from hookrow.lang import Text, detect
+
+__all__ = ["root", "run"]
+
+
+def choose_language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Speak as `--lang` says from the moment that it is read, so that help and errors obey it."""
+    if value is not None:
+        speak(detect(value))
+    return value
+
+
+def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Print the version and leave."""
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"hookrow {version('hookrow')}")
+        ctx.exit()
+
+
+@click.group(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@option("--db", metavar="URL|PATH", says=Text("The database: a file or a URL; else $HOOKROW_DB, else ./hooks.db."))
+@option(
+    "--lang",
+    type=click.Choice(["ru", "en"]),
+    is_eager=True,
+    expose_value=False,
+    callback=choose_language,
+    says=Text("Language; else $HOOKROW_LANG, else the locale's."),
+)
+@option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    says=Text("Show the version and exit."),
+)
+@click.pass_context
+def root(ctx: click.Context, db: str | None) -> int | None:
+    """Webhooks called in order, in time, and remembered."""
+    from hookrow.cli.session import Session
+
+    ctx.obj = Session(db)
+    if ctx.invoked_subcommand is not None:
+        return None
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from hookrow.cli.tui import open_terminal_interface
+
+        return open_terminal_interface(ctx.obj)
+    click.echo(ctx.get_help())
+    click.echo(f"\n{Text('The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow')}", err=True)
+    return 0
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit code (DESIGN 12). Nothing but a fault of this program has a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a log
+    speak(detect())
+    try:
+        code = root.main(args=arguments, prog_name="hookrow", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (Exception, KeyboardInterrupt) as error:
+        from hookrow.cli.trouble import end
+
+        return end(error)

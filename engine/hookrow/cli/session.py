@@ -1,0 +1,76 @@
+"""What every command is given: which database, in which language; and the engine on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hookrow.errors import NoDatabase
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+
+__all__ = ["Session", "database_url", "pass_session", "sqlite_path"]
+
+DEFAULT = "hooks.db"
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the command line."""
+
+    db: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The database by DESIGN 12: `--db`, else `$HOOKROW_DB`, else ./hooks.db."""
+        return database_url(self.db or os.environ.get("HOOKROW_DB") or DEFAULT)
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for a server's database."""
+        return sqlite_path(self.url)
+
+    @contextmanager
+    def engine(self) -> Iterator[HookEngine]:
+        """The engine on the database, without a worker of its own: a command sends only what it made itself.
+
+        Raises:
+            NoDatabase: the file does not exist: commands don't make one by accident; `hookrow init` does.
+        """
+        self.require()
+        from hookrow import HookEngine
+
+        with HookEngine(self.url, worker=False) as engine:
+            yield engine
+
+    def require(self) -> None:
+        """Refuse a SQLite file that is not there.
+
+        Raises:
+            NoDatabase: with the way out.
+        """
+        path = self.path
+        if path is not None and not path.exists():
+            raise NoDatabase(Text("There is no database {path}. Make one: hookrow init", path=path))
+
+
+def database_url(text: str) -> str:
+    """A database's URL; a path means a SQLite file."""
+    return text if "://" in text else SQLITE + text
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL; None for other databases."""
+    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,65 @@
+"""How a run ends that did not go well: what is said, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.output import say
+from hookrow.errors import Ambiguous, HookrowError, InvalidInput
+from hookrow.fields import FIELD
+from hookrow.lang import Text
+
+__all__ = ["end"]
+
+
+def end(error: BaseException) -> int:
+    """Say what went wrong and give the exit code of DESIGN 12. Only a fault of this program shows where it happened."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return exits.STOPPED
+    if isinstance(error, BrokenPipeError):
+        return closed_pipe()
+    if isinstance(error, click.ClickException):
+        error.show()
+        return exits.USAGE
+    code = exits.code_of(error) if isinstance(error, HookrowError) else None
+    if code is None:
+        return unexpected(error)
+    explain(error)
+    return code
+
+
+def closed_pipe() -> int:
+    """The reader went away (`| head`): stop without a word, and let the exit's own flush meet no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exits.DONE
+
+
+def explain(error: BaseException) -> None:
+    """A declared error in words: each field's own sentence, or the candidates of an ambiguous name."""
+    if isinstance(error, InvalidInput):
+        for problem in error.problems:
+            field = FIELD.get(problem.field)
+            say(f"{field.option}: {problem.text}" if field else str(problem))
+        return
+    say(Text("Error: {message}", message=error))
+    if isinstance(error, Ambiguous):
+        for candidate in error.candidates:
+            say(f"  {candidate}")
+
+
+def unexpected(error: BaseException) -> int:
+    """A fault of this program: where it happened, without the values, since one of them could be a secret."""
+    say(Text("This is a fault of hookrow itself; please report the lines below."))
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        click.echo("".join(traceback.format_tb(link.__traceback__)), err=True, nl=False)
+        click.echo(f"{type(link).__module__}.{type(link).__qualname__}", err=True)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return exits.NO

@@ -1,0 +1,325 @@
+"""What an engine holds together: database, configuration, keys, transport, worker. Made anew where a fork broke it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from sqlalchemy import Connection, insert, select, update
+
+from hookrow.attempt import Limits, Made, Order, Tools, perform
+from hookrow.clock import Clock, SystemClock
+from hookrow.core.actor import actor
+from hookrow.egress import Egress
+from hookrow.errors import EngineClosed
+from hookrow.events import CATALOGUE, Event, Events
+from hookrow.lang import Text
+from hookrow.models import EventRow
+from hookrow.records import Firing
+from hookrow.store import hooks as hookstore
+from hookrow.store import log as logstore
+from hookrow.store import settings as settingstore
+from hookrow.store.config import Config, ConfigCache, StoredHook
+from hookrow.store.database import Database
+from hookrow.store.outbox import Claimed
+from hookrow.store.rows import delivery_id, firing_id
+from hookrow.store.writing import NewDelivery, Written
+from hookrow.transport import Transport
+from hookrow.vault import KeyRing, Vault
+from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.core.row import Occasion, Share
+
+__all__ = ["Reader", "Runtime"]
+
+T = TypeVar("T")
+EVENTS = EventRow.__table__  # type: ignore[attr-defined]
+GONE = Text("the receiver answered 410 Gone")
+
+
+class Reader:
+    """The log, read through one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def firing(self, config: Config, uid: str) -> Firing | None:
+        return logstore.firing_by_uid(self.connection, config, uid)
+
+
+class Runtime:
+    """One engine's parts. Threads and connections come into being at their first use."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        worker: bool,
+        events: Iterable[Event],
+        egress: str | Egress | None,
+        keys: KeyRing | str | None,
+        transport: httpx.AsyncBaseTransport | None,
+        clock: Clock | None,
+        create: bool = True,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.database = Database(url, clock=self.clock, create=create)
+        self.cache = ConfigCache(self.database)
+        self.vault = Vault.for_database(self.database.path, os.environ, keys)
+        self.own_events = tuple(events)
+        self.egress = self.tightened(egress)
+        self.given_transport = transport
+        self.wants_worker = worker and not self.database.read_only
+        self.author_name = actor()
+        self.closed = False
+        self.pid = os.getpid()
+        self.reset()
+        if not self.database.read_only:
+            self.store_events()
+        self.database.disconnect()
+
+    def reset(self) -> None:
+        """What belongs to this process and its event loop alone."""
+        self.owner = secrets.token_hex(8)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.transport: httpx.AsyncBaseTransport | None = None
+        self.worker: Worker | None = None
+        self.worker_task: asyncio.Task[None] | None = None
+        self.readers: ThreadPoolExecutor | None = None
+
+    def tightened(self, argument: str | Egress | None) -> Egress | None:
+        """The policy of the constructor's argument and of HOOKROW_EGRESS, which may only make the setting stricter."""
+        found: Egress | None = None
+        for given in (argument, os.environ.get("HOOKROW_EGRESS")):
+            if given:
+                policy = given if isinstance(given, Egress) else Egress.parse(given)
+                found = policy if found is None else found.stricter(policy)
+        return found
+
+    # -- configuration ------------------------------------------------------------------------------------------------
+
+    def config(self) -> Config:
+        """Hooks, events and settings as they stand."""
+        if self.closed:
+            raise EngineClosed(Text("the engine is closed"))
+        if os.getpid() != self.pid:
+            self.pid = os.getpid()
+            self.cache.after_fork()
+            self.reset()
+        return self.cache.get()
+
+    def event(self, config: Config, code: str) -> Event:
+        """An event of the stored catalogue. Raises EventNotFound, which names similar ones."""
+        found = config.events.get(code)
+        return found if found is not None else self.catalogue(config).get(code)
+
+    def catalogue(self, config: Config) -> Events:
+        return Events(event for event in config.events.values() if not event.system)
+
+    def setting(self, config: Config, name: str) -> str:
+        return config.settings.get(name, settingstore.SETTINGS[name].default)
+
+    def number(self, config: Config, name: str) -> int:
+        return int(self.setting(config, name))
+
+    def policy(self, config: Config) -> Egress:
+        """Which addresses may be reached, now."""
+        stored = Egress.parse(self.setting(config, "egress"), self.setting(config, "egress_allow"))
+        return stored if self.egress is None else stored.stricter(self.egress)
+
+    def author(self) -> hookstore.Author:
+        return hookstore.Author(self.author_name, self.clock.now_ms())
+
+    def store_events(self) -> None:
+        """Keep the catalogue in the database, so that another process's form offers the service's events too."""
+        wanted = {
+            event.code: {
+                "title_en": getattr(event.title, "en", str(event.title)),
+                "title_ru": getattr(event.title, "ru", str(event.title)),
+                "moment": event.moment,
+                "methods": json.dumps(event.methods),
+                "sample": json.dumps(event.sample, ensure_ascii=False),
+                "private": json.dumps(event.private),
+                "origin": event.origin,
+                "place": place,
+            }
+            for place, event in enumerate((*CATALOGUE, *self.own_events))
+        }
+        with self.database.read() as connection:
+            rows = connection.execute(select(EVENTS).where(EVENTS.c.code.in_(list(wanted))))
+            kept = {row.code: {name: getattr(row, name) for name in wanted[row.code]} for row in rows}
+        # Places of a service's events differ between services on one database: they are no reason to write.
+        new = {code: values for code, values in wanted.items() if code not in kept}
+        changed = {
+            code: values
+            for code, values in wanted.items()
+            if code in kept and {**values, "place": 0} != {**kept[code], "place": 0}
+        }
+        if not new and not changed:
+            return
+
+        def job(connection: Connection) -> None:
+            present = set(connection.execute(select(EVENTS.c.code)).scalars())
+            for code, values in {**new, **changed}.items():
+                if code in present:
+                    connection.execute(update(EVENTS).where(EVENTS.c.code == code).values(**values))
+                else:
+                    connection.execute(insert(EVENTS).values(code=code, **values))
+
+        self.database.writer.write(job)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def tools(self) -> Tools:
+        """What attempts on the running loop are made with."""
+        config = self.config()
+        loop = asyncio.get_running_loop()
+        if self.given_transport is not None:
+            transport = self.given_transport
+        else:
+            if self.transport is None or self.loop is not loop:
+                self.transport, self.loop = Transport(self.policy(config), self.clock), loop
+            transport = self.transport
+            assert isinstance(transport, Transport)
+            transport.egress = self.policy(config)
+        limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
+        return Tools(transport, self.vault, self.clock, limits)
+
+    async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
+        """The worker's way to one attempt of a queued delivery."""
+        config = self.config()
+        waiting = claimed.mode in ("gate", "transform")
+        order = Order(
+            hook=hook,
+            webhook_id=delivery_id(claimed.uid, claimed.seq),
+            event=claimed.event,
+            mode=claimed.mode,
+            number=claimed.attempts + 1,
+            occurred_ms=claimed.occurred_ms,
+            body=claimed.body or "",
+            timeout=hook.timeout,
+            payload={} if waiting else None,
+            replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
+            origin="worker",
+        )
+        del config
+        return await perform(self.tools(), order)
+
+    async def pause_gone(self, hook: StoredHook) -> None:
+        """Pause a hook whose receiver said 410, visibly, until a person resumes it (DESIGN 7)."""
+        author = hookstore.Author("hookrow", self.clock.now_ms())
+        changes = {"paused_by": "gone", "paused_reason": str(GONE), "paused_ms": author.at_ms}
+
+        def job(connection: Connection) -> bool:
+            current = hookstore.load(connection, hook.id)
+            if current.paused_by is not None or current.deleted_ms is not None:
+                return False
+            return hookstore.change(connection, hook.id, changes, author, action="pause")
+
+        if await self.database.writer.awrite(job):
+            await self.raise_event("hook.paused", {"hook": hook.ref.as_json(), "reason": str(GONE), "by": "gone"})
+
+    async def raise_event(self, code: str, payload: Mapping[str, Any]) -> None:
+        """Fire one of the engine's own events; deliveries of these raise none themselves."""
+        from hookrow.core.firing import Run, occasion_for
+
+        config = self.config()
+        hooks = config.rows.get(code, ())
+        if hooks:
+            await Run(self, occasion_for(self, config, code, 30.0), payload, hooks).fire()
+
+    # -- the worker ---------------------------------------------------------------------------------------------------
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether rows may be born leased to this process and handed over in memory."""
+        return self.worker is not None and self.worker_task is not None and not self.worker_task.done()
+
+    def start_worker(self) -> None:
+        """Start the engine's own worker on the running loop, once."""
+        if not self.wants_worker or self.takes_over:
+            return
+        self.worker = self.new_worker()
+        self.worker_task = asyncio.get_running_loop().create_task(self.worker.run(), name="hookrow-worker")
+
+    def new_worker(self, concurrency: int = 32) -> Worker:
+        return Worker(
+            self.database,
+            self.clock,
+            owner=self.owner,
+            perform=self.send_claimed,
+            hook_of=lambda number: self.config().hooks.get(number),
+            raise_event=self.raise_event,
+            concurrency=concurrency,
+        )
+
+    def handed_over(
+        self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written
+    ) -> None:
+        """After the commit: give the worker what was born leased to it, or wake it for the rest."""
+        if self.worker is None or not any(share.background for share in shares):
+            return
+        claimed = [
+            Claimed(
+                row_id=number,
+                firing_id=written.firing,
+                uid=occasion.uid,
+                seq=share.seq,
+                event=occasion.event.code,
+                occurred_ms=occasion.at_ms,
+                hook_id=share.hook.id,
+                hook_revision=share.hook.revision,
+                mode=share.hook.mode,
+                body=share.body,
+                attempts=0,
+                fence=1,
+                order_key=share.order_key,
+                replay_of=occasion.replay_of,
+                first_ms=None,
+                lease_ms=delivery.values["lease_ms"],
+            )
+            for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
+            if delivery.values["state"] == "leased"
+        ]
+        if claimed:
+            self.worker.take(claimed)
+        else:
+            self.worker.wake()
+
+    # -- reading and life ---------------------------------------------------------------------------------------------
+
+    async def read(self, question: Callable[[Reader], T]) -> T:
+        """Ask the log without blocking the loop."""
+        if self.readers is None:
+            self.readers = ThreadPoolExecutor(2, "hookrow-read")
+
+        def ask() -> T:
+            with self.database.read() as connection:
+                return question(Reader(connection))
+
+        return await asyncio.get_running_loop().run_in_executor(self.readers, ask)
+
+    async def aclose(self, grace: float) -> None:
+        """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
+        if self.worker is not None and self.worker_task is not None:
+            await self.worker.drain(grace)
+            await asyncio.wait([self.worker_task])
+        if self.transport is not None:
+            await self.transport.aclose()
+        self.worker = self.worker_task = self.transport = None
+
+    def close(self) -> None:
+        """Write what waits, close every connection."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.readers is not None:
+            self.readers.shutdown(wait=True)
+        self.database.close()

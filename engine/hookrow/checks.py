@@ -138,7 +138,7 @@ def check_url(value: object) -> str:
             raise Unfit(Text("Not an IPv6 address between the brackets.")) from None
     elif len(host) > 253 or not re.fullmatch(HOST, host):
         raise Unfit(Text("The host's name can't be right."))
-    return text
+    return parts.scheme + text[len(parts.scheme) :]
 
 
 def take_userinfo(url: str) -> tuple[str, str | None, str | None]:

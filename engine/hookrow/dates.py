@@ -16,6 +16,7 @@ from hookrow.lang import Text
 __all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
 
 NOT_A_MOMENT = Text("A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h or end of month; or empty.")
+FIRST_YEAR, LAST_YEAR = 1970, 9000
 NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
 
 # Patterns are text, compiled at first use: most processes that import this never read a date.
@@ -44,18 +45,21 @@ class Moment:
     note: Text | None = None
 
     @classmethod
-    def at(cls, moment: datetime) -> Moment:
+    def at(cls, moment: datetime, note: Text | None = None) -> Moment:
         """The moment of an aware datetime.
 
         Raises:
-            Unfit: it is naive, or lies outside what a calendar holds.
+            Unfit: it is naive, or not of the years 1970 to 9000.
         """
         if moment.tzinfo is None:
             raise Unfit(NAIVE)
         try:
-            return cls(moment.astimezone(UTC))
+            value = moment.astimezone(UTC)
         except OverflowError:
             raise Unfit(NOT_A_MOMENT) from None
+        if not FIRST_YEAR <= value.year <= LAST_YEAR:
+            raise Unfit(Text("A moment of the years {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
+        return cls(value, note)
 
 
 def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False) -> Moment:
@@ -148,7 +152,7 @@ def read(typed: str, here: Here, end: bool) -> Moment:
 
 def day_of(found: re.Match[str]) -> date:
     year = int(found["year"])
-    return date(year + 2000 if year < 100 else year, int(found["month"]), int(found["day"]))
+    return date(year + 2000 if len(found["year"]) == 2 else year, int(found["month"]), int(found["day"]))
 
 
 def clock_of(found: re.Match[str]) -> time:
@@ -184,7 +188,7 @@ def nearest(day: int, month: int, today: date, end: bool) -> date:
 def whole_day(day: date, zone: tzinfo, end: bool) -> Moment:
     """The first moment of a local day, or of the one after it; some days don't begin at midnight."""
     wall = datetime.combine(day + timedelta(days=1) if end else day, time())
-    return Moment(instant(wall, zone, fold=0)[0])
+    return Moment.at(instant(wall, zone, fold=0)[0])
 
 
 def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
@@ -193,11 +197,11 @@ def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
     shown = show(value, zone)
     if kind == "twice":
         note = Text("{wall} comes twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
-        return Moment(value, note)
+        return Moment.at(value, note)
     if kind == "never":
         note = Text("{wall} is left out by the clocks; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
-        return Moment(value, note)
-    return Moment(value)
+        return Moment.at(value, note)
+    return Moment.at(value)
 
 
 def instant(wall: datetime, zone: tzinfo, fold: int) -> tuple[datetime, str]:

@@ -159,8 +159,8 @@ def is_deep(value: Any, text: str | bytes) -> bool:
     brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     if brackets <= DEPTH_LIMIT:
         return False
-    level = [value]
-    for _ in range(DEPTH_LIMIT + 1):
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH_LIMIT):
         level = [
             member
             for container in level

@@ -1,0 +1,95 @@
+"""How one implementation serves both engines: blocking methods made awaitable, coroutines made blocking."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from hookrow.errors import UseAsyncEngine
+from hookrow.lang import Text
+
+__all__ = ["Portal", "awaited", "forbid_running_loop"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Wrapping(Protocol):
+    """An async door: it holds the blocking one."""
+
+    @property
+    def inner(self) -> Any: ...
+
+
+def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[Wrapping, P], Coroutine[Any, Any, T]]:
+    """The method of a blocking door, run in a thread and awaited."""
+
+    @functools.wraps(method)
+    async def call(self: Wrapping, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(method, self.inner, *args, **kwargs)
+
+    return call
+
+
+def forbid_running_loop() -> None:
+    """A blocking call inside a running event loop would stop everything that runs on it.
+
+    Raises:
+        UseAsyncEngine: there is a running loop in this thread.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UseAsyncEngine(Text("this would block the running event loop: use AsyncHookEngine and await"))
+
+
+class Portal:
+    """An event loop in a thread of its own, started at the first call and anew after a fork.
+
+    A wall-clock limit needs cancellation, which only a loop has; so the blocking engine runs the async core here.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pid = os.getpid()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread: threading.Thread | None = None
+
+    def running(self) -> asyncio.AbstractEventLoop:
+        if os.getpid() != self.pid:
+            self.lock, self.pid, self.loop = threading.Lock(), os.getpid(), None
+        with self.lock:
+            if self.loop is None:
+                self.loop = asyncio.new_event_loop()
+                self.thread = threading.Thread(target=self.loop.run_forever, name="hookrow-loop", daemon=True)
+                self.thread.start()
+            return self.loop
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.running())
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the loop's thread. Nothing may be running on it."""
+        with self.lock:
+            loop, thread = self.loop, self.thread
+            self.loop = self.thread = None
+        if loop is None or os.getpid() != self.pid:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

@@ -1,0 +1,366 @@
+"""`engine.hooks`: the hooks as people and programs see them. Checks first, then one job for the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from hookrow import fields, plan, template
+from hookrow.clock import from_ms
+from hookrow.core.doors import awaited
+from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.lang import Text
+from hookrow.models import Hook
+from hookrow.records import Revision
+from hookrow.store import hooks as hookstore
+from hookrow.store import log as logstore
+from hookrow.store.config import Config, StoredHook
+from hookrow.vault import Place, Secret, new_signing_secret
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncHooks", "Hooks", "hook_of"]
+
+ROTATION_MS = 24 * 3600 * 1000
+"""How long both signatures are sent after a rotation (DESIGN 6)."""
+SECRETS = ("auth_password", "custom_header_value", "signing_secret")
+COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
+
+
+def hook_of(stored: StoredHook, now_ms: int) -> Hook:
+    """A hook as it is handed out: secrets only as «set»."""
+    values: dict[str, Any] = {code: getattr(stored, code) for code in COLUMNS if code not in ("valid_from", "valid_until")}
+    values |= {name: None if getattr(stored, name) is None else Secret.kept() for name in SECRETS}
+    values |= {
+        "valid_from": moment(stored.valid_from_ms),
+        "valid_until": moment(stored.valid_until_ms),
+        "id": stored.id,
+        "revision": stored.revision,
+        "state": plan.state(stored, now_ms),
+        "paused_by": stored.paused_by,
+        "paused_reason": stored.paused_reason,
+        "paused_at": moment(stored.paused_ms),
+        "deleted": stored.deleted,
+    }
+    return Hook.model_construct(**values)
+
+
+def moment(ms: int | None) -> datetime | None:
+    return None if ms is None else from_ms(ms)
+
+
+class Hooks:
+    """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
+        """The stored hook that an id, a key or an exact name means."""
+        config = config or self.runtime.config()
+        number = ref if isinstance(ref, int) else int(ref) if ref.isascii() and ref.isdigit() else None
+        if number is not None and number in config.hooks and not config.hooks[number].deleted:
+            return config.hooks[number]
+        alive = [hook for hook in config.hooks.values() if not hook.deleted]
+        keyed = [hook for hook in alive if hook.key == ref]
+        named = keyed or [hook for hook in alive if hook.name == ref]
+        if len(named) == 1:
+            return named[0]
+        if not named:
+            raise HookNotFound(Text("there is no hook «{ref}»", ref=ref))
+        candidates = [f"{hook.id} ({hook.key}, {hook.event})" for hook in named]
+        raise Ambiguous(
+            Text("several hooks are named «{ref}»: {list}; say which by id or key", ref=ref, list=", ".join(candidates)),
+            candidates,
+        )
+
+    def get(self, ref: int | str) -> Hook:
+        """The hook of this id, key or exact name.
+
+        Raises:
+            HookNotFound, Ambiguous
+        """
+        return hook_of(self.find(ref), self.runtime.clock.now_ms())
+
+    def list(self, event: str | None = None, *, deleted: bool = False) -> list[Hook]:
+        """All hooks, by event in the catalogue's order and in the order in which they run.
+
+        Raises:
+            EventNotFound: no such event.
+        """
+        config = self.runtime.config()
+        if event is not None:
+            self.runtime.event(config, event)
+        places = {code: place for place, code in enumerate(config.events)}
+        now_ms = self.runtime.clock.now_ms()
+        chosen = [
+            hook
+            for hook in config.hooks.values()
+            if (event is None or hook.event == event) and (deleted or not hook.deleted)
+        ]
+        chosen.sort(key=lambda hook: (places.get(hook.event, len(places)), hook.event, hook.position, hook.id))
+        return [hook_of(hook, now_ms) for hook in chosen]
+
+    def history(self, ref: int | str) -> list[Revision]:
+        """Every change of the hook, newest first, without secrets. Raises HookNotFound, Ambiguous."""
+        number = self.find(ref).id
+        with self.runtime.database.read() as connection:
+            return hookstore.history(connection, number)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def add(self, hook: Hook) -> Hook:
+        """Keep a new hook; gives it with its id, key and order.
+
+        Raises:
+            EventNotFound: the catalogue does not hold its event.
+            KeyTaken: another hook has its key.
+            InvalidTemplate: its body or condition can't be compiled or fails on the event's payload.
+            InvalidHook: a secret that was read back from another hook: its value is not known here.
+        """
+        config = self.runtime.config()
+        given = {code: getattr(hook, code) for code in (*COLUMNS, *SECRETS)}
+        self.check_templates(config, hook.event, given)
+        uid = hookstore.new_uid()
+        values = {code: given[code] for code in COLUMNS} | {"uid": uid}
+        for name in SECRETS:
+            secret = given[name]
+            if secret is not None and secret.is_set:
+                values[name] = self.seal(uid, name, secret)
+        author = self.runtime.author()
+        number = self.runtime.database.writer.write(lambda connection: hookstore.create(connection, values, author))
+        kept = self.fresh(number)
+        kept._notes = list(hook.notes)
+        return kept
+
+    def ensure(self, hook: Hook) -> Hook:
+        """Add the hook unless one of its key exists: then that one is given, as the admins made it.
+
+        Raises:
+            InvalidHook: the hook has no key.
+            EventNotFound, InvalidTemplate: as `add`.
+        """
+        if not hook.key:
+            raise InvalidHook([Problem("key", Text("ensure() needs a key to know the hook by"))])
+        found = [each for each in self.runtime.config().hooks.values() if each.key == hook.key and not each.deleted]
+        if found:
+            return hook_of(found[0], self.runtime.clock.now_ms())
+        return self.add(hook)
+
+    def update(
+        self,
+        ref: int | str,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        revision: int | None = None,
+        stored: bool = False,
+        **more: Any,
+    ) -> Hook:
+        """Change some fields; the others, and secrets that are not named, stay as they are.
+
+        Args:
+            revision: the revision that was edited; another one in the database is a conflict.
+            stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+
+        Raises:
+            HookNotFound, Ambiguous, ChangedMeanwhile, KeyTaken, InvalidHook, EventNotFound, InvalidTemplate
+        """
+        found = self.find(ref)
+        return self.edit(found, {**(changes or {}), **more}, revision=revision, stored=stored)
+
+    def edit(
+        self,
+        found: StoredHook,
+        changes: Mapping[str, Any],
+        *,
+        revision: int | None = None,
+        stored: bool = False,
+        action: str = "edit",
+    ) -> Hook:
+        now = hook_of(found, self.runtime.clock.now_ms())
+        current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
+        wanted = {name: value for name, value in changes.items() if not (name in SECRETS and is_kept(value))}
+        cleaned = fields.clean_change(current, wanted, stored=stored)
+        if cleaned.problems:
+            raise InvalidHook(cleaned.problems)
+        merged = {**current, **cleaned.values}
+        self.check_templates(self.runtime.config(), merged["event"], merged, only=cleaned.values)
+        values, resealed = self.sealed(found.uid, cleaned.values)
+        try:
+            self.write(found.id, values, action=action, revision=revision, resealed=resealed)
+        except ChangedMeanwhile as conflict:
+            raise ChangedMeanwhile(conflict.text, current=self.fresh(found.id)) from None
+        kept = self.fresh(found.id)
+        kept._notes = list(cleaned.notes)
+        return kept
+
+    def sealed(self, uid: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The values as columns, and which secrets were replaced."""
+        columns, resealed = dict(values), []
+        for name in SECRETS:
+            if name in columns and columns[name] is not None:
+                columns[name] = self.seal(uid, name, columns[name])
+                resealed.append(name)
+        return columns, tuple(resealed)
+
+    def seal(self, uid: str, name: str, secret: Secret | str) -> str:
+        if is_kept(secret):
+            raise InvalidHook([Problem(name, Text("the secret of another hook is not readable: type it again"))])
+        value = secret if isinstance(secret, str) else secret.value
+        return self.runtime.vault.seal(value, Place("hook", uid, name))
+
+    def write(self, number: int, values: Mapping[str, Any], **how: Any) -> bool:
+        author = self.runtime.author()
+        return self.runtime.database.writer.write(
+            lambda connection: hookstore.change(connection, number, values, author, **how)
+        )
+
+    def remove(self, ref: int | str, *, revision: int | None = None) -> Hook:
+        """Delete a hook: it is marked, its waiting deliveries are cancelled in the same transaction.
+
+        Raises:
+            HookNotFound, Ambiguous, ChangedMeanwhile
+        """
+        number = self.find(ref).id
+        self.write(number, {"deleted_ms": self.runtime.clock.now_ms()}, action="remove", revision=revision)
+        return self.fresh(number)
+
+    def restore(self, number: int) -> Hook:
+        """Undo `remove`: the hook and the deliveries that were cancelled with it. Raises HookNotFound, KeyTaken."""
+        self.write(number, {"deleted_ms": None}, action="restore")
+        return self.fresh(number)
+
+    def pause(self, ref: int | str, reason: str = "") -> Hook:
+        """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
+        found = self.find(ref)
+        if found.paused_by is None:
+            values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
+            self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
+        return self.fresh(found.id)
+
+    def resume(self, ref: int | str) -> Hook:
+        """End a pause, whoever made it: parked deliveries go out. Raises HookNotFound, Ambiguous."""
+        found = self.find(ref)
+        if found.paused_by is not None:
+            values = {"paused_by": None, "paused_reason": None, "paused_ms": None}
+            self.with_event(found, values, "resume", "hook.resumed", {"by": "person"})
+        return self.fresh(found.id)
+
+    def with_event(
+        self, found: StoredHook, values: Mapping[str, Any], action: str, code: str, payload: Mapping[str, Any]
+    ) -> None:
+        """Change a hook and raise the engine's own event in one transaction."""
+        author = self.runtime.author()
+
+        def job(connection: Connection) -> None:
+            if hookstore.change(connection, found.id, values, author, action=action):
+                self.runtime.write_event(connection, code, {"hook": found.ref.as_json(), **payload})
+
+        self.runtime.database.writer.write(job)
+
+    def new_secret(self, ref: int | str, *, rotate: bool = False) -> str:
+        """Make a signing secret and give it, for the only time.
+
+        Args:
+            rotate: for 24 hours requests carry the old secret's signature too.
+
+        Raises:
+            HookNotFound, Ambiguous, KeyProblem
+        """
+        found = self.find(ref)
+        secret = new_signing_secret().value
+        values: dict[str, Any] = {
+            "signing_secret": self.seal(found.uid, "signing_secret", secret),
+            "signing_secret_old": None,
+            "signing_old_until_ms": None,
+        }
+        if rotate and found.signing_secret is not None:
+            old = self.runtime.vault.open(found.signing_secret, Place("hook", found.uid, "signing_secret"))
+            values["signing_secret_old"] = self.seal(found.uid, "signing_secret_old", old)
+            values["signing_old_until_ms"] = self.runtime.clock.now_ms() + ROTATION_MS
+        self.write(found.id, values, action="secret", resealed=("signing_secret",))
+        self.fresh(found.id)
+        return secret
+
+    def rollback(self, ref: int | str, revision: int) -> Hook:
+        """Give the fields the values that they had in a revision; the present secrets stay.
+
+        Raises:
+            HookNotFound: no such hook, or no such revision of it.
+        """
+        found = self.find(ref)
+        then = next((each for each in self.history(found.id) if each.revision == revision), None)
+        if then is None or then.after is None:
+            raise HookNotFound(Text("«{name}» has no revision {revision}", name=found.name, revision=revision))
+        values = {code: then.after[code] for code in COLUMNS if code in then.after and code != "custom_header"}
+        for name in ("valid_from", "valid_until"):
+            text = values.get(name)
+            values[name] = None if text is None else datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return self.edit(found, values, stored=True, action="rollback")
+
+    # -- checks -------------------------------------------------------------------------------------------------------
+
+    def example(self, event: str) -> dict[str, Any]:
+        """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
+        config = self.runtime.config()
+        from hookrow.records import LogFilter
+
+        with self.runtime.database.read() as connection:
+            last = logstore.page(connection, config, LogFilter(event=event), limit=1)
+        return last[0].payload if last else self.runtime.event(config, event).sample
+
+    def check_templates(
+        self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
+    ) -> None:
+        """Try body and condition where they are new; the event must exist."""
+        self.runtime.event(config, event)
+        asked = [
+            (check, values[name])
+            for name, check in (("body", template.check_body), ("condition", template.check_condition))
+            if values[name] and (only is None or name in only or "event" in only)
+        ]
+        if asked:
+            example = self.example(event)
+            for check, source in asked:
+                check(source, example)
+
+    def fresh(self, number: int) -> Hook:
+        """The hook after a change of ours."""
+        self.runtime.cache.forget()
+        config = self.runtime.config()
+        found = config.hooks.get(number)
+        if found is None:
+            raise HookNotFound(Text("there is no hook {ref}", ref=number))
+        return hook_of(found, self.runtime.clock.now_ms())
+
+
+def is_kept(value: object) -> bool:
+    """A secret that was read back: set, but without its value."""
+    return isinstance(value, Secret) and value.is_set and not value.readable
+
+
+class AsyncHooks:
+    """`Hooks`, awaited."""
+
+    def __init__(self, inner: Hooks) -> None:
+        self.inner = inner
+
+    add = awaited(Hooks.add)
+    ensure = awaited(Hooks.ensure)
+    get = awaited(Hooks.get)
+    list = awaited(Hooks.list)
+    update = awaited(Hooks.update)
+    remove = awaited(Hooks.remove)
+    restore = awaited(Hooks.restore)
+    pause = awaited(Hooks.pause)
+    resume = awaited(Hooks.resume)
+    new_secret = awaited(Hooks.new_secret)
+    history = awaited(Hooks.history)
+    rollback = awaited(Hooks.rollback)
+    example = awaited(Hooks.example)

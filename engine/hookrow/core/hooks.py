@@ -342,7 +342,7 @@ class Hooks:
 
 def is_kept(value: object) -> bool:
     """A secret that was read back: set, but without its value."""
-    return isinstance(value, Secret) and value.is_set and not value.readable
+    return isinstance(value, Secret) and value.is_kept
 
 
 class AsyncHooks:

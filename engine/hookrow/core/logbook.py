@@ -1,0 +1,261 @@
+"""`engine.log` and `engine.settings`: what happened, the banner's figures, and what every process obeys."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, and_, func, literal, select
+
+from hookrow.core.doors import awaited
+from hookrow.errors import DeliveryNotFound, FiringNotFound
+from hookrow.lang import Text
+from hookrow.records import Attempt, Delivery, Firing, LogFilter
+from hookrow.store import log as logstore
+from hookrow.store import outbox
+from hookrow.store import settings as settingstore
+from hookrow.store.rows import delivery_place, firing_uid
+from hookrow.store.settings import SettingValue
+from hookrow.store.writing import ATTEMPTS, DELIVERIES
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncLog", "AsyncSettings", "HookFigures", "Log", "Settings", "Summary"]
+
+DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+OVERDUE_MS = 60_000
+"""A due row older than this means that nobody drains the queue (DESIGN 5)."""
+CAP = 1001
+"""Counts stop here: more is only said as «more than 1,000»."""
+PENDING = ("blocked", "queued", "leased", "retrying")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The banner's figures. Counts stop at 1,001."""
+
+    queue: int
+    oldest_due_ms: int | None
+    undrained: bool
+    """Due rows are older than a minute: no worker runs."""
+    errors_last_hour: int
+    dead: int
+    paused: Sequence[int]
+    """Ids of paused hooks, those set to `stop` first."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookFigures:
+    """A hook's last 24 hours: calls, failed attempts, and its newest attempt."""
+
+    calls: int
+    errors: int
+    last_status: int | None
+    last_error: str | None
+    last_ms: int | None
+    last_at_ms: int | None
+
+
+class Log:
+    """The record of one database, newest first."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def page(
+        self,
+        wanted: LogFilter = LogFilter(),  # noqa: B008 (frozen)
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Firing]:
+        """A page of firings with their deliveries. `before` and `after` are a firing's `row_id` (keyset pages)."""
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            return logstore.page(connection, config, wanted, before=before, after=after, limit=limit)
+
+    def ids(
+        self,
+        wanted: LogFilter = LogFilter(),  # noqa: B008 (frozen)
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 10_000,
+    ) -> array[int]:
+        """Row ids of firings, newest first: what a view over millions of rows holds."""
+        with self.runtime.database.read() as connection:
+            return array("q", logstore.ids(connection, wanted, before=before, after=after, limit=limit))
+
+    def by_rows(self, row_ids: Sequence[int]) -> list[Firing]:
+        """The firings of these row ids; those that were purged are left out."""
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            return logstore.by_ids(connection, config, row_ids)
+
+    def get(self, ref: str) -> Firing:
+        """The firing of an `evt_…`, or of a delivery's `msg_…`. Raises FiringNotFound."""
+        uid = firing_uid(ref)
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            found = None if uid is None else logstore.firing_by_uid(connection, config, uid)
+        if found is None:
+            raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
+        return found
+
+    def delivery(self, ref: str) -> Delivery:
+        """The delivery of a `msg_…`. Raises DeliveryNotFound."""
+        place = delivery_place(ref)
+        if place is not None:
+            config = self.runtime.config()
+            with self.runtime.database.read() as connection:
+                firing = logstore.firing_by_uid(connection, config, place[0])
+            for delivery in firing.deliveries if firing is not None else ():
+                if delivery.seq == place[1]:
+                    return delivery
+        raise DeliveryNotFound(Text("the log holds no delivery {ref}", ref=ref))
+
+    def attempts(self, ref: str) -> list[Attempt]:
+        """Every attempt of a delivery, the first one first. Raises DeliveryNotFound."""
+        row = self.delivery(ref).row_id
+        with self.runtime.database.read() as connection:
+            return logstore.attempts(connection, row)
+
+    def drop(self, refs: Sequence[str]) -> int:
+        """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
+        rows = [self.delivery(ref).row_id for ref in refs]
+        now_ms = self.runtime.clock.now_ms()
+        return self.runtime.database.writer.write(lambda connection: outbox.drop(connection, rows, now_ms))
+
+    def data_version(self) -> int:
+        """A number that moves when anybody has committed: the question of every follower. Microseconds on SQLite."""
+        return self.runtime.database.data_version()
+
+    def summary(self) -> Summary:
+        """The figures of the banner."""
+        now_ms = self.runtime.clock.now_ms()
+        paused = [hook for hook in self.runtime.config().hooks.values() if hook.paused and not hook.deleted]
+        paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
+        with self.runtime.database.read() as connection:
+            oldest = connection.execute(
+                select(func.min(DELIVERIES.c.due_ms)).where(
+                    DELIVERIES.c.state.in_(("blocked", "queued", "retrying")), DELIVERIES.c.due_ms.is_not(None)
+                )
+            ).scalar()
+            return Summary(
+                queue=capped(connection, DELIVERIES.c.state.in_(PENDING)),
+                oldest_due_ms=oldest,
+                undrained=oldest is not None and oldest < now_ms - OVERDUE_MS,
+                errors_last_hour=errors_since(connection, now_ms - HOUR_MS),
+                dead=capped(connection, DELIVERIES.c.state == "dead"),
+                paused=tuple(hook.id for hook in paused),
+            )
+
+    def hook_figures(self) -> dict[int, HookFigures]:
+        """What each hook did in the last 24 hours, by its id."""
+        since = (self.runtime.clock.now_ms() - DAY_MS) << 20
+        failed = func.sum(func.coalesce(ATTEMPTS.c.error.is_not(None), literal(False)).cast(ATTEMPTS.c.number.type))
+        with self.runtime.database.read() as connection:
+            rows = connection.execute(
+                select(DELIVERIES.c.hook_id, func.count(), failed, func.max(ATTEMPTS.c.id))
+                .join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
+                .where(ATTEMPTS.c.id >= since)
+                .group_by(DELIVERIES.c.hook_id)
+            ).all()
+            newest = {
+                row.id: row
+                for row in connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.id.in_([row[3] for row in rows])))
+            }
+        figures = {}
+        for hook, calls, errors, last in rows:
+            attempt = newest[last]
+            figures[hook] = HookFigures(
+                calls, int(errors or 0), attempt.status, attempt.error, attempt.ms, attempt.at_ms
+            )
+        return figures
+
+
+def capped(connection: Connection, *conditions: object) -> int:
+    """How many deliveries, counted to the cap."""
+    few = select(literal(1)).select_from(DELIVERIES).where(and_(*conditions)).limit(CAP).subquery()  # type: ignore[arg-type]
+    return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
+
+
+def errors_since(connection: Connection, since_ms: int) -> int:
+    few = (
+        select(literal(1))
+        .where(ATTEMPTS.c.id >= since_ms << 20, ATTEMPTS.c.error.is_not(None))
+        .limit(CAP)
+        .subquery()
+    )
+    return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
+
+
+class Settings:
+    """The rows of the table `setting`, and what makes them stricter here."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def list(self) -> list[SettingValue]:
+        """Every setting with its value here and where that comes from."""
+        config = self.runtime.config()
+        found = settingstore.values(config.settings)
+        if self.runtime.egress is None:
+            return found
+        policy = self.runtime.policy(config)
+        return [
+            SettingValue(each.name, policy.mode, each.default, "HOOKROW_EGRESS", each.meaning)
+            if each.name == "egress" and each.value != policy.mode
+            else each
+            for each in found
+        ]
+
+    def get(self, name: str) -> str:
+        """A setting's value as the database has it. Raises InvalidSetting."""
+        settingstore.known(name)
+        return self.runtime.setting(self.runtime.config(), name)
+
+    def set(self, name: str, value: str) -> SettingValue:
+        """Change a setting for every process on this database. Raises InvalidSetting."""
+        checked = settingstore.parse(name, value)
+        self.runtime.database.writer.write(lambda connection: settingstore.store(connection, name, checked))
+        self.runtime.cache.forget()
+        return next(each for each in self.list() if each.name == name)
+
+
+class AsyncLog:
+    """`Log`, awaited."""
+
+    def __init__(self, inner: Log) -> None:
+        self.inner = inner
+
+    page = awaited(Log.page)
+    ids = awaited(Log.ids)
+    by_rows = awaited(Log.by_rows)
+    get = awaited(Log.get)
+    delivery = awaited(Log.delivery)
+    attempts = awaited(Log.attempts)
+    drop = awaited(Log.drop)
+    summary = awaited(Log.summary)
+    hook_figures = awaited(Log.hook_figures)
+
+    def data_version(self) -> int:
+        return self.inner.data_version()
+
+
+class AsyncSettings:
+    """`Settings`, awaited."""
+
+    def __init__(self, inner: Settings) -> None:
+        self.inner = inner
+
+    list = awaited(Settings.list)
+    get = awaited(Settings.get)
+    set = awaited(Settings.set)
+
+

@@ -1,0 +1,367 @@
+"""What happened, again and on purpose: explain, replay, redeliver, and the test of a hook (DESIGN 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hookrow import plan
+from hookrow.attempt import Made, Order, compose, opened, perform, public_url
+from hookrow.core.firing import Run, occasion_for
+from hookrow.core.row import Occasion, Row
+from hookrow.errors import FiringNotFound, NotRedeliverable
+from hookrow.lang import Text
+from hookrow.message import masked_headers
+from hookrow.modes import WAITING
+from hookrow.payload import admit
+from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
+from hookrow.store import outbox
+from hookrow.store.config import StoredHook
+from hookrow.store.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
+
+FAILED = ("dead", "failed", "retrying", "parked", "queued", "blocked")
+"""What a firing's id stands for in a redelivery: its deliveries that did not arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that did not leave: secrets are masked."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": [list(pair) for pair in self.headers],
+            "body": self.body,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a hook would do: `act` is `call`, `queue`, `park`, `skip` or `fail`, `reason` why it does not run."""
+
+    hook: HookRef
+    position: int
+    mode: str
+    state: str
+    act: str
+    reason: str | None = None
+    detail: str | None = None
+    request: Request | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "hook": self.hook.as_json(),
+            "position": self.position,
+            "mode": self.mode,
+            "state": self.state,
+            "act": self.act,
+            "reason": self.reason,
+            "detail": self.detail,
+            "request": None if self.request is None else self.request.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: the recorded firing beside the new one; with `dry_run` only the plan."""
+
+    recorded: Firing
+    firing: Firing | None
+    plan: tuple[Explained, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """A delivery sent again: the new attempt, or with `dry_run` the request that would leave."""
+
+    delivery: Delivery
+    attempt: Attempt | None
+    request: Request | None = None
+    ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A test: what was sent, what came back, and what the hook would have done to the payload."""
+
+    request: Request
+    attempt: Attempt
+    outcome: str
+    data: dict[str, Any] | None
+    result: Any
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.attempt.error is None
+
+
+def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
+    """The record of an attempt from its columns."""
+    return Attempt(
+        number=values["number"],
+        at_ms=values["at_ms"],
+        url=values["url"],
+        origin=values["origin"],
+        elsewhere=values["elsewhere"],
+        address=values.get("address"),
+        status=values.get("status"),
+        error=values.get("error"),
+        detail=values.get("detail"),
+        ms=values["ms"],
+        times=loads(values.get("times")) or {},
+        request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
+        request_body=body,
+        response_headers=tuple((name, value) for name, value in loads(values.get("response_headers")) or ()),
+        response_body=values.get("response_body"),
+        response_length=values.get("response_length"),
+        asked_by=values.get("asked_by"),
+    )
+
+
+class Workbench:
+    """The engine's tools for looking at firings and doing them again."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    # -- explain ------------------------------------------------------------------------------------------------------
+
+    def explain(
+        self,
+        event: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        at_ms: int | None = None,
+        hook: int | None = None,
+        url: str | None = None,
+        with_auth: bool = False,
+        replay_of: str | None = None,
+    ) -> list[Explained]:
+        """The plan of a firing, evaluated on the payload as given; nothing is sent or written.
+
+        Raises:
+            EventNotFound, InvalidPayload
+        """
+        runtime = self.runtime
+        config = runtime.config()
+        now_ms = runtime.clock.now_ms() if at_ms is None else at_ms
+        found = runtime.event(config, event)
+        plain, _ = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
+        occasion = Occasion(
+            new_uid(now_ms), found, now_ms, 30.0, runtime.number(config, "payload_limit"), replay_of, None, url, with_auth
+        )
+        explained = []
+        row = Row(occasion, plain)
+        for stored in config.rows.get(event, ()):
+            if hook is not None and stored.id != hook:
+                continue
+            row.veto = None  # each hook is judged for itself: what an earlier one would answer is not known
+            share = row.turn(stored)
+            act = share.act or ("fail" if share.error else "skip")
+            request = None
+            if share.act is not None:
+                order = self.order(stored, occasion, share.seq, share.body or "", url=url, with_auth=with_auth)
+                request = self.request(order)
+            explained.append(
+                Explained(
+                    stored.ref,
+                    stored.position,
+                    stored.mode,
+                    plan.state(stored, now_ms),
+                    act,
+                    share.error or share.skipped,
+                    None if share.detail is None else str(share.detail),
+                    request,
+                )
+            )
+        return explained
+
+    def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
+        return Order(
+            hook=hook,
+            webhook_id=delivery_id(occasion.uid, seq),
+            event=occasion.event.code,
+            mode=hook.mode,
+            number=1,
+            occurred_ms=occasion.at_ms,
+            body=body,
+            timeout=hook.timeout,
+            deadline_ms=int(hook.timeout * 1000) if hook.mode in WAITING else None,
+            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            **more,
+        )
+
+    def request(self, order: Order) -> Request:
+        """The request as it would leave, with every secret masked."""
+        runtime = self.runtime
+        made = compose(order, opened(runtime.vault, order.hook), runtime.clock.now_ms())
+        return Request(made.method, public_url(made.url), masked_headers(made.headers), order.body)
+
+    # -- replay -------------------------------------------------------------------------------------------------------
+
+    async def replay(
+        self,
+        ref: str,
+        *,
+        hook: int | None = None,
+        to: str | None = None,
+        with_auth: bool = False,
+        payload: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> Replayed:
+        """Fire a recorded payload anew, through today's hooks or one of them."""
+        runtime = self.runtime
+        config = runtime.config()
+        uid = firing_uid(ref)
+        recorded = None if uid is None else await runtime.read(lambda log: log.firing(config, uid))
+        if recorded is None or uid is None:
+            raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
+        place = delivery_place(ref)
+        if place is not None and hook is None:
+            hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
+        given = recorded.payload if payload is None else payload
+        if dry_run:
+            steps = self.explain(
+                recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid
+            )
+            return Replayed(recorded, None, tuple(steps))
+        hooks = [each for each in config.rows.get(recorded.event, ()) if hook is None or each.id == hook]
+        occasion = occasion_for(
+            runtime,
+            config,
+            recorded.event,
+            30.0,
+            replay_of=uid,
+            asked_by=runtime.author_name,
+            url=to,
+            with_auth=with_auth,
+        )
+        run = Run(runtime, occasion, given, hooks, handover=to is None)
+        firing = await run.fire()
+        return Replayed(recorded, firing)
+
+    # -- redeliver ----------------------------------------------------------------------------------------------------
+
+    async def redeliver(
+        self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
+    ) -> list[Redelivered]:
+        """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries."""
+        runtime = self.runtime
+        config = runtime.config()
+        uid = firing_uid(ref)
+        firing = None if uid is None else await runtime.read(lambda log: log.firing(config, uid))
+        if firing is None:
+            raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
+        place = delivery_place(ref)
+        chosen = [
+            each
+            for each in firing.deliveries
+            if (each.seq == place[1] if place is not None else each.state in FAILED and each.body is not None)
+        ]
+        if place is not None and not chosen:
+            raise FiringNotFound(Text("the log holds no delivery {ref}", ref=ref))
+        return [await self.again(firing, each, to, with_auth, dry_run) for each in chosen]
+
+    async def again(
+        self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool, dry_run: bool
+    ) -> Redelivered:
+        runtime = self.runtime
+        hook = runtime.config().hooks.get(delivery.hook.id)
+        if delivery.body is None:
+            raise NotRedeliverable(Text("{ref} never had a request: replay it instead", ref=delivery.id))
+        if hook is None or (hook.deleted and to is None):
+            raise NotRedeliverable(
+                Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id)
+            )
+        waiting = delivery.mode in WAITING
+        order = Order(
+            hook=hook,
+            webhook_id=delivery.id,
+            event=firing.event,
+            mode=delivery.mode,
+            number=delivery.attempts + 1,
+            occurred_ms=firing.at_ms,
+            body=delivery.body,
+            timeout=hook.timeout,
+            payload=firing.payload if waiting else None,
+            can_refuse=firing.moment == "before",
+            deadline_ms=int(hook.timeout * 1000) if waiting else None,
+            url=to,
+            with_auth=with_auth,
+            origin="redeliver",
+            asked_by=runtime.author_name,
+        )
+        if dry_run:
+            return Redelivered(delivery, None, self.request(order))
+        number = delivery.row_id
+        if to is not None or waiting:
+            made = await perform(runtime.tools(), order)
+            await runtime.database.writer.awrite(
+                lambda connection: outbox.record_attempt(connection, number, made.values, runtime.clock.now_ms())
+            )
+        else:
+            made = await self.settled(order, delivery)
+        return Redelivered(delivery, attempt_of(made.values, delivery.body), ok=made.error is None)
+
+    async def settled(self, order: Order, delivery: Delivery) -> Made:
+        """At the hook's own URL: take the row's lease first, so that no worker sends it meanwhile."""
+        runtime, writer = self.runtime, self.runtime.database.writer
+        number = delivery.row_id
+        claimed = await writer.awrite(
+            lambda connection: outbox.lease_for_redelivery(
+                connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
+            )
+        )
+        made = await perform(runtime.tools(), replace(order, number=claimed.attempts + 1))
+        await writer.awrite(
+            lambda connection: outbox.settle_redelivery(connection, claimed, made, runtime.clock.now_ms())
+        )
+        return made
+
+    # -- test ---------------------------------------------------------------------------------------------------------
+
+    async def test(self, hook: StoredHook, payload: Mapping[str, Any]) -> Tested:
+        """Send a marked request (`hook-test: 1`) as the hook would, and keep nothing of it.
+
+        Raises:
+            InvalidTemplate: the body or the condition fails on this payload.
+        """
+        runtime = self.runtime
+        config = runtime.config()
+        occasion = occasion_for(runtime, config, hook.event, 30.0)
+        plain, _ = admit(payload, occasion.payload_limit)
+        row = Row(occasion, plain)
+        body = row.render(hook, private=hook.mode in WAITING)
+        waiting = hook.mode in WAITING
+        order = replace(
+            self.order(hook, occasion, 1, body),
+            test=True,
+            payload=plain if waiting else None,
+            can_refuse=occasion.before,
+        )
+        made = await perform(runtime.tools(), order)
+        request = self.request(replace(order, body=row.render(hook, private=False)))
+        answer = made.answer
+        return Tested(
+            request,
+            attempt_of(made.values, body if not row.hidden else request.body),
+            answer.kind,
+            answer.data,
+            answer.result,
+            tuple(str(warning) for warning in answer.warnings),
+        )
+
+

@@ -22,6 +22,7 @@ __all__ = [
     "check_flag",
     "header_parts",
     "is_reserved",
+    "readable",
     "take_userinfo",
     "trim",
 ]
@@ -71,6 +72,16 @@ def trim(text: str) -> str:
     while text != (text := text.strip().strip(INVISIBLE)):
         pass
     return text
+
+
+def readable(value: object) -> object:
+    """What can be checked of a value: a secret's own text, None for a secret that is kept sealed or not set."""
+    if not hasattr(value, "is_set"):
+        return value
+    if getattr(value, "is_kept", False) or not value.is_set:
+        return None
+    inside: object = getattr(value, "value", None)
+    return inside
 
 
 def words(value: object) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
-from hookrow.checks import CHECKS, Unfit, header_parts, trim
+from hookrow.checks import CHECKS, Unfit, header_parts, readable, trim
 from hookrow.dates import NOT_A_MOMENT, Here, Moment, parse, parse_absolute
 from hookrow.dates import show as show_moment
 from hookrow.errors import InvalidHook, Problem
@@ -106,8 +106,7 @@ class Field:
             understood = read_moment(value, here, end=self.code == "valid_until")
             return understood.value, understood.note
         if self.secret and hasattr(value, "is_set"):
-            inside = getattr(value, "value", None)
-            if isinstance(inside, str) and inside:
+            if (inside := readable(value)) is not None:
                 CHECKS[self.code](inside)
             return value, None
         return CHECKS[self.code](value), None

@@ -1,7 +1,7 @@
 """A hook's fields: what they are, and the rules that check them together.
 
 The declarations stand in `hookrow.document`, one field's rule in `hookrow.checks`; both are handed on here, so that the
-form, the command line and `Hook` need this module only. Standard library only, for a quick start.
+form, the command line and `Hook` need this module only. It loads nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hookrow.checks import (
     check_header,
     header_parts,
     is_reserved,
+    readable,
     take_userinfo,
     trim,
 )
@@ -63,6 +64,7 @@ __all__ = [
 
 HEADER_VALUE = "custom_header_value"
 """Where the sealed half of the custom header is kept; `custom_header` itself keeps the name."""
+SECRETS = ("auth_password", "signing_secret", HEADER_VALUE)
 ANSWER_FLAGS = ("wait_for_response", "response_has_data")
 
 
@@ -70,7 +72,8 @@ ANSWER_FLAGS = ("wait_for_response", "response_has_data")
 class Cleaned:
     """Checked fields: `values` to keep, `problems` that forbid it (one a field), `notes` on what was changed.
 
-    `custom_header` is split: its name stays in `custom_header`, its value goes to `custom_header_value`.
+    `custom_header` is split: its name stays in `custom_header`, its value goes to `custom_header_value`. New secrets
+    are `hookrow.vault.Secret`, so that no printing shows them.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -134,7 +137,17 @@ def examine(
     period(base, cleaned)
     if new:
         cleaned.values = {**base, HEADER_VALUE: None, **cleaned.values}
+    hide(cleaned.values)
     return cleaned
+
+
+def hide(values: dict[str, Any]) -> None:
+    """Put new secrets where they can't be seen."""
+    for code in SECRETS:
+        if isinstance(values.get(code), str):
+            from hookrow.vault import Secret  # only where there is one: importing the fields stays quick
+
+            values[code] = Secret(values[code])
 
 
 def custom_header(given: Mapping[str, object], base: Mapping[str, object], cleaned: Cleaned) -> None:
@@ -143,9 +156,9 @@ def custom_header(given: Mapping[str, object], base: Mapping[str, object], clean
         return
     text = given.get("custom_header", base.get("custom_header"))
     content = given.get(HEADER_VALUE)
-    inside = getattr(text, "value", text)
+    inside = readable(text)
     if inside is None or (isinstance(inside, str) and not trim(inside)):
-        if content is None or getattr(content, "is_set", True) is False:
+        if not filled(content):
             cleaned.values |= {"custom_header": "", HEADER_VALUE: None}
         else:
             cleaned.refuse("custom_header", Text("The header's name is missing."))
@@ -153,10 +166,10 @@ def custom_header(given: Mapping[str, object], base: Mapping[str, object], clean
     whole = inside
     if isinstance(inside, str) and ":" not in inside:
         known = content if HEADER_VALUE in given else base.get(HEADER_VALUE)
-        secret = getattr(known, "value", known)
-        if not isinstance(secret, str):  # a kept value can't be read: the name alone is checked
-            secret = "kept" if getattr(known, "is_set", False) else ""
-        whole = f"{inside}: {secret}"
+        secret = readable(known)
+        if secret is None and filled(known):  # a kept value can't be read: the name alone is checked
+            secret = "kept"
+        whole = f"{inside}: {secret or ''}"
     try:
         name, value = header_parts(check_header(whole))
     except Unfit as fault:

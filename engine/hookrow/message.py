@@ -18,9 +18,9 @@ from typing import Any
 from hookrow.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
+from hookrow.vault import MASK
 
 __all__ = [
-    "MASK",
     "Message",
     "basic_auth",
     "body_text",
@@ -31,9 +31,6 @@ __all__ = [
     "sign",
     "user_agent",
 ]
-
-MASK = "••••••••"
-"""What stands for a secret wherever people look."""
 
 OWN_HEADERS = frozenset(
     {

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hookrow import fields, lang
 from hookrow.errors import InvalidHook
 from hookrow.fields import FIELD, FIELDS, clean, clean_change
+from hookrow.vault import Secret
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -38,14 +39,6 @@ DOCUMENT = [
     "URL адрес базовой аутентификации и пароль",
     "Пользовательский заголовок URL",
 ]
-
-
-class Sealed:
-    """A secret as the vault hands it out: set, and perhaps readable."""
-
-    def __init__(self, value: str | None = None, *, is_set: bool = True) -> None:
-        self.value = value
-        self.is_set = is_set
 
 
 def faults(cleaned: fields.Cleaned) -> set[str]:
@@ -202,14 +195,14 @@ def test_credentials_move_out_of_the_url() -> None:
     """Login and password in a URL move, decoded, to their fields, and the change is said without them."""
     cleaned = clean({**BASE, "url": "https://us%20er:S3c%3Aret@h:8/x?a=b"}, new=True)
     assert cleaned.values["url"] == "https://h:8/x?a=b"
-    assert (cleaned.values["auth_login"], cleaned.values["auth_password"]) == ("us er", "S3c:ret")
-    assert "S3c" not in " ".join(map(str, cleaned.notes))
+    assert (cleaned.values["auth_login"], cleaned.values["auth_password"]) == ("us er", Secret("S3c:ret"))
+    assert "S3c" not in " ".join(map(str, cleaned.notes)) + repr(cleaned)
     assert cleaned.notes
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"auth_login": "b2b"}, {"auth_password": "x"}, {"auth_password": Sealed()}],
+    [{"auth_login": "b2b"}, {"auth_password": "x"}, {"auth_password": Secret.kept()}],
     ids=["login", "password", "sealed"],
 )
 def test_credentials_in_two_places_are_refused(more: dict[str, object]) -> None:
@@ -228,7 +221,7 @@ def test_credentials_that_basic_auth_cannot_carry_are_refused_in_the_url_too(url
 def test_login_without_colon_password_with_any() -> None:
     """RFC 7617: a colon is refused in the login and fine in the password."""
     assert faults(clean({"auth_login": "a:b", "auth_password": "c"})) == {"auth_login"}
-    assert clean({"auth_login": "a", "auth_password": "b:c "}).values["auth_password"] == "b:c "
+    assert clean({"auth_login": "a", "auth_password": "b:c "}).values["auth_password"] == Secret("b:c ")
     assert faults(clean({"auth_password": "a\nb"})) == {"auth_password"}
 
 
@@ -275,20 +268,20 @@ def test_header_that_cannot_be_sent_is_refused_at_once(header: str) -> None:
 def test_header_is_split_into_name_and_sealed_value() -> None:
     """`Name: value` keeps the name readable and hands the value on to be sealed."""
     values = clean({"custom_header": "X-Source:shop"}).values
-    assert values == {"custom_header": "X-Source", "custom_header_value": "shop"}
+    assert values == {"custom_header": "X-Source", "custom_header_value": Secret("shop")}
     assert clean({"custom_header": ""}).values == {"custom_header": "", "custom_header_value": None}
 
 
 def test_header_name_and_value_may_come_apart() -> None:
     """A name with a value of its own, readable or kept, is checked as one header."""
-    sealed = Sealed()
+    sealed = Secret.kept()
     assert clean({"custom_header": "X-A", "custom_header_value": sealed}).values["custom_header_value"] is sealed
-    assert faults(clean({"custom_header": "X-A", "custom_header_value": Sealed("a\nb")})) == {"custom_header"}
+    assert faults(clean({"custom_header": "X-A", "custom_header_value": Secret("a\nb")})) == {"custom_header"}
     assert faults(clean({"custom_header": "X-A"})) == {"custom_header"}
     assert faults(clean({"custom_header_value": "secret"})) == {"custom_header"}
-    current = {"custom_header": "X-A", "custom_header_value": Sealed()}
+    current = {"custom_header": "X-A", "custom_header_value": Secret.kept()}
     assert clean_change(current, {"custom_header": "X-B"}).values == {"custom_header": "X-B"}
-    assert clean_change(current, {"custom_header_value": "new"}).values["custom_header_value"] == "new"
+    assert clean_change(current, {"custom_header_value": "new"}).values["custom_header_value"] == Secret("new")
 
 
 def test_authorization_has_one_source() -> None:
@@ -296,18 +289,19 @@ def test_authorization_has_one_source() -> None:
     header = {"custom_header": "authorization: Bearer t"}
     assert faults(clean({**BASE, **header, "auth_login": "b2b"}, new=True)) == {"custom_header"}
     assert not clean({**BASE, **header}, new=True).problems
-    kept = {**BASE, "custom_header": "Authorization", "custom_header_value": Sealed()}
+    kept = {**BASE, "custom_header": "Authorization", "custom_header_value": Secret.kept()}
     assert faults(clean_change(kept, {"auth_login": "b2b", "auth_password": "x"})) == {"auth_login"}
     assert not clean_change(kept, {"name": "other"}).problems
 
 
 def test_secrets_pass_through_untouched() -> None:
     """A kept secret stays the very object; a readable one is checked and stays it too."""
-    kept, new = Sealed(), Sealed("whsec_" + "A" * 32)
+    kept, new = Secret.kept(), Secret("whsec_" + "A" * 32)
     values = clean({"auth_password": kept, "signing_secret": new}).values
     assert values["auth_password"] is kept
     assert values["signing_secret"] is new
-    assert faults(clean({"auth_password": Sealed("a\nb")})) == {"auth_password"}
+    assert faults(clean({"auth_password": Secret("a\nb")})) == {"auth_password"}
+    assert not clean({**BASE, "auth_login": "", "auth_password": Secret("")}, new=True).notes
 
 
 @pytest.mark.parametrize(

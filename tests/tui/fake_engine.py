@@ -1,4 +1,4 @@
-"""An engine in memory with the front door's names: the hooks and firings of the drawn screens, for the interface's tests.
+"""An engine in memory with the front door's names, and the hooks and firings of the drawn screens.
 
 It decides nothing: it hands out records, keeps what it is told, and raises what the real one raises.
 """
@@ -340,9 +340,8 @@ class FakeLog:
             replace(share, id=f"msg_{ident[4:]}{share.seq:02}", firing_id=ident, at_ms=share.at_ms + 1000)
             for share in newest.deliveries
         ]
-        added = replace(
-            newest, **{"id": ident, "row_id": number, "at_ms": newest.at_ms + 1000, "deliveries": shares, **changes}
-        )
+        fresh = {"id": ident, "row_id": number, "at_ms": newest.at_ms + 1000, "deliveries": shares}
+        added = replace(newest, **{**fresh, **changes})
         self.rows.append(added)
         self.engine.version += 1
         return added

@@ -77,7 +77,14 @@ ACTIONS: tuple[Action, ...] = (
         bound=False,
     ),
     Action(
-        "app.page", "everywhere", ("pageup", "pagedown"), Say("Page"), "PgDn", "PgUp PgDn", Say("a page"), bound=False
+        "app.page",
+        "everywhere",
+        ("pageup", "pagedown"),
+        Say("Page"),
+        "PgDn",
+        "PgUp PgDn",
+        Say("a page; form: the second"),
+        bound=False,
     ),
     Action("app.ends", "everywhere", ("home", "end"), Say("Ends"), "Home", "Home End", Say("first, last"), bound=False),
     Action("app.find", "everywhere", ("slash", "ctrl+f"), Say("Find"), "/", "/", Say("find, filter"), bound=False),
@@ -90,7 +97,7 @@ ACTIONS: tuple[Action, ...] = (
         Say("To background"),
         "Ctrl+Z",
         "Ctrl+Z",
-        Say("to background (fg brings it back)"),
+        Say("to background (fg)"),
     ),
     # The list of hooks
     Action("hooks.open", "hooks", ("enter", "f4"), Say("Open"), Say("Enter"), Say("Enter"), Say("open the hook"), 10),
@@ -112,7 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.next", "form", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
     Action("form.editor", "form", ("f4",), Say("Body in editor"), "F4", "F4", Say("body in the editor"), 60),
     Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5", Say("test without saving"), 30),
-    Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", "PgDn PgUp", Say("second page"), 40),
+    Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", bar=40),
     Action("form.back", "form", ("escape",), Say("Back"), "Esc", "Esc", Say("back (asks if changed)"), 50),
     # The log
     Action("log.follow", "log", ("f", "end", "f6"), Say("Follow"), "f", "f  End", Say("follow the newest"), 10),
@@ -139,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.mark", "log", ("m", "f9"), Say("Mark"), "m", "m  M", Say("mark / only the marked"), 90),
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
     Action("log.copy_help", "log", (), Say("Copy"), "y", "y", Say("copy"), bound=False),
-    Action("log.whole_help", "log", (), Say("Whole"), "v", "v  w", Say("show whole, write to a file"), bound=False),
+    Action("log.whole_help", "log", (), Say("Whole"), "v", "v  w", Say("whole; write to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
 )
 

@@ -40,7 +40,7 @@ class HookrowApp(App[int]):
         look: how this terminal is drawn on.
     """
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH: ClassVar[list[str]] = ["app.tcss", "hooks.tcss", "form.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
 
@@ -169,10 +169,10 @@ class HookrowApp(App[int]):
             self.push_screen(HelpScreen())
 
     def action_commands(self) -> None:
-        from hookrow_tui.commands import CommandScreen
+        from hookrow_tui.commands import command_screen
 
         if isinstance(self.screen, Page):
-            self.push_screen(CommandScreen(self.screen.GROUPS), self.run_command)
+            self.push_screen(command_screen(self.screen.GROUPS), self.run_command)
 
     async def run_command(self, name: str | None) -> None:
         if name is not None:

@@ -1,4 +1,4 @@
-"""The engine as the interface holds it: opened in a worker, asked in workers, followed by one question four times a second.
+"""The engine as the interface holds it: opened and asked in workers, followed four times a second.
 
 Everything here blocks or waits; it runs in threads that only post messages.
 """
@@ -25,7 +25,7 @@ __all__ = ["Answered", "Follower", "Moved", "Opened", "Troubled", "open_engine"]
 INTERVAL = 0.25
 """Seconds between two looks at the database (DESIGN 14: at most 4 a second)."""
 FRESHEN = 40
-"""Looks after which the figures are read again even if nothing was committed: «errors of the last hour» move by time."""
+"""Looks after which the figures are read again even if nothing was committed: the hour of errors moves."""
 
 
 @dataclass
@@ -33,9 +33,6 @@ class Opened(Message):
     """The engine is there."""
 
     engine: HookEngine
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
 
 @dataclass
@@ -48,16 +45,10 @@ class Answered(Message):
     value: Any = None
     error: HookrowError | None = None
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 @dataclass
 class Moved(Message):
     """Something was committed, or enough time has passed for the figures to differ."""
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
 
 @dataclass
@@ -65,9 +56,6 @@ class Troubled(Message):
     """The database can't be read just now; '' when it can again."""
 
     text: str
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
 
 def open_engine(url: str) -> HookEngine:

@@ -76,7 +76,7 @@ class TooSmall(Widget):
         return Text(
             str(
                 Say(
-                    "This window is {columns}x{rows}; the screens need {width}x{height}. Make it larger: nothing is lost.",
+                    "This window is {columns}x{rows}; the screens need {width}x{height}. Enlarge it: nothing is lost.",
                     columns=self.app.size.width,
                     rows=self.app.size.height,
                     width=width,

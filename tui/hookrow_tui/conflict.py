@@ -1,0 +1,117 @@
+"""Two people edited one hook: both sides, field by field, and a choice for each where they disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.segment import Segment
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static
+
+from hookrow.document import FIELD
+from hookrow_tui.columns import fit, steady
+from hookrow_tui.dialogs import Choices, box_css
+from hookrow_tui.form_state import Merged, Value
+from hookrow_tui.page import Dialog
+from hookrow_tui.words import Say
+
+__all__ = ["ConflictScreen"]
+
+
+def shown(value: Value) -> str:
+    """A field's value in one line."""
+    if isinstance(value, bool):
+        return str(Say("yes") if value else Say("no"))
+    return steady(value or "") or "—"
+
+
+class Sides(Widget, can_focus=True):
+    """Three lines a field: its name, mine, theirs; Space takes the other side."""
+
+    DEFAULT_CSS = """
+    Sides { width: 1fr; height: auto; max-height: 14; }
+    Sides > .sides--cursor { background: $cursor; color: $cursor-text; }
+    .-mono Sides > .sides--cursor { text-style: reverse; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"sides--cursor"}
+    BINDINGS: ClassVar[list[Any]] = [
+        ("up,k", "move(-1)", ""),
+        ("down,j", "move(1)", ""),
+        ("space,left,right", "swap", ""),
+    ]
+
+    def __init__(self, mine: Mapping[str, Value], theirs: Mapping[str, Value], codes: list[str]) -> None:
+        super().__init__()
+        self.mine, self.theirs, self.codes = mine, theirs, codes
+        self.taken = dict.fromkeys(codes, False)
+        self.place = 0
+
+    def get_content_height(self, container: Any, viewport: Any, width: int) -> int:
+        return len(self.codes) * 3
+
+    def action_move(self, step: int) -> None:
+        self.place = max(0, min(self.place + step, len(self.codes) - 1))
+        self.refresh()
+
+    def action_swap(self) -> None:
+        code = self.codes[self.place]
+        self.taken[code] = not self.taken[code]
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        rows = max(1, self.size.height // 3)
+        number = y // 3 + max(0, self.place - rows + 1)
+        width = self.size.width
+        if number >= len(self.codes):
+            return Strip.blank(width, self.rich_style)
+        code, part = self.codes[number], y % 3
+        style = self.rich_style
+        if part == 0:
+            text = f" {FIELD[code].label}"
+        else:
+            theirs = part == 2
+            side, value = (Say("theirs"), self.theirs[code]) if theirs else (Say("mine"), self.mine[code])
+            mark = "(*)" if self.taken[code] == theirs else "( )"
+            text = f"   {mark} {fit(str(side), 8)} {shown(value)}"
+            if number == self.place and self.has_focus and self.taken[code] == theirs:
+                style = self.get_component_rich_style("sides--cursor")
+        return Strip([Segment(fit(text, width), style)])
+
+
+class ConflictScreen(Dialog[dict[str, Value]]):
+    """Gives what to write for the fields in conflict, or None to go back to the form with everything as it was."""
+
+    DEFAULT_CSS = box_css("ConflictScreen", 76) + "ConflictScreen Static { height: auto; padding: 0 0 1 0; }"
+
+    def __init__(self, mine: Mapping[str, Value], theirs: Mapping[str, Value], merged: Merged) -> None:
+        super().__init__()
+        self.mine, self.theirs, self.merged = mine, theirs, merged
+
+    def compose(self) -> ComposeResult:
+        lines = [Say("A colleague saved this hook while you were editing it.")]
+        if self.merged.theirs_only:
+            names = ", ".join(str(FIELD[code].label) for code in self.merged.theirs_only)
+            lines.append(Say("Changed by the colleague only, and taken over: {names}.", names=names))
+        if self.merged.conflicts:
+            lines.append(Say("Changed by both — Space takes the other side:"))
+        with Vertical() as box:
+            box.border_title = str(Say("Changed meanwhile"))
+            yield Static("\n".join(map(str, lines)), markup=False)
+            if self.merged.conflicts:
+                yield Sides(self.mine, self.theirs, list(self.merged.conflicts))
+            yield Choices([("save", str(Say("Save"))), ("back", str(Say("Go back")))])
+
+    @on(Choices.Chosen)
+    def answer(self, message: Choices.Chosen) -> None:
+        if message.code != "save":
+            self.dismiss(None)
+            return
+        taken: dict[str, Value] = {}
+        for sides in self.query(Sides):
+            taken = {code: (self.theirs if theirs else self.mine)[code] for code, theirs in sides.taken.items()}
+        self.dismiss(taken)

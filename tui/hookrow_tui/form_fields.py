@@ -1,0 +1,256 @@
+"""The form's fields as widgets: a line of text, a line that hides a secret, a flag, a choice, an event, the body.
+
+Each has a `code` and posts `Edited` with what a person made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from hookrow_tui.columns import fit, steady
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow_tui.app import HookrowApp
+
+__all__ = ["Body", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
+
+
+@dataclass
+class Edited(Message):
+    """A field's text, flag or secret is another one now."""
+
+    code: str
+    value: str | bool | None
+
+
+@dataclass
+class Warned(Message):
+    """Something about a field that the person must know now."""
+
+    code: str
+    text: str
+
+
+class Line(Input):
+    """One line of text. A paste of several lines is joined, and said so: Textual would drop all but the first."""
+
+    def __init__(self, code: str, value: str, *, placeholder: str = "", password: bool = False) -> None:
+        super().__init__(value, placeholder, password=password, compact=True, select_on_focus=False, classes="field")
+        self.code = code
+        self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        lines = [line.strip() for line in event.text.splitlines() if line.strip()]
+        text = ("" if self.code == "url" else " ").join(lines)
+        if text:
+            self.take_over()
+            self.replace(text, *self.selection)
+        if len(lines) > 1:
+            self.post_message(
+                Warned(self.code, str(Say("{n} lines were pasted; they were joined into one.", n=len(lines))))
+            )
+
+    def take_over(self) -> None:
+        """The person is about to write."""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(Edited(self.code, event.value))
+
+
+class SecretLine(Line):
+    """A secret that is kept is shown as dots; the first key replaces it, Delete or Backspace removes it, ctrl+r brings
+    the kept one back.
+
+    Args:
+        kept: what is shown for the kept secret; '' where there is none.
+    """
+
+    BINDINGS: ClassVar[list[Any]] = [("ctrl+r", "keep", "")]
+
+    def __init__(self, code: str, kept: str, *, empty: bool = False, password: bool = True) -> None:
+        super().__init__(code, "" if empty else kept)
+        self.kept_text = kept
+        self.masks = password
+        self.is_kept = bool(kept) and not empty
+
+    def take_over(self) -> None:
+        if self.is_kept:
+            self.is_kept = False
+            with self.prevent(Input.Changed):
+                self.password = self.masks
+                self.value = ""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.is_printable and not self.disabled:
+            self.take_over()
+        await super()._on_key(event)
+        event.prevent_default()
+
+    def remove(self) -> None:  # type: ignore[override]
+        """Take the secret out."""
+        was_kept = self.is_kept
+        self.take_over()
+        self.value = ""
+        if was_kept:
+            self.post_message(Edited(self.code, ""))
+
+    def action_delete_left(self) -> None:
+        if self.is_kept:
+            self.clear_secret()
+        else:
+            super().action_delete_left()
+
+    def action_delete_right(self) -> None:
+        if self.is_kept:
+            self.clear_secret()
+        else:
+            super().action_delete_right()
+
+    def clear_secret(self) -> None:
+        """Nothing is kept any more."""
+        self.take_over()
+        self.post_message(Edited(self.code, ""))
+
+    def action_keep(self) -> None:
+        """The kept secret stays after all."""
+        if self.kept_text:
+            with self.prevent(Input.Changed):
+                self.password = False
+                self.value = self.kept_text
+            self.is_kept = True
+            self.post_message(Edited(self.code, None))
+
+
+class Drawn(Widget, can_focus=True):
+    """A field that draws itself in one line."""
+
+    DEFAULT_CSS = "Drawn { height: 1; }"
+
+    def __init__(self, code: str) -> None:
+        super().__init__(classes="field")
+        self.code = code
+
+    @property
+    def hookrow(self) -> HookrowApp:
+        return cast("HookrowApp", self.app)
+
+
+class Flag(Drawn):
+    """`[x]` or `[ ]` and a label; Space, Enter or a click turns it. `dim` where another flag overrules it."""
+
+    BINDINGS: ClassVar[list[Any]] = [("space,enter", "turn", "")]
+
+    def __init__(self, code: str, label: str, on: bool) -> None:
+        super().__init__(code)
+        self.label = label
+        self.on = on
+        self.dim = False
+
+    def render(self) -> Text:
+        return Text(f"[{'x' if self.on else ' '}] {self.label}", "dim" if self.dim else "", no_wrap=True)
+
+    def show(self, on: bool, *, dim: bool = False) -> None:
+        """Draw this."""
+        if (on, dim) != (self.on, self.dim):
+            self.on, self.dim = on, dim
+            self.refresh()
+
+    def action_turn(self) -> None:
+        self.show(not self.on, dim=self.dim)
+        self.post_message(Edited(self.code, self.on))
+
+    def on_click(self) -> None:
+        self.action_turn()
+
+
+class Switch(Drawn):
+    """One of a few values; Space, Enter, left and right take the next."""
+
+    BINDINGS: ClassVar[list[Any]] = [("space,enter,right", "step(1)", ""), ("left", "step(-1)", "")]
+
+    def __init__(self, code: str, choices: Sequence[tuple[str, str]], value: str) -> None:
+        super().__init__(code)
+        self.choices = list(choices)
+        self.value = value
+
+    def render(self) -> Text:
+        label = dict(self.choices).get(self.value, self.value)
+        return Text(f"‹ {label} ›" if self.hookrow.look.glyphs.on == "●" else f"< {label} >", no_wrap=True)
+
+    def action_step(self, step: int) -> None:
+        codes = [code for code, _ in self.choices]
+        self.value = codes[(codes.index(self.value) + step) % len(codes)] if self.value in codes else codes[0]
+        self.refresh()
+        self.post_message(Edited(self.code, self.value))
+
+    def on_click(self) -> None:
+        self.action_step(1)
+
+
+class Picked(Drawn):
+    """An event: Enter, Space, Down or a letter opens the list of them, where typing finds one."""
+
+    BINDINGS: ClassVar[list[Any]] = [("enter,space", "pick", "")]
+
+    @dataclass
+    class Wanted(Message):
+        """The list is asked for, with this already typed."""
+
+        typed: str
+
+    def __init__(self, code: str, value: str) -> None:
+        super().__init__(code)
+        self.value = value
+        self.title = ""
+
+    def show(self, value: str, title: str) -> None:
+        """Draw this event."""
+        if (value, title) != (self.value, self.title):
+            self.value, self.title = value, title
+            self.refresh()
+
+    def render(self) -> Text:
+        text = f"{self.value} — {self.title}" if self.title else self.value
+        return Text(fit(steady(text), self.size.width - 3) + f" {self.hookrow.look.glyphs.down}", no_wrap=True)
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return character is not None and character.isprintable() and character != " "
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character and event.character != " ":
+            event.stop()
+            self.post_message(self.Wanted(event.character))
+
+    def action_pick(self) -> None:
+        self.post_message(self.Wanted(""))
+
+    def on_click(self) -> None:
+        self.action_pick()
+
+
+class Body(TextArea):
+    """The body's template, with line numbers. Tab leaves it."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(
+            text, show_line_numbers=True, compact=True, soft_wrap=False, tab_behavior="focus", classes="field"
+        )
+        self.code = code
+        self.cursor_blink = False
+        self.highlight_cursor_line = False
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self.post_message(Edited(self.code, self.text))

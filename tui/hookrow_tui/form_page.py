@@ -1,0 +1,195 @@
+"""Where everything stands on the form's two pages: the labels are drawn by the page, the fields are laid on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.strip import Strip
+from textual.widget import Widget
+
+from hookrow.document import FIELD, FLAGS_TITLE, GROUPS, PERIOD_TITLE
+from hookrow.lang import current
+from hookrow_tui.columns import fit
+from hookrow_tui.words import Say
+
+__all__ = ["FormPage", "Label", "Spot", "first_page", "second_page"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text on the page; `title` for the name of a group."""
+
+    x: int
+    y: int
+    text: str
+    title: bool = False
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a field stands. `width` 0 goes on to the right edge, `stretch` takes the rows that are left over."""
+
+    code: str
+    x: int
+    y: int
+    width: int = 0
+    stretch: bool = False
+
+
+VALUES, EXTRA, BEYOND = 22, 45, 26
+BODY_ROWS = 6
+"""Rows of the body at 24 lines; every further line of the screen is its own."""
+
+
+def first_page(more: int) -> tuple[list[Label], list[Spot]]:
+    """The document's page: its groups, labels and order. `more` is how many rows the body has beyond its six."""
+
+    def label(code: str) -> str:
+        return str(FIELD[code].label)
+
+    russian = current() == "ru"
+    second = 52 if russian else 57  # «по» is shorter than «Valid until»
+    flag = 48
+    below = 10 + BODY_ROWS + more
+    period = f"{PERIOD_TITLE} {label('valid_from')}" if russian else label("valid_from")
+    labels = [
+        Label(1, 1, str(GROUPS["main"]), title=True),
+        Label(1, 2, label("name")),
+        Label(1, 3, label("url")),
+        Label(1, 4, label("event")),
+        Label(1, 5, label("position")),
+        Label(34, 5, label("timeout")),
+        Label(61, 5, str(Say("s"))),
+        Label(1, 6, period),
+        Label(second - (4 if russian else len(label("valid_until")) + 1), 6, label("valid_until")),
+        Label(1, 7, str(FLAGS_TITLE)),
+        Label(1, 9, str(GROUPS["body"]), title=True),
+        Label(1, below, str(GROUPS["extra"]), title=True),
+        Label(1, below + 1, label("auth_login")),
+        Label(1, below + 2, label("auth_password")),
+        Label(1, below + 3, label("custom_header")),
+    ]
+    spots = [
+        Spot("name", VALUES, 2),
+        Spot("url", VALUES, 3),
+        Spot("event", VALUES, 4),
+        Spot("position", VALUES, 5, 8),
+        Spot("timeout", 52, 5, 8),
+        Spot("valid_from", VALUES, 6, 24),
+        Spot("valid_until", second, 6, 24),
+        Spot("active", VALUES, 7, 24),
+        Spot("fire_and_forget", flag, 7, 24),
+        Spot("wait_for_response", VALUES, 8, 24),
+        Spot("response_has_data", flag, 8, 28),
+        Spot("body", 2, 10, stretch=True),
+        Spot("auth_login", EXTRA, below + 1),
+        Spot("auth_password", EXTRA, below + 2),
+        Spot("custom_header", EXTRA, below + 3),
+    ]
+    return labels, spots
+
+
+def second_page() -> tuple[list[Label], list[Spot]]:
+    """What goes beyond the document."""
+    codes = [code for code, each in FIELD.items() if each.group == "beyond"]
+    labels = [Label(1, 1, str(GROUPS["beyond"]), title=True)]
+    labels += [Label(1, 2 + row, str(FIELD[code].label)) for row, code in enumerate(codes)]
+    return labels, [Spot(code, BEYOND, 2 + row) for row, code in enumerate(codes)]
+
+
+class Placed(Layout):
+    """Puts every child where its spot is."""
+
+    name = "placed"
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
+        assert isinstance(parent, FormPage)
+        _, spots = parent.arranged(size)
+        where = {spot.code: spot for spot in spots}
+        placements = []
+        for child in children:
+            spot = where.get(getattr(child, "code", ""))
+            if spot is None:
+                region = Region(0, 0, size.width, 1)
+            else:
+                width = min(spot.width or size.width, size.width - spot.x)
+                region = Region(spot.x, spot.y, width, BODY_ROWS + parent.more(size) if spot.stretch else 1)
+            placements.append(WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child))
+        return placements
+
+
+class FormPage(Widget):
+    """One page. `remark` is drawn at the right of the body's title."""
+
+    DEFAULT_CSS = """
+    FormPage { width: 1fr; height: 1fr; overflow: hidden; }
+    FormPage > .form--title { color: $primary; text-style: bold; }
+    FormPage > .form--label { color: $foreground; }
+    FormPage > .form--remark { color: $quiet; }
+    FormPage > .form--focus { color: $accent; text-style: bold; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"form--title", "form--label", "form--remark", "form--focus"}
+
+    def __init__(self, fields: Sequence[Widget], focus_sign: str, *, first: bool) -> None:
+        super().__init__(*fields)
+        self.first = first
+        self.focus_sign = focus_sign
+        self.remark = ""
+        self.marked: int | None = None
+        self.placed = Placed()
+
+    @property
+    def layout(self) -> Layout:
+        return self.placed
+
+    def more(self, size: Size) -> int:
+        """How many rows the body has beyond its six."""
+        return max(0, size.height - 20)
+
+    def arranged(self, size: Size) -> tuple[list[Label], list[Spot]]:
+        """Labels and fields for this size."""
+        return first_page(self.more(size)) if self.first else second_page()
+
+    def mark(self, code: str | None) -> None:
+        """Draw the sign of the focus at the left of this field's row."""
+        _, spots = self.arranged(self.size)
+        row = next((spot.y for spot in spots if spot.code == code and not spot.stretch), None)
+        if code == "body":
+            row = 9
+        if row != self.marked:
+            self.marked = row
+            self.refresh()
+
+    def say(self, remark: str) -> None:
+        """Draw this remark."""
+        if remark != self.remark:
+            self.remark = remark
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        labels, _ = self.arranged(self.size)
+        segments: list[Segment] = []
+        at = 0
+
+        def put(x: int, text: str, style: Style) -> None:
+            nonlocal at
+            if x > at:
+                segments.append(Segment(" " * (x - at), self.rich_style))
+            segments.append(Segment(text, style))
+            at = max(x, at) + len(text)
+
+        if y == self.marked:
+            put(0, self.focus_sign[:1], self.get_component_rich_style("form--focus"))
+        for label in sorted((label for label in labels if label.y == y), key=lambda each: each.x):
+            put(label.x, label.text, self.get_component_rich_style("form--title" if label.title else "form--label"))
+        if self.first and y == 9 and self.remark:
+            text = fit(self.remark, min(len(self.remark), width - at - 3))
+            put(width - len(text) - 1, text, self.get_component_rich_style("form--remark"))
+        return Strip(segments).adjust_cell_length(width, self.rich_style)

@@ -1,0 +1,59 @@
+"""The help: every key, in two columns, made from the registry of actions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from hookrow_tui.actions import GROUPS, Group, actions_of
+from hookrow_tui.columns import fit
+from hookrow_tui.dialogs import box_css
+from hookrow_tui.page import Dialog
+from hookrow_tui.words import Say
+
+__all__ = ["HelpScreen", "help_lines"]
+
+COLUMNS: tuple[tuple[Group, ...], tuple[Group, ...]] = (("everywhere", "form"), ("hooks", "log"))
+LEFT, CAPS = 37, 11
+NOTES = (
+    Say("List: F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on / off"),
+    Say("Letters work in the Russian layout too: о = j, л = k, к = r, а = f …"),
+)
+
+
+def column(groups: tuple[Group, ...]) -> list[str]:
+    """One column: the groups under their titles, an empty line between them."""
+    lines: list[str] = []
+    for group in groups:
+        lines += [""] if lines else []
+        lines.append(str(GROUPS[group]))
+        for action in actions_of(group):
+            if action.help is not None:
+                lines.append(f"{fit(str(action.caps), CAPS)}{action.help}")
+    return lines
+
+
+def help_lines() -> list[str]:
+    """The lines inside the box."""
+    left, right = (column(groups) for groups in COLUMNS)
+    rows = max(len(left), len(right))
+    left += [""] * (rows - len(left))
+    right += [""] * (rows - len(right))
+    return [*(f"{fit(a, LEFT)}{b}" for a, b in zip(left, right, strict=True)), *map(str, NOTES)]
+
+
+class HelpScreen(Dialog[None]):
+    """The box; Escape, F1 or Enter close it."""
+
+    DEFAULT_CSS = box_css("HelpScreen", 78)
+    BINDINGS: ClassVar[list[Any]] = [("escape,f1,enter,question_mark,q", "dismiss(None)", "")]
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = str(Say("Help"))
+            box.border_subtitle = str(Say("Esc closes"))
+            yield Static(Text("\n".join(help_lines()), no_wrap=True))

@@ -1,0 +1,220 @@
+"""What the list of hooks says, without a screen: its order, columns, letters, filter, and the sentence about a hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from hookrow.dates import show
+from hookrow.document import FIELD
+from hookrow.lang import Both
+from hookrow.modes import WAITING, Seconds
+from hookrow_tui.columns import fit, steady
+from hookrow_tui.look import Glyphs
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Hook
+
+__all__ = ["STATES", "Filter", "Row", "header", "in_order", "line", "reordered", "sentence", "target"]
+
+STATES: dict[str, Say] = {
+    "on": Say("on"),
+    "off": Say("off"),
+    "not_yet_valid": Say("not yet"),
+    "expired": Say("expired"),
+    "paused": Say("paused"),
+}
+LETTERS = Both("WFD!", "ЖБД!")
+"""Waits, fire and forget, has data, the last request failed."""
+WIDE = 120
+POSITION_LAST = 9999
+
+
+@dataclass(frozen=True)
+class Row:
+    """One hook and its figures of the last day."""
+
+    hook: Hook
+    calls: int = 0
+    errors: int = 0
+    last_status: int | None = None
+    last_ms: int | None = None
+    last_error: str | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last request came to nothing."""
+        return self.last_error is not None
+
+
+def in_order(rows: Iterable[Row], events: Sequence[str]) -> list[Row]:
+    """Grouped by event as the catalogue has them, in each the order in which they run."""
+    place = {code: number for number, code in enumerate(events)}
+
+    def key(row: Row) -> tuple[int, str, int, int]:
+        hook = row.hook
+        return place.get(hook.event, len(place)), hook.event, hook.position or 0, hook.id or 0
+
+    return sorted(rows, key=key)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list is narrowed to: an event, a state, words of name, URL or key."""
+
+    event: str = ""
+    state: str = ""
+    words: str = ""
+
+    @classmethod
+    def read(cls, typed: str) -> Filter:
+        """`событие:before_order_add состояние:выкл скидки`; English twins `event:` and `state:`."""
+        event = state = ""
+        words = []
+        for part in typed.split():
+            name, colon, value = part.partition(":")
+            name = name.lower()
+            if colon and name in ("событие", "event"):
+                event = value
+            elif colon and name in ("состояние", "state"):
+                state = value
+            else:
+                words.append(part)
+        return cls(event, state, " ".join(words))
+
+    def text(self) -> str:
+        """What `read` would read back as this filter."""
+        parts = [self.event and f"{EVENT}:{self.event}", self.state and f"{STATE}:{self.state}", self.words]
+        return " ".join(part for part in parts if part)
+
+    def fits(self, row: Row) -> bool:
+        """Whether a row is shown. A state is matched by the beginning of its word in either language."""
+        hook = row.hook
+        state = STATES[hook.state]
+        if self.event and self.event.lower() not in hook.event:
+            return False
+        if self.state and not any(
+            word.lower().startswith(self.state.lower()) for word in (hook.state, str(state), state.message)
+        ):
+            return False
+        where = f"{hook.name} {hook.url} {hook.key}".lower()
+        return all(word in where for word in self.words.lower().split())
+
+    def line(self) -> str:
+        """The line above the list."""
+        return str(
+            Say(
+                " Event: {event}    State: {state}    Find: {words}",
+                event=self.event or Say("all"),
+                state=self.state or Say("all"),
+                words=self.words or "—",
+            )
+        )
+
+
+EVENT = Both("event", "событие")
+STATE = Both("state", "состояние")
+
+
+def number(value: int) -> str:
+    """A count with thin groups of three, as Russian and English both read it."""
+    return f"{value:,}".replace(",", " ")
+
+
+def header(width: int) -> str:
+    """The names of the columns."""
+    name, event = FIELD["name"].label, FIELD["event"].label
+    if width < WIDE:
+        return f"    №    {fit(str(name), 22)}  {fit(str(event), 33)}  {fit(str(Say('Err')), 3, right=True)}"
+    more = width - WIDE
+    return (
+        f"    №    {fit(str(name), 26 + more)}  {fit(str(event), 33)}  {Say('Timeout')}  "
+        f"{Say('Last day')}  {Say('Errors')}  {Say('Flags')}"
+    )
+
+
+def line(row: Row, width: int, glyphs: Glyphs) -> str:
+    """One row. The state stands as a sign, and as a word where it is not the usual one."""
+    hook = row.hook
+    word = "" if hook.state == "on" else str(STATES[hook.state])
+    start = f" {glyphs.state(hook.state)} {hook.position:>4}  "
+    if width < WIDE:
+        middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {number(row.errors):>3}"
+        return f"{start}{middle} {word}"
+    more = width - WIDE
+    timeout = f"{Seconds(hook.timeout)} {Say('s')}"
+    return (
+        f"{start}{fit(steady(hook.name), 26 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(Say('Timeout')))}}  "
+        f"{number(row.calls):>{len(str(Say('Last day')))}}  {number(row.errors):>{len(str(Say('Errors')))}}  "
+        f"{letters(row)}    {word}"
+    )
+
+
+def letters(row: Row) -> str:
+    """The flags as letters, each in its own column."""
+    hook = row.hook
+    forget = hook.fire_and_forget
+    shown = (hook.wait_for_response and not forget, forget, hook.response_has_data and not forget, row.failing)
+    return "".join(letter if on else " " for letter, on in zip(str(LETTERS), shown, strict=True))
+
+
+def target(hook: Hook, glyphs: Glyphs) -> str:
+    """Where the hook's requests go."""
+    return f" {steady(hook.name)} {glyphs.arrow} POST {steady(hook.url)}"
+
+
+def day(moment: datetime, zone: tzinfo) -> str:
+    """A date; with the clock where it is no midnight."""
+    text = show(moment, zone)
+    date, clock, _ = text.split(" ")
+    return date if clock == "00:00" else f"{date} {clock}"
+
+
+def sentence(row: Row, zone: tzinfo) -> str:
+    """What the hook does, in words."""
+    hook = row.hook
+    parts: list[Any] = []
+    if hook.state == "paused":
+        parts.append(Say("paused: {reason}", reason=steady(hook.paused_reason or "—")))
+    elif hook.state != "on":
+        parts.append(STATES[hook.state])
+    if hook.mode in WAITING:
+        parts.append(Say("waits up to {limit} s", limit=Seconds(hook.timeout)))
+        if hook.on_failure == "stop":
+            parts.append(Say("no answer stops the operation"))
+    else:
+        parts.append(Say("in the background"))
+    if hook.mode == "forget":
+        parts.append(Say("no response is kept"))
+    elif hook.mode in ("record", "transform"):
+        parts.append(Say("the response is kept"))
+    if hook.condition:
+        parts.append(Say("if {condition}", condition=steady(hook.condition)))
+    if hook.valid_from is not None:
+        parts.append(Say("from {day}", day=day(hook.valid_from, zone)))
+    if hook.valid_until is not None:
+        parts.append(Say("until {day}", day=day(hook.valid_until, zone)))
+    if row.last_status is not None or row.last_error is not None:
+        came = row.last_error if row.last_status is None else row.last_status
+        parts.append(Say("last {came}, {ms} ms", came=came, ms=row.last_ms or 0))
+    return " " + " · ".join(str(part) for part in parts)
+
+
+def reordered(hooks: Sequence[Hook], moved: int, step: int) -> Mapping[int, int]:
+    """New positions by hook id after one hook went `step` places later (1) or earlier (-1) in its event's row.
+
+    The numbers that people chose stay in use; only where two are equal is the row numbered anew by tens.
+    """
+    row = sorted(hooks, key=lambda each: (each.position or 0, each.id or 0))
+    place = next(number for number, each in enumerate(row) if each.id == moved)
+    if not 0 <= place + step < len(row):
+        return {}
+    numbers = [each.position or 0 for each in row]
+    row[place], row[place + step] = row[place + step], row[place]
+    if len(set(numbers)) < len(numbers):
+        gap = 10 if len(row) * 10 <= POSITION_LAST else 1
+        numbers = [gap * (place + 1) for place in range(len(row))]
+    return {each.id: number for each, number in zip(row, numbers, strict=True) if each.id and each.position != number}

@@ -1,0 +1,323 @@
+"""The list of hooks: in the order in which they run, with how they fare, and what can be done to one of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from hookrow.modes import WAITING
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.dialogs import Question
+from hookrow_tui.hook_rows import Filter, Row, header, in_order, number, reordered, sentence, target
+from hookrow_tui.hook_table import HookTable
+from hookrow_tui.keybar import KeyBar
+from hookrow_tui.page import Line, Page, Title
+from hookrow_tui.terminal import visible
+from hookrow_tui.words import Say, SayPlural
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+
+__all__ = ["HooksScreen"]
+
+YES, NO = Say("Yes"), Say("No")
+
+
+class Rule(Line):
+    """A line across the screen."""
+
+    def on_resize(self) -> None:
+        self.show(self.app.look.glyphs.rule * self.size.width)  # type: ignore[attr-defined]
+
+
+class HooksScreen(Page[None]):
+    """The first screen. Everything in it is read in a worker; until then it shows its title, columns and keys."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("hooks",)
+    BINDINGS: ClassVar[list[Any]] = [*bindings("hooks"), ("escape", "clear", "")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.summary: Any = None
+        self.filter = Filter()
+        self.zone: tzinfo = UTC
+        self.last_removed: Hook | None = None
+        self.trouble = ""
+
+    def compose(self) -> ComposeResult:
+        yield Title(id="title")
+        yield Line(id="filter")
+        yield Input(id="find", compact=True, select_on_focus=False)
+        yield Line(id="columns")
+        yield HookTable(self.hookrow.look.glyphs)
+        yield KeyBar("hooks")
+        with Vertical(id="below"):
+            yield Line(id="banner")
+            yield Rule()
+            yield Line(id="target")
+            yield Line(id="sentence")
+
+    def on_mount(self) -> None:
+        self.query_one("#find", Input).cursor_blink = False
+        self.query_one(HookTable).focus()
+        self.draw()
+        if self.hookrow.engine is not None:
+            self.moved()
+
+    # What is shown
+
+    def moved(self) -> None:
+        self.hookrow.ask(self, read_list, self.take)
+
+    def take(self, read: tuple[list[Row], Any, tzinfo]) -> None:
+        self.rows, self.summary, self.zone = read
+        self.draw()
+
+    def notice(self, text: str) -> None:
+        self.trouble = text
+        self.draw()
+
+    def draw(self, hook_id: int | None = None) -> None:
+        """Bring every line up to date."""
+        self.query_one("#title", Title).show(f" {Say('Webhooks')}", Text(self.standing() + " "))
+        self.query_one("#filter", Line).show(self.filter.line())
+        self.query_one("#columns", Line).show(header(self.app.size.width))
+        banner = self.query_one("#banner", Line)
+        words = self.trouble or self.warning()
+        banner.display = bool(words)
+        banner.show(f" {visible(words)}")
+        self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
+
+    def standing(self) -> str:
+        """The figures of the title line."""
+        if self.summary is None:
+            return str(Say("opening…"))
+        hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
+        on = sum(row.hook.state == "on" for row in self.rows)
+        return " · ".join(
+            str(part)
+            for part in (
+                hooks,
+                SayPlural("{n} is on", "{n} are on", on),
+                Say("queue {n}", n=number(self.summary.queue)),
+                Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)),
+                *([Say("read only")] if self.read_only else []),
+            )
+        )
+
+    def warning(self) -> str:
+        """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
+        parts = []
+        paused = [row.hook for row in self.rows if row.hook.state == "paused"]
+        if paused:
+            paused.sort(key=lambda hook: not stops(hook))
+            names = ", ".join(f"{hook.name}{Say(' (refuses operations)') if stops(hook) else ''}" for hook in paused)
+            parts.append(str(Say("Paused: {names} — p resumes.", names=names)))
+        if self.summary is not None and self.summary.undrained:
+            parts.append(str(Say("Nobody sends the queue: run hookrow worker")))
+        return " ".join(parts)
+
+    @on(HookTable.Moved)
+    def describe(self, message: HookTable.Moved) -> None:
+        row = message.row
+        glyphs = self.hookrow.look.glyphs
+        self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
+        empty = "" if self.rows or self.summary is None else f" {Say('There are no hooks yet: n makes the first.')}"
+        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, self.zone))
+
+    def on_resize(self, event: Any) -> None:
+        super().on_resize(event)
+        self.draw()
+
+    # Finding
+
+    def action_find(self) -> None:
+        field = self.query_one("#find", Input)
+        field.value = self.filter.text()
+        self.set_class(True, "-finding")
+        field.focus()
+
+    @on(Input.Changed, "#find")
+    def narrow(self, message: Input.Changed) -> None:
+        if self.has_class("-finding"):
+            self.filter = Filter.read(message.value)
+            self.draw()
+
+    @on(Input.Submitted, "#find")
+    def found(self) -> None:
+        self.set_class(False, "-finding")
+        self.query_one(HookTable).focus()
+
+    def action_clear(self) -> None:
+        """Escape: show everything again."""
+        self.found()
+        self.filter = Filter()
+        self.draw()
+
+    # What can be done
+
+    @property
+    def chosen(self) -> Hook | None:
+        """The hook under the cursor."""
+        row = self.query_one(HookTable).row
+        return None if row is None else row.hook
+
+    @property
+    def read_only(self) -> bool:
+        return self.hookrow.engine is not None and self.hookrow.engine.read_only
+
+    def writable(self) -> bool:
+        """Whether changes can be made; says why not."""
+        if self.read_only:
+            self.hookrow.notice(str(Say("This database is read only for you: nothing can be changed.")))
+        return self.hookrow.engine is not None and not self.read_only
+
+    def change(self, call: Any, hook_id: int | None = None) -> None:
+        """Change something, then read the list again with the cursor on this hook."""
+
+        def changed(_: Any) -> None:
+            self.trouble = ""
+            if hook_id is not None:
+                self.query_one(HookTable).show(self.query_one(HookTable).rows, hook_id)
+            self.moved()
+
+        self.hookrow.ask(self, call, changed)
+
+    def action_open(self) -> None:
+        if self.chosen is not None:
+            self.open_form(self.chosen)
+
+    def action_new(self) -> None:
+        if self.writable():
+            self.open_form(None)
+
+    def action_copy(self) -> None:
+        if self.chosen is not None and self.writable():
+            self.open_form(self.chosen, copy=True)
+
+    def open_form(self, hook: Hook | None, *, copy: bool = False) -> None:
+        from hookrow_tui.form import FormScreen
+
+        self.app.push_screen(FormScreen(hook, copy=copy, zone=self.zone), self.came_back)
+
+    def came_back(self, hook_id: int | None) -> None:
+        """From the form; the hook that it wrote."""
+        if hook_id is not None:
+            self.change(lambda engine: None, hook_id)
+
+    def action_toggle(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.writable():
+            return
+        if hook.active and hook.mode in WAITING:
+            text = Say("Operations of {event} wait for this hook; off, it won't be asked any more.", event=hook.event)
+            self.confirm(Say("Switch off «{name}»?", name=hook.name), text, lambda: self.switch(hook))
+        else:
+            self.switch(hook)
+
+    def switch(self, hook: Hook) -> None:
+        self.change(lambda engine: engine.hooks.update(hook.id, active=not hook.active, revision=hook.revision))
+
+    def confirm(self, title: Say, text: Say, then: Any) -> None:
+        """Ask; «No» is marked at the beginning."""
+        answers = [("no", str(NO)), ("yes", str(YES))]
+        question = Question(str(title), [str(text)], answers)
+        self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
+
+    def action_pause(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.writable():
+            return
+        if hook.state == "paused":
+            self.change(lambda engine: engine.hooks.resume(hook.id))
+        elif stops(hook):
+            text = Say(
+                "A failure of this hook stops the operation: while it is paused {event} is refused.", event=hook.event
+            )
+            self.confirm(Say("Pause «{name}»?", name=hook.name), text, lambda: self.pause(hook))
+        else:
+            self.pause(hook)
+
+    def pause(self, hook: Hook) -> None:
+        self.change(lambda engine: engine.hooks.pause(hook.id))
+
+    def action_later(self) -> None:
+        self.reorder(1)
+
+    def action_earlier(self) -> None:
+        self.reorder(-1)
+
+    def reorder(self, step: int) -> None:
+        hook = self.chosen
+        if hook is None or hook.id is None or not self.writable():
+            return
+        row = [each.hook for each in self.rows if each.hook.event == hook.event]
+        places = reordered(row, hook.id, step)
+        revisions = {each.id: each.revision for each in row}
+
+        def write(engine: HookEngine) -> None:
+            for each, position in places.items():
+                engine.hooks.update(each, position=position, revision=revisions[each])
+
+        if places:
+            self.change(write, hook.id)
+
+    def action_remove(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.writable():
+            return
+
+        def remove() -> None:
+            self.last_removed = hook
+            self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision))
+            self.hookrow.notify(
+                str(Say("«{name}» was deleted; u brings it back.", name=visible(hook.name))), markup=False
+            )
+
+        text = Say("What waits in the queue for it is cancelled. u brings both back.")
+        self.confirm(Say("Delete «{name}»?", name=hook.name), text, remove)
+
+    def action_undo(self) -> None:
+        hook = self.last_removed
+        if hook is not None and self.writable():
+            self.last_removed = None
+            self.change(lambda engine: engine.hooks.restore(hook.id), hook.id)
+
+    def action_test(self) -> None:
+        from hookrow_tui.check import CheckScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(CheckScreen(self.chosen))
+
+    def action_log(self) -> None:
+        from hookrow_tui.log import LogScreen
+
+        self.app.push_screen(LogScreen(hook=self.chosen))
+
+
+def stops(hook: Hook) -> bool:
+    """Whether a failure of this hook refuses the operation."""
+    return hook.on_failure == "stop" and hook.mode in WAITING
+
+
+def read_list(engine: HookEngine) -> tuple[list[Row], Any, tzinfo]:
+    """Everything that the list shows, in one worker."""
+    figures = engine.log.hook_figures()
+    rows = []
+    for hook in engine.hooks.list():
+        seen = figures.get(hook.id)
+        rows.append(
+            Row(hook)
+            if seen is None
+            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error)
+        )
+    zone = ZoneInfo(str(engine.settings.get("timezone")))
+    return in_order(rows, [event.code for event in engine.events]), engine.log.summary(), zone

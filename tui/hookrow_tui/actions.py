@@ -103,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.open", "hooks", ("enter", "f4"), Say("Open"), Say("Enter"), Say("Enter"), Say("open the hook"), 10),
     Action("hooks.new", "hooks", ("n", "f7"), Say("New"), "n", "n  c", Say("new, copy"), 20),
     Action("hooks.copy", "hooks", ("c", "f6"), Say("Copy"), "c", bar=90),
-    Action("hooks.toggle", "hooks", ("space", "f9"), Say("On/off"), Say("Space"), Say("Space"), Say("on / off"), 30),
+    Action("hooks.turn", "hooks", ("space", "f9"), Say("On/off"), Say("Space"), Say("Space"), Say("on / off"), 30),
     Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
     Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
     Action("hooks.quit", "hooks", (), Say("Quit"), "F10", bar=60, bound=False),

@@ -40,7 +40,7 @@ class HookrowApp(App[int]):
         look: how this terminal is drawn on.
     """
 
-    CSS_PATH: ClassVar[list[str]] = ["app.tcss", "hooks.tcss", "form.tcss"]
+    CSS_PATH = ["app.tcss", "hooks.tcss", "form.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
 

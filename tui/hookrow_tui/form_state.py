@@ -97,7 +97,7 @@ class FormState:
     def checked(self, here: Here) -> Checked:
         """Check what would be written: all of a new hook, the changes of a stored one."""
         if self.hook is None:
-            given = {code: value for code, value in self.texts.items() if value is not None}
+            given: Texts = {code: value for code, value in self.texts.items() if value is not None}
             cleaned = fields.clean(given, new=True, stored=True, here=here)
         else:
             given = {code: self.texts[code] for code in self.changed}
@@ -170,7 +170,7 @@ def worst(hooks: Iterable[Hook], state: FormState) -> float:
     """Seconds that the event's waiting hooks may take together, this one included."""
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]
-    total = sum(each.timeout for each in rest if each.active and each.mode in WAITING)
+    total = float(sum(each.timeout for each in rest if each.active and each.mode in WAITING))
     if state.texts["active"] and state.mode in WAITING:
         total += state.number("timeout", 5.0)
     return total

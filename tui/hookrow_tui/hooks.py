@@ -213,7 +213,7 @@ class HooksScreen(Page[None]):
         if hook_id is not None:
             self.change(lambda engine: None, hook_id)
 
-    def action_toggle(self) -> None:
+    def action_turn(self) -> None:
         hook = self.chosen
         if hook is None or not self.writable():
             return

@@ -1,0 +1,150 @@
+"""A real terminal for tests: a program on a pty, its screen by pyte, and every byte that it wrote.
+
+with Terminal([sys.executable, "-m", "hookrow"], size=(80, 24)) as terminal:
+    terminal.wait_for("Веб-хуки")
+    spent = terminal.spend(b"j", until=lambda screen: "…" in screen)   # bytes written for one key
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+
+import pyte
+
+__all__ = ["Terminal"]
+
+
+class Terminal:
+    """A program that runs on a terminal of its own, until the block ends."""
+
+    def __init__(
+        self, argv: Sequence[str], *, size: tuple[int, int] = (80, 24), env: Mapping[str, str] | None = None
+    ) -> None:
+        self.argv = list(argv)
+        self.columns, self.rows = size
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "SSH_", "COLOR"))}
+        clean.pop("NO_COLOR", None)
+        self.env = {
+            **clean,
+            "TERM": "xterm-256color",
+            "LANG": "ru_RU.UTF-8",
+            "HOOKROW_THEME": "dark",
+            "PYTHONUTF8": "1",
+            "TEXTUAL_DISABLE_KITTY_KEY": "1",
+            **(env or {}),
+        }
+        self.screen = pyte.Screen(self.columns, self.rows)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = bytearray()
+        self.news = threading.Condition()
+        self.ended = False
+
+    def __enter__(self) -> Terminal:
+        self.master, self.slave = pty.openpty()
+        self.resize(self.columns, self.rows)
+        self.process = subprocess.Popen(
+            self.argv, stdin=self.slave, stdout=self.slave, stderr=self.slave, env=self.env, preexec_fn=self.take_tty
+        )
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        return self
+
+    def take_tty(self) -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def read(self) -> None:
+        while not self.ended:
+            try:
+                ready, _, _ = select.select([self.master], [], [], 0.05)
+                data = os.read(self.master, 65536) if ready else b""
+            except OSError:
+                return
+            if data:
+                with self.news:
+                    self.raw += data
+                    self.stream.feed(data)
+                    self.news.notify_all()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.ended = True
+        self.reader.join()
+        for descriptor in (self.master, self.slave):
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # a test that hung up has closed it already
+
+    # What the person sees and does
+
+    @property
+    def text(self) -> str:
+        """The screen's lines."""
+        with self.news:
+            return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def wait_for(self, wanted: str | Callable[[str], bool], seconds: float = 20.0) -> str:
+        """Wait until the screen shows this; gives the screen."""
+        holds = wanted if callable(wanted) else lambda screen: wanted in screen
+        limit = time.monotonic() + seconds
+        with self.news:
+            while not holds(shown := "\n".join(line.rstrip() for line in self.screen.display)):
+                left = limit - time.monotonic()
+                assert left > 0, f"{wanted!r} did not come; the screen:\n{shown}"
+                self.news.wait(left)
+            return shown
+
+    def send(self, data: bytes | str) -> None:
+        """Type this."""
+        os.write(self.master, data.encode() if isinstance(data, str) else data)
+
+    def settle(self, quiet: float = 0.5, seconds: float = 20.0) -> None:
+        """Wait until nothing was written for `quiet` seconds."""
+        limit = time.monotonic() + seconds
+        with self.news:
+            while True:
+                before = len(self.raw)
+                self.news.wait_for(lambda before=before: len(self.raw) > before, quiet)
+                if len(self.raw) == before:
+                    return
+                assert time.monotonic() < limit, "the program never stops writing"
+
+    def spend(self, data: bytes | str, quiet: float = 0.3) -> int:
+        """How many bytes the program writes for what is typed."""
+        self.settle()
+        before = len(self.raw)
+        self.send(data)
+        self.settle(quiet)
+        return len(self.raw) - before
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the window's size."""
+        self.columns, self.rows = columns, rows
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        """The line is lost."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def end(self, seconds: float = 20.0) -> int:
+        """Wait for the program to end; gives its exit code."""
+        code = self.process.wait(seconds)
+        self.settle(0.2)
+        return code

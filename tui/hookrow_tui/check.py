@@ -1,0 +1,129 @@
+"""«Проверить…»: a marked request of a hook as it stands in the form, what came back, and what it would have changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from hookrow.errors import HookrowError
+from hookrow_tui.columns import steady_lines
+from hookrow_tui.dialogs import box_css
+from hookrow_tui.page import Dialog
+from hookrow_tui.terminal import visible
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+
+__all__ = ["CheckScreen", "pretty", "report"]
+
+SHOWN = 64 * 1024
+"""Characters of a body that are shown: more would only slow the screen down."""
+OUTCOMES = {
+    "ok": Say("allowed"),
+    "changed": Say("allowed, and the data changed"),
+    "vetoed": Say("refused by the hook"),
+    "refused": Say("refused by the hook, which can't stop what has happened"),
+    "failed": Say("failed"),
+    "sent": Say("sent"),
+}
+
+
+def pretty(body: str | bytes | None) -> list[str]:
+    """A body in lines: JSON indented, anything else as it is, cut where it is very long."""
+    if not body:
+        return []
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    cut = text[:SHOWN]
+    if cut == text:
+        try:
+            cut = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+        except ValueError:
+            cut = text
+    lines = steady_lines(cut)
+    return [*lines, str(Say("… {n} characters in all", n=len(text)))] if len(text) > SHOWN else lines
+
+
+def headers(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [visible(f"{name}: {value}") for name, value in pairs]
+
+
+def report(tested: Any) -> Text:
+    """A test in words: request, reply, what it means."""
+    request, attempt = tested.request, tested.attempt
+    text = Text()
+
+    def part(title: str, lines: Iterable[str]) -> None:
+        text.append(f"{title}\n", "bold")
+        for line in lines:
+            text.append(f"{line}\n")
+        text.append("\n")
+
+    where = visible(f"{request.method} {request.url}")
+    part(str(Say("Request")), [where, *headers(request.headers), "", *pretty(request.body)])
+    if attempt.status is None:
+        reason = ": ".join(visible(str(each)) for each in (attempt.error, attempt.detail) if each)
+        part(str(Say("No response · {ms} ms", ms=attempt.ms)), [reason])
+    else:
+        title = Say("Response · {status} · {ms} ms", status=attempt.status, ms=attempt.ms)
+        part(str(title), [*headers(attempt.response_headers), "", *pretty(attempt.response_body)])
+    lines = [str(OUTCOMES.get(tested.outcome, tested.outcome))]
+    if attempt.status is not None and attempt.error:
+        lines.append(": ".join(visible(str(each)) for each in (attempt.error, attempt.detail) if each))
+    if tested.data is not None:
+        lines += [str(Say("The payload afterwards:")), *pretty(json.dumps(tested.data, ensure_ascii=False))]
+    if tested.result is not None:
+        lines += [str(Say("Result:")), *pretty(json.dumps(tested.result, ensure_ascii=False))]
+    lines += [f"! {visible(warning)}" for warning in tested.warnings]
+    part(str(Say("What it means")), lines)
+    return text
+
+
+class CheckScreen(Dialog[None]):
+    """Sends the request at once, in a worker, and shows what came of it. Nothing is stored.
+
+    Args:
+        hook: the stored hook, None for one that was never saved.
+        values: fields that differ from it, as the form would write them; None to test it as it is stored.
+    """
+
+    DEFAULT_CSS = (
+        box_css("CheckScreen", 78).replace("> Vertical", "> VerticalScroll")
+        + "CheckScreen Static { height: auto; } CheckScreen > VerticalScroll { max-height: 22; scrollbar-size: 1 1; }"
+    )
+
+    def __init__(self, hook: Hook | None, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.hook = hook
+        self.values = values
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = str(Say("Test"))
+            box.border_subtitle = str(Say("Esc closes"))
+            yield Static(str(Say("Sending a request marked as a test…")), markup=False)
+
+    def on_mount(self) -> None:
+        self.hookrow.ask(self, self.send, self.show, self.refused)
+
+    def send(self, engine: HookEngine) -> Any:
+        if self.values is None:
+            assert self.hook is not None
+            return engine.test(self.hook.id)
+        from hookrow import Hook
+
+        if self.hook is None:
+            return engine.test(Hook.stored(self.values))
+        return engine.test(self.hook.model_copy(update=dict(self.values)))
+
+    def show(self, tested: Any) -> None:
+        self.query_one(Static).update(report(tested))
+
+    def refused(self, error: HookrowError) -> None:
+        self.query_one(Static).update(Text(visible(str(error))))

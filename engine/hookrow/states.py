@@ -73,8 +73,10 @@ STATES = (*UNFINISHED, *FINISHED)
 
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
-Kind = Literal["ok", "sent", "refused", "failed", "gone"]
-"""What came of an attempt; `gone`: 410. `refused`: a waiting hook, sent in background, said no to what has happened."""
+Kind = Literal["ok", "sent", "changed", "refused", "failed", "gone"]
+"""What came of an attempt; `gone`: 410. A waiting hook that is sent in background (DESIGN 5, the caller's own
+transaction) may also answer `changed`, or `refused`: its «no» to what has already happened."""
+ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
 Cause = Literal[
     "released",
     "claimed",
@@ -87,6 +89,7 @@ Cause = Literal[
     "hook_deleted",
     "hook_restored",
     "never_enqueued",
+    "enqueued",
     "redelivered",
     "revived",
     "dropped",
@@ -99,14 +102,14 @@ class Standing:
     """What `decide` knows of a delivery.
 
     `attempts` are the automatic ones. `released`: its turn in the row has come once. `hook` is the hook as it stands in
-    the same transaction. `deleted_with_hook`: a cancelled row that was cancelled because its hook was deleted.
+    the same transaction. `reason`: why a cancelled row was cancelled.
     """
 
     state: str
     attempts: int = 0
     released: bool = True
     hook: HookStanding = "on"
-    deleted_with_hook: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +184,15 @@ def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float 
             return returning(delivery, now_ms)
         case "hook_deleted" if state in WAITING:
             return Change("cancelled", attempts=delivery.attempts, turn=True, reason="hook_deleted")
-        case "hook_restored" if state == "cancelled" and delivery.deleted_with_hook:
+        case "hook_restored" if state == "cancelled" and delivery.reason == "hook_deleted":
             return returning(delivery, now_ms)
         case "never_enqueued" if state in WAITING:
             return Change("cancelled", attempts=delivery.attempts, turn=True, reason="not_enqueued")
+        case "enqueued" if state == "cancelled" and delivery.reason == "not_enqueued":
+            return returning(delivery, now_ms)
         case "redelivered" if state in WAITING or state == "dead":
             answer = happening.answer
-            if answer is not None and answer.kind in ("ok", "sent", "refused"):
+            if answer is not None and answer.kind in ANSWERED:
                 return Change(answer.kind, attempts=delivery.attempts, turn=True)
         case "revived" if state == "dead" and delivery.hook != "deleted":
             return Change("queued" if delivery.hook == "on" else "parked", now_ms, delivery.attempts)
@@ -206,7 +211,7 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
         return None
     answer = happening.answer
     attempts = delivery.attempts + 1
-    if answer.kind not in ("failed", "gone"):
+    if answer.kind in ANSWERED:
         return Change(answer.kind, attempts=attempts, turn=True)
     if answer.error == "template_error":
         # No request was made, and none ever could be from this payload.
@@ -222,7 +227,7 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
 
 
 def returning(delivery: Standing, now_ms: int) -> Change:
-    """Back to where the row waited, by what its hook is now: given back, taken over, resumed or restored."""
+    """Back to where the row waits, by what its hook is now: given back, taken over, resumed, restored, enqueued."""
     if delivery.hook == "deleted":
         return Change("cancelled", attempts=delivery.attempts, turn=True, reason="hook_deleted")
     if delivery.hook == "held":

@@ -23,6 +23,7 @@ __all__ = [
     "cancel",
     "chunks",
     "drop",
+    "enqueue",
     "never_enqueued",
     "park",
     "revive",
@@ -85,7 +86,7 @@ def kinds(
     """The rows of these states by what becomes of them: each change with the conditions of its rows."""
     found: dict[Change, list[ColumnElement[bool]]] = {}
     for state, attempted, released in product(states, (False, True), (False, True)):
-        standing = Standing(state, int(attempted), released, hook, deleted_with_hook=True)
+        standing = Standing(state, int(attempted), released, hook, reason="hook_deleted")
         change = decide(standing, Happening(cause), now_ms)
         if change is None:
             continue
@@ -159,7 +160,7 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
         rows = connection.execute(
             select(
                 *(DELIVERIES.c[name] for name in ("id", "state", "attempts", "released_ms", "firing_id", "hook_id")),
-                DELIVERIES.c.order_key,
+                *(DELIVERIES.c[name] for name in ("order_key", "skipped")),
                 *(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms")),
             )
             .join(HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
@@ -168,7 +169,7 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
         ).all()
         for row in rows:
             hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
-            standing = Standing(row.state, row.attempts, row.released_ms is not None, hook)
+            standing = Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
             change = decide(standing, Happening(cause), now_ms)
             if change is None:
                 continue
@@ -201,3 +202,8 @@ def revive(connection: Connection, deliveries: Collection[int], now_ms: int) -> 
 def never_enqueued(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
     """Cancel deliveries that were written and will not be enqueued after all; returns how many waited."""
     return by_row(connection, deliveries, "never_enqueued", now_ms)
+
+
+def enqueue(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+    """Let deliveries go that were kept back (`defer=True`, cancelled as `not_enqueued`); returns how many."""
+    return by_row(connection, deliveries, "enqueued", now_ms)

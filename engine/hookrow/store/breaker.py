@@ -1,0 +1,144 @@
+"""The breaker of a hook: a receiver that fails again and again is left alone for a while, visibly (DESIGN 7).
+
+Open means that the hook is paused by `breaker`: its deliveries are parked. One probe at a time, over all processes,
+finds out whether the receiver is back. `states.after_attempt` decides; here it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+
+from hookrow.states import CLOSED, Breaker, after_attempt
+from hookrow.store.parking import BREAKERS, HOOKS, park, unpark
+
+__all__ = ["Moved", "Note", "note", "pause_gone", "take_probe", "try_again"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an attempt at the hook's own URL said of its receiver.
+
+    `answered`: it gave a status. `reason` is shown to people where the breaker opens, as `timeout` or `bad_status 503`.
+    """
+
+    hook: int
+    success: bool
+    countable: bool = False
+    answered: bool = False
+    probe: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Moved:
+    """The hooks that were paused and resumed by the engine."""
+
+    paused: set[int] = field(default_factory=set)
+    resumed: set[int] = field(default_factory=set)
+
+    def forget(self, hook: int) -> None:
+        """What happened to the hook was told to somebody."""
+        self.paused.discard(hook)
+        self.resumed.discard(hook)
+
+
+def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
+    """Take attempts into account, in their order. Costs one look-up where nothing fails."""
+    moved = Moved()
+    if not notes:
+        return moved
+    hooks = sorted({each.hook for each in notes})
+    rows = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id.in_(hooks)).with_for_update()).all()
+    before = {row.hook_id: Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms) for row in rows}
+    after, reasons = dict(before), {}
+    for each in notes:
+        after[each.hook] = after_attempt(
+            after.get(each.hook, CLOSED),
+            now_ms,
+            success=each.success,
+            countable=each.countable,
+            answered=each.answered,
+            probe=each.probe,
+        )
+        reasons[each.hook] = each.reason
+    for hook, breaker in after.items():
+        old = before.get(hook, CLOSED)
+        if breaker == old:
+            continue
+        write(connection, hook, breaker)
+        if breaker.is_open and not old.is_open:
+            if pause(connection, hook, "breaker", reasons[hook], now_ms):
+                moved.paused.add(hook)
+        elif old.is_open and not breaker.is_open and resume(connection, hook, now_ms):
+            moved.resumed.add(hook)
+    return moved
+
+
+def write(connection: Connection, hook: int, breaker: Breaker) -> None:
+    connection.execute(delete(BREAKERS).where(BREAKERS.c.hook_id == hook))
+    if breaker != CLOSED:
+        connection.execute(
+            insert(BREAKERS).values(
+                hook_id=hook,
+                failures=breaker.failures,
+                since_ms=breaker.since_ms,
+                wait_ms=breaker.wait_ms,
+                probe_ms=breaker.probe_ms,
+            )
+        )
+
+
+def pause(connection: Connection, hook: int, by: str, reason: str, now_ms: int) -> bool:
+    """Pause a hook that nobody has paused (410 also takes over from the breaker), and park what waits."""
+    free: ColumnElement[bool] = HOOKS.c.paused_by.is_(None)
+    if by == "gone":
+        free = or_(free, HOOKS.c.paused_by == "breaker")
+    result = connection.execute(
+        update(HOOKS)
+        .where(HOOKS.c.id == hook, HOOKS.c.deleted_ms.is_(None), free)
+        .values(paused_by=by, paused_reason=reason, paused_ms=now_ms)
+    )
+    if not result.rowcount:
+        return False
+    park(connection, hook, now_ms)
+    return True
+
+
+def pause_gone(connection: Connection, hook: int, now_ms: int) -> bool:
+    """The receiver said 410: pause its hook until a person resumes it; False if it was paused by a person already."""
+    return pause(connection, hook, "gone", "bad_status 410", now_ms)
+
+
+def resume(connection: Connection, hook: int, now_ms: int) -> bool:
+    result = connection.execute(
+        update(HOOKS)
+        .where(HOOKS.c.id == hook, HOOKS.c.paused_by == "breaker")
+        .values(paused_by=None, paused_reason=None, paused_ms=None)
+    )
+    if not result.rowcount:
+        return False
+    unpark(connection, hook, now_ms)
+    return True
+
+
+def take_probe(connection: Connection, hook: int, timeout: float, now_ms: int) -> bool:
+    """Whether the caller's attempt may be the probe; only one process gets it."""
+    row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
+    if row is None or row.probe_ms is None or row.probe_ms > now_ms:
+        return False
+    breaker = Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).probing(now_ms, timeout)
+    connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == hook).values(probe_ms=breaker.probe_ms))
+    return True
+
+
+def try_again(connection: Connection, hook: int, now_ms: int) -> bool:
+    """Nothing is parked that could probe: resume the hook; its next countable failure opens the breaker again."""
+    row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
+    if not resume(connection, hook, now_ms):
+        return False
+    if row is not None:
+        write(connection, hook, Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).half_open())
+    return True

@@ -1,0 +1,300 @@
+"""What came of attempts, written under the fence of their lease: the attempt, the state, and all that follows.
+
+In one transaction: the next row of the firing is released, the next of the order key becomes due, the breaker takes
+note, a receiver that is gone pauses its hook. Many results are written together (`Writer`, `Many`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hookrow.states import Answer, Change, Happening, Kind, decide
+from hookrow.store.breaker import Moved, Note, note, pause_gone
+from hookrow.store.claims import WITH_HOOK, Claimed, standing
+from hookrow.store.parking import chunks
+from hookrow.store.release import advance, free_keys
+from hookrow.store.rows import allocate
+from hookrow.store.writing import ATTEMPTS, BLANK_ATTEMPT, DELIVERIES
+
+__all__ = ["Made", "Settle", "Settled", "record_attempt", "settle_redelivery"]
+
+log = logging.getLogger("hookrow")
+
+
+class Kinded(Protocol):
+    """An answer, of which its kind is asked: `ok`, `changed`, `refused`, `sent` or `failed`."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class Made(Protocol):
+    """What came of an attempt, as `attempt.perform` gives it.
+
+    `error`: the word of DESIGN 12. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
+    `values`: the columns of the attempt's row; empty where no request was made.
+    """
+
+    @property
+    def answer(self) -> Kinded: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def detail(self) -> str | None: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def ms(self) -> int: ...
+    @property
+    def countable(self) -> bool: ...
+    @property
+    def retry_after(self) -> float | None: ...
+    @property
+    def gone(self) -> bool: ...
+    @property
+    def values(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a result led to.
+
+    `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
+    rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
+    could not be logged.
+    """
+
+    accepted: bool
+    state: str
+    due: bool = False
+    dead: bool = False
+    paused: Literal["gone", "breaker"] | None = None
+    resumed: bool = False
+    gap: bool = False
+
+
+UPDATE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(
+        state=bindparam("new_state"),
+        due_ms=func.coalesce(cast(bindparam("due"), BigInteger), DELIVERIES.c.due_ms),
+        attempts=bindparam("new_attempts"),
+        error=bindparam("new_error"),
+        detail=bindparam("new_detail"),
+        status=bindparam("new_status"),
+        ms=bindparam("new_ms"),
+        skipped=bindparam("reason"),
+        first_ms=func.coalesce(DELIVERIES.c.first_ms, cast(bindparam("first"), BigInteger)),
+        done_ms=bindparam("done"),
+        owner=None,
+        lease_ms=None,
+    )
+)
+LET_GO = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(owner=None, lease_ms=None)
+)
+INSERT_ATTEMPT = insert(ATTEMPTS)
+NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
+    ATTEMPTS.c.delivery_id == bindparam("delivery")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A job for the writer: one result. `jitter` (-1 … 1) spreads the retry; `now_ms` is the attempt's end.
+
+    For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
+    `elsewhere` (`--to`) nothing does (DESIGN 13).
+    """
+
+    claimed: Claimed
+    made: Made
+    now_ms: int
+    jitter: float = 0.0
+    by_hand: bool = False
+    elsewhere: bool = False
+
+    many: ClassVar[bool] = True
+
+    def __call__(self, connection: Connection) -> Settled:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Settle]) -> list[Settled]:
+        """Write all results; runs again from the start without harm if the transaction is rolled back."""
+        return Batch(connection, max(job.now_ms for job in jobs)).settle(jobs)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that `states.decide` knows."""
+        return "gone" if self.made.gone else self.made.answer.kind  # type: ignore[return-value]
+
+    @property
+    def note(self) -> Note:
+        """What the breaker is told."""
+        made = self.made
+        reason = f"{made.error or ''} {made.status or ''}".strip()
+        success = self.kind not in ("failed", "gone")
+        claimed = self.claimed
+        return Note(claimed.hook_id, success, made.countable, made.status is not None, claimed.probe, reason)
+
+
+class Batch:
+    """The results of one transaction."""
+
+    def __init__(self, connection: Connection, now_ms: int) -> None:
+        self.connection = connection
+        self.now_ms = now_ms
+        self.updates: list[dict[str, Any]] = []
+        self.let_go: list[dict[str, Any]] = []
+        self.firings: set[int] = set()
+        self.keys: set[tuple[int, str | None]] = set()
+
+    def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
+        rows: dict[int, Any] = {}
+        for part in chunks(sorted({job.claimed.row_id for job in jobs})):
+            statement = WITH_HOOK.where(DELIVERIES.c.id.in_(part)).order_by(DELIVERIES.c.id)
+            rows |= {row.id: row for row in self.connection.execute(statement.with_for_update(of=DELIVERIES))}
+        accepted: list[Settle] = []
+        for job in jobs:
+            row = rows.get(job.claimed.row_id)
+            leased = row is not None and row.fence == job.claimed.fence and (row.state == "leased" or job.by_hand)
+            if leased:
+                accepted.append(job)
+                # A second result under the same lease is as good as none.
+                del rows[job.claimed.row_id]
+                rows[-job.claimed.row_id] = row
+        gaps = self.write_attempts(accepted)
+        moved, gone = self.take_note(accepted)
+        changes: dict[int, Change | None] = {}
+        for job in accepted:
+            row = rows[-job.claimed.row_id]
+            changes[id(job)] = self.change(job, row, paused={*moved.paused, *gone}, resumed=moved.resumed)
+        for change, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
+            if values:
+                self.connection.execute(change, values)
+        due = advance(self.connection, self.firings, self.now_ms) + free_keys(self.connection, self.keys, self.now_ms)
+        settled: list[Settled] = []
+        for job in jobs:
+            if id(job) not in changes:
+                settled.append(Settled(False, job.claimed.state))
+                continue
+            outcome, hook = changes[id(job)], job.claimed.hook_id
+            settled.append(
+                Settled(
+                    True,
+                    job.claimed.state if outcome is None else outcome.state,
+                    bool(due) or hook in moved.resumed,
+                    outcome is not None and outcome.state == "dead",
+                    "gone" if hook in gone else "breaker" if hook in moved.paused else None,
+                    hook in moved.resumed,
+                    id(job) in gaps,
+                )
+            )
+            # Told once, by the first result of the hook.
+            gone.discard(hook)
+            moved.forget(hook)
+        return settled
+
+    def write_attempts(self, jobs: Sequence[Settle]) -> set[int]:
+        """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
+        logged = [job for job in jobs if job.made.values]
+        ids = allocate(self.connection, "attempt", len(logged), self.now_ms)
+        rows = [
+            {
+                **BLANK_ATTEMPT,
+                **job.made.values,
+                "id": next(ids),
+                "delivery_id": job.claimed.row_id,
+                "number": job.claimed.number,
+                "origin": "redeliver" if job.by_hand else "worker",
+                "elsewhere": job.elsewhere,
+            }
+            for job in logged
+        ]
+        if self.inserted(rows):
+            return set()
+        gaps = {id(job) for job, row in zip(logged, rows, strict=True) if not self.inserted([row])}
+        log.error("%d attempts could not be logged; their deliveries are settled all the same", len(gaps))
+        return gaps
+
+    def inserted(self, rows: list[dict[str, Any]]) -> bool:
+        if not rows:
+            return True
+        try:
+            with self.connection.begin_nested():
+                self.connection.execute(INSERT_ATTEMPT, rows)
+        except IntegrityError:
+            return False
+        return True
+
+    def take_note(self, jobs: Sequence[Settle]) -> tuple[Moved, set[int]]:
+        """Breakers and receivers that are gone; before the deliveries, since a hook that is paused parks them."""
+        here = [job for job in jobs if not job.elsewhere]
+        moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms)
+        gone = {
+            hook
+            for hook in sorted({job.claimed.hook_id for job in here if job.kind == "gone"})
+            if pause_gone(self.connection, hook, self.now_ms)
+        }
+        return moved, gone
+
+    def change(self, job: Settle, row: Any, *, paused: set[int], resumed: set[int]) -> Change | None:
+        """Decide one delivery's change, and queue its writing. The row was read before its hook moved."""
+        made, claimed = job.made, job.claimed
+        stands = standing(row)
+        if row.hook_id in paused and stands.hook == "on":
+            stands = replace(stands, hook="held")
+        elif row.hook_id in resumed and row.active and stands.hook == "held":
+            stands = replace(stands, hook="on")
+        answer = Answer(job.kind, made.error, made.retry_after)
+        happening = Happening("redelivered" if job.by_hand else "answered", answer)
+        change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
+        if change is None:
+            self.let_go.append({"row": row.id, "its_fence": row.fence})
+            return None
+        self.updates.append(
+            {
+                "row": row.id,
+                "its_fence": row.fence,
+                "new_state": change.state,
+                "due": change.due_ms,
+                "new_attempts": change.attempts,
+                "new_error": made.error,
+                "new_detail": made.detail,
+                "new_status": made.status,
+                "new_ms": made.ms,
+                "reason": change.reason,
+                "first": made.values.get("at_ms", job.now_ms),
+                "done": job.now_ms if change.finished else None,
+            }
+        )
+        if change.turn:
+            self.firings.add(claimed.firing_id)
+        if change.finished:
+            self.keys.add((row.hook_id, row.order_key))
+        return change
+
+
+def settle_redelivery(
+    connection: Connection, claimed: Claimed, made: Made, now_ms: int, *, elsewhere: bool = False
+) -> Settled:
+    """Record a redelivery whose lease was taken by hand: a success at the hook's own URL settles the delivery."""
+    return Settle(claimed, made, now_ms, by_hand=True, elsewhere=elsewhere)(connection)
+
+
+def record_attempt(connection: Connection, delivery: int, values: Mapping[str, Any], now_ms: int) -> int:
+    """Log a request that changes nothing else (`--to`, or a waiting hook's redelivery); returns its number."""
+    number: int = connection.execute(NEXT_NUMBER, {"delivery": delivery}).scalar_one()
+    row = {**BLANK_ATTEMPT, **values, "delivery_id": delivery, "number": number}
+    connection.execute(INSERT_ATTEMPT, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])
+    return number

@@ -34,6 +34,7 @@ ERRORS: Mapping[str, Say] = {
     "condition_error": Say("fault in the condition"),
     "deadline": Say("no time left"),
     "paused": Say("hook is paused"),
+    "key_error": Say("secret can't be opened"),
 }
 SKIPPED: Mapping[str, Say] = {
     "inactive": Say("skipped: switched off"),

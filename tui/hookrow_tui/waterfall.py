@@ -21,7 +21,7 @@ def bar(start: float, length: float, whole: float, width: int, glyphs: Glyphs) -
     """A bar of `length` from `start` on, where `whole` fills `width` columns; at least one column long."""
     if width < 1:
         return ""
-    scale = width / whole if whole > 0 else 0.0
+    scale = width / max(whole, 0.001)
     first = min(max(0, int(start * scale)), width - 1)
     size = min(max(1, round(length * scale)), width - first)
     if size < 3:

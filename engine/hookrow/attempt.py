@@ -16,7 +16,6 @@ import httpx
 from hookrow import message, reply
 from hookrow.clock import Clock
 from hookrow.errors import KeyProblem
-from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.store.config import StoredHook
@@ -54,7 +53,7 @@ class Order:
 
     `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
     of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
-    credentials stay here, unless `with_auth`. `payload` is what the hook was shown: a waiting hook's reply may change it.
+    credentials stay here, unless `with_auth`. `payload` is what a waiting hook was shown: its reply may change it.
     """
 
     hook: StoredHook

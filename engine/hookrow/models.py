@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import ConfigDict, PrivateAttr, field_serializer, model_validator
+from pydantic import PrivateAttr, field_serializer, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Column, Field, SQLModel
+from sqlmodel.main import SQLModelConfig
 
 from hookrow import fields
 from hookrow.errors import InvalidHook
@@ -85,7 +86,7 @@ class Hook(HookFields):
     was read back is `Secret.kept()`: set, but not readable; writing it again leaves it as it is.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, validate_assignment=False)
+    model_config = SQLModelConfig(arbitrary_types_allowed=True)
 
     id: int | None = None
     position: int | None = None  # type: ignore[assignment]  # left out: after the event's last (DESIGN 2)
@@ -321,7 +322,9 @@ class DeliveryRow(SQLModel, table=True):
             "hook_id",
             "order_key",
             "id",
-            sqlite_where=text("order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')"),
+            sqlite_where=text(
+                "order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')"
+            ),
             postgresql_where=text(
                 "order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')"
             ),
@@ -402,4 +405,3 @@ class BreakerRow(SQLModel, table=True):
     wait_ms: int = 0
     probe_ms: int | None = Field(default=None, sa_type=BigInteger)
     """When open: the next probe may go at this moment; taking it moves it on, so one process probes."""
-

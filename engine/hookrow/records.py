@@ -6,7 +6,7 @@ The words are those of DESIGN 12; `as_json()` gives the shapes that `--json` pri
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,16 @@ __all__ = [
 ]
 
 FIRING_OUTCOMES = frozenset({"allowed", "vetoed", "failed", "cancelled"})
+
+
+class Nothing:
+    """The answer of `enqueue` where nothing was kept back: it may be awaited."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+NOTHING = Nothing()
 PENDING = frozenset({"blocked", "queued", "leased"})
 
 
@@ -191,7 +201,9 @@ class Firing:
     error: StorageError | None = None
     """Why an `after` or `on` firing could not be recorded; see `raise_for_error`."""
     deferred: bool = False
+    """Fired with `defer=True`: what nobody waits for is kept back until `enqueue`."""
     row_id: int = 0
+    enqueuer: Callable[[Firing, Any], Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def allowed(self) -> bool:
@@ -204,6 +216,18 @@ class Firing:
             raise Vetoed(
                 Text("«{hook}» refused: {message}", hook=self.veto.hook.name, message=self.veto.message), self.veto
             )
+
+    def enqueue(self, connection: Any = None) -> Any:
+        """Release what `defer=True` kept back: in the caller's transaction, or without one at once.
+
+        Awaited with AsyncHookEngine. A firing that kept nothing back has nothing to release.
+
+        Raises:
+            TransactionMisuse, WrongDatabase: as `fire(connection=)`.
+        """
+        if self.enqueuer is None:
+            return NOTHING
+        return self.enqueuer(self, connection)
 
     def raise_for_error(self) -> None:
         """Raise the `StorageError` where an `after` or `on` firing could not be recorded."""
@@ -277,4 +301,3 @@ class Revision:
 def loads(value: str | None) -> Any:
     """The value of a kept JSON text; None where nothing was kept."""
     return None if value is None else json.loads(value)
-

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 from sqlalchemy import Connection
-
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.doors import Portal, forbid_running_loop
@@ -30,6 +30,7 @@ from hookrow.modes import mode
 from hookrow.records import Firing
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import KeyRing, Place, Secret
+from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine", "HookEngine"]
 
@@ -45,9 +46,15 @@ class Catalogue:
     def current(self) -> Events:
         return self.runtime.catalogue(self.runtime.config())
 
-    def list(self) -> list[Event]:
+    def list(self) -> builtins.list[Event]:
         """All events, in order."""
         return list(self.current())
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.current())
+
+    def __contains__(self, code: object) -> bool:
+        return code in self.current()
 
     def get(self, code: str) -> Event:
         """The event of this code. Raises EventNotFound, which names similar ones."""
@@ -237,9 +244,7 @@ class AsyncHookEngine:
         """
         number = None if hook is None else self.hook_door.find(hook).id
         self.runtime.start_worker()
-        return await self.bench.replay(
-            ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run
-        )
+        return await self.bench.replay(ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
 
     async def redeliver(
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
@@ -276,7 +281,9 @@ class AsyncHookEngine:
                 values[name] = None if saved is None else getattr(saved, name)
             else:
                 values[name] = (
-                    self.runtime.vault.seal(secret.value, Place("hook", uid, name)) if secret and secret.is_set else None
+                    self.runtime.vault.seal(secret.value, Place("hook", uid, name))
+                    if secret and secret.is_set
+                    else None
                 )
         return StoredHook(
             **{**values, "position": hook.position or 0},
@@ -300,8 +307,8 @@ class AsyncHookEngine:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
         return await self.runtime.send_own(firing, progress)
 
-    async def run_worker(self, *, concurrency: int = 32, started: Callable[[Any], None] | None = None) -> None:
-        """Drain the outbox until the worker is told to drain (`worker.drain(grace)`); `started` is given the worker."""
+    async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
+        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker."""
         worker = self.runtime.new_worker(concurrency)
         self.runtime.worker = worker
         if started is not None:
@@ -398,7 +405,7 @@ class HookEngine:
         job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
         if connection is None:
             self.runtime.database.writer.write(job)
-            self.runtime.nudge(self.portal.loop)
+            self.runtime.nudge()
         else:
             run_sync(self.runtime.database, connection, job)
 
@@ -434,6 +441,11 @@ class HookEngine:
         forbid_running_loop()
         return self.portal.call(self.core.test(hook, payload))
 
+    def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
+        """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
+        forbid_running_loop()
+        self.portal.call(self.core.run_worker(concurrency=concurrency, started=started))
+
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""
         forbid_running_loop()
@@ -445,5 +457,3 @@ def close_at_exit(engine: weakref.ref[HookEngine]) -> None:
     found = engine()
     if found is not None:
         found.close()
-
-

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from hookrow import states
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.errors import StorageError
-from hookrow.events import Event, redact
+from hookrow.events import redact
 from hookrow.payload import admit, canonical_hash, dumps
-from hookrow.records import Delivery, Firing, rfc3339
+from hookrow.records import Delivery, Firing
 from hookrow.store.config import Config, StoredHook
 from hookrow.store.rows import delivery_id, firing_id, new_uid
 from hookrow.store.writing import Begin, NewDelivery, Rows, Written
@@ -31,9 +33,7 @@ LATE_MS = 1000
 NOT_ENQUEUED = "not_enqueued"
 
 
-def occasion_for(
-    runtime: Runtime, config: Config, event: str, deadline: float, **more: Any
-) -> Occasion:
+def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, **more: Any) -> Occasion:
     """The firing as a whole.
 
     Raises:
@@ -104,12 +104,25 @@ class Run:
             raise
         return await self.finish()
 
+    def enqueue(self, connection: Connection) -> Firing:
+        """Write the whole firing through a connection, without a request: all of it goes out after the commit."""
+        if not self.hooks:
+            return self.record()
+        for hook in self.hooks:
+            self.row.turn(hook)
+        self.outcome = "allowed"
+        written = self.rows(self.row.shares)(connection)
+        self.firing_id = written.firing
+        self.ids = {share.seq: number for share, number in zip(self.row.shares, written.deliveries, strict=True)}
+        return self.record()
+
     async def walk(self) -> None:
         """Every hook in its turn."""
         tools = None
         for hook in self.hooks:
             share = self.row.turn(hook)
-            if share.act != "call":
+            sent_now = share.act == "call" or (share.background and self.occasion.url is not None)
+            if not sent_now:
                 continue
             share.act = None
             if tools is None:
@@ -166,14 +179,14 @@ class Run:
             config = self.runtime.config()
             while found.outcome is None and self.runtime.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.read(lambda log: log.firing(config, found.uid))
+                firing = await self.runtime.firing(config, found.uid)
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return replace(firing, reused=True)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.read(lambda log: log.firing(config, found.uid))
+                    earlier = await self.runtime.firing(config, found.uid)
                     if earlier is not None:
                         return replace(earlier, reused=True)
 
@@ -186,14 +199,12 @@ class Run:
         self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
         self.runtime.handed_over(self.occasion, shares, job.deliveries, written)
 
-    def rows(self, shares: Sequence[Share], *, lease: bool = True) -> Rows:
+    def rows(self, shares: Sequence[Share]) -> Rows:
         """The job that writes the firing and these shares."""
         runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
         new = self.firing_id is None
         deliveries = [NewDelivery(share.values(now_ms), share.attempts) for share in shares]
-        background = [
-            (share, delivery) for share, delivery in zip(shares, deliveries, strict=True) if share.background
-        ]
+        background = [(share, delivery) for share, delivery in zip(shares, deliveries, strict=True) if share.background]
         admit_later = False
         if self.defer:
             for _, delivery in background:
@@ -208,7 +219,7 @@ class Run:
             born = states.births(
                 [share.act == "park" for share, _ in background],
                 now_ms,
-                lease=leases if lease and self.handover and runtime.takes_over else None,
+                lease=leases if self.handover and runtime.takes_over else None,
             )
             for (_, delivery), birth in zip(background, born, strict=True):
                 delivery.values |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from hookrow.core.doors import awaited
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
 from hookrow.models import Hook
-from hookrow.records import Revision
+from hookrow.records import LogFilter, Revision
 from hookrow.store import hooks as hookstore
 from hookrow.store import log as logstore
 from hookrow.store.config import Config, StoredHook
@@ -33,7 +34,9 @@ COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
 def hook_of(stored: StoredHook, now_ms: int) -> Hook:
     """A hook as it is handed out: secrets only as «set»."""
-    values: dict[str, Any] = {code: getattr(stored, code) for code in COLUMNS if code not in ("valid_from", "valid_until")}
+    values: dict[str, Any] = {
+        code: getattr(stored, code) for code in COLUMNS if code not in ("valid_from", "valid_until")
+    }
     values |= {name: None if getattr(stored, name) is None else Secret.kept() for name in SECRETS}
     values |= {
         "valid_from": moment(stored.valid_from_ms),
@@ -76,7 +79,9 @@ class Hooks:
             raise HookNotFound(Text("there is no hook «{ref}»", ref=ref))
         candidates = [f"{hook.id} ({hook.key}, {hook.event})" for hook in named]
         raise Ambiguous(
-            Text("several hooks are named «{ref}»: {list}; say which by id or key", ref=ref, list=", ".join(candidates)),
+            Text(
+                "several hooks are named «{ref}»: {list}; say which by id or key", ref=ref, list=", ".join(candidates)
+            ),
             candidates,
         )
 
@@ -88,7 +93,7 @@ class Hooks:
         """
         return hook_of(self.find(ref), self.runtime.clock.now_ms())
 
-    def list(self, event: str | None = None, *, deleted: bool = False) -> list[Hook]:
+    def list(self, event: str | None = None, *, deleted: bool = False) -> builtins.list[Hook]:
         """All hooks, by event in the catalogue's order and in the order in which they run.
 
         Raises:
@@ -107,7 +112,7 @@ class Hooks:
         chosen.sort(key=lambda hook: (places.get(hook.event, len(places)), hook.event, hook.position, hook.id))
         return [hook_of(hook, now_ms) for hook in chosen]
 
-    def history(self, ref: int | str) -> list[Revision]:
+    def history(self, ref: int | str) -> builtins.list[Revision]:
         """Every change of the hook, newest first, without secrets. Raises HookNotFound, Ambiguous."""
         number = self.find(ref).id
         with self.runtime.database.read() as connection:
@@ -156,6 +161,7 @@ class Hooks:
     def update(
         self,
         ref: int | str,
+        /,
         changes: Mapping[str, Any] | None = None,
         *,
         revision: int | None = None,
@@ -301,7 +307,7 @@ class Hooks:
         values = {code: then.after[code] for code in COLUMNS if code in then.after and code != "custom_header"}
         for name in ("valid_from", "valid_until"):
             text = values.get(name)
-            values[name] = None if text is None else datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+            values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, stored=True, action="rollback")
 
     # -- checks -------------------------------------------------------------------------------------------------------
@@ -309,11 +315,18 @@ class Hooks:
     def example(self, event: str) -> dict[str, Any]:
         """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
         config = self.runtime.config()
-        from hookrow.records import LogFilter
-
         with self.runtime.database.read() as connection:
             last = logstore.page(connection, config, LogFilter(event=event), limit=1)
         return last[0].payload if last else self.runtime.event(config, event).sample
+
+    def preview(self, event: str, body: str) -> str:
+        """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
+
+        Raises:
+            EventNotFound, InvalidTemplate
+        """
+        example = self.example(event)
+        return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
 
     def check_templates(
         self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
@@ -364,3 +377,4 @@ class AsyncHooks:
     history = awaited(Hooks.history)
     rollback = awaited(Hooks.rollback)
     example = awaited(Hooks.example)
+    preview = awaited(Hooks.preview)

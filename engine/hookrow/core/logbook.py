@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -186,12 +187,7 @@ def capped(connection: Connection, *conditions: object) -> int:
 
 
 def errors_since(connection: Connection, since_ms: int) -> int:
-    few = (
-        select(literal(1))
-        .where(ATTEMPTS.c.id >= since_ms << 20, ATTEMPTS.c.error.is_not(None))
-        .limit(CAP)
-        .subquery()
-    )
+    few = select(literal(1)).where(ATTEMPTS.c.id >= since_ms << 20, ATTEMPTS.c.error.is_not(None)).limit(CAP).subquery()
     return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
 
 
@@ -201,7 +197,7 @@ class Settings:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    def list(self) -> list[SettingValue]:
+    def list(self) -> builtins.list[SettingValue]:
         """Every setting with its value here and where that comes from."""
         config = self.runtime.config()
         found = settingstore.values(config.settings)
@@ -257,5 +253,3 @@ class AsyncSettings:
     list = awaited(Settings.list)
     get = awaited(Settings.get)
     set = awaited(Settings.set)
-
-

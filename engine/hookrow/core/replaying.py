@@ -19,6 +19,7 @@ from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
 from hookrow.store import outbox
 from hookrow.store.config import StoredHook
 from hookrow.store.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
+from hookrow.store.settling import Settle
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -161,7 +162,15 @@ class Workbench:
         found = runtime.event(config, event)
         plain, _ = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
         occasion = Occasion(
-            new_uid(now_ms), found, now_ms, 30.0, runtime.number(config, "payload_limit"), replay_of, None, url, with_auth
+            new_uid(now_ms),
+            found,
+            now_ms,
+            30.0,
+            runtime.number(config, "payload_limit"),
+            replay_of,
+            None,
+            url,
+            with_auth,
         )
         explained = []
         row = Row(occasion, plain)
@@ -226,7 +235,7 @@ class Workbench:
         runtime = self.runtime
         config = runtime.config()
         uid = firing_uid(ref)
-        recorded = None if uid is None else await runtime.read(lambda log: log.firing(config, uid))
+        recorded = None if uid is None else await runtime.firing(config, uid)
         if recorded is None or uid is None:
             raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
         place = delivery_place(ref)
@@ -234,9 +243,7 @@ class Workbench:
             hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
         given = recorded.payload if payload is None else payload
         if dry_run:
-            steps = self.explain(
-                recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid
-            )
+            steps = self.explain(recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid)
             return Replayed(recorded, None, tuple(steps))
         hooks = [each for each in config.rows.get(recorded.event, ()) if hook is None or each.id == hook]
         occasion = occasion_for(
@@ -262,7 +269,7 @@ class Workbench:
         runtime = self.runtime
         config = runtime.config()
         uid = firing_uid(ref)
-        firing = None if uid is None else await runtime.read(lambda log: log.firing(config, uid))
+        firing = None if uid is None else await runtime.firing(config, uid)
         if firing is None:
             raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
         place = delivery_place(ref)
@@ -283,9 +290,7 @@ class Workbench:
         if delivery.body is None:
             raise NotRedeliverable(Text("{ref} never had a request: replay it instead", ref=delivery.id))
         if hook is None or (hook.deleted and to is None):
-            raise NotRedeliverable(
-                Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id)
-            )
+            raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING
         order = Order(
             hook=hook,
@@ -306,29 +311,24 @@ class Workbench:
         )
         if dry_run:
             return Redelivered(delivery, None, self.request(order))
-        number = delivery.row_id
-        if to is not None or waiting:
-            made = await perform(runtime.tools(), order)
-            await runtime.database.writer.awrite(
-                lambda connection: outbox.record_attempt(connection, number, made.values, runtime.clock.now_ms())
-            )
-        else:
-            made = await self.settled(order, delivery)
+        made = await self.settled(order, delivery)
         return Redelivered(delivery, attempt_of(made.values, delivery.body), ok=made.error is None)
 
     async def settled(self, order: Order, delivery: Delivery) -> Made:
-        """At the hook's own URL: take the row's lease first, so that no worker sends it meanwhile."""
-        runtime, writer = self.runtime, self.runtime.database.writer
-        number = delivery.row_id
+        """Take the row's lease first, so that no worker sends it meanwhile; then send, and record what came of it.
+
+        Raises:
+            NotRedeliverable: it is being sent right now.
+        """
+        runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
         claimed = await writer.awrite(
             lambda connection: outbox.lease_for_redelivery(
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
         )
-        made = await perform(runtime.tools(), replace(order, number=claimed.attempts + 1))
-        await writer.awrite(
-            lambda connection: outbox.settle_redelivery(connection, claimed, made, runtime.clock.now_ms())
-        )
+        made = await perform(runtime.tools(), replace(order, number=claimed.number))
+        elsewhere = order.url is not None
+        await writer.awrite(Settle(claimed, made, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))
         return made
 
     # -- test ---------------------------------------------------------------------------------------------------------
@@ -363,5 +363,3 @@ class Workbench:
             answer.result,
             tuple(str(warning) for warning in answer.warnings),
         )
-
-

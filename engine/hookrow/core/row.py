@@ -157,9 +157,7 @@ class Row:
             InvalidTemplate: its template fails on this payload.
         """
         if hook.body:
-            return Body.compile(hook.body).render(
-                self.view(private), self.webhook(), limit=self.occasion.payload_limit
-            )
+            return Body.compile(hook.body).render(self.view(private), self.webhook(), limit=self.occasion.payload_limit)
         if private not in self.envelopes:
             occasion, data = self.occasion, self.views[private][0]
             self.envelopes[private] = body_text(
@@ -230,7 +228,7 @@ class Row:
     async def call(
         self, share: Share, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
     ) -> Made | None:
-        """Ask a waiting hook and obey its answer.
+        """Ask a waiting hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
             left: seconds until the row's deadline.
@@ -238,6 +236,7 @@ class Row:
         """
         await ready()
         hook, occasion = share.hook, self.occasion
+        waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
             self.fail(share, "deadline", Text("the row's deadline had passed"))
@@ -251,9 +250,9 @@ class Row:
             occurred_ms=occasion.at_ms,
             body=share.sends or "",
             timeout=wait,
-            payload=self.data,
+            payload=self.data if waits else None,
             can_refuse=occasion.before,
-            deadline_ms=int(wait * 1000),
+            deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
             url=occasion.url,
             with_auth=occasion.with_auth,
@@ -298,6 +297,8 @@ def public_changes(changes: Sequence[tuple[str, Any, Any]], hidden: Sequence[str
     """What was changed, without the values of private fields."""
 
     def secret(pointer: str) -> bool:
-        return any(pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in hidden)
+        return any(
+            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in hidden
+        )
 
     return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

@@ -8,7 +8,8 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from sqlalchemy import Connection, insert, select, update
@@ -17,17 +18,18 @@ from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.egress import Egress
-from hookrow.errors import EngineClosed
+from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import CATALOGUE, Event, Events
 from hookrow.lang import Text
 from hookrow.models import EventRow
-from hookrow.records import Firing
+from hookrow.records import Firing, loads
 from hookrow.store import hooks as hookstore
 from hookrow.store import log as logstore
 from hookrow.store import settings as settingstore
+from hookrow.store import writing
+from hookrow.store.claims import Claimed
 from hookrow.store.config import Config, ConfigCache, StoredHook
 from hookrow.store.database import Database
-from hookrow.store.outbox import Claimed
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.store.writing import NewDelivery, Written
 from hookrow.transport import Transport
@@ -37,21 +39,12 @@ from hookrow.worker import Worker
 if TYPE_CHECKING:
     from hookrow.core.row import Occasion, Share
 
-__all__ = ["Reader", "Runtime"]
+__all__ = ["Runtime"]
 
-T = TypeVar("T")
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
+PROGRESS = 0.1
+"""Seconds between two reports of progress."""
 GONE = Text("the receiver answered 410 Gone")
-
-
-class Reader:
-    """The log, read through one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def firing(self, config: Config, uid: str) -> Firing | None:
-        return logstore.firing_by_uid(self.connection, config, uid)
 
 
 class Runtime:
@@ -194,23 +187,37 @@ class Runtime:
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
         """The worker's way to one attempt of a queued delivery."""
-        config = self.config()
-        waiting = claimed.mode in ("gate", "transform")
         order = Order(
             hook=hook,
             webhook_id=delivery_id(claimed.uid, claimed.seq),
             event=claimed.event,
             mode=claimed.mode,
-            number=claimed.attempts + 1,
+            number=claimed.number,
             occurred_ms=claimed.occurred_ms,
             body=claimed.body or "",
             timeout=hook.timeout,
-            payload={} if waiting else None,
+            payload=loads(claimed.payload),
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
             origin="worker",
         )
-        del config
         return await perform(self.tools(), order)
+
+    async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
+        """Send a firing's untried background deliveries in order, one attempt each."""
+        if any(delivery.outcome == "queued" for delivery in firing.deliveries):
+            sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
+            while not sending.done():
+                await asyncio.wait([sending], timeout=PROGRESS)
+                if progress is not None:
+                    progress(await self.again(firing))
+            sending.result()
+        return await self.again(firing)
+
+    async def again(self, firing: Firing) -> Firing:
+        """The firing as the log has it now; what only its caller may see stays."""
+        config, uid = self.config(), firing.id.partition("_")[2]
+        found = await self.firing(config, uid)
+        return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
 
     async def pause_gone(self, hook: StoredHook) -> None:
         """Pause a hook whose receiver said 410, visibly, until a person resumes it (DESIGN 7)."""
@@ -234,6 +241,34 @@ class Runtime:
         hooks = config.rows.get(code, ())
         if hooks:
             await Run(self, occasion_for(self, config, code, 30.0), payload, hooks).fire()
+
+    def write_event(self, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
+        """Write one of the engine's own events in the transaction of its cause."""
+        from hookrow.core.firing import Run, occasion_for
+
+        config = self.config()
+        hooks = config.rows.get(code, ())
+        if hooks:
+            Run(self, occasion_for(self, config, code, 30.0, in_background=True), payload, hooks).enqueue(connection)
+
+    def enqueuing(self, firing: Firing) -> Callable[[Connection], None]:
+        """The job that releases what a deferred firing kept back.
+
+        Raises (when run):
+            TransactionMisuse: it was released before.
+        """
+        number = firing.row_id
+
+        def job(connection: Connection) -> None:
+            if not writing.release_deferred(connection, number, self.clock.now_ms()):
+                raise TransactionMisuse(Text("{ref} has nothing left to enqueue", ref=firing.id))
+
+        return job
+
+    def nudge(self) -> None:
+        """Something may be due: a hint for this process's worker."""
+        if self.worker is not None:
+            self.worker.wake()
 
     # -- the worker ---------------------------------------------------------------------------------------------------
 
@@ -277,13 +312,11 @@ class Runtime:
                 hook_id=share.hook.id,
                 hook_revision=share.hook.revision,
                 mode=share.hook.mode,
-                body=share.body,
-                attempts=0,
+                body=share.body or "",
                 fence=1,
+                lease_ms=delivery.values["lease_ms"],
                 order_key=share.order_key,
                 replay_of=occasion.replay_of,
-                first_ms=None,
-                lease_ms=delivery.values["lease_ms"],
             )
             for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
@@ -295,14 +328,14 @@ class Runtime:
 
     # -- reading and life ---------------------------------------------------------------------------------------------
 
-    async def read(self, question: Callable[[Reader], T]) -> T:
-        """Ask the log without blocking the loop."""
+    async def firing(self, config: Config, uid: str) -> Firing | None:
+        """A recorded firing, read without blocking the loop."""
         if self.readers is None:
             self.readers = ThreadPoolExecutor(2, "hookrow-read")
 
-        def ask() -> T:
+        def ask() -> Firing | None:
             with self.database.read() as connection:
-                return question(Reader(connection))
+                return logstore.firing_by_uid(connection, config, uid)
 
         return await asyncio.get_running_loop().run_in_executor(self.readers, ask)
 

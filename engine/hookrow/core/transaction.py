@@ -63,7 +63,9 @@ def check_database(database: Database, connection: Connection) -> None:
         if database.path is None or not files or not files[0] or not database.path.samefile(files[0]):
             raise wrong
         return
-    where = text("SELECT current_database() || '/' || coalesce(inet_server_port(), 0) || '/' || pg_postmaster_start_time()")
+    where = text(
+        "SELECT current_database() || '/' || coalesce(inet_server_port(), 0) || '/' || pg_postmaster_start_time()"
+    )
     with database.read() as own:
         if own.execute(where).scalar() != connection.execute(where).scalar():
             raise wrong

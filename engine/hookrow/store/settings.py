@@ -85,8 +85,8 @@ SETTINGS = {
             "egress",
             "private",
             Both(
-                "which addresses hooks may reach: private (all but metadata and the like) or public (no inner networks)",
-                "куда могут обращаться хуки: private (везде, кроме служебных адресов) или public (не во внутренние сети)",
+                "what hooks may reach: private (all but metadata and the like) or public (no inner networks)",
+                "куда могут ходить хуки: private (везде, кроме служебных адресов) или public (не внутрь сети)",
             ),
             check_mode,
         ),
@@ -99,7 +99,9 @@ SETTINGS = {
         Known(
             "timezone",
             "UTC",
-            Both("the zone in which periods are typed and shown", "пояс, в котором вводят и показывают период действия"),
+            Both(
+                "the zone in which periods are typed and shown", "пояс, в котором вводят и показывают период действия"
+            ),
             check_zone,
         ),
         Known(

@@ -126,7 +126,7 @@ class Writer:
             self.failed = error
             for waiting in batch:
                 waiting.error = error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a job may raise anything; it goes to its own caller)
             if len(batch) == 1:
                 batch[0].error = error
                 if isinstance(error, StorageError):

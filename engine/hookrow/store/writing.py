@@ -11,9 +11,20 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
 from hookrow.models import AttemptRow, DeliveryRow, FiringRow
+from hookrow.store.release import admit
 from hookrow.store.rows import allocate
 
-__all__ = ["ATTEMPTS", "DELIVERIES", "FIRINGS", "Begin", "NewDelivery", "Rows", "Written", "running"]
+__all__ = [
+    "ATTEMPTS",
+    "DELIVERIES",
+    "FIRINGS",
+    "Begin",
+    "NewDelivery",
+    "Rows",
+    "Written",
+    "release_deferred",
+    "running",
+]
 
 FIRINGS: Table = FiringRow.__table__  # type: ignore[attr-defined]
 DELIVERIES: Table = DeliveryRow.__table__  # type: ignore[attr-defined]
@@ -26,7 +37,7 @@ IDEMPOTENCY_MS = 10 * 60 * 1000
 def blank(table: Table) -> dict[str, Any]:
     """Every column of a table with its default: rows of one executemany need the same keys."""
     return {
-        column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
+        column.name: getattr(column.default, "arg", None)
         for column in table.columns
     }
 
@@ -35,7 +46,9 @@ BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES),
 INSERT_FIRING, INSERT_DELIVERY, INSERT_ATTEMPT = insert(FIRINGS), insert(DELIVERIES), insert(ATTEMPTS)
 FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
 FINISH_FIRING = (
-    update(FIRINGS).where(FIRINGS.c.id == bindparam("row")).values({name: bindparam(f"new_{name}") for name in FINISHED})
+    update(FIRINGS)
+    .where(FIRINGS.c.id == bindparam("row"))
+    .values({name: bindparam(f"new_{name}") for name in FINISHED})
 )
 
 
@@ -66,6 +79,8 @@ class Rows:
     firing: Mapping[str, Any] | None = None
     firing_id: int | None = None
     deliveries: Sequence[NewDelivery] = field(default_factory=list)
+    admit: bool = False
+    """Deliveries were written as blocked: give the turn to those that may go."""
 
     many: ClassVar[bool] = True
 
@@ -81,7 +96,11 @@ class Rows:
         delivery_ids = allocate(connection, "delivery", sum(len(job.deliveries) for job in jobs), now_ms)
         count = sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries)
         attempt_ids = allocate(connection, "attempt", count, now_ms)
-        firings, finished, deliveries, attempts, written = [], [], [], [], []
+        firings: list[dict[str, Any]] = []
+        finished: list[dict[str, Any]] = []
+        deliveries: list[dict[str, Any]] = []
+        attempts: list[dict[str, Any]] = []
+        written: list[Written] = []
         for job in jobs:
             number = job.firing_id if job.firing_id is not None else next(firing_ids)
             if job.firing_id is None:
@@ -105,6 +124,7 @@ class Rows:
         ):
             if rows:
                 connection.execute(statement, rows)
+        admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
         return written
 
 
@@ -112,7 +132,12 @@ def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
     """The newest firing of an event under an idempotency key that still counts, or None."""
     return connection.execute(
         select(
-            FIRINGS.c.id, FIRINGS.c.uid, FIRINGS.c.outcome, FIRINGS.c.payload_hash, FIRINGS.c.deadline_ms, FIRINGS.c.veto
+            FIRINGS.c.id,
+            FIRINGS.c.uid,
+            FIRINGS.c.outcome,
+            FIRINGS.c.payload_hash,
+            FIRINGS.c.deadline_ms,
+            FIRINGS.c.veto,
         )
         .where(
             FIRINGS.c.event == event,
@@ -151,3 +176,20 @@ class Begin:
             if kept or alive:
                 return found
         return self.rows(connection)
+
+
+def release_deferred(connection: Connection, number: int, now_ms: int) -> bool:
+    """Put the deliveries that `fire(defer=True)` kept back into the outbox; False where none are kept back.
+
+    What a hook's pause means for them is judged by the worker's claim, as for every row.
+    """
+    released = connection.execute(
+        update(DELIVERIES)
+        .where(
+            DELIVERIES.c.firing_id == number, DELIVERIES.c.state == "cancelled", DELIVERIES.c.skipped == "not_enqueued"
+        )
+        .values(state="blocked", skipped=None, done_ms=None)
+    )
+    connection.execute(update(FIRINGS).where(FIRINGS.c.id == number).values(deferred=False))
+    admit(connection, [number], now_ms)
+    return bool(released.rowcount)

@@ -1,0 +1,98 @@
+"""Hookrow: hooks in a row. Webhooks called at the moments of a service's life, in order, in time, all of it recorded.
+
+    from hookrow import Hook, HookEngine
+
+    with HookEngine("sqlite:///hooks.db") as engine:
+        firing = engine.fire("before_order_add", {"order": {"id": 7, "total": 1290}})
+        firing.raise_for_veto()
+
+Importing it is quick: names are loaded at their first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hookrow import errors
+    from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.core.logbook import HookFigures, Summary
+    from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
+    from hookrow.egress import Egress
+    from hookrow.errors import (
+        Ambiguous,
+        ChangedMeanwhile,
+        EventNotFound,
+        HookNotFound,
+        HookrowError,
+        IdempotencyConflict,
+        InvalidHook,
+        InvalidPayload,
+        StorageError,
+        Vetoed,
+    )
+    from hookrow.events import ORDER_SUM_AUTHORISED, Event
+    from hookrow.models import Hook
+    from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
+    from hookrow.vault import KeyRing, Secret
+
+__all__ = [
+    "ORDER_SUM_AUTHORISED",
+    "Ambiguous",
+    "AsyncHookEngine",
+    "Attempt",
+    "ChangedMeanwhile",
+    "Delivery",
+    "Egress",
+    "Event",
+    "EventNotFound",
+    "Explained",
+    "Firing",
+    "Hook",
+    "HookEngine",
+    "HookFigures",
+    "HookNotFound",
+    "HookRef",
+    "HookrowError",
+    "IdempotencyConflict",
+    "InvalidHook",
+    "InvalidPayload",
+    "KeyRing",
+    "LogFilter",
+    "Redelivered",
+    "Replayed",
+    "Request",
+    "Revision",
+    "Secret",
+    "StorageError",
+    "Summary",
+    "Tested",
+    "Veto",
+    "Vetoed",
+    "errors",
+]
+
+HOMES = {
+    "hookrow.core": ("AsyncHookEngine", "HookEngine"),
+    "hookrow.core.logbook": ("HookFigures", "Summary"),
+    "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.egress": ("Egress",),
+    "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
+    "hookrow.models": ("Hook",),
+    "hookrow.records": ("Attempt", "Delivery", "Firing", "HookRef", "LogFilter", "Revision", "Veto"),
+    "hookrow.vault": ("KeyRing", "Secret"),
+}
+HOME = {name: module for module, names in HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("hookrow.errors")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOME.get(name, "hookrow.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

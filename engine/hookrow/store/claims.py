@@ -33,7 +33,7 @@ from hookrow.states import LEASE_MARGIN, LONGEST_LEASE, STEP, Cause, Happening, 
 from hookrow.store.breaker import take_probe, try_again
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
 from hookrow.store.release import advance, free_keys, goes_first, pending, state_in
-from hookrow.store.writing import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = [
     "WITH_HOOK",

@@ -131,7 +131,10 @@ def read_config(connection: Connection, n: int) -> Config:
         n,
         hooks,
         {code: tuple(row) for code, row in rows.items()},
-        {row.code: event_from(row) for row in connection.execute(select(EVENTS).order_by(EVENTS.c.place, EVENTS.c.code))},
+        {
+            row.code: event_from(row)
+            for row in connection.execute(select(EVENTS).order_by(EVENTS.c.place, EVENTS.c.code))
+        },
         {row.name: row.value for row in connection.execute(select(SETTINGS))},
     )
 

@@ -108,7 +108,7 @@ def create(connection: Connection, values: Mapping[str, Any], author: Author) ->
     number = connection.execute(insert(HOOKS).values(**row)).inserted_primary_key[0]  # type: ignore[index]
     if not key:
         connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(key=made_key(connection, number)))
-    record(connection, author, "add", None, load(connection, number)._mapping)
+    record(connection, author, "add", None, dict(load(connection, number)._mapping))
     return int(number)
 
 

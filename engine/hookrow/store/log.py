@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 from hookrow.records import FIRING_OUTCOMES, Attempt, Delivery, Firing, HookRef, LogFilter, Veto, loads
 from hookrow.store.config import Config
 from hookrow.store.rows import delivery_id, firing_id
-from hookrow.store.writing import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = ["attempts", "by_ids", "firing_by_uid", "ids", "page"]
 
@@ -22,9 +22,7 @@ LATE_MS = 3_600_000
 PENDING = ("blocked", "queued", "leased")
 OUTCOME_STATES = {
     "queued": and_(DELIVERIES.c.state.in_(PENDING), DELIVERIES.c.attempts == 0),
-    "retrying": or_(
-        DELIVERIES.c.state == "retrying", and_(DELIVERIES.c.state.in_(PENDING), DELIVERIES.c.attempts > 0)
-    ),
+    "retrying": or_(DELIVERIES.c.state == "retrying", and_(DELIVERIES.c.state.in_(PENDING), DELIVERIES.c.attempts > 0)),
     "cancelled": DELIVERIES.c.state.in_(("cancelled", "dropped")),
 }
 

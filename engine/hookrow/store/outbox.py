@@ -36,7 +36,6 @@ __all__ = [
     "admit",
     "cancel",
     "claim",
-    "claim_row",
     "claim_firings",
     "drop",
     "enqueue",

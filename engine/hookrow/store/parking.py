@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from hookrow.models import BreakerRow, HookRow
 from hookrow.states import FINISHED, PENDING, Cause, Change, Happening, HookStanding, Standing, decide, hook_standing
 from hookrow.store.release import advance, free_keys, pending, state_in, waiting_again
-from hookrow.store.writing import DELIVERIES
+from hookrow.store.tables import DELIVERIES
 
 __all__ = [
     "BREAKERS",

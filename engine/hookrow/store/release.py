@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, literal_column, or_, select, text, update
 
 from hookrow.states import PENDING, UNFINISHED, Happening, Place, Standing, decide, turn
-from hookrow.store.writing import DELIVERIES
+from hookrow.store.tables import DELIVERIES
 
 __all__ = ["admit", "advance", "free_keys", "pending", "state_in", "unfinished", "waiting_again"]
 

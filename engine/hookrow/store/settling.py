@@ -20,7 +20,8 @@ from hookrow.store.claims import WITH_HOOK, Claimed, standing
 from hookrow.store.parking import chunks
 from hookrow.store.release import advance, free_keys
 from hookrow.store.rows import allocate
-from hookrow.store.writing import ATTEMPTS, BLANK_ATTEMPT, DELIVERIES
+from hookrow.store.tables import ATTEMPTS, DELIVERIES
+from hookrow.store.writing import BLANK_ATTEMPT
 
 __all__ = ["Made", "Settle", "Settled", "record_attempt", "settle_redelivery"]
 

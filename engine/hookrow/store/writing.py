@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
-from hookrow.models import AttemptRow, DeliveryRow, FiringRow
 from hookrow.store.release import admit
 from hookrow.store.rows import allocate
+from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = [
     "ATTEMPTS",
@@ -26,9 +26,6 @@ __all__ = [
     "running",
 ]
 
-FIRINGS: Table = FiringRow.__table__  # type: ignore[attr-defined]
-DELIVERIES: Table = DeliveryRow.__table__  # type: ignore[attr-defined]
-ATTEMPTS: Table = AttemptRow.__table__  # type: ignore[attr-defined]
 
 IDEMPOTENCY_MS = 10 * 60 * 1000
 """How long an idempotency key is remembered (DESIGN 5)."""

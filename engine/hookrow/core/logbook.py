@@ -19,7 +19,7 @@ from hookrow.store import outbox
 from hookrow.store import settings as settingstore
 from hookrow.store.rows import delivery_place, firing_uid
 from hookrow.store.settings import SettingValue
-from hookrow.store.writing import ATTEMPTS, DELIVERIES
+from hookrow.store.tables import ATTEMPTS, DELIVERIES
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

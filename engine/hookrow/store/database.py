@@ -36,6 +36,7 @@ LOCK_PAUSE = 0.0007
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
 PG_SCHEMA = "hookrow"
+PG_MOMENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
 process_locks: dict[str, threading.Lock] = {}
 """One lock a database file for all writers of this process."""
@@ -66,7 +67,7 @@ class Database:
         self.guard = threading.RLock()
         self.process_lock = process_locks.setdefault(str(self.path or self.url), threading.Lock())
         self.engines: dict[str, Engine] = {}
-        self.version_reader: Connection | None = None
+        self.version_reader: sqlite3.Connection | None = None
         self.writer = Writer(self)
         self.closed = False
         self.read_only = self.path is not None and self.path.exists() and not os.access(self.path, os.W_OK)
@@ -85,10 +86,9 @@ class Database:
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
-            made = create_engine(
+            return create_engine(
                 self.address, pool_pre_ping=purpose == "read", connect_args={"options": f"-csearch_path={PG_SCHEMA}"}
             )
-            return made
         made = create_engine(self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT})
         event.listen(made, "connect", self.tune)
         if purpose == "write":
@@ -131,20 +131,20 @@ class Database:
 
         PostgreSQL has no such pragma: there it is the newest snapshot's transaction number.
         """
+        if self.path is None:
+            with self.read() as connection:
+                return int(connection.exec_driver_sql(PG_MOMENT).scalar_one())
         with self.guard:
-            if self.version_reader is None:
-                self.version_reader = self.engine("read").connect().execution_options(isolation_level="AUTOCOMMIT")
-            question = (
-                "PRAGMA data_version"
-                if self.dialect == "sqlite"
-                else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-            )
             try:
-                return int(self.version_reader.exec_driver_sql(question).scalar_one())
-            except DBAPIError as error:
-                self.version_reader.invalidate()
+                if self.version_reader is None:
+                    # The driver's own connection, outside any transaction: inside one the number stands still.
+                    self.version_reader = sqlite3.connect(
+                        f"{self.path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+                    )
+                return int(self.version_reader.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
                 self.version_reader = None
-                raise translate(error) from None
+                raise translate(DBAPIError(None, None, error)) from None
 
     # -- life -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,244 @@
+"""What the values of a body or a condition are and may do: kinds, truth, equality, order, arithmetic.
+
+A value is plain JSON: None, bool, int, float, str, list, dict. It is either a piece of the payload as it stands, or a
+scalar, or a list of such pieces that are all distinct; nothing here can build a value much larger than the payload.
+Whatever the language would have to guess is a `Fault` (DESIGN 6). A fault names kinds, never values: it goes into the
+log, which is no place for a customer's data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard
+
+from hookrow.lang import Text
+
+__all__ = [
+    "MISSING",
+    "Budget",
+    "Fault",
+    "calculate",
+    "compare",
+    "contains",
+    "encode",
+    "equal",
+    "glue",
+    "is_list",
+    "is_number",
+    "kind",
+    "lookup",
+    "plain",
+    "truth",
+    "within",
+]
+
+LONGEST_NUMBER: Final = 10**300
+"""Arithmetic beyond this is refused: repeated squaring would grow without end. Numbers only passed on may be longer."""
+
+
+class Missing:
+    """What a name gives that the payload does not hold."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+
+class Fault(Exception):
+    """The expression can't be evaluated on this payload. `line` is the template's, from 1; `name` the missing name."""
+
+    def __init__(self, text: Text, *, name: str | None = None, line: int | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.name = name
+        self.line = line
+
+
+class Budget:
+    """How much work and text one rendering may still cost: `fuel` in steps, `limit` in characters of any one text."""
+
+    __slots__ = ("fuel", "limit")
+
+    def __init__(self, fuel: int, limit: int) -> None:
+        self.fuel = fuel
+        self.limit = limit
+
+    def spend(self, steps: int) -> None:
+        """Take `steps` from the fuel. Raises Fault when there is none left."""
+        self.fuel -= steps
+        if self.fuel < 0:
+            raise Fault(Text("too much work for one rendering"))
+
+    def fit(self, length: int) -> None:
+        """Raises Fault if a text of `length` characters is beyond the limit."""
+        if length > self.limit:
+            raise Fault(Text("the text would be longer than {limit} bytes", limit=self.limit))
+
+    def admit(self, length: int) -> None:
+        """Let a text of `length` characters be made or gone through. Raises Fault beyond the limit."""
+        self.fit(length)
+        self.spend(length >> 6)
+
+
+def kind(value: object) -> Text:
+    """The kind of a value, in words."""
+    if value is None:
+        return Text("null")
+    if isinstance(value, bool):
+        return Text("true or false")
+    if isinstance(value, int | float):
+        return Text("a number")
+    if isinstance(value, str):
+        return Text("a text")
+    if isinstance(value, Mapping):
+        return Text("an object")
+    return Text("a list")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether this is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether this is a list; a text is none."""
+    return isinstance(value, list | tuple)
+
+
+def truth(value: object) -> bool:
+    """Truth as templates have it: null, false, 0, and an empty text, list or object are not true."""
+    return bool(value)
+
+
+def lookup(value: object, key: object) -> Any:
+    """`value[key]`: an object's key, a list's index (negative ones from the end); MISSING where there is none."""
+    if isinstance(value, Mapping):
+        return value.get(key, MISSING) if isinstance(key, str) else MISSING
+    if is_list(value) and isinstance(key, int) and not isinstance(key, bool):
+        return value[key] if -len(value) <= key < len(value) else MISSING
+    return MISSING
+
+
+def equal(budget: Budget, left: object, right: object) -> bool:
+    """Equality of JSON values: 1 and 1.0 are equal; true and 1, or "5" and 5, are not."""
+    budget.spend(1 + (len(left) >> 6) if isinstance(left, str) else 1)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(equal(budget, left[key], right[key]) for key in left)
+    if is_list(left) and is_list(right):
+        return len(left) == len(right) and all(equal(budget, a, b) for a, b in zip(left, right, strict=True))
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def contains(budget: Budget, item: object, holder: object) -> bool:
+    """`item in holder`: an element of a list, a key of an object, a piece of a text. Raises Fault for all else."""
+    if is_list(holder):
+        return any(equal(budget, item, each) for each in holder)
+    if isinstance(item, str) and isinstance(holder, str | Mapping):
+        budget.spend(len(holder) >> 6 if isinstance(holder, str) else 1)
+        return item in holder
+    raise Fault(Text("can't look for {item} in {holder}", item=kind(item), holder=kind(holder)))
+
+
+def compare(budget: Budget, left: object, operator: str, right: object) -> bool:
+    """One comparison. `<`, `>`, `<=`, `>=` take two numbers or two texts. Raises Fault for all else."""
+    match operator:
+        case "==":
+            return equal(budget, left, right)
+        case "!=":
+            return not equal(budget, left, right)
+        case "in":
+            return contains(budget, left, right)
+        case "not in":
+            return not contains(budget, left, right)
+    if not (is_number(left) and is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
+        raise Fault(
+            Text(
+                "{operator} needs two numbers or two texts, not {left} and {right}",
+                operator=operator,
+                left=kind(left),
+                right=kind(right),
+            )
+        )
+    if isinstance(left, str):
+        budget.spend(len(left) >> 6)
+    a: Any = left
+    b: Any = right
+    match operator:
+        case "<":
+            return bool(a < b)
+        case "<=":
+            return bool(a <= b)
+        case ">":
+            return bool(a > b)
+    return bool(a >= b)
+
+
+def calculate(left: object, operator: str, right: object) -> int | float:
+    """`+ - * / // %` of two numbers; integers stay exact, except by `/`. Raises Fault for other kinds, 0, overflow."""
+    if not is_number(left) or not is_number(right):
+        raise Fault(
+            Text(
+                "{operator} needs two numbers, not {left} and {right}",
+                operator=operator,
+                left=kind(left),
+                right=kind(right),
+            )
+        )
+    a: Any = left
+    b: Any = right
+    try:
+        match operator:
+            case "+":
+                result = a + b
+            case "-":
+                result = a - b
+            case "*":
+                result = a * b
+            case "/":
+                result = a / b
+            case "//":
+                result = a // b
+            case _:
+                result = a % b
+    except ZeroDivisionError:
+        raise Fault(Text("division by zero")) from None
+    except OverflowError:
+        raise Fault(Text("the number is too large")) from None
+    return within(result)
+
+
+def within(number: int | float) -> int | float:
+    """A calculated number, if JSON can carry it. Raises Fault else."""
+    if not -LONGEST_NUMBER <= number <= LONGEST_NUMBER:
+        raise Fault(Text("the number is too large"))
+    return number
+
+
+def glue(budget: Budget, left: object, right: object) -> str:
+    """`left ~ right`: both as text, one after the other."""
+    a, b = plain(budget, left), plain(budget, right)
+    budget.admit(len(a) + len(b))
+    return a + b
+
+
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def encode(value: object) -> str:
+    """The value as JSON text. Raises Fault for what JSON can't carry, and for nesting too deep to write."""
+    try:
+        return ENCODER.encode(value)
+    except (ValueError, TypeError, RecursionError):
+        raise Fault(Text("the value can't be written as JSON")) from None
+
+
+def plain(budget: Budget, value: object) -> str:
+    """The value as text: a text is itself, everything else its JSON."""
+    if isinstance(value, str):
+        return value
+    text = encode(value)
+    budget.spend(len(text) >> 4)  # writing JSON is slower than copying text
+    return text

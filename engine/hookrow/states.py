@@ -236,7 +236,7 @@ def returning(delivery: Standing, now_ms: int) -> Change:
     if delivery.attempts:
         # A parked or cancelled row keeps the time of its retry.
         return Change("retrying", now_ms if held else None, delivery.attempts)
-    if not delivery.released:
+    if not delivery.released and not held:
         return Change("blocked", now_ms + STEP, turn=True)
     return Change("queued", now_ms)
 
@@ -307,7 +307,7 @@ def births(held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None =
     """The states of a firing's background rows that are written in one transaction, in their order.
 
     Only for rows without an order key, none of whose firing were written before: else write all as blocked (parked
-    where held, released) and let `outbox.admit` give the turns.
+    where held) and let `outbox.admit` give the turns.
 
     Args:
         held: whether the hook is paused, for each row.
@@ -316,7 +316,7 @@ def births(held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None =
     born: list[Birth] = []
     for index, parked in enumerate(held):
         if parked:
-            born.append(Birth("parked", now_ms, now_ms))
+            born.append(Birth("parked", None, None))
             continue
         first_blocked = sum(birth.state == "blocked" for birth in born) == 0
         if all(birth.state == "parked" for birth in born):

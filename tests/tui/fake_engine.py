@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
-from hookrow.events import Events
+from hookrow.events import Event, Events
 from hookrow.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto
 
@@ -148,7 +148,13 @@ class FakeHooks:
         return self.rows[number]
 
     def update(
-        self, ref: int, changes: Mapping[str, Any] | None = None, *, revision: int | None = None, **more: Any
+        self,
+        ref: int,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        revision: int | None = None,
+        stored: bool = False,
+        **more: Any,
     ) -> Any:
         old = self.get(ref)
         if revision is not None and revision != old.revision:
@@ -159,6 +165,9 @@ class FakeHooks:
         self.rows[old.id] = new
         self.engine.version += 1
         return new
+
+    def preview(self, event: str, body: str) -> str:
+        return body
 
     def remove(self, ref: int, *, revision: int | None = None) -> Any:
         return self.update(ref, deleted=True, revision=revision)
@@ -347,6 +356,11 @@ class FakeLog:
         return added
 
 
+class FakeEvents:
+    def list(self) -> list[Event]:
+        return list(Events())
+
+
 class FakeSettings:
     def get(self, name: str) -> str:
         return {"timezone": "Europe/Moscow"}[name]
@@ -363,7 +377,7 @@ class FakeEngine:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Callable[..., Any]] = {}
         self.hooks = FakeHooks(self)
-        self.events = Events()
+        self.events = FakeEvents()
         self.log = FakeLog(self)
         self.settings = FakeSettings()
 

@@ -66,7 +66,7 @@ def open_engine(url: str) -> HookEngine:
     """
     from hookrow import HookEngine  # the first frame is painted before this import begins
 
-    return HookEngine(url, worker=False)
+    return HookEngine(url, worker=False, create=False)
 
 
 class Follower(threading.Thread):

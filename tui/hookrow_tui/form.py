@@ -49,6 +49,8 @@ __all__ = ["FormScreen"]
 
 DRAFT_AFTER = 1.0
 """Seconds after the last key until the draft is written."""
+PREVIEW_AFTER = 0.4
+"""Seconds after the last key until the body is tried."""
 MASK = 8
 
 
@@ -78,6 +80,8 @@ class FormScreen(Page[int]):
         self.trouble = ""
         self.warned: tuple[str, str] | None = None
         self.draft_timer: Timer | None = None
+        self.preview_timer: Timer | None = None
+        self.preview: tuple[str, bool] | None = None
         self.saving = False
 
     # Building
@@ -200,6 +204,10 @@ class FormScreen(Page[int]):
             return str(self.first_problem() or Say("Enter chooses; Tab goes to the fields.")), bool(self.problems)
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
+        if code == "body" and self.preview is not None and code not in self.problems:
+            seen, bad = self.preview
+            glyphs = self.hookrow.look.glyphs
+            return f"{glyphs.bad if bad else glyphs.ok} {' '.join(seen.split())}", bad
         each, text = FIELD[code], self.state.texts[code]
         wrong, understood = looked_at(each, text, self.here)
         wrong = wrong or self.problems.get(code, "")
@@ -233,6 +241,29 @@ class FormScreen(Page[int]):
         if self.draft_timer is not None:
             self.draft_timer.stop()
         self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
+        if message.code in ("body", "event"):
+            self.preview = None
+            self.preview_later()
+
+    def preview_later(self) -> None:
+        """Try the body on the event's last recorded payload, as soon as the person pauses."""
+        if self.preview_timer is not None:
+            self.preview_timer.stop()
+        self.preview_timer = self.set_timer(PREVIEW_AFTER, self.ask_preview)
+
+    def ask_preview(self) -> None:
+        body, event = str(self.state.texts["body"]), str(self.state.texts["event"])
+        if not body.strip() or event not in self.titles:
+            return
+
+        def show(text: str, bad: bool = False) -> None:
+            if (body, event) == (self.state.texts["body"], self.state.texts["event"]):
+                self.preview = (text, bad)
+                self.draw_hint()
+
+        self.hookrow.ask(
+            self, lambda engine: engine.hooks.preview(event, body), show, lambda error: show(str(error), True)
+        )
 
     @on(Warned)
     def warn(self, message: Warned) -> None:
@@ -254,6 +285,8 @@ class FormScreen(Page[int]):
         code = getattr(event.widget, "code", None)
         for page in self.pages:
             page.mark(code if page.display else None)
+        if code == "body" and self.preview is None:
+            self.preview_later()
         self.draw_hint()
 
     @on(Input.Submitted)
@@ -368,7 +401,7 @@ class FormScreen(Page[int]):
                 from hookrow import Hook
 
                 return engine.hooks.add(Hook.stored(checked.values))
-            return engine.hooks.update(stored.id, checked.values, revision=stored.revision)
+            return engine.hooks.update(stored.id, checked.values, revision=stored.revision, stored=True)
 
         def written(hook: Hook) -> None:
             self.saving = False
@@ -504,4 +537,4 @@ class FormScreen(Page[int]):
 
 def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, tuple[str, str]]]:
     """All hooks, and each event's title and moment."""
-    return engine.hooks.list(), {event.code: (str(event.title), event.moment) for event in engine.events}
+    return engine.hooks.list(), {event.code: (str(event.title), event.moment) for event in engine.events.list()}

@@ -20,7 +20,7 @@ __all__ = ["HelpScreen", "help_lines"]
 COLUMNS: tuple[tuple[Group, ...], tuple[Group, ...]] = (("everywhere", "form"), ("hooks", "log"))
 LEFT, CAPS = 37, 11
 NOTES = (
-    Say("List: F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on / off"),
+    Say("List: F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on/off"),
     Say("Letters work in the Russian layout too: о = j, л = k, к = r, а = f …"),
 )
 

@@ -29,6 +29,8 @@ STATES: dict[str, Say] = {
 }
 LETTERS = Both("WFD!", "ЖБД!")
 """Waits, fire and forget, has data, the last request failed."""
+TIMEOUT, DAY, ERRORS, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
+FEW_ERRORS, SECONDS = Say("Err"), Say("s")
 WIDE = 120
 POSITION_LAST = 9999
 
@@ -126,14 +128,11 @@ def number(value: int) -> str:
 
 def header(width: int) -> str:
     """The names of the columns."""
-    name, event = FIELD["name"].label, FIELD["event"].label
+    name, event = str(FIELD["name"].label), str(FIELD["event"].label)
     if width < WIDE:
-        return f"    №    {fit(str(name), 22)}  {fit(str(event), 33)}  {fit(str(Say('Err')), 3, right=True)}"
+        return f"    №    {fit(name, 22)}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
     more = width - WIDE
-    return (
-        f"    №    {fit(str(name), 26 + more)}  {fit(str(event), 33)}  {Say('Timeout')}  "
-        f"{Say('Last day')}  {Say('Errors')}  {Say('Flags')}"
-    )
+    return f"    №    {fit(name, 26 + more)}  {fit(event, 33)}  {TIMEOUT}  {DAY}  {ERRORS}  {FLAGS}"
 
 
 def line(row: Row, width: int, glyphs: Glyphs) -> str:
@@ -145,10 +144,10 @@ def line(row: Row, width: int, glyphs: Glyphs) -> str:
         middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {number(row.errors):>3}"
         return f"{start}{middle} {word}"
     more = width - WIDE
-    timeout = f"{Seconds(hook.timeout)} {Say('s')}"
+    timeout = f"{Seconds(hook.timeout)} {SECONDS}"
     return (
-        f"{start}{fit(steady(hook.name), 26 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(Say('Timeout')))}}  "
-        f"{number(row.calls):>{len(str(Say('Last day')))}}  {number(row.errors):>{len(str(Say('Errors')))}}  "
+        f"{start}{fit(steady(hook.name), 26 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(TIMEOUT))}}  "
+        f"{number(row.calls):>{len(str(DAY))}}  {number(row.errors):>{len(str(ERRORS))}}  "
         f"{letters(row)}    {word}"
     )
 
@@ -162,8 +161,8 @@ def letters(row: Row) -> str:
 
 
 def target(hook: Hook, glyphs: Glyphs) -> str:
-    """Where the hook's requests go."""
-    return f" {steady(hook.name)} {glyphs.arrow} POST {steady(hook.url)}"
+    """Where the hook's requests go, without a query: tokens travel there."""
+    return f" {steady(hook.name)} {glyphs.arrow} POST {steady(hook.url.partition('?')[0])}"
 
 
 def day(moment: datetime, zone: tzinfo) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from hookrow.modes import WAITING
 from hookrow_tui.actions import Group, bindings
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["HooksScreen"]
 
 YES, NO = Say("Yes"), Say("No")
+TITLE = Say("Webhooks")
+REFUSES = Say(" (refuses operations)")
 
 
 class Rule(Line):
@@ -60,7 +62,7 @@ class HooksScreen(Page[None]):
         yield HookTable(self.hookrow.look.glyphs)
         yield KeyBar("hooks")
         with Vertical(id="below"):
-            yield Line(id="banner")
+            yield Static(id="banner")
             yield Rule()
             yield Line(id="target")
             yield Line(id="sentence")
@@ -87,13 +89,13 @@ class HooksScreen(Page[None]):
 
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
-        self.query_one("#title", Title).show(f" {Say('Webhooks')}", Text(self.standing() + " "))
+        self.query_one("#title", Title).show(f" {TITLE}", Text(self.standing() + " "))
         self.query_one("#filter", Line).show(self.filter.line())
         self.query_one("#columns", Line).show(header(self.app.size.width))
-        banner = self.query_one("#banner", Line)
+        banner = self.query_one("#banner", Static)
         words = self.trouble or self.warning()
         banner.display = bool(words)
-        banner.show(f" {visible(words)}")
+        banner.update(Text(visible(words)))
         self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
 
     def standing(self) -> str:
@@ -119,7 +121,7 @@ class HooksScreen(Page[None]):
         paused = [row.hook for row in self.rows if row.hook.state == "paused"]
         if paused:
             paused.sort(key=lambda hook: not stops(hook))
-            names = ", ".join(f"{hook.name}{Say(' (refuses operations)') if stops(hook) else ''}" for hook in paused)
+            names = ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
             parts.append(str(Say("Paused: {names} — p resumes.", names=names)))
         if self.summary is not None and self.summary.undrained:
             parts.append(str(Say("Nobody sends the queue: run hookrow worker")))
@@ -130,7 +132,7 @@ class HooksScreen(Page[None]):
         row = message.row
         glyphs = self.hookrow.look.glyphs
         self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
-        empty = "" if self.rows or self.summary is None else f" {Say('There are no hooks yet: n makes the first.')}"
+        empty = "" if self.rows or self.summary is None else str(Say(" There are no hooks yet: n makes the first."))
         self.query_one("#sentence", Line).show(empty if row is None else sentence(row, self.zone))
 
     def on_resize(self, event: Any) -> None:
@@ -320,4 +322,4 @@ def read_list(engine: HookEngine) -> tuple[list[Row], Any, tzinfo]:
             else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error)
         )
     zone = ZoneInfo(str(engine.settings.get("timezone")))
-    return in_order(rows, [event.code for event in engine.events]), engine.log.summary(), zone
+    return in_order(rows, [event.code for event in engine.events.list()]), engine.log.summary(), zone

@@ -14,14 +14,18 @@ __all__ = ["KeyBar", "fitting"]
 
 
 def fitting(actions: list[Action], width: int) -> list[tuple[str, str]]:
-    """Key and label of the actions that fit into `width` columns; the last action always does."""
+    """Key and label of the actions that fit into `width` columns after a blank; the last action always does."""
     shown = [(str(each.cap), str(each.label)) for each in actions]
-    taken, left = [], width - sum(cell_len(part) + 2 for part in shown[-1]) + 1
-    for cap, label in shown[:-1]:
-        left -= cell_len(cap) + cell_len(label) + 3
+
+    def columns(pair: tuple[str, str]) -> int:
+        return cell_len(pair[0]) + 1 + cell_len(pair[1])
+
+    taken, left = [], width - 1 - columns(shown[-1])
+    for pair in shown[:-1]:
+        left -= columns(pair) + 2
         if left < 0:
             break
-        taken.append((cap, label))
+        taken.append(pair)
     return [*taken, shown[-1]]
 
 
@@ -45,7 +49,7 @@ class KeyBar(Widget):
     def render(self) -> Text:
         key = self.get_component_rich_style("keybar--key", partial=True)
         line = Text(" ", no_wrap=True, overflow="crop")
-        for number, (cap, label) in enumerate(fitting(bar_of(self.groups), self.size.width - 1)):
+        for number, (cap, label) in enumerate(fitting(bar_of(self.groups), self.size.width)):
             line.append("  " if number else "")
             line.append(cap, key)
             line.append(" " + label)

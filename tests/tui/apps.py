@@ -1,0 +1,65 @@
+"""The interface in a test: on the fake engine, or on a real one with a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fake_engine import FakeEngine
+from textual.pilot import Pilot
+
+from hookrow.lang import Language, use
+from hookrow_tui.app import HookrowApp
+from hookrow_tui.look import choose
+
+__all__ = ["Shown", "shown", "until"]
+
+TERMINAL = {"TERM": "xterm-256color", "LANG": "ru_RU.UTF-8", "HOOKROW_THEME": "dark"}
+
+
+@dataclass
+class Shown:
+    """A running interface."""
+
+    app: HookrowApp
+    pilot: Pilot[int]
+    engine: Any
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        """Press the keys of a text."""
+        await self.pilot.press(*("space" if char == " " else char for char in text))
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
+    """Let the interface work until this holds."""
+    for _ in range(400):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"it never came to this: {what}")
+
+
+@asynccontextmanager
+async def shown(
+    size: tuple[int, int] = (80, 24),
+    *,
+    lang: Language = "ru",
+    engine: Any = None,
+    environ: dict[str, str] | None = None,
+) -> AsyncIterator[Shown]:
+    """The interface with its list of hooks read."""
+    used = FakeEngine() if engine is None else engine
+    use(lang)
+    app = HookrowApp(used.url, start=lambda url: used, look=choose(environ or TERMINAL, "utf-8"))
+    try:
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: getattr(app.screen, "summary", None) is not None, "the list of hooks")
+            await pilot.pause()
+            yield Shown(app, pilot, used)
+    finally:
+        use("en")

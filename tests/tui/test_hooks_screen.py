@@ -1,0 +1,193 @@
+"""The list of hooks: what it shows at both sizes in both languages, and what its keys do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apps import Shown, shown, until
+from fake_engine import FakeEngine
+from screens import SIZES, drawn, same_as_golden
+
+from hookrow_tui.hook_table import HookTable
+
+pytestmark = pytest.mark.anyio
+
+
+def row_of(at: Shown, name: str) -> Any:
+    """The line of one hook."""
+    return next(line for line in drawn(at.app).splitlines() if name in line)
+
+
+def go_to(at: Shown, name: str) -> None:
+    """Put the cursor on a hook."""
+    table = at.app.screen.query_one(HookTable)
+    table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_list_as_drawn(size: tuple[int, int], lang: Any) -> None:
+    """Title with figures, columns, rows by event and order, the chosen hook in words, the keys."""
+    async with shown(size, lang=lang) as at:
+        go_to(at, "Скидки по договору")
+        await at.pilot.pause()
+        same_as_golden(at.app, f"hooks-{size[0]}x{size[1]}-{lang}")
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_help_as_drawn(size: tuple[int, int], lang: Any) -> None:
+    """F1 shows every key."""
+    async with shown(size, lang=lang) as at:
+        await at.press("f1")
+        same_as_golden(at.app, f"help-{size[0]}x{size[1]}-{lang}")
+        await at.press("escape")
+        assert "╭" not in drawn(at.app)
+
+
+async def test_rows_follow_other_processes_and_the_cursor_stays_on_its_hook() -> None:
+    """A hook that a colleague renamed or added appears; the cursor does not jump to another one."""
+    async with shown() as at:
+        go_to(at, "Остатки склада")
+        at.engine.hooks.update(1, name="Проверка ИНН и КПП")
+        at.engine.hooks.remove(2)
+        await until(at.pilot, lambda: "ИНН и КПП" in drawn(at.app), "the new name")
+        assert at.app.screen.chosen.name == "Остатки склада"
+
+
+async def test_letters_work_in_the_russian_layout() -> None:
+    """«о» and «л» move the cursor as j and k do."""
+    async with shown() as at:
+        first = at.app.screen.chosen.name
+        await at.press("о")
+        assert at.app.screen.chosen.name != first
+        await at.press("л")
+        assert at.app.screen.chosen.name == first
+
+
+async def test_a_waiting_hook_is_switched_off_only_after_a_question() -> None:
+    """Space on a waiting hook asks first, with «No» marked; a background hook is switched at once."""
+    async with shown() as at:
+        await at.press("space", "enter")
+        assert at.engine.hooks.get(1).active
+        await at.press("space", "right", "enter")
+        await until(at.pilot, lambda: not at.engine.hooks.get(1).active, "the hook is off")
+        go_to(at, "Передача заказа в 1С")
+        await at.press("space")
+        await until(at.pilot, lambda: not at.engine.hooks.get(6).active, "the background hook is off")
+
+
+async def test_the_state_is_a_sign_and_a_word() -> None:
+    """Off, not yet valid and paused are said, not only coloured."""
+    async with shown() as at:
+        at.engine.hooks.pause(1, "ремонт")
+        await until(at.pilot, lambda: "‖" in row_of(at, "Проверка ИНН"), "the sign of the pause")
+        assert "пауза" in row_of(at, "Проверка ИНН")
+        assert "выкл" in row_of(at, "Расчёт доставки")
+        assert "ремонт" in drawn(at.app)
+
+
+async def test_the_order_is_changed_by_two_keys() -> None:
+    """J moves a hook later in its event's row and K back; the numbers that people chose stay in use."""
+    async with shown() as at:
+        go_to(at, "Скидки по договору")
+        await at.press("J")
+        await until(at.pilot, lambda: at.engine.hooks.get(4).position == 20, "the hook runs second")
+        assert at.engine.hooks.get(5).position == 10
+        await at.press("K")
+        await until(at.pilot, lambda: at.engine.hooks.get(4).position == 10, "and first again")
+
+
+async def test_a_deleted_hook_comes_back() -> None:
+    """d asks, deletes; u restores."""
+    async with shown() as at:
+        go_to(at, "Остатки склада")
+        await at.press("d", "right", "enter")
+        await until(at.pilot, lambda: at.engine.hooks.rows[5].deleted, "the hook is deleted")
+        await at.press("u")
+        await until(at.pilot, lambda: not at.engine.hooks.rows[5].deleted, "the hook is back")
+
+
+async def test_the_filter_narrows_while_it_is_typed() -> None:
+    """Words match the name, `событие:` and `состояние:` their columns; Escape shows all again."""
+    async with shown() as at:
+        await at.press("slash")
+        await at.type("состояние:выкл")
+        assert [row.hook.id for row in at.app.screen.query_one(HookTable).rows] == [7]
+        await at.press("enter", "escape")
+        assert len(at.app.screen.query_one(HookTable).rows) == 10
+
+
+async def test_paused_hooks_and_a_forgotten_queue_are_said_on_the_screen() -> None:
+    """The banner names paused hooks, those that refuse operations first, and a queue that nobody drains."""
+    engine = FakeEngine()
+    engine.hooks.update(4, on_failure="stop")
+    engine.hooks.pause(4)
+    engine.hooks.pause(1)
+    engine.log.figures.undrained = True
+    async with shown((120, 40), engine=engine) as at:
+        banner = drawn(at.app).partition("На паузе: ")[2]
+        assert "hookrow worker" in banner
+        assert banner.index("Скидки по договору") < banner.index("Проверка ИНН")
+
+
+async def test_pausing_a_hook_that_refuses_says_so_first() -> None:
+    """p on a hook set to `stop` asks, since every operation would be refused."""
+    engine = FakeEngine()
+    engine.hooks.update(1, on_failure="stop")
+    async with shown(engine=engine) as at:
+        await at.press("p")
+        assert "before_registration" in drawn(at.app)
+        assert engine.hooks.get(1).state == "on"
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: engine.hooks.get(1).state == "paused", "the hook is paused")
+
+
+async def test_a_small_window_gets_a_sentence() -> None:
+    """Below 80x24 nothing is ruined; enlarging brings the screen back."""
+    async with shown() as at:
+        await at.pilot.resize_terminal(60, 20)
+        await at.pilot.pause()
+        assert "80x24" in drawn(at.app)
+        assert "Проверка" not in drawn(at.app)
+        await at.pilot.resize_terminal(80, 24)
+        await at.pilot.pause()
+        assert "Проверка ИНН" in drawn(at.app)
+
+
+async def test_a_vanished_database_is_a_line_on_the_screen(tmp_path: Path) -> None:
+    """The file is gone: said, without an end of the program; back again: the line goes."""
+    engine = FakeEngine()
+    engine.path = tmp_path / "hooks.db"
+    engine.path.touch()
+    async with shown(engine=engine) as at:
+        engine.path.unlink()
+        await until(at.pilot, lambda: "hooks.db" in drawn(at.app), "the line")
+        engine.path.touch()
+        await until(at.pilot, lambda: "hooks.db" not in drawn(at.app), "the line is gone")
+
+
+async def test_a_read_only_database_opens_read_only() -> None:
+    """Nothing can be changed, and the screen says so."""
+    engine = FakeEngine()
+    engine.read_only = True
+    async with shown((120, 40), engine=engine) as at:
+        assert "только чтение" in drawn(at.app)
+        await at.press("space", "d")
+        assert engine.hooks.get(1).active
+        await at.press("enter")
+        await at.pilot.pause()
+        await at.press("a", "f2")
+        assert engine.hooks.get(1).name == "Проверка ИНН"
+
+
+async def test_commands_are_found_by_name() -> None:
+    """The palette runs an action by a part of its name."""
+    async with shown() as at:
+        await at.press("colon")
+        await at.type("копи")
+        await at.press("enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "FormScreen", "the form of the copy")
+        assert "(копия)" in drawn(at.app)

@@ -75,7 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = root.main(args=arguments, prog_name="hookrow", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every kind of end has its words and its code
         from hookrow.cli.trouble import end
 
         return end(error)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hookrow.lang import Text
+from hookrow.lang import Both, Text
 
 __all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "command", "family", "option"]
 
@@ -39,7 +39,9 @@ COMMANDS: dict[str, Listed] = {
     "hooks": Listed("hooks", Text("List, show, add, edit, pause, test and remove hooks."), CONFIGURE),
     "events": Listed("events", Text("List the events; say which of them an API call means."), CONFIGURE),
     "fire": Listed("fire", Text("Fire an event and obey the answer."), HAPPEN),
-    "explain": Listed("explain", Text("Say which hooks would run and why the others would not; sends nothing."), HAPPEN),
+    "explain": Listed(
+        "explain", Text("Say which hooks would run and why the others would not; sends nothing."), HAPPEN
+    ),
     "log": Listed("log", Text("What happened, newest first; or follow it live."), HAPPEN),
     "show": Listed("show", Text("Everything about one firing or delivery."), HAPPEN),
     "redeliver": Listed("redeliver", Text("Send recorded deliveries again: same bytes, same webhook-id."), AGAIN),
@@ -147,6 +149,6 @@ def family(name: str, more: Text | None = None) -> Family:
     return Family(name, brief=COMMANDS[name].brief, more=more)
 
 
-def option(*declarations: str, says: Text | str = "", **attributes: Any) -> Callable[[Any], Any]:
+def option(*declarations: str, says: Text | Both | str = "", **attributes: Any) -> Callable[[Any], Any]:
     """An option of a command. `says` is its help."""
     return click.option(*declarations, cls=Option, says=says, **attributes)

@@ -42,7 +42,7 @@ def harmful(character: str) -> bool:
 
 
 def visible(text: object) -> str:
-    """A datum as one line that can't script a terminal: control, direction and lone surrogate characters are spelled."""
+    """A datum as one line that can't script a terminal: what would act instead of being shown is spelled out."""
     found = str(text)
     if found.isascii() and found.isprintable():
         return found

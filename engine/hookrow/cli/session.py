@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,7 +49,7 @@ class Session:
         self.require()
         from hookrow import HookEngine
 
-        with HookEngine(self.url, worker=False) as engine:
+        with HookEngine(self.url, worker=False, create=False) as engine:
             yield engine
 
     def require(self) -> None:
@@ -73,4 +73,6 @@ def sqlite_path(url: str) -> Path | None:
     return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
-pass_session = click.make_pass_decorator(Session)
+def pass_session(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the session to a command as its first argument."""
+    return click.make_pass_decorator(Session)(function)

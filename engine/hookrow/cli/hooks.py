@@ -1,0 +1,347 @@
+"""`hookrow hooks`: everything that the form can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.commands import Command, family, option
+from hookrow.cli.given import here_of, read_payload, zone_of
+from hookrow.cli.hook_secrets import secret
+from hookrow.cli.hook_values import field_options, given_values, hook_json
+from hookrow.cli.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.output import confirm, paint, put, put_json, put_table, say
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.wording import COLOURS, MODES, STATES, clock_time, word
+from hookrow.errors import InvalidHook
+from hookrow.fields import FIELD, FIELDS, clean, mode_sentence
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.models import Hook
+
+__all__ = ["hooks"]
+
+hooks = family("hooks", Text("HOOK is an id, a key or an exact name."))
+hooks.add_command(secret)
+
+NO_EFFECT = Text("no effect: fire and forget is on")
+AS_JSON = Text("Machine-readable: one object a line.")
+
+
+def verb(name: str, brief: Text, more: Text | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command of this family."""
+    return hooks.command(name, cls=Command, brief=brief, more=more)
+
+
+as_json = option("--json", "as_json", is_flag=True, says=AS_JSON)
+one = click.argument("ref", metavar="HOOK")
+many = click.argument("refs", metavar="HOOK...", nargs=-1, required=True)
+agreed = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
+
+
+@verb("list", Text("The hooks in the order in which they run, event by event."))
+@option("--event", metavar="EVENT", says=Text("Of this event only."))
+@as_json
+@pass_session
+def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
+    """The hooks in the order in which they run."""
+    with session.engine() as engine:
+        if event is not None:
+            engine.events.get(event)
+        order = {each.code: place for place, each in enumerate(engine.events)}
+        found = sorted(
+            engine.hooks.list(event), key=lambda h: (order.get(h.event, len(order)), h.position or 0, h.id or 0)
+        )
+    if as_json:
+        for hook in found:
+            put_json(hook_json(hook))
+        return
+    if not found:
+        say(Text("There are no hooks yet. Add one: hookrow hooks add --name … --url … --event …"))
+        return
+    titles = (
+        Text("ID"),
+        FIELD["event"].label,
+        FIELD["position"].label,
+        FIELD["name"].label,
+        Text("Mode"),
+        Text("State"),
+    )
+    shrinking = (False, False, False, True, False, True)
+    numbers = (True, False, True, False, False, False)
+    put_table(
+        [Column(str(t), right, shrink) for t, right, shrink in zip(titles, numbers, shrinking, strict=True)],
+        [row_of(hook) for hook in found],
+    )
+
+
+def row_of(hook: Hook) -> Sequence[str | Cell]:
+    """A hook's line in the list, with what would surprise: contradicting flags, why it is paused."""
+    remarks = [word(STATES, hook.state)]
+    if hook.state == "paused" and hook.paused_reason:
+        remarks.append(f"«{hook.paused_reason}»")
+    if contradicts(hook):
+        remarks.append(str(NO_EFFECT))
+    return (
+        str(hook.id),
+        hook.event,
+        str(hook.position),
+        hook.name,
+        word(MODES, hook.mode),
+        Cell("; ".join(remarks), COLOURS.get(hook.state)),
+    )
+
+
+def contradicts(hook: Hook) -> bool:
+    """Whether flags are on that «Блок без ответа» keeps from having an effect (DESIGN 4)."""
+    return hook.fire_and_forget and (hook.wait_for_response or hook.response_has_data)
+
+
+@verb("show", Text("One hook with all its fields."))
+@one
+@as_json
+@pass_session
+def show(session: Session, ref: str, as_json: bool) -> None:
+    """One hook with all its fields."""
+    with session.engine() as engine:
+        hook = engine.hooks.get(ref)
+        if as_json:
+            put_json(hook_json(hook))
+        else:
+            put_hook(engine, hook)
+
+
+def put_hook(engine: HookEngine, hook: Hook) -> None:
+    """A hook as a list of its fields under the form's labels."""
+    zone = zone_of(engine)
+    moment = engine.events.get(hook.event).moment if hook.event in engine.events else "before"
+    rows: list[Sequence[str | Cell]] = [(Cell("id", dim=True), str(hook.id))]
+    for field in FIELDS:
+        value = getattr(hook, field.code)
+        if field.code == "custom_header":
+            shown = f"{value}: {set_or_not(hook.custom_header_value)}" if value else ""
+        elif field.secret:
+            shown = set_or_not(value)
+        else:
+            shown = field.show(value, zone)
+        if field.code in ("wait_for_response", "response_has_data") and value and hook.fire_and_forget:
+            shown += f" ({NO_EFFECT})"
+        if "\n" not in shown:
+            rows.append((Cell(str(field.label), dim=True), shown))
+    rows.append(
+        (Cell(str(Text("Mode")), dim=True), str(mode_sentence(hook.mode, hook.timeout, hook.on_failure, moment)))
+    )
+    rows.append((Cell(str(Text("State")), dim=True), Cell(word(STATES, hook.state), COLOURS.get(hook.state))))
+    if hook.paused_reason:
+        rows.append((Cell(str(Text("Paused because")), dim=True), hook.paused_reason))
+    rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
+    put_table([Column(), Column()], rows)
+    if "\n" in hook.body:
+        put(f"\n{paint(str(FIELD['body'].label), dim=True)}\n{visible_lines(hook.body)}")
+
+
+def set_or_not(value: Any) -> str:
+    """All that is ever said of a secret."""
+    return str(Text("set") if value is not None and value.is_set else Text("not set"))
+
+
+@verb("add", Text("Add a hook."), Text("Only --name, --url and --event are needed; the rest has the form's defaults."))
+@field_options
+@as_json
+@pass_session
+def add(session: Session, as_json: bool, **options: Any) -> None:
+    """Add a hook."""
+    from hookrow import Hook
+
+    values = given_values(options)
+    with session.engine() as engine:
+        here = here_of(engine)
+        cleaned = clean(values, new=True, here=here)
+        if cleaned.problems:
+            raise InvalidHook(cleaned.problems)
+        moments = {code: cleaned.values[code] for code in ("valid_from", "valid_until") if code in values}
+        hook = Hook(**with_secrets(values | moments))
+        added = engine.hooks.add(hook)
+        notes = [*cleaned.notes, *notice(engine)]
+    tell(added, notes, Text("Added: {hook}.", hook=named(added)), as_json=as_json)
+
+
+@verb("edit", Text("Change fields of a hook; what is not named stays as it is."))
+@one
+@field_options
+@option("--revision", type=int, metavar="N", says=Text("Refuse if the hook has been changed since this revision."))
+@as_json
+@pass_session
+def edit(session: Session, ref: str, revision: int | None, as_json: bool, **options: Any) -> None:
+    """Change fields of a hook."""
+    values = given_values(options)
+    if not values:
+        raise click.UsageError(str(Text("Nothing to change: name a field, such as --timeout 3.")))
+    with session.engine() as engine:
+        here = here_of(engine)
+        notes = []
+        for code in ("valid_from", "valid_until"):
+            if code in values:
+                cleaned = clean({code: values[code]}, here=here)
+                if cleaned.problems:
+                    raise InvalidHook(cleaned.problems)
+                values[code] = cleaned.values[code]
+                notes += cleaned.notes
+        changed = engine.hooks.update(ref, with_secrets(values), revision=revision)
+        notes += notice(engine)
+    tell(changed, notes, Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision), as_json=as_json)
+
+
+def notice(engine: HookEngine) -> list[Text]:
+    """What the vault has to say: that it made a key file, and where."""
+    said = engine.runtime.vault.notice
+    return [] if said is None else [said]
+
+
+def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with new secrets wrapped, so that no error that shows a value can show one of them."""
+    from hookrow.fields import HEADER_VALUE
+    from hookrow.vault import Secret
+
+    sealed = {field.code for field in FIELDS if field.kind == "secret"} | {HEADER_VALUE}
+    return {
+        code: Secret(value) if code in sealed and isinstance(value, str) else value for code, value in values.items()
+    }
+
+
+def tell(hook: Hook, notes: Sequence[Text], done: Text, *, as_json: bool) -> None:
+    """Say what was done and what was changed on the way in; with --json give the hook."""
+    for note in dict.fromkeys([*map(str, notes), *map(str, hook.notes)]):
+        say(note)
+    say(done)
+    if as_json:
+        put_json(hook_json(hook))
+
+
+def named(hook: Hook) -> str:
+    """A hook in a sentence."""
+    return f"{hook.id} «{hook.name}»"
+
+
+@verb("rm", Text("Remove hooks; what is queued for them is cancelled."))
+@many
+@agreed
+@pass_session
+def rm(session: Session, refs: tuple[str, ...], yes: bool) -> int:
+    """Remove hooks."""
+    with session.engine() as engine:
+        found = [engine.hooks.get(ref) for ref in refs]
+        names = ", ".join(named(hook) for hook in found)
+        if not confirm(Text("Remove {hooks}? What is queued for them will be cancelled.", hooks=names), yes=yes):
+            return exits.STOPPED
+        for hook in found:
+            engine.hooks.remove(hook.id or 0, revision=hook.revision)
+            say(Text("Removed: {hook}.", hook=named(hook)))
+    return exits.DONE
+
+
+@verb("enable", Text("Switch hooks on."))
+@many
+@pass_session
+def enable(session: Session, refs: tuple[str, ...]) -> None:
+    """Switch hooks on."""
+    with session.engine() as engine:
+        for ref in refs:
+            say(Text("Switched on: {hook}.", hook=named(engine.hooks.update(ref, active=True))))
+
+
+@verb("disable", Text("Switch hooks off; what is queued for them waits until they are on again."))
+@many
+@pass_session
+def disable(session: Session, refs: tuple[str, ...]) -> None:
+    """Switch hooks off."""
+    with session.engine() as engine:
+        for ref in refs:
+            say(Text("Switched off: {hook}.", hook=named(engine.hooks.update(ref, active=False))))
+
+
+@verb("pause", Text("Hold hooks back for a while; what is queued for them waits."))
+@many
+@option("--reason", default="", metavar="TEXT", says=Text("Shown to everybody who looks at the hook."))
+@agreed
+@pass_session
+def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> int:
+    """Hold hooks back for a while."""
+    with session.engine() as engine:
+        found = [engine.hooks.get(ref) for ref in refs]
+        for hook in found:
+            if hook.mode in ("gate", "transform") and hook.on_failure == "stop":
+                question = Text(
+                    "{hook} is set to stop on failure: while it is paused, {event} is refused every time. Pause it?",
+                    hook=named(hook),
+                    event=hook.event,
+                )
+                if not confirm(question, yes=yes):
+                    return exits.STOPPED
+            engine.hooks.pause(hook.id or 0, reason)
+            say(Text("Paused: {hook}.", hook=named(hook)))
+    return exits.DONE
+
+
+@verb("resume", Text("Let paused hooks go on; what waited for them is sent."))
+@many
+@pass_session
+def resume(session: Session, refs: tuple[str, ...]) -> None:
+    """Let paused hooks go on."""
+    with session.engine() as engine:
+        for ref in refs:
+            say(Text("Resumed: {hook}.", hook=named(engine.hooks.resume(ref))))
+
+
+@verb("history", Text("Who changed a hook, when, and what."))
+@one
+@as_json
+@pass_session
+def history(session: Session, ref: str, as_json: bool) -> None:
+    """Who changed a hook, when, and what."""
+    with session.engine() as engine:
+        revisions = engine.hooks.history(ref)
+        zone = zone_of(engine)
+    if as_json:
+        for each in revisions:
+            put_json(each.as_json())
+        return
+    for each in revisions:
+        put(f"{each.revision:>4}  {clock_time(each.at_ms, zone)}  {visible(each.who)}  {visible(each.action)}")
+        if each.before is not None:
+            for name, old, new in each.changes():
+                put(visible(f"      {name}: {old} → {new}"))
+
+
+@verb("rollback", Text("Make a hook what it was at an earlier revision; secrets stay as they are."))
+@one
+@click.argument("revision", type=int)
+@as_json
+@pass_session
+def rollback(session: Session, ref: str, revision: int, as_json: bool) -> None:
+    """Make a hook what it was at an earlier revision."""
+    with session.engine() as engine:
+        hook = engine.hooks.rollback(ref, revision)
+    done = Text(
+        "{hook} is as it was at revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
+    )
+    tell(hook, [], done, as_json=as_json)
+
+
+@verb("test", Text("Send one marked request to a hook now; nothing is recorded."))
+@one
+@option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("What to send; else the event's sample."))
+@as_json
+@pass_session
+def test(session: Session, ref: str, payload: Any, as_json: bool) -> int:
+    """Send one marked request to a hook now."""
+    from hookrow.cli.trial import put_trial
+
+    with session.engine() as engine:
+        tried = engine.test(ref, None if payload is None else read_payload(payload))
+        return put_trial(tried, as_json=as_json)

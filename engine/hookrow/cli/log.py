@@ -1,0 +1,75 @@
+"""`hookrow log`: what happened, newest first; or followed live."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli.commands import command, option
+from hookrow.cli.firing_lines import put_firings
+from hookrow.cli.given import filter_options, log_filter, zone_of
+from hookrow.cli.output import put_json
+from hookrow.cli.session import Session, pass_session
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.records import Firing, LogFilter
+
+__all__ = ["log"]
+
+PAGE = 200
+POLL = 0.25
+"""Seconds between two looks: DESIGN 14 allows four a second."""
+TAIL = 10
+
+
+@command("log")
+@filter_options
+@option("--limit", type=click.IntRange(min=1), metavar="N", says=Text("How many firings; 50, or 10 with --follow."))
+@option("--follow", "-f", is_flag=True, says=Text("Go on with what comes, until ctrl+c."))
+@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line."))
+@pass_session
+def log(session: Session, limit: int | None, follow: bool, as_json: bool, **options: Any) -> None:
+    """What happened, newest first; or followed live."""
+    with session.engine() as engine:
+        wanted = log_filter(engine, options)
+        zone = zone_of(engine)
+        found = followed(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
+        for firing in found:
+            if as_json:
+                put_json(firing.as_json())
+            else:
+                put_firings([firing], zone)
+
+
+def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """So many firings, newest first, read in pages."""
+    before = None
+    while limit > 0:
+        found = engine.log.page(wanted, before=before, limit=min(limit, PAGE))
+        yield from found
+        if len(found) < min(limit, PAGE):
+            return
+        limit -= len(found)
+        before = found[-1].row_id
+
+
+def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
+    last = 0
+    for firing in reversed(engine.log.page(wanted, limit=limit)):
+        last = max(last, firing.row_id)
+        yield firing
+    seen = engine.log.data_version()
+    pause = threading.Event()
+    while True:
+        for firing in reversed(engine.log.page(wanted, after=last, limit=PAGE)):
+            last = max(last, firing.row_id)
+            yield firing
+        while engine.log.data_version() == seen:
+            pause.wait(POLL)
+        seen = engine.log.data_version()

@@ -1,0 +1,112 @@
+"""A small local receiver: answers as a function says, one thread a connection. For `listen` and `demo` only."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+__all__ = ["HOST", "Answer", "Came", "Receiver"]
+
+HOST = "127.0.0.1"
+LONGEST = 64 * 1024 * 1024
+"""Bytes of a body that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered, after so many seconds."""
+
+    status: int = 200
+    body: bytes = b""
+    seconds: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any, status: int = 200, seconds: float = 0.0) -> Answer:
+        """A JSON answer."""
+        body = json.dumps(value, ensure_ascii=False).encode()
+        return cls(status, body, seconds, {"content-type": "application/json; charset=utf-8"})
+
+
+class Receiver:
+    """Listens on 127.0.0.1 from the moment it is made. `answer` is called in the connection's thread."""
+
+    def __init__(self, answer: Callable[[Came], Answer], port: int = 0) -> None:
+        """Listen on a port, 0 for a free one.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self.answer = answer
+        self.closing = threading.Event()
+        self.server = ThreadingHTTPServer((HOST, port), self.handler())
+        self.server.daemon_threads = True
+        self.port: int = self.server.server_address[1]
+        self.url = f"http://{HOST}:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True)
+        self.thread.start()
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """The request handler bound to this receiver."""
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            server_version = "hookrow-listen"
+            sys_version = ""
+            timeout = 60
+
+            def respond(self) -> None:
+                length = min(int(self.headers.get("content-length") or 0), LONGEST)
+                came = Came(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
+                answer = receiver.answer(came)
+                if answer.seconds and receiver.closing.wait(answer.seconds):
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            do_POST = do_GET = do_PUT = do_PATCH = respond  # noqa: N815 - the names that http.server calls
+
+            def log_message(self, format: str, *args: object) -> None:
+                """The receiver's owner prints what came; the server itself says nothing."""
+
+        return Handler
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening; answers that wait are given up."""
+        self.closing.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

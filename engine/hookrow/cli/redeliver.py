@@ -1,0 +1,93 @@
+"""`hookrow redeliver`: recorded requests again, byte for byte, under the same webhook-id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hookrow.cli.commands import command, option
+from hookrow.cli.curl import curl_line
+from hookrow.cli.firing_lines import put_headers
+from hookrow.cli.layout import visible
+from hookrow.cli.output import paint, put, put_json
+from hookrow.cli.selection import failed_deliveries, go_through, rate_option, selection_options
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.wording import ERRORS, milliseconds, word
+from hookrow.lang import Plural, Text
+
+if TYPE_CHECKING:
+    from hookrow.core.replaying import Redelivered
+
+__all__ = ["put_request", "redeliver"]
+
+
+@command(
+    "redeliver",
+    more=Text("ID: a delivery (msg_…), or a firing (evt_…), which means its deliveries that did not arrive."),
+)
+@selection_options
+@rate_option
+@option("--to", metavar="URL", says=Text("Send to this address instead; changes nothing but the list of attempts."))
+@option("--with-auth", is_flag=True, says=Text("Send the hook's credentials to that address too."))
+@option("--dry-run", is_flag=True, says=Text("Show the requests; nothing is sent."))
+@pass_session
+def redeliver(
+    session: Session,
+    refs: tuple[str, ...],
+    to: str | None,
+    with_auth: bool,
+    dry_run: bool,
+    rate: float | None,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Send recorded deliveries again."""
+    with session.engine() as engine:
+
+        def act(ref: str) -> bool:
+            again = engine.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+            for each in again:
+                put_again(each, as_json=as_json)
+            return dry_run or all(each.ok for each in again)
+
+        return go_through(
+            engine,
+            failed_deliveries(engine, refs, options),
+            lambda n: Plural("{n} delivery will be sent again:", "{n} deliveries will be sent again:", n),
+            act,
+            yes=yes or dry_run,
+            rate=None if dry_run else rate,
+        )
+
+
+def put_again(again: Redelivered, *, as_json: bool) -> None:
+    """What came of one redelivery, or the request that would leave."""
+    delivery, attempt = again.delivery, again.attempt
+    if as_json:
+        shown = {
+            "delivery": delivery.as_json(),
+            "ok": again.ok,
+            "attempt": None if attempt is None else attempt.as_json(),
+            "request": None if again.request is None else again.request.as_json(),
+        }
+        put_json(shown | ({"curl": curl_line(again.request)} if again.request is not None else {}))
+        return
+    head = f"{delivery.id}  {visible(delivery.hook.name)}"
+    if again.request is not None:
+        put(head)
+        put_request(again.request)
+    elif attempt is not None:
+        parts = [paint("✓", "green") if again.ok else paint("✗", "red"), head, visible(attempt.url)]
+        parts += [str(attempt.status)] if attempt.status is not None else []
+        parts += (
+            [visible(": ".join(filter(None, (word(ERRORS, attempt.error), attempt.detail))))] if attempt.error else []
+        )
+        put("  ".join([*parts, milliseconds(attempt.ms)]))
+
+
+def put_request(request: Any) -> None:
+    """A request that did not leave, and the curl line that would send it."""
+    put(f"  {request.method} {visible(request.url)}")
+    put_headers(">", request.headers)
+    put(f"  {paint('>', dim=True)} {visible(request.body)}")
+    put(f"  {curl_line(request)}")

@@ -1,0 +1,167 @@
+"""Which recorded firings or deliveries a command means, and going through them: count, question, pace, ctrl+c."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.commands import option
+from hookrow.cli.given import filter_given, filter_options, hook_id, log_filter, zone_of
+from hookrow.cli.output import confirm, say
+from hookrow.cli.wording import clock_time
+from hookrow.errors import NotFound, Refused
+from hookrow.lang import Plural, Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.records import Firing
+
+__all__ = ["Rate", "failed_deliveries", "go_through", "rate_option", "selected", "selection_options"]
+
+SAMPLE = 5
+"""How many of the chosen are shown before the question."""
+CHUNK = 500
+EVERYTHING = 10_000_000
+FAILED = ("dead", "failed", "retrying", "parked")
+
+
+class Rate(click.ParamType[float]):
+    """`5/s`, `30/m` or `5`: how many a second at most."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:[.,]\d+)?)(?:/([sm]))?", value)
+        each = float(found[1].replace(",", ".")) if found else 0.0
+        if found is None or not each:
+            self.fail(str(Text("a number a second, such as 5 or 5/s, or a minute: 30/m")), param, ctx)
+        return each / (60 if found[2] == "m" else 1)
+
+
+rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second."))
+
+
+def selection_options(function: Any) -> Any:
+    """Add the ways to choose and to go through what was chosen."""
+    options = (
+        option("--yes", "-y", is_flag=True, says=Text("Don't ask.")),
+        option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line.")),
+    )
+    for add in reversed(options):
+        function = add(function)
+    return click.argument("refs", metavar="[ID]...", nargs=-1)(filter_options(function))
+
+
+def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> list[tuple[str, Firing]]:
+    """What is named by ids, or by the log's filters, with its firing; the oldest first, as it happened.
+
+    Raises:
+        click.UsageError: neither ids nor filters, or both.
+        NotFound: an id that the log does not hold.
+    """
+    narrowing = {name: value for name, value in options.items() if name != "hook"} if refs else options
+    if refs and filter_given(narrowing):
+        raise click.UsageError(str(Text("Name ids or filters, not both.")))
+    if refs:
+        return [(ref, engine.log.get(ref)) for ref in dict.fromkeys(refs)]
+    if not filter_given(options):
+        raise click.UsageError(str(Text("Say which: ids, or filters such as --outcome dead --since today.")))
+    rows = list(engine.log.ids(log_filter(engine, options), limit=EVERYTHING))[::-1]
+    return [
+        (firing.id, firing)
+        for start in range(0, len(rows), CHUNK)
+        for firing in engine.log.by_rows(rows[start : start + CHUNK])
+    ]
+
+
+def failed_deliveries(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> list[tuple[str, Firing]]:
+    """The deliveries that are meant: those named, and of a firing those that did not arrive.
+
+    A filter by hook or by a delivery's outcome also holds for the deliveries themselves.
+    """
+    only = None if options.get("hook") is None else hook_id(engine, options["hook"])
+    outcome = options.get("outcome")
+    wanted = (outcome,) if outcome in FAILED else FAILED
+    found: list[tuple[str, Firing]] = []
+    for ref, firing in selected(engine, refs, options):
+        for delivery in firing.deliveries:
+            meant = delivery.id == ref if ref.startswith("msg_") else delivery.outcome in wanted and delivery.body
+            if meant and (only is None or delivery.hook.id == only):
+                found.append((delivery.id, firing))
+    return found
+
+
+def go_through(
+    engine: HookEngine,
+    chosen: Sequence[tuple[str, Firing]],
+    question: Callable[[int], Text],
+    act: Callable[[str], bool],
+    *,
+    yes: bool,
+    rate: float | None,
+) -> int:
+    """Do something to each of the chosen ones, after a question where there are several; gives the exit code.
+
+    Args:
+        act: does it; False where the answer is no.
+        rate: at most so many a second.
+    """
+    if not chosen:
+        say(Text("Nothing matches."))
+        return exits.DONE
+    if len(chosen) == 1:
+        return exits.DONE if act(chosen[0][0]) else exits.NO
+    zone = zone_of(engine)
+    say(question(len(chosen)))
+    for ref, firing in chosen[:SAMPLE]:
+        say(f"  {clock_time(firing.at_ms, zone)}  {firing.event}  {ref}")
+    if len(chosen) > SAMPLE:
+        say(Text("  … and {n} more", n=len(chosen) - SAMPLE))
+    if not confirm(Text("Go on?"), yes=yes):
+        return exits.STOPPED
+    done, refused = 0, 0
+    try:
+        for ref in paced([ref for ref, _ in chosen], rate):
+            try:
+                refused += not act(ref)
+            except (NotFound, Refused) as error:
+                refused += 1
+                say(f"{ref}: {error}")
+            done += 1
+    except KeyboardInterrupt:
+        say(
+            Text(
+                "Stopped after {done} of {all}; the next one would have been {ref}.",
+                done=done,
+                all=len(chosen),
+                ref=chosen[done][0],
+            )
+        )
+        return exits.STOPPED
+    say(
+        Plural(
+            "{n} done, {refused} of them without success.",
+            "{n} done, {refused} of them without success.",
+            done,
+            refused=refused,
+        )
+    )
+    return exits.NO if refused else exits.DONE
+
+
+def paced(refs: Sequence[str], rate: float | None) -> Iterator[str]:
+    """The ids one after another, not faster than so many a second, with a progress bar where a person looks on."""
+    pause = threading.Event()
+    with click.progressbar(refs, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        for place, ref in enumerate(bar):
+            if rate is not None and place:
+                pause.wait(1 / rate)
+            yield ref

@@ -1,0 +1,41 @@
+"""The workbench of the engine's tests: an engine without a worker, with a scripted network and a clock of the test's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripted import HandClock, Network
+
+from hookrow import AsyncHookEngine, Hook
+
+__all__ = ["Bench"]
+
+WAIT = {"wait_for_response": True}
+DATA = {"wait_for_response": True, "response_has_data": True}
+
+
+class Bench:
+    """An engine without a worker of its own, its network, its clock, and short ways to say what a test needs."""
+
+    def __init__(self, engine: AsyncHookEngine, network: Network, clock: HandClock) -> None:
+        self.engine = engine
+        self.network = network
+        self.clock = clock
+
+    async def hook(self, name: str, *, event: str = "before_order_add", **fields: Any) -> Hook:
+        """Add a hook whose receiver has the hook's name as its path."""
+        return await self.engine.hooks.add(Hook(name=name, event=event, url=f"http://receiver.test/{name}", **fields))
+
+    async def gate(self, name: str, **fields: Any) -> Hook:
+        return await self.hook(name, **{**WAIT, **fields})
+
+    async def transform(self, name: str, **fields: Any) -> Hook:
+        return await self.hook(name, **{**DATA, **fields})
+
+    async def fire(self, payload: dict[str, Any] | None = None, *, event: str = "before_order_add", **how: Any) -> Any:
+        given = {"order": {"id": 7, "sum": 100}} if payload is None else payload
+        return await self.engine.fire(event, given, **how)
+
+    async def logged(self) -> Any:
+        """The newest firing as the log has it."""
+        return (await self.engine.log.page())[0]

@@ -163,42 +163,42 @@ class Batch:
     def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
         rows: dict[int, Any] = {}
         for part in chunks(sorted({job.claimed.row_id for job in jobs})):
-            statement = WITH_HOOK.where(DELIVERIES.c.id.in_(part)).order_by(DELIVERIES.c.id)
-            rows |= {row.id: row for row in self.connection.execute(statement.with_for_update(of=DELIVERIES))}
-        accepted: list[Settle] = []
-        for job in jobs:
-            row = rows.get(job.claimed.row_id)
-            leased = row is not None and row.fence == job.claimed.fence and (row.state == "leased" or job.by_hand)
-            if leased:
-                accepted.append(job)
-                # A second result under the same lease is as good as none.
-                del rows[job.claimed.row_id]
-                rows[-job.claimed.row_id] = row
+            found = WITH_HOOK.where(DELIVERIES.c.id.in_(part)).order_by(DELIVERIES.c.id)
+            rows |= {row.id: row for row in self.connection.execute(found.with_for_update(of=DELIVERIES))}
+        accepted: dict[int, Settle] = {}
+        current: dict[int, Any] = {}
+        for number, job in enumerate(jobs):
+            # Taken out: a second result under the same lease is as good as none.
+            row = rows.pop(job.claimed.row_id, None)
+            if row is not None and row.fence == job.claimed.fence and (row.state == "leased" or job.by_hand):
+                accepted[number], current[number] = job, row
+            elif row is not None:
+                rows[row.id] = row
         gaps = self.write_attempts(accepted)
-        moved, gone = self.take_note(accepted)
-        changes: dict[int, Change | None] = {}
-        for job in accepted:
-            row = rows[-job.claimed.row_id]
-            changes[id(job)] = self.change(job, row, paused={*moved.paused, *gone}, resumed=moved.resumed)
-        for change, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
+        moved, gone = self.take_note(list(accepted.values()))
+        changes = {
+            number: self.change(job, current[number], paused={*moved.paused, *gone}, resumed=moved.resumed)
+            for number, job in accepted.items()
+        }
+        for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
             if values:
-                self.connection.execute(change, values)
+                self.connection.execute(statement, values)
         due = advance(self.connection, self.firings, self.now_ms) + free_keys(self.connection, self.keys, self.now_ms)
         settled: list[Settled] = []
-        for job in jobs:
-            if id(job) not in changes:
+        for number, job in enumerate(jobs):
+            if number not in accepted:
                 settled.append(Settled(False, job.claimed.state))
                 continue
-            outcome, hook = changes[id(job)], job.claimed.hook_id
+            change, hook = changes[number], job.claimed.hook_id
             settled.append(
                 Settled(
                     True,
-                    job.claimed.state if outcome is None else outcome.state,
+                    job.claimed.state if change is None else change.state,
                     bool(due) or hook in moved.resumed,
-                    outcome is not None and outcome.state == "dead",
+                    change is not None and change.state == "dead",
                     "gone" if hook in gone else "breaker" if hook in moved.paused else None,
                     hook in moved.resumed,
-                    id(job) in gaps,
+                    number in gaps,
                 )
             )
             # Told once, by the first result of the hook.
@@ -206,9 +206,9 @@ class Batch:
             moved.forget(hook)
         return settled
 
-    def write_attempts(self, jobs: Sequence[Settle]) -> set[int]:
+    def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
         """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
-        logged = [job for job in jobs if job.made.values]
+        logged = {number: job for number, job in jobs.items() if job.made.values}
         ids = allocate(self.connection, "attempt", len(logged), self.now_ms)
         rows = [
             {
@@ -220,11 +220,11 @@ class Batch:
                 "origin": "redeliver" if job.by_hand else "worker",
                 "elsewhere": job.elsewhere,
             }
-            for job in logged
+            for job in logged.values()
         ]
         if self.inserted(rows):
             return set()
-        gaps = {id(job) for job, row in zip(logged, rows, strict=True) if not self.inserted([row])}
+        gaps = {number for number, row in zip(logged, rows, strict=True) if not self.inserted([row])}
         log.error("%d attempts could not be logged; their deliveries are settled all the same", len(gaps))
         return gaps
 

@@ -1,0 +1,660 @@
+"""The outbox on both databases: claims, leases, results, the order of rows, order keys, parking, the breaker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, update
+from tests.outbox_rows import (
+    T0,
+    add_hook,
+    attempts,
+    breaker,
+    failed,
+    fire,
+    hook_row,
+    result,
+    rows,
+    set_hook,
+    settle,
+    state,
+)
+
+from hookrow.errors import NotRedeliverable
+from hookrow.store import outbox
+from hookrow.store.database import Database
+from hookrow.store.outbox import Claimed, Settle, Taken
+from hookrow.store.parking import BREAKERS
+from hookrow.store.writing import DELIVERIES
+
+SECOND = 1000
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    else:
+        url: str = request.getfixturevalue("postgres_url")
+        made = Database(url.replace("postgresql://", "postgresql+psycopg://"))
+    yield made
+    made.close()
+
+
+def claim(database: Database, now_ms: int = T0, **given: Any) -> Taken:
+    """One claim; ten rows of a hook at most unless said otherwise."""
+    values: dict[str, Any] = {"owner": "w1", "limit": 100, "per_hook": {}, "otherwise": 10, **given}
+    return database.writer.write(lambda connection: outbox.claim(connection, now_ms=now_ms, **values))
+
+
+def one(database: Database, now_ms: int = T0, **given: Any) -> Claimed:
+    """The only row that is due."""
+    (claimed,) = claim(database, now_ms, **given).rows
+    return claimed
+
+
+def ids(taken: Taken) -> list[int]:
+    """Which rows were claimed."""
+    return [claimed.row_id for claimed in taken.rows]
+
+
+def change_hook(database: Database, hook: int, then: Any = None, now_ms: int = T0, **given: Any) -> Any:
+    """Change a hook and let its deliveries follow, in one transaction."""
+
+    def job(connection: Connection) -> Any:
+        set_hook(connection, hook, **given)
+        return then(connection, hook, now_ms) if then else None
+
+    return database.writer.write(job)
+
+
+def pause(database: Database, hook: int, now_ms: int = T0) -> int:
+    """As a person pauses it."""
+    return change_hook(database, hook, outbox.park, now_ms, paused_by="person")  # type: ignore[no-any-return]
+
+
+def resume(database: Database, hook: int, now_ms: int = T0) -> int:
+    """As a person resumes it."""
+    return change_hook(database, hook, outbox.unpark, now_ms, paused_by=None)  # type: ignore[no-any-return]
+
+
+# -- claims and results ---------------------------------------------------------------------------
+
+
+def test_a_claim_gives_all_that_an_attempt_needs(database: Database) -> None:
+    """The firing's id, event and moment, the body, the attempt's number; and the row is leased under a raised fence."""
+    hook = add_hook(database, "a", timeout=3.0)
+    firing, (row,) = fire(database, [hook])
+    claimed = one(database)
+    assert (claimed.row_id, claimed.firing_id, claimed.hook_id) == (row, firing, hook)
+    assert (claimed.event, claimed.occurred_ms, claimed.body) == ("after_order_add", T0, '{"id": 7}')
+    assert (claimed.attempts, claimed.number, claimed.fence) == (0, 1, 1)
+    assert claimed.lease_ms == T0 + 8 * SECOND
+    found = rows(database)[row]
+    assert (found.state, found.owner, found.lease_ms) == ("leased", "w1", T0 + 8 * SECOND)
+    assert claim(database).rows == []
+
+
+def test_a_success_is_recorded_with_its_attempt(database: Database) -> None:
+    """State, status and attempt are written together; the row is never due again."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    settled = settle(database, one(database), result("ok", T0 + 3), T0 + 8)
+    assert (settled.accepted, settled.state) == (True, "ok")
+    found = rows(database)[row]
+    assert (found.status, found.attempts, found.first_ms, found.done_ms) == (200, 1, T0 + 3, T0 + 8)
+    assert (found.owner, found.lease_ms) == (None, None)
+    (attempt,) = attempts(database, row)
+    assert (attempt.number, attempt.origin) == (1, "worker")
+    assert claim(database, T0 + 10**9).next_ms is None
+
+
+def test_failures_follow_the_schedule_and_end_dead_after_ten(database: Database) -> None:
+    """Ten attempts with ten rows in the log, then dead and never due again."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    now, seen = T0, 0
+    while (taken := claim(database, now)).rows:
+        seen += 1
+        assert taken.rows[0].number == seen
+        settled = settle(database, taken.rows[0], failed(404, now), now)
+        assert settled.dead == (seen == 10)
+        now = rows(database)[row].due_ms
+    assert (seen, state(database, row)) == (10, "dead")
+    assert [attempt.number for attempt in attempts(database, row)] == list(range(1, 11))
+
+
+def test_a_failed_row_is_due_at_its_own_time(database: Database) -> None:
+    """Not before; and the claim says when to look again."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    settle(database, one(database), failed())
+    assert claim(database, T0 + 4999).next_ms == T0 + 5000
+    assert ids(claim(database, T0 + 5000)) == [row]
+
+
+def test_a_zombies_result_is_refused(database: Database) -> None:
+    """Once the lease was taken over, the first holder's result writes nothing: no state, no attempt."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    zombie = one(database)
+    later = T0 + 10_001
+    second = one(database, later, owner="w2")
+    assert second.fence == zombie.fence + 1
+    assert not settle(database, zombie, result(), later).accepted
+    assert (state(database, row), attempts(database)) == ("leased", [])
+    assert settle(database, second, result(), later).accepted
+    assert not settle(database, zombie, failed(), later).accepted
+    assert not settle(database, second, failed(), later).accepted
+    assert state(database, row) == "ok"
+
+
+def test_a_late_result_counts_while_nobody_took_the_row(database: Database) -> None:
+    """A lease that lapsed untaken is no reason to send twice."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    claimed = one(database)
+    assert settle(database, claimed, result(), T0 + 60_000).accepted
+    assert state(database, row) == "ok"
+
+
+def test_lapsed_leases_are_taken_over_and_others_are_not(database: Database) -> None:
+    """A dead worker's rows go to the next claim after their lease, uncounted; a living one's stay."""
+    hook = add_hook(database, "a")
+    _, (dead,) = fire(database, [hook])
+    claim(database)
+    _, (alive,) = fire(database, [hook], T0 + 5000)
+    claim(database, T0 + 5000)
+    taken = claim(database, T0 + 10_001, owner="w2")
+    assert (ids(taken), taken.recovered, taken.rows[0].attempts) == ([dead], 1, 0)
+    assert state(database, alive) == "leased"
+    assert claim(database, T0 + 20_000, owner="w3", recovering=False).rows == []
+
+
+def test_renewing_holds_what_is_still_ours(database: Database) -> None:
+    """One statement; by the hook's timeout as it is now; a row that was taken over is not in the answer."""
+    hook = add_hook(database, "a")
+    firings = [fire(database, [hook])[1][0] for _ in range(3)]
+    taken = claim(database)
+    change_hook(database, hook, timeout=20.0)
+    fences = {claimed.row_id: claimed.fence for claimed in taken.rows}
+    fences[firings[0]] = 99
+    kept = database.writer.write(lambda c: outbox.renew(c, owner="w1", fences=fences, now_ms=T0 + 3000))
+    assert kept == dict.fromkeys(firings[1:], T0 + 28_000)
+    assert database.writer.write(lambda c: outbox.renew(c, owner="w2", fences=fences, now_ms=T0)) == {}
+
+
+def test_rows_given_back_are_due_at_once(database: Database) -> None:
+    """Unsent rows go back uncounted; under an old fence nothing is given back."""
+    hook = add_hook(database, "a")
+    fire(database, [hook])
+    claimed = one(database)
+    assert database.writer.write(lambda c: outbox.give_back(c, [claimed], T0)) == 1
+    assert database.writer.write(lambda c: outbox.give_back(c, [claimed], T0)) == 0
+    again = one(database, owner="w2")
+    assert (again.row_id, again.attempts) == (claimed.row_id, 0)
+    assert database.writer.write(lambda c: outbox.give_back(c, [claimed], T0)) == 0
+
+
+def test_a_claim_keeps_to_its_limits_and_takes_hooks_in_turn(database: Database) -> None:
+    """A hook's 50 rows don't stand before another's one; what was left is told."""
+    busy, quiet = add_hook(database, "busy"), add_hook(database, "quiet")
+    for _ in range(50):
+        fire(database, [busy])
+    _, (last,) = fire(database, [quiet], T0 + 1)
+    taken = claim(database, T0 + 1, limit=4)
+    assert len(taken.rows) == 4
+    assert last in ids(taken)[:2]
+    assert taken.more
+    assert len(claim(database, T0 + 1, per_hook={busy: 2}).rows) == 2
+    assert claim(database, T0 + 1, per_hook={busy: 0}).rows == []
+
+
+def test_rows_due_long_ago_are_claimed(database: Database) -> None:
+    """A due time in the past is due."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    assert ids(claim(database, T0 + 3_600_000)) == [row]
+
+
+def test_results_are_written_together_and_each_by_itself(database: Database) -> None:
+    """Forty results in one job kind: every row gets its own; two for one lease count once."""
+    hook = add_hook(database, "a")
+    for _ in range(40):
+        fire(database, [hook])
+    taken = claim(database, otherwise=100)
+    jobs = [Settle(each, result() if n % 2 else failed(404), T0) for n, each in enumerate(taken.rows)]
+    settled = database.writer.write(lambda c: Settle.run_many(c, [*jobs, jobs[0]]))
+    assert [each.accepted for each in settled] == [True] * 40 + [False]
+    assert [each.state for each in settled[:4]] == ["retrying", "ok", "retrying", "ok"]
+    assert len(attempts(database)) == 40
+
+
+def test_an_attempt_that_can_not_be_logged_is_no_second_request(database: Database) -> None:
+    """The delivery is settled, the gap is told (an attempt row that breaks a constraint)."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    broken = result()
+    broken.values["url"] = None
+    settled = settle(database, one(database), broken)
+    assert (settled.accepted, settled.gap, state(database, row)) == (True, True, "ok")
+
+
+# -- the order inside a firing --------------------------------------------------------------------
+
+
+def test_rows_are_released_in_their_order(database: Database) -> None:
+    """The next goes when the first attempt of the one before has ended, whatever came of it."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    claimed = one(database)
+    assert claimed.row_id == first
+    assert settle(database, claimed, failed()).due
+    claimed = one(database)
+    assert claimed.row_id == second
+    assert state(database, third) == "blocked"
+    settle(database, claimed, result())
+    assert one(database).row_id == third
+
+
+def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:
+    """1 s after each one's release, not after the firing."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    assert ids(claim(database)) == [first]
+    assert claim(database, T0 + 999).next_ms == T0 + 1000
+    assert ids(claim(database, T0 + 1200)) == [second]
+    assert claim(database, T0 + 2199).rows == []
+    assert ids(claim(database, T0 + 2200)) == [third]
+
+
+def test_a_late_first_attempt_does_not_release_twice(database: Database) -> None:
+    """The first row ends after the second went by the limit: the third still waits for the second."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (_, second, third) = fire(database, hooks)
+    slow = one(database)
+    assert ids(claim(database, T0 + 1000)) == [second]
+    settle(database, slow, result(), T0 + 1100)
+    assert state(database, third) == "blocked"
+
+
+def test_a_parked_row_lets_the_next_one_have_its_turn(database: Database) -> None:
+    """Pausing the first hook releases the second row; pausing the second keeps the third behind the first."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    pause(database, hooks[0])
+    assert (state(database, first), ids(claim(database))) == ("parked", [second])
+    other = add_hook(database, "d")
+    _, (first, second, third) = fire(database, [hooks[1], hooks[2], other])
+    claim(database)
+    pause(database, hooks[2])
+    assert (state(database, second), state(database, third)) == ("parked", "blocked")
+    assert ids(claim(database, T0 + 1000)) == [third]
+
+
+def test_deleting_a_hook_releases_what_waits_behind_it(database: Database) -> None:
+    """Its rows are cancelled with the reason, and the next row has its turn."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (first, second) = fire(database, hooks)
+    assert change_hook(database, hooks[0], outbox.cancel, deleted_ms=T0) == 1
+    found = rows(database)[first]
+    assert (found.state, found.skipped, found.done_ms) == ("cancelled", "hook_deleted", T0)
+    assert ids(claim(database)) == [second]
+
+
+# -- order keys -----------------------------------------------------------------------------------
+
+
+def test_one_key_goes_one_after_another_and_blocks_only_itself(database: Database) -> None:
+    """A failing head holds back its own key's rows, no other's; when it is done the next is due at once."""
+    hook = add_hook(database, "a")
+    head, second, third = (fire(database, [hook], T0 + n, keys=["7"])[1][0] for n in range(3))
+    other = fire(database, [hook], T0 + 5, keys=["8"])[1][0]
+    taken = claim(database, T0 + 10)
+    assert ids(taken) == [head, other]
+    settle(database, taken.rows[0], failed(), T0 + 10)
+    assert claim(database, T0 + 100).rows == []
+    again = one(database, T0 + 10_000)
+    assert again.row_id == head
+    assert settle(database, again, result(), T0 + 10_000).due
+    assert one(database, T0 + 10_000).row_id == second
+    assert state(database, third) == "queued"
+
+
+def test_a_row_that_waits_for_its_key_releases_the_next(database: Database) -> None:
+    """In its firing it counts as gone."""
+    keyed, plain = add_hook(database, "a"), add_hook(database, "b")
+    fire(database, [keyed], keys=["7"])
+    _, (waiting, behind) = fire(database, [keyed, plain], T0 + 1, keys=["7", None])
+    assert behind in ids(claim(database, T0 + 1))
+    found = rows(database)[waiting]
+    assert (found.state, found.due_ms) == ("queued", None)
+
+
+@pytest.mark.parametrize("ending", ["dead", "dropped", "deleted"])
+def test_every_end_of_the_head_frees_its_key(database: Database, ending: str) -> None:
+    """Dead by a broken template, or redelivered by hand: the next of the key becomes due."""
+    hook = add_hook(database, "a")
+    fire(database, [hook], keys=["7"])
+    _, (second,) = fire(database, [hook], T0 + 1, keys=["7"])
+    claimed = one(database, T0 + 1)
+    if ending == "dead":
+        settle(database, claimed, result("failed", error="template_error", status=None, values={}), T0 + 2)
+    elif ending == "dropped":
+        settle(database, claimed, failed(), T0 + 2)
+        lease = database.writer.write(
+            lambda c: outbox.lease_for_redelivery(c, claimed.row_id, owner="cli", now_ms=T0 + 3)
+        )
+        database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 3))
+    else:
+        settle(database, claimed, failed(), T0 + 2)
+        database.writer.write(lambda c: outbox.never_enqueued(c, [claimed.row_id], T0 + 3))
+    assert one(database, T0 + 4).row_id == second
+
+
+def test_keys_survive_a_pause(database: Database) -> None:
+    """After resuming only the head of each key is due."""
+    hook = add_hook(database, "a")
+    head = fire(database, [hook], keys=["7"])[1][0]
+    fire(database, [hook], T0 + 1, keys=["7"])
+    other = fire(database, [hook], T0 + 2, keys=["8"])[1][0]
+    assert pause(database, hook) == 3
+    assert claim(database, T0 + 10).rows == []
+    assert resume(database, hook, T0 + 20) == 3
+    assert sorted(ids(claim(database, T0 + 20))) == [head, other]
+
+
+# -- edit while pending ---------------------------------------------------------------------------
+
+
+def test_pausing_parks_and_resuming_brings_back(database: Database) -> None:
+    """Retries keep their time; what was never sent is due at once."""
+    hook = add_hook(database, "a")
+    _, (retrying,) = fire(database, [hook])
+    settle(database, one(database), failed())
+    _, (fresh,) = fire(database, [hook], T0 + 1)
+    assert pause(database, hook) == 2
+    assert (state(database, retrying), state(database, fresh)) == ("parked", "parked")
+    assert claim(database, T0 + 4000).rows == []
+    resume(database, hook, T0 + 4000)
+    assert ids(claim(database, T0 + 4000)) == [fresh]
+    assert ids(claim(database, T0 + 5000)) == [retrying]
+
+
+def test_a_hook_that_is_still_held_is_not_resumed(database: Database) -> None:
+    """Resuming a hook that is also switched off leaves its rows parked."""
+    hook = add_hook(database, "a")
+    fire(database, [hook])
+    pause(database, hook)
+    assert change_hook(database, hook, outbox.unpark, paused_by=None, active=False) == 0
+    assert change_hook(database, hook, outbox.unpark, active=True) == 1
+
+
+def test_undoing_a_deletion_restores_the_rows(database: Database) -> None:
+    """What was cancelled with the hook waits again; what was cancelled otherwise does not."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    _, (other,) = fire(database, [hook])
+    database.writer.write(lambda c: outbox.never_enqueued(c, [other], T0))
+    change_hook(database, hook, outbox.cancel, deleted_ms=T0)
+    assert claim(database).rows == []
+    assert change_hook(database, hook, outbox.uncancel, deleted_ms=None) == 1
+    found = rows(database)[row]
+    assert (found.state, found.skipped, found.done_ms) == ("queued", None, None)
+    assert (ids(claim(database)), state(database, other)) == ([row], "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"paused_by": "person"}, "parked"), ({"active": False}, "parked"), ({"deleted_ms": T0}, "cancelled")],
+)
+def test_a_failure_after_the_hook_was_held_is_parked_or_cancelled(
+    database: Database, change: Mapping[str, Any], expected: str
+) -> None:
+    """A row in flight ends as its hook then stands; so does one that is given back or lapses."""
+    hook = add_hook(database, "a")
+    ids_ = [fire(database, [hook])[1][0] for _ in range(3)]
+    first, second, _ = claim(database).rows
+    change_hook(database, hook, **change)
+    settle(database, first, failed())
+    database.writer.write(lambda c: outbox.give_back(c, [second], T0))
+    assert claim(database, T0 + 20_000).rows == []
+    assert [state(database, row) for row in ids_] == [expected] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [({"paused_by": "person"}, "parked"), ({"deleted_ms": T0}, "cancelled")]
+)
+def test_a_row_written_by_a_process_that_had_not_seen_the_pause_is_not_sent(
+    database: Database, change: Mapping[str, Any], expected: str
+) -> None:
+    """The claim looks at the hook itself."""
+    hook = add_hook(database, "a")
+    change_hook(database, hook, **change)
+    _, (row,) = fire(database, [hook])
+    assert claim(database).rows == []
+    assert state(database, row) == expected
+
+
+def test_kept_back_rows_are_enqueued_in_their_order(database: Database) -> None:
+    """`defer=True`: cancelled until they are enqueued, then the first is due and the second blocked."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (first, second) = fire(database, hooks)
+
+    def defer(connection: Connection) -> None:
+        values = {"state": "cancelled", "skipped": "not_enqueued", "due_ms": None, "released_ms": None}
+        connection.execute(update(DELIVERIES).values(**values))
+
+    database.writer.write(defer)
+    assert database.writer.write(lambda c: outbox.enqueue(c, [first, second], T0)) == 2
+    assert ids(claim(database)) == [first]
+    assert state(database, second) == "blocked"
+
+
+# -- by hand --------------------------------------------------------------------------------------
+
+
+def test_a_redelivery_settles_and_cancels_the_pending_retry(database: Database) -> None:
+    """A success at the hook's own URL: ok, never due again; its attempt has the next number."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    settle(database, one(database), failed())
+    lease = database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0 + 100))
+    assert (lease.number, lease.state) == (2, "retrying")
+    settled = database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 200))
+    assert (settled.accepted, settled.state) == (True, "ok")
+    assert claim(database, T0 + 10**8).rows == []
+    assert [(each.number, each.origin) for each in attempts(database, row)] == [(1, "worker"), (2, "redeliver")]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_failed_or_foreign_redelivery_changes_nothing_else(database: Database, elsewhere: bool) -> None:
+    """State, count, retry and breaker stand; the attempt is logged."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    settle(database, one(database), failed(404))
+    before = rows(database)[row]
+    lease = database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0 + 100))
+    made = result() if elsewhere else failed(404)
+    database.writer.write(lambda c: outbox.settle_redelivery(c, lease, made, T0 + 200, elsewhere=elsewhere))
+    after = rows(database)[row]
+    assert (after.state, after.attempts, after.due_ms, after.error) == (
+        before.state,
+        before.attempts,
+        before.due_ms,
+        before.error,
+    )
+    assert (after.lease_ms, breaker(database, hook)) == (None, None)
+    assert attempts(database, row)[1].elsewhere is elsewhere
+    again = one(database, before.due_ms)
+    assert (again.attempts, again.number) == (1, 3)
+
+
+def test_nobody_sends_a_row_twice_at_once(database: Database) -> None:
+    """A row in flight can't be redelivered; a row that is being redelivered is not claimed until that lease lapses."""
+    _, (row,) = fire(database, [add_hook(database, "a")])
+    claimed = one(database)
+    with pytest.raises(NotRedeliverable):
+        database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0))
+    settle(database, claimed, failed())
+    database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0 + 4000))
+    with pytest.raises(NotRedeliverable):
+        database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="other", now_ms=T0 + 4001))
+    assert claim(database, T0 + 6000).rows == []
+    assert ids(claim(database, T0 + 14_001)) == [row]
+
+
+def test_dead_letters_are_dropped_or_revived_by_hand(database: Database) -> None:
+    """Only dead ones; a revived one gets one more attempt."""
+    hook = add_hook(database, "a")
+    both = [fire(database, [hook])[1][0] for _ in range(2)]
+    broken = result("failed", error="template_error", status=None, values={})
+    for claimed in claim(database).rows:
+        assert settle(database, claimed, broken).dead
+    _, (fresh,) = fire(database, [hook])
+    assert database.writer.write(lambda c: outbox.drop(c, [both[0], fresh], T0)) == 1
+    assert database.writer.write(lambda c: outbox.revive(c, [both[1], fresh], T0)) == 1
+    assert [state(database, row) for row in (*both, fresh)] == ["dropped", "queued", "queued"]
+
+
+def test_overdue_says_what_nobody_sends(database: Database) -> None:
+    """The oldest due moment and how many, beyond the given age."""
+    hook = add_hook(database, "a")
+    fire(database, [hook], T0)
+    fire(database, [hook], T0 + 30_000)
+
+    def asked(now_ms: int) -> outbox.Overdue:
+        with database.read() as connection:
+            return outbox.overdue(connection, now_ms, by_ms=60_000)
+
+    assert asked(T0 + 59_999) == outbox.Overdue(None, 0)
+    assert asked(T0 + 60_000) == outbox.Overdue(T0, 1)
+    assert asked(T0 + 90_000) == outbox.Overdue(T0, 2)
+
+
+def test_a_clock_set_back_delays_neither_queue_nor_leases(database: Database) -> None:
+    """Rows that were due stay due; leases end within the longest lease."""
+    hook = add_hook(database, "a")
+    fire(database, [hook])
+    claim(database)
+    _, (due,) = fire(database, [hook])
+    _, (retrying,) = fire(database, [hook], T0 - 60_000)
+    database.writer.write(
+        lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == retrying).values(state="retrying", attempts=1))
+    )
+    back = T0 - 86_400_000
+    database.writer.write(lambda c: outbox.mend_clock(c, back, before_ms=T0 + 1))
+    assert set(ids(claim(database, back))) == {due, retrying}
+    assert len(claim(database, back + 35_001).rows) == 3
+
+
+def test_one_firing_alone_can_be_sent(database: Database) -> None:
+    """A command sends what it made itself, in order, and leaves retries."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    fire(database, hooks)
+    firing, (first, second) = fire(database, hooks)
+
+    def mine(now_ms: int, *, first_only: bool = True) -> Taken:
+        return database.writer.write(
+            lambda c: outbox.claim_firings(
+                c, owner="cli", now_ms=now_ms, firings=[firing], limit=9, first_only=first_only
+            )
+        )
+
+    (claimed,) = mine(T0).rows
+    assert claimed.row_id == first
+    settle(database, claimed, failed())
+    (claimed,) = mine(T0).rows
+    assert claimed.row_id == second
+    settle(database, claimed, result())
+    assert (mine(T0 + 60_000).rows, mine(T0 + 60_000).next_ms) == ([], None)
+    assert ids(mine(T0 + 60_000, first_only=False)) == [first]
+
+
+# -- the breaker ----------------------------------------------------------------------------------
+
+
+def opened(database: Database, hook: int) -> tuple[int, list[int]]:
+    """Fail until the breaker opens; the moment, and the ids of its rows."""
+    made = [fire(database, [hook])[1][0] for _ in range(12)]
+    taken = claim(database, otherwise=100).rows
+    for n, claimed in enumerate(taken[:10]):
+        now = T0 + n * 7000
+        settled = settle(database, claimed, failed(503, now), now)
+        assert settled.paused == ("breaker" if n == 9 else None)
+    return T0 + 9 * 7000, made
+
+
+def test_the_breaker_opens_visibly_and_parks_without_counting(database: Database) -> None:
+    """The hook is paused by the breaker with the reason; its rows are parked, the one in flight too when it fails."""
+    hook = add_hook(database, "a")
+    now, made = opened(database, hook)
+    found = hook_row(database, hook)
+    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", "bad_status 503", now)
+    assert {state(database, row) for row in made[:10]} == {"parked"}
+    assert breaker(database, hook).probe_ms == now + 30_000
+    assert claim(database, now + 29_999).rows == []
+
+
+def test_one_probe_over_all_processes_and_success_resumes(database: Database) -> None:
+    """When the time has come one claim gets one row; nobody else does; its success brings all back."""
+    hook = add_hook(database, "a")
+    now, made = opened(database, hook)
+    then = now + 30_000
+    probe = one(database, then, owner="w1", recovering=False)
+    assert (probe.probe, probe.row_id) == (True, made[0])
+    assert claim(database, then, owner="w2", recovering=False).rows == []
+    settled = settle(database, probe, result(), then + 5)
+    assert (settled.state, settled.resumed, settled.due) == ("ok", True, True)
+    assert hook_row(database, hook).paused_by is None
+    assert breaker(database, hook) is None
+    assert "parked" not in {row.state for row in rows(database).values()}
+
+
+def test_a_failing_probe_parks_again_for_twice_as_long(database: Database) -> None:
+    """The probe's row is parked, the rest doubles."""
+    hook = add_hook(database, "a")
+    now, made = opened(database, hook)
+    probe = one(database, now + 30_000, recovering=False)
+    settled = settle(database, probe, failed(503), now + 31_000)
+    assert (settled.state, settled.paused) == ("parked", None)
+    assert breaker(database, hook).probe_ms == now + 91_000
+    assert state(database, made[0]) == "parked"
+
+
+def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) -> None:
+    """A hook without parked rows goes on; its next failure opens the breaker again, for longer."""
+    hook = add_hook(database, "a")
+
+    def open_it(connection: Connection) -> None:
+        set_hook(connection, hook, paused_by="breaker", paused_ms=T0)
+        values = {"hook_id": hook, "failures": 10, "since_ms": T0 - 60_000, "wait_ms": 30_000, "probe_ms": T0}
+        connection.execute(insert(BREAKERS).values(**values))
+
+    database.writer.write(open_it)
+    assert claim(database, T0).resumed == [hook]
+    assert hook_row(database, hook).paused_by is None
+    fire(database, [hook], T0)
+    assert settle(database, one(database), failed(503), T0 + 10).paused == "breaker"
+    assert breaker(database, hook).wait_ms == 60_000
+
+
+def test_a_receiver_that_is_gone_pauses_its_hook_until_a_person_resumes(database: Database) -> None:
+    """410: the hook is paused, the row parked; no probe ever goes; resuming brings the row back."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    _, (other,) = fire(database, [hook])
+    first, _ = claim(database).rows
+    settled = settle(database, first, failed(410, gone=True))
+    assert (settled.paused, settled.state) == ("gone", "parked")
+    assert hook_row(database, hook).paused_by == "gone"
+    assert claim(database, T0 + 86_400_000).rows == []
+    assert {state(database, row), state(database, other)} == {"parked"}
+    resume(database, hook, T0 + 86_400_000)
+    assert set(ids(claim(database, T0 + 86_400_000))) == {row, other}
+
+
+def test_a_person_overrules_the_breaker(database: Database) -> None:
+    """Paused by hand: no probe; resumed by hand: the breaker starts anew."""
+    hook = add_hook(database, "a")
+    now, _ = opened(database, hook)
+    pause(database, hook, now)
+    assert claim(database, now + 40_000, recovering=False).rows == []
+    resume(database, hook, now + 40_000)
+    assert breaker(database, hook) is None

@@ -91,7 +91,7 @@ def show(path: Path, *, as_json: bool) -> None:
         Text("What it did"),
     )
     put_table(
-        [Column(str(title), right=at in (1, 6), shrink=at in (3, 7)) for at, title in enumerate(("", *columns))][1:],
+        [Column(str(title), right=at in (1, 5), shrink=at in (2, 6)) for at, title in enumerate(columns)],
         [row for firing in firings for row in rows_of(firing)],
     )
     background = sum(each.mode not in WAITING for firing in firings for each in firing.deliveries)

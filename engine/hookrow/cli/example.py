@@ -1,4 +1,4 @@
-"""Builds the example database: the sample hooks, and a week of firings with every outcome, really fired.
+"""Builds the example database: the sample hooks, and some days of firings with every outcome, really fired.
 
     python -m hookrow.cli.example hooks.db.example
 
@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -29,13 +31,14 @@ from hookrow.cli.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_
 from hookrow.models import Hook
 from hookrow.records import Firing
 from hookrow.states import RETRIES
+from hookrow.store.rows import new_uid
+from hookrow.worker import Worker
 
 __all__ = ["MOMENT_MS", "build", "normalise"]
 
 MOMENT_MS = 1_795_597_200_000
 """2026-11-25 09:00 UTC: when the example's story ends."""
 WHO = "olga"
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 CUSTOMERS = (
     *(("Ирина Соколова", "Казань", "ул. Баумана, 12"), ("Пётр Ильин", "Москва", "ул. Сретенка, 4")),
@@ -108,20 +111,20 @@ class Story:
         return self.engine.send_own(self.engine.fire(event, payload, **how))
 
     def ordinary(self) -> None:
-        """A day on which all is well; what is written off is written off."""
+        """Every event once, as on a day on which little goes wrong."""
         for event in self.samples:
             if self.samples[event] and not event.startswith(("hook.", "delivery.")):
                 self.fire(event)
+        self.settle()
 
-    def given_up(self) -> None:
-        """A receiver that moved away: ten attempts, then dead. And a body that can't be made."""
-        self.scenes["/1c/customers"] = Answer(404, "Справочник «Клиенты» не найден".encode())
-        firing = self.fire("after_registration")
+    def given_up(self, event: str, path: str, reason: str) -> None:
+        """A receiver that moved away: ten attempts over four days, then dead."""
+        self.scenes[path] = Answer(404, reason.encode(), headers={"content-type": "text/plain; charset=utf-8"})
+        firing = self.fire(event)
         for attempt, pause in enumerate(RETRIES, start=2):
             self.clock.advance(pause * 13 // 10)
             self.work(partial(has_attempts, self.engine, firing, attempt))
-        del self.scenes["/1c/customers"]
-        self.fire("before_order_add", lambda payload: payload["order"].pop("delivery"))
+        del self.scenes[path]
 
     def refused(self) -> None:
         """Operations that did not take place: vetoed, stopped by a failure, kept by a check that was paused."""
@@ -156,6 +159,7 @@ class Story:
         self.fire("before_order_setstatus")
         del self.scenes["/receipt"]
         self.fire("before_delivery_service_calculate", deadline=0.01)
+        self.fire("before_order_add", lambda payload: payload["order"].pop("delivery"))  # the chat's body needs it
 
     def removed(self) -> None:
         """A hook that was taken away with what waited for it, and a firing that was never released."""
@@ -196,20 +200,22 @@ class Story:
         """Run the engine's worker until something is so."""
         ended = threading.Event()
         failures: list[BaseException] = []
-        started: list[Any] = []
+        started: list[tuple[Worker, asyncio.AbstractEventLoop]] = []
 
-        def look() -> None:
+        def run() -> None:
             try:
-                self.engine.run_worker(started=started.append)
+                self.engine.run_worker(started=lambda worker: started.append((worker, asyncio.get_running_loop())))
             except BaseException as error:  # noqa: BLE001 - raised below, in the story's thread
                 failures.append(error)
             ended.set()
 
-        thread = threading.Thread(target=look, name="example-worker", daemon=True)
+        thread = threading.Thread(target=run, name="example-worker", daemon=True)
         thread.start()
         while not done() and not ended.wait(0.005):
             pass
-        asyncio.run_coroutine_threadsafe(started[0].close(), started[0].loop).result()
+        if not ended.is_set():
+            worker, loop = started[0]
+            asyncio.run_coroutine_threadsafe(worker.drain(), loop).result()
         thread.join()
         if failures:
             raise failures[0]
@@ -232,7 +238,9 @@ def varied(sample: dict[str, Any], turn: int) -> dict[str, Any]:
         count = 1 + turn % 4
         order["items"][0] |= {"sku": sku, "name": title, "price": price, "qty": count, "sum": price * count}
         order["delivery"] |= {"city": city, "address": address}
-        order["sum"] = sum(item["sum"] for item in order["items"]) + order["delivery"]["cost"] - order["bonus_discount"]
+        order["sum"] = (
+            sum(item["sum"] for item in order["items"]) + order["delivery"]["cost"] - order.get("bonus_discount", 0)
+        )
     return payload
 
 
@@ -247,17 +255,29 @@ def waiting(engine: HookEngine) -> Iterator[str]:
         yield from (each.id for each in firing.deliveries if each.outcome in ("queued", "retrying"))
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """The engine warns of what the story makes fail on purpose: that is nobody's news."""
+    log = logging.getLogger("hookrow")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
-    """Make the example at `path`: a story of six days that ends at this moment.
+    """Make the example at `path`: a story of eleven days that ends at this moment.
 
     Raises:
         FileExistsError: something is there already.
     """
     if path.exists():
         raise FileExistsError(path)
-    clock = ToldClock(moment_ms - 6 * DAY)
+    clock = ToldClock(moment_ms - 11 * DAY)
     transport = Scripted(clock)
-    with HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
+    with quiet(), HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
         engine.settings.set("timezone", "Europe/Moscow")
         for hook in sample_hooks():
             clock.advance(MINUTE)
@@ -265,7 +285,8 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
         for key, reason in PAUSED.items():
             engine.hooks.pause(key, reason)
         story = Story(engine, clock, transport)
-        story.given_up()
+        story.given_up("after_registration", "/1c/customers", "Справочник «Клиенты» не найден")
+        story.given_up("before_user_update", "/mail/lists", "Список рассылки удалён")
         clock.advance(max(0, moment_ms - 22 * HOUR - clock.now))
         story.ordinary()
         story.passed()
@@ -273,17 +294,16 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
         story.removed()
         story.ordinary()
         story.again()
-        story.settle()
 
 
 def normalise(path: Path) -> None:
     """Replace what is random in a database by what is not: ids by hashes of their order, names by one name."""
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-        firings = [uid for (uid,) in connection.execute("SELECT uid FROM firing ORDER BY id")]
-        hooks = [uid for (uid,) in connection.execute("SELECT uid FROM hook ORDER BY id")]
-        names = {uid: uid[:9] + steady(uid[:9], place) for place, uid in enumerate(firings)}
-        names |= {uid: hashlib.sha256(f"hook {place}".encode()).hexdigest()[:32] for place, uid in enumerate(hooks)}
+        firings = connection.execute("SELECT uid, at_ms FROM firing ORDER BY id").fetchall()
+        hooks = connection.execute("SELECT uid FROM hook ORDER BY id").fetchall()
+        names = {uid: new_uid(at_ms, int(digest(f"firing {at_ms}")[:14], 16)) for uid, at_ms in firings}
+        names |= {uid: digest(f"hook {place}")[:32] for place, (uid,) in enumerate(hooks)}
         for table, column in text_columns(connection):
             for old, new in names.items():
                 connection.execute(
@@ -291,6 +311,7 @@ def normalise(path: Path) -> None:
                     (old, new, f"%{old}%"),
                 )
         connection.execute("UPDATE delivery SET owner = NULL")
+        connection.execute("UPDATE delivery SET due_ms = done_ms WHERE attempts > 1")  # the jitter of its retries
         connection.execute("UPDATE hook_revision SET who = ? WHERE who <> 'hookrow'", (WHO,))
         connection.execute("UPDATE firing SET asked_by = ? WHERE asked_by IS NOT NULL", (WHO,))
         connection.execute("UPDATE attempt SET asked_by = ? WHERE asked_by IS NOT NULL", (WHO,))
@@ -299,10 +320,9 @@ def normalise(path: Path) -> None:
     connection.close()
 
 
-def steady(prefix: str, place: int) -> str:
-    """The eleven last letters of a firing's uid, made of its place in the story."""
-    digest = hashlib.sha256(f"{prefix} {place}".encode()).digest()
-    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:11])
+def digest(text: str) -> str:
+    """Hexadecimal digits that only depend on the text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def text_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -76,6 +76,8 @@ class Receiver:
             server_version = "hookrow-listen"
             sys_version = ""
             timeout = 60
+            wbufsize = 65536  # head and body leave together: apart they would wait 40 ms for each other
+            disable_nagle_algorithm = True
 
             def respond(self) -> None:
                 length = min(int(self.headers.get("content-length") or 0), LONGEST)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.commands import command, option
 from hookrow.cli.curl import curl_line
-from hookrow.cli.firing_lines import put_headers
+from hookrow.cli.firing_lines import put_body, put_headers
 from hookrow.cli.layout import visible
 from hookrow.cli.output import paint, put, put_json
 from hookrow.cli.selection import failed_deliveries, go_through, rate_option, selection_options
@@ -89,5 +89,5 @@ def put_request(request: Any) -> None:
     """A request that did not leave, and the curl line that would send it."""
     put(f"  {request.method} {visible(request.url)}")
     put_headers(">", request.headers)
-    put(f"  {paint('>', dim=True)} {visible(request.body)}")
+    put_body(">", request.body)
     put(f"  {curl_line(request)}")

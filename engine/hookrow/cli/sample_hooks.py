@@ -151,9 +151,9 @@ def sample_hooks(base: str = BASE) -> list[Hook]:
 def answer(path: str, body: Any) -> Answer:
     """What the sample receiver says: most allow; one vetoes, changes, answers, is slow, fails."""
     if path == "/discount":
-        return Answer.of(
-            {"data": {"order": {"sum": 2430, "discount": {"name": "Договор 14-К", "percent": 10}}}}, seconds=0.03
-        )
+        total = body["data"]["order"]["sum"] * 9 // 10
+        discount = {"name": "Договор 14-К", "percent": 10}
+        return Answer.of({"data": {"order": {"sum": total, "discount": discount}}}, seconds=0.03)
     if path == "/stock":
         return Answer.of({"allow": True, "warnings": ["Кружка «Утро»: осталось 3 шт."]}, seconds=0.12)
     if path == "/bonus":

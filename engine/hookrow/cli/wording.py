@@ -65,6 +65,7 @@ SKIPS: dict[str, Text] = {
     "condition_false": Text("condition not met"),
     "after_veto": Text("stands after a veto"),
     "not_enqueued": Text("never enqueued"),
+    "hook_deleted": Text("hook removed"),
 }
 STATES: dict[str, Text] = {
     "off": Text("off"),

@@ -48,7 +48,7 @@ async def drain(session: Session, concurrency: int) -> None:
     def stop(running: Worker, number: int) -> None:
         if closing:
             os._exit(128 + number)  # leases lapse and are taken over by others; what is unsent stays queued
-        closing.append(loop.create_task(running.close(GRACE)))
+        closing.append(loop.create_task(running.drain(GRACE)))
 
     def started(running: Worker) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

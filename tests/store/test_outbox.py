@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, update
-from tests.outbox_rows import (
+
+from hookrow.errors import NotRedeliverable
+from hookrow.store import outbox
+from hookrow.store.database import Database
+from hookrow.store.outbox import Claimed, Settle, Taken
+from hookrow.store.parking import BREAKERS
+from hookrow.store.writing import DELIVERIES
+from outbox_rows import (
     T0,
     add_hook,
     attempts,
@@ -22,13 +29,6 @@ from tests.outbox_rows import (
     settle,
     state,
 )
-
-from hookrow.errors import NotRedeliverable
-from hookrow.store import outbox
-from hookrow.store.database import Database
-from hookrow.store.outbox import Claimed, Settle, Taken
-from hookrow.store.parking import BREAKERS
-from hookrow.store.writing import DELIVERIES
 
 SECOND = 1000
 

@@ -32,7 +32,7 @@ from hookrow.modes import WAITING
 from hookrow.states import LEASE_MARGIN, LONGEST_LEASE, STEP, Cause, Happening, Standing, decide, hook_standing
 from hookrow.store.breaker import take_probe, try_again
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
-from hookrow.store.release import advance, free_keys, goes_first, pending, state_in
+from hookrow.store.release import advance, free_keys, goes_first, pending
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = [
@@ -61,7 +61,8 @@ COUNTED = 1001
 JUMP = 2000
 """Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
 
-leased = state_in(("leased",))
+leased = DELIVERIES.c.state == literal_column("'leased'")
+"""The term of the index `delivery_leased`."""
 unheld = or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= bindparam("now"))
 
 

@@ -294,7 +294,7 @@ def chain(detail: Detail, width: int) -> list[Line]:
     """The row of hooks: when each ran, how long, what came of it and what it changed."""
     firing, glyphs = detail.firing, detail.glyphs
     lines: list[Line] = [
-        words(f"{steady(firing.event)} · {full_time(firing.at_ms, detail)}", "head"),
+        words(f"{steady(firing.event)} · {full_time(firing.at_ms, detail)[11:]}", "head"),
         *verdict(detail),
         (),
     ]

@@ -58,6 +58,16 @@ class Ids:
                 insort(self.fresh, number)
         return new
 
+    def remove(self, number: int) -> None:
+        """Forget an id."""
+        place = self.index(number)
+        if place is None:
+            return
+        if place < len(self.fresh):
+            self.fresh.remove(number)
+        else:
+            del self.old[place - len(self.fresh)]
+
     def place(self, number: int) -> int:
         """Where this id stands, or the next older one would."""
         fresh = self.fresh
@@ -118,6 +128,13 @@ class LogList:
             self.blocks.move_to_end(block[0].firing)
         while len(self.blocks) > KEPT:
             self.blocks.popitem(last=False)
+        self.settle()
+
+    def gone(self, ids: Iterable[int]) -> None:
+        """These firings were purged meanwhile: they leave the list."""
+        for number in ids:
+            self.ids.remove(number)
+            self.blocks.pop(number, None)
         self.settle()
 
     def older(self, ids: Sequence[int]) -> None:

@@ -12,7 +12,20 @@ from hookrow_tui.columns import fit, steady
 from hookrow_tui.look import Glyphs
 from hookrow_tui.words import Say
 
-__all__ = ["ATTEMPTS", "ERRORS", "Row", "clock", "dotted", "failing", "in_trouble", "line", "outcome_text", "rows_of"]
+__all__ = [
+    "ATTEMPTS",
+    "ERRORS",
+    "SKIPPED",
+    "Row",
+    "clock",
+    "dotted",
+    "failing",
+    "in_trouble",
+    "line",
+    "milliseconds",
+    "outcome_text",
+    "rows_of",
+]
 
 ATTEMPTS = 10
 """Automatic attempts of a delivery (DESIGN 7): the first one and nine retries."""
@@ -173,6 +186,7 @@ def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyp
 
 
 def milliseconds(ms: int | None) -> str:
+    """A duration, '' where none was measured."""
     return "" if ms is None else str(Say("{n} ms", n=ms))
 
 

@@ -20,7 +20,7 @@ from hookrow.lang import current
 from hookrow.records import LogFilter
 from hookrow_tui.words import Say
 
-__all__ = ["OUTCOMES", "NotAFilter", "parse", "show"]
+__all__ = ["OUTCOMES", "NotAFilter", "parse", "rest_of", "show"]
 
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "allowed": ("разрешено",),
@@ -214,7 +214,7 @@ def token(text: str, at: int) -> tuple[str, int]:
         while end < len(text) and not text[end].isspace():
             end += 1
         return text[at:end], end
-    value = []
+    value: list[str] = []
     at += 1
     while at < len(text):
         sign = text[at]
@@ -262,3 +262,13 @@ def quoted(value: str, *, always: bool = False) -> str:
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def rest_of(text: str) -> str:
+    """What was typed besides the event and the outcome, which have places of their own on the screen."""
+    kept = []
+    for key, value, _ in tokens(text):
+        part = NAMED.get(key.lower()) if key else None
+        if part is None or part.field not in ("event", "outcome"):
+            kept.append(f"{key}:{quoted(value)}" if key else value)
+    return " ".join(kept)

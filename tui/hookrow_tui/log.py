@@ -1,0 +1,470 @@
+"""The log: firings as they come, their hooks under them, and everything that is known of the one under the cursor."""
+
+from __future__ import annotations
+
+from array import array
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from hookrow.errors import HookrowError
+from hookrow.records import LogFilter
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.body import FIRST
+from hookrow_tui.columns import steady
+from hookrow_tui.detail import TABS, Tab, tab_title
+from hookrow_tui.hook_rows import number
+from hookrow_tui.keybar import KeyBar
+from hookrow_tui.log_list import Place
+from hookrow_tui.log_reader import (
+    Chosen,
+    Fresh,
+    Laid,
+    Reader,
+    failure_beyond,
+    read_detail,
+    read_filter,
+    zone_of,
+)
+from hookrow_tui.log_view import LogView
+from hookrow_tui.page import Line, Page, Title
+from hookrow_tui.pane import Pane
+from hookrow_tui.query import OUTCOMES, rest_of, show
+from hookrow_tui.taking import copy_out, page_out, write_out
+from hookrow_tui.words import Say, SayPlural
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+
+__all__ = ["LogScreen"]
+
+WIDE = 110
+"""Columns from which on three panes stand side by side."""
+CHUNK = 50_000
+"""Ids that are read at once in the background."""
+SEARCHED = 20
+"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
+PAUSE = 0.08
+"""Seconds that the cursor rests before its detail is read: a key that is held down reads nothing."""
+SHOWN: dict[bool, tuple[Tab, ...]] = {True: ("1", "2", "4"), False: ("1", "2", "3", "4")}
+
+
+class LogScreen(Page[None]):
+    """The log of one database.
+
+    Args:
+        hook: show only firings of this hook.
+    """
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("log",)
+    CSS_PATH = "log.tcss"
+    BINDINGS: ClassVar[list[Any]] = [*bindings("log")]
+
+    def __init__(self, *, hook: Hook | None = None) -> None:
+        super().__init__()
+        self.filter = LogFilter() if hook is None else LogFilter(hook=hook.id)
+        self.typed = "" if hook is None else show(self.filter, hook_name=lambda _: hook.name)
+        self.reader: Reader | None = None
+        self.epoch = 0
+        """Raised with every change of the filter: answers to earlier questions are dropped."""
+        self.busy: set[str] = set()
+        self.complete = False
+        self.only_marked = False
+        self.tab: Tab = "1"
+        self.limit = FIRST
+        self.laid: Laid | None = None
+        self.resting = False
+        self.trouble = ""
+
+    def compose(self) -> ComposeResult:
+        glyphs = self.hookrow.look.glyphs
+        yield Title(id="title")
+        yield Input(id="find", compact=True, select_on_focus=False)
+        yield Line(id="problem")
+        yield LogView(glyphs)
+        with Vertical(id="below"):
+            yield Line(id="rule")
+            yield Line(id="tabs")
+            with Horizontal(id="panes"):
+                for tab in TABS:
+                    yield Pane(glyphs, id=f"pane{tab}")
+        yield KeyBar("log")
+
+    def on_mount(self) -> None:
+        self.query_one("#find", Input).cursor_blink = False
+        self.view.focus()
+        self.lay_out()
+        self.draw()
+        if self.hookrow.engine is not None:
+            self.begin()
+
+    @property
+    def view(self) -> LogView:
+        """The rows."""
+        return self.query_one(LogView)
+
+    def pane(self, tab: Tab) -> Pane:
+        return self.query_one(f"#pane{tab}", Pane)
+
+    # Reading
+
+    def begin(self) -> None:
+        """Read the log from the newest row on, with the filter that holds now."""
+        self.epoch += 1
+        self.busy.clear()
+        self.complete = False
+        self.view.rows.clear()
+        wanted, glyphs, rows = self.filter, self.hookrow.look.glyphs, self.view.size.height or 20
+
+        def first(engine: HookEngine) -> tuple[Reader, Fresh]:
+            reader = Reader(glyphs, zone_of(engine))
+            if wanted.search:
+                ids = engine.log.ids(wanted, limit=SEARCHED)
+                return reader, Fresh(ids, reader.read(engine, ids))
+            return reader, reader.newest(engine, wanted, 0, (), rows)
+
+        self.question(first, self.take_first)
+
+    def question(self, call: Any, then: Any, kind: str = "") -> None:
+        """Ask in a worker; the answer counts only while the filter is still the same, one of a kind at a time."""
+        if kind in self.busy:
+            return
+        epoch = self.epoch
+        if kind:
+            self.busy.add(kind)
+
+        def answered(value: Any) -> None:
+            if epoch == self.epoch:
+                self.busy.discard(kind)
+                then(value)
+
+        def failed(error: HookrowError) -> None:
+            if epoch == self.epoch:
+                self.busy.discard(kind)
+                self.notice(str(error))
+
+        self.hookrow.ask(self, call, answered, failed)
+
+    def take_first(self, read: tuple[Reader, Fresh]) -> None:
+        self.reader, fresh = read
+        self.view.rows.older(fresh.ids)
+        self.view.rows.learn(fresh.blocks)
+        self.view.rows.home()
+        self.draw()
+        self.read_older(len(fresh.ids), SEARCHED if self.filter.search else 1)
+
+    def read_older(self, got: int, limit: int) -> None:
+        """Go on with the older ids until there are none."""
+        rows, wanted = self.view.rows, self.filter
+        if not got:
+            self.complete = True
+            self.draw()
+            return
+        limit = min(limit * 5, CHUNK) if wanted.search else CHUNK
+        last = rows.ids[len(rows.ids) - 1]
+
+        def take(ids: Any) -> None:
+            rows.older(ids)
+            self.draw()
+            self.read_older(len(ids), limit)
+
+        self.question(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take)
+
+    def moved(self) -> None:
+        if self.reader is None:
+            if self.hookrow.engine is not None and not self.epoch:
+                self.begin()
+            return
+        rows, reader, wanted = self.view.rows, self.reader, self.filter
+        height = self.view.size.height
+        again = [] if self.only_marked else rows.wanted(height, again=True)
+        if self.only_marked:
+            return
+        known = rows.ids[0] if len(rows.ids) else 0
+        first = height if rows.following else 0
+        self.question(lambda engine: reader.newest(engine, wanted, known, again, first), self.take_newest, "newest")
+
+    def take_newest(self, fresh: Fresh) -> None:
+        self.view.rows.learn(fresh.blocks)
+        self.view.rows.newest(fresh.ids)
+        if not self.has_class("-finding"):
+            self.trouble = ""
+        self.draw()
+        self.rest()
+
+    @on(LogView.Wanted)
+    def read_wanted(self, message: LogView.Wanted) -> None:
+        reader = self.reader
+        if reader is not None:
+            self.question(lambda engine: reader.read(engine, message.ids), partial(self.take_read, message.ids), "rows")
+
+    def take_read(self, asked: list[int], blocks: list[Any]) -> None:
+        self.view.rows.learn(blocks)
+        found = {block[0].firing for block in blocks}
+        self.view.rows.gone(each for each in asked if each not in found)
+        self.draw()
+
+    # The detail
+
+    @on(LogView.Highlighted)
+    def rest(self) -> None:
+        """Read the detail as soon as the cursor rests."""
+        if not self.resting:
+            self.resting = True
+            self.set_timer(PAUSE, self.read_detail)
+
+    def read_detail(self) -> None:
+        self.resting = False
+        row, reader = self.view.row, self.reader
+        if row is None or reader is None:
+            return
+        wide, limit = self.has_class("-wide"), self.limit
+        sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
+        widths = {tab: self.pane(sight[tab]).columns for tab in TABS}
+        if "detail" in self.busy:
+            self.rest()
+            return
+        self.question(lambda engine: read_detail(engine, row, reader, widths, limit), self.take_detail, "detail")
+
+    def take_detail(self, laid: Laid | None) -> None:
+        before = self.laid
+        self.laid = laid
+        if laid is None:
+            return
+        same = before is not None and ref_of(before) == ref_of(laid)
+        if not same and self.limit != FIRST:
+            self.limit = FIRST
+            self.rest()
+        self.show_panes(top=not same)
+
+    def show_panes(self, *, top: bool) -> None:
+        """Draw the panes that are in sight."""
+        laid, wide = self.laid, self.has_class("-wide")
+        for tab in SHOWN[wide] if wide else (self.tab,):
+            lines = [] if laid is None else laid.lines[tab]
+            if wide and tab == "2" and laid is not None and laid.detail.delivery is not None:
+                lines = [*lines, (), *laid.lines["3"]]
+            self.pane(tab).show(lines, top=top)
+            self.pane(tab).border_title = tab_title(tab, laid.detail if laid else None).replace("[", "\\[")
+
+    @on(Pane.More)
+    def show_more(self) -> None:
+        self.limit += FIRST
+        self.read_detail()
+
+    def action_tab(self, tab: Tab) -> None:
+        self.tab = tab
+        if self.has_class("-wide"):
+            pane = self.pane("2" if tab == "3" else tab)
+            pane.focus()
+            if tab == "3" and self.laid is not None:
+                pane.go(len(self.laid.lines["2"]) + 1)
+            return
+        inside = isinstance(self.focused, Pane)
+        self.lay_out()
+        self.show_panes(top=True)
+        if inside:
+            self.pane(tab).focus()
+
+    # Looks
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        self.lay_out()
+        self.draw()
+        self.call_after_refresh(self.read_detail)
+
+    def lay_out(self) -> None:
+        """Three panes side by side where there is room, else one with tabs."""
+        width, height = self.app.size
+        wide = width >= WIDE
+        self.set_class(wide, "-wide")
+        self.query_one("#below").styles.height = (height - 2) // 2 + 1 if wide else (height - 4) // 2 + 2
+        for tab in TABS:
+            self.pane(tab).set_class(tab in SHOWN[True] if wide else tab == self.tab, "-shown")
+        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * width)
+
+    def draw(self) -> None:
+        """Bring every line up to date."""
+        self.view.draw()
+        self.query_one("#title", Title).show(self.heading(), Text(f"{self.count()} "))
+        tabs = Text(" ")
+        for tab in TABS:
+            tabs.append(f"{tab} {TABS[tab]}", "bold reverse" if tab == self.tab else "").append("  ")
+        self.query_one("#tabs", Line).show(tabs)
+        problem = self.query_one("#problem", Line)
+        problem.display = bool(self.trouble)
+        problem.show(f" {steady(self.trouble)}")
+
+    @on(LogView.Scrolled)
+    def redraw(self) -> None:
+        self.draw()
+
+    def heading(self) -> Text:
+        """The title: whether the log is followed, and what it shows."""
+        glyphs, rows = self.hookrow.look.glyphs, self.view.rows
+        line = Text(f" {Say('Log')}  ")
+        if rows.following:
+            line.append(f"{Say('FOLLOWS')} {glyphs.on}")
+        else:
+            line.append(f"{Say('STANDS')} {glyphs.off}")
+            if rows.missed:
+                line.append("  ").append(str(SayPlural("{n} new", "{n} new", rows.missed)), "reverse")
+        if self.only_marked:
+            return line.append(f"  {Say('only the marked')}")
+        outcome = self.filter.outcome
+        if outcome is not None and str(Say("Log")) != "Log":
+            outcome = OUTCOMES[outcome][0]
+        everything = str(Say("all"))
+        line.append(f"  {Say('Event: {event}', event=steady(self.filter.event or everything))}")
+        line.append(f"  {Say('Outcome: {outcome}', outcome=outcome or everything)}")
+        return line.append(f"  {Say('Find: {text}', text=steady(rest_of(self.typed)) or '—')}")
+
+    def count(self) -> str:
+        """How many firings there are, as far as is known."""
+        rows = self.view.rows
+        if self.reader is None:
+            return str(Say("opening…"))
+        more = "" if self.complete or self.only_marked else "+"
+        return str(SayPlural("{shown} record", "{shown} records", len(rows.ids), shown=number(len(rows.ids)) + more))
+
+    def notice(self, text: str) -> None:
+        self.trouble = text
+        self.draw()
+
+    # What can be done
+
+    def action_follow(self) -> None:
+        rows = self.view.rows
+        rows.follow(not rows.following)
+        self.view.focus()
+        self.draw()
+        self.moved()
+
+    def action_find(self) -> None:
+        find = self.query_one("#find", Input)
+        find.value = self.typed
+        self.set_class(True, "-finding")
+        find.focus()
+
+    def close_find(self) -> None:
+        self.set_class(False, "-finding")
+        self.view.focus()
+
+    @on(Input.Submitted, "#find")
+    def apply(self, message: Input.Submitted) -> None:
+        text, zone = message.value.strip(), self.reader.zone if self.reader else None
+        if zone is None:
+            return
+        self.hookrow.ask(self, lambda engine: read_filter(engine, text, zone), self.take_filter, self.refuse_filter)
+
+    def refuse_filter(self, error: HookrowError) -> None:
+        self.notice(str(error))
+
+    def take_filter(self, chosen: Chosen) -> None:
+        self.filter, self.typed = chosen.filter, chosen.text
+        self.only_marked = False
+        self.trouble = ""
+        self.close_find()
+        self.view.rows.following = True
+        self.begin()
+        self.draw()
+
+    @on(LogView.Entered)
+    def enter(self) -> None:
+        self.pane(self.tab if not self.has_class("-wide") or self.tab != "3" else "2").focus()
+
+    def action_back(self) -> None:
+        """One step out: of the filter, of the pane, of the marks, of the log."""
+        if self.has_class("-finding"):
+            self.notice("")
+            self.close_find()
+        elif isinstance(self.focused, Pane):
+            self.view.focus()
+        elif self.only_marked:
+            self.action_only_marked()
+        else:
+            self.dismiss()
+
+    def action_error_before(self) -> None:
+        self.failure(-1)
+
+    def action_error_after(self) -> None:
+        self.failure(1)
+
+    def failure(self, step: int) -> None:
+        """The next row that needs somebody's eyes: in memory, else by the database's index of failures."""
+        rows, wanted = self.view.rows, self.filter
+        if rows.failure(step, self.view.size.height):
+            self.view.moved()
+        elif rows.cursor is not None and not self.only_marked:
+            at = rows.cursor.firing
+            self.question(lambda engine: failure_beyond(engine, wanted, at, step), self.go_failure, "failure")
+
+    def go_failure(self, firing: int | None) -> None:
+        rows = self.view.rows
+        if firing is None:
+            self.hookrow.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)
+        elif rows.ids.index(firing) is not None:
+            rows.go(Place(firing), self.view.size.height)
+            self.view.moved()
+
+    def action_mark(self) -> None:
+        rows = self.view.rows
+        if rows.cursor is not None:
+            rows.marks ^= {rows.cursor.firing}
+            rows.move(rows.height(rows.cursor.firing) - rows.cursor.line, self.view.size.height)
+            self.view.moved()
+
+    def action_only_marked(self) -> None:
+        rows = self.view.rows
+        if not self.only_marked and not rows.marks:
+            self.hookrow.notify(str(Say("Nothing is marked: m marks the row.")), markup=False, timeout=3)
+            return
+        self.only_marked = not self.only_marked
+        if not self.only_marked:
+            self.begin()
+            return
+        self.epoch += 1
+        self.busy.clear()
+        rows.clear()
+        rows.following = False
+        rows.older(sorted(rows.marks, reverse=True))
+        rows.home()
+        self.draw()
+
+    def action_copy(self) -> None:
+        if self.laid is not None:
+            copy_out(self, self.tab, self.laid.detail)
+
+    def action_whole(self) -> None:
+        if self.laid is not None:
+            page_out(self, self.tab, self.laid.detail)
+
+    def action_write(self) -> None:
+        if self.laid is not None:
+            write_out(self, self.tab, self.laid.detail)
+
+    def action_replay(self) -> None:
+        from hookrow_tui.replay import Many, ReplayScreen
+
+        if self.laid is None or self.reader is None:
+            return
+        ids = self.view.rows.ids
+        whole = array("q", (ids[place] for place in range(len(ids))))
+        many = Many(whole, self.complete or self.only_marked, self.filter.hook, self.only_marked)
+        self.app.push_screen(ReplayScreen(self.laid.detail, many), self.replayed)
+
+    def replayed(self, _: object) -> None:
+        self.moved()
+
+
+def ref_of(laid: Laid) -> str:
+    """Which line of the log this is."""
+    detail = laid.detail
+    return detail.delivery.id if detail.delivery is not None else detail.firing.id

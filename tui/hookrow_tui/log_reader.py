@@ -1,0 +1,149 @@
+"""What the log's screen asks of the engine: blocking questions, called in workers, answered with plain records."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hookrow.errors import NotFound
+from hookrow.records import Firing, LogFilter
+from hookrow_tui.detail import TABS, Detail, Tab, lines_of
+from hookrow_tui.log_rows import Row, rows_of
+from hookrow_tui.look import Glyphs
+from hookrow_tui.query import parse
+from hookrow_tui.styled import Line, wrap
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+
+__all__ = [
+    "Chosen",
+    "Fresh",
+    "Laid",
+    "Reader",
+    "failure_beyond",
+    "now_ms",
+    "read_detail",
+    "read_filter",
+    "zone_of",
+]
+
+FIRST = 200
+"""Ids that are read before the first frame, and again at every look: a late one among them is found (PostgreSQL)."""
+FAILURES = ("failed", "dead", "retrying")
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The newest ids, and the lines of some firings."""
+
+    ids: array[int]
+    blocks: list[tuple[Row, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A filter that was typed, and the names of the hooks in it."""
+
+    filter: LogFilter
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """One line of the log with its tabs laid out for their panes' widths."""
+
+    detail: Detail
+    lines: dict[Tab, list[Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How lines are made of firings: the zone, and the signs of this terminal."""
+
+    glyphs: Glyphs
+    zone: tzinfo = UTC
+
+    def blocks(self, firings: Sequence[Firing]) -> list[tuple[Row, ...]]:
+        """The lines of some firings."""
+        today = now_ms()
+        return [rows_of(each, zone=self.zone, today_ms=today, glyphs=self.glyphs) for each in firings]
+
+    def read(self, engine: HookEngine, ids: Sequence[int]) -> list[tuple[Row, ...]]:
+        """The lines of these firings."""
+        return self.blocks(engine.log.by_rows(ids)) if ids else []
+
+    def newest(self, engine: HookEngine, wanted: LogFilter, known: int, again: Sequence[int], show: int) -> Fresh:
+        """The newest ids down to `known` (a row id, 0: the first window only), the lines of the first `show` of them
+        and of the firings that are read `again`."""
+        ids = engine.log.ids(wanted, limit=FIRST)
+        while known and len(ids) and len(ids) % FIRST == 0 and ids[-1] > known:
+            more = engine.log.ids(wanted, before=ids[-1], limit=FIRST)
+            if not more:
+                break
+            ids.extend(more)
+        return Fresh(ids, self.read(engine, list(dict.fromkeys([*ids[:show], *again]))))
+
+
+def zone_of(engine: HookEngine) -> tzinfo:
+    """The zone of the settings."""
+    try:
+        return ZoneInfo(engine.settings.get("timezone"))
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:
+    """The filter that was typed.
+
+    Raises:
+        NotAFilter, HookNotFound, Ambiguous
+    """
+
+    def find_hook(ref: str) -> int:
+        found = engine.hooks.get(int(ref) if ref.isdecimal() else ref).id
+        assert found is not None
+        return found
+
+    return Chosen(parse(text, now_ms=now_ms(), zone=zone, find_hook=find_hook), text)
+
+
+def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:
+    """Everything about one line of the log, None if it was purged meanwhile."""
+    try:
+        firing = engine.log.get(row.ref)
+        attempts = {each.id: engine.log.attempts(each.id) for each in firing.deliveries if each.attempts}
+    except NotFound:
+        return None
+    delivery = next((each for each in firing.deliveries if each.id == row.ref), None)
+    detail = Detail(firing, delivery, attempts, reader.zone, now_ms(), reader.glyphs)
+    lines: dict[Tab, list[Line]] = {}
+    for tab in TABS:
+        width = widths[tab]
+        lines[tab] = [piece for each in lines_of(tab, detail, width, limit) for piece in wrap(each, width)]
+    return Laid(detail, lines)
+
+
+def failure_beyond(engine: HookEngine, wanted: LogFilter, row_id: int, step: int) -> int | None:
+    """The nearest firing older (1) or newer (-1) than this one that needs somebody's eyes, by the partial indexes."""
+    words = FAILURES if wanted.outcome is None else (wanted.outcome,) if wanted.outcome in FAILURES else ()
+    found: list[int] = []
+    for word in words:
+        narrowed = replace(wanted, outcome=word)
+        if step > 0:
+            found.extend(engine.log.ids(narrowed, before=row_id, limit=1))
+        else:
+            found.extend(engine.log.ids(narrowed, after=row_id, limit=1))
+    if not found:
+        return None
+    return max(found) if step > 0 else min(found)

@@ -1,0 +1,67 @@
+"""A choice of one among a few lines: `(*)` before the chosen one, a bar before it while it has the focus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.widget import Widget
+
+from hookrow_tui.columns import steady
+from hookrow_tui.look import Glyphs
+
+__all__ = ["Ways"]
+
+
+class Ways(Widget, can_focus=True):
+    """Up and down choose."""
+
+    DEFAULT_CSS = "Ways { height: auto; width: 1fr; }"
+    BINDINGS: ClassVar[list[Any]] = [("up,k", "move(-1)", ""), ("down,j", "move(1)", ""), ("space", "move(1)", "")]
+
+    @dataclass
+    class Changed(Message):
+        """Another line was chosen."""
+
+        code: str
+
+    def __init__(self, items: Sequence[tuple[str, str]], glyphs: Glyphs, *, id: str) -> None:
+        super().__init__(id=id)
+        self.items = list(items)
+        self.glyphs = glyphs
+        self.place = 0
+
+    @property
+    def code(self) -> str:
+        """The chosen line's code."""
+        return self.items[self.place][0]
+
+    def get_content_height(self, container: Any, viewport: Any, width: int) -> int:
+        return len(self.items)
+
+    def choose(self, code: str) -> None:
+        """Choose by code, if it is offered."""
+        places = [place for place, (each, _) in enumerate(self.items) if each == code]
+        if places and places[0] != self.place:
+            self.place = places[0]
+            self.refresh()
+            self.post_message(self.Changed(code))
+
+    def render(self) -> Text:
+        lines = Text(no_wrap=True, overflow="ellipsis")
+        for place, (_, label) in enumerate(self.items):
+            here = place == self.place
+            bar = self.glyphs.focus if here and self.has_focus else " "
+            lines.append(f" {bar}({'*' if here else ' '}) {steady(label)}\n", "bold" if here else "")
+        return lines
+
+    def action_move(self, step: int) -> None:
+        self.choose(self.items[(self.place + step) % len(self.items)][0])
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y < len(self.items):
+            self.choose(self.items[event.y][0])

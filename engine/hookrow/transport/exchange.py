@@ -1,0 +1,155 @@
+"""One exchange: a request, its reply, and a limit of wall-clock time around both. The one way a request is made."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+import httpx
+
+from hookrow.clock import Clock
+from hookrow.lang import Text
+from hookrow.transport.faults import FAULTS, fault, too_late
+from hookrow.transport.progress import Progress
+from hookrow.transport.reading import Reading, encoding_of
+from hookrow.transport.wire import CONTENT_ENCODING
+
+__all__ = ["Exchange", "exchange"]
+
+THROWN_AWAY = 64 * 1024
+"""Bytes of a response to `forget` that are read so that the receiver is not cut off (DESIGN 7)."""
+LONGEST = 64 * 1024 * 1024
+"""Bytes of a background hook's response that are counted; a longer one is cut off, delivered all the same."""
+HEADERS_KEPT = 100
+HEADER_KEPT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came of it.
+
+    `error` is a word of DESIGN 12, None if a reply (or, for `forget`, the end of the sending) was reached; `detail`
+    says it to people. `length` is the body's true length as far as it was read, `complete` whether its end was seen,
+    `encoding` what the kept bytes still bear. `times` are milliseconds: name, connect, tls, send, wait, read, total.
+    """
+
+    error: str | None = None
+    detail: Text | None = None
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    length: int = 0
+    complete: bool = False
+    encoding: str | None = None
+    address: str | None = None
+    sent: bool = False
+    reused: bool = False
+    times: dict[str, float] = field(default_factory=dict)
+
+
+class Talk:
+    """How far the exchange has come."""
+
+    def __init__(self, progress: Progress, keep: int, bound: int) -> None:
+        self.progress = progress
+        self.keep = keep
+        self.bound = bound
+        self.status: int | None = None
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.reading: Reading | None = None
+
+    async def hold(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+        """Send the request, read the reply. Raises what the transport raises."""
+        response = await transport.handle_async_request(request)
+        try:
+            self.status = response.status_code
+            self.headers = readable(response.headers)
+            encodings = response.extensions.get(CONTENT_ENCODING)
+            header = response.headers.get("content-encoding", "") if encodings is None else encodings
+            self.reading = Reading(encoding_of(header), keep=self.keep, bound=self.bound)
+            if 200 <= self.status < 600:
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                await self.reading.read(response.stream)
+        finally:
+            await response.stream.aclose()  # type: ignore[union-attr]
+
+    def told(self, error: str | None = None, detail: Text | None = None) -> Exchange:
+        progress, reading = self.progress, self.reading
+        return Exchange(
+            error=error,
+            detail=detail,
+            status=self.status,
+            headers=self.headers,
+            body=bytes(reading.kept) if reading else b"",
+            length=reading.length if reading else 0,
+            complete=reading is not None and reading.complete,
+            encoding=reading.encoding if reading else None,
+            address=progress.address,
+            sent=progress.sent or self.status is not None,
+            reused=progress.reused,
+            times=progress.times(),
+        )
+
+
+def readable(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
+    """The first headers, each cut to a length that a log can hold."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1")[:HEADER_KEPT]) for name, value in headers.raw[:HEADERS_KEPT]
+    )
+
+
+async def exchange(
+    transport: httpx.AsyncBaseTransport,
+    request: httpx.Request,
+    *,
+    timeout: float,
+    limit: int,
+    keep: int | None,
+    clock: Clock,
+    wait: Literal["reply", "sent"] = "reply",
+) -> Exchange:
+    """Make one request and say what came of it. A receiver's failure is a result; only cancellation is raised.
+
+    Args:
+        timeout: seconds for the whole: look-up, connection, TLS, sending, every byte of the response.
+        limit: bytes; a waiting hook's longer reply is `reply_too_large`.
+        keep: bytes of a background hook's response to keep: its status alone decides, so its body may be cut or break
+            off. None for a waiting hook, whose whole body is needed.
+        wait: `sent` for `forget`: done once the whole request was handed to the connection; the response is read and
+            thrown away for as long as the time lasts, whatever it is.
+    """
+    progress = Progress(clock)
+    request.extensions = {**request.extensions, "trace": progress}
+    if wait == "sent":
+        talk = Talk(progress, 0, THROWN_AWAY)
+    elif keep is None:
+        talk = Talk(progress, limit, limit)
+    else:
+        talk = Talk(progress, keep, LONGEST)
+    error: str | None = None
+    detail: Text | None = None
+    limited = asyncio.timeout(timeout)
+    try:
+        async with limited:
+            await talk.hold(transport, request)
+    except TimeoutError as late:
+        if limited.expired():
+            error, detail = "timeout", too_late(progress, timeout)
+        else:  # the system's own, of a connection
+            error, detail = fault(late, progress)
+    except FAULTS as broken:
+        error, detail = fault(broken, progress)
+    if wait == "sent":
+        if progress.sent or talk.status is not None:
+            return Exchange(
+                address=progress.address, sent=True, reused=progress.reused, times=progress.times(), complete=True
+            )
+        return talk.told(error, detail)
+    if talk.status is not None and not 200 <= talk.status < 600:
+        return talk.told("bad_reply", Text("the status {status} is none of HTTP's answers", status=talk.status))
+    if error is not None and keep is not None and talk.status is not None:
+        return talk.told()
+    if error is None and keep is None and talk.reading is not None and talk.reading.over:
+        return talk.told("reply_too_large", Text("the reply is longer than {limit} bytes", limit=limit))
+    return talk.told(error, detail)

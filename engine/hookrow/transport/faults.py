@@ -1,0 +1,99 @@
+"""What breaks an exchange, in the words of DESIGN 12 and in a sentence: for aiohttp's errors and httpx's alike."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+import httpx
+
+from hookrow.lang import Text
+from hookrow.transport.progress import Phase, Progress
+from hookrow.transport.reading import BadBody
+from hookrow.transport.wire import Blocked
+
+__all__ = ["FAULTS", "fault", "too_late"]
+
+FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, BadBody)
+"""All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
+
+WAITED_FOR: dict[Phase, Text] = {
+    "start": Text("the connection"),
+    "name": Text("the look-up of the name"),
+    "connect": Text("the connection"),
+    "tls": Text("the TLS handshake"),
+    "send": Text("the sending of the request"),
+    "wait": Text("the beginning of the answer"),
+    "read": Text("the end of the answer"),
+}
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what lies beneath it."""
+    seen: set[int] = set()
+    below: BaseException | None = error
+    while below is not None and id(below) not in seen:
+        seen.add(id(below))
+        yield below
+        below = getattr(below, "os_error", None) or below.__cause__ or below.__context__
+
+
+def too_late(progress: Progress, seconds: float) -> Text:
+    """The total time ran out, and while what."""
+    return Text(
+        "the total time of {limit} s ran out, waiting for {what} ({place})",
+        limit=f"{seconds:g}",
+        what=WAITED_FOR[progress.phase],
+        place=progress.place,
+    )
+
+
+def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
+    """The word and the sentence for what was raised. No URL is named: its query may hold a token."""
+    causes = list(chain(error))
+    place = progress.place
+    for cause in causes:
+        if isinstance(cause, Blocked):
+            return "blocked_address", cause.reason
+    if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
+        return "name_error", Text("the name {host} could not be resolved", host=progress.host or "?")
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError | ssl.CertificateError):
+            return "tls_error", Text("the certificate of {place} is not trusted: {why}", place=place, why=reason(cause))
+        if isinstance(cause, ssl.SSLError | aiohttp.ClientSSLError):
+            return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(cause))
+    if isinstance(error, httpx.TimeoutException):
+        return "timeout", Text("the total time ran out, waiting for {what}", what=WAITED_FOR[progress.phase])
+    if isinstance(error, BadBody):
+        return "bad_reply", error.text
+    if is_nonsense(error):
+        return "bad_reply", Text("{place} does not answer in HTTP: {why}", place=place, why=reason(error))
+    if progress.phase == "read":
+        return "connect_error", Text("{place} broke off its answer", place=place)
+    if progress.sent or progress.phase in ("send", "wait"):
+        return "connect_error", Text("{place} closed the connection without an answer", place=place)
+    return "connect_error", Text("no connection to {place}: {why}", place=place, why=reason(causes[-1]))
+
+
+def is_nonsense(error: BaseException) -> bool:
+    """Whether an answer came, but not one of HTTP's; a connection that merely ended early is none of these."""
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "not completed" not in str(error)
+    if isinstance(error, aiohttp.ClientResponseError | httpx.DecodingError):
+        return True
+    return isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error).lower()
+
+
+def reason(error: BaseException) -> str:
+    """The reason in a few words, safe to show: printable, short, without addresses of memory or URLs."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = error.verify_message
+    elif isinstance(error, OSError) and error.strerror:
+        said = error.strerror
+    elif isinstance(error, aiohttp.ClientResponseError):
+        said = error.message.split("\n")[0]
+    else:
+        said = str(error).split("\n")[0] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in said)[:200]

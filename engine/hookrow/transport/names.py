@@ -1,0 +1,131 @@
+"""Host names looked up in threads of our own, so that hung names delay neither healthy ones nor the exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from hookrow.clock import Clock
+
+__all__ = ["Resolver"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up gave, and when."""
+
+    addresses: tuple[str, ...]
+    at: float
+
+
+class Resolver(AbstractResolver):
+    """Looks host names up: one look-up a host at a time, answers kept for 30 s. Belongs to one event loop.
+
+    Each look-up runs in a daemon thread of its own, at most 64 at once. asyncio's pool has a handful of threads, which
+    a few hung names take for themselves; and no exit waits for a daemon thread.
+    """
+
+    AT_ONCE = 64
+    KEPT = 30.0
+    KEPT_HOSTS = 1024
+    ADDRESSES = 16
+
+    def __init__(self, clock: Clock, getaddrinfo: Callable[..., Any] = socket.getaddrinfo) -> None:
+        self.clock = clock
+        self.getaddrinfo = getaddrinfo
+        self.found: dict[str, Found] = {}
+        self.running: dict[str, asyncio.Task[tuple[str, ...]]] = {}
+        self.slots = asyncio.Semaphore(self.AT_ONCE)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of `host` as aiohttp wants them, 16 at most.
+
+        Cancelling a caller leaves the look-up to others who wait for the same name.
+
+        Raises:
+            OSError: the name has no address, or nobody could tell (`socket.gaierror`).
+        """
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self.look_up(host)
+        ]
+
+    async def close(self) -> None:
+        """Forget the look-ups under way; their threads end by themselves."""
+        for task in self.running.values():
+            task.cancel()
+
+    async def look_up(self, host: str) -> tuple[str, ...]:
+        """The addresses of `host`, from memory or by a look-up that all who ask share."""
+        known = self.found.get(host)
+        if known is not None and self.clock.monotonic() - known.at <= self.KEPT:
+            return known.addresses
+        task = self.running.get(host)
+        if task is None:
+            task = asyncio.create_task(self.ask(host), name="hookrow-name")
+            task.add_done_callback(heard)
+            self.running[host] = task
+        return await asyncio.shield(task)
+
+    async def ask(self, host: str) -> tuple[str, ...]:
+        """One look-up, in a thread."""
+        try:
+            async with self.slots:
+                answer: asyncio.Future[tuple[str, ...]] = asyncio.get_running_loop().create_future()
+                threading.Thread(target=self.work, args=(host, answer), name="hookrow-name", daemon=True).start()
+                addresses = await answer
+            self.keep(host, addresses)
+            return addresses
+        finally:
+            del self.running[host]
+
+    def work(self, host: str, answer: asyncio.Future[tuple[str, ...]]) -> None:
+        """The thread's whole life: ask the system, hand the answer to the loop."""
+        try:
+            infos = self.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = tuple(dict.fromkeys(info[4][0] for info in infos))[: self.ADDRESSES]
+            failure: OSError | None = None if addresses else socket.gaierror(socket.EAI_NONAME, "no address")
+        except OSError as error:
+            addresses, failure = (), error
+        except UnicodeError:  # a label longer than names allow
+            addresses, failure = (), socket.gaierror(socket.EAI_NONAME, "not a host name")
+
+        def settle() -> None:
+            if answer.done():
+                return
+            if failure is None:
+                answer.set_result(addresses)
+            else:
+                answer.set_exception(failure)
+
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now: then nobody waits
+            answer.get_loop().call_soon_threadsafe(settle)
+
+    def keep(self, host: str, addresses: tuple[str, ...]) -> None:
+        """Remember an answer; the oldest ones make room."""
+        self.found.pop(host, None)
+        while len(self.found) >= self.KEPT_HOSTS:
+            del self.found[next(iter(self.found))]
+        self.found[host] = Found(addresses, self.clock.monotonic())
+
+
+def heard(task: asyncio.Task[tuple[str, ...]]) -> None:
+    """Take note of a failure that nobody may be left to hear."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,132 @@
+"""How far one exchange has come, and when: what times, phases and failures are told from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Literal
+
+from hookrow.clock import Clock
+from hookrow.lang import Text
+
+__all__ = [
+    "CONNECTED",
+    "CONNECTING",
+    "CURRENT",
+    "HEADED",
+    "NAMED",
+    "NAMING",
+    "SECURED",
+    "SECURING",
+    "SENDING",
+    "SENT",
+    "Phase",
+    "Progress",
+]
+
+Phase = Literal["start", "name", "connect", "tls", "send", "wait", "read"]
+
+# httpcore's names for its trace extension; it has none for the look-up of names, which is a part of connecting there.
+NAMING = "connection.look_up.started"
+NAMED = "connection.look_up.complete"
+CONNECTING = "connection.connect_tcp.started"
+CONNECTED = "connection.connect_tcp.complete"
+SECURING = "connection.start_tls.started"
+SECURED = "connection.start_tls.complete"
+SENDING = "http11.send_request_headers.started"
+SENT = "http11.send_request_body.complete"
+HEADED = "http11.receive_response_headers.complete"
+
+BEGINS: Mapping[str, Phase] = {
+    NAMING: "name",
+    CONNECTING: "connect",
+    SECURING: "tls",
+    SECURED: "send",
+    SENDING: "send",
+    SENT: "wait",
+    HEADED: "read",
+}
+
+
+class Progress:
+    """The listener of one exchange: `request.extensions["trace"]`, in httpcore's convention.
+
+    An httpx transport awaits it. Our own transport calls `mark`, since some of its events come where nothing can be
+    awaited. `blocked` is why the last refused address was refused; `dialled` the addresses really dialled.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.began = clock.monotonic()
+        self.at: dict[str, float] = {}
+        self.phase: Phase = "start"
+        self.host = ""
+        self.port: int | None = None
+        self.dialled: list[str] = []
+        self.address: str | None = None
+        self.blocked: Text | None = None
+        self.wire: asyncio.BaseTransport | None = None
+
+    def mark(self, event: str) -> None:
+        """An event has happened now."""
+        self.at[event] = self.clock.monotonic()
+        self.phase = BEGINS.get(event, self.phase)
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        self.mark(event)
+        if event == CONNECTED and (stream := info.get("return_value")) is not None:
+            self.address = endpoint(stream.get_extra_info("server_addr"))
+
+    def restart(self) -> None:
+        """The request is sent once more, on another connection: only the time already gone is kept."""
+        self.at.clear()
+        self.phase = "start"
+        self.dialled.clear()
+        self.address = self.blocked = self.wire = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the whole request was handed to the connection."""
+        return SENT in self.at
+
+    @property
+    def reused(self) -> bool:
+        """Whether the request went out on a connection that had been kept open."""
+        return SENDING in self.at and CONNECTING not in self.at
+
+    @property
+    def place(self) -> str:
+        """The address connected to, or tried last, or the host and port asked for."""
+        return self.address or (self.dialled[-1] if self.dialled else endpoint((self.host, self.port)) or self.host)
+
+    def times(self) -> dict[str, float]:
+        """Milliseconds of each phase that ended, and `total`: name, connect, tls, send, wait, read."""
+        now = self.clock.monotonic()
+        at = self.at
+        spans = {
+            "name": (at.get(NAMING), at.get(NAMED)),
+            "connect": (at.get(CONNECTING), at.get(CONNECTED)),
+            "tls": (at.get(SECURING), at.get(SECURED)),
+            "send": (at.get(SENDING), at.get(SENT)),
+            "wait": (at.get(SENT), at.get(HEADED)),
+            "read": (at.get(HEADED), now),
+            "total": (self.began, now),
+        }
+        return {
+            name: round(max(last - first, 0.0) * 1000, 2)
+            for name, (first, last) in spans.items()
+            if first is not None and last is not None
+        }
+
+
+CURRENT: ContextVar[Progress] = ContextVar("hookrow_progress")
+"""The exchange whose connection is being made: told to callbacks that aiohttp and ssl call without it."""
+
+
+def endpoint(address: Any) -> str | None:
+    """`host:port` of a socket address, in brackets for IPv6."""
+    if not isinstance(address, tuple) or len(address) < 2:
+        return None
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

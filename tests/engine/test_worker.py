@@ -18,7 +18,8 @@ from hookrow.store import outbox
 from hookrow.store.config import hook_from
 from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed
-from hookrow.worker import Trouble, Worker
+from hookrow.worker import Worker
+from hookrow.worker.trouble import Trouble
 from outbox_rows import (
     FakeClock,
     Result,
@@ -290,12 +291,12 @@ async def test_rows_that_wait_in_memory_are_renewed_and_sent_once(database: Data
         for number in range(1, 31):
             await receiver.until(lambda number=number: len(receiver.sent) == number)  # type: ignore[misc]
             clock.advance(4.0)
-            before = [each.until for queue in worker.held.values() for each in queue]
+            before = [each.until for queue in worker.slots.held.values() for each in queue]
             worker.wake()
             other.wake()
             await seen(
                 lambda: all(
-                    each.until - clock.monotonic() >= 20 / 3 for queue in worker.held.values() for each in queue
+                    each.until - clock.monotonic() >= 20 / 3 for queue in worker.slots.held.values() for each in queue
                 )
             )
             assert len(before) == 30 - number
@@ -321,7 +322,7 @@ async def test_a_lost_lease_is_not_sent(database: Database) -> None:
     )
     assert [each.row_id for each in taken.rows] == [row]
     async with running(worker):
-        await seen(lambda: not worker.held and not worker.tasks)
+        await seen(lambda: not worker.slots.held and not worker.tasks)
     assert receiver.sent == []
     assert rows(database)[row].owner == "other"
 
@@ -387,6 +388,30 @@ async def test_draining_aborts_what_outlasts_the_grace(database: Database, lag: 
     assert asyncio.get_running_loop().time() - started <= lag.bound(0.6)
     found = rows(database)[row]
     assert (found.state, found.attempts, found.owner) == ("queued", 0, None)
+
+
+async def test_a_second_call_leaves_at_once(database: Database, lag: Any) -> None:
+    """A drain with a long grace is cut short by another one with none; `run` has returned then."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], now_ms())
+
+    async def script(claimed: Claimed) -> Result:
+        await asyncio.Event().wait()
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver)
+    task = asyncio.create_task(worker.run())
+    await receiver.until(lambda: len(receiver.sent) == 1)
+    patient = asyncio.create_task(worker.drain(60.0))
+    await asyncio.sleep(0)
+    assert not patient.done()
+    started = asyncio.get_running_loop().time()
+    await worker.drain(0.0)
+    await task
+    await patient
+    assert asyncio.get_running_loop().time() - started <= lag.bound(0.5)
+    assert state(database, row) == "queued"
 
 
 async def test_a_command_sends_only_its_own_firing(database: Database) -> None:

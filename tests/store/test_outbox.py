@@ -299,6 +299,18 @@ def test_deleting_a_hook_releases_what_waits_behind_it(database: Database) -> No
     assert ids(claim(database)) == [second]
 
 
+def test_a_turn_that_got_lost_is_found(database: Database) -> None:
+    """A first blocked row without a limit (two transactions that did not see each other) is given its turn."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (_, second) = fire(database, hooks)
+    settle(database, one(database), result())
+    lost = {"state": "blocked", "due_ms": None, "released_ms": None}
+    database.writer.write(lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == second).values(**lost)))
+    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 1000)) == 0
+    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 3000)) == 1
+    assert one(database, T0 + 3000).row_id == second
+
+
 # -- order keys -----------------------------------------------------------------------------------
 
 

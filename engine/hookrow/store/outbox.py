@@ -22,7 +22,7 @@ from hookrow.store.claims import (
     renew,
 )
 from hookrow.store.parking import cancel, drop, enqueue, never_enqueued, park, revive, uncancel, unpark
-from hookrow.store.release import admit
+from hookrow.store.release import admit, unstick
 from hookrow.store.settling import Made, Settle, Settled, record_attempt, settle_redelivery
 
 __all__ = [
@@ -55,4 +55,5 @@ __all__ = [
     "settle_redelivery",
     "uncancel",
     "unpark",
+    "unstick",
 ]

@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, literal_column, or_, select, text, update
 
-from hookrow.states import PENDING, UNFINISHED, Happening, Place, Standing, decide, turn
+from hookrow.states import PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["admit", "advance", "free_keys", "pending", "state_in", "unfinished", "waiting_again"]
+__all__ = ["admit", "advance", "free_keys", "pending", "state_in", "unfinished", "unstick", "waiting_again"]
 
 RELEASED = Happening("released")
 
@@ -117,6 +117,23 @@ WAIT_AGAIN = (
     )
     .values(due_ms=None)
 )
+STUCK = (
+    select(DELIVERIES.c.firing_id)
+    .where(
+        pending,
+        DELIVERIES.c.state == "blocked",
+        DELIVERIES.c.due_ms.is_(None),
+        DELIVERIES.c.id < bindparam("old"),
+        ~exists(
+            select(1).where(
+                EARLIER.c.firing_id == DELIVERIES.c.firing_id,
+                EARLIER.c.seq < DELIVERIES.c.seq,
+                EARLIER.c.state == "blocked",
+            )
+        ),
+    )
+    .limit(500)
+)
 KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('hookrow order'))")
 
 
@@ -159,6 +176,17 @@ def advance_row(connection: Connection, rows: list[Any], now_ms: int) -> list[in
         if not held_back:
             due.append(row.id)
     return due
+
+
+def unstick(connection: Connection, now_ms: int) -> int:
+    """Give the turn on where it got lost: the first blocked row of a firing without a limit. Returns how many firings.
+
+    Two transactions on PostgreSQL that end neighbouring rows of a firing at once don't see each other.
+    """
+    old = (now_ms - 2 * STEP) << 20  # ids are moments; younger rows may be on their way
+    found = connection.execute(STUCK, {"old": old}).scalars().all()
+    advance(connection, found, now_ms)
+    return len(found)
 
 
 def waits(row: Any) -> bool:

@@ -68,7 +68,7 @@ class Settled:
 
     `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
     rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
-    could not be logged.
+    could not be logged. `attempts`: how many automatic ones the delivery has had.
     """
 
     accepted: bool
@@ -78,6 +78,7 @@ class Settled:
     paused: Literal["gone", "breaker"] | None = None
     resumed: bool = False
     gap: bool = False
+    attempts: int = 0
 
 
 UPDATE = (
@@ -199,6 +200,7 @@ class Batch:
                     "gone" if hook in gone else "breaker" if hook in moved.paused else None,
                     hook in moved.resumed,
                     number in gaps,
+                    job.claimed.attempts if change is None else change.attempts,
                 )
             )
             # Told once, by the first result of the hook.

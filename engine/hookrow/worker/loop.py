@@ -1,7 +1,7 @@
-"""The worker drains the outbox: it claims due deliveries, sends them a few at a time, and has the results recorded.
+"""The worker's loop: it claims due deliveries, sends them a few at a time, and has the results recorded.
 
-It lives on one event loop, inside an engine or in a process of its own; any number of them share a database. What it
-may rely on is in the rows alone (leases, fences), so it may be killed at any moment.
+It lives on one event loop; any number of workers share a database. What it may rely on is in the rows alone (leases,
+fences), so it may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -22,9 +20,12 @@ from hookrow.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.store import outbox
 from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
-from hookrow.store.rows import delivery_id, firing_id
+from hookrow.store.rows import delivery_id
+from hookrow.worker.notices import HookOf, Notices, RaiseEvent
+from hookrow.worker.slots import Held, Slots
+from hookrow.worker.trouble import Trouble
 
-__all__ = ["SYSTEM_EVENTS", "CurrentHook", "Worker", "new_owner"]
+__all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
 log = logging.getLogger("hookrow")
 
@@ -37,17 +38,15 @@ RESERVE = 1.0
 """Seconds of lease that must be left beyond the timeout when a request starts."""
 JUMP_MS = 2000
 """A wall clock that moves by so much against the monotonic one was set."""
-SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
-"""Raised by the engine itself; their own deliveries raise none (DESIGN 7)."""
+SWEEP = 30.0
+"""Seconds between two looks for turns that transactions running at once may have lost (PostgreSQL)."""
+LAST_MOMENT = 1.0
+"""Seconds in which aborted requests give their rows back."""
 
 
 class CurrentHook(Protocol):
     """What the worker asks of a hook as it stands now."""
 
-    @property
-    def key(self) -> str: ...
-    @property
-    def name(self) -> str: ...
     @property
     def timeout(self) -> float: ...
     @property
@@ -59,8 +58,6 @@ class CurrentHook(Protocol):
 
 
 Perform = Callable[[Claimed, Any], Awaitable[Made]]
-HookOf = Callable[[int], Any]
-RaiseEvent = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 def new_owner() -> str:
@@ -68,48 +65,11 @@ def new_owner() -> str:
     return secrets.token_hex(12)
 
 
-@dataclass(slots=True)
-class Held:
-    """A row that this process may send, and until when by the monotonic clock (seconds)."""
-
-    claimed: Claimed
-    until: float
-    length: float
-
-
-class Trouble:
-    """Storage that does not work: how long to wait, and at most two log lines a minute."""
-
-    QUIET = 60.0
-    LONGEST = 5.0
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.failures = 0
-        self.said = float("-inf")
-        self.told = False
-
-    def failed(self, error: StorageError) -> float:
-        """Take a failure; seconds to wait before the next try."""
-        self.failures += 1
-        now = self.clock.monotonic()
-        if now - self.said >= self.QUIET:
-            self.said, self.told = now, True
-            log.error("the outbox can't be read or written, trying again: %s", error)
-        return min(0.25 * 2.0 ** min(self.failures - 1, 10), self.LONGEST)
-
-    def worked(self) -> None:
-        if self.failures and self.told:
-            log.warning("the outbox works again")
-            self.told = False
-        self.failures = 0
-
-
 class Worker:
     """Sends what is due until it is drained.
 
     `run` is the loop; `take` hands over rows that `fire()` wrote as leased to this `owner`; `wake` says from any thread
-    that something may be due; `drain` ends it.
+    that something may be due; `drain` ends it. `send_firings` does without the loop.
     """
 
     def __init__(
@@ -137,31 +97,30 @@ class Worker:
         self.clock = clock
         self.perform = perform
         self.hook_of = hook_of
-        self.raise_event = raise_event
+        self.notices = Notices(hook_of, raise_event)
         self.owner = owner or new_owner()
-        self.concurrency = concurrency
         self.poll = poll
-        self.held: dict[int, deque[Held]] = {}
-        self.flying: dict[int, int] = {}
-        self.well: dict[int, bool] = {}
+        self.slots = Slots(concurrency)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.trouble = Trouble(clock)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.woken = asyncio.Event()
-        self.closing = False
         self.ended = asyncio.Event()
         self.running = False
-        self.trouble = Trouble(self.clock)
+        self.closing = False
+        self.leave_at = float("inf")
+        self.look = True
         self.version = -1
         self.next_ms: int | None = None
-        self.look = True
         self.wall_offset: float | None = None
         self.unsure_until = float("-inf")
+        self.swept = float("-inf")
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
     def take(self, rows: Iterable[Claimed]) -> None:
         """Rows that were committed as leased to this owner; to be called on the worker's loop."""
-        self.hold_all(rows, self.clock.now_ms(), self.clock.monotonic())
+        self.slots.hold(rows, self.clock.now_ms(), self.clock.monotonic())
         self.woken.set()
 
     def wake(self) -> None:
@@ -171,24 +130,22 @@ class Worker:
             loop.call_soon_threadsafe(self.wake_here)
 
     def wake_here(self) -> None:
+        """As `wake`, on the worker's loop."""
         self.look = True
         self.woken.set()
 
     async def drain(self, grace: float = 5.0) -> None:
-        """End: nothing new starts, what is in flight may end within `grace` seconds, all else is given back."""
+        """End: nothing new starts, what is in flight may end within `grace` seconds, all else is given back.
+
+        Called again, it may shorten the grace: with 0 the worker leaves at once. `run` returns when it is done.
+        """
         self.closing = True
+        self.leave_at = min(self.leave_at, asyncio.get_running_loop().time() + grace)
         self.woken.set()
         if self.running:
             await self.ended.wait()
-        unsent = [held.claimed for queue in self.held.values() for held in queue]
-        self.held.clear()
-        await self.give_back(unsent)
-        if self.tasks:
-            _, late = await asyncio.wait(self.tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        else:
+            await self.finish()
 
     async def send_firings(self, firings: Collection[int], *, first_only: bool = True) -> None:
         """Send the deliveries of these firings (row ids) alone, in their order, and return; instead of `run`.
@@ -201,12 +158,12 @@ class Worker:
         """
         while not self.closing:
             self.woken.clear()
-            now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.room()
+            now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
             claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
             taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
-            self.hold_all(taken.rows, now_ms, started)
+            self.slots.hold(taken.rows, now_ms, started)
             self.start()
-            if not self.tasks and not self.held and taken.next_ms is None:
+            if not self.tasks and not self.slots.held and taken.next_ms is None:
                 return
             due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
             await self.rest(due)
@@ -214,7 +171,7 @@ class Worker:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Claim, send and record until `drain`."""
+        """Claim, send and record until it is drained; cancelled, it leaves at once."""
         self.loop = asyncio.get_running_loop()
         self.running = True
         try:
@@ -224,9 +181,29 @@ class Worker:
                 pause = await self.step()
                 if not self.closing:
                     await self.rest(pause)
+        except asyncio.CancelledError:
+            self.leave_at = self.loop.time()
+            raise
         finally:
+            self.closing = True
+            await self.finish()
             self.running = False
             self.ended.set()
+
+    async def finish(self) -> None:
+        """Give back what is unsent; let requests end until it is time to leave, then abort them."""
+        unsent = [held.claimed for held in self.slots.unsent()]
+        self.slots.held.clear()
+        await self.give_back(unsent)
+        loop = asyncio.get_running_loop()
+        while self.tasks and loop.time() < self.leave_at:
+            self.woken.clear()
+            await self.rest(self.leave_at - loop.time())
+        late = list(self.tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=LAST_MOMENT)
 
     async def rest(self, pause: float) -> None:
         """Wait until something happens, at most `pause` seconds."""
@@ -241,7 +218,8 @@ class Worker:
         try:
             await self.watch_clock()
             await self.renew()
-            if await self.changed() and self.room() > 0:
+            await self.sweep()
+            if await self.changed() and self.slots.room() > 0:
                 await self.claim()
             self.trouble.worked()
         except StorageError as error:
@@ -250,10 +228,9 @@ class Worker:
             self.start()
             return pause
         self.start()
-        pause = self.poll
-        if self.next_ms is not None:
-            pause = min(pause, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
-        return pause
+        if self.next_ms is None:
+            return self.poll
+        return min(self.poll, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
 
     async def changed(self) -> bool:
         """Whether a claim could find something: somebody wrote, or something has become due."""
@@ -267,73 +244,30 @@ class Worker:
         return found
 
     async def claim(self) -> None:
-        known = {*self.held, *self.flying, *self.well}
-        per_hook = {hook: self.cap(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
-        started = self.clock.monotonic()
-        now_ms, limit, otherwise = self.clock.now_ms(), self.room(), max(self.concurrency // 2, 1)
+        """Lease what may start now."""
+        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         recovering = started >= self.unsure_until
-        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=limit, recovering=recovering)
-        taken: Taken = await self.database.writer.awrite(partial(claiming, per_hook=per_hook, otherwise=otherwise))
+        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.room())
+        claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         self.look = False
+        taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
         self.next_ms = taken.next_ms
+        self.look |= taken.more
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
-            self.look = True
-        self.hold_all(taken.rows, now_ms, started)
+        self.slots.hold(taken.rows, now_ms, started)
         for hook in taken.resumed:
-            await self.tell("hook.resumed", hook, None, {"by": "breaker"})
-        if taken.more:
-            self.look = True
-
-    # -- slots --------------------------------------------------------------------------------------------------------
-
-    def hold(self, held: Held) -> None:
-        self.held.setdefault(held.claimed.hook_id, deque()).append(held)
-
-    def hold_all(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
-        """Hold rows that were leased from `now_ms` by the wall's clock, `started` by the monotonic one."""
-        for claimed in rows:
-            length = (claimed.lease_ms - now_ms) / 1000
-            self.hold(Held(claimed, started + length, length))
-
-    def busy(self, hook: int) -> int:
-        return self.flying.get(hook, 0)
-
-    def cap(self, hook: int) -> int:
-        """How many slots a hook may use: all while its last attempt was a quick success, else half of what others that
-        are not well leave, at least one. A hook that was not tried yet is not known to be well."""
-        if self.well.get(hook, False):
-            return self.concurrency
-        others = sum(count for other, count in self.flying.items() if other != hook and not self.well.get(other, False))
-        return max((self.concurrency - others) // 2, 1)
-
-    def room(self) -> int:
-        """How many rows more could start now, beside those that are held and could."""
-        free = self.concurrency - sum(self.flying.values())
-        startable = sum(min(len(queue), max(self.cap(hook) - self.busy(hook), 0)) for hook, queue in self.held.items())
-        return free - startable
+            await self.notices.tell("hook.resumed", hook, {"by": "breaker"})
 
     def start(self) -> None:
-        """Start held rows in free slots, hooks in turn."""
-        progress = True
-        while progress and not self.closing:
-            progress = False
-            for hook in list(self.held):
-                queue = self.held[hook]
-                if not queue:
-                    del self.held[hook]
-                    continue
-                if sum(self.flying.values()) >= self.concurrency:
-                    return
-                if self.busy(hook) >= self.cap(hook):
-                    continue
-                self.flying[hook] = self.busy(hook) + 1
-                task = asyncio.get_running_loop().create_task(self.deliver(queue.popleft()))
-                self.tasks.add(task)
-                task.add_done_callback(self.landed)
-                progress = True
+        """Start held rows in free slots."""
+        while not self.closing and (held := self.slots.next()) is not None:
+            task = asyncio.get_running_loop().create_task(self.deliver(held))
+            self.tasks.add(task)
+            task.add_done_callback(self.landed)
 
     def landed(self, task: asyncio.Task[None]) -> None:
+        """A delivery's task has ended."""
         self.tasks.discard(task)
         self.woken.set()
         if not task.cancelled() and task.exception() is not None:
@@ -342,6 +276,7 @@ class Worker:
     # -- one delivery -------------------------------------------------------------------------------------------------
 
     async def deliver(self, held: Held) -> None:
+        """Send one row if it may go now, and have the result recorded."""
         claimed = held.claimed
         try:
             hook: CurrentHook | None = self.hook_of(claimed.hook_id)
@@ -355,27 +290,13 @@ class Worker:
                 await self.give_back([claimed])
                 raise
             quick = self.clock.monotonic() - started <= SLOW
-            self.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
-            await self.record(held, made)
+            self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
+            await self.record(claimed, made)
         finally:
-            left = self.busy(claimed.hook_id) - 1
-            if left:
-                self.flying[claimed.hook_id] = left
-            else:
-                del self.flying[claimed.hook_id]
+            self.slots.free(claimed.hook_id)
 
-    async def lease_lasts(self, held: Held, hook: CurrentHook) -> bool:
-        """Whether the lease outlasts the request by a second; a waiting row's lease is begun anew if it does not."""
-        if held.until - self.clock.monotonic() < hook.timeout + RESERVE:
-            try:
-                await self.hold_on([held])
-            except StorageError as error:
-                self.trouble.failed(error)
-        return held.until - self.clock.monotonic() >= hook.timeout + RESERVE
-
-    async def record(self, held: Held, made: Made) -> None:
+    async def record(self, claimed: Claimed, made: Made) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""
-        claimed = held.claimed
         job = Settle(claimed, made, self.clock.now_ms(), random.uniform(-1, 1))
         settled: Settled | None = None
         while settled is None:
@@ -384,34 +305,12 @@ class Worker:
             except StorageError as error:
                 await asyncio.sleep(self.trouble.failed(error))
         if not settled.accepted:
-            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public(claimed))
+            public = delivery_id(claimed.uid, claimed.seq)
+            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public)
             return
         if settled.due or settled.state == "retrying":
             self.look = True
-        await self.tell_all(claimed, made, settled)
-
-    async def tell_all(self, claimed: Claimed, made: Made, settled: Settled) -> None:
-        if settled.dead:
-            told: dict[str, Any] = {"id": public(claimed), "firing": firing_id(claimed.uid), "event": claimed.event}
-            told |= {"attempts": claimed.attempts + 1, "error": made.error, "status": made.status}
-            await self.tell("delivery.dead", claimed.hook_id, claimed, {"delivery": told})
-        if settled.paused is not None:
-            reason = f"{made.error or ''} {made.status or ''}".strip()
-            await self.tell("hook.paused", claimed.hook_id, claimed, {"by": settled.paused, "reason": reason})
-        if settled.resumed:
-            await self.tell("hook.resumed", claimed.hook_id, claimed, {"by": "breaker"})
-
-    async def tell(self, code: str, hook_id: int, claimed: Claimed | None, payload: dict[str, Any]) -> None:
-        """Raise a system event; those that a system event's own delivery caused are only logged."""
-        hook: CurrentHook | None = self.hook_of(hook_id)
-        named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}
-        log.warning("%s: hook %s", code, named["key"] or hook_id)
-        if self.raise_event is None or (claimed is not None and claimed.event in SYSTEM_EVENTS):
-            return
-        try:
-            await self.raise_event(code, {"hook": named, **payload})
-        except StorageError as error:
-            log.error("the event %s could not be recorded: %s", code, error)
+        await self.notices.of_result(claimed, made, settled)
 
     async def give_back(self, rows: list[Claimed]) -> None:
         """Let rows go unsent; if storage refuses, their leases lapse by themselves."""
@@ -426,24 +325,28 @@ class Worker:
 
     # -- leases and clocks --------------------------------------------------------------------------------------------
 
+    async def lease_lasts(self, held: Held, hook: CurrentHook) -> bool:
+        """Whether the lease outlasts the request by a second; it is begun anew if it does not."""
+        if held.until - self.clock.monotonic() < hook.timeout + RESERVE:
+            try:
+                await self.hold_on([held])
+            except StorageError as error:
+                self.trouble.failed(error)
+        return held.until - self.clock.monotonic() >= hook.timeout + RESERVE
+
     async def renew(self) -> None:
         """Hold all unsent rows on, together, once the first of them has used up a third of its lease."""
-        now = self.clock.monotonic()
-        waiting = [held for queue in self.held.values() for held in queue]
+        now, waiting = self.clock.monotonic(), self.slots.unsent()
         if any(held.until - now < held.length * 2 / 3 for held in waiting):
             await self.hold_on(waiting)
-            lost = {id(held) for held in waiting if held.until <= self.clock.monotonic()}
-            if lost:
-                for hook, queue in self.held.items():
-                    self.held[hook] = deque(held for held in queue if id(held) not in lost)
+            self.slots.let_go({held.claimed.row_id for held in waiting if held.until == float("-inf")})
 
     async def hold_on(self, rows: list[Held]) -> None:
-        """Begin these rows' leases anew; one that was lost is marked as at its end."""
+        """Begin these rows' leases anew; one that was lost is marked as long past its end."""
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         fences = {held.claimed.row_id: held.claimed.fence for held in rows}
-        kept: dict[int, int] = await self.database.writer.awrite(
-            lambda connection: outbox.renew(connection, owner=self.owner, fences=fences, now_ms=now_ms)
-        )
+        renewing = partial(outbox.renew, owner=self.owner, fences=fences, now_ms=now_ms)
+        kept: dict[int, int] = await self.database.writer.awrite(renewing)
         for held in rows:
             until = kept.get(held.claimed.row_id)
             if until is None:
@@ -454,8 +357,7 @@ class Worker:
 
     async def watch_clock(self) -> None:
         """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while."""
-        monotonic = self.clock.monotonic()
-        now_ms = self.clock.now_ms()
+        monotonic, now_ms = self.clock.monotonic(), self.clock.now_ms()
         offset = now_ms - monotonic * 1000
         before, self.wall_offset = self.wall_offset, offset
         if before is None or abs(offset - before) < JUMP_MS:
@@ -463,19 +365,28 @@ class Worker:
         log.warning("the clock was set by %.1f s", (offset - before) / 1000)
         if offset > before:
             self.unsure_until = monotonic + (LONGEST_LEASE + LEASE_MARGIN) / 1000
-            await self.hold_on([held for queue in self.held.values() for held in queue])
+            await self.hold_on(self.slots.unsent())
         else:
             await self.mend_clock(round(before + monotonic * 1000))
 
     async def mend_clock(self, before_ms: int | None) -> None:
+        """Put right what was written by a clock that has been set back since."""
         now_ms = self.clock.now_ms()
         try:
-            await self.database.writer.awrite(
-                lambda connection: outbox.mend_clock(connection, now_ms, before_ms=before_ms)
-            )
+            await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms, before_ms=before_ms))
         except StorageError as error:
-            await asyncio.sleep(self.trouble.failed(error))
+            await self.rest(self.trouble.failed(error))
         self.look = True
+
+    async def sweep(self) -> None:
+        """On PostgreSQL, find turns that got lost between two transactions that did not see each other."""
+        now = self.clock.monotonic()
+        if self.database.dialect == "sqlite" or now - self.swept < SWEEP:
+            return
+        self.swept = now
+        now_ms = self.clock.now_ms()
+        if await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)):
+            self.look = True
 
 
 def may_go(hook: CurrentHook, claimed: Claimed) -> bool:
@@ -483,7 +394,3 @@ def may_go(hook: CurrentHook, claimed: Claimed) -> bool:
     if hook.deleted or not hook.active:
         return False
     return hook.paused_by is None or (hook.paused_by == "breaker" and claimed.probe)
-
-
-def public(claimed: Claimed) -> str:
-    return delivery_id(claimed.uid, claimed.seq)

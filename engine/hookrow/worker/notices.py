@@ -1,0 +1,53 @@
+"""What the engine tells about itself: a delivery that is dead, a hook that it paused or resumed (DESIGN 7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hookrow.errors import StorageError
+from hookrow.store.outbox import Claimed, Made, Settled
+from hookrow.store.rows import delivery_id, firing_id
+
+__all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
+
+log = logging.getLogger("hookrow")
+
+SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
+"""Raised by the engine itself; their own deliveries raise none."""
+
+HookOf = Callable[[int], Any]
+RaiseEvent = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+
+class Notices:
+    """Raises system events through `raise_event`, and says them in the log."""
+
+    def __init__(self, hook_of: HookOf, raise_event: RaiseEvent | None) -> None:
+        self.hook_of = hook_of
+        self.raise_event = raise_event
+
+    async def of_result(self, claimed: Claimed, made: Made, settled: Settled) -> None:
+        """Tell what a recorded result led to."""
+        if settled.dead:
+            told: dict[str, Any] = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
+            told |= {"event": claimed.event, "attempts": settled.attempts, "error": made.error, "status": made.status}
+            await self.tell("delivery.dead", claimed.hook_id, {"delivery": told}, claimed)
+        if settled.paused is not None:
+            reason = f"{made.error or ''} {made.status or ''}".strip()
+            await self.tell("hook.paused", claimed.hook_id, {"by": settled.paused, "reason": reason}, claimed)
+        if settled.resumed:
+            await self.tell("hook.resumed", claimed.hook_id, {"by": "breaker"}, claimed)
+
+    async def tell(self, code: str, hook_id: int, payload: dict[str, Any], claimed: Claimed | None = None) -> None:
+        """Raise one; what a system event's own delivery (`claimed`) caused is only logged."""
+        hook = self.hook_of(hook_id)
+        named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}
+        log.warning("%s: hook %s", code, named["key"] or hook_id)
+        if self.raise_event is None or (claimed is not None and claimed.event in SYSTEM_EVENTS):
+            return
+        try:
+            await self.raise_event(code, {"hook": named, **payload})
+        except StorageError as error:
+            log.error("the event %s could not be recorded: %s", code, error)

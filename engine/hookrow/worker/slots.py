@@ -1,0 +1,98 @@
+"""Which of the rows that a worker holds is sent next, and how many of a hook at a time (DESIGN 7, slots)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from hookrow.store.outbox import Claimed
+
+__all__ = ["Held", "Slots"]
+
+
+@dataclass(slots=True)
+class Held:
+    """A row that this process may send, until when by the monotonic clock, and for how long from its last renewal.
+
+    Both in seconds.
+    """
+
+    claimed: Claimed
+    until: float
+    length: float
+
+
+class Slots:
+    """The rows that are held and those in flight, hook by hook."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.held: dict[int, deque[Held]] = {}
+        self.flying: dict[int, int] = {}
+        self.well: dict[int, bool] = {}
+
+    def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
+        """Hold rows that were leased from `now_ms` by the wall's clock, `started` by the monotonic one."""
+        for claimed in rows:
+            length = (claimed.lease_ms - now_ms) / 1000
+            self.held.setdefault(claimed.hook_id, deque()).append(Held(claimed, started + length, length))
+
+    def unsent(self) -> list[Held]:
+        """All that is held."""
+        return [held for queue in self.held.values() for held in queue]
+
+    def let_go(self, lost: Collection[int]) -> None:
+        """Hold these rows (ids) no longer."""
+        kept = {hook: deque(each for each in q if each.claimed.row_id not in lost) for hook, q in self.held.items()}
+        self.held = {hook: queue for hook, queue in kept.items() if queue}
+
+    def busy(self, hook: int) -> int:
+        """How many of the hook's requests are in flight."""
+        return self.flying.get(hook, 0)
+
+    def cap(self, hook: int) -> int:
+        """How many slots a hook may use.
+
+        All while its last attempt was a quick success; else half of what other hooks leave that are not well either, at
+        least one. A hook that was not tried yet is not known to be well.
+        """
+        if self.well.get(hook, False):
+            return self.concurrency
+        others = sum(count for other, count in self.flying.items() if other != hook and not self.well.get(other, False))
+        return max((self.concurrency - others) // 2, 1)
+
+    def allowances(self) -> dict[int, int]:
+        """How many rows more a claim may bring of each hook that is known here."""
+        known = {*self.held, *self.flying, *self.well}
+        return {hook: self.cap(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
+
+    def room(self) -> int:
+        """How many rows more could start now, beside those that are held and could."""
+        free = self.concurrency - sum(self.flying.values())
+        return free - sum(
+            min(len(queue), max(self.cap(hook) - self.busy(hook), 0)) for hook, queue in self.held.items()
+        )
+
+    def next(self) -> Held | None:
+        """Take a slot for the next row that may start, hooks in turn; None if there is none."""
+        if sum(self.flying.values()) >= self.concurrency:
+            return None
+        for hook, queue in self.held.items():
+            if self.busy(hook) < self.cap(hook):
+                # To the end of the line, so that the next row is another hook's.
+                del self.held[hook]
+                found = queue.popleft()
+                if queue:
+                    self.held[hook] = queue
+                self.flying[hook] = self.busy(hook) + 1
+                return found
+        return None
+
+    def free(self, hook: int) -> None:
+        """A request has ended: its slot is free."""
+        left = self.busy(hook) - 1
+        if left:
+            self.flying[hook] = left
+        else:
+            del self.flying[hook]

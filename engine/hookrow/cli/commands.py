@@ -14,7 +14,7 @@ import click
 
 from hookrow.lang import Both, Text
 
-__all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "command", "family", "option"]
+__all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
 
 
 class Listed:
@@ -90,6 +90,10 @@ class Family(click.Group):
         write_help(formatter, self.brief, self.more)
 
 
+class ReaderGone(Exception):
+    """Whoever read our output went away, as `| head` does."""
+
+
 class Lazy(click.Group):
     """The root: knows its commands' names and first sentences, and imports a command when it is used."""
 
@@ -103,6 +107,12 @@ class Lazy(click.Group):
         module = import_module(f"hookrow.cli.{listed.module}")
         found: click.Command = getattr(module, cmd_name)
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None  # click would end the process with a code of its own
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_help(formatter, Text("Webhooks called in order, in time, and remembered."), None)

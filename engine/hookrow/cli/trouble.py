@@ -9,6 +9,7 @@ import traceback
 import click
 
 from hookrow.cli import exits
+from hookrow.cli.commands import ReaderGone
 from hookrow.cli.output import say
 from hookrow.errors import Ambiguous, HookrowError, InvalidInput
 from hookrow.fields import FIELD
@@ -21,7 +22,7 @@ def end(error: BaseException) -> int:
     """Say what went wrong and give the exit code of DESIGN 12. Only a fault of this program shows where it happened."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return exits.STOPPED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | ReaderGone):
         return closed_pipe()
     if isinstance(error, click.ClickException):
         error.show()

@@ -1,0 +1,64 @@
+"""The command line as a person runs it: in a folder of his own, in this process."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_runs import Hookrow, Ran
+from hookrow import lang
+from hookrow.cli.app import run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder, and an environment that says nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("HOOKROW", "LC_", "CREDENTIALS", "SSH_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "en")
+    before = lang.current()
+    yield tmp_path
+    lang.use(before)
+
+
+@pytest.fixture
+def hookrow(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Hookrow:
+    """Runs a command line in this process."""
+
+    def call(*arguments: object, stdin: str = "", code: int | None = 0) -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+        capsys.readouterr()
+        ended = run([str(each) for each in arguments])
+        out, err = capsys.readouterr()
+        assert code is None or ended == code, f"exit {ended} instead of {code}\n{out}\n{err}"
+        return Ran(ended, out, err)
+
+    return call
+
+
+@pytest.fixture
+def made(hookrow: Hookrow, folder: Path) -> Path:
+    """A new database in the folder."""
+    hookrow("init")
+    return folder / "hooks.db"
+
+
+@pytest.fixture
+def add(hookrow: Hookrow, made: Path) -> Callable[..., dict[str, Any]]:
+    """Adds a hook by the command line and gives its --json."""
+
+    def call(url: str, *options: object, name: str = "Stock", event: str = "before_order_add") -> dict[str, Any]:
+        ran = hookrow("hooks", "add", "--name", name, "--url", url, "--event", event, "--json", *options)
+        found: dict[str, Any] = ran.json
+        return found
+
+    return call

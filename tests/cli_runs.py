@@ -1,0 +1,50 @@
+"""A run of the command line: what it came to; and the program as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Ran:
+    """What a run came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Hookrow = Callable[..., Ran]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for the program itself."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKROW", "LC_"))}
+    path = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui"), kept.get("PYTHONPATH", "")])
+    return kept | {"PYTHONPATH": path, "LANG": "C.UTF-8"} | more
+
+
+def program(*arguments: object, **how: Any) -> subprocess.Popen[str]:
+    """The program as a process of its own."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    env = environment(**how.pop("env", {}))
+    return subprocess.Popen(
+        [sys.executable, "-m", "hookrow", *map(str, arguments)], env=env, **{**pipes, "text": True, **how}
+    )

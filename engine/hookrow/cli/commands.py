@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hookrow.lang import Both, Text
+from hookrow.lang import Both, Plural, Text
 
 __all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
 
@@ -64,6 +64,14 @@ class Command(click.Command):
         super().__init__(*args, **attributes)
         self.brief = brief
         self.more = more
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            # Not repeated: somebody may have typed a secret where none is taken.
+            ctx.fail(str(Plural("There is {n} argument too many.", "There are {n} arguments too many.", len(rest))))
+        return rest
 
     def get_short_help_str(self, limit: int = 45) -> str:
         return str(self.brief)

@@ -33,7 +33,6 @@ BORROWED: tuple[Text, ...] = (
     Text("No such option {name!r}."),
     Text("No such command {name!r}."),
     Plural("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)", 1),
-    Plural("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})", 1),
     Plural("{value!r} is not {choice}.", "{value!r} is not one of {choices}.", 2),
     Text("{value!r} is not a valid {number_type}."),
     Text("{value} is not in the range {range}."),

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import PrivateAttr, field_serializer, model_validator
+from pydantic import ConfigDict, PrivateAttr, field_serializer, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Column, Field, SQLModel
-from sqlmodel.main import SQLModelConfig
 
 from hookrow import fields
 from hookrow.errors import InvalidHook
@@ -86,7 +85,7 @@ class Hook(HookFields):
     was read back is `Secret.kept()`: set, but not readable; writing it again leaves it as it is.
     """
 
-    model_config = SQLModelConfig(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
 
     id: int | None = None
     position: int | None = None  # type: ignore[assignment]  # left out: after the event's last (DESIGN 2)

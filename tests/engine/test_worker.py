@@ -39,10 +39,14 @@ pytestmark = pytest.mark.anyio
 Script = Callable[[Claimed], Awaitable[Result]]
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty database on the machine's clock."""
-    made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind, on the machine's clock."""
+    if request.param == "sqlite":
+        made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    else:
+        url: str = request.getfixturevalue("postgres_url")
+        made = Database(url.replace("postgresql://", "postgresql+psycopg://"))
     yield made
     made.close()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, event, insert, update
 
 from hookrow.errors import NotRedeliverable
 from hookrow.store import outbox
@@ -670,3 +672,98 @@ def test_a_person_overrules_the_breaker(database: Database) -> None:
     assert claim(database, now + 40_000, recovering=False).rows == []
     resume(database, hook, now + 40_000)
     assert breaker(database, hook) is None
+
+
+# -- several at once --------------------------------------------------------------------------------
+
+
+def another(database: Database) -> Database:
+    """A second process's view of the same database."""
+    return Database(database.address.render_as_string(hide_password=False))
+
+
+def test_two_claimants_never_get_the_same_row(database: Database) -> None:
+    """Two processes claim, settle and release at once: each row goes once, in the row's order, none is left."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    firings = [fire(database, hooks)[1] for _ in range(40)]
+    other = another(database)
+    sent: list[int] = []
+    start = Barrier(2)
+
+    def work(mine: Database, owner: str) -> None:
+        start.wait()
+        while taken := claim(mine, T0, owner=owner, limit=7).rows:
+            sent.extend(claimed.row_id for claimed in taken)
+            for claimed in taken:
+                mine.writer.submit(Settle(claimed, result(), T0)).result()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, database, "w1"), pool.submit(work, other, "w2")]:
+            done.result()
+    work_left = claim(database, T0 + 5000, owner="w3", limit=200, otherwise=200)
+    while work_left.rows:
+        sent.extend(claimed.row_id for claimed in work_left.rows)
+        database.writer.write(
+            lambda c, rows=work_left.rows: Settle.run_many(c, [Settle(r, result(), T0) for r in rows])
+        )
+        database.writer.write(lambda c: outbox.unstick(c, T0 + 5000))
+        work_left = claim(database, T0 + 5000, owner="w3", limit=200, otherwise=200)
+    other.close()
+    assert sorted(sent) == sorted(row for ids_ in firings for row in ids_)
+    assert {row.state for row in rows(database).values()} == {"ok"}
+    for ids_ in firings:
+        assert [sent.index(row) for row in ids_] == sorted(sent.index(row) for row in ids_)
+
+
+def test_one_key_stays_one_after_another_between_processes(database: Database) -> None:
+    """Two processes fire and send deliveries of one key at once: never two under way, none stranded."""
+    hook = add_hook(database, "a")
+    other = another(database)
+    sent: list[int] = []
+    start = Barrier(2)
+
+    def work(mine: Database, owner: str) -> None:
+        start.wait()
+        for _ in range(15):
+            fire(mine, [hook], keys=["7"])
+            for claimed in claim(mine, T0, owner=owner).rows:
+                assert [row.id for row in rows(mine).values() if row.state == "leased"] == [claimed.row_id]
+                sent.append(claimed.row_id)
+                settle(mine, claimed, result())
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, database, "w1"), pool.submit(work, other, "w2")]:
+            done.result()
+    while taken := claim(database, T0, owner="w3").rows:
+        assert len(taken) == 1
+        sent.append(taken[0].row_id)
+        settle(database, taken[0], result())
+    other.close()
+    assert len(sent) == len(set(sent)) == 30
+    assert {row.state for row in rows(database).values()} == {"ok"}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_claims_read_no_table_from_end_to_end(database: Database) -> None:
+    """On SQLite every statement of claim, result and pause finds its deliveries by an index, however long the log."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    for _ in range(20):
+        fire(database, hooks)
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            plain = connection.connection.cursor()
+            found = plain.execute(f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters)
+            plans.extend(f"{row[3]}\n{statement}" for row in found.fetchall())
+            plain.close()
+
+    event.listen(database.engine("write"), "before_cursor_execute", explain)
+    taken = claim(database)
+    database.writer.write(lambda c: Settle.run_many(c, [Settle(each, failed(), T0) for each in taken.rows]))
+    claim(database, T0 + 60_000)
+    pause(database, hooks[0])
+    resume(database, hooks[0])
+    event.remove(database.engine("write"), "before_cursor_execute", explain)
+    assert len(plans) > 20
+    assert [plan for plan in plans if plan.startswith(("SCAN delivery", "SCAN firing", "SCAN attempt"))] == []

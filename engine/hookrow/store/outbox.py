@@ -7,20 +7,8 @@ what), `settling` (what came of it), `parking` (many rows follow their hook), `r
 from __future__ import annotations
 
 from hookrow.store.breaker import Note, note, pause_gone
-from hookrow.store.claims import (
-    Claimed,
-    Overdue,
-    Taken,
-    claim,
-    claim_firings,
-    give_back,
-    lease_for_redelivery,
-    mend_clock,
-    next_due,
-    overdue,
-    recover,
-    renew,
-)
+from hookrow.store.claims import Claimed, Taken, claim, claim_firings, give_back, lease_for_redelivery, recover, renew
+from hookrow.store.due import Overdue, mend_clock, next_due, overdue
 from hookrow.store.parking import cancel, drop, enqueue, never_enqueued, park, revive, uncancel, unpark
 from hookrow.store.release import admit, unstick
 from hookrow.store.settling import Made, Settle, Settled, record_attempt, settle_redelivery

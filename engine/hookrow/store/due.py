@@ -1,0 +1,84 @@
+"""When something is due: for the worker's sleep, for the banner and `doctor`, and after the clock was set back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, and_, bindparam, func, literal_column, or_, select, update
+
+from hookrow.states import LONGEST_LEASE, STEP
+from hookrow.store.parking import BREAKERS, HOOKS
+from hookrow.store.release import pending
+from hookrow.store.tables import DELIVERIES
+
+__all__ = ["FIRST_DUE", "NOW", "Overdue", "leased", "mend_clock", "next_due", "overdue"]
+
+COUNTED = 1001
+"""Overdue rows are counted up to here."""
+JUMP = 2000
+"""Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
+
+leased = DELIVERIES.c.state == literal_column("'leased'")
+"""The term of the index `delivery_leased`."""
+NOW: BindParameter[Any] = bindparam("now")
+FIRST_DUE = select(func.min(DELIVERIES.c.due_ms)).where(DELIVERIES.c.hook_id == HOOKS.c.id, pending).scalar_subquery()
+LATER_DUE = (
+    select(func.min(DELIVERIES.c.due_ms))
+    .where(DELIVERIES.c.hook_id == HOOKS.c.id, pending, DELIVERIES.c.due_ms > NOW)
+    .scalar_subquery()
+)
+NEXT_DUE = select(func.min(LATER_DUE)).select_from(HOOKS)
+NEXT_LAPSE = select(func.min(DELIVERIES.c.lease_ms)).where(leased)
+NEXT_PROBE = (
+    select(func.min(BREAKERS.c.probe_ms))
+    .join_from(BREAKERS, HOOKS, HOOKS.c.id == BREAKERS.c.hook_id)
+    .where(HOOKS.c.paused_by == "breaker", HOOKS.c.active, HOOKS.c.deleted_ms.is_(None))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What waits although it is due: the oldest moment and how many, counted up to 1,001."""
+
+    oldest_ms: int | None
+    count: int
+
+
+def next_due(connection: Connection, now_ms: int) -> int | None:
+    """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
+    moments = (
+        connection.execute(NEXT_DUE, {"now": now_ms}).scalar(),
+        connection.execute(NEXT_LAPSE).scalar(),
+        connection.execute(NEXT_PROBE).scalar(),
+    )
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def overdue(connection: Connection, now_ms: int, *, by_ms: int = 0) -> Overdue:
+    """What is due by more than `by_ms` milliseconds and was not taken: nobody sends, or too few do. Only reads."""
+    limit = now_ms - by_ms
+    oldest = connection.execute(select(func.min(FIRST_DUE)).select_from(HOOKS)).scalar()
+    if oldest is None or oldest > limit:
+        return Overdue(None, 0)
+    late = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.hook_id.in_(select(HOOKS.c.id)), pending, DELIVERIES.c.due_ms <= limit
+    )
+    count = connection.execute(select(func.count()).select_from(late.limit(COUNTED).subquery())).scalar_one()
+    return Overdue(oldest, count)
+
+
+def mend_clock(connection: Connection, now_ms: int, *, before_ms: int | None = None) -> None:
+    """Put right what was written before the wall clock was set back: at a worker's start, and when it sees a jump.
+
+    Leases end within the longest lease; what was due by the old clock (`before_ms`, where the jump was seen) is due.
+    """
+    ahead = DELIVERIES.c.due_ms > now_ms + JUMP
+    at_once = or_(
+        DELIVERIES.c.state == "queued", and_(DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms > now_ms + STEP)
+    )
+    if before_ms is not None:
+        at_once = or_(at_once, DELIVERIES.c.due_ms <= before_ms)
+    connection.execute(update(DELIVERIES).where(pending, ahead, at_once).values(due_ms=now_ms))
+    limit = now_ms + LONGEST_LEASE
+    connection.execute(update(DELIVERIES).where(leased, DELIVERIES.c.lease_ms > limit + JUMP).values(lease_ms=limit))

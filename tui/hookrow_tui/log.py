@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from hookrow.errors import HookrowError
+from hookrow.lang import current
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.body import FIRST
@@ -293,7 +294,7 @@ class LogScreen(Page[None]):
         """Bring every line up to date."""
         self.view.draw()
         self.query_one("#title", Title).show(self.heading(), Text(f"{self.count()} "))
-        tabs = Text(" ")
+        tabs = Text().append(" ")
         for tab in TABS:
             tabs.append(f"{tab} {TABS[tab]}", "bold reverse" if tab == self.tab else "").append("  ")
         self.query_one("#tabs", Line).show(tabs)
@@ -308,22 +309,26 @@ class LogScreen(Page[None]):
     def heading(self) -> Text:
         """The title: whether the log is followed, and what it shows."""
         glyphs, rows = self.hookrow.look.glyphs, self.view.rows
-        line = Text(f" {Say('Log')}  ")
+        line = Text().append(" ").append(str(Say("Log"))).append("  ")
         if rows.following:
-            line.append(f"{Say('FOLLOWS')} {glyphs.on}")
+            line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
         else:
-            line.append(f"{Say('STANDS')} {glyphs.off}")
+            line.append(str(Say("STANDS"))).append(" ").append(glyphs.off)
             if rows.missed:
                 line.append("  ").append(str(SayPlural("{n} new", "{n} new", rows.missed)), "reverse")
         if self.only_marked:
-            return line.append(f"  {Say('only the marked')}")
-        outcome = self.filter.outcome
-        if outcome is not None and str(Say("Log")) != "Log":
+            return line.append("  ").append(str(Say("only the marked")))
+        everything, outcome = str(Say("all")), self.filter.outcome
+        if outcome is not None and current() == "ru":
             outcome = OUTCOMES[outcome][0]
-        everything = str(Say("all"))
-        line.append(f"  {Say('Event: {event}', event=steady(self.filter.event or everything))}")
-        line.append(f"  {Say('Outcome: {outcome}', outcome=outcome or everything)}")
-        return line.append(f"  {Say('Find: {text}', text=steady(rest_of(self.typed)) or '—')}")
+        parts = (
+            Say("Event: {event}", event=steady(self.filter.event or everything)),
+            Say("Outcome: {outcome}", outcome=outcome or everything),
+            Say("Find: {text}", text=steady(rest_of(self.typed)) or "—"),
+        )
+        for part in parts:
+            line.append("  ").append(str(part))
+        return line
 
     def count(self) -> str:
         """How many firings there are, as far as is known."""

@@ -150,7 +150,7 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
         glyph,
         steady(firing.event),
         "",
-        str(words) if firing.replay_of is None else f"{words} {Say('(replay)')}",
+        str(words) if firing.replay_of is None else str(Say("{words} (replay)", words=words)),
         milliseconds(firing.ms),
         kind,
         trouble,

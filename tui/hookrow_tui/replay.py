@@ -73,8 +73,9 @@ class ReplayScreen(Dialog[None]):
         when = clock(firing.at_ms, self.detail.zone, self.detail.now_ms)[:8].strip()
         question = Say("Repeat {event} of {when}?", event=steady(firing.event), when=when)
         with Vertical() as box:
-            box.border_title = str(Say("Repeat"))
-            yield Static(Drawn(f"{question}\n{Say('Receivers will see it once more.')}"), id="question")
+            box.border_title = str(Say("Repetition"))
+            warning = Say("Receivers will see it once more.")
+            yield Static(Drawn(f"{question}\n{warning}"), id="question")
             yield Ways(self.offers(), self.hookrow.look.glyphs, id="ways")
             with Horizontal(classes="named"):
                 yield Static(str(Say("Send to")), classes="label", markup=False)

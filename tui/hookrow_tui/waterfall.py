@@ -60,7 +60,7 @@ def diff(changes: Sequence[tuple[str, Any, Any]]) -> list[Line]:
         if before is not None:
             lines.append(((f"-  {name}: {value_text(before)}", "gone"),))
         if before is None and after is None:
-            lines.append(((f"   {name}: {Say('private, not kept')}", "quiet"),))
+            lines.append(((f"   {name}: ", "quiet"), (str(Say("private, not kept")), "quiet")))
         elif after is not None:
             lines.append(((f"+  {name}: {value_text(after)}", "add"),))
     return [*lines, (("}", ""),)]

@@ -1,0 +1,233 @@
+"""Repeating: what is offered, what is asked of the engine, what came of it beside what was recorded."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apps import Shown, until
+from fake_engine import FakeEngine
+from log_fixtures import log_of, open_log, with_attempts
+from screens import SIZES, drawn, same_as_golden
+from test_log_screen import go
+
+from hookrow.errors import DatabaseBusy, NotRedeliverable
+from hookrow.records import Attempt
+from hookrow_tui.look import UNICODE
+from hookrow_tui.replay import ReplayScreen, ResultScreen
+from hookrow_tui.replay_many import ManyScreen, Wish, repeat
+from hookrow_tui.replay_result import curl, planned, redelivered, replayed
+from hookrow_tui.styled import plain
+from hookrow_tui.terminal import UNSAFE
+from hookrow_tui.ways import Ways
+
+pytestmark = pytest.mark.anyio
+
+ENGINE = with_attempts(FakeEngine())
+RECORDED = ENGINE.log.page()[0]
+REQUEST = SimpleNamespace(
+    method="POST",
+    url="https://price.example.ru/discount",
+    headers=(("authorization", "Basic ••••••••"), ("x", "it's \x1b]52;c;x\x07")),
+    body='{"a": 1}',
+)
+
+
+async def dialog(at: Shown) -> ReplayScreen:
+    """Open it on the discount hook's delivery."""
+    await go(at, 1)
+    await at.press("r")
+    await until(at.pilot, lambda: isinstance(at.app.screen, ReplayScreen), "the dialog")
+    await at.pilot.pause()
+    screen = at.app.screen
+    assert isinstance(screen, ReplayScreen)
+    return screen
+
+
+def replay_of(ref: str, **given: Any) -> Any:
+    """What the engine's replay gives: the same firing anew, with another verdict."""
+    return SimpleNamespace(recorded=RECORDED, firing=None if given.get("dry_run") else anew(), plan=(step(),))
+
+
+def anew() -> Any:
+    """A replay of the recorded firing, in which the first hook changes another value."""
+    first = replace(RECORDED.deliveries[0], changes=(("/order/sum", 12850, 11000),), ms=250)
+    shares = [first, replace(RECORDED.deliveries[1], state="failed", error="timeout", status=None, detail="total time")]
+    return replace(RECORDED, id="evt_new", deliveries=shares, replay_of=RECORDED.id, ms=777)
+
+
+def step() -> Any:
+    """One step of a plan."""
+    return SimpleNamespace(
+        hook=RECORDED.deliveries[0].hook,
+        position=10,
+        mode="transform",
+        act="call",
+        reason=None,
+        detail=None,
+        request=REQUEST,
+    )
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_dialog_as_drawn(size: tuple[int, int], lang: Any) -> None:
+    """Question, four ways, where to, which data, only show."""
+    async with open_log(size, lang=lang) as at:
+        await dialog(at)
+        same_as_golden(at.app, f"replay-{size[0]}x{size[1]}-{lang}")
+
+
+async def test_the_same_bytes_again() -> None:
+    """The first way redelivers this delivery; the new attempt stands beside the recorded one."""
+    async with open_log() as at:
+        again = Attempt(
+            number=2, at_ms=0, url="https://price.example.ru/discount", status=503, error="bad_status", ms=9
+        )
+        share = at.engine.log.page()[0].deliveries[0]
+        at.engine.answers["redeliver"] = lambda ref, **_: [
+            SimpleNamespace(delivery=share, attempt=again, request=None, ok=False)
+        ]
+        await dialog(at)
+        await at.press("f5")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ResultScreen), "the result")
+        await until(at.pilot, lambda: "503" in drawn(at.app), "the new status")
+        assert ("redeliver", (share.id,), {"to": None, "dry_run": False}) in at.engine.calls
+        await at.press("escape")
+        assert log_of(at)
+
+
+async def test_the_event_anew_for_one_hook_at_another_url() -> None:
+    """The second way replays the firing with this hook only, to the URL that was typed."""
+    async with open_log() as at:
+        at.engine.answers["replay"] = replay_of
+        screen = await dialog(at)
+        await at.press("down", "tab")
+        await at.type("http://127.0.0.1:8920/")
+        await at.press("enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ResultScreen), "the result")
+        call = next(call for call in at.engine.calls if call[0] == "replay")
+        assert call[1] == (RECORDED.id,)
+        assert call[2] == {"hook": 4, "to": "http://127.0.0.1:8920/", "payload": None, "dry_run": False}
+        assert screen.detail.firing.id == RECORDED.id
+
+
+async def test_only_show_sends_nothing() -> None:
+    """The plan with masked requests and a curl line."""
+    async with open_log() as at:
+        at.engine.answers["replay"] = replay_of
+        screen = await dialog(at)
+        screen.query_one(Ways).choose("row")
+        await at.press("tab", "tab", "space", "f5")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ResultScreen), "the plan")
+        await until(at.pilot, lambda: "Ничего не отправлено" in drawn(at.app), "that nothing was sent")
+        assert all(call[2]["dry_run"] for call in at.engine.calls if call[0] == "replay")
+
+
+async def test_edited_data_goes_only_with_the_event_anew() -> None:
+    """Editing moves the choice to the event anew; the recorded bytes can't carry it; bad JSON changes nothing."""
+    async with open_log() as at:
+        at.engine.answers["replay"] = replay_of
+        screen = await dialog(at)
+        screen.take_edited('{"order": ')
+        assert screen.payload is None
+        screen.take_edited("[1]")
+        assert screen.payload is None
+        screen.take_edited('{"order": {"sum": 1}}')
+        assert screen.query_one(Ways).code == "hook"
+        screen.query_one(Ways).choose("again")
+        await at.press("f5")
+        await at.pilot.pause()
+        assert not at.engine.calls
+        screen.query_one(Ways).choose("row")
+        await at.press("f5")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ResultScreen), "the result")
+        assert at.engine.calls[-1][2]["payload"] == {"order": {"sum": 1}}
+
+
+async def test_a_refusal_is_a_sentence_in_the_dialog() -> None:
+    """The hook is gone: the dialog stays, and says why."""
+    async with open_log() as at:
+
+        def refuse(ref: str, **_: Any) -> Any:
+            raise NotRedeliverable("хука больше нет")
+
+        at.engine.answers["redeliver"] = refuse
+        await dialog(at)
+        await at.press("f5")
+        await until(at.pilot, lambda: "хука больше нет" in drawn(at.app), "the sentence")
+        assert isinstance(at.app.screen, ReplayScreen)
+
+
+async def test_all_that_the_filter_shows_is_asked_about_twice_and_counted() -> None:
+    """First the number and a sample, then a question whose first answer is no, then progress, oldest event first."""
+    async with open_log() as at:
+        at.engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())
+        screen = await dialog(at)
+        screen.query_one(Ways).choose("all")
+        await at.press("f5")
+        await until(at.pilot, lambda: "Повторить 5" in drawn(at.app), "the question")
+        assert not at.engine.calls
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+        refs = [call[1][0] for call in at.engine.calls if call[0] == "replay"]
+        assert refs == [each.id for each in reversed(at.engine.log.page())]
+        assert "5 / 5" in drawn(at.app)
+
+
+def test_stopping_leaves_the_rest_alone_and_says_where() -> None:
+    """After Escape no further request leaves."""
+    engine, halt = with_attempts(FakeEngine()), threading.Event()
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())
+    seen = []
+    for tally in repeat(engine, Wish(array("q", [1, 2, 3, 4, 5]), None, None, False), halt):  # type: ignore[arg-type]
+        seen.append(tally.done)
+        if tally.done == 2:
+            halt.set()
+    assert seen == [0, 1, 2]
+    assert len(engine.calls) == 2
+    assert tally.last.endswith("2")
+
+
+def test_a_fault_of_one_is_counted_one_of_the_database_ends_all() -> None:
+    """A deleted hook does not stop the others; a database that can't be written does."""
+    engine, halt = with_attempts(FakeEngine()), threading.Event()
+    faults: list[Exception] = [NotRedeliverable("gone"), DatabaseBusy("busy")]
+
+    def fail(ref: str, **_: Any) -> Any:
+        raise faults.pop(0)
+
+    engine.answers["replay"] = fail
+    *_, tally = repeat(engine, Wish(array("q", [1, 2, 3]), 4, None, False), halt)  # type: ignore[arg-type]
+    assert tally.done == 1
+    assert tally.outcomes == Counter({"gone": 1})
+    assert tally.fault == "busy"
+
+
+def test_the_result_stands_beside_what_was_recorded() -> None:
+    """Verdict, times, every hook, and the changes as a diff."""
+    text = plain(replayed(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=()), UNICODE))  # type: ignore[arg-type]
+    assert "841 ms" in text
+    assert "777 ms" in text
+    assert "  - order.sum: 11950\n  + order.sum: 11000" in text
+    assert "timeout" in text
+    assert "Передача заказа в 1С" in text
+
+
+def test_a_plan_shows_requests_and_a_command() -> None:
+    """The command is one shell word a part, its secrets masked, its control characters visible."""
+    text = plain(planned([step()]))
+    assert "curl -X POST https://price.example.ru/discount" in text
+    assert "Basic ••••••••" in text
+    assert not UNSAFE.search(text.replace("\n", ""))
+    assert not UNSAFE.search(curl(REQUEST))  # type: ignore[arg-type]
+
+
+def test_redelivering_nothing_says_so() -> None:
+    """A firing whose deliveries all arrived has nothing to send again."""
+    assert "None of its deliveries" in plain(redelivered([], None))

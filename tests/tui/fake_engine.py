@@ -143,7 +143,10 @@ class FakeHooks:
 
     def add(self, new: Any) -> Any:
         number = max(self.rows) + 1
-        self.rows[number] = hook(number, new.name, new.event, **{**new.__dict__, "id": number, "revision": 1})
+        values = {code: getattr(new, code) for code in self.rows[1].__dict__ if code not in ("id", "revision")}
+        values["position"] = 10 if new.position is None else new.position
+        name, event = values.pop("name"), values.pop("event")
+        self.rows[number] = hook(number, name, event, **values)
         self.engine.version += 1
         return self.rows[number]
 

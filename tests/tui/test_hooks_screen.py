@@ -86,7 +86,7 @@ async def test_the_state_is_a_sign_and_a_word() -> None:
         await until(at.pilot, lambda: "‖" in row_of(at, "Проверка ИНН"), "the sign of the pause")
         assert "пауза" in row_of(at, "Проверка ИНН")
         assert "выкл" in row_of(at, "Расчёт доставки")
-        assert "ремонт" in drawn(at.app)
+        await until(at.pilot, lambda: "ремонт" in drawn(at.app), "the reason")
 
 
 async def test_the_order_is_changed_by_two_keys() -> None:
@@ -164,9 +164,9 @@ async def test_a_vanished_database_is_a_line_on_the_screen(tmp_path: Path) -> No
     engine.path.touch()
     async with shown(engine=engine) as at:
         engine.path.unlink()
-        await until(at.pilot, lambda: "hooks.db" in drawn(at.app), "the line")
+        await until(at.pilot, lambda: "исчез" in drawn(at.app), "the line")
         engine.path.touch()
-        await until(at.pilot, lambda: "hooks.db" not in drawn(at.app), "the line is gone")
+        await until(at.pilot, lambda: "исчез" not in drawn(at.app), "the line is gone")
 
 
 async def test_a_read_only_database_opens_read_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
@@ -40,7 +41,7 @@ class HookrowApp(App[int]):
         look: how this terminal is drawn on.
     """
 
-    CSS_PATH = ["app.tcss", "hooks.tcss", "form.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks.tcss", "form.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
 

@@ -95,7 +95,7 @@ class CheckScreen(Dialog[None]):
 
     DEFAULT_CSS = (
         box_css("CheckScreen", 78).replace("> Vertical", "> VerticalScroll")
-        + "CheckScreen Static { height: auto; } CheckScreen > VerticalScroll { max-height: 22; scrollbar-size: 1 1; }"
+        + "CheckScreen Static { height: auto; } CheckScreen > VerticalScroll { max-height: 92%; scrollbar-size: 1 1; }"
     )
 
     def __init__(self, hook: Hook | None, values: Mapping[str, Any] | None = None) -> None:
@@ -115,6 +115,7 @@ class CheckScreen(Dialog[None]):
     def send(self, engine: HookEngine) -> Any:
         if self.values is None:
             assert self.hook is not None
+            assert self.hook.id is not None
             return engine.test(self.hook.id)
         from hookrow import Hook
 

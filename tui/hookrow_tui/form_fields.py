@@ -66,7 +66,11 @@ class Line(Input):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(Edited(self.code, event.value))
+        self.tell(event.value)
+
+    def tell(self, value: str) -> None:
+        """The text is this now."""
+        self.post_message(Edited(self.code, value))
 
 
 class SecretLine(Line):
@@ -85,6 +89,10 @@ class SecretLine(Line):
         self.masks = password
         self.is_kept = bool(kept) and not empty
 
+    def tell(self, value: str) -> None:
+        if not self.is_kept:  # what stands there then are dots, not a secret
+            super().tell(value)
+
     def take_over(self) -> None:
         if self.is_kept:
             self.is_kept = False
@@ -97,14 +105,6 @@ class SecretLine(Line):
             self.take_over()
         await super()._on_key(event)
         event.prevent_default()
-
-    def remove(self) -> None:  # type: ignore[override]
-        """Take the secret out."""
-        was_kept = self.is_kept
-        self.take_over()
-        self.value = ""
-        if was_kept:
-            self.post_message(Edited(self.code, ""))
 
     def action_delete_left(self) -> None:
         if self.is_kept:

@@ -54,7 +54,6 @@ def first_page(more: int) -> tuple[list[Label], list[Spot]]:
         return str(FIELD[code].label)
 
     russian = current() == "ru"
-    second = 52 if russian else 57  # «по» is shorter than «Valid until»
     flag = 48
     below = 10 + BODY_ROWS + more
     period = f"{PERIOD_TITLE} {label('valid_from')}" if russian else label("valid_from")
@@ -67,7 +66,7 @@ def first_page(more: int) -> tuple[list[Label], list[Spot]]:
         Label(34, 5, label("timeout")),
         Label(61, 5, str(Say("s"))),
         Label(1, 6, period),
-        Label(second - (4 if russian else len(label("valid_until")) + 1), 6, label("valid_until")),
+        Label(48 if russian else 46, 6, label("valid_until").split()[-1]),
         Label(1, 7, str(FLAGS_TITLE)),
         Label(1, 9, str(GROUPS["body"]), title=True),
         Label(1, below, str(GROUPS["extra"]), title=True),
@@ -82,7 +81,7 @@ def first_page(more: int) -> tuple[list[Label], list[Spot]]:
         Spot("position", VALUES, 5, 8),
         Spot("timeout", 52, 5, 8),
         Spot("valid_from", VALUES, 6, 24),
-        Spot("valid_until", second, 6, 24),
+        Spot("valid_until", 52, 6, 24),
         Spot("active", VALUES, 7, 24),
         Spot("fire_and_forget", flag, 7, 24),
         Spot("wait_for_response", VALUES, 8, 24),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hookrow import fields
 from hookrow.checks import Unfit
@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from hookrow import Hook
 
 __all__ = [
+    "FLAGS",
     "ROW_LIMIT",
     "SECRETS",
     "Checked",
     "FormState",
     "Merged",
+    "Texts",
+    "Value",
     "looked_at",
     "merge",
     "neighbours",
     "texts_of",
+    "too_long",
     "worst",
 ]
 
@@ -40,8 +44,8 @@ FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
 ROW_LIMIT = 30.0
 """Seconds that `fire()` gives a whole row, unless its caller says otherwise (DESIGN 5)."""
 
-Value = str | bool | None
-Texts = dict[str, Value]
+Value: TypeAlias = str | bool | None
+Texts: TypeAlias = dict[str, Value]
 
 
 def texts_of(hook: Hook | None, zone: tzinfo) -> Texts:

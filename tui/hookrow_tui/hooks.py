@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
@@ -135,8 +135,7 @@ class HooksScreen(Page[None]):
         empty = "" if self.rows or self.summary is None else str(Say(" There are no hooks yet: n makes the first."))
         self.query_one("#sentence", Line).show(empty if row is None else sentence(row, self.zone))
 
-    def on_resize(self, event: Any) -> None:
-        super().on_resize(event)
+    def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
         self.draw()
 
     # Finding
@@ -315,7 +314,7 @@ def read_list(engine: HookEngine) -> tuple[list[Row], Any, tzinfo]:
     figures = engine.log.hook_figures()
     rows = []
     for hook in engine.hooks.list():
-        seen = figures.get(hook.id)
+        seen = figures.get(hook.id or 0)
         rows.append(
             Row(hook)
             if seen is None

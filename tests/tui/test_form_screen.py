@@ -1,0 +1,377 @@
+"""The form: the document's page as drawn, what its fields accept and say, saving, testing, leaving, drafts."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apps import Shown, shown, until
+from fake_engine import FakeEngine
+from screens import SIZES, drawn, same_as_golden
+from textual import events
+
+from hookrow.records import Attempt
+from hookrow_tui import drafts
+from hookrow_tui.form import FormScreen
+from hookrow_tui.form_fields import Body, Line
+from hookrow_tui.hook_table import HookTable
+
+pytestmark = pytest.mark.anyio
+
+GONE = "999999999"
+"""A process number that no process has."""
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Drafts of a test stay in its own folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "hookrow" / "drafts"
+
+
+async def open_form(at: Shown, name: str = "Скидки по договору") -> FormScreen:
+    """The form of this hook."""
+    table = at.app.screen.query_one(HookTable)
+    table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
+    await at.press("enter")
+    await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
+    await at.pilot.pause()
+    assert isinstance(at.app.screen, FormScreen)
+    return at.app.screen
+
+
+async def new_form(at: Shown) -> FormScreen:
+    """The form of a new hook."""
+    await at.press("n")
+    await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
+    await at.pilot.pause()
+    assert isinstance(at.app.screen, FormScreen)
+    return at.app.screen
+
+
+async def fill(at: Shown, form: FormScreen, code: str, text: str) -> None:
+    """Write into a field as a person does: go there, empty it, type."""
+    form.go_to(code)
+    await at.pilot.pause()
+    await at.press("end", "ctrl+u")
+    await at.type(text)
+    await at.pilot.pause()
+
+
+def closed(at: Shown) -> bool:
+    """Whether the list is open again."""
+    return type(at.app.screen).__name__ == "HooksScreen"
+
+
+def kept(folder: Path, owner: str = "*") -> list[Path]:
+    """The drafts in a folder."""
+    return sorted(folder.glob(f"*-{owner}.json"))
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_form_as_drawn(size: tuple[int, int], lang: Any) -> None:
+    """Labels, order and groups of the document, the changed mark, the neighbours in the hint, all on 80x24."""
+    async with shown(size, lang=lang) as at:
+        form = await open_form(at)
+        await fill(at, form, "timeout", "6")
+        form.go_to("position")
+        await at.pilot.pause()
+        same_as_golden(at.app, f"form-{size[0]}x{size[1]}-{lang}")
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+async def test_the_second_page_as_drawn(lang: Any) -> None:
+    """What goes beyond the document stands on its own page."""
+    async with shown(lang=lang) as at:
+        await open_form(at)
+        await at.press("pagedown")
+        await at.pilot.pause()
+        same_as_golden(at.app, f"form-second-80x24-{lang}")
+
+
+async def test_a_change_is_saved_with_what_was_not_touched() -> None:
+    """F2 writes only what was changed: name yes, secrets and the rest no."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Скидки 2027")
+        assert "*" in drawn(at.app).splitlines()[0]
+        await at.press("f2")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get(4)
+        assert (hook.name, hook.position, hook.auth_login) == ("Скидки 2027", 10, "b2b")
+        assert hook.auth_password.is_set
+
+
+async def test_a_new_hook_has_the_documents_defaults() -> None:
+    """Active and «Блок без ответа» are on, the other two off; the order is left to the engine."""
+    async with shown() as at:
+        form = await new_form(at)
+        assert [form.state.texts[code] for code in ("active", "fire_and_forget", "wait_for_response")] == [
+            True,
+            True,
+            False,
+        ]
+        await at.type("Касса")
+        await fill(at, form, "url", "https://kassa.example.ru/hook")
+        form.go_to("event")
+        await at.pilot.pause()
+        await at.press("o")
+        await at.type("n_sub")
+        await at.press("enter")
+        await at.press("ctrl+s")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get("Касса")
+        assert (hook.event, hook.fire_and_forget, hook.url) == (
+            "on_subscription",
+            True,
+            "https://kassa.example.ru/hook",
+        )
+
+
+async def test_a_fault_is_said_at_its_field() -> None:
+    """Saving goes to the first field at fault and says what it accepts."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "url", "ftp://h/")
+        form.go_to("name")
+        await at.pilot.pause()
+        await at.press("f2")
+        await at.pilot.pause()
+        assert form.focused.code == "url"
+        assert "✗ Адрес: " in drawn(at.app)
+        assert at.engine.hooks.get(4).url == "https://price.example.ru/discount?v=2"
+
+
+async def test_a_date_alone_as_the_end_is_shown_as_the_moment_that_it_means() -> None:
+    """«по» 01.11.2027 lasts to the end of that day; the hint shows the moment."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "valid_until", "01.11.2027")
+        assert "= 02.11.2027 00:00 +03:00" in drawn(at.app)
+
+
+async def test_the_mode_is_always_said_and_overruled_flags_are_named() -> None:
+    """The sentence follows the flags; a flag without effect says which one wins."""
+    async with shown() as at:
+        form = await open_form(at)
+        assert "ждёт до 5 с" in drawn(at.app) or "waits up to 5 s" in drawn(at.app)
+        form.go_to("fire_and_forget")
+        await at.pilot.pause()
+        await at.press("space")
+        form.go_to("wait_for_response")
+        await at.pilot.pause()
+        assert "Не действует: включён «Блок без ответа»" in drawn(at.app)
+        await at.press("f2")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get(4)
+        assert (hook.fire_and_forget, hook.wait_for_response, hook.mode) == (True, True, "forget")
+
+
+async def test_a_row_that_may_outlast_the_operation_is_warned_of() -> None:
+    """Waiting hooks that may take more than 30 s together are asked about before saving."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "timeout", "28")
+        await at.press("f2")
+        await at.pilot.pause()
+        assert "33 с" in drawn(at.app)
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: closed(at), "the list")
+        assert at.engine.hooks.get(4).timeout == 28
+
+
+async def test_secrets_are_never_shown_and_can_be_replaced_removed_or_kept() -> None:
+    """Dots for what is kept; the first key replaces, Delete removes, ctrl+r keeps."""
+    async with shown() as at:
+        form = await open_form(at)
+        assert "••••••••" in drawn(at.app)
+        form.go_to("auth_password")
+        await at.pilot.pause()
+        await at.type("q1")
+        assert form.state.texts["auth_password"] == "q1"
+        assert "q1" not in drawn(at.app)
+        await at.press("ctrl+r")
+        assert form.state.texts["auth_password"] is None
+        assert not form.dirty
+        await at.press("delete")
+        assert form.state.texts["auth_password"] == ""
+        form.go_to("custom_header")
+        await at.pilot.pause()
+        await at.type("X-Key: v")
+        await at.press("f2")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get(4)
+        assert (hook.auth_password, hook.custom_header) == (None, "X-Key")
+
+
+async def test_a_paste_of_several_lines_is_joined_and_said() -> None:
+    """Nothing of a paste is dropped in silence; the body takes all its lines."""
+    async with shown() as at:
+        form = await open_form(at)
+        form.go_to("url")
+        await at.pilot.pause()
+        line = form.widget("url")
+        assert isinstance(line, Line)
+        line.value = ""
+        at.app.post_message(events.Paste("https://a.example\n/x/\ny"))
+        await until(at.pilot, lambda: line.value == "https://a.example/x/y", "the joined text")
+        await until(at.pilot, lambda: "Вставлено строк: 3" in drawn(at.app), "the warning")
+        body = form.widget("body")
+        assert isinstance(body, Body)
+        form.go_to("body")
+        await at.pilot.pause()
+        body.text = ""
+        at.app.post_message(events.Paste("\n".join(f"{n}" for n in range(200))))
+        await until(at.pilot, lambda: body.text.count("\n") == 199, "all lines of the body")
+
+
+async def test_the_body_is_tried_while_it_is_typed() -> None:
+    """The hint of the body shows what it becomes, or what is wrong with it."""
+    async with shown() as at:
+        form = await open_form(at)
+        form.go_to("body")
+        await until(at.pilot, lambda: '✓ { "order"' in drawn(at.app), "the preview")
+
+
+async def test_the_test_shows_request_reply_and_changed_payload() -> None:
+    """F5 sends what stands in the form, saves nothing, and shows what came back."""
+    engine = FakeEngine()
+    seen: list[Any] = []
+
+    def answer(hook: Any) -> Any:
+        seen.append(hook)
+        request = SimpleNamespace(
+            method="POST", url="http://127.0.0.1/x", headers=(("hook-test", "1"),), body='{"a":1}'
+        )
+        attempt = Attempt(1, 0, request.url, status=200, ms=12, response_body=b'{"data":{}}')
+        return SimpleNamespace(
+            request=request, attempt=attempt, outcome="changed", data={"sum": 900}, result=None, warnings=("осторожно",)
+        )
+
+    engine.answers["test"] = answer
+    async with shown((120, 40), engine=engine) as at:
+        await open_form(at)
+        await at.press("f5")
+        await until(at.pilot, lambda: "hook-test: 1" in drawn(at.app), "the report")
+        text = drawn(at.app)
+        assert all(part in text for part in ("Ответ · 200 · 12 мс", '"sum": 900', "осторожно", "данные изменены"))
+        assert seen == [4]
+        await at.press("escape")
+        assert engine.hooks.get(4).revision == 1
+
+
+async def test_leaving_with_changes_asks() -> None:
+    """Escape offers to save, not to save, to go back; nothing is lost by Escape again."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Другое")
+        await at.press("escape")
+        await at.pilot.pause()
+        text = drawn(at.app)
+        assert all(word in text for word in ("Записать", "Не записывать", "Вернуться"))
+        await at.press("escape")
+        await at.pilot.pause()
+        assert at.app.screen is form
+        assert form.state.texts["name"] == "Другое"
+        await at.press("escape", "right", "enter")
+        await until(at.pilot, lambda: closed(at), "the list")
+        assert at.engine.hooks.get(4).name == "Скидки по договору"
+
+
+async def test_a_colleagues_edit_is_merged_or_shown_never_overwritten() -> None:
+    """What only he changed is taken; what both changed is chosen field by field."""
+    async with shown((120, 40)) as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Моё имя")
+        await fill(at, form, "timeout", "7")
+        at.engine.hooks.update(4, name="Имя коллеги", position=15)
+        await at.press("f2")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "the conflict")
+        text = drawn(at.app)
+        assert "Моё имя" in text
+        assert "Имя коллеги" in text
+        assert "Порядок применения" in text
+        await at.press("escape")
+        await at.pilot.pause()
+        assert at.app.screen is form
+        assert form.state.texts["name"] == "Моё имя"
+        await at.press("f2")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "the conflict again")
+        await at.press("space", "tab", "enter")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get(4)
+        assert (hook.name, hook.position, hook.timeout) == ("Имя коллеги", 15, 7)
+
+
+async def test_a_hook_deleted_meanwhile_can_be_saved_as_new() -> None:
+    """The colleague's deletion is said; what was typed is not lost."""
+    async with shown() as at:
+        form = await open_form(at, "Письмо о продлении")
+        await fill(at, form, "name", "Письмо")
+        at.engine.hooks.remove(10)
+        await at.press("f2")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the question")
+        await at.press("enter")
+        await until(at.pilot, lambda: closed(at), "the list")
+        assert at.engine.hooks.get("Письмо").id == 11
+
+
+async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_home: Path) -> None:
+    """Typed, not saved, process gone: the next form of this hook offers it."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Начатое")
+        form.go_to("auth_password")
+        await at.pilot.pause()
+        await at.type("секрет")
+        form.keep_draft()
+    (path,) = kept(state_home)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "секрет" not in path.read_text("utf-8")
+    path.rename(path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json"))
+    async with shown() as at:
+        await at.press("down", "down", "down", "enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the offer")
+        await at.press("enter")
+        await at.pilot.pause()
+        assert "Начатое" in drawn(at.app)
+        assert not kept(state_home, GONE)
+
+
+async def test_a_draft_goes_with_its_form(state_home: Path) -> None:
+    """Saved or given up: no draft stays behind."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Начатое")
+        await until(at.pilot, lambda: bool(kept(state_home)), "the draft, by itself")
+        assert json.loads(kept(state_home)[0].read_text("utf-8"))["texts"]["name"] == "Начатое"
+        await at.press("f2")
+        await until(at.pilot, lambda: closed(at), "the list")
+        assert not kept(state_home)
+
+
+def test_a_damaged_draft_is_no_trouble(state_home: Path) -> None:
+    """A file that is no draft is dropped."""
+    path = drafts.path_for("sqlite:///x.db", 1)
+    path.parent.mkdir(parents=True)
+    broken = path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json")
+    broken.write_text("{", "utf-8")
+    assert drafts.found("sqlite:///x.db", 1) == []
+    assert not broken.exists()
+
+
+async def test_foreign_text_is_no_markup() -> None:
+    """A name with brackets of Textual's markup neither crashes nor becomes a link."""
+    engine = FakeEngine()
+    engine.hooks.update(4, name="[/] [@click=app.quit]x[/] [red]y")
+    async with shown(engine=engine) as at:
+        assert "[@click=app" in drawn(at.app)
+        await open_form(at, "[/] [@click=app.quit]x[/] [red]y")
+        assert "[/] [@click=app.quit]x[/] [red]y" in drawn(at.app).splitlines()[0]
+        await at.press("escape", "d")
+        assert "[red]y" in drawn(at.app)

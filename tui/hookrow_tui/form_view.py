@@ -1,0 +1,339 @@
+"""The form as it is seen and typed in: two pages of fields, the title, the mode as a sentence, the hint.
+
+Saving, testing and leaving stand in `hookrow_tui.form`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from hookrow.dates import Here
+from hookrow.document import FIELD, GROUPS, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow_tui import drafts
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.dialogs import Choices
+from hookrow_tui.form_fields import Body, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
+from hookrow_tui.form_page import FormPage, first_page, second_page
+from hookrow_tui.form_state import FLAGS, ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.keybar import KeyBar
+from hookrow_tui.page import Page, Title
+from hookrow_tui.terminal import visible
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+
+__all__ = ["FormView"]
+
+DRAFT_AFTER = 1.0
+"""Seconds after the last key until the draft is written."""
+PREVIEW_AFTER = 0.4
+"""Seconds after the last key until the body is tried."""
+MASK = 8
+
+
+class FormView(Page[int]):
+    """The form's two pages, on a hook, a copy of it, or nothing. It gives the id of the hook that was written."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("form",)
+    BINDINGS: ClassVar[list[Any]] = [
+        *bindings("form"),
+        ("up", "previous", ""),
+        ("down", "next", ""),
+    ]
+
+    def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
+        super().__init__()
+        self.zone = zone
+        self.state = FormState.of(hook, zone, copy=copy)
+        self.stored = hook
+        self.hooks: list[Hook] = []
+        self.titles: dict[str, tuple[str, str]] = {}
+        self.problems: dict[str, str] = {}
+        self.trouble = ""
+        self.warned: tuple[str, str] | None = None
+        self.draft_timer: Timer | None = None
+        self.preview_timer: Timer | None = None
+        self.preview: tuple[str, bool] | None = None
+
+    # Building
+
+    def compose(self) -> ComposeResult:
+        yield Title()
+        sign = self.hookrow.look.glyphs.focus
+        buttons = Choices(
+            [("save", str(SAVE_AND_CLOSE)), ("test", str(Say("Test…"))), ("cancel", str(Say("Cancel")))], id="buttons"
+        )
+        first = [self.field(spot.code) for spot in first_page(0)[1]]
+        yield FormPage([buttons, *first], sign, first=True)
+        yield FormPage([self.field(spot.code) for spot in second_page()[1]], sign, first=False)
+        yield Static(id="hint")
+        yield KeyBar("form")
+
+    def field(self, code: str) -> Widget:
+        """The widget of one field."""
+        each, text = FIELD[code], self.state.texts[code]
+        if each.kind == "flag":
+            return Flag(code, str(each.label), bool(text))
+        if each.kind == "event":
+            return Picked(code, str(text))
+        if each.kind == "template":
+            return Body(code, str(text))
+        if each.kind == "choice":
+            return Switch(code, [(value, str(label)) for value, label in each.choices], str(text))
+        if each.secret:
+            kept = self.mask(code)
+            return SecretLine(code, kept, empty=text == "", password=each.kind != "header")
+        empty = str(Say("no end")) if each.kind == "moment" else ""
+        return Line(code, str(text), placeholder=empty)
+
+    def mask(self, code: str) -> str:
+        """What is shown for a secret that is kept; a header's name is no secret."""
+        hook = self.state.hook
+        dots = self.hookrow.look.glyphs.secret * MASK
+        if hook is None:
+            return ""
+        if code == "custom_header":
+            return f"{hook.custom_header}: {dots}" if hook.custom_header else ""
+        secret = getattr(hook, code)
+        return dots if secret is not None and secret.is_set else ""
+
+    def on_mount(self) -> None:
+        self.pages[1].display = False
+        self.widget("name").focus()
+        self.draw()
+        self.moved()
+        if self.read_only:
+            for widget in self.query(".field"):
+                widget.disabled = True
+
+    @property
+    def pages(self) -> list[FormPage]:
+        return list(self.query(FormPage))
+
+    def widget(self, code: str) -> Widget:
+        """The widget of a field."""
+        return next(widget for widget in self.query(".field") if getattr(widget, "code", None) == code)
+
+    @property
+    def read_only(self) -> bool:
+        return self.hookrow.engine is not None and self.hookrow.engine.read_only
+
+    # What stands around the fields
+
+    def moved(self) -> None:
+        def take(read: tuple[list[Hook], dict[str, tuple[str, str]]]) -> None:
+            self.hooks, self.titles = read
+            self.draw()
+
+        self.hookrow.ask(self, read_around, take)
+
+    def notice(self, text: str) -> None:
+        self.trouble = text
+        self.draw_hint()
+
+    @property
+    def here(self) -> Here:
+        """When and where a date is typed."""
+        return Here(datetime.now(UTC), self.zone)
+
+    @property
+    def draft_id(self) -> int | None:
+        return None if self.state.hook is None else self.state.hook.id
+
+    def keep_draft(self) -> None:
+        """Write what is changed to disk; see `hookrow_tui.drafts`."""
+        revision = 0 if self.state.hook is None else self.state.hook.revision
+        try:
+            if self.dirty:
+                drafts.write(self.hookrow.url, self.draft_id, revision, self.state.texts, self.state.base)
+            else:
+                drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
+        except OSError as error:
+            self.notice(str(Say("The draft can't be kept: {reason}", reason=error)))
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self.state.changed)
+
+    def draw(self) -> None:
+        """Title, mode, flags that have no effect, the event's title, the hint."""
+        stored = self.state.hook
+        name = visible(stored.name if stored is not None else str(Say("new")))
+        mark = " *" if self.dirty else ""
+        right = str(Say("changed · not saved")) if self.dirty else str(Say("read only")) if self.read_only else ""
+        self.query_one(Title).show(f" {PAGE_TITLE} › {name}{mark}", Text(f"{right} " if right else ""))
+        code = str(self.state.texts["event"])
+        title, moment = self.titles.get(code, ("", "before"))
+        self.pages[0].say(self.state.sentence(moment))
+        picked = self.widget("event")
+        assert isinstance(picked, Picked)
+        picked.show(code, title)
+        overruled = self.state.overruled()
+        for flag in self.query(Flag):
+            flag.show(bool(self.state.texts[flag.code]), dim=flag.code in overruled)
+        self.draw_hint()
+
+    def draw_hint(self) -> None:
+        text, bad = self.hint()
+        hint = self.query_one("#hint", Static)
+        hint.set_class(bad, "-bad")
+        hint.update(Text(visible(text)))
+
+    def hint(self) -> tuple[str, bool]:
+        """The sentence below the form, and whether something is wrong."""
+        if self.trouble:
+            return self.trouble, True
+        code = getattr(self.focused, "code", None)
+        if code is None:
+            return str(self.first_problem() or Say("Enter chooses; Tab goes to the fields.")), bool(self.problems)
+        if self.warned is not None and self.warned[0] == code:
+            return self.warned[1], True
+        if code == "body" and self.preview is not None and code not in self.problems:
+            seen, bad = self.preview
+            glyphs = self.hookrow.look.glyphs
+            return f"{glyphs.bad if bad else glyphs.ok} {' '.join(seen.split())}", bad
+        each, text = FIELD[code], self.state.texts[code]
+        wrong, understood = looked_at(each, text, self.here)
+        wrong = wrong or self.problems.get(code, "")
+        if wrong:
+            return f"{self.hookrow.look.glyphs.bad} {each.label}: {wrong}", True
+        if code in self.state.overruled():
+            return str(Say("Has no effect: «{flag}» is on.", flag=FIELD["fire_and_forget"].label)), False
+        if code in FLAGS and not sentence_fits(self.pages[0]):
+            return f"{self.pages[0].remark}.", False
+        if code == "position":
+            row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
+            return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
+        if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
+            return str(too_long(seconds)), True
+        if each.secret and getattr(self.focused, "is_kept", False):
+            return str(Say("Kept sealed. Type a new one to replace it, Delete removes it, Ctrl+R keeps it.")), False
+        return f"{understood + '. ' if understood else ''}{each.hint}", False
+
+    def first_problem(self) -> str | None:
+        return next((f"{FIELD[code].label}: {text}" for code, text in self.problems.items() if code in FIELD), None)
+
+    # Editing
+
+    @on(Edited)
+    def edited(self, message: Edited) -> None:
+        if self.state.texts[message.code] == message.value:
+            return
+        self.state.texts[message.code] = message.value
+        self.problems.pop(message.code, None)
+        self.warned = None
+        self.trouble = ""
+        self.draw()
+        if self.draft_timer is not None:
+            self.draft_timer.stop()
+        self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
+        if message.code in ("body", "event"):
+            self.preview = None
+            self.preview_later()
+
+    def preview_later(self) -> None:
+        """Try the body on the event's last recorded payload, as soon as the person pauses."""
+        if self.preview_timer is not None:
+            self.preview_timer.stop()
+        self.preview_timer = self.set_timer(PREVIEW_AFTER, self.ask_preview)
+
+    def ask_preview(self) -> None:
+        body, event = str(self.state.texts["body"]), str(self.state.texts["event"])
+        if not body.strip() or event not in self.titles:
+            return
+
+        def show(text: str, bad: bool = False) -> None:
+            if (body, event) == (self.state.texts["body"], self.state.texts["event"]):
+                self.preview = (text, bad)
+                self.draw_hint()
+
+        self.hookrow.ask(
+            self, lambda engine: engine.hooks.preview(event, body), show, lambda error: show(str(error), True)
+        )
+
+    @on(Warned)
+    def warn(self, message: Warned) -> None:
+        self.call_after_refresh(self.show_warning, (message.code, message.text))
+
+    def show_warning(self, warned: tuple[str, str]) -> None:
+        self.warned = warned
+        self.draw_hint()
+
+    @on(Picked.Wanted)
+    def pick_event(self, message: Picked.Wanted) -> None:
+        from hookrow_tui.pick import Pick
+
+        items = [(code, f"{code} — {title}") for code, (title, _) in self.titles.items()]
+        pick = Pick(str(FIELD["event"].label), items, chosen=str(self.state.texts["event"]), typed=message.typed)
+        self.app.push_screen(pick, lambda code: self.edited(Edited("event", code)) if code else None)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        code = getattr(event.widget, "code", None)
+        for page in self.pages:
+            page.mark(code if page.display else None)
+        if code == "body" and self.preview is None:
+            self.preview_later()
+        self.draw_hint()
+
+    @on(Input.Submitted)
+    def to_next(self) -> None:
+        self.action_next()
+
+    def action_next(self) -> None:
+        self.focus_next()
+
+    def action_previous(self) -> None:
+        self.focus_previous()
+
+    def action_page(self) -> None:
+        first, second = self.pages
+        self.show_page(second if first.display else first)
+
+    def show_page(self, page: FormPage, code: str | None = None) -> None:
+        """Turn to a page, to its first field or to this one."""
+        for each in self.pages:
+            each.display = each is page
+        fields = [child for child in page.children if isinstance(child, Line | Drawn | Body)]
+        wanted = next((field for field in fields if getattr(field, "code", None) == code), fields[0])
+        self.call_after_refresh(wanted.focus)
+
+    def go_to(self, code: str) -> None:
+        """Put the focus on a field, wherever it is."""
+        page = next((page for page in self.pages if self.widget(code) in page.children), None)
+        if page is not None and code in self.state.texts:
+            self.show_page(page, code)
+
+    def fill(self, texts: dict[str, Value]) -> None:
+        """Put texts into the fields, as if they were typed; secrets stay as they are."""
+        for code, value in texts.items():
+            widget = self.widget(code)
+            if isinstance(widget, SecretLine) or value is None:
+                continue
+            if isinstance(widget, Line):
+                widget.value = str(value)
+            elif isinstance(widget, Body):
+                widget.text = str(value)
+            elif isinstance(widget, Switch):
+                widget.value = str(value)
+                widget.refresh()
+            self.state.texts[code] = value
+        self.draw()
+
+
+def sentence_fits(page: FormPage) -> bool:
+    """Whether the mode's sentence is drawn in full beside the body's title."""
+    return len(page.remark) + len(str(GROUPS["body"])) + 4 <= page.size.width
+
+
+def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, tuple[str, str]]]:
+    """All hooks, and each event's title and moment."""
+    return engine.hooks.list(), {event.code: (str(event.title), event.moment) for event in engine.events.list()}

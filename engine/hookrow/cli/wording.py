@@ -8,7 +8,6 @@ from typing import Any
 from hookrow.cli.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text
-from hookrow.modes import Seconds
 from hookrow.records import Delivery, Firing
 
 __all__ = [
@@ -57,6 +56,7 @@ ERRORS: dict[str, Text] = {
     "condition_error": Text("condition failed"),
     "deadline": Text("no time left"),
     "paused": Text("hook paused"),
+    "key_error": Text("secret can't be opened"),
 }
 SKIPS: dict[str, Text] = {
     "inactive": Text("switched off"),
@@ -151,8 +151,3 @@ def answered(delivery: Delivery, firing: Firing) -> bool:
     """Whether this is the hook whose result stands: the last one that could give any."""
     able = [each for each in firing.deliveries if each.mode == "transform" and each.outcome in ("ok", "changed")]
     return bool(able) and able[-1] is delivery
-
-
-def seconds(value: float) -> str:
-    """Seconds as they are written in the language in use."""
-    return str(Text("{value} s", value=Seconds(value)))

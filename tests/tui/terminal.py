@@ -33,8 +33,8 @@ class Terminal:
     ) -> None:
         self.argv = list(argv)
         self.columns, self.rows = size
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "SSH_", "COLOR"))}
-        clean.pop("NO_COLOR", None)
+        ours = ("LC_", "SSH_", "COLOR", "COLUMNS", "LINES", "NO_COLOR")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.env = {
             **clean,
             "TERM": "xterm-256color",
@@ -136,7 +136,8 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         """Change the window's size."""
         self.columns, self.rows = columns, rows
-        self.screen.resize(rows, columns)
+        with self.news:
+            self.screen.resize(rows, columns)
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def hang_up(self) -> None:

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Moved, Opened, Troubled
-from hookrow_tui.look import DARK, LIGHT, Look
+from hookrow_tui.look import DARK, LIGHT, PLAIN, Look
 from hookrow_tui.page import Dialog, Page
 from hookrow_tui.repaint import Change, Shown
 from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
@@ -46,7 +46,7 @@ class HookrowApp(App[int]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
 
     def __init__(self, url: str, *, start: Callable[[str], HookEngine], look: Look) -> None:
-        super().__init__()
+        super().__init__(ansi_color=look.theme.startswith("ansi"))
         self.url = url
         self.start = start
         self.look = look
@@ -189,9 +189,11 @@ class HookrowApp(App[int]):
 
     def action_repaint(self) -> None:
         self.forget_terminal()
-        self.screen.refresh()
 
     # What reaches the terminal
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return PLAIN
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self.harmless]
@@ -199,9 +201,12 @@ class HookrowApp(App[int]):
     def forget_terminal(self, _: object = None) -> None:
         """Another program wrote on the terminal: paint all of it next time."""
         self.shown.forget()
+        self.screen.refresh()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self.is_headless and not self._batch_count:
+            if self.shown.size != self.size:
+                renderable = screen._compositor.render_full_update()
             text = self.shown.difference(renderable, self.console)
             if not text:
                 self.post_display_hook()

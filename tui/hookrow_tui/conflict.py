@@ -36,7 +36,6 @@ class Sides(Widget, can_focus=True):
     DEFAULT_CSS = """
     Sides { width: 1fr; height: auto; max-height: 14; }
     Sides > .sides--cursor { background: $cursor; color: $cursor-text; }
-    .-mono Sides > .sides--cursor { text-style: reverse; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"sides--cursor"}
     BINDINGS: ClassVar[list[Any]] = [

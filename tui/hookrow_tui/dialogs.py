@@ -41,7 +41,6 @@ class Choices(Widget, can_focus=True):
     DEFAULT_CSS = """
     Choices { height: 1; width: 1fr; }
     Choices > .choices--marked { background: $cursor; color: $cursor-text; text-style: bold; }
-    .-mono Choices > .choices--marked { text-style: reverse; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"choices--marked"}
     BINDINGS: ClassVar[list[Any]] = [

@@ -24,7 +24,6 @@ class HookTable(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     HookTable { height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; background: $background; }
     HookTable > .table--cursor { background: $cursor; color: $cursor-text; text-style: bold; }
-    .-mono HookTable > .table--cursor { text-style: reverse; }
     HookTable > .table--quiet { color: $quiet; }
     HookTable > .table--bad { color: $warning; }
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from textual.theme import Theme
 
-__all__ = ["ASCII", "DARK", "LIGHT", "UNICODE", "Glyphs", "Look", "choose"]
+__all__ = ["ASCII", "DARK", "LIGHT", "PLAIN", "UNICODE", "Glyphs", "Look", "choose"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,10 @@ LIGHT = Theme(
 )
 
 
+PLAIN = {"bright": "ansi_default", "quiet": "ansi_default", "cursor": "ansi_cyan", "cursor-text": "ansi_black"}
+"""Our variables where the terminal's own palette is used."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What was chosen for this terminal. `mono` asks for cursors in reverse video, `colours` is the palette's size."""
@@ -130,7 +134,7 @@ def choose(environ: Mapping[str, str] = os.environ, encoding: str | None = None)
     rich = "256color" in term or environ.get("COLORTERM", "") in ("truecolor", "24bit")
     light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
     wish = environ.get("HOOKROW_THEME", "")
-    if wish == "ansi" or not rich:
+    if wish == "ansi" or not rich or "NO_COLOR" in environ:
         theme = "ansi-light" if light and wish != "dark" else "ansi-dark"
     else:
         theme = LIGHT.name if wish == "light" or (light and wish != "dark") else DARK.name

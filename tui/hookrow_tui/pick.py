@@ -36,7 +36,6 @@ class Found(Widget):
     DEFAULT_CSS = """
     Found { height: 12; width: 1fr; }
     Found > .found--cursor { background: $cursor; color: $cursor-text; }
-    .-mono Found > .found--cursor { text-style: reverse; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"found--cursor"}
 

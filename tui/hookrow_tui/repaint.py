@@ -43,23 +43,23 @@ class Shown:
 
     def __init__(self) -> None:
         self.lines: dict[int, list[Cell]] = {}
-        self.width = 0
+        self.size: tuple[int, int] | None = None
+        """Columns and rows of what is known; None when nothing is: then a full update is needed."""
         self.codes: dict[Style, str] = {}
 
     def forget(self) -> None:
         """The terminal may show anything: the next frame is written in full."""
         self.lines.clear()
+        self.size = None
 
     def difference(self, update: LayoutUpdate | ChopsUpdate, console: Console) -> str:
         """The bytes for what `update` changes; '' if it changes nothing."""
         out: list[str] = []
         if isinstance(update, LayoutUpdate):
             region = update.region
-            if region.width != self.width:
-                self.forget()
-                self.width = region.width
-            for y in [y for y in self.lines if y >= region.bottom]:
-                del self.lines[y]
+            if region.size != self.size:
+                self.lines.clear()
+                self.size = region.size
             for y, strips in enumerate(update.strips, region.y):
                 self.line(out, y, [(region.x, strips)], console)
         else:

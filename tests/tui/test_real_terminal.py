@@ -1,0 +1,253 @@
+"""The interface in a real terminal: what is typed, what is sent, what happens when the line is lost.
+
+What Pilot can't see: bytes, encodings, signals, modes of the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PROGRAM = [sys.executable, str(HERE / "interface_process.py")]
+PATHS = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")])
+RESETS = (b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?1049l", b"\x1b[?25h")
+FIRST_HOOK = "Проверка ИНН"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The environment of the program: its drafts in a folder of the test's own."""
+    return {"PYTHONPATH": PATHS, "XDG_STATE_HOME": str(tmp_path)}
+
+
+def opened(env: dict[str, str], lang: str = "ru", size: tuple[int, int] = (80, 24)) -> Terminal:
+    """The interface, not yet started."""
+    return Terminal([*PROGRAM, lang], env=env, size=size)
+
+
+def in_form(terminal: Terminal) -> None:
+    """Open the first hook's form."""
+    terminal.wait_for(FIRST_HOOK)
+    terminal.settle()
+    terminal.send("\r")
+    terminal.wait_for("Основные параметры")
+    terminal.settle()
+
+
+def test_cyrillic_is_typed_and_saved_bytes_stay_within_the_budget(env: dict[str, str]) -> None:
+    """DESIGN 14 on 80x24: key in a field < 200 B, Tab < 1.2 KB, row move < 800 B, form < 16 kB, idle nothing."""
+    with opened(env) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        moves = [terminal.spend(key) for key in ("j", "о", "k", b"\x1b[B")]
+        assert max(moves) < 800, moves
+        terminal.send("kk")
+        form = terminal.spend("\r", quiet=0.8)
+        assert form < 16_000
+        assert "Основные параметры" in terminal.text
+        keys = [terminal.spend(letter) for letter in "Щит№1"]
+        assert max(keys) < 200, keys
+        assert "Щит№1" in terminal.text
+        tabs = [terminal.spend("\t") for _ in range(14)]
+        assert max(tabs) < 1200, tabs
+        before = len(terminal.raw)
+        time.sleep(1.5)  # nothing must happen in it: there is no event to wait for
+        assert len(terminal.raw) == before
+        terminal.send(b"\x13")  # ctrl+s, which freezes terminals elsewhere
+        terminal.wait_for(lambda screen: "Щит№1" in screen and "Событие: все" in screen)
+
+
+def test_a_byte_that_is_no_utf8_is_not_the_end(env: dict[str, str]) -> None:
+    """A PuTTY in CP1251: said once; the program goes on, and so after an old mouse code."""
+    with opened(env) as terminal:
+        in_form(terminal)
+        terminal.send("привет".encode("cp1251"))
+        terminal.wait_for("UTF-8")
+        terminal.send(b"\x1b[M \xc0\xc0")
+        terminal.send("Щ")
+        terminal.wait_for("Щ")
+        assert terminal.process.poll() is None
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+def test_a_hostile_name_can_neither_crash_nor_script_the_terminal(env: dict[str, str], lang: str) -> None:
+    """ESC, OSC 52, C1, bidi, NUL and markup of a hook's name reach the screen as signs only."""
+    with opened({**env, "HOSTILE": "1"}, lang) as terminal:
+        terminal.wait_for("обман")
+        terminal.settle()
+        for key in ("\r", "\x1b", "d", "\x1b"):
+            terminal.send(key)
+            terminal.settle(1.0 if key == "\x1b" else 0.5)
+        sent = bytes(terminal.raw)
+        assert b"\x1b]52" not in sent
+        assert b"\x1b[2J" not in sent
+        assert b"\xc2\x9b" not in sent
+        assert "\u202e".encode() not in sent
+        assert b"\x00" not in sent
+        assert "�" in terminal.text
+        assert terminal.process.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_keeps_the_draft_and_gives_the_terminal_back(
+    env: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    """A dirty form survives: a draft of mode 0600; every mode of the terminal is reset; the next start offers it."""
+    with opened(env) as terminal:
+        in_form(terminal)
+        terminal.send("Начатое")
+        terminal.wait_for("Начатое")
+        terminal.process.send_signal(number)
+        assert terminal.end() == 128 + number
+        assert all(reset in terminal.raw for reset in RESETS)
+    (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")
+    assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+    assert "Начатое" in draft.read_text("utf-8")
+    with opened(env) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.send("\r")
+        terminal.wait_for("Черновик")
+        terminal.send("\r")
+        terminal.wait_for("Начатое")
+
+
+def test_a_lost_line_ends_the_program(env: dict[str, str], tmp_path: Path) -> None:
+    """The terminal itself is gone: the draft is kept and the process ends instead of spinning."""
+    with opened(env) as terminal:
+        in_form(terminal)
+        terminal.send("Начатое")
+        terminal.wait_for("Начатое")
+        terminal.ended = True
+        terminal.reader.join()
+        os.close(terminal.slave)
+        os.close(terminal.master)
+        terminal.process.wait(20)
+    (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")
+    assert "Начатое" in draft.read_text("utf-8")
+
+
+def test_an_unexpected_error_gives_the_terminal_back(env: dict[str, str]) -> None:
+    """A fault of ours: modes reset, exit code 1, a traceback without the values of variables."""
+    crash = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from fake_engine import FakeEngine, FakeHooks\n"
+        "from hookrow_tui import engine, run\n"
+        "def broken(self, *a, **k): password = 'hunter2'; raise ZeroDivisionError('ours')\n"
+        "FakeHooks.list = broken; engine.open_engine = FakeEngine\n"
+        "sys.exit(run('sqlite:///fake.db', lang='ru'))"
+    )
+    with Terminal([sys.executable, "-c", crash, str(HERE)], env=env) as terminal:
+        assert terminal.end() == 1
+        assert all(reset in terminal.raw for reset in RESETS)
+        assert b"ZeroDivisionError" in terminal.raw
+        assert terminal.raw.count(b"hunter2") <= 1  # the source line of the traceback, not the variable's value
+
+
+def test_the_window_can_be_resized(env: dict[str, str]) -> None:
+    """Smaller: a sentence; larger: the columns of the wide screen."""
+    with opened(env) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.resize(60, 20)
+        terminal.process.send_signal(signal.SIGWINCH)
+        terminal.wait_for("60x20")
+        terminal.resize(120, 40)
+        terminal.process.send_signal(signal.SIGWINCH)
+        terminal.wait_for("За сутки")
+
+
+def test_the_program_can_be_suspended_and_brought_back(env: dict[str, str]) -> None:
+    """ctrl+z leaves the terminal clean; fg paints the whole screen again."""
+    with opened(env) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        terminal.send(b"\x1a")
+        os.waitpid(terminal.process.pid, os.WUNTRACED)
+        terminal.settle(0.2)
+        assert b"\x1b[?1049l" in terminal.raw
+        terminal.screen.reset()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for(FIRST_HOOK)
+        terminal.wait_for("F1")
+        terminal.send("j")
+        terminal.wait_for("Чёрный список →")
+
+
+def test_the_body_goes_through_the_editor(env: dict[str, str], tmp_path: Path) -> None:
+    """F4 hands the body to $EDITOR and takes back what was written; the screen is whole again."""
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nprintf \'{"из": "редактора"}\\n\' > "$1"\n', "utf-8")
+    editor.chmod(0o755)
+    with opened({**env, "EDITOR": str(editor), "VISUAL": ""}) as terminal:
+        in_form(terminal)
+        terminal.send(b"\x1bOS")  # F4
+        terminal.wait_for('{"из": "редактора"}')
+        terminal.wait_for("Дополнительные параметры")
+
+
+def test_colours_are_optional(env: dict[str, str]) -> None:
+    """NO_COLOR: no colour is sent, the cursor's row is in reverse video."""
+    with opened({**env, "NO_COLOR": "1"}) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        assert b"38;2;" not in terminal.raw
+        row = next(y for y, line in enumerate(terminal.screen.display) if FIRST_HOOK in line and "→" not in line)
+        assert terminal.screen.buffer[row][10].reverse
+
+
+@pytest.mark.parametrize(
+    ("more", "sign"), [({"TERM": "linux"}, "*   10"), ({"TERM": "vt100", "LC_ALL": "C"}, "*   10")]
+)
+def test_poor_terminals_get_plain_signs(env: dict[str, str], more: dict[str, str], sign: str) -> None:
+    """TERM=linux and a locale without UTF-8 show signs of ASCII."""
+    with opened({**env, **more}) as terminal:
+        terminal.wait_for(sign)
+        assert "●" not in terminal.text
+
+
+def test_another_encoding_is_no_blank_screen(env: dict[str, str]) -> None:
+    """A terminal in KOI8-R is written and read in its own encoding."""
+    with opened({**env, "PYTHONIOENCODING": "koi8-r", "PYTHONUTF8": "0"}) as terminal:
+        limit = time.monotonic() + 20
+        while FIRST_HOOK.encode("koi8-r") not in terminal.raw:
+            assert time.monotonic() < limit, "the hook's name never came"
+            terminal.settle(0.1)
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+def test_without_a_terminal_it_says_so(env: dict[str, str], lang: str) -> None:
+    """One clear line on stderr, exit code 2; nothing is drawn."""
+    done = subprocess.run(
+        [*PROGRAM, lang],
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert "ssh -t" in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_dumb_terminal_is_refused(env: dict[str, str]) -> None:
+    """TERM=dumb can't place a cursor: one line, exit code 2."""
+    with opened({**env, "TERM": "dumb"}) as terminal:
+        assert terminal.end() == 2
+        assert "TERM=dumb" in terminal.text
+        assert b"\x1b[?1049h" not in terminal.raw
+
+
+def test_the_mouse_is_off_over_ssh(env: dict[str, str]) -> None:
+    """Mouse codes would flood the shell after a lost line."""
+    with opened({**env, "SSH_CONNECTION": "192.0.2.7 1 192.0.2.8 22"}) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        assert b"\x1b[?1003h" not in terminal.raw

@@ -24,9 +24,9 @@ def choose_language(ctx: click.Context, parameter: click.Parameter, value: str |
 def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and leave."""
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from hookrow.message import user_agent
 
-        click.echo(f"hookrow {version('hookrow')}")
+        click.echo(user_agent().replace("/", " ").lower())
         ctx.exit()
 
 

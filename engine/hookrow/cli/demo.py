@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from hookrow.cli import exits
 from hookrow.cli.commands import command, option
 from hookrow.cli.layout import Cell, Column
-from hookrow.cli.output import confirm, put_json, put_table, say
+from hookrow.cli.output import confirm, has_keyboard, in_terminal, put_json, put_table, say
 from hookrow.cli.receiver import Receiver
 from hookrow.cli.session import database_url
 from hookrow.cli.wording import MODES, deed, glyph, milliseconds, outcome_cell, word
@@ -138,7 +137,7 @@ def wanted(ui: bool | None) -> bool:
     """Whether the terminal interface is to follow."""
     if ui is not None:
         return ui
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (has_keyboard() and in_terminal()):
         return False
     return confirm(Text("Open the terminal interface on it, with events coming in?"), yes=False)
 

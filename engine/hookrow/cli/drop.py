@@ -22,7 +22,7 @@ def drop(session: Session, refs: tuple[str, ...], yes: bool, as_json: bool, **op
     with session.engine() as engine:
         chosen = [
             ref
-            for ref, firing in failed_deliveries(engine, refs, options)
+            for ref, firing in failed_deliveries(engine, refs, options, sendable=False)
             if any(each.id == ref and each.outcome == "dead" for each in firing.deliveries)
         ]
         if not chosen:

@@ -28,6 +28,7 @@ import httpx
 from hookrow import HookEngine
 from hookrow.cli.receiver import Answer
 from hookrow.cli.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
+from hookrow.message import user_agent
 from hookrow.models import Hook
 from hookrow.records import Firing
 from hookrow.states import RETRIES
@@ -311,6 +312,8 @@ def normalise(path: Path) -> None:
                     (old, new, f"%{old}%"),
                 )
         connection.execute("UPDATE delivery SET owner = NULL")
+        agent = "UPDATE attempt SET request_headers = replace(request_headers, ?, 'Hookrow')"
+        connection.execute(agent, (user_agent(),))  # the version that is installed here
         connection.execute("UPDATE delivery SET due_ms = done_ms WHERE attempts > 1")  # the jitter of its retries
         connection.execute("UPDATE hook_revision SET who = ? WHERE who <> 'hookrow'", (WHO,))
         connection.execute("UPDATE firing SET asked_by = ? WHERE asked_by IS NOT NULL", (WHO,))

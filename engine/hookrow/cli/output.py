@@ -18,6 +18,7 @@ from hookrow.lang import Text
 __all__ = [
     "colours",
     "confirm",
+    "has_keyboard",
     "in_terminal",
     "paint",
     "put",
@@ -37,6 +38,11 @@ YES = frozenset({"y", "yes", "д", "да"})
 def in_terminal(stream: IO[str] | None = None) -> bool:
     """Whether a person is looking at the stream (stdout)."""
     return (stream or sys.stdout).isatty()
+
+
+def has_keyboard() -> bool:
+    """Whether a person can be asked: stdin is a terminal."""
+    return sys.stdin.isatty()
 
 
 def colours(stream: IO[str] | None = None) -> bool:
@@ -90,7 +96,7 @@ def confirm(question: Text, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not has_keyboard():
         raise click.UsageError(str(Text("There is nobody to ask here: add --yes to go on.")))
     prompt = f"{visible(question)} {Text('[y/N]')}"
     answer: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=True)

@@ -82,10 +82,15 @@ def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -
     ]
 
 
-def failed_deliveries(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> list[tuple[str, Firing]]:
+def failed_deliveries(
+    engine: HookEngine, refs: Sequence[str], options: dict[str, Any], *, sendable: bool = True
+) -> list[tuple[str, Firing]]:
     """The deliveries that are meant: those named, and of a firing those that did not arrive.
 
     A filter by hook or by a delivery's outcome also holds for the deliveries themselves.
+
+    Args:
+        sendable: of a firing, only those that have a request to send again.
     """
     only = None if options.get("hook") is None else hook_id(engine, options["hook"])
     outcome = options.get("outcome")
@@ -93,7 +98,8 @@ def failed_deliveries(engine: HookEngine, refs: Sequence[str], options: dict[str
     found: list[tuple[str, Firing]] = []
     for ref, firing in selected(engine, refs, options):
         for delivery in firing.deliveries:
-            meant = delivery.id == ref if ref.startswith("msg_") else delivery.outcome in wanted and delivery.body
+            has_request = delivery.body is not None or not sendable
+            meant = delivery.id == ref if ref.startswith("msg_") else delivery.outcome in wanted and has_request
             if meant and (only is None or delivery.hook.id == only):
                 found.append((delivery.id, firing))
     return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from importlib.util import find_spec
 
 import click
 
 from hookrow.cli.commands import command
+from hookrow.cli.output import has_keyboard, in_terminal
 from hookrow.cli.session import Session, pass_session
 from hookrow.lang import Text
 
@@ -38,7 +38,7 @@ def open_on(url: str) -> int:
     Raises:
         click.UsageError: no terminal, or it is not installed.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (has_keyboard() and in_terminal()):
         raise click.UsageError(str(Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")))
     if find_spec("textual") is None or find_spec("hookrow_tui") is None:
         missing = Text(

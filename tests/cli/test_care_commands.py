@@ -1,0 +1,182 @@
+"""worker, settings, keys, db: running and looking after a database."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_runs import Hookrow, program
+from receivers import Receiver, reply
+
+Add = Callable[..., dict[str, Any]]
+
+
+def mode(path: Path) -> int:
+    """A file's permissions."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_makes_private_files(made: Path, folder: Path) -> None:
+    """The database and its key are their owner's alone."""
+    assert mode(made) == 0o600
+    assert mode(folder / "hookrow.key") == 0o600
+
+
+def test_init_with_the_example(hookrow: Hookrow) -> None:
+    """--example: sample hooks and firings."""
+    hookrow("init", "--example")
+    assert len(hookrow("hooks", "list", "--json").lines) > 20
+    assert len(hookrow("log", "--limit", 200, "--json").lines) >= 30
+
+
+def test_the_worker_sends_and_drains(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """What is queued by others goes out; SIGTERM ends it with 0."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url)
+        hookrow("fire", "before_order_add", "--no-wait")
+        with program("worker", cwd=made.parent) as running:
+            assert running.stderr.readline()
+            receiver.wait(1)
+            hookrow("fire", "before_order_add", "--no-wait")
+            receiver.wait(2)
+            running.terminate()
+            _, err = running.communicate(timeout=30)
+        assert running.returncode == 0, err
+    assert [each["deliveries"][0]["outcome"] for each in hookrow("log", "--json").lines] == ["sent", "sent"]
+
+
+def test_a_second_signal_leaves_at_once(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """While a request hangs, the first SIGTERM waits for it, the second does not; the delivery is not lost."""
+    from receivers import hold
+
+    with Receiver(hold) as receiver:
+        add(receiver.url, "--no-fire-and-forget", "--timeout", 30)
+        hookrow("fire", "before_order_add", "--no-wait")
+        with program("worker", cwd=made.parent) as running:
+            receiver.wait(1)
+            running.terminate()
+            with pytest.raises(TimeoutError):
+                wait_briefly(running)
+            running.terminate()
+            assert running.wait(30) == 143
+    assert hookrow("log", "--json").json["deliveries"][0]["outcome"] in ("queued", "retrying")
+
+
+def wait_briefly(running: Any) -> None:
+    """Half a second, in which a process that waits for a hanging request does not end."""
+    import subprocess
+
+    try:
+        running.wait(0.5)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+
+
+def test_settings(hookrow: Hookrow, made: Path) -> None:
+    """list gives value and source; set checks, exit 5; every process sees it."""
+    before = {each["name"]: each for each in hookrow("settings", "list", "--json").lines}
+    assert before["egress"] == {
+        "name": "egress",
+        "value": "private",
+        "default": "private",
+        "source": before["egress"]["source"],
+    }
+    hookrow("settings", "set", "timezone", "Asia/Vladivostok")
+    after = {each["name"]: each["value"] for each in hookrow("settings", "list", "--json").lines}
+    assert after["timezone"] == "Asia/Vladivostok"
+    assert "timezone" in hookrow("settings", "set", "timezone", "Mars/Base", code=5).err
+    hookrow("settings", "set", "nothing", "1", code=5)
+    with program("settings", "list", "--json", cwd=made.parent) as running:
+        out, _ = running.communicate(timeout=30)
+    assert "Asia/Vladivostok" in out
+
+
+def test_moments_are_typed_in_the_settings_zone(hookrow: Hookrow, made: Path) -> None:
+    """«01.11.2030» ends with that day in the zone; --json has UTC."""
+    hookrow("settings", "set", "timezone", "Asia/Vladivostok")
+    hook = hookrow(
+        *("hooks", "add", "--name", "x", "--url", "http://127.0.0.1/x", "--event", "on_subscription", "--json"),
+        *("--valid-until", "01.11.2030"),
+    ).json
+    assert hook["valid_until"] == "2030-11-01T14:00:00Z"
+    assert "02.11.2030 00:00 +10:00" in hookrow("hooks", "show", 1).out
+
+
+def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """Every secret is sealed anew; the requests carry the same ones; check counts them."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, "--wait-for-response")
+        hookrow("hooks", "edit", 1, "--auth-login", "a", "--auth-password-stdin", stdin="b")
+        hookrow("hooks", "secret", "new", 1)
+        hookrow("hooks", "secret", "rotate", 1)
+        key = (folder / "hookrow.key").read_text()
+        hookrow("keys", "rotate")
+        fresh = (folder / "hookrow.key").read_text()
+        hookrow("keys", "rotate")
+        assert fresh != key
+        assert mode(folder / "hookrow.key") == 0o600
+        assert "3 sealed secrets open." in hookrow("keys", "check").err
+        hookrow("fire", "before_order_add")
+        request = receiver.wait(1)[0]
+    assert request.header("authorization") == "Basic YTpi"
+    assert len((request.header("webhook-signature") or "").split()) == 2
+    (folder / "hookrow.key").write_text(key)
+    hookrow("keys", "check", code=3)
+
+
+def test_a_missing_key_is_exit_3(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """Sealed values without their key: exit 3, and where keys are looked for."""
+    add("http://127.0.0.1:9/x")
+    hookrow("hooks", "secret", "new", 1)
+    hookrow("keys", "new", code=5)
+    (folder / "hookrow.key").unlink()
+    assert "HOOKROW_KEYS" in hookrow("keys", "check", code=3).err
+
+
+def test_a_backup_is_whole(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """While a writer holds rows in the WAL: all of them are in the copy, which is 0600 and replaces nothing unasked."""
+    from hookrow import HookEngine
+
+    add("http://127.0.0.1:9/x")
+    with HookEngine(f"sqlite:///{folder / 'hooks.db'}", worker=False) as engine:
+        for number in range(10):
+            engine.fire("before_order_add", {"order": {"id": number}})
+        hookrow("db", "backup", "copy.db")
+    with closing(sqlite3.connect(folder / "copy.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM firing").fetchone() == (10,)
+    assert mode(folder / "copy.db") == 0o600
+    hookrow("db", "backup", "copy.db", code=5)
+    hookrow("db", "backup", "copy.db", "--overwrite")
+    assert not list(folder.glob(".copy*"))
+
+
+def test_a_newer_schema_is_refused_untouched(hookrow: Hookrow, made: Path) -> None:
+    """Made by a newer Hookrow: every command is exit 3 and the file stays as it is."""
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute("UPDATE hookrow_version SET version_num = '9999'")
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = made.read_bytes()
+    for arguments in (
+        ["hooks", "list"],
+        ["fire", "on_subscription"],
+        ["db", "upgrade"],
+        ["worker"],
+        ["settings", "list"],
+    ):
+        hookrow(*arguments, code=3)
+    assert made.read_bytes() == before
+
+
+def test_what_is_no_database_is_exit_3(hookrow: Hookrow, folder: Path) -> None:
+    """A file of something else: exit 3, untouched."""
+    (folder / "hooks.db").write_text("not a database, but long enough to look at " * 50)
+    before = (folder / "hooks.db").read_bytes()
+    hookrow("hooks", "list", code=3)
+    assert (folder / "hooks.db").read_bytes() == before

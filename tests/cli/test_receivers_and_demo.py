@@ -1,0 +1,207 @@
+"""listen, demo, and the example database."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sqlite3
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from cli_runs import ROOT, Hookrow, program
+from hookrow import HookEngine
+from hookrow.cli import demo
+from hookrow.cli.example import build, normalise
+from hookrow.cli.receiver import Answer, Receiver
+from hookrow.cli.sample_hooks import SAMPLE_HOOKS
+from hookrow.modes import MODES
+
+Add = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def listening(*arguments: object, **env: str) -> Iterator[tuple[Popen[str], str]]:
+    """`hookrow listen` on a free port, and its URL."""
+    with program("listen", "--port", 0, *arguments, env={"PYTHONUNBUFFERED": "1", **env}) as running:
+        said = running.stderr.readline()
+        try:
+            yield running, said.split()[2]
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "status"),
+    [
+        ("allow", "ok", 200),
+        ("veto", "vetoed", 200),
+        ("echo", "ok", 200),
+        ("status:503", "failed", 503),
+        ("status:404", "failed", 404),
+    ],
+)
+def test_listen_answers_as_told(add: Add, hookrow: Hookrow, reply: str, outcome: str, status: int) -> None:
+    """Every reply means to a waiting hook what its name says."""
+    with listening("--reply", reply, "--json") as (running, url):
+        add(f"{url}/hook", "--wait-for-response")
+        delivery = hookrow("fire", "before_order_add", "--json", code=None).json["deliveries"][0]
+        came = json.loads(running.stdout.readline())
+    assert (delivery["outcome"], delivery["status"]) == (outcome, status)
+    assert (came["method"], came["path"], came["status"]) == ("POST", "/hook", status)
+    assert came["body"]["type"] == "before_order_add"
+
+
+def test_a_slow_reply_is_slow(add: Add, hookrow: Hookrow) -> None:
+    """slow:S answers after so many seconds: a shorter timeout runs out."""
+    with listening("--reply", "slow:30") as (_, url):
+        add(url, "--wait-for-response", "--timeout", 0.2)
+        assert hookrow("fire", "before_order_add", "--json").json["deliveries"][0]["error"] == "timeout"
+
+
+def test_listen_checks_signatures_and_masks_passwords(
+    add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the secret in a variable: valid or not; the basic auth's password is not printed."""
+    add("http://127.0.0.1:9", "--wait-for-response")
+    secret = hookrow("hooks", "secret", "new", 1).out.strip()
+    hookrow("hooks", "edit", 1, "--auth-login", "shop", "--auth-password-stdin", stdin="pass-canary")
+    with listening("--secret-env", "SECRET", "--json", SECRET=secret) as (running, url):
+        hookrow("hooks", "edit", 1, "--url", url)
+        hookrow("fire", "before_order_add")
+        assert json.loads(running.stdout.readline())["signature"] == "valid"
+        hookrow("hooks", "secret", "rotate", 1)
+        hookrow("hooks", "secret", "rotate", 1)
+        hookrow("fire", "before_order_add")
+        line = running.stdout.readline()
+        assert json.loads(line)["signature"] not in ("valid", None)
+        assert json.loads(line)["headers"]["authorization"] == "Basic shop:••••••••"
+
+
+def test_listen_shows_people_what_came() -> None:
+    """The request, prettily; what could script the terminal is spelled; a 4xx without `allow` is warned of."""
+    with listening("--reply", "status:404") as (running, url):
+        request = urllib.request.Request(f"{url}/x", data=b'{"a": "\\u001b[2J"}', headers={"hook-event": "e"})
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request)
+        lines = iter(running.stdout.readline, "\n")
+        shown = "".join(lines)
+    assert shown.startswith("POST /x  e\n")
+    assert '"a": "\\u001b[2J"' in shown
+    assert "a failure, not a veto" in shown
+
+
+def test_listen_names_a_taken_port(hookrow: Hookrow) -> None:
+    """A port that is taken: exit 2, and the way out."""
+    with Receiver(lambda came: Answer()) as receiver:
+        assert "--port 0" in hookrow("listen", "--port", receiver.port, code=2).err
+    hookrow("listen", "--reply", "shrug", code=2)
+    hookrow("listen", "--secret-env", "NOT_SET", code=2)
+
+
+def test_the_receiver_answers_at_once() -> None:
+    """Ten exchanges on one connection take no ten delayed acknowledgements (40 ms each)."""
+    with (
+        Receiver(lambda came: Answer.of({"allow": True})) as receiver,
+        closing(http.client.HTTPConnection("127.0.0.1", receiver.port)) as connection,
+    ):
+        began = time.perf_counter()
+        for _ in range(20):
+            connection.request("POST", "/", b"{}")
+            connection.getresponse().read()
+        assert time.perf_counter() - began < 20 * 0.035
+
+
+def test_the_demo_shows_the_nine_events(hookrow: Hookrow, folder: Path) -> None:
+    """Without a terminal: the table of all nine events in order, exit 0, and nothing is left behind."""
+    ran = hookrow("demo")
+    events = [line.split()[0] for line in ran.out.splitlines()[1:] if not line.startswith(" ")]
+    assert events == list(dict.fromkeys(values["event"] for values in SAMPLE_HOOKS))
+    assert len(events) == 9
+    for words in ("/order/sum: 2700 → 2430", "result: {", "«Номер уже зарегистрирован»", "timeout", "will be repeated"):
+        assert words in ran.out
+    assert list(folder.iterdir()) == []
+
+
+def test_the_demos_outcomes(hookrow: Hookrow) -> None:
+    """One vetoes, one changes the order, one answers the cost, one is slow, one fails, the rest allow."""
+    firings = {each["event"]: each for each in hookrow("demo", "--json", "--no-ui").lines}
+    outcomes = {code: [each["outcome"] for each in firing["deliveries"]] for code, firing in firings.items()}
+    assert firings["before_user_new"]["veto"]["code"] == "phone_taken"
+    assert firings["before_delivery_service_calculate"]["result"]["cost"] == 390
+    assert outcomes["before_order_add"] == ["changed", "ok", "ok", "sent"]
+    assert outcomes["before_order_update"] == ["changed", "retrying"]
+    assert outcomes["before_user_update"] == ["failed", "ok"]
+    assert outcomes["on_subscription"][0] == "refused"
+    assert [code for code, firing in firings.items() if not firing["allowed"]] == ["before_user_new"]
+
+
+def test_the_demos_interface_has_live_events(monkeypatch: pytest.MonkeyPatch, hookrow: Hookrow) -> None:
+    """--ui opens the interface on the demo's database while events keep coming, and ends with it."""
+    seen: list[str] = []
+
+    def interface(url: str) -> int:
+        with HookEngine(url, worker=False) as engine:
+            known = {firing.id for firing in engine.log.page(limit=500)}
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and not seen:
+                seen.extend(firing.id for firing in engine.log.page(limit=500) if firing.id not in known)
+        return 0
+
+    monkeypatch.setattr(demo, "BETWEEN", 0.05)
+    monkeypatch.setattr("hookrow.cli.tui.open_on", interface)
+    hookrow("demo", "--ui")
+    assert seen
+    assert "demo" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_interface_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, hookrow: Hookrow, made: Path) -> None:
+    """Without Textual the commands work, and `tui` says how to get it: exit 2."""
+    monkeypatch.setattr("hookrow.cli.tui.find_spec", lambda name: None)
+    monkeypatch.setattr("hookrow.cli.tui.in_terminal", lambda *_: True)
+    monkeypatch.setattr("hookrow.cli.tui.has_keyboard", lambda: True)
+    assert "hookrow[tui]" in hookrow("tui", code=2).err
+
+
+def dump(path: Path) -> list[str]:
+    """A database's content. Indexes are made in no fixed order, so lines are sorted."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return sorted(connection.iterdump())
+
+
+def test_the_example_is_fresh(tmp_path: Path) -> None:
+    """hooks.db.example is what the story makes today; else run `make example`."""
+    made = tmp_path / "made.db"
+    build(made)
+    normalise(made)
+    assert dump(made) == dump(ROOT / "hooks.db.example")
+
+
+def test_the_example_just_works(tmp_path: Path) -> None:
+    """A copy opens without a key: hooks for every event in every mode, every settled outcome, nothing overdue."""
+    copy = tmp_path / "hooks.db"
+    copy.write_bytes((ROOT / "hooks.db.example").read_bytes())
+    with HookEngine(f"sqlite:///{copy}", worker=False) as engine:
+        hooks = engine.hooks.list()
+        firings = engine.log.page(limit=500)
+        assert engine.log.summary().queue == 0
+        assert {hook.event for hook in hooks} == {event.code for event in engine.events if event.origin == "document"}
+    assert {hook.mode for hook in hooks} == set(MODES)
+    assert {hook.state for hook in hooks} == {"on", "off", "paused", "expired", "not_yet_valid"}
+    assert not any(secret.is_set for hook in hooks for secret in (hook.auth_password, hook.signing_secret) if secret)
+    assert len(firings) >= 30
+    deliveries = [delivery for firing in firings for delivery in firing.deliveries]
+    assert {firing.outcome for firing in firings} == {"allowed", "vetoed", "failed"}
+    assert {delivery.outcome for delivery in deliveries} == {
+        *("ok", "changed", "vetoed", "refused", "failed", "sent", "parked", "dead", "cancelled", "skipped")
+    }
+    assert any(firing.replay_of for firing in firings)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".key"] == []

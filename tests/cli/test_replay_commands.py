@@ -1,0 +1,222 @@
+"""redeliver, replay, drop: one or many, elsewhere, dry, edited, paced, interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_runs import Hookrow, environment, program
+from receivers import Receiver, hold, reply
+
+Add = Callable[..., dict[str, Any]]
+GATE = ("--wait-for-response",)
+NOTIFY = ("--no-fire-and-forget",)
+CANARY = "s3cret-" + "canary"
+
+
+def fire(hookrow: Hookrow, event: str = "before_order_add", code: int = 0, number: int = 7) -> dict[str, Any]:
+    """Fires an order and gives the firing."""
+    payload = json.dumps({"order": {"id": number, "sum": 100}})
+    found: dict[str, Any] = hookrow("fire", event, "--payload", "-", "--json", stdin=payload, code=code).json
+    return found
+
+
+def test_a_redelivery_is_the_same_bytes(add: Add, hookrow: Hookrow) -> None:
+    """Same body by its hash, same webhook-id, next attempt number; a success settles the delivery."""
+    with Receiver(reply(500), reply(200)) as receiver:
+        add(receiver.url, *NOTIFY)
+        fired = fire(hookrow)
+        ran = hookrow("redeliver", fired["id"], "--json")
+        first, second = receiver.wait(2)
+    assert hashlib.sha256(first.body).digest() == hashlib.sha256(second.body).digest()
+    assert first.header("webhook-id") == second.header("webhook-id") == fired["deliveries"][0]["id"]
+    assert (first.header("hook-attempt"), second.header("hook-attempt")) == ("1", "2")
+    assert ran.json["ok"] is True
+    assert hookrow("log", "--json").json["deliveries"][0]["outcome"] == "ok"
+
+
+def test_a_laptops_success_settles_nothing(add: Add, hookrow: Hookrow) -> None:
+    """--to: recorded as an attempt elsewhere; the outcome and the pending retry stay."""
+    with Receiver(reply(500)) as own, Receiver(reply(200)) as laptop:
+        add(own.url, *NOTIFY)
+        fired = fire(hookrow)
+        hookrow("redeliver", fired["deliveries"][0]["id"], "--to", laptop.url)
+        laptop.wait(1)
+    shown = hookrow("show", fired["id"], "--json").json["deliveries"][0]
+    assert shown["outcome"] == "retrying"
+    assert [(each["elsewhere"], each["status"]) for each in shown["requests"]] == [(False, 500), (True, 200)]
+    assert shown["requests"][1]["asked_by"]
+
+
+def test_a_failed_redelivery_is_exit_1(add: Add, hookrow: Hookrow) -> None:
+    """The receiver still says no: exit 1."""
+    with Receiver(reply(500)) as receiver:
+        add(receiver.url, *NOTIFY)
+        assert hookrow("redeliver", fire(hookrow)["id"], "--json", code=1).json["ok"] is False
+
+
+def test_a_replay_shows_the_changed_verdict(add: Add, hookrow: Hookrow) -> None:
+    """After the receiver was mended: veto before, allowed now, side by side; a firing of its own with replay_of."""
+    with Receiver(
+        reply(409, b'{"allow": false, "message": "Out of stock"}'), reply(200, b'{"allow": true}')
+    ) as receiver:
+        add(receiver.url, *GATE)
+        fired = fire(hookrow, code=1)
+        ran = hookrow("replay", fired["id"], "--json").json
+        assert (ran["recorded"]["outcome"], ran["firing"]["outcome"]) == ("vetoed", "allowed")
+        assert ran["firing"]["replay_of"] == fired["id"]
+        assert receiver.wait(2)[1].header("hook-replay-of") == fired["id"]
+        people = hookrow("replay", fired["id"]).out
+    assert "vetoed «Out of stock» → allowed" in people
+
+
+def test_a_replay_through_one_hook_reaches_no_other(add: Add, hookrow: Hookrow) -> None:
+    """--hook limits it, a delivery's id too; a replay that is refused is exit 1."""
+    with Receiver(reply(200, b"{}")) as one, Receiver(reply(409, b'{"allow": false}')) as two:
+        add(one.url, *GATE, name="One")
+        add(two.url, *GATE, name="Two")
+        fired = fire(hookrow, code=1)
+        hookrow("replay", fired["id"], "--hook", "One")
+        assert (len(one.requests), len(two.requests)) == (2, 1)
+        hookrow("replay", fired["deliveries"][1]["id"], code=1)
+        assert (len(one.requests), len(two.requests)) == (2, 2)
+
+
+def test_a_dry_run_sends_nothing_and_gives_a_curl_line(
+    add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan, the requests with masked secrets, and a curl line that works once the variables are set."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url + "x?token=" + CANARY, *GATE)
+        monkeypatch.setenv("SECRET", CANARY)
+        hookrow("hooks", "edit", 1, "--auth-login", "shop", "--auth-password-env", "SECRET")
+        hookrow("hooks", "edit", 1, "--custom-header-name", "X-Token", "--custom-header-env", "SECRET")
+        fired = fire(hookrow)
+        sent = len(receiver.wait(1))
+        shown = [
+            hookrow("replay", fired["id"], "--dry-run"),
+            hookrow("replay", fired["id"], "--dry-run", "--json"),
+            hookrow("redeliver", fired["deliveries"][0]["id"], "--dry-run"),
+            hookrow("redeliver", fired["deliveries"][0]["id"], "--dry-run", "--json"),
+        ]
+        assert len(receiver.requests) == sent
+        for ran in shown:
+            assert CANARY not in ran.out + ran.err
+        line = shown[3].json["curl"]
+        assert shlex.split(line)[0] == "curl"
+        variables = {"HOOK_LOGIN": "shop", "HOOK_PASSWORD": CANARY, "HOOK_X_TOKEN": CANARY, "HOOK_TOKEN": CANARY}
+        checked = subprocess.run(
+            ["bash", "-c", line.replace("curl ", "printf '%s\\n' ", 1)],
+            env=environment(**variables), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    words = checked.stdout.split("\n")
+    assert f"shop:{CANARY}" in words
+    assert f"X-Token: {CANARY}" in words
+    assert f"{receiver.url}x?token={CANARY}" in words
+    assert receiver.requests[0].body.decode() in checked.stdout
+
+
+def test_credentials_stay_at_home(add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another origin gets no credentials unless --with-auth."""
+    monkeypatch.setenv("SECRET", CANARY)
+    with Receiver(reply(200, b"{}")) as own, Receiver(reply(200, b"{}")) as other:
+        add(own.url, *GATE)
+        hookrow("hooks", "edit", 1, "--auth-login", "a", "--auth-password-env", "SECRET")
+        fired = fire(hookrow)
+        hookrow("replay", fired["id"], "--to", other.url)
+        hookrow("replay", fired["id"], "--to", other.url, "--with-auth")
+        assert [bool(request.header("authorization")) for request in other.wait(2)] == [False, True]
+        assert len(own.requests) == 1
+
+
+def test_an_edited_payload(add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """--edit opens the payload in $EDITOR and replays what was saved; what is no JSON is refused, exit 5."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, *GATE)
+        fired = fire(hookrow)
+        monkeypatch.setenv("VISUAL", "sed -i s/100/250/")
+        hookrow("replay", fired["id"], "--edit")
+        assert receiver.wait(2)[1].json()["data"]["order"]["sum"] == 250
+        monkeypatch.setenv("VISUAL", "sed -i s/:/,/")
+        hookrow("replay", fired["id"], "--edit", code=5)
+        monkeypatch.setenv("VISUAL", "true")
+        hookrow("replay", fired["id"], "--edit", code=130)
+
+
+def test_many_ask_first(add: Add, hookrow: Hookrow) -> None:
+    """Several: the count and a sample, then --yes or nothing; filters choose as the log's do; the oldest goes first."""
+    with Receiver(reply(500)) as receiver:
+        add(receiver.url, *NOTIFY, name="One")
+        add(receiver.url, *NOTIFY, name="Two")
+        fired = [fire(hookrow, number=number) for number in range(7)]
+        sent = len(receiver.wait(14))
+        ran = hookrow("redeliver", "--outcome", "retrying", "--hook", "One", code=2)
+        assert "7 deliveries will be sent again:" in ran.err
+        assert "… and 2 more" in ran.err
+        assert "--yes" in ran.err
+        assert len(receiver.requests) == sent
+        receiver.play(reply(200))
+        ran = hookrow("redeliver", "--outcome", "retrying", "--hook", "One", "--yes", "--json")
+    assert [each["delivery"]["id"] for each in ran.lines] == [each["deliveries"][0]["id"] for each in fired]
+    assert len(receiver.requests) == sent + 7
+    assert "7 done, 0 of them without success." in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["replay"], 2),
+        (["redeliver"], 2),
+        (["replay", "evt_00000000000000000000"], 4),
+        (["replay", "evt_00000000000000000000", "--outcome", "dead"], 2),
+        (["redeliver", "--outcome", "dead"], 0),
+        (["replay", "--event", "before_order_add", "--rate", "x"], 2),
+    ],
+)
+def test_exit_codes(hookrow: Hookrow, made: Path, arguments: list[str], code: int) -> None:
+    """Neither ids nor filters, or both: 2; unknown: 4; nothing that matches: 0."""
+    hookrow(*arguments, code=code)
+
+
+def test_the_pace_is_kept(add: Add, hookrow: Hookrow) -> None:
+    """--rate: never sooner one after another than asked for."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, *GATE)
+        for number in range(4):
+            fire(hookrow, number=number)
+        hookrow("replay", "--event", "before_order_add", "--yes", "--rate", "20/s")
+        moments = [request.at for request in receiver.wait(8)][4:]
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(moments))
+
+
+def test_ctrl_c_says_where(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """Interrupted in the middle: exit 130, how many were done, and which one would have been next."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, *GATE, "--timeout", 30)
+        fired = [fire(hookrow, number=number) for number in range(3)]
+        receiver.play(reply(200, b"{}"), hold)
+        with program("replay", "--event", "before_order_add", "--yes", cwd=made.parent) as running:
+            receiver.wait(5)
+            running.send_signal(2)
+            _, err = running.communicate(timeout=30)
+    assert running.returncode == 130, err
+    assert f"Stopped after 1 of 3; the next one would have been {fired[1]['id']}." in err
+    assert "Traceback" not in err
+
+
+def test_dropping(add: Add, hookrow: Hookrow) -> None:
+    """Dead deliveries are given up by hand; they show as cancelled and are not redelivered by filters any more."""
+    add("http://127.0.0.1:9/x", *NOTIFY, "--body", '{"n": {{ order.number }}}')
+    fired = hookrow("fire", "before_order_add", "--payload", "-", "--json", stdin='{"order": {"x": 1}}').json
+    assert fired["deliveries"][0]["outcome"] == "dead"
+    hookrow("drop", fired["id"], code=2)
+    assert hookrow("drop", "--outcome", "dead", "--yes", "--json").json == {"dropped": 1}
+    assert hookrow("log", "--json").json["deliveries"][0]["outcome"] == "cancelled"

@@ -8,6 +8,7 @@ widget.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -46,6 +47,8 @@ class Shown:
         self.size: tuple[int, int] | None = None
         """Columns and rows of what is known; None when nothing is: then a full update is needed."""
         self.codes: dict[Style, str] = {}
+        self.pen: str | None = None
+        """The SGR codes in force; None where they are not known."""
 
     def forget(self) -> None:
         """The terminal may show anything: the next frame is written in full."""
@@ -55,6 +58,7 @@ class Shown:
     def difference(self, update: LayoutUpdate | ChopsUpdate, console: Console) -> str:
         """The bytes for what `update` changes; '' if it changes nothing."""
         out: list[str] = []
+        self.pen = None
         if isinstance(update, LayoutUpdate):
             region = update.region
             if region.size != self.size:
@@ -66,6 +70,8 @@ class Shown:
             for y in dict.fromkeys(y for y, _, _ in update.spans):
                 pieces = [(x, [strip]) for x, strip in update.chops[y].items() if strip is not None]
                 self.line(out, y, pieces, console)
+        if self.pen:
+            out.append("\x1b[0m")
         return "".join(out)
 
     def line(self, out: list[str], y: int, pieces: Sequence[tuple[int, Iterable[Strip]]], console: Console) -> None:
@@ -85,14 +91,11 @@ class Shown:
             runs = changed_runs(before, after)
         for start, end in runs:
             out.append(f"\x1b[{y + 1};{start + 1}H")
-            codes = None
             for text, style in after[start:end]:
-                if style != codes:
-                    out.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
-                    codes = style
+                if style != self.pen:
+                    out.append(turn(self.pen, style))
+                    self.pen = style
                 out.append(text)
-            if codes:
-                out.append("\x1b[0m")
 
     def cells(self, strips: Iterable[Strip], console: Console) -> list[Cell]:
         cells: list[Cell] = []
@@ -123,6 +126,35 @@ class Shown:
             found = style._make_ansi_codes(system) if system is not None else ""
             self.codes[style] = found
         return found
+
+
+@lru_cache(4096)
+def pen_parts(codes: str) -> tuple[frozenset[str], str, str]:
+    """Attributes, foreground and background of SGR codes."""
+    attributes, colours = set(), {"3": "", "4": ""}
+    numbers = iter(codes.split(";"))
+    for number in numbers:
+        if number in ("38", "48"):
+            kind = next(numbers)
+            rest = [next(numbers) for _ in range(1 if kind == "5" else 3)]
+            colours[number[0]] = ";".join([number, kind, *rest])
+        elif number[:-1] in ("3", "9"):
+            colours["3"] = number
+        elif number[:-1] in ("4", "10"):
+            colours["4"] = number
+        else:
+            attributes.add(number)
+    return frozenset(attributes), colours["3"], colours["4"]
+
+
+def turn(before: str | None, after: str) -> str:
+    """What changes the pen: only the colours where the attributes stay, everything anew where they don't."""
+    if before and after:
+        (attributes, front, back), (wanted, new_front, new_back) = pen_parts(before), pen_parts(after)
+        if attributes == wanted and bool(front) <= bool(new_front) and bool(back) <= bool(new_back):
+            changes = [new for old, new in ((front, new_front), (back, new_back)) if old != new]
+            return f"\x1b[{';'.join(changes)}m" if changes else ""
+    return f"\x1b[0;{after}m" if after else "\x1b[0m"
 
 
 def changed_runs(before: Sequence[Cell], after: Sequence[Cell]) -> list[tuple[int, int]]:

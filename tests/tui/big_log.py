@@ -1,0 +1,143 @@
+"""A database with a long log, written straight into its tables; the log's screen alone, as a program for a terminal.
+
+python big_log.py DATABASE: opens the log on it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["EVENT", "Writer", "make"]
+
+EVENT = "before_order_add"
+PAYLOAD = json.dumps({"order": {"number": "A-10492", "sum": 12850}}, ensure_ascii=False)
+BATCH = 20_000
+
+
+class Writer:
+    """Adds firings to a log; ids go up, as the engine's do."""
+
+    def __init__(self, path: Path, hooks: list[int]) -> None:
+        self.connection = sqlite3.connect(path, timeout=10)
+        self.hooks = hooks
+        self.ids = 0
+
+    def next_id(self, now_ms: int) -> int:
+        self.ids = max(now_ms << 20, self.ids + 1)
+        return self.ids
+
+    def add(self, count: int, **last: Any) -> None:
+        """So many firings with one delivery a hook and an attempt each; `last` goes into the attempts."""
+        now_ms = time.time_ns() // 1_000_000
+        firings: list[dict[str, Any]] = []
+        deliveries: list[dict[str, Any]] = []
+        attempts: list[dict[str, Any]] = []
+        for number in range(count):
+            at = now_ms - (count - number if count > 1000 else 0)
+            firing = self.next_id(at)
+            uid = f"{firing:020d}"[-20:]
+            firings.append(
+                {
+                    "id": firing,
+                    "uid": uid,
+                    "event": EVENT,
+                    "moment": "before",
+                    "at_ms": at,
+                    "outcome": "allowed",
+                    "deadline_ms": at + 30_000,
+                    "payload": PAYLOAD,
+                    "ms": 841,
+                    "deferred": 0,
+                }
+            )
+            for seq, hook in enumerate(self.hooks, 1):
+                share = self.next_id(at)
+                deliveries.append(
+                    {
+                        "id": share,
+                        "firing_id": firing,
+                        "seq": seq,
+                        "hook_id": hook,
+                        "hook_revision": 1,
+                        "position": 10 * seq,
+                        "mode": "transform",
+                        "state": "ok",
+                        "status": 200,
+                        "ms": 312,
+                        "attempts": 1,
+                        "body": PAYLOAD,
+                        "fence": 0,
+                    }
+                )
+                if count <= 1000:
+                    attempt = {
+                        "id": self.next_id(at),
+                        "delivery_id": share,
+                        "number": 1,
+                        "origin": "fire",
+                        "at_ms": at,
+                        "url": "https://price.example.ru/discount",
+                        "elsewhere": 0,
+                        "status": 200,
+                        "ms": 312,
+                        "request_headers": '[["webhook-id", "msg_1"]]',
+                        "response_headers": "[]",
+                        "response_body": b"{}",
+                        "response_length": 2,
+                    }
+                    attempts.append({**attempt, **last})
+        for table, rows in (("firing", firings), ("delivery", deliveries), ("attempt", attempts)):
+            if rows:
+                names = ", ".join(rows[0])
+                marks = ", ".join(f":{name}" for name in rows[0])
+                self.connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+        self.connection.commit()
+
+    def fill(self, count: int) -> None:
+        """A long log, in batches; made-up times before now."""
+        for start in range(0, count, BATCH):
+            self.add(min(BATCH, count - start))
+
+
+def make(folder: Path, count: int, *, name: str = "Скидки по договору") -> tuple[Path, Writer]:
+    """A database with two hooks and a log of `count` firings."""
+    from hookrow import Hook, HookEngine
+
+    path = folder / "hooks.db"
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+        hooks = [
+            engine.hooks.add(
+                Hook(name=each, event=EVENT, url="https://price.example.ru/discount", fire_and_forget=False)
+            ).id
+            for each in (name, "Остатки склада")
+        ]
+    writer = Writer(path, [number for number in hooks if number is not None])
+    writer.fill(count)
+    return path, writer
+
+
+def main(path: str) -> int:
+    """The log alone on this terminal."""
+    from hookrow.lang import use
+    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.engine import open_engine
+    from hookrow_tui.log import LogScreen
+    from hookrow_tui.look import choose
+    from hookrow_tui.terminal import read_any_bytes
+
+    use("ru")
+    look = choose()
+    read_any_bytes(look.encoding)
+
+    app = HookrowApp(f"sqlite:///{path}", start=open_engine, look=look)
+    app.get_default_screen = LogScreen  # type: ignore[method-assign]
+    return app.run(mouse=False) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,131 @@
+"""The log in a real terminal, on a real database: how soon it opens, what it writes, and what can't harm it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from big_log import Writer, make
+from terminal import Terminal
+
+SCRIPT = Path(__file__).parent / "big_log.py"
+ROOT = SCRIPT.parents[2]
+EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m [@click=app.quit]x[/] \u202egnp.exe"
+
+
+@contextmanager
+def log_on(path: Path, size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
+    """The log on this database, with its first rows on the screen."""
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")])}
+    with Terminal([sys.executable, str(SCRIPT), str(path)], size=size, env=env) as terminal:
+        terminal.wait_for("before_order_add")
+        terminal.wait_for("A-10492")
+        yield terminal
+
+
+def memory(terminal: Terminal) -> int:
+    """Resident bytes of the program."""
+    pages = Path(f"/proc/{terminal.process.pid}/statm").read_text("ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Writer]:
+    """A log of fifty firings."""
+    path, writer = make(tmp_path_factory.mktemp("small"), 0)
+    writer.add(50)
+    return path, writer
+
+
+def test_a_hundred_thousand_rows_open_as_quickly_as_fifty(tmp_path: Path, small: tuple[Path, Writer]) -> None:
+    """The first rows don't wait for the others, and the ids of all take little memory."""
+    times, sizes = [], []
+    path, writer = make(tmp_path, 100_000)
+    writer.add(50)
+    for each in (small[0], path):
+        began = time.monotonic()
+        with log_on(each) as terminal:
+            times.append(time.monotonic() - began)
+            terminal.wait_for("50 записей" if each != path else "100 050 записей", 60)
+            terminal.settle()
+            sizes.append(memory(terminal))
+    assert times[1] < 2 * times[0] + 0.5
+    assert sizes[1] - sizes[0] < 25_000_000
+
+
+def test_moving_and_resting_cost_few_bytes(small: tuple[Path, Writer]) -> None:
+    """A row move stays under 800 bytes with its detail, an idle second writes nothing (DESIGN 14)."""
+    with log_on(small[0]) as terminal:
+        terminal.spend(b"j")
+        moves = [terminal.spend(b"j") for _ in range(8)]
+        assert max(moves) < 800, moves
+        terminal.settle()
+        before = len(terminal.raw)
+        time.sleep(1.0)  # nothing to wait for: that nothing comes is the point
+        assert len(terminal.raw) == before
+
+
+def test_following_twenty_events_a_second_stays_in_the_budget(tmp_path: Path) -> None:
+    """Under 25 KB a second on 80x24, and the newest row is on the screen at the end (DESIGN 14)."""
+    path, writer = make(tmp_path, 0)
+    writer.add(20)
+    with log_on(path) as terminal:
+        terminal.settle()
+        before, began = len(terminal.raw), time.monotonic()
+        for number in range(80):
+            writer.add(1)
+            time.sleep(max(0.0, began + number / 20 - time.monotonic()))
+        terminal.wait_for("100 записей")
+        spent = (len(terminal.raw) - before) / (time.monotonic() - began)
+        assert spent < 25_000
+        assert "СЛЕДИТ" in terminal.text
+
+
+def test_what_a_receiver_sends_can_not_script_the_terminal(tmp_path: Path) -> None:
+    """A name, a header and a body full of escape sequences and markup: no clipboard, no clearing, no quitting."""
+    path, writer = make(tmp_path, 0)
+    writer.connection.execute("UPDATE hook SET name = ?", (EVIL[:100],))
+    evil = f'[["x-evil", "{EVIL}"]]'.replace("\x1b", "\\u001b").replace("\x07", "\\u0007")
+    writer.add(
+        3, response_body=EVIL.encode(), response_headers=evil, request_headers=evil, detail=EVIL, error="bad_reply"
+    )
+    with log_on(path) as terminal:
+        terminal.send(b"j")
+        for tab in b"1234":
+            terminal.send(bytes([tab]))
+            terminal.settle(0.3)
+            assert "[@click=app.quit]" in terminal.text
+        for harm in (b"\x1b]52", b"\x1b[2J\xc2", b"\xc2\x9b", "\u202e".encode()):
+            assert harm not in bytes(terminal.raw)
+        assert terminal.process.poll() is None
+
+
+def test_emoji_in_a_name_move_no_column(tmp_path: Path) -> None:
+    """The status and the time of a hook with a hostile name stand where they stand in the next row."""
+    path, writer = make(tmp_path, 0, name="⚙️ Заказ ⏺️ 👨‍👩‍👧 e\u0301")
+    writer.add(3)
+    with log_on(path) as terminal:
+        rows = [line for line in terminal.text.splitlines() if "312 мс" in line and "200" in line]
+        assert len(rows) >= 4
+        columns = [[x for x in range(terminal.columns) if cell(terminal, y, x) == "2"][-1] for y in (2, 3)]
+        assert abs(columns[0] - columns[1]) <= 1
+
+
+def cell(terminal: Terminal, y: int, x: int) -> str:
+    """What stands in one column of the screen."""
+    return str(terminal.screen.buffer[y][x].data)
+
+
+def test_copying_goes_through_osc_52_only_when_asked(small: tuple[Path, Writer]) -> None:
+    """y writes the clipboard; nothing else does."""
+    with log_on(small[0]) as terminal:
+        terminal.settle()
+        assert b"\x1b]52" not in bytes(terminal.raw)
+        terminal.send(b"y")
+        terminal.wait_for("Скопировано")
+        assert b"\x1b]52;c;" in bytes(terminal.raw)

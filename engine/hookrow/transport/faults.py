@@ -60,8 +60,10 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
     if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
         return "name_error", Text("the name {host} could not be resolved", host=progress.host or "?")
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError | ssl.CertificateError):
-            return "tls_error", Text("the certificate of {place} is not trusted: {why}", place=place, why=reason(cause))
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            why = cause.verify_message
+            return "tls_error", Text("the certificate of {place} is not trusted: {why}", place=place, why=why)
+    for cause in causes:
         if isinstance(cause, ssl.SSLError | aiohttp.ClientSSLError):
             return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(cause))
     if isinstance(error, httpx.TimeoutException):
@@ -88,9 +90,7 @@ def is_nonsense(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """The reason in a few words, safe to show: printable, short, without addresses of memory or URLs."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message
-    elif isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror:
         said = error.strerror
     elif isinstance(error, aiohttp.ClientResponseError):
         said = error.message.split("\n")[0]

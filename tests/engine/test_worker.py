@@ -331,6 +331,27 @@ async def test_a_lost_lease_is_not_sent(database: Database) -> None:
     assert rows(database)[row].owner == "other"
 
 
+async def test_a_row_taken_over_is_not_sent_by_a_holder_that_trusts_its_own_clock(database: Database) -> None:
+    """Where the lease is too short for the request, only the database says whether it is still held."""
+    hook = add_hook(database, "a", timeout=5.0)
+    firing, (row,) = fire(database, [hook], now_ms(), owner="engine")
+    lease = rows(database)[row].lease_ms
+
+    def steal(connection: Any) -> None:
+        set_hook(connection, hook, timeout=30.0)
+        outbox.recover(connection, lease + 1)
+        outbox.claim(connection, owner="other", now_ms=lease + 1, limit=1, per_hook={}, otherwise=1)
+
+    database.writer.write(steal)
+    receiver = Receiver()
+    worker = worker_on(database, receiver, owner="engine")
+    async with running(worker):
+        worker.take([Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, lease)])
+        await seen(lambda: not worker.slots.held and not worker.tasks)
+    assert receiver.sent == []
+    assert rows(database)[row].owner == "other"
+
+
 async def test_a_raised_timeout_begins_the_lease_anew(database: Database) -> None:
     """A request starts only with its timeout and a second of lease left, by the hook's timeout as it is now."""
     hook = add_hook(database, "a")

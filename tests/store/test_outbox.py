@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -618,6 +619,19 @@ def test_one_probe_over_all_processes_and_success_resumes(database: Database) ->
     assert (settled.state, settled.resumed, settled.due) == ("ok", True, True)
     assert hook_row(database, hook).paused_by is None
     assert breaker(database, hook) is None
+    assert "parked" not in {row.state for row in rows(database).values()}
+
+
+def test_a_failure_beside_the_probes_success_is_not_left_parked(database: Database) -> None:
+    """Both results in one transaction: the hook is resumed, and the other row goes again at its time."""
+    hook = add_hook(database, "a")
+    now, made = opened(database, hook)
+    probe = one(database, now + 30_000, recovering=False)
+    late = rows(database)[made[11]]
+    beside = replace(probe, row_id=late.id, fence=late.fence, probe=False)
+    jobs = [Settle(probe, result(), now + 30_001), Settle(beside, failed(404), now + 30_001)]
+    settled = database.writer.write(lambda c: Settle.run_many(c, jobs))
+    assert [each.state for each in settled] == ["ok", "retrying"]
     assert "parked" not in {row.state for row in rows(database).values()}
 
 

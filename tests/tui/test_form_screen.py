@@ -259,7 +259,9 @@ async def test_the_test_shows_request_reply_and_changed_payload() -> None:
         await at.press("f5")
         await until(at.pilot, lambda: "hook-test: 1" in drawn(at.app), "the report")
         text = drawn(at.app)
-        assert all(part in text for part in ("Ответ · 200 · 12 мс", '"sum": 900', "осторожно", "данные изменены"))
+        assert all(
+            part in text for part in ("Ответ · 200 · 12 мс", '"sum": 900', "осторожно", "данные изменены", "Запрос")
+        )
         assert seen == [4]
         await at.press("escape")
         assert engine.hooks.get(4).revision == 1

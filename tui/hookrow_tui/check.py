@@ -14,6 +14,7 @@ from textual.widgets import Static
 from hookrow.errors import HookrowError
 from hookrow_tui.columns import steady_lines
 from hookrow_tui.dialogs import box_css
+from hookrow_tui.log_rows import ERRORS
 from hookrow_tui.page import Dialog
 from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say
@@ -54,8 +55,16 @@ def headers(pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [visible(f"{name}: {value}") for name, value in pairs]
 
 
+def why(attempt: Any) -> str:
+    """What went wrong with an attempt, in words; '' where nothing did."""
+    if not attempt.error:
+        return ""
+    word = str(ERRORS.get(attempt.error, attempt.error))
+    return visible(f"{word}: {attempt.detail}" if attempt.detail else word)
+
+
 def report(tested: Any) -> Text:
-    """A test in words: request, reply, what it means."""
+    """A test in words: what came of it, what was received, what was sent."""
     request, attempt = tested.request, tested.attempt
     text = Text()
 
@@ -65,23 +74,21 @@ def report(tested: Any) -> Text:
             text.append(f"{line}\n")
         text.append("\n")
 
-    where = visible(f"{request.method} {request.url}")
-    part(str(Say("Request")), [where, *headers(request.headers), "", *pretty(request.body)])
-    if attempt.status is None:
-        reason = ": ".join(visible(str(each)) for each in (attempt.error, attempt.detail) if each)
-        part(str(Say("No response · {ms} ms", ms=attempt.ms)), [reason])
-    else:
-        title = Say("Response · {status} · {ms} ms", status=attempt.status, ms=attempt.ms)
-        part(str(title), [*headers(attempt.response_headers), "", *pretty(attempt.response_body)])
+    fault = why(attempt)
     lines = [str(OUTCOMES.get(tested.outcome, tested.outcome))]
-    if attempt.status is not None and attempt.error:
-        lines.append(": ".join(visible(str(each)) for each in (attempt.error, attempt.detail) if each))
+    lines += [fault] if fault else []
     if tested.data is not None:
         lines += [str(Say("The payload afterwards:")), *pretty(json.dumps(tested.data, ensure_ascii=False))]
     if tested.result is not None:
         lines += [str(Say("Result:")), *pretty(json.dumps(tested.result, ensure_ascii=False))]
     lines += [f"! {visible(warning)}" for warning in tested.warnings]
-    part(str(Say("What it means")), lines)
+    if attempt.status is None:
+        part(str(Say("No response · {ms} ms", ms=attempt.ms)), lines)
+    else:
+        part(str(Say("Response · {status} · {ms} ms", status=attempt.status, ms=attempt.ms)), lines)
+        part(str(Say("Received")), [*headers(attempt.response_headers), "", *pretty(attempt.response_body)])
+    where = visible(f"{request.method} {request.url}")
+    part(str(Say("Request")), [where, *headers(request.headers), "", *pretty(request.body)])
     return text
 
 

@@ -12,6 +12,7 @@ from hookrow.document import FIELD
 from hookrow.lang import Both
 from hookrow.modes import WAITING, Seconds
 from hookrow_tui.columns import fit, steady
+from hookrow_tui.log_rows import ERRORS
 from hookrow_tui.look import Glyphs
 from hookrow_tui.words import Say
 
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["STATES", "Filter", "Row", "header", "in_order", "line", "reordered", "sentence", "target"]
 
-STATES: dict[str, Say] = {
-    "on": Say("on"),
-    "off": Say("off"),
-    "not_yet_valid": Say("not yet"),
-    "expired": Say("expired"),
-    "paused": Say("paused"),
+STATES = {
+    "on": Both("on", "вкл"),
+    "off": Both("off", "выкл"),
+    "not_yet_valid": Both("not yet", "ещё нет"),
+    "expired": Both("expired", "истёк"),
+    "paused": Both("paused", "пауза"),
 }
 LETTERS = Both("WFD!", "ЖБД!")
 """Waits, fire and forget, has data, the last request failed."""
-TIMEOUT, DAY, ERRORS, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
+TIMEOUT, LAST_DAY, ERROR_COUNT, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
 FEW_ERRORS, SECONDS = Say("Err"), Say("s")
 WIDE = 120
 POSITION_LAST = 9999
@@ -99,7 +100,7 @@ class Filter:
         if self.event and self.event.lower() not in hook.event:
             return False
         if self.state and not any(
-            word.lower().startswith(self.state.lower()) for word in (hook.state, str(state), state.message)
+            word.lower().startswith(self.state.lower()) for word in (hook.state, state.en, state.ru)
         ):
             return False
         where = f"{hook.name} {hook.url} {hook.key}".lower()
@@ -132,7 +133,7 @@ def header(width: int) -> str:
     if width < WIDE:
         return f"    №    {fit(name, 22)}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
     more = width - WIDE
-    return f"    №    {fit(name, 26 + more)}  {fit(event, 33)}  {TIMEOUT}  {DAY}  {ERRORS}  {FLAGS}"
+    return f"    №    {fit(name, 26 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
 
 
 def line(row: Row, width: int, glyphs: Glyphs) -> str:
@@ -147,7 +148,7 @@ def line(row: Row, width: int, glyphs: Glyphs) -> str:
     timeout = f"{Seconds(hook.timeout)} {SECONDS}"
     return (
         f"{start}{fit(steady(hook.name), 26 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(TIMEOUT))}}  "
-        f"{number(row.calls):>{len(str(DAY))}}  {number(row.errors):>{len(str(ERRORS))}}  "
+        f"{number(row.calls):>{len(str(LAST_DAY))}}  {number(row.errors):>{len(str(ERROR_COUNT))}}  "
         f"{letters(row)}    {word}"
     )
 
@@ -197,7 +198,8 @@ def sentence(row: Row, zone: tzinfo) -> str:
     if hook.valid_until is not None:
         parts.append(Say("until {day}", day=day(hook.valid_until, zone)))
     if row.last_status is not None or row.last_error is not None:
-        came = row.last_error if row.last_status is None else row.last_status
+        failed = ERRORS.get(row.last_error or "", row.last_error)
+        came = failed if row.last_status is None else row.last_status
         parts.append(Say("last {came}, {ms} ms", came=came, ms=row.last_ms or 0))
     return " " + " · ".join(str(part) for part in parts)
 

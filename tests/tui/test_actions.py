@@ -1,0 +1,86 @@
+"""The registry of actions: every key does something, is shown in the help, and is free for it."""
+
+from __future__ import annotations
+
+import pytest
+from textual.events import Key
+
+from hookrow.lang import use
+from hookrow_tui.actions import ACTIONS, GROUPS, actions_of, bar_of, bindings
+from hookrow_tui.help import help_lines
+from hookrow_tui.keybar import fitting
+from hookrow_tui.terminal import latin_key
+
+SCREENS = {
+    "hooks": "hookrow_tui.hooks.HooksScreen",
+    "form": "hookrow_tui.form.FormScreen",
+    "log": "hookrow_tui.log.LogScreen",
+}
+MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}
+
+
+def screen(group: str) -> type:
+    """The class of a group's screen."""
+    module, _, name = SCREENS[group].rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name)
+
+
+@pytest.mark.parametrize("group", SCREENS)
+def test_every_bound_action_is_a_method_of_its_screen(group: str) -> None:
+    """No key leads nowhere."""
+    for binding in bindings(group):  # type: ignore[arg-type]
+        name = binding.action.partition("(")[0]
+        assert hasattr(screen(group), f"action_{name}"), binding
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_key_means_two_things_on_one_screen(group: str) -> None:
+    """Bound keys are unique within a screen."""
+    keys = [key for action in actions_of(group) if action.bound for key in action.keys]  # type: ignore[arg-type]
+    assert len(keys) == len(set(keys))
+
+
+def test_no_action_stands_on_a_key_that_multiplexers_take() -> None:
+    """ctrl+a, ctrl+b, ctrl+o and ctrl+t never reach a program in screen or tmux."""
+    assert not MULTIPLEXERS & {key for action in ACTIONS for key in action.keys}
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+def test_the_help_fits_the_smallest_screen_and_names_every_key(lang: str) -> None:
+    """20 lines of 74 columns; every action with keys of its own stands in one."""
+    use("ru" if lang == "ru" else "en")
+    try:
+        lines = help_lines()
+        assert len(lines) <= 20
+        assert max(map(len, lines)) <= 74
+        for action in ACTIONS:
+            if action.help is not None:
+                assert any(str(action.help) in line for line in lines), action
+    finally:
+        use("en")
+
+
+@pytest.mark.parametrize("group", SCREENS)
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_key_bar_fits_and_always_ends_with_help(group: str, width: int) -> None:
+    """Whatever the width, F1 is offered."""
+    shown = fitting(bar_of([group]), width)  # type: ignore[list-item]
+    assert shown[-1][0] == "F1"
+    assert 1 + sum(len(cap) + 1 + len(label) for cap, label in shown) + 2 * (len(shown) - 1) <= width
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (Key("о", "о"), "j"),
+        (Key("Л", "Л"), "K"),
+        (Key("х", "х"), "left_square_bracket"),
+        (Key("Ж", "Ж"), "colon"),
+        (Key("ctrl+ы", None), "ctrl+s"),
+        (Key("f2", None), "f2"),
+        (Key("j", "j"), "j"),
+    ],
+)
+def test_a_russian_key_is_the_latin_one_at_its_place(typed: Key, meant: str) -> None:
+    """The names are Textual's own."""
+    assert latin_key(typed).key == meant

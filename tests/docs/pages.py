@@ -1,0 +1,179 @@
+"""The pages of docs/ that say what the code says: written from it, so that they can't say anything else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from hookrow import errors, lang
+from hookrow.cli.app import root
+from hookrow.cli.exits import code_of
+from hookrow.events import CATALOGUE
+from hookrow.fields import FIELDS, GROUPS
+from hookrow.store.settings import SETTINGS
+
+__all__ = ["PAGES", "commands_page", "errors_page", "reference_page"]
+
+MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
+
+OUTCOMES = {
+    "ok": "The receiver took it (2xx), or a waiting hook allowed the operation.",
+    "changed": "A waiting hook changed the payload.",
+    "vetoed": "A waiting hook said no; the row stopped.",
+    "refused": "A waiting hook said no to what had already happened; it is only recorded.",
+    "failed": "A waiting hook could not be asked or did not answer properly; `on_failure` decided.",
+    "sent": "Fire and forget: the whole request was handed to the connection.",
+    "queued": "It waits to be sent for the first time.",
+    "retrying": "An attempt failed; the next one is due later.",
+    "parked": "Its hook is paused or switched off; it goes out when that ends.",
+    "dead": "Ten attempts failed, or its body can't be made; kept until a person redelivers or drops it.",
+    "cancelled": "Its hook was deleted, it was never enqueued, its caller was cancelled, or a person dropped it.",
+    "skipped": "It was not to run; `skipped` says why.",
+}
+SKIPS = {
+    "inactive": "The hook is switched off.",
+    "not_yet_valid": "The hook's period has not begun.",
+    "expired": "The hook's period is over.",
+    "condition_false": "The hook's condition is false for this payload.",
+    "after_veto": "An earlier hook of the row refused.",
+    "not_enqueued": "Fired with `defer=True`, and `enqueue()` was never called.",
+    "hook_deleted": "The hook was deleted while the delivery waited.",
+}
+ERRORS = {
+    "timeout": "The hook's timeout, or what was left of the row's deadline, ran out.",
+    "connect_error": "No connection, or it broke before the answer was complete.",
+    "tls_error": "The certificate is not trusted, or there is no TLS.",
+    "name_error": "The host's name could not be resolved.",
+    "blocked_address": "The address is never called, or the setting `egress` refuses it.",
+    "bad_status": "The receiver answered with another status than 2xx.",
+    "redirect": "The receiver redirects; redirects are never followed. Update the URL.",
+    "reply_too_large": "A waiting hook's reply is longer than `reply_limit`.",
+    "bad_reply": "The reply can't be obeyed: no HTTP, no JSON where JSON is needed, `allow` neither true nor false, …",
+    "template_error": "The body's template fails on this payload; nothing was sent.",
+    "condition_error": "The condition gives neither true nor false on this payload; nothing was sent.",
+    "deadline": "Less than 50 ms were left of the row's deadline; the hook was not called.",
+    "paused": "The hook is paused: by a person, by its receiver's 410, or by the breaker.",
+    "key_error": "A secret of the hook can't be opened: its key is missing or wrong.",
+}
+
+
+def cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def walk(context: click.Context) -> Iterator[tuple[str, click.Context]]:
+    """Every command below, in the order in which help lists them."""
+    yield context.command_path, context
+    command = context.command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from walk(click.Context(found, context, info_name=name, max_content_width=100, terminal_width=100))
+
+
+def commands_page() -> str:
+    """docs/commands.md."""
+    lang.use("en")
+    lines = [
+        "# Commands",
+        MADE,
+        "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test, redelivery",
+        "or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict, contradiction,",
+        "invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
+    ]
+    for path, context in walk(click.Context(root, info_name="hookrow", max_content_width=100, terminal_width=100)):
+        told = context.command.get_help(context)
+        lines += ["", f"## {path}", "", "```text", *(line.rstrip() for line in told.split("\n")), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def table(heads: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[Any, ...]]) -> list[str]:
+    return [
+        "| " + " | ".join(heads) + " |",
+        "|" + "---|" * len(heads),
+        *("| " + " | ".join(cell(each) for each in row) + " |" for row in rows),
+        "",
+    ]
+
+
+def reference_page() -> str:
+    """docs/reference.md."""
+    lang.use("en")
+    lines = ["# Reference: fields, events, settings, words", MADE, "## Fields of a hook", ""]
+    groups = dict(GROUPS) if not isinstance(GROUPS, dict) else GROUPS
+    for group in dict.fromkeys(each.group for each in FIELDS):
+        lines += [f"### {groups.get(group, group)}", ""]
+        lines += table(
+            ("code", "English", "по-русски", "meaning"),
+            [(f"`{each.code}`", each.label.en, each.label.ru, each.hint.en) for each in FIELDS if each.group == group],
+        )
+    lines += ["## Events", "", "A service adds its own: see [services.md](services.md).", ""]
+    lines += table(
+        ("code", "English", "по-русски", "moment", "API calls", "private"),
+        [
+            (
+                f"`{each.code}`",
+                each.title.en,  # type: ignore[union-attr]
+                each.title.ru,  # type: ignore[union-attr]
+                each.moment,
+                ", ".join(f"`{call}`" for call in each.methods) or "–",
+                ", ".join(f"`{pointer}`" for pointer in each.private) or "–",
+            )
+            for each in CATALOGUE
+        ],
+    )
+    lines += [
+        "## Settings",
+        "",
+        "`hookrow settings list | set NAME VALUE`; every process on a database obeys the same.",
+        "",
+    ]
+    lines += table(
+        ("name", "default", "meaning"),
+        [
+            (f"`{each.name}`", f"`{each.default}`" if each.default else "–", each.meaning.en)
+            for each in SETTINGS.values()
+        ],
+    )
+    lines += [
+        "## Outcomes of a delivery",
+        "",
+        *table(("outcome", "meaning"), [(f"`{k}`", v) for k, v in OUTCOMES.items()]),
+    ]
+    lines += [
+        "## Why a delivery was left out",
+        "",
+        *table(("skipped", "meaning"), [(f"`{k}`", v) for k, v in SKIPS.items()]),
+    ]
+    lines += ["## Why a delivery failed", "", *table(("error", "meaning"), [(f"`{k}`", v) for k, v in ERRORS.items()])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    lang.use("en")
+    lines = [
+        "# Errors",
+        MADE,
+        "Everything that the engine raises on purpose is a `HookrowError`. A receiver's failure is none of these: it is a",
+        "recorded outcome. The command line's exit code stands beside each.",
+        "",
+    ]
+
+    def below(kind: type[errors.HookrowError], depth: int) -> Iterator[str]:
+        made = kind.__new__(kind)
+        code = code_of(made)
+        told = inspect.cleandoc(kind.__doc__ or "").replace("\n", " ")
+        yield f"{'  ' * depth}- `{kind.__name__}`{'' if code is None else f' (exit {code})'}: {told}"
+        for child in kind.__subclasses__():
+            if child.__module__ == "hookrow.errors":
+                yield from below(child, depth + 1)
+
+    return "\n".join([*lines, *below(errors.HookrowError, 0)]) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "reference.md": reference_page, "errors.md": errors_page}

@@ -1,0 +1,89 @@
+"""docs/ says what the code says: pages made from it, trees drawn of it, links that lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from pathlib import Path
+
+import pytest
+from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
+
+from hookrow import errors
+from hookrow.models import DELIVERY_STATES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_made_from_the_code_is_fresh(name: str) -> None:
+    """Every command, option, field, event, setting, word and error is documented as it is."""
+    page = DOCS / name
+    wanted = PAGES[name]()
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(wanted, "utf-8")
+    assert page.read_text("utf-8") == wanted
+
+
+def words_in(*files: str) -> str:
+    return "\n".join((ROOT / "engine" / "hookrow" / name).read_text("utf-8") for name in files)
+
+
+def test_every_state_of_a_delivery_has_its_word() -> None:
+    """States that wait for a worker are shown as queued or retrying, a dropped one as cancelled (records.Delivery)."""
+    shown = {"blocked": "queued", "leased": "queued", "dropped": "cancelled"}
+    assert {shown.get(state, state) for state in DELIVERY_STATES} == set(OUTCOMES)
+
+
+def test_every_reason_and_error_word_of_the_source_is_documented() -> None:
+    """What the code records as a skip reason or an error stands in the reference, and nothing else does."""
+    source = words_in("plan.py", "core/row.py", "core/firing.py", "states.py", "attempt.py", "reply.py", "errors.py")
+    source += words_in("transport/faults.py", "transport/exchange.py", "template.py")
+    for word in (*SKIPS, *ERRORS):
+        assert re.search(rf"\"{word}\"", source), word
+
+
+def test_the_error_tree_in_the_docstring_is_the_classes_tree() -> None:
+    """Drawn names and their order of depth are those of the classes."""
+
+    def tree(kind: type, depth: int = 0) -> list[tuple[int, str]]:
+        found = [(depth, kind.__name__)]
+        for child in kind.__subclasses__():
+            if child.__module__ == "hookrow.errors":
+                found += tree(child, depth + 1)
+        return found
+
+    drawn = []
+    for line in ast.get_docstring(ast.parse(Path(errors.__file__).read_text("utf-8"))).split("\n"):  # type: ignore[union-attr]
+        match = re.match(r"^((?:│   |    )*)(?:├── |└── )?([A-Z]\w+)", line)
+        if match and (line.startswith("HookrowError") or "──" in line):
+            drawn.append((len(match[1]) // 4 + ("──" in line), match[2]))
+    assert drawn == tree(errors.HookrowError)
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link of every document."""
+    for target in re.findall(r"\]\(([^)#\s]+)\)", document.read_text("utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def test_every_document_is_two_steps_from_the_readme() -> None:
+    """A reader finds it."""
+    reached, edge = {ROOT / "README.md"}, [ROOT / "README.md"]
+    for _ in range(2):
+        found = []
+        for page in edge:
+            for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text("utf-8")):
+                path = (page.parent / target).resolve()
+                found += list(path.glob("*.md")) if path.is_dir() else [path] if path.suffix == ".md" else []
+        edge = [path for path in found if path not in reached and path.exists()]
+        reached |= set(edge)
+    assert set(documents()) - reached == set()

@@ -180,3 +180,51 @@ def test_what_is_no_database_is_exit_3(hookrow: Hookrow, folder: Path) -> None:
     before = (folder / "hooks.db").read_bytes()
     hookrow("hooks", "list", code=3)
     assert (folder / "hooks.db").read_bytes() == before
+
+
+def test_doctor_has_nothing_to_say(hookrow: Hookrow, made: Path) -> None:
+    """A new database: exit 0, and every setting with its value and source."""
+    found = hookrow("doctor", "--json").json
+    assert found["findings"] == []
+    assert {each["name"] for each in found["settings"]} >= {"egress", "timezone", "retention_days"}
+    assert "Nothing to complain of." in hookrow("doctor").out
+
+
+def test_doctor_finds_what_needs_a_look(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """Dead deliveries, paused hooks with those set to stop first, idle flags, lost keys, open files: exit 1."""
+    from hookrow import HookEngine
+
+    add("http://127.0.0.1:9/x", "--key", "quiet", event="on_subscription")
+    add(
+        "http://127.0.0.1:9/x", "--wait-for-response", "--on-failure", "stop", "--key", "guard", event="before_user_new"
+    )
+    add("http://127.0.0.1:9/x", "--key", "both", "--body", '{"n": {{ order.number }}}')
+    with HookEngine(f"sqlite:///{made}", worker=False) as engine:
+        engine.hooks.update("both", wait_for_response=True, fire_and_forget=True, stored=True)
+        engine.fire("before_order_add", {"order": {}})
+    hookrow("hooks", "secret", "new", "quiet")
+    hookrow("hooks", "pause", "quiet", "guard", "--yes", "--reason", "moving")
+    made.chmod(0o644)
+    (made.parent / "hookrow.key").unlink()
+    found = hookrow("doctor", "--json", code=1).json["findings"]
+    assert list(dict.fromkeys((each["code"], each["hook"] and each["hook"]["key"]) for each in found)) == [
+        ("dead", None),
+        ("paused_stop", "guard"),
+        ("paused", "quiet"),
+        ("contradiction", "both"),
+        ("key", None),
+        ("file_mode", None),
+    ]
+    assert "moving" in hookrow("doctor", code=1).out
+
+
+def test_a_queue_that_nobody_sends_is_said(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """Due for more than a minute: `doctor` finds it, `hooks list` says it, with the way out."""
+    add("http://127.0.0.1:9/x")
+    hookrow("fire", "before_order_add", "--no-wait")
+    assert "hookrow worker" not in hookrow("hooks", "list").err
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute("UPDATE delivery SET due_ms = due_ms - 61000")
+        connection.commit()
+    assert "hookrow worker" in hookrow("hooks", "list").err
+    assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["undrained"]

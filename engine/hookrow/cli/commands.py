@@ -50,6 +50,7 @@ COMMANDS: dict[str, Listed] = {
     "worker": Listed("worker", Text("Send what is queued until told to stop."), BACKGROUND),
     "listen": Listed("listen", Text("A receiver for developers: prints what comes, answers as told."), BACKGROUND),
     "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show what happened."), BACKGROUND),
+    "doctor": Listed("doctor", Text("Say what is wrong or would surprise; which settings are in force."), CARE),
     "init": Listed("init", Text("Make a database here."), CARE),
     "settings": Listed("settings", Text("List and set what every process on this database obeys."), CARE),
     "keys": Listed("keys", Text("Make, change and check the key that seals secrets."), CARE),

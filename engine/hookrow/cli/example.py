@@ -28,6 +28,7 @@ import httpx
 from hookrow import HookEngine
 from hookrow.cli.receiver import Answer
 from hookrow.cli.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
+from hookrow.lang import use
 from hookrow.message import user_agent
 from hookrow.models import Hook
 from hookrow.records import Firing
@@ -345,6 +346,7 @@ def main() -> None:
     target = Path(sys.argv[1])
     part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
+    use("ru")  # the words that the log keeps of a failure; the sample hooks are Russian too
     build(part)
     normalise(part)
     os.chmod(part, 0o644)

@@ -9,6 +9,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.commands import Command, family, option
+from hookrow.cli.doctor import UNDRAINED, contradicts
 from hookrow.cli.given import here_of, read_payload, zone_of
 from hookrow.cli.hook_secrets import secret
 from hookrow.cli.hook_values import field_options, given_values, hook_json
@@ -51,12 +52,10 @@ agreed = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     """The hooks in the order in which they run."""
     with session.engine() as engine:
-        if event is not None:
-            engine.events.get(event)
-        order = {each.code: place for place, each in enumerate(engine.events)}
-        found = sorted(
-            engine.hooks.list(event), key=lambda h: (order.get(h.event, len(order)), h.position or 0, h.id or 0)
-        )
+        found = engine.hooks.list(event)
+        undrained = engine.log.summary().undrained
+    if undrained:
+        say(UNDRAINED)
     if as_json:
         for hook in found:
             put_json(hook_json(hook))
@@ -64,20 +63,15 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     if not found:
         say(Text("There are no hooks yet. Add one: hookrow hooks add --name … --url … --event …"))
         return
-    titles = (
-        Text("ID"),
-        FIELD["event"].label,
-        FIELD["position"].label,
-        FIELD["name"].label,
-        Text("Mode"),
-        Text("State"),
-    )
-    shrinking = (False, False, False, True, False, True)
-    numbers = (True, False, True, False, False, False)
-    put_table(
-        [Column(str(t), right, shrink) for t, right, shrink in zip(titles, numbers, shrinking, strict=True)],
-        [row_of(hook) for hook in found],
-    )
+    columns = [
+        Column(str(Text("ID")), right=True),
+        Column(str(FIELD["event"].label), shrink=True),
+        Column(str(Text("Order")), right=True),
+        Column(str(FIELD["name"].label), shrink=True),
+        Column(str(Text("Mode"))),
+        Column(str(Text("State")), shrink=True),
+    ]
+    put_table(columns, [row_of(hook) for hook in found])
 
 
 def row_of(hook: Hook) -> Sequence[str | Cell]:
@@ -95,11 +89,6 @@ def row_of(hook: Hook) -> Sequence[str | Cell]:
         word(MODES, hook.mode),
         Cell("; ".join(remarks), COLOURS.get(hook.state)),
     )
-
-
-def contradicts(hook: Hook) -> bool:
-    """Whether flags are on that «Блок без ответа» keeps from having an effect (DESIGN 4)."""
-    return hook.fire_and_forget and (hook.wait_for_response or hook.response_has_data)
 
 
 @verb("show", Text("One hook with all its fields."))

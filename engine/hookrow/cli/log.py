@@ -13,6 +13,7 @@ from hookrow.cli.firing_lines import put_firings
 from hookrow.cli.given import filter_options, log_filter, zone_of
 from hookrow.cli.output import put_json
 from hookrow.cli.session import Session, pass_session
+from hookrow.clock import SystemClock
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ PAGE = 200
 POLL = 0.25
 """Seconds between two looks: DESIGN 14 allows four a second."""
 TAIL = 10
+LONGEST_MS = 120_000
+"""A firing that has run for longer died with its process: it is shown as it is."""
 
 
 @command("log")
@@ -60,16 +63,23 @@ def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]
 
 def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
-    last = 0
-    for firing in reversed(engine.log.page(wanted, limit=limit)):
-        last = max(last, firing.row_id)
-        yield firing
-    seen = engine.log.data_version()
-    pause = threading.Event()
+    clock, pause = SystemClock(), threading.Event()
+    last: int | None = None
+    seen: int | None = None
     while True:
-        for firing in reversed(engine.log.page(wanted, after=last, limit=PAGE)):
-            last = max(last, firing.row_id)
-            yield firing
-        while engine.log.data_version() == seen:
+        version = engine.log.data_version()
+        if version == seen:
             pause.wait(POLL)
-        seen = engine.log.data_version()
+            continue
+        seen = version
+        found = engine.log.page(wanted, after=last, limit=limit if last is None else PAGE)
+        for firing in reversed(found):
+            if firing.outcome is None and clock.now_ms() - firing.at_ms < LONGEST_MS:
+                pause.wait(POLL)
+                seen = None
+                break
+            last = firing.row_id
+            yield firing
+        last = last or 0
+        if len(found) == PAGE:
+            seen = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -234,8 +235,8 @@ class HookrowApp(App[int]):
         self._exit_renderables.append(Text(traceback.format_exc()))
         self._close_messages_no_wait()
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         if self.follower is not None:
             self.follower.end()
         if self.engine is not None:
-            self.engine.close()
+            await asyncio.to_thread(self.engine.close)  # it has a loop of its own to end, and this one is running

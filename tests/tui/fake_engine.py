@@ -57,7 +57,7 @@ class FakeHook(SimpleNamespace):
         return FakeHook(**{**self.__dict__, **changes})
 
 
-def hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
+def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
     return FakeHook(
         **{
             "id": number,
@@ -101,7 +101,7 @@ def hooks_of_the_screens() -> list[FakeHook]:
     for number, (name, event, position, timeout, flags, state, _, _) in enumerate(ROWS, 1):
         active, forget, wait, data = flags
         made.append(
-            hook(
+            made_hook(
                 number,
                 name,
                 event,
@@ -141,12 +141,12 @@ class FakeHooks:
                 return each
         raise HookNotFound(f"there is no hook {ref}")
 
-    def add(self, new: Any) -> Any:
+    def add(self, hook: Any) -> Any:
         number = max(self.rows) + 1
-        values = {code: getattr(new, code) for code in self.rows[1].__dict__ if code not in ("id", "revision")}
-        values["position"] = 10 if new.position is None else new.position
+        values = {code: getattr(hook, code) for code in self.rows[1].__dict__ if code not in ("id", "revision")}
+        values["position"] = 10 if hook.position is None else hook.position
         name, event = values.pop("name"), values.pop("event")
-        self.rows[number] = hook(number, name, event, **values)
+        self.rows[number] = made_hook(number, name, event, **values)
         self.engine.version += 1
         return self.rows[number]
 
@@ -314,14 +314,14 @@ class FakeLog:
         return [firing for firing in sorted(self.rows, key=lambda each: -each.row_id) if fits(firing)]
 
     def page(
-        self, filter: LogFilter | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
+        self, wanted: LogFilter | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> list[Firing]:
-        kept = self.chosen(filter or LogFilter())
+        kept = self.chosen(wanted or LogFilter())
         kept = [each for each in kept if before is None or each.row_id < before]
         return [each for each in kept if after is None or each.row_id > after][:limit]
 
-    def ids(self, filter: LogFilter | None = None, before: int | None = None, limit: int = 50_000) -> array[int]:
-        return array("q", [each.row_id for each in self.page(filter, before=before, limit=limit)])
+    def ids(self, wanted: LogFilter | None = None, before: int | None = None, limit: int = 50_000) -> array[int]:
+        return array("q", [each.row_id for each in self.page(wanted, before=before, limit=limit)])
 
     def by_rows(self, row_ids: Any) -> list[Firing]:
         wanted = set(row_ids)

@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly
@@ -186,7 +186,7 @@ def begin_immediate(connection: Connection) -> None:
                 return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:
-                    raise
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
                 time.sleep(LOCK_PAUSE)
     finally:
         cursor.close()

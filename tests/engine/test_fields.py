@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -490,14 +487,3 @@ def test_mode_table(forget: bool, wait: bool, data: bool, moment: str) -> None:
     else:
         assert go_on == stop
         assert "background" in go_on
-
-
-def test_importing_the_fields_loads_nothing_heavy() -> None:
-    """`hookrow.fields` stands on the standard library alone, so that help and completion start at once."""
-    heavy = ("sqlmodel", "pydantic", "httpx", "aiohttp", "click", "werkzeug", "minijinja", "cryptography", "textual")
-    code = f"import sys, hookrow.fields; print([m for m in {heavy!r} if m in sys.modules])"
-    root = Path(fields.__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
-    )
-    assert done.stdout.strip() == "[]"

@@ -65,3 +65,14 @@ def test_every_module_says_what_it_gives(name: str) -> None:
     assert module.__doc__
     assert [each for each in module.__all__ if not hasattr(module, each)] == []
     assert not name.rpartition(".")[2].startswith("_")
+
+
+def test_importing_the_fields_loads_nothing_heavy() -> None:
+    """`hookrow.fields` stands on the standard library alone, so that help and completion start at once."""
+    heavy = ("sqlmodel", "pydantic", "httpx", "aiohttp", "click", "werkzeug", "minijinja", "cryptography", "textual")
+    code = f"import sys, hookrow.fields; print([m for m in {heavy!r} if m in sys.modules])"
+    root = Path(__file__).parents[2] / "engine"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
+    )
+    assert done.stdout.strip() == "[]"

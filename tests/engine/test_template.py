@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
-import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import minijinja
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -352,37 +349,6 @@ def test_statements() -> None:
     assert render('["{{ "}}" }}"]') == '["}}"]'
 
 
-ORACLE = minijinja.Environment(undefined_behavior="strict", pycompat=False)
-COMPARISONS = ["(a + 1 < b * 2)", "(a == b - 1)", "(not a > b)", "(a - b != -1)", "(a * 2 >= b and f <= 1.5)"]
-ATOMS = st.sampled_from(["a", "b", "c.d", "c['e']", "1", "2.5", "7", "true", "false", "f", *COMPARISONS])
-TERMS = st.recursive(
-    ATOMS,
-    lambda inner: (
-        st.tuples(inner, st.sampled_from(["+", "-", "*", "and", "or"]), inner).map(" ".join)
-        | inner.map("({})".format)
-        | inner.map("not {}".format)
-        | inner.map("-{}".format)
-        | st.tuples(inner, inner, inner).map(lambda parts: "{} if {} else {}".format(*parts))
-        | inner.map("{}|default(3)".format)
-        | inner.map("{} is none".format)
-    ),
-    max_leaves=8,
-)
-
-
-@PROPERTY
-@given(TERMS)
-def test_what_is_not_refused_means_the_same_as_in_jinja(source: str) -> None:
-    """Precedence and values agree with another implementation of the language, wherever ours does not refuse."""
-    payload = {"a": 3, "b": 4, "c": {"d": 5, "e": 0}, "f": 1.5}
-    try:
-        ours = value(source, payload)
-        theirs = ORACLE.eval_expr(source, **payload)
-    except (InvalidTemplate, minijinja.TemplateError):
-        return
-    assert same(ours, theirs) or (ours == theirs and isinstance(ours, float))
-
-
 def test_names_of_a_body() -> None:
     """The names taken from outside, with the keys written after them; variables, literals and arguments are none."""
     source = (
@@ -499,110 +465,6 @@ def test_a_body_is_checked_on_the_example() -> None:
 
 
 # Hostile templates
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{{ ''.__class__.__mro__ }}",
-        "{{ [].__class__.__base__.__subclasses__() }}",
-        '{% include "/etc/passwd" %}',
-        "{{ payload.__init__.__globals__ }}",
-        "{{ order['__class__'] }}",
-        "{{ order|attr('__class__') }}",
-        "{{ self }}",
-        "{{ cycler.__init__ }}",
-        "{{ lipsum.__globals__ }}",
-        "{{ ().__class__ }}",
-        "{{ webhook.__dict__ }}",
-        "{{ order.comment.format(order) }}",
-        "{{ '%s'|format(1) }}",
-        "{{ none.__class__ }}",
-        "{{ true.real }}",
-    ],
-)
-def test_no_template_reaches_python(source: str) -> None:
-    """Attributes, methods, files and globals of the interpreter do not exist in the language."""
-    refused(source)
-
-
-WIDE = {"l": [1] * 2000, "s": "x" * 300_000, "t": "x" * 300_000, "o": [{"k": "v" * 50, "n": 1.5}] * 500}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{% for a in l %}{% for b in l %}{% for c in l %}{% endfor %}{% endfor %}{% endfor %}0",
-        "{% for a in l %}{% for b in l %}{% set x = a * b + 1 %}{% endfor %}{% endfor %}0",
-        "[{% for a in l %}{{ payload }},{% endfor %}0]",
-        "{% for a in l %}{% if payload|tojson|length %}{% endif %}{% endfor %}0",
-        "{% for a in l if payload == payload %}{% endfor %}0",
-        "{% for a in l %}{% if s == t %}{% endif %}{% endfor %}0",
-        "{% for a in l %}{% if s < t %}{% endif %}{% endfor %}0",
-        "{% for a in l %}{% if s is startingwith t %}{% endif %}{% endfor %}0",
-        "{% for a in l %}{% set q = l|sort %}{% endfor %}0",
-        "{% for a in l %}{% set q = o|sort(attribute='k') %}{% endfor %}0",
-        "{% for a in l %}{% set q = s|upper|lower|trim|reverse %}{% endfor %}0",
-        "{% for a in l %}{% set q = s|split('x') %}{% endfor %}0",
-        "{% for a in l %}{% set q = s[:299999] %}{% endfor %}0",
-        "{% for a in l %}{% set q = 2 in l %}{% endfor %}0",
-        '{% set x = s|replace("", s) %}"{{ x }}"',
-        "{% set x = l|join(s) %}0",
-        "{% set x = s ~ s ~ s ~ s %}0",
-        '{{ "a" * 1400000000 }}',
-        "{{ " + "9" * 300 + " * " + "9" * 300 + " }}",
-        "{% set x = 99999999999 %}" + "{% set x = x * x %}" * 40 + "0",
-        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
-        "{{ " + "not " * 5000 + "1 }}",
-        "{{ " + "-" * 5000 + "1 }}",
-        "{{ 1" + "|abs" * 5000 + " }}",
-        "{% if true %}" * 5000 + "1" + "{% endif %}" * 5000,
-        "{{ " + "l[" * 5000 + "0" + "]" * 5000 + " }}",
-        "{{ " + "1 if true else " * 5000 + "1 }}",
-        "{{ '" * 20_000,
-    ],
-)
-def test_hostile_work_ends_soon(source: str) -> None:
-    """Work, memory and nesting without bound are refused within 50 ms of processor time."""
-    view = prepare(WIDE)
-
-    def spent() -> float:
-        before = time.thread_time()
-        with pytest.raises(InvalidTemplate):
-            Body.compile(source).render(view, WEBHOOK)
-        return time.thread_time() - before
-
-    tracer = sys.gettrace()
-    sys.settrace(None)  # measuring coverage makes the same work ten times as long
-    try:
-        assert min(spent() for _ in range(3)) < 0.05
-    finally:
-        sys.settrace(tracer)
-
-
-def test_long_chains_are_no_nesting() -> None:
-    """Thousands of terms, operands, keys or branches in a row are long, not deep."""
-    assert value("1" + " + 1" * 3000) == 3001
-    assert value("order.paid" + " and order.paid" * 3000) is True
-    assert render("{% if false %}{% elif false %}" + "{% elif false %}" * 2000 + "{% else %}1{% endif %}") == "1"
-    assert "a.a.a" in refused("{{ order" + ".a" * 3000 + " }}".replace("order", "a")).replace("order.a", "a.a.a")
-
-
-def test_a_large_body_is_within_bounds() -> None:
-    """An order of a thousand items, looped over with sums and tests, is no abuse."""
-    items = [{"sku": f"S-{number}", "qty": number, "price": 10.5} for number in range(1000)]
-    source = """[{% for i in items %}{"sku": "{{ i.sku }}", "sum": {{ (i.qty * i.price)|round(2) }}
-    {%- if i.qty > 500 and not loop.last %}, "many": true{% endif %}}{% if not loop.last %},{% endif %}{% endfor %}]"""
-    assert len(json.loads(render(source, {"items": items}))) == 1000
-
-
-def test_the_limit_counts_bytes() -> None:
-    """A result of exactly the limit passes, one byte more does not; the limit is of UTF-8."""
-    assert render('"{{ v }}"', {"v": "жж"}, limit=6) == '"жж"'
-    assert "5 bytes" in refused('"{{ v }}"', {"v": "жж"}, limit=5)
-    assert "5 bytes" in refused('"{{ v }}"', {"v": "x" * 100_000}, limit=5)
-    whole = {"v": "x" * 1_000_000}
-    assert json.loads(render('{"data": {{ payload }}}', whole)) == {"data": whole}
 
 
 def test_bodies_are_compiled_once() -> None:

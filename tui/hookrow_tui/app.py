@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import on, work
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
@@ -232,7 +232,7 @@ class HookrowApp(App[int]):
     def _fatal_error(self) -> None:
         self.keep_drafts()
         # Textual's own would print local variables: passwords among them.
-        self._exit_renderables.append(Text(traceback.format_exc()))
+        self._exit_renderables.append(Styled(traceback.format_exc()))
         self._close_messages_no_wait()
 
     async def on_unmount(self) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
@@ -63,10 +63,10 @@ def why(attempt: Any) -> str:
     return visible(f"{word}: {attempt.detail}" if attempt.detail else word)
 
 
-def report(tested: Any) -> Text:
+def report(tested: Any) -> Styled:
     """A test in words: what came of it, what was received, what was sent."""
     request, attempt = tested.request, tested.attempt
-    text = Text()
+    text = Styled()
 
     def part(title: str, lines: Iterable[str]) -> None:
         text.append(f"{title}\n", "bold")
@@ -134,4 +134,4 @@ class CheckScreen(Dialog[None]):
         self.query_one(Static).update(report(tested))
 
     def refused(self, error: HookrowError) -> None:
-        self.query_one(Static).update(Text(visible(str(error))))
+        self.query_one(Static).update(Styled(visible(str(error))))

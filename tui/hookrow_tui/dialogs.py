@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -68,8 +68,8 @@ class Choices(Widget, can_focus=True):
             at += max(len(label) + 6, 20)
         return spans
 
-    def render(self) -> Text:
-        line = Text(no_wrap=True, overflow="crop")
+    def render(self) -> Styled:
+        line = Styled(no_wrap=True, overflow="crop")
         focus = getattr(self.app, "look").glyphs.focus  # noqa: B009 - the app is ours
         for number, ((start, end), (_, label)) in enumerate(zip(self.spans(), self.items, strict=True)):
             here = self.has_focus and number == self.marked
@@ -111,7 +111,7 @@ class Question(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = visible(self.heading).replace("[", "\\[")
-            yield Static(Text("\n".join(visible(each) for each in self.sentences)))
+            yield Static(Styled("\n".join(visible(each) for each in self.sentences)))
             yield Choices(self.answers)
 
     @on(Choices.Chosen)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
@@ -158,8 +158,8 @@ class Flag(Drawn):
         self.on = on
         self.dim = False
 
-    def render(self) -> Text:
-        return Text(f"[{'x' if self.on else ' '}] {self.label}", "dim" if self.dim else "", no_wrap=True)
+    def render(self) -> Styled:
+        return Styled(f"[{'x' if self.on else ' '}] {self.label}", "dim" if self.dim else "", no_wrap=True)
 
     def show(self, on: bool, *, dim: bool = False) -> None:
         """Draw this."""
@@ -185,9 +185,9 @@ class Switch(Drawn):
         self.choices = list(choices)
         self.value = value
 
-    def render(self) -> Text:
+    def render(self) -> Styled:
         label = dict(self.choices).get(self.value, self.value)
-        return Text(f"‹ {label} ›" if self.hookrow.look.glyphs.on == "●" else f"< {label} >", no_wrap=True)
+        return Styled(f"‹ {label} ›" if self.hookrow.look.glyphs.on == "●" else f"< {label} >", no_wrap=True)
 
     def action_step(self, step: int) -> None:
         codes = [code for code, _ in self.choices]
@@ -221,9 +221,9 @@ class Picked(Drawn):
             self.value, self.title = value, title
             self.refresh()
 
-    def render(self) -> Text:
+    def render(self) -> Styled:
         text = f"{self.value} — {self.title}" if self.title else self.value
-        return Text(fit(steady(text), self.size.width - 3) + f" {self.hookrow.look.glyphs.down}", no_wrap=True)
+        return Styled(fit(steady(text), self.size.width - 3) + f" {self.hookrow.look.glyphs.down}", no_wrap=True)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         return character is not None and character.isprintable() and character != " "

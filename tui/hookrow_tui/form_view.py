@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import events, on
 from textual.app import ComposeResult
 from textual.timer import Timer
@@ -170,7 +170,7 @@ class FormView(Page[int]):
         name = visible(stored.name if stored is not None else str(Say("new")))
         mark = " *" if self.dirty else ""
         right = str(Say("changed · not saved")) if self.dirty else str(Say("read only")) if self.read_only else ""
-        self.query_one(Title).show(f" {PAGE_TITLE} › {name}{mark}", Text(f"{right} " if right else ""))
+        self.query_one(Title).show(f" {PAGE_TITLE} › {name}{mark}", Styled(f"{right} " if right else ""))
         code = str(self.state.texts["event"])
         title, moment = self.titles.get(code, ("", "before"))
         self.pages[0].say(self.state.sentence(moment))
@@ -186,7 +186,7 @@ class FormView(Page[int]):
         text, bad = self.hint()
         hint = self.query_one("#hint", Static)
         hint.set_class(bad, "-bad")
-        hint.update(Text(visible(text)))
+        hint.update(Styled(visible(text)))
 
     def hint(self) -> tuple[str, bool]:
         """The sentence below the form, and whether something is wrong."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
@@ -56,4 +56,4 @@ class HelpScreen(Dialog[None]):
         with Vertical() as box:
             box.border_title = str(Say("Help"))
             box.border_subtitle = str(Say("Esc closes"))
-            yield Static(Text("\n".join(help_lines()), no_wrap=True))
+            yield Static(Styled("\n".join(help_lines()), no_wrap=True))

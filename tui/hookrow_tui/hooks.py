@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -89,13 +89,13 @@ class HooksScreen(Page[None]):
 
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
-        self.query_one("#title", Title).show(f" {TITLE}", Text(self.standing() + " "))
+        self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
         self.query_one("#filter", Line).show(self.filter.line())
         self.query_one("#columns", Line).show(header(self.app.size.width))
         banner = self.query_one("#banner", Static)
         words = self.trouble or self.warning()
         banner.display = bool(words)
-        banner.update(Text(visible(words)))
+        banner.update(Styled(visible(words)))
         self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
 
     def standing(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.text import Text
+from rich.text import Text as Styled
 from textual.widget import Widget
 
 from hookrow_tui.actions import Action, Group, bar_of
@@ -46,9 +46,9 @@ class KeyBar(Widget):
         super().__init__(id=id)
         self.groups = groups
 
-    def render(self) -> Text:
+    def render(self) -> Styled:
         key = self.get_component_rich_style("keybar--key", partial=True)
-        line = Text(" ", no_wrap=True, overflow="crop")
+        line = Styled(" ", no_wrap=True, overflow="crop")
         for number, (cap, label) in enumerate(fitting(bar_of(self.groups), self.size.width)):
             line.append("  " if number else "")
             line.append(cap, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.cells import cell_len
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import events
 from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen
@@ -36,23 +36,23 @@ class Line(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.left = Text()
-        self.right = Text()
+        self.left = Styled()
+        self.right = Styled()
 
-    def show(self, left: Text | str, right: Text | str = "") -> None:
+    def show(self, left: Styled | str, right: Styled | str = "") -> None:
         """Draw this from now on."""
-        left = Text(visible(left)) if isinstance(left, str) else left
-        right = Text(visible(right)) if isinstance(right, str) else right
+        left = Styled(visible(left)) if isinstance(left, str) else left
+        right = Styled(visible(right)) if isinstance(right, str) else right
         if (left, right) != (self.left, self.right):
             self.left, self.right = left, right
             self.refresh()
 
-    def render(self) -> Text:
+    def render(self) -> Styled:
         width = self.size.width
         room = width - cell_len(self.right.plain) - (1 if self.right else 0)
         left = self.left.copy()
         left.truncate(max(room, 0), overflow="crop", pad=bool(self.right))
-        line = Text(no_wrap=True, overflow="crop", end="")
+        line = Styled(no_wrap=True, overflow="crop", end="")
         line.append_text(left)
         if self.right:
             line.append(" ")
@@ -71,9 +71,9 @@ class TooSmall(Widget):
 
     DEFAULT_CSS = "TooSmall { layer: cover; dock: top; width: 100%; height: 100%; background: $background; }"
 
-    def render(self) -> Text:
+    def render(self) -> Styled:
         width, height = SMALLEST
-        return Text(
+        return Styled(
             str(
                 Say(
                     "This window is {columns}x{rows}; the screens need {width}x{height}. Enlarge it: nothing is lost.",

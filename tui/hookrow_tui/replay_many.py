@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
+from rich.text import Text as Styled
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -116,7 +116,7 @@ class ManyScreen(Dialog[None]):
                 )
         if tally.fault:
             lines.append(tally.fault)
-        self.query_one("#count", Static).update(Text("\n".join(lines)))
+        self.query_one("#count", Static).update(Styled("\n".join(lines)))
 
     def action_stop(self) -> None:
         if self.ended:

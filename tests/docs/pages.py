@@ -15,7 +15,7 @@ from hookrow.events import CATALOGUE
 from hookrow.fields import FIELDS, GROUPS
 from hookrow.store.settings import SETTINGS
 
-__all__ = ["PAGES", "commands_page", "errors_page", "reference_page"]
+__all__ = ["PAGES"]
 
 MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
 
@@ -75,19 +75,45 @@ def walk(context: click.Context) -> Iterator[tuple[str, click.Context]]:
             yield from walk(click.Context(found, context, info_name=name, max_content_width=100, terminal_width=100))
 
 
+def told(path: str, context: click.Context) -> list[str]:
+    """A command's own help, under its name."""
+    return [
+        "",
+        f"## {path}",
+        "",
+        "```text",
+        *(line.rstrip() for line in context.command.get_help(context).split("\n")),
+        "```",
+    ]
+
+
+def everything() -> list[tuple[str, click.Context]]:
+    lang.use("en")
+    return list(walk(click.Context(root, info_name="hookrow", max_content_width=100, terminal_width=100)))
+
+
 def commands_page() -> str:
     """docs/commands.md."""
-    lang.use("en")
     lines = [
         "# Commands",
         MADE,
         "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test, redelivery",
         "or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict, contradiction,",
-        "invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
+        "invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use. The family",
+        "`hookrow hooks` has a page of its own: [commands-hooks.md](commands-hooks.md).",
     ]
-    for path, context in walk(click.Context(root, info_name="hookrow", max_content_width=100, terminal_width=100)):
-        told = context.command.get_help(context)
-        lines += ["", f"## {path}", "", "```text", *(line.rstrip() for line in told.split("\n")), "```"]
+    for path, context in everything():
+        if not path.startswith("hookrow hooks "):
+            lines += told(path, context)
+    return "\n".join(lines) + "\n"
+
+
+def hooks_page() -> str:
+    """docs/commands-hooks.md."""
+    lines = ["# Commands: hookrow hooks", MADE, "What they share with all others: [commands.md](commands.md)."]
+    for path, context in everything():
+        if path.startswith("hookrow hooks "):
+            lines += told(path, context)
     return "\n".join(lines) + "\n"
 
 
@@ -176,4 +202,9 @@ def errors_page() -> str:
     return "\n".join([*lines, *below(errors.HookrowError, 0)]) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "reference.md": reference_page, "errors.md": errors_page}
+PAGES = {
+    "commands.md": commands_page,
+    "commands-hooks.md": hooks_page,
+    "reference.md": reference_page,
+    "errors.md": errors_page,
+}

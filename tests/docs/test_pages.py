@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
 
+from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
 from hookrow import errors
 from hookrow.models import DELIVERY_STATES
 

@@ -61,6 +61,7 @@ ERRORS = {
 
 
 def cell(text: object) -> str:
+    """A text as the cell of a table."""
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
@@ -88,6 +89,7 @@ def told(path: str, context: click.Context) -> list[str]:
 
 
 def everything() -> list[tuple[str, click.Context]]:
+    """All commands, speaking English."""
     lang.use("en")
     return list(walk(click.Context(root, info_name="hookrow", max_content_width=100, terminal_width=100)))
 
@@ -118,6 +120,7 @@ def hooks_page() -> str:
 
 
 def table(heads: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[Any, ...]]) -> list[str]:
+    """A Markdown table and an empty line."""
     return [
         "| " + " | ".join(heads) + " |",
         "|" + "---|" * len(heads),

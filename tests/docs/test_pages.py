@@ -28,6 +28,7 @@ def test_a_page_made_from_the_code_is_fresh(name: str) -> None:
 
 
 def words_in(*files: str) -> str:
+    """The source of these modules of the engine."""
     return "\n".join((ROOT / "engine" / "hookrow" / name).read_text("utf-8") for name in files)
 
 
@@ -64,6 +65,7 @@ def test_the_error_tree_in_the_docstring_is_the_classes_tree() -> None:
 
 
 def documents() -> list[Path]:
+    """Every document of the repository."""
     return [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
 
 

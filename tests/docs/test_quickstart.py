@@ -16,6 +16,7 @@ READMES = ("README.md", "README.ru.md")
 
 
 def quickstart(name: str) -> str:
+    """The program in a README."""
     text = (ROOT / name).read_text("utf-8")
     [code] = re.findall(r"<!-- quickstart -->\n```python\n(.*?)```", text, re.DOTALL)
     return str(code)

@@ -14,6 +14,7 @@ PLACE = re.compile(r"(<!-- screen: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def picture(match: re.Match[str]) -> str:
+    """A place of the README with its golden in it."""
     screen = (GOLDEN / f"{match[2]}.txt").read_text("utf-8")
     lines = "\n".join(line.rstrip() for line in screen.rstrip("\n").split("\n"))
     return f"{match[1]}```text\n{lines}\n```\n{match[4]}"

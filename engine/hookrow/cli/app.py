@@ -61,7 +61,8 @@ def root(ctx: click.Context, db: str | None) -> int | None:
 
         return open_terminal_interface(ctx.obj)
     click.echo(ctx.get_help())
-    click.echo(f"\n{Text('The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow')}", err=True)
+    hint = Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")
+    click.echo(f"\n{hint}", err=True)
     return 0
 
 

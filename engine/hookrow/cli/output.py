@@ -98,6 +98,7 @@ def confirm(question: Text, *, yes: bool) -> bool:
         return True
     if not has_keyboard():
         raise click.UsageError(str(Text("There is nobody to ask here: add --yes to go on.")))
-    prompt = f"{visible(question)} {Text('[y/N]')}"
+    choice = Text("[y/N]")
+    prompt = f"{visible(question)} {choice}"
     answer: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=True)
     return answer.strip().casefold() in YES

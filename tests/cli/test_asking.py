@@ -1,0 +1,115 @@
+"""What only a terminal shows: prompts, colours, the offer after the demo. Run on a pty."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_runs import Hookrow, environment
+
+Add = Callable[..., dict[str, Any]]
+LIMIT = 30.0
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, *arguments: object, cwd: Path, **env: str) -> None:
+        self.main, side = pty.openpty()
+        self.seen = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hookrow", *map(str, arguments)],
+            stdin=side, stdout=side, stderr=side, cwd=cwd, start_new_session=True,
+            env=environment(**{"TERM": "xterm-256color", "COLUMNS": "120", **env}),
+        )  # fmt: skip
+        os.close(side)
+
+    def until(self, words: str) -> None:
+        """Read until the program has written this."""
+        deadline = time.monotonic() + LIMIT
+        while words not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if not self.more():
+                break
+        assert words in self.seen, self.seen
+
+    def more(self) -> bool:
+        """Read what there is; False when the program has closed its side."""
+        ready, _, _ = select.select([self.main], [], [], 0.5)
+        if not ready:
+            return True
+        try:
+            data = os.read(self.main, 65536)
+        except OSError:  # Linux says EIO at the end of a terminal
+            return False
+        self.seen += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.main, text.encode())
+
+    def end(self) -> int:
+        """The exit code, after all output was read."""
+        deadline = time.monotonic() + LIMIT
+        while self.more():
+            if time.monotonic() > deadline:
+                self.process.kill()
+        os.close(self.main)
+        return self.process.wait(LIMIT)
+
+
+def test_a_password_is_asked_for_and_not_shown(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """`--auth-password` in a terminal asks twice, without an echo."""
+    add("http://127.0.0.1:9/x")
+    terminal = Terminal("hooks", "edit", 1, "--auth-login", "a", "--auth-password", cwd=made.parent)
+    terminal.until("Basic auth password:")
+    terminal.type("s3cret\n")
+    terminal.until("Repeat for confirmation:")
+    terminal.type("s3cret\n")
+    assert terminal.end() == 0
+    assert "s3cret" not in terminal.seen
+    assert hookrow("hooks", "show", 1, "--json").json["auth_password"] == {"set": True}
+
+
+@pytest.mark.parametrize(("answer", "code"), [("д\n", 0), ("yes\n", 0), ("н\n", 130), ("\n", 130), (None, 130)])
+def test_only_a_clear_yes_is_a_yes(add: Add, made: Path, answer: str | None, code: int) -> None:
+    """In both languages; «н», which is the key of y, is a no, and so is ctrl+c (None)."""
+    add("http://127.0.0.1:9/x")
+    terminal = Terminal("--lang", "ru", "hooks", "rm", 1, cwd=made.parent)
+    terminal.until("[д/Н]:")
+    if answer is None:
+        terminal.process.send_signal(signal.SIGINT)
+    else:
+        terminal.type(answer)
+    assert terminal.end() == code
+    assert "Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_are_for_terminals(add: Add, hookrow: Hookrow, made: Path, env: dict[str, str], coloured: bool) -> None:
+    """In a terminal without NO_COLOR; never into a pipe."""
+    add("http://127.0.0.1:9/x")
+    terminal = Terminal("hooks", "list", cwd=made.parent, **env)
+    assert terminal.end() == 0
+    assert ("\x1b[" in terminal.seen) is coloured
+    assert "\x1b" not in hookrow("hooks", "list").out
+
+
+def test_the_demo_offers_the_interface(folder: Path) -> None:
+    """In a terminal the table is followed by an offer; no is no, exit 0."""
+    terminal = Terminal("demo", cwd=folder)
+    terminal.until("[y/N]:")
+    assert "on_subscription" in terminal.seen
+    terminal.type("n\n")
+    assert terminal.end() == 0

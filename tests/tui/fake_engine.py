@@ -320,8 +320,15 @@ class FakeLog:
         kept = [each for each in kept if before is None or each.row_id < before]
         return [each for each in kept if after is None or each.row_id > after][:limit]
 
-    def ids(self, wanted: LogFilter | None = None, before: int | None = None, limit: int = 50_000) -> array[int]:
-        return array("q", [each.row_id for each in self.page(wanted, before=before, limit=limit)])
+    def ids(
+        self,
+        wanted: LogFilter | None = None,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50_000,
+    ) -> array[int]:
+        return array("q", [each.row_id for each in self.page(wanted, before=before, after=after, limit=limit)])
 
     def by_rows(self, row_ids: Any) -> list[Firing]:
         wanted = set(row_ids)

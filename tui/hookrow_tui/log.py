@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -12,35 +11,31 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from hookrow.errors import HookrowError
-from hookrow.lang import current
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.body import FIRST
 from hookrow_tui.columns import steady
 from hookrow_tui.detail import TABS, Tab, tab_title
-from hookrow_tui.hook_rows import number
 from hookrow_tui.keybar import KeyBar
+from hookrow_tui.log_feed import Feed
+from hookrow_tui.log_heading import count, heading, tab_line
 from hookrow_tui.log_list import Place
 from hookrow_tui.log_reader import (
     Chosen,
-    Fresh,
     Laid,
-    Reader,
     failure_beyond,
     read_detail,
     read_filter,
-    zone_of,
 )
 from hookrow_tui.log_view import LogView
 from hookrow_tui.page import Line, Page, Title
 from hookrow_tui.pane import Pane
-from hookrow_tui.query import OUTCOMES, rest_of, show
+from hookrow_tui.query import show
 from hookrow_tui.taking import copy_out, page_out, write_out
-from hookrow_tui.words import Say, SayPlural
+from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine
+    from hookrow import Hook
 
 __all__ = ["LogScreen"]
 
@@ -70,12 +65,6 @@ class LogScreen(Page[None]):
         super().__init__()
         self.filter = LogFilter() if hook is None else LogFilter(hook=hook.id)
         self.typed = "" if hook is None else show(self.filter, hook_name=lambda _: hook.name)
-        self.reader: Reader | None = None
-        self.epoch = 0
-        """Raised with every change of the filter: answers to earlier questions are dropped."""
-        self.busy: set[str] = set()
-        self.complete = False
-        self.only_marked = False
         self.tab: Tab = "1"
         self.limit = FIRST
         self.laid: Laid | None = None
@@ -87,7 +76,9 @@ class LogScreen(Page[None]):
         yield Title(id="title")
         yield Input(id="find", compact=True, select_on_focus=False)
         yield Line(id="problem")
-        yield LogView(glyphs)
+        view = LogView(glyphs)
+        self.feed = Feed(self, view.rows, glyphs, self.changed)
+        yield view
         with Vertical(id="below"):
             yield Line(id="rule")
             yield Line(id="tabs")
@@ -116,99 +107,24 @@ class LogScreen(Page[None]):
 
     def begin(self) -> None:
         """Read the log from the newest row on, with the filter that holds now."""
-        self.epoch += 1
-        self.busy.clear()
-        self.complete = False
-        self.view.rows.clear()
-        wanted, glyphs, rows = self.filter, self.hookrow.look.glyphs, self.view.size.height or 20
-
-        def first(engine: HookEngine) -> tuple[Reader, Fresh]:
-            reader = Reader(glyphs, zone_of(engine))
-            if wanted.search:
-                ids = engine.log.ids(wanted, limit=SEARCHED)
-                return reader, Fresh(ids, reader.read(engine, ids))
-            return reader, reader.newest(engine, wanted, 0, (), rows)
-
-        self.question(first, self.take_first)
-
-    def question(self, call: Any, then: Any, kind: str = "") -> None:
-        """Ask in a worker; the answer counts only while the filter is still the same, one of a kind at a time."""
-        if kind in self.busy:
-            return
-        epoch = self.epoch
-        if kind:
-            self.busy.add(kind)
-
-        def answered(value: Any) -> None:
-            if epoch == self.epoch:
-                self.busy.discard(kind)
-                then(value)
-
-        def failed(error: HookrowError) -> None:
-            if epoch == self.epoch:
-                self.busy.discard(kind)
-                self.notice(str(error))
-
-        self.hookrow.ask(self, call, answered, failed)
-
-    def take_first(self, read: tuple[Reader, Fresh]) -> None:
-        self.reader, fresh = read
-        self.view.rows.older(fresh.ids)
-        self.view.rows.learn(fresh.blocks)
-        self.view.rows.home()
-        self.draw()
-        self.read_older(len(fresh.ids), SEARCHED if self.filter.search else 1)
-
-    def read_older(self, got: int, limit: int) -> None:
-        """Go on with the older ids until there are none."""
-        rows, wanted = self.view.rows, self.filter
-        if not got:
-            self.complete = True
-            self.draw()
-            return
-        limit = min(limit * 5, CHUNK) if wanted.search else CHUNK
-        last = rows.ids[len(rows.ids) - 1]
-
-        def take(ids: Any) -> None:
-            rows.older(ids)
-            self.draw()
-            self.read_older(len(ids), limit)
-
-        self.question(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take)
+        self.feed.begin(self.filter, self.view.size.height or 20)
 
     def moved(self) -> None:
-        if self.reader is None:
-            if self.hookrow.engine is not None and not self.epoch:
-                self.begin()
-            return
-        rows, reader, wanted = self.view.rows, self.reader, self.filter
-        height = self.view.size.height
-        again = [] if self.only_marked else rows.wanted(height, again=True)
-        if self.only_marked:
-            return
-        known = rows.ids[0] if len(rows.ids) else 0
-        first = height if rows.following else 0
-        self.question(lambda engine: reader.newest(engine, wanted, known, again, first), self.take_newest, "newest")
+        if self.feed.reader is not None:
+            self.feed.look(self.view.size.height)
+        elif not self.feed.epoch:
+            self.begin()
 
-    def take_newest(self, fresh: Fresh) -> None:
-        self.view.rows.learn(fresh.blocks)
-        self.view.rows.newest(fresh.ids)
+    def changed(self) -> None:
+        """The feed brought something."""
         if not self.has_class("-finding"):
             self.trouble = ""
         self.draw()
         self.rest()
 
     @on(LogView.Wanted)
-    def read_wanted(self, message: LogView.Wanted) -> None:
-        reader = self.reader
-        if reader is not None:
-            self.question(lambda engine: reader.read(engine, message.ids), partial(self.take_read, message.ids), "rows")
-
-    def take_read(self, asked: list[int], blocks: list[Any]) -> None:
-        self.view.rows.learn(blocks)
-        found = {block[0].firing for block in blocks}
-        self.view.rows.gone(each for each in asked if each not in found)
-        self.draw()
+    def want(self, message: LogView.Wanted) -> None:
+        self.feed.want(message.ids)
 
     # The detail
 
@@ -221,16 +137,17 @@ class LogScreen(Page[None]):
 
     def read_detail(self) -> None:
         self.resting = False
-        row, reader = self.view.row, self.reader
+        row, reader = self.view.row, self.feed.reader
         if row is None or reader is None:
             return
         wide, limit = self.has_class("-wide"), self.limit
         sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
         widths = {tab: self.pane(sight[tab]).columns for tab in TABS}
-        if "detail" in self.busy:
+        asked = self.feed.ask(
+            lambda engine: read_detail(engine, row, reader, widths, limit), self.take_detail, "detail"
+        )
+        if not asked:
             self.rest()
-            return
-        self.question(lambda engine: read_detail(engine, row, reader, widths, limit), self.take_detail, "detail")
 
     def take_detail(self, laid: Laid | None) -> None:
         before = self.laid
@@ -293,11 +210,9 @@ class LogScreen(Page[None]):
     def draw(self) -> None:
         """Bring every line up to date."""
         self.view.draw()
-        self.query_one("#title", Title).show(self.heading(), Text(f"{self.count()} "))
-        tabs = Text().append(" ")
-        for tab in TABS:
-            tabs.append(f"{tab} {TABS[tab]}", "bold reverse" if tab == self.tab else "").append("  ")
-        self.query_one("#tabs", Line).show(tabs)
+        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs)
+        self.query_one("#title", Title).show(title, Text(f"{count(self.feed)} "))
+        self.query_one("#tabs", Line).show(tab_line(self.tab))
         problem = self.query_one("#problem", Line)
         problem.display = bool(self.trouble)
         problem.show(f" {steady(self.trouble)}")
@@ -305,38 +220,6 @@ class LogScreen(Page[None]):
     @on(LogView.Scrolled)
     def redraw(self) -> None:
         self.draw()
-
-    def heading(self) -> Text:
-        """The title: whether the log is followed, and what it shows."""
-        glyphs, rows = self.hookrow.look.glyphs, self.view.rows
-        line = Text().append(" ").append(str(Say("Log"))).append("  ")
-        if rows.following:
-            line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
-        else:
-            line.append(str(Say("STANDS"))).append(" ").append(glyphs.off)
-            if rows.missed:
-                line.append("  ").append(str(SayPlural("{n} new", "{n} new", rows.missed)), "reverse")
-        if self.only_marked:
-            return line.append("  ").append(str(Say("only the marked")))
-        everything, outcome = str(Say("all")), self.filter.outcome
-        if outcome is not None and current() == "ru":
-            outcome = OUTCOMES[outcome][0]
-        parts = (
-            Say("Event: {event}", event=steady(self.filter.event or everything)),
-            Say("Outcome: {outcome}", outcome=outcome or everything),
-            Say("Find: {text}", text=steady(rest_of(self.typed)) or "—"),
-        )
-        for part in parts:
-            line.append("  ").append(str(part))
-        return line
-
-    def count(self) -> str:
-        """How many firings there are, as far as is known."""
-        rows = self.view.rows
-        if self.reader is None:
-            return str(Say("opening…"))
-        more = "" if self.complete or self.only_marked else "+"
-        return str(SayPlural("{shown} record", "{shown} records", len(rows.ids), shown=number(len(rows.ids)) + more))
 
     def notice(self, text: str) -> None:
         self.trouble = text
@@ -363,17 +246,12 @@ class LogScreen(Page[None]):
 
     @on(Input.Submitted, "#find")
     def apply(self, message: Input.Submitted) -> None:
-        text, zone = message.value.strip(), self.reader.zone if self.reader else None
-        if zone is None:
-            return
-        self.hookrow.ask(self, lambda engine: read_filter(engine, text, zone), self.take_filter, self.refuse_filter)
-
-    def refuse_filter(self, error: HookrowError) -> None:
-        self.notice(str(error))
+        text, reader = message.value.strip(), self.feed.reader
+        if reader is not None:
+            self.hookrow.ask(self, lambda engine: read_filter(engine, text, reader.zone), self.take_filter)
 
     def take_filter(self, chosen: Chosen) -> None:
         self.filter, self.typed = chosen.filter, chosen.text
-        self.only_marked = False
         self.trouble = ""
         self.close_find()
         self.view.rows.following = True
@@ -391,7 +269,7 @@ class LogScreen(Page[None]):
             self.close_find()
         elif isinstance(self.focused, Pane):
             self.view.focus()
-        elif self.only_marked:
+        elif self.feed.marked:
             self.action_only_marked()
         else:
             self.dismiss()
@@ -407,9 +285,9 @@ class LogScreen(Page[None]):
         rows, wanted = self.view.rows, self.filter
         if rows.failure(step, self.view.size.height):
             self.view.moved()
-        elif rows.cursor is not None and not self.only_marked:
+        elif rows.cursor is not None and not self.feed.marked:
             at = rows.cursor.firing
-            self.question(lambda engine: failure_beyond(engine, wanted, at, step), self.go_failure, "failure")
+            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step), self.go_failure, "failure")
 
     def go_failure(self, firing: int | None) -> None:
         rows = self.view.rows
@@ -428,20 +306,12 @@ class LogScreen(Page[None]):
 
     def action_only_marked(self) -> None:
         rows = self.view.rows
-        if not self.only_marked and not rows.marks:
-            self.hookrow.notify(str(Say("Nothing is marked: m marks the row.")), markup=False, timeout=3)
-            return
-        self.only_marked = not self.only_marked
-        if not self.only_marked:
+        if self.feed.marked:
             self.begin()
-            return
-        self.epoch += 1
-        self.busy.clear()
-        rows.clear()
-        rows.following = False
-        rows.older(sorted(rows.marks, reverse=True))
-        rows.home()
-        self.draw()
+        elif rows.marks:
+            self.feed.only(rows.marks)
+        else:
+            self.hookrow.notify(str(Say("Nothing is marked: m marks the row.")), markup=False, timeout=3)
 
     def action_copy(self) -> None:
         if self.laid is not None:
@@ -458,11 +328,11 @@ class LogScreen(Page[None]):
     def action_replay(self) -> None:
         from hookrow_tui.replay import Many, ReplayScreen
 
-        if self.laid is None or self.reader is None:
+        if self.laid is None:
             return
         ids = self.view.rows.ids
         whole = array("q", (ids[place] for place in range(len(ids))))
-        many = Many(whole, self.complete or self.only_marked, self.filter.hook, self.only_marked)
+        many = Many(whole, self.feed.complete, self.filter.hook, self.feed.marked)
         self.app.push_screen(ReplayScreen(self.laid.detail, many), self.replayed)
 
     def replayed(self, _: object) -> None:

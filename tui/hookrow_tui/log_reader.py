@@ -33,8 +33,10 @@ __all__ = [
     "zone_of",
 ]
 
-FIRST = 200
-"""Ids that are read before the first frame, and again at every look: a late one among them is found (PostgreSQL)."""
+LATE = 15_000 << 20
+"""Ids hold milliseconds in their upper bits: this much of the newest is read again at every look, since on PostgreSQL
+an id may become visible after a later one."""
+LOOK = 1_000
 FAILURES = ("failed", "dead", "retrying")
 
 
@@ -49,6 +51,8 @@ class Fresh:
 
     ids: array[int]
     blocks: list[tuple[Row, ...]]
+    top: int
+    """The newest id of the whole log, whatever the filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +87,19 @@ class Reader:
         """The lines of these firings."""
         return self.blocks(engine.log.by_rows(ids)) if ids else []
 
-    def newest(self, engine: HookEngine, wanted: LogFilter, known: int, again: Sequence[int], show: int) -> Fresh:
-        """The newest ids down to `known` (a row id, 0: the first window only), the lines of the first `show` of them
-        and of the firings that are read `again`."""
-        ids = engine.log.ids(wanted, limit=FIRST)
-        while known and len(ids) and len(ids) % FIRST == 0 and ids[-1] > known:
-            more = engine.log.ids(wanted, before=ids[-1], limit=FIRST)
-            if not more:
+    def newest(self, engine: HookEngine, wanted: LogFilter, top: int, again: Sequence[int], show: int) -> Fresh:
+        """What came since a look at which `top` was the log's newest id: the ids that match, the lines of the first
+        `show` of them, and of the firings that are read `again`. Only the log's end is searched."""
+        newest = engine.log.ids(LogFilter(), limit=1)
+        ids, after = array("q"), max(0, top - LATE)
+        while True:
+            part = engine.log.ids(wanted, after=after, limit=LOOK)
+            ids = part + ids
+            if len(part) < LOOK:
                 break
-            ids.extend(more)
-        return Fresh(ids, self.read(engine, list(dict.fromkeys([*ids[:show], *again]))))
+            after = part[0]
+        blocks = self.read(engine, list(dict.fromkeys([*ids[:show], *again])))
+        return Fresh(ids, blocks, newest[0] if newest else 0)
 
 
 def zone_of(engine: HookEngine) -> tzinfo:

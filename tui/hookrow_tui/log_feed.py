@@ -1,0 +1,165 @@
+"""Fills the list of the log: the newest rows at once, older ids in the background, later what others commit.
+
+Every question runs in a worker; an answer counts only while the filter is still the one that it was asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hookrow.errors import HookrowError
+from hookrow.records import LogFilter
+from hookrow_tui.log_list import LogList
+from hookrow_tui.log_reader import Fresh, Reader, zone_of
+from hookrow_tui.log_rows import Row
+from hookrow_tui.look import Glyphs
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow_tui.page import Page
+
+__all__ = ["Feed"]
+
+FIRST = 200
+"""Ids that are read before the first frame."""
+CHUNK = 50_000
+"""Ids that are read at once in the background."""
+SEARCHED = 20
+"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
+GROWTH = 5
+
+T = TypeVar("T")
+
+
+class Feed:
+    """Keeps `rows` up to date.
+
+    Args:
+        page: on whose behalf the engine is asked; it is told of faults.
+        drawn: called whenever `rows` changed.
+    """
+
+    def __init__(self, page: Page[None], rows: LogList, glyphs: Glyphs, drawn: Callable[[], None]) -> None:
+        self.page = page
+        self.rows = rows
+        self.glyphs = glyphs
+        self.drawn = drawn
+        self.filter = LogFilter()
+        self.reader: Reader | None = None
+        self.complete = False
+        """Whether the oldest id is known."""
+        self.marked = False
+        """Whether only chosen firings are shown: nothing comes and nothing is read on."""
+        self.epoch = 0
+        self.busy: set[str] = set()
+        self.look_again = False
+        self.top = 0
+
+    def ask(self, call: Callable[[HookEngine], T], then: Callable[[T], None], kind: str = "") -> bool:
+        """Ask in a worker, one question of a kind at a time; False if one is under way."""
+        if kind in self.busy:
+            return False
+        epoch = self.epoch
+        if kind:
+            self.busy.add(kind)
+
+        def answered(value: Any) -> None:
+            if epoch == self.epoch:
+                self.busy.discard(kind)
+                then(value)
+
+        def failed(error: HookrowError) -> None:
+            if epoch == self.epoch:
+                self.busy.discard(kind)
+                self.page.notice(str(error))
+
+        self.page.hookrow.ask(self.page, call, answered, failed)
+        return True
+
+    def forget(self) -> None:
+        self.epoch += 1
+        self.busy.clear()
+        self.rows.clear()
+
+    def begin(self, wanted: LogFilter, height: int) -> None:
+        """Read the log from the newest row on; `height` rows are wanted first."""
+        self.forget()
+        self.filter, self.complete, self.marked = wanted, False, False
+        glyphs, limit = self.glyphs, SEARCHED if wanted.search else FIRST
+
+        def first(engine: HookEngine) -> tuple[Reader, Fresh]:
+            reader = Reader(glyphs, zone_of(engine))
+            newest = engine.log.ids(LogFilter(), limit=1)
+            ids = engine.log.ids(wanted, limit=limit)
+            return reader, Fresh(ids, reader.read(engine, ids[:height]), newest[0] if newest else 0)
+
+        self.ask(first, self.take_first)
+
+    def take_first(self, read: tuple[Reader, Fresh]) -> None:
+        self.reader, fresh = read
+        self.top = fresh.top
+        self.rows.older(fresh.ids)
+        self.rows.learn(fresh.blocks)
+        self.rows.home()
+        self.read_older(len(fresh.ids), SEARCHED)
+
+    def read_older(self, got: int, limit: int) -> None:
+        """Go on with the older ids until there are none."""
+        wanted = self.filter
+        self.complete = not got
+        self.drawn()
+        if self.complete:
+            return
+        limit = min(limit * GROWTH, CHUNK) if wanted.search else CHUNK
+        last = self.rows.ids[len(self.rows.ids) - 1]
+
+        def take(ids: array[int]) -> None:
+            self.rows.older(ids)
+            self.read_older(len(ids), limit)
+
+        self.ask(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take)
+
+    def look(self, height: int) -> None:
+        """Something was committed: read what came, and again what is in sight."""
+        reader, wanted, top = self.reader, self.filter, self.top
+        if reader is None or self.marked:
+            return
+        again = self.rows.wanted(height, again=True)
+        show = height if self.rows.following else 0
+        asked = self.ask(
+            lambda engine: reader.newest(engine, wanted, top, again, show), partial(self.take, height), "look"
+        )
+        self.look_again = not asked
+
+    def take(self, height: int, fresh: Fresh) -> None:
+        self.top = max(self.top, fresh.top)
+        self.rows.learn(fresh.blocks)
+        self.rows.newest(fresh.ids)
+        self.drawn()
+        if self.look_again:  # it was asked while this was being read: the last commit must not be missed
+            self.look(height)
+
+    def want(self, ids: list[int]) -> None:
+        """Read these firings."""
+        reader = self.reader
+
+        def take(blocks: list[tuple[Row, ...]]) -> None:
+            self.rows.learn(blocks)
+            found = {block[0].firing for block in blocks}
+            self.rows.gone(number for number in ids if number not in found)
+            self.drawn()
+
+        if reader is not None:
+            self.ask(lambda engine: reader.read(engine, ids), take, "rows")
+
+    def only(self, ids: Iterable[int]) -> None:
+        """Show only these firings, until `begin`."""
+        self.forget()
+        self.marked = self.complete = True
+        self.rows.following = False
+        self.rows.older(sorted(ids, reverse=True))
+        self.rows.home()
+        self.drawn()

@@ -1,0 +1,57 @@
+"""The title of the log: whether it is followed, what it shows, how much there is."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from hookrow.lang import current
+from hookrow.records import LogFilter
+from hookrow_tui.columns import steady
+from hookrow_tui.detail import TABS, Tab
+from hookrow_tui.hook_rows import number
+from hookrow_tui.log_feed import Feed
+from hookrow_tui.look import Glyphs
+from hookrow_tui.query import OUTCOMES, rest_of
+from hookrow_tui.words import Say, SayPlural
+
+__all__ = ["count", "heading", "tab_line"]
+
+
+def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
+    """The left part: follow mode, new rows, filter."""
+    line = Text().append(" ").append(str(Say("Log"))).append("  ")
+    if feed.rows.following:
+        line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
+    else:
+        line.append(str(Say("STANDS"))).append(" ").append(glyphs.off)
+        if feed.rows.missed:
+            line.append("  ").append(str(SayPlural("{n} new", "{n} new", feed.rows.missed)), "reverse")
+    if feed.marked:
+        return line.append("  ").append(str(Say("only the marked")))
+    everything, outcome = str(Say("all")), wanted.outcome
+    if outcome is not None and current() == "ru":
+        outcome = OUTCOMES[outcome][0]
+    for part in (
+        Say("Event: {event}", event=steady(wanted.event or everything)),
+        Say("Outcome: {outcome}", outcome=outcome or everything),
+        Say("Find: {text}", text=steady(rest_of(typed)) or "—"),
+    ):
+        line.append("  ").append(str(part))
+    return line
+
+
+def count(feed: Feed) -> str:
+    """The right part: how many firings there are, as far as is known."""
+    if feed.reader is None:
+        return str(Say("opening…"))
+    known = len(feed.rows.ids)
+    shown = number(known) + ("" if feed.complete else "+")
+    return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
+
+
+def tab_line(chosen: Tab) -> Text:
+    """The tabs in one line."""
+    tabs = Text().append(" ")
+    for tab in TABS:
+        tabs.append(f"{tab} {TABS[tab]}", "bold reverse" if tab == chosen else "").append("  ")
+    return tabs

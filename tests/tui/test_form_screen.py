@@ -26,13 +26,6 @@ GONE = "999999999"
 """A process number that no process has."""
 
 
-@pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Drafts of a test stay in its own folder."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path / "hookrow" / "drafts"
-
-
 async def open_form(at: Shown, name: str = "Скидки по договору") -> FormScreen:
     """The form of this hook."""
     table = at.app.screen.query_one(HookTable)
@@ -337,6 +330,7 @@ async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_hom
     assert "секрет" not in path.read_text("utf-8")
     path.rename(path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json"))
     async with shown() as at:
+        assert "Не записано, есть черновик: Скидки по договору" in drawn(at.app)
         await at.press("down", "down", "down", "enter")
         await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the offer")
         await at.press("enter")

@@ -191,3 +191,7 @@ async def test_commands_are_found_by_name() -> None:
         await at.press("enter")
         await until(at.pilot, lambda: type(at.app.screen).__name__ == "FormScreen", "the form of the copy")
         assert "(копия)" in drawn(at.app)
+        await at.press("escape", "colon")
+        await at.type("выход")
+        await at.press("enter")
+        await until(at.pilot, lambda: at.app._exit, "the end")

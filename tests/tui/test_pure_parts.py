@@ -19,16 +19,18 @@ from textual._compositor import LayoutUpdate
 from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.theme import Theme
 
 from hookrow.dates import Here
 from hookrow_tui.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
 from hookrow_tui.hook_rows import Filter, Row, reordered
-from hookrow_tui.look import ASCII, choose
+from hookrow_tui.look import ASCII, DARK, LIGHT, choose
 from hookrow_tui.repaint import Shown
 from hookrow_tui.terminal import Harmless, refusal, visible
 
 ZONE = ZoneInfo("Europe/Moscow")
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), ZONE)
+GROUNDS = ("background", "surface", "panel")
 FORM_HOOK: Any = hooks_of_the_screens()[3]
 
 
@@ -200,3 +202,21 @@ def test_a_terminal_that_gets_only_differences_shows_the_whole(frames: list[list
         pyte.Stream(fresh).feed(Shown().difference(update, console))
         assert screen.display == fresh.display
         assert shown.difference(update, console) == ""
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance by WCAG 2.2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
+def test_both_themes_can_be_read(theme: Theme) -> None:
+    """Every colour of text has a contrast of 4.5 at least on every ground that it stands on (WCAG AA)."""
+    colours = {**theme.variables, **{name: value for name, value in vars(theme).items() if isinstance(value, str)}}
+    pairs = [(text, ground) for text in ("foreground", "quiet", "primary", "error", "warning") for ground in GROUNDS]
+    pairs += [("cursor-text", "cursor"), ("background", "warning")]
+    for text, ground in pairs:
+        light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)

@@ -24,12 +24,6 @@ from receivers import Receiver, reply
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drafts of a test stay in its own folder."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     """A database of the test's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def run(url: str, *, lang: Language | None = None) -> int:
     from hookrow_tui.engine import open_engine
     from hookrow_tui.look import choose
 
-    assert sys.__stderr__ is not None
+    assert isinstance(sys.__stderr__, TextIOWrapper)
+    sys.__stderr__.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks must not end the program
     look = choose()
     read_any_bytes(look.encoding)
     with Guarded(sys.__stderr__):

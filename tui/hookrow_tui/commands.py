@@ -13,7 +13,10 @@ __all__ = ["command_screen", "commands"]
 def commands(groups: tuple[Group, ...]) -> list[tuple[str, str]]:
     """The Textual action and the line of everything that can be done on a screen with these groups."""
     return [
-        (action.name, f"{fit(str(action.cap or action.keys[0]), 8)} {action.label}")
+        (
+            f"app.{action.name}" if group == "everywhere" else action.name,
+            f"{fit(str(action.cap or action.keys[0]), 8)} {action.label}",
+        )
         for group in (*groups, "everywhere")
         for action in actions_of(group)
         if action.bound and action.keys

@@ -16,7 +16,7 @@ from typing import Any
 
 from hookrow_tui.form_state import SECRETS
 
-__all__ = ["Draft", "folder", "found", "path_for", "write"]
+__all__ = ["Draft", "folder", "found", "path_for", "waiting", "write"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,13 @@ def found(url: str, hook_id: int | None) -> list[Draft]:
         except (ValueError, KeyError, TypeError):
             path.unlink(missing_ok=True)
     return [draft for _, draft in sorted(drafts, key=lambda pair: -pair[0])]
+
+
+def waiting(url: str) -> set[int | None]:
+    """The hooks of a database (None for a new one) that a lost session left drafts of."""
+    names = {path.stem.split("-")[-2] for path in folder().glob(f"{stem(url, None).rpartition('-')[0]}-*.json")}
+    numbers = {None if name == "new" else int(name) for name in names if name == "new" or name.isdigit()}
+    return {number for number in numbers if found(url, number)}
 
 
 def alive(process: int) -> bool:

@@ -36,6 +36,7 @@ class FormScreen(FormView):
     def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
         super().__init__(hook, zone=zone, copy=copy)
         self.saving = False
+        self.afterwards: Callable[[], Any] | None = None
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
         if not self.read_only:
@@ -79,6 +80,7 @@ class FormScreen(FormView):
         self.problems = checked.problems
         if not self.problems:
             return False
+        self.afterwards = None
         code = next((code for code in FIELD if code in self.problems), None)
         if code is None:
             self.notice(next(iter(self.problems.values())))
@@ -168,13 +170,13 @@ class FormScreen(FormView):
     # Leaving
 
     def action_back(self) -> None:
-        self.leave(lambda: None)
+        self.leave()
 
-    def leave(self, then: Callable[[], Any]) -> None:
+    def leave(self, then: Callable[[], Any] | None = None) -> None:
         """Close, asking first if something was changed; then go on with `then`."""
+        self.afterwards = then
         if not self.dirty or self.read_only:
             self.close(None)
-            then()
             return
 
         def answered(answer: str | None) -> None:
@@ -182,7 +184,8 @@ class FormScreen(FormView):
                 self.action_save()
             elif answer == "drop":
                 self.close(None)
-                then()
+            else:
+                self.afterwards = None
 
         answers = [("save", str(Say("Save"))), ("drop", str(Say("Don't save"))), ("back", str(Say("Go back")))]
         self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
@@ -193,6 +196,8 @@ class FormScreen(FormView):
             self.draft_timer.stop()
         drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
         self.dismiss(hook_id)
+        if self.afterwards is not None:
+            self.afterwards()
 
     # Drafts
 

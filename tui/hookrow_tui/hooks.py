@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from hookrow.modes import WAITING
+from hookrow_tui import drafts
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.dialogs import Question
 from hookrow_tui.hook_rows import Filter, Row, header, in_order, number, reordered, sentence, target
@@ -53,6 +54,7 @@ class HooksScreen(Page[None]):
         self.zone: tzinfo = UTC
         self.last_removed: Hook | None = None
         self.trouble = ""
+        self.drafts: set[int | None] = set()
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
@@ -70,6 +72,7 @@ class HooksScreen(Page[None]):
     def on_mount(self) -> None:
         self.query_one("#find", Input).cursor_blink = False
         self.query_one(HookTable).focus()
+        self.drafts = drafts.waiting(self.hookrow.url)
         self.draw()
         if self.hookrow.engine is not None:
             self.moved()
@@ -101,7 +104,7 @@ class HooksScreen(Page[None]):
     def standing(self) -> str:
         """The figures of the title line."""
         if self.summary is None:
-            return str(Say("opening…"))
+            return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
         on = sum(row.hook.state == "on" for row in self.rows)
         return " · ".join(
@@ -123,6 +126,11 @@ class HooksScreen(Page[None]):
             paused.sort(key=lambda hook: not stops(hook))
             names = ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
             parts.append(str(Say("Paused: {names} — p resumes.", names=names)))
+        kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
+        if None in self.drafts:
+            kept.append(str(Say("a new hook (n)")))
+        if kept:
+            parts.append(str(Say("Not saved, kept as drafts: {names} — open to go on.", names=", ".join(kept))))
         if self.summary is not None and self.summary.undrained:
             parts.append(str(Say("Nobody sends the queue: run hookrow worker")))
         return " ".join(parts)
@@ -211,6 +219,7 @@ class HooksScreen(Page[None]):
 
     def came_back(self, hook_id: int | None) -> None:
         """From the form; the hook that it wrote."""
+        self.drafts = drafts.waiting(self.hookrow.url)
         if hook_id is not None:
             self.change(lambda engine: None, hook_id)
 

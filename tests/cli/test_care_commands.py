@@ -228,3 +228,17 @@ def test_a_queue_that_nobody_sends_is_said(add: Add, hookrow: Hookrow, made: Pat
         connection.commit()
     assert "hookrow worker" in hookrow("hooks", "list").err
     assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["undrained"]
+
+
+def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
+    """The same commands on PostgreSQL, by its own URL; no file is made here."""
+    url = "postgresql://" + postgres_url.partition("://")[2]
+    hookrow("--db", url, "init")
+    with Receiver(reply(200)) as receiver:
+        add = ("hooks", "add", "--name", "x", "--url", receiver.url, "--event", "on_subscription", "--json")
+        assert hookrow("--db", url, *add).json["id"] == 1
+        fired = hookrow("--db", url, "fire", "on_subscription", "--json").json
+        assert [each["outcome"] for each in fired["deliveries"]] == ["sent"]
+    assert hookrow("--db", url, "log", "--json").json["id"] == fired["id"]
+    assert "pg_dump" in hookrow("--db", url, "db", "backup", "copy.db", code=2).err
+    assert list(folder.iterdir()) == []

@@ -137,6 +137,20 @@ def test_credentials_stay_at_home(add: Add, hookrow: Hookrow, monkeypatch: pytes
         assert len(own.requests) == 1
 
 
+def test_a_replay_elsewhere_reaches_nobody_else(add: Add, hookrow: Hookrow) -> None:
+    """--to holds for the whole row, background hooks too: the hooks' own receivers get nothing, nothing is repeated."""
+    with Receiver(reply(200, b"{}")) as own, Receiver(reply(500)) as laptop:
+        add(own.url, *GATE)
+        add(own.url, *NOTIFY, name="Later")
+        fired = fire(hookrow)
+        own.wait(2)
+        hookrow("replay", fired["id"], "--to", laptop.url)
+        laptop.wait(2)
+        assert len(own.requests) == 2
+    assert hookrow("log", "--outcome", "retrying", "--json").out == ""
+    assert hookrow("log", "--outcome", "queued", "--json").out == ""
+
+
 def test_an_edited_payload(add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """--edit opens the payload in $EDITOR and replays what was saved; what is no JSON is refused, exit 5."""
     with Receiver(reply(200, b"{}")) as receiver:

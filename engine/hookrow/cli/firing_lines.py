@@ -11,7 +11,16 @@ from hookrow.cli.wording import COLOURS, MODES, OUTCOMES, clock_time, deed, glyp
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing
 
-__all__ = ["put_attempts", "put_firing", "put_firings", "put_payload", "put_row", "put_verdict"]
+__all__ = [
+    "put_attempts",
+    "put_body",
+    "put_firing",
+    "put_firings",
+    "put_headers",
+    "put_payload",
+    "put_row",
+    "put_verdict",
+]
 
 KEPT = 2000
 """Characters of a body that `show` prints; all of it is in --json."""

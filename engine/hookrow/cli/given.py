@@ -25,6 +25,7 @@ __all__ = [
     "filter_given",
     "filter_options",
     "here_of",
+    "hook_id",
     "log_filter",
     "moment",
     "parse_payload",

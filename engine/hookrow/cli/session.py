@@ -64,8 +64,11 @@ class Session:
 
 
 def database_url(text: str) -> str:
-    """A database's URL; a path means a SQLite file."""
-    return text if "://" in text else SQLITE + text
+    """A database's URL: a path means a SQLite file; PostgreSQL's own spelling means the driver that is used here."""
+    if "://" not in text:
+        return SQLITE + text
+    scheme, rest = text.split("://", 1)
+    return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else text
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -124,6 +124,7 @@ def make(folder: Path, count: int, *, name: str = "Скидки по догов�
 def main(path: str) -> int:
     """The log alone on this terminal."""
     from hookrow.lang import use
+    from hookrow_tui import log
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import open_engine
     from hookrow_tui.log import LogScreen
@@ -135,7 +136,8 @@ def main(path: str) -> int:
     read_any_bytes(look.encoding)
 
     app = HookrowApp(f"sqlite:///{path}", start=open_engine, look=look)
-    app.get_default_screen = LogScreen  # type: ignore[method-assign]
+    app.get_default_screen = LogScreen
+    app.css_path = [*app.css_path, Path(log.__file__).with_suffix(".tcss")]  # read only for screens that are pushed
     return app.run(mouse=False) or 0
 
 

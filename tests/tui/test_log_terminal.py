@@ -19,9 +19,9 @@ EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m [@click=app.quit]x[/] \u202egnp.exe
 
 
 @contextmanager
-def log_on(path: Path, size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
+def log_on(path: Path, size: tuple[int, int] = (80, 24), env: dict[str, str] | None = None) -> Iterator[Terminal]:
     """The log on this database, with its first rows on the screen."""
-    env = {"PYTHONPATH": os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")])}
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")]), **(env or {})}
     with Terminal([sys.executable, str(SCRIPT), str(path)], size=size, env=env) as terminal:
         terminal.wait_for("before_order_add")
         terminal.wait_for("A-10492")
@@ -129,3 +129,61 @@ def test_copying_goes_through_osc_52_only_when_asked(small: tuple[Path, Writer])
         terminal.send(b"y")
         terminal.wait_for("Скопировано")
         assert b"\x1b]52;c;" in bytes(terminal.raw)
+
+
+def test_the_whole_goes_through_the_pager_and_back(tmp_path: Path) -> None:
+    """v lends the terminal to $PAGER with harmless text, and paints the screen again afterwards."""
+    path, writer = make(tmp_path, 0)
+    writer.add(2, response_body=EVIL.encode())
+    pager = tmp_path / "pager.sh"
+    pager.write_text('clear; grep -c . "$1"; grep -l $\'\\x1b\' "$1"; echo SEEN; read answer\n', "utf-8")
+    with log_on(path, env={"PAGER": f"bash {pager}"}) as terminal:
+        terminal.send(b"j2")
+        terminal.wait_for("200 OK")
+        terminal.send(b"v")
+        shown = terminal.wait_for("SEEN")
+        assert "hookrow.txt" not in shown
+        assert "Журнал" not in shown
+        terminal.send(b"\r")
+        terminal.wait_for("Журнал")
+        terminal.wait_for("200 OK")
+
+
+def test_the_next_failure_far_below_is_found_by_the_index(tmp_path: Path) -> None:
+    """«]» finds the one failed delivery behind twenty thousand good ones."""
+    path, writer = make(tmp_path, 20_000)
+    writer.connection.execute(
+        "UPDATE delivery SET state = 'failed', error = 'timeout', status = NULL"
+        " WHERE id = (SELECT min(id) FROM delivery)"
+    )
+    writer.add(50)
+    with log_on(path) as terminal:
+        terminal.wait_for("20 050 записей")
+        terminal.send(b"]")
+        assert "таймаут" in terminal.wait_for("таймаут")
+
+
+def test_following_does_not_search_the_whole_log(tmp_path: Path) -> None:
+    """Looks at what was committed search only the log's end, however rare the filter's rows are."""
+    path, writer = make(tmp_path, 20_000)
+    from hookrow import HookEngine
+    from hookrow.records import LogFilter
+    from hookrow_tui.log_reader import Reader
+    from hookrow_tui.look import UNICODE
+
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+        (top,) = engine.log.ids(LogFilter(), limit=1)
+        asked: list[int | None] = []
+        whole = engine.log.ids
+
+        def ids(wanted: LogFilter, **given: int) -> object:
+            if wanted.search:
+                asked.append(given.get("after"))
+            return whole(wanted, **given)
+
+        engine.log.ids = ids  # type: ignore[assignment,method-assign]
+        writer.add(1)
+        fresh = Reader(UNICODE).newest(engine, LogFilter(search="A-10492"), top, (), 5)
+        assert fresh.top > top
+        assert fresh.top in fresh.ids
+        assert all(after is not None and after >= top - (15_000 << 20) for after in asked)

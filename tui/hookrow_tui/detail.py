@@ -151,7 +151,7 @@ def response(detail: Detail, limit: int) -> list[Line]:
     """What came back; of a firing its verdict and what its hooks made of the payload."""
     firing, delivery, last = detail.firing, detail.delivery, detail.last
     if delivery is None:
-        return verdict(detail)
+        return [*verdict(detail), *outcome(firing)]
     lines: list[Line] = []
     if last is None:
         return [words(outcome_text(firing, delivery) or Say("no response yet"), "quiet")]
@@ -211,9 +211,14 @@ def verdict(detail: Detail) -> list[Line]:
         lines.append(words(f"{steady(veto.hook.name)}: «{steady(veto.message)}»", "veto"))
         lines.append(words(f"{veto.status} {steady(veto.code)}".rstrip(), "veto"))
         lines += [words(f"  {steady(json.dumps(fault, ensure_ascii=False))}", "veto") for fault in veto.errors]
-    lines += [words(steady(str(warning)), "veto") for warning in firing.warnings]
     if firing.deferred:
         lines.append(words(Say("fired with defer=True and never enqueued"), "quiet"))
+    return lines
+
+
+def outcome(firing: Firing) -> list[Line]:
+    """What the hooks made of it: warnings, the result, the payload as they left it."""
+    lines: list[Line] = [words(steady(str(warning)), "veto") for warning in firing.warnings]
     if firing.has_result:
         lines += [(), words(Say("result"), "head"), *json_body(firing.result)]
     if firing.data != firing.payload:
@@ -319,7 +324,8 @@ def chain(detail: Detail, width: int) -> list[Line]:
         if row.kind in ("bad", "veto") and row.words and delivery.mode in WAITING:
             lines.append(words(f"   {row.words}", row.kind))
         lines += [(("   ", ""), *line) for line in changed(delivery.changes, glyphs)]
-    return lines
+    after = outcome(firing)
+    return [*lines, (), *after] if after else lines
 
 
 def began(firing: Firing, delivery: Delivery, detail: Detail) -> float:

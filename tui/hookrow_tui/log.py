@@ -27,6 +27,7 @@ from hookrow_tui.log_reader import (
     read_detail,
     read_filter,
 )
+from hookrow_tui.log_rows import Row
 from hookrow_tui.log_view import LogView
 from hookrow_tui.page import Line, Page, Title
 from hookrow_tui.pane import Pane
@@ -285,17 +286,19 @@ class LogScreen(Page[None]):
         rows, wanted = self.view.rows, self.filter
         if rows.failure(step, self.view.size.height):
             self.view.moved()
-        elif rows.cursor is not None and not self.feed.marked:
+        elif rows.cursor is not None and (reader := self.feed.reader) is not None and not self.feed.marked:
             at = rows.cursor.firing
-            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step), self.go_failure, "failure")
+            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step, reader), self.go_failure, "failure")
 
-    def go_failure(self, firing: int | None) -> None:
+    def go_failure(self, block: tuple[Row, ...] | None) -> None:
         rows = self.view.rows
-        if firing is None:
+        if block is None or rows.ids.index(block[0].firing) is None:
             self.hookrow.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)
-        elif rows.ids.index(firing) is not None:
-            rows.go(Place(firing), self.view.size.height)
-            self.view.moved()
+            return
+        rows.learn([block])
+        line = next((row.place for row in block[1:] if row.failing), 0)
+        rows.go(Place(block[0].firing, line), self.view.size.height)
+        self.view.moved()
 
     def action_mark(self) -> None:
         rows = self.view.rows

@@ -141,8 +141,13 @@ def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, 
     return Laid(detail, lines)
 
 
-def failure_beyond(engine: HookEngine, wanted: LogFilter, row_id: int, step: int) -> int | None:
-    """The nearest firing older (1) or newer (-1) than this one that needs somebody's eyes, by the partial indexes."""
+def failure_beyond(
+    engine: HookEngine, wanted: LogFilter, row_id: int, step: int, reader: Reader
+) -> tuple[Row, ...] | None:
+    """The lines of the nearest firing older (1) or newer (-1) than this one that needs somebody's eyes.
+
+    The database's partial indexes know it, however far it is.
+    """
     words = FAILURES if wanted.outcome is None else (wanted.outcome,) if wanted.outcome in FAILURES else ()
     found: list[int] = []
     for word in words:
@@ -151,6 +156,5 @@ def failure_beyond(engine: HookEngine, wanted: LogFilter, row_id: int, step: int
             found.extend(engine.log.ids(narrowed, before=row_id, limit=1))
         else:
             found.extend(engine.log.ids(narrowed, after=row_id, limit=1))
-    if not found:
-        return None
-    return max(found) if step > 0 else min(found)
+    blocks = reader.read(engine, [max(found) if step > 0 else min(found)]) if found else []
+    return blocks[0] if blocks else None

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from rich.cells import cell_len
+
 from hookrow.clock import from_ms
 from hookrow.records import Delivery, Firing
 from hookrow_tui.columns import fit, steady
@@ -197,7 +199,8 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     if outcome == "ok":
         return ""
     if outcome == "changed" and delivery.changes:
-        return str(Say("changed {what}", what=", ".join(dotted(pointer) for pointer, _, _ in delivery.changes)))
+        first, *others = (dotted(pointer) for pointer, _, _ in delivery.changes)
+        return str(Say("changed {what}", what=f"{first} +{len(others)}" if others else first))
     if outcome in ("vetoed", "refused"):
         ours = firing.veto is not None and firing.veto.hook.id == delivery.hook.id
         said = firing.veto.message if ours and firing.veto is not None else delivery.detail
@@ -205,8 +208,11 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     if outcome == "skipped":
         return str(SKIPPED.get(delivery.skipped or "", DELIVERIES["skipped"]))
     if outcome == "retrying":
-        tried = Say("attempt {n}/{all}", n=delivery.attempts, all=ATTEMPTS)
-        return f"{reason}, {tried}" if reason and delivery.status is None else str(tried)
+        tried = str(Say("attempt {n}/{all}", n=delivery.attempts, all=ATTEMPTS))
+        if not reason or delivery.status is not None:
+            return tried
+        told = f"{reason}, {tried}"
+        return told if cell_len(told) <= WORDS else f"{reason}, {delivery.attempts}/{ATTEMPTS}"
     if outcome == "dead":
         return f"{DELIVERIES['dead']}: {reason}" if reason else str(DELIVERIES["dead"])
     if outcome == "failed":

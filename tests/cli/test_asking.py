@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -59,6 +60,13 @@ class Terminal:
         """Press keys."""
         os.write(self.main, text.encode())
 
+    def interrupt(self) -> None:
+        """Press ctrl+c; once more if it came in the moment between the question and the wait for an answer."""
+        while self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+
     def end(self) -> int:
         """The exit code, after all output was read."""
         deadline = time.monotonic() + LIMIT
@@ -89,7 +97,7 @@ def test_only_a_clear_yes_is_a_yes(add: Add, made: Path, answer: str | None, cod
     terminal = Terminal("--lang", "ru", "hooks", "rm", 1, cwd=made.parent)
     terminal.until("[д/Н]:")
     if answer is None:
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.interrupt()
     else:
         terminal.type(answer)
     assert terminal.end() == code

@@ -56,7 +56,7 @@ bench: $(VENV)/.dev ## measure the engine against the limit and against what peo
 	@$(BIN)/python -m bench
 
 example: $(VENV)/.app ## make hooks.db.example anew
-	@$(BIN)/python -m hookrow.example hooks.db.example
+	@$(BIN)/python -m hookrow.cli.example hooks.db.example
 
 lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	@$(PIP) install -qq $(UV)

@@ -101,8 +101,8 @@ def commands_page() -> str:
         MADE,
         "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test,",
         "redelivery or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict,",
-        "contradiction, invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use. The family",
-        "`hookrow hooks` has a page of its own: [commands-hooks.md](commands-hooks.md).",
+        "contradiction, invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
+        "The family `hookrow hooks` has a page of its own: [commands-hooks.md](commands-hooks.md).",
     ]
     for path, context in everything():
         if not path.startswith("hookrow hooks "):
@@ -188,8 +188,8 @@ def errors_page() -> str:
     lines = [
         "# Errors",
         MADE,
-        "Everything that the engine raises on purpose is a `HookrowError`. A receiver's failure is none of these: it is",
-        "a recorded outcome. The command line's exit code stands beside each.",
+        "Everything that the engine raises on purpose is a `HookrowError`. A receiver's failure is none of these: it",
+        "is a recorded outcome. The command line's exit code stands beside each.",
         "",
     ]
 

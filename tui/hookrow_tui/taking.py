@@ -99,7 +99,8 @@ class WriteScreen(Dialog[str]):
         with Vertical() as box:
             box.border_title = str(Say("Write to a file"))
             box.border_subtitle = str(Say("Enter writes, Esc closes"))
-            yield Static(Text(str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))))
+            asked = str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))
+            yield Static(Text(asked))
             yield Input(self.proposed, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:

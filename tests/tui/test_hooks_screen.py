@@ -183,6 +183,17 @@ async def test_a_read_only_database_opens_read_only() -> None:
         assert engine.hooks.get(1).name == "Проверка ИНН"
 
 
+@pytest.mark.parametrize(
+    ("key", "count"), [("l", "2 записи"), ("L", "5 записей"), ("д", "2 записи"), ("Д", "5 записей")]
+)
+async def test_the_log_of_one_hook_and_of_all(key: str, count: str) -> None:
+    """l shows what concerns the hook under the cursor, L everything."""
+    async with shown() as at:
+        go_to(at, "Скидки по договору")
+        await at.press(key)
+        await until(at.pilot, lambda: count in drawn(at.app), "the log")
+
+
 async def test_commands_are_found_by_name() -> None:
     """The palette runs an action by a part of its name."""
     async with shown() as at:

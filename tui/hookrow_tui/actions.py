@@ -113,7 +113,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u"),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("test by a marked request"), 80),
     Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume")),
-    Action("hooks.log_help", "hooks", (), Say("Log"), "l", "l", Say("log of this hook"), bound=False),
+    Action("hooks.log_help", "hooks", (), Say("Log"), "l", "l  L", Say("log of this hook, of all"), bound=False),
+    Action("hooks.whole_log", "hooks", ("L",), Say("Log of all hooks"), "L"),
     # The form
     Action("form.save", "form", ("f2", "ctrl+s"), Say("Save and close"), "F2", "F2  Ctrl+S", Say("save and close"), 10),
     Action("form.next", "form", ("tab",), Say("Next"), "Tab", bar=20, bound=False),

@@ -308,9 +308,15 @@ class HooksScreen(Page[None]):
             self.app.push_screen(CheckScreen(self.chosen))
 
     def action_log(self) -> None:
+        self.open_log(self.chosen)
+
+    def action_whole_log(self) -> None:
+        self.open_log(None)
+
+    def open_log(self, hook: Hook | None) -> None:
         from hookrow_tui.log import LogScreen
 
-        self.app.push_screen(LogScreen(hook=self.chosen))
+        self.app.push_screen(LogScreen(hook=hook))
 
 
 def stops(hook: Hook) -> bool:

@@ -20,7 +20,7 @@ from hookrow.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.store.config import StoredHook
 from hookrow.transport import Exchange, exchange
-from hookrow.vault import Place, Vault
+from hookrow.vault import MASK, Place, Vault
 
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
 
@@ -121,7 +121,7 @@ def public_url(url: str) -> str:
     """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
     parts = urlsplit(url)
     query = "&".join(
-        f"{name}={message.MASK}" if equals else name
+        f"{name}={MASK}" if equals else name
         for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
     )
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
@@ -213,7 +213,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
     retry_after = None
     if keeps_response and error is not None and got.status is not None:
         retry_after = reply.retry_after(got.headers, now_ms)
-    values = {
+    values: dict[str, Any] = {
         "number": order.number,
         "origin": order.origin,
         "at_ms": now_ms,

@@ -19,7 +19,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(hookrow.__path__, "hookrow.")
     if not module.name.startswith(NOT_IMPORTED)
 )
-HEAVY = {"sqlmodel", "sqlalchemy", "httpx", "aiohttp", "pydantic", "alembic", "textual", "minijinja"}
+HEAVY = {"sqlmodel", "sqlalchemy", "httpx", "aiohttp", "pydantic", "alembic", "textual"}
 
 
 def loaded_after(code: str) -> set[str]:

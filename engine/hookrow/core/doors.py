@@ -29,10 +29,10 @@ class Wrapping(Protocol):
 def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[Wrapping, P], Coroutine[Any, Any, T]]:
     """The method of a blocking door, run in a thread and awaited."""
 
-    @functools.wraps(method)
-    async def call(self: Wrapping, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: Wrapping, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(method, self.inner, *args, **kwargs)
 
+    functools.update_wrapper(call, method)
     return call
 
 

@@ -1,0 +1,70 @@
+"""Never run: what a service's author writes, read by mypy and pyright in strict mode. A wrong type here is a defect."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, assert_type
+
+from sqlalchemy import Connection
+
+from hookrow import (
+    AsyncHookEngine,
+    Attempt,
+    Delivery,
+    Event,
+    Explained,
+    Firing,
+    Hook,
+    HookEngine,
+    LogFilter,
+    Replayed,
+    Revision,
+    Secret,
+    Tested,
+    Veto,
+    Vetoed,
+)
+
+
+def threads(connection: Connection) -> None:
+    """The sync engine."""
+    own = Event("invoice.paid", "Invoice paid", "after", ("POST /invoice/{id}/pay",), private=("/card",))
+    with HookEngine("sqlite:///hooks.db", worker=False, events=[own], egress="public") as engine:
+        hook = engine.hooks.ensure(
+            Hook(key="stock", name="Stock", event="before_order_add", url="https://stock.example/")
+        )
+        assert_type(hook, Hook)
+        assert_type(hook.mode, str)
+        assert_type(hook.auth_password, Secret | None)
+        assert_type(engine.hooks.list("before_order_add"), list[Hook])
+        assert_type(engine.hooks.update("stock", {"timeout": 3}, revision=hook.revision), Hook)
+        assert_type(engine.hooks.history("stock"), list[Revision])
+        assert_type(engine.hooks.new_secret("stock", rotate=True), str)
+        firing = engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="7", deadline=10.0)
+        assert_type(firing, Firing)
+        assert_type(firing.allowed, bool)
+        assert_type(firing.data, dict[str, Any])
+        assert_type(firing.veto, Veto | None)
+        assert_type(firing.deliveries, Sequence[Delivery])
+        try:
+            firing.raise_for_veto()
+        except Vetoed as refused:
+            print(refused.veto)
+        engine.fire("before_order_add", {}, defer=True).enqueue(connection)
+        engine.fire("invoice.paid", {}, connection=connection).raise_for_error()
+        assert_type(engine.explain("before_order_add", at=datetime.now(UTC)), list[Explained])
+        assert_type(engine.replay(firing.id, hook="stock", dry_run=True), Replayed)
+        assert_type(engine.log.page(LogFilter(event="before_order_add"), limit=10), list[Firing])
+        assert_type(engine.log.attempts(firing.deliveries[0].id), list[Attempt])
+        assert_type(engine.test(hook), Tested)
+        assert_type(engine.events.match("POST", "/invoice/7/pay"), tuple[Event, ...])
+
+
+async def loops() -> None:
+    """The async engine has the same methods, awaited."""
+    async with AsyncHookEngine() as engine:
+        assert_type(await engine.hooks.get("stock"), Hook)
+        assert_type(await engine.hooks.list(), list[Hook])
+        firing = await engine.fire("before_order_add", {"order": {"id": 7}})
+        assert_type(firing, Firing)
+        assert_type(await engine.log.page(), list[Firing])
+        assert_type(await engine.replay(firing.id), Replayed)

@@ -132,7 +132,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.replay", "log", ("r", "f5"), Say("Repeat"), "r", "r", Say("repeat"), 40),
     Action("log.whole", "log", ("v", "f3"), Say("Whole"), "v", bar=50),
     Action("log.back", "log", ("escape",), Say("Back"), "Esc", bar=60),
-    Action("log.copy", "log", ("y",), Say("Copy"), "y", bar=70),
+    Action("log.copy", "log", ("y",), Say("Copy text"), "y", bar=70),
     Action(
         "log.error_before",
         "log",
@@ -146,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.error_after", "log", ("right_square_bracket",), Say("Next error")),
     Action("log.mark", "log", ("m", "f9"), Say("Mark"), "m", "m  M", Say("mark / only the marked"), 90),
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
-    Action("log.copy_help", "log", (), Say("Copy"), "y", "y", Say("copy"), bound=False),
+    Action("log.copy_help", "log", (), Say("Copy text"), "y", "y", Say("copy"), bound=False),
     Action("log.whole_help", "log", (), Say("Whole"), "v", "v  w", Say("whole; write to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
 )

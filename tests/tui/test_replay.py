@@ -231,3 +231,14 @@ def test_a_plan_shows_requests_and_a_command() -> None:
 def test_redelivering_nothing_says_so() -> None:
     """A firing whose deliveries all arrived has nothing to send again."""
     assert "None of its deliveries" in plain(redelivered([], None))
+
+
+async def test_the_dialog_is_about_the_row_under_the_cursor() -> None:
+    """Pressed before the new row's detail was read, r waits for it instead of offering the row before."""
+    async with open_log() as at:
+        await at.press("down", "down", "r")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ReplayScreen), "the dialog")
+        screen = at.app.screen
+        assert isinstance(screen, ReplayScreen)
+        assert screen.detail.delivery is not None
+        assert screen.detail.delivery.hook.name == "Остатки склада"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -15,7 +15,7 @@ from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.body import FIRST
 from hookrow_tui.columns import steady
-from hookrow_tui.detail import TABS, Tab, tab_title
+from hookrow_tui.detail import TABS, Detail, Tab, tab_title
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.log_feed import Feed
 from hookrow_tui.log_heading import count, heading, tab_line
@@ -70,6 +70,7 @@ class LogScreen(Page[None]):
         self.limit = FIRST
         self.laid: Laid | None = None
         self.resting = False
+        self.waiting: Callable[[Detail], None] | None = None
         self.trouble = ""
 
     def compose(self) -> ComposeResult:
@@ -160,6 +161,10 @@ class LogScreen(Page[None]):
             self.limit = FIRST
             self.rest()
         self.show_panes(top=not same)
+        act, row = self.waiting, self.view.row
+        if act is not None and row is not None and ref_of(laid) == row.ref:
+            self.waiting = None
+            act(laid.detail)
 
     def show_panes(self, *, top: bool) -> None:
         """Draw the panes that are in sight."""
@@ -317,26 +322,31 @@ class LogScreen(Page[None]):
             self.hookrow.notify(str(Say("Nothing is marked: m marks the row.")), markup=False, timeout=3)
 
     def action_copy(self) -> None:
-        if self.laid is not None:
-            copy_out(self, self.tab, self.laid.detail)
+        self.with_detail(lambda detail: copy_out(self, self.tab, detail))
 
     def action_whole(self) -> None:
-        if self.laid is not None:
-            page_out(self, self.tab, self.laid.detail)
+        self.with_detail(lambda detail: page_out(self, self.tab, detail))
 
     def action_write(self) -> None:
-        if self.laid is not None:
-            write_out(self, self.tab, self.laid.detail)
+        self.with_detail(lambda detail: write_out(self, self.tab, detail))
 
     def action_replay(self) -> None:
+        self.with_detail(self.open_replay)
+
+    def with_detail(self, act: Callable[[Detail], None]) -> None:
+        """Do this with the detail of the row under the cursor, read now if need be: never with that of another."""
+        row = self.view.row
+        if row is not None and self.laid is not None and ref_of(self.laid) == row.ref:
+            act(self.laid.detail)
+        elif row is not None:
+            self.waiting = act
+            self.rest()
+
+    def open_replay(self, detail: Detail) -> None:
         from hookrow_tui.replay import Many, ReplayScreen
 
-        if self.laid is None:
-            return
-        ids = self.view.rows.ids
-        whole = array("q", (ids[place] for place in range(len(ids))))
-        many = Many(whole, self.feed.complete, self.filter.hook, self.feed.marked)
-        self.app.push_screen(ReplayScreen(self.laid.detail, many), self.replayed)
+        many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
+        self.app.push_screen(ReplayScreen(detail, many), self.replayed)
 
     def replayed(self, _: object) -> None:
         self.moved()

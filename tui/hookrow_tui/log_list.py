@@ -38,6 +38,10 @@ class Ids:
         fresh = len(self.fresh)
         return self.fresh[fresh - 1 - index] if index < fresh else self.old[index - fresh]
 
+    def whole(self) -> array[int]:
+        """All of them, newest first."""
+        return array("q", reversed(self.fresh)) + self.old
+
     def add_older(self, ids: Sequence[int]) -> None:
         """Ids below all that are known, newest first."""
         if ids and self.old and ids[0] >= self.old[-1]:

@@ -258,7 +258,7 @@ class ResultScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = str(Say("Repeated"))
+            box.border_title = str(Say("Repetition"))
             box.border_subtitle = str(Say("Esc closes"))
             yield Pane(self.hookrow.look.glyphs, id="result")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
     old, new = done.recorded, done.firing
     if new is None:
         return planned(done.plan)
-    before, after = (rows_of(each, zone=UTC, today_ms=each.at_ms, glyphs=glyphs) for each in (old, new))
+    before, after = (
+        rows_of(replace(each, replay_of=None), zone=UTC, today_ms=each.at_ms, glyphs=glyphs) for each in (old, new)
+    )
     lines = [
         row("", str(Say("recorded")), str(Say("now"))),
         row(str(Say("firing")), old.id[:COLUMN], new.id),

@@ -37,7 +37,11 @@ def copy_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     part = data[:CLIPBOARD].decode("utf-8", "ignore")
     page.app.copy_to_clipboard(part)
     if len(data) > CLIPBOARD:
-        text = Say("Copied the first {part} of {size}; w writes all of it.", part=kibibytes(CLIPBOARD), size=len(data))
+        text = Say(
+            "Copied the first {part} of {size}; w writes all of it.",
+            part=kibibytes(CLIPBOARD),
+            size=kibibytes(len(data)),
+        )
     else:
         text = Say("Copied {size}, if the terminal allows it; else v and w.", size=kibibytes(len(data)))
     page.app.notify(str(text), markup=False, timeout=4)

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from hookrow import states
+from hookrow.store import outbox
+from hookrow.store.claims import Claimed, Taken
 from hookrow.store.database import Database
 from hookrow.store.parking import BREAKERS, HOOKS
 from hookrow.store.release import admit
@@ -16,6 +18,7 @@ from hookrow.store.rows import new_uid
 from hookrow.store.settling import Settle, Settled
 from hookrow.store.writing import ATTEMPTS, DELIVERIES, NewDelivery, Rows
 
+SECOND = 1000
 T0 = 1_800_000_000_000
 """The tests' first moment, in milliseconds."""
 
@@ -167,3 +170,40 @@ def hook_row(database: Database, hook: int) -> Any:
 def settle(database: Database, claimed: Any, made: Result, now_ms: int = T0) -> Settled:
     """Record one result."""
     return database.writer.write(Settle(claimed, made, now_ms))
+
+
+def claim(database: Database, now_ms: int = T0, **given: Any) -> Taken:
+    """One claim; ten rows of a hook at most unless said otherwise."""
+    values: dict[str, Any] = {"owner": "w1", "limit": 100, "per_hook": {}, "otherwise": 10, **given}
+    return database.writer.write(lambda connection: outbox.claim(connection, now_ms=now_ms, **values))
+
+
+def one(database: Database, now_ms: int = T0, **given: Any) -> Claimed:
+    """The only row that is due."""
+    (claimed,) = claim(database, now_ms, **given).rows
+    return claimed
+
+
+def ids(taken: Taken) -> list[int]:
+    """Which rows were claimed."""
+    return [claimed.row_id for claimed in taken.rows]
+
+
+def change_hook(database: Database, hook: int, then: Any = None, now_ms: int = T0, **given: Any) -> Any:
+    """Change a hook and let its deliveries follow, in one transaction."""
+
+    def job(connection: Connection) -> Any:
+        set_hook(connection, hook, **given)
+        return then(connection, hook, now_ms) if then else None
+
+    return database.writer.write(job)
+
+
+def pause(database: Database, hook: int, now_ms: int = T0) -> int:
+    """As a person pauses it."""
+    return change_hook(database, hook, outbox.park, now_ms, paused_by="person")  # type: ignore[no-any-return]
+
+
+def resume(database: Database, hook: int, now_ms: int = T0) -> int:
+    """As a person resumes it."""
+    return change_hook(database, hook, outbox.unpark, now_ms, paused_by=None)  # type: ignore[no-any-return]

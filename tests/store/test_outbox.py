@@ -1,91 +1,40 @@
-"""The outbox on both databases: claims, leases, results, the order of rows, order keys, parking, the breaker."""
+"""The outbox on both databases: claims, leases and results; what a person does by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, update
+from sqlalchemy import event, update
 
 from hookrow.errors import NotRedeliverable
 from hookrow.store import outbox
 from hookrow.store.database import Database
-from hookrow.store.outbox import Claimed, Settle, Taken
-from hookrow.store.parking import BREAKERS
+from hookrow.store.outbox import Settle, Taken
 from hookrow.store.writing import DELIVERIES
 from outbox_rows import (
+    SECOND,
     T0,
     add_hook,
     attempts,
     breaker,
+    change_hook,
+    claim,
     failed,
     fire,
-    hook_row,
+    ids,
+    one,
+    pause,
     result,
+    resume,
     rows,
-    set_hook,
     settle,
     state,
 )
 
-SECOND = 1000
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
-    else:
-        url: str = request.getfixturevalue("postgres_url")
-        made = Database(url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.close()
-
-
-def claim(database: Database, now_ms: int = T0, **given: Any) -> Taken:
-    """One claim; ten rows of a hook at most unless said otherwise."""
-    values: dict[str, Any] = {"owner": "w1", "limit": 100, "per_hook": {}, "otherwise": 10, **given}
-    return database.writer.write(lambda connection: outbox.claim(connection, now_ms=now_ms, **values))
-
-
-def one(database: Database, now_ms: int = T0, **given: Any) -> Claimed:
-    """The only row that is due."""
-    (claimed,) = claim(database, now_ms, **given).rows
-    return claimed
-
-
-def ids(taken: Taken) -> list[int]:
-    """Which rows were claimed."""
-    return [claimed.row_id for claimed in taken.rows]
-
-
-def change_hook(database: Database, hook: int, then: Any = None, now_ms: int = T0, **given: Any) -> Any:
-    """Change a hook and let its deliveries follow, in one transaction."""
-
-    def job(connection: Connection) -> Any:
-        set_hook(connection, hook, **given)
-        return then(connection, hook, now_ms) if then else None
-
-    return database.writer.write(job)
-
-
-def pause(database: Database, hook: int, now_ms: int = T0) -> int:
-    """As a person pauses it."""
-    return change_hook(database, hook, outbox.park, now_ms, paused_by="person")  # type: ignore[no-any-return]
-
-
-def resume(database: Database, hook: int, now_ms: int = T0) -> int:
-    """As a person resumes it."""
-    return change_hook(database, hook, outbox.unpark, now_ms, paused_by=None)  # type: ignore[no-any-return]
-
-
-# -- claims and results ---------------------------------------------------------------------------
+# -- claims and results -----------------------------------------------------------------------------------------------
 
 
 def test_a_claim_gives_all_that_an_attempt_needs(database: Database) -> None:
@@ -240,230 +189,7 @@ def test_an_attempt_that_can_not_be_logged_is_no_second_request(database: Databa
     assert (settled.accepted, settled.gap, state(database, row)) == (True, True, "ok")
 
 
-# -- the order inside a firing --------------------------------------------------------------------
-
-
-def test_rows_are_released_in_their_order(database: Database) -> None:
-    """The next goes when the first attempt of the one before has ended, whatever came of it."""
-    hooks = [add_hook(database, key) for key in "abc"]
-    _, (first, second, third) = fire(database, hooks)
-    claimed = one(database)
-    assert claimed.row_id == first
-    assert settle(database, claimed, failed()).due
-    claimed = one(database)
-    assert claimed.row_id == second
-    assert state(database, third) == "blocked"
-    settle(database, claimed, result())
-    assert one(database).row_id == third
-
-
-def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:
-    """1 s after each one's release, not after the firing."""
-    hooks = [add_hook(database, key) for key in "abc"]
-    _, (first, second, third) = fire(database, hooks)
-    assert ids(claim(database)) == [first]
-    assert claim(database, T0 + 999).next_ms == T0 + 1000
-    assert ids(claim(database, T0 + 1200)) == [second]
-    assert claim(database, T0 + 2199).rows == []
-    assert ids(claim(database, T0 + 2200)) == [third]
-
-
-def test_a_late_first_attempt_does_not_release_twice(database: Database) -> None:
-    """The first row ends after the second went by the limit: the third still waits for the second."""
-    hooks = [add_hook(database, key) for key in "abc"]
-    _, (_, second, third) = fire(database, hooks)
-    slow = one(database)
-    assert ids(claim(database, T0 + 1000)) == [second]
-    settle(database, slow, result(), T0 + 1100)
-    assert state(database, third) == "blocked"
-
-
-def test_a_parked_row_lets_the_next_one_have_its_turn(database: Database) -> None:
-    """Pausing the first hook releases the second row; pausing the second keeps the third behind the first."""
-    hooks = [add_hook(database, key) for key in "abc"]
-    _, (first, second, third) = fire(database, hooks)
-    pause(database, hooks[0])
-    assert (state(database, first), ids(claim(database))) == ("parked", [second])
-    other = add_hook(database, "d")
-    _, (first, second, third) = fire(database, [hooks[1], hooks[2], other])
-    claim(database)
-    pause(database, hooks[2])
-    assert (state(database, second), state(database, third)) == ("parked", "blocked")
-    assert ids(claim(database, T0 + 1000)) == [third]
-
-
-def test_deleting_a_hook_releases_what_waits_behind_it(database: Database) -> None:
-    """Its rows are cancelled with the reason, and the next row has its turn."""
-    hooks = [add_hook(database, key) for key in "ab"]
-    _, (first, second) = fire(database, hooks)
-    assert change_hook(database, hooks[0], outbox.cancel, deleted_ms=T0) == 1
-    found = rows(database)[first]
-    assert (found.state, found.skipped, found.done_ms) == ("cancelled", "hook_deleted", T0)
-    assert ids(claim(database)) == [second]
-
-
-def test_a_turn_that_got_lost_is_found(database: Database) -> None:
-    """A first blocked row without a limit (two transactions that did not see each other) is given its turn."""
-    hooks = [add_hook(database, key) for key in "ab"]
-    _, (_, second) = fire(database, hooks)
-    settle(database, one(database), result())
-    lost = {"state": "blocked", "due_ms": None, "released_ms": None}
-    database.writer.write(lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == second).values(**lost)))
-    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 1000)) == 0
-    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 3000)) == 1
-    assert one(database, T0 + 3000).row_id == second
-
-
-# -- order keys -----------------------------------------------------------------------------------
-
-
-def test_one_key_goes_one_after_another_and_blocks_only_itself(database: Database) -> None:
-    """A failing head holds back its own key's rows, no other's; when it is done the next is due at once."""
-    hook = add_hook(database, "a")
-    head, second, third = (fire(database, [hook], T0 + n, keys=["7"])[1][0] for n in range(3))
-    other = fire(database, [hook], T0 + 5, keys=["8"])[1][0]
-    taken = claim(database, T0 + 10)
-    assert ids(taken) == [head, other]
-    settle(database, taken.rows[0], failed(), T0 + 10)
-    assert claim(database, T0 + 100).rows == []
-    again = one(database, T0 + 10_000)
-    assert again.row_id == head
-    assert settle(database, again, result(), T0 + 10_000).due
-    assert one(database, T0 + 10_000).row_id == second
-    assert state(database, third) == "queued"
-
-
-def test_a_row_that_waits_for_its_key_releases_the_next(database: Database) -> None:
-    """In its firing it counts as gone."""
-    keyed, plain = add_hook(database, "a"), add_hook(database, "b")
-    fire(database, [keyed], keys=["7"])
-    _, (waiting, behind) = fire(database, [keyed, plain], T0 + 1, keys=["7", None])
-    assert behind in ids(claim(database, T0 + 1))
-    found = rows(database)[waiting]
-    assert (found.state, found.due_ms) == ("queued", None)
-
-
-@pytest.mark.parametrize("ending", ["dead", "dropped", "deleted"])
-def test_every_end_of_the_head_frees_its_key(database: Database, ending: str) -> None:
-    """Dead by a broken template, or redelivered by hand: the next of the key becomes due."""
-    hook = add_hook(database, "a")
-    fire(database, [hook], keys=["7"])
-    _, (second,) = fire(database, [hook], T0 + 1, keys=["7"])
-    claimed = one(database, T0 + 1)
-    if ending == "dead":
-        settle(database, claimed, result("failed", error="template_error", status=None, values={}), T0 + 2)
-    elif ending == "dropped":
-        settle(database, claimed, failed(), T0 + 2)
-        lease = database.writer.write(
-            lambda c: outbox.lease_for_redelivery(c, claimed.row_id, owner="cli", now_ms=T0 + 3)
-        )
-        database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 3))
-    else:
-        settle(database, claimed, failed(), T0 + 2)
-        database.writer.write(lambda c: outbox.never_enqueued(c, [claimed.row_id], T0 + 3))
-    assert one(database, T0 + 4).row_id == second
-
-
-def test_keys_survive_a_pause(database: Database) -> None:
-    """After resuming only the head of each key is due."""
-    hook = add_hook(database, "a")
-    head = fire(database, [hook], keys=["7"])[1][0]
-    fire(database, [hook], T0 + 1, keys=["7"])
-    other = fire(database, [hook], T0 + 2, keys=["8"])[1][0]
-    assert pause(database, hook) == 3
-    assert claim(database, T0 + 10).rows == []
-    assert resume(database, hook, T0 + 20) == 3
-    assert sorted(ids(claim(database, T0 + 20))) == [head, other]
-
-
-# -- edit while pending ---------------------------------------------------------------------------
-
-
-def test_pausing_parks_and_resuming_brings_back(database: Database) -> None:
-    """Retries keep their time; what was never sent is due at once."""
-    hook = add_hook(database, "a")
-    _, (retrying,) = fire(database, [hook])
-    settle(database, one(database), failed())
-    _, (fresh,) = fire(database, [hook], T0 + 1)
-    assert pause(database, hook) == 2
-    assert (state(database, retrying), state(database, fresh)) == ("parked", "parked")
-    assert claim(database, T0 + 4000).rows == []
-    resume(database, hook, T0 + 4000)
-    assert ids(claim(database, T0 + 4000)) == [fresh]
-    assert ids(claim(database, T0 + 5000)) == [retrying]
-
-
-def test_a_hook_that_is_still_held_is_not_resumed(database: Database) -> None:
-    """Resuming a hook that is also switched off leaves its rows parked."""
-    hook = add_hook(database, "a")
-    fire(database, [hook])
-    pause(database, hook)
-    assert change_hook(database, hook, outbox.unpark, paused_by=None, active=False) == 0
-    assert change_hook(database, hook, outbox.unpark, active=True) == 1
-
-
-def test_undoing_a_deletion_restores_the_rows(database: Database) -> None:
-    """What was cancelled with the hook waits again; what was cancelled otherwise does not."""
-    hook = add_hook(database, "a")
-    _, (row,) = fire(database, [hook])
-    _, (other,) = fire(database, [hook])
-    database.writer.write(lambda c: outbox.never_enqueued(c, [other], T0))
-    change_hook(database, hook, outbox.cancel, deleted_ms=T0)
-    assert claim(database).rows == []
-    assert change_hook(database, hook, outbox.uncancel, deleted_ms=None) == 1
-    found = rows(database)[row]
-    assert (found.state, found.skipped, found.done_ms) == ("queued", None, None)
-    assert (ids(claim(database)), state(database, other)) == ([row], "cancelled")
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [({"paused_by": "person"}, "parked"), ({"active": False}, "parked"), ({"deleted_ms": T0}, "cancelled")],
-)
-def test_a_failure_after_the_hook_was_held_is_parked_or_cancelled(
-    database: Database, change: Mapping[str, Any], expected: str
-) -> None:
-    """A row in flight ends as its hook then stands; so does one that is given back or lapses."""
-    hook = add_hook(database, "a")
-    ids_ = [fire(database, [hook])[1][0] for _ in range(3)]
-    first, second, _ = claim(database).rows
-    change_hook(database, hook, **change)
-    settle(database, first, failed())
-    database.writer.write(lambda c: outbox.give_back(c, [second], T0))
-    assert claim(database, T0 + 20_000).rows == []
-    assert [state(database, row) for row in ids_] == [expected] * 3
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"), [({"paused_by": "person"}, "parked"), ({"deleted_ms": T0}, "cancelled")]
-)
-def test_a_row_written_by_a_process_that_had_not_seen_the_pause_is_not_sent(
-    database: Database, change: Mapping[str, Any], expected: str
-) -> None:
-    """The claim looks at the hook itself."""
-    hook = add_hook(database, "a")
-    change_hook(database, hook, **change)
-    _, (row,) = fire(database, [hook])
-    assert claim(database).rows == []
-    assert state(database, row) == expected
-
-
-def test_kept_back_rows_are_enqueued_in_their_order(database: Database) -> None:
-    """`defer=True`: cancelled until they are enqueued, then the first is due and the second blocked."""
-    hooks = [add_hook(database, key) for key in "ab"]
-    _, (first, second) = fire(database, hooks)
-
-    def defer(connection: Connection) -> None:
-        values = {"state": "cancelled", "skipped": "not_enqueued", "due_ms": None, "released_ms": None}
-        connection.execute(update(DELIVERIES).values(**values))
-
-    database.writer.write(defer)
-    assert database.writer.write(lambda c: outbox.enqueue(c, [first, second], T0)) == 2
-    assert ids(claim(database)) == [first]
-    assert state(database, second) == "blocked"
-
-
-# -- by hand --------------------------------------------------------------------------------------
+# -- by hand ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_redelivery_settles_and_cancels_the_pending_retry(database: Database) -> None:
@@ -582,113 +308,7 @@ def test_one_firing_alone_can_be_sent(database: Database) -> None:
     assert ids(mine(T0 + 60_000, first_only=False)) == [first]
 
 
-# -- the breaker ----------------------------------------------------------------------------------
-
-
-def opened(database: Database, hook: int) -> tuple[int, list[int]]:
-    """Fail until the breaker opens; the moment, and the ids of its rows."""
-    made = [fire(database, [hook])[1][0] for _ in range(12)]
-    taken = claim(database, otherwise=100).rows
-    for n, claimed in enumerate(taken[:10]):
-        now = T0 + n * 7000
-        settled = settle(database, claimed, failed(503, now), now)
-        assert settled.paused == ("breaker" if n == 9 else None)
-    return T0 + 9 * 7000, made
-
-
-def test_the_breaker_opens_visibly_and_parks_without_counting(database: Database) -> None:
-    """The hook is paused by the breaker with the reason; its rows are parked, the one in flight too when it fails."""
-    hook = add_hook(database, "a")
-    now, made = opened(database, hook)
-    found = hook_row(database, hook)
-    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", "bad_status 503", now)
-    assert {state(database, row) for row in made[:10]} == {"parked"}
-    assert breaker(database, hook).probe_ms == now + 30_000
-    assert claim(database, now + 29_999).rows == []
-
-
-def test_one_probe_over_all_processes_and_success_resumes(database: Database) -> None:
-    """When the time has come one claim gets one row; nobody else does; its success brings all back."""
-    hook = add_hook(database, "a")
-    now, made = opened(database, hook)
-    then = now + 30_000
-    probe = one(database, then, owner="w1", recovering=False)
-    assert (probe.probe, probe.row_id) == (True, made[0])
-    assert claim(database, then, owner="w2", recovering=False).rows == []
-    settled = settle(database, probe, result(), then + 5)
-    assert (settled.state, settled.resumed, settled.due) == ("ok", True, True)
-    assert hook_row(database, hook).paused_by is None
-    assert breaker(database, hook) is None
-    assert "parked" not in {row.state for row in rows(database).values()}
-
-
-def test_a_failure_beside_the_probes_success_is_not_left_parked(database: Database) -> None:
-    """Both results in one transaction: the hook is resumed, and the other row goes again at its time."""
-    hook = add_hook(database, "a")
-    now, made = opened(database, hook)
-    probe = one(database, now + 30_000, recovering=False)
-    late = rows(database)[made[11]]
-    beside = replace(probe, row_id=late.id, fence=late.fence, probe=False)
-    jobs = [Settle(probe, result(), now + 30_001), Settle(beside, failed(404), now + 30_001)]
-    settled = database.writer.write(lambda c: Settle.run_many(c, jobs))
-    assert [each.state for each in settled] == ["ok", "retrying"]
-    assert "parked" not in {row.state for row in rows(database).values()}
-
-
-def test_a_failing_probe_parks_again_for_twice_as_long(database: Database) -> None:
-    """The probe's row is parked, the rest doubles."""
-    hook = add_hook(database, "a")
-    now, made = opened(database, hook)
-    probe = one(database, now + 30_000, recovering=False)
-    settled = settle(database, probe, failed(503), now + 31_000)
-    assert (settled.state, settled.paused) == ("parked", None)
-    assert breaker(database, hook).probe_ms == now + 91_000
-    assert state(database, made[0]) == "parked"
-
-
-def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) -> None:
-    """A hook without parked rows goes on; its next failure opens the breaker again, for longer."""
-    hook = add_hook(database, "a")
-
-    def open_it(connection: Connection) -> None:
-        set_hook(connection, hook, paused_by="breaker", paused_ms=T0)
-        values = {"hook_id": hook, "failures": 10, "since_ms": T0 - 60_000, "wait_ms": 30_000, "probe_ms": T0}
-        connection.execute(insert(BREAKERS).values(**values))
-
-    database.writer.write(open_it)
-    assert claim(database, T0).resumed == [hook]
-    assert hook_row(database, hook).paused_by is None
-    fire(database, [hook], T0)
-    assert settle(database, one(database), failed(503), T0 + 10).paused == "breaker"
-    assert breaker(database, hook).wait_ms == 60_000
-
-
-def test_a_receiver_that_is_gone_pauses_its_hook_until_a_person_resumes(database: Database) -> None:
-    """410: the hook is paused, the row parked; no probe ever goes; resuming brings the row back."""
-    hook = add_hook(database, "a")
-    _, (row,) = fire(database, [hook])
-    _, (other,) = fire(database, [hook])
-    first, _ = claim(database).rows
-    settled = settle(database, first, failed(410, gone=True))
-    assert (settled.paused, settled.state) == ("gone", "parked")
-    assert hook_row(database, hook).paused_by == "gone"
-    assert claim(database, T0 + 86_400_000).rows == []
-    assert {state(database, row), state(database, other)} == {"parked"}
-    resume(database, hook, T0 + 86_400_000)
-    assert set(ids(claim(database, T0 + 86_400_000))) == {row, other}
-
-
-def test_a_person_overrules_the_breaker(database: Database) -> None:
-    """Paused by hand: no probe; resumed by hand: the breaker starts anew."""
-    hook = add_hook(database, "a")
-    now, _ = opened(database, hook)
-    pause(database, hook, now)
-    assert claim(database, now + 40_000, recovering=False).rows == []
-    resume(database, hook, now + 40_000)
-    assert breaker(database, hook) is None
-
-
-# -- several at once --------------------------------------------------------------------------------
+# -- several at once --------------------------------------------------------------------------------------------------
 
 
 def another(database: Database) -> Database:

@@ -1,0 +1,161 @@
+"""The order of rows inside a firing, and of one key, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from hookrow.store import outbox
+from hookrow.store.database import Database
+from hookrow.store.writing import DELIVERIES
+from outbox_rows import (
+    T0,
+    add_hook,
+    change_hook,
+    claim,
+    failed,
+    fire,
+    ids,
+    one,
+    pause,
+    result,
+    resume,
+    rows,
+    settle,
+    state,
+)
+
+# -- the order inside a firing ----------------------------------------------------------------------------------------
+
+
+def test_rows_are_released_in_their_order(database: Database) -> None:
+    """The next goes when the first attempt of the one before has ended, whatever came of it."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    claimed = one(database)
+    assert claimed.row_id == first
+    assert settle(database, claimed, failed()).due
+    claimed = one(database)
+    assert claimed.row_id == second
+    assert state(database, third) == "blocked"
+    settle(database, claimed, result())
+    assert one(database).row_id == third
+
+
+def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:
+    """1 s after each one's release, not after the firing."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    assert ids(claim(database)) == [first]
+    assert claim(database, T0 + 999).next_ms == T0 + 1000
+    assert ids(claim(database, T0 + 1200)) == [second]
+    assert claim(database, T0 + 2199).rows == []
+    assert ids(claim(database, T0 + 2200)) == [third]
+
+
+def test_a_late_first_attempt_does_not_release_twice(database: Database) -> None:
+    """The first row ends after the second went by the limit: the third still waits for the second."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (_, second, third) = fire(database, hooks)
+    slow = one(database)
+    assert ids(claim(database, T0 + 1000)) == [second]
+    settle(database, slow, result(), T0 + 1100)
+    assert state(database, third) == "blocked"
+
+
+def test_a_parked_row_lets_the_next_one_have_its_turn(database: Database) -> None:
+    """Pausing the first hook releases the second row; pausing the second keeps the third behind the first."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    pause(database, hooks[0])
+    assert (state(database, first), ids(claim(database))) == ("parked", [second])
+    other = add_hook(database, "d")
+    _, (first, second, third) = fire(database, [hooks[1], hooks[2], other])
+    claim(database)
+    pause(database, hooks[2])
+    assert (state(database, second), state(database, third)) == ("parked", "blocked")
+    assert ids(claim(database, T0 + 1000)) == [third]
+
+
+def test_deleting_a_hook_releases_what_waits_behind_it(database: Database) -> None:
+    """Its rows are cancelled with the reason, and the next row has its turn."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (first, second) = fire(database, hooks)
+    assert change_hook(database, hooks[0], outbox.cancel, deleted_ms=T0) == 1
+    found = rows(database)[first]
+    assert (found.state, found.skipped, found.done_ms) == ("cancelled", "hook_deleted", T0)
+    assert ids(claim(database)) == [second]
+
+
+def test_a_turn_that_got_lost_is_found(database: Database) -> None:
+    """A first blocked row without a limit (two transactions that did not see each other) is given its turn."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (_, second) = fire(database, hooks)
+    settle(database, one(database), result())
+    lost = {"state": "blocked", "due_ms": None, "released_ms": None}
+    database.writer.write(lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == second).values(**lost)))
+    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 1000)) == 0
+    assert database.writer.write(lambda c: outbox.unstick(c, T0 + 3000)) == 1
+    assert one(database, T0 + 3000).row_id == second
+
+
+# -- order keys -------------------------------------------------------------------------------------------------------
+
+
+def test_one_key_goes_one_after_another_and_blocks_only_itself(database: Database) -> None:
+    """A failing head holds back its own key's rows, no other's; when it is done the next is due at once."""
+    hook = add_hook(database, "a")
+    head, second, third = (fire(database, [hook], T0 + n, keys=["7"])[1][0] for n in range(3))
+    other = fire(database, [hook], T0 + 5, keys=["8"])[1][0]
+    taken = claim(database, T0 + 10)
+    assert ids(taken) == [head, other]
+    settle(database, taken.rows[0], failed(), T0 + 10)
+    assert claim(database, T0 + 100).rows == []
+    again = one(database, T0 + 10_000)
+    assert again.row_id == head
+    assert settle(database, again, result(), T0 + 10_000).due
+    assert one(database, T0 + 10_000).row_id == second
+    assert state(database, third) == "queued"
+
+
+def test_a_row_that_waits_for_its_key_releases_the_next(database: Database) -> None:
+    """In its firing it counts as gone."""
+    keyed, plain = add_hook(database, "a"), add_hook(database, "b")
+    fire(database, [keyed], keys=["7"])
+    _, (waiting, behind) = fire(database, [keyed, plain], T0 + 1, keys=["7", None])
+    assert behind in ids(claim(database, T0 + 1))
+    found = rows(database)[waiting]
+    assert (found.state, found.due_ms) == ("queued", None)
+
+
+@pytest.mark.parametrize("ending", ["dead", "dropped", "deleted"])
+def test_every_end_of_the_head_frees_its_key(database: Database, ending: str) -> None:
+    """Dead by a broken template, or redelivered by hand: the next of the key becomes due."""
+    hook = add_hook(database, "a")
+    fire(database, [hook], keys=["7"])
+    _, (second,) = fire(database, [hook], T0 + 1, keys=["7"])
+    claimed = one(database, T0 + 1)
+    if ending == "dead":
+        settle(database, claimed, result("failed", error="template_error", status=None, values={}), T0 + 2)
+    elif ending == "dropped":
+        settle(database, claimed, failed(), T0 + 2)
+        lease = database.writer.write(
+            lambda c: outbox.lease_for_redelivery(c, claimed.row_id, owner="cli", now_ms=T0 + 3)
+        )
+        database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 3))
+    else:
+        settle(database, claimed, failed(), T0 + 2)
+        database.writer.write(lambda c: outbox.never_enqueued(c, [claimed.row_id], T0 + 3))
+    assert one(database, T0 + 4).row_id == second
+
+
+def test_keys_survive_a_pause(database: Database) -> None:
+    """After resuming only the head of each key is due."""
+    hook = add_hook(database, "a")
+    head = fire(database, [hook], keys=["7"])[1][0]
+    fire(database, [hook], T0 + 1, keys=["7"])
+    other = fire(database, [hook], T0 + 2, keys=["8"])[1][0]
+    assert pause(database, hook) == 3
+    assert claim(database, T0 + 10).rows == []
+    assert resume(database, hook, T0 + 20) == 3
+    assert sorted(ids(claim(database, T0 + 20))) == [head, other]

@@ -339,6 +339,29 @@ async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_hom
         assert not kept(state_home, GONE)
 
 
+async def test_a_draft_does_not_undo_what_a_colleague_did_since(state_home: Path) -> None:
+    """Only its own changes come back; where both changed a field it is named."""
+    async with shown() as at:
+        form = await open_form(at)
+        await fill(at, form, "name", "Начатое")
+        await fill(at, form, "timeout", "7")
+        form.keep_draft()
+    (path,) = kept(state_home)
+    path.rename(path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json"))
+    engine = FakeEngine()
+    engine.hooks.update(4, position=15, timeout=9.0)
+    async with shown(engine=engine) as at:
+        await at.press("down", "down", "down", "enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the offer")
+        await at.press("enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "FormScreen", "the form")
+        form = at.app.screen
+        assert isinstance(form, FormScreen)
+        assert sorted(form.state.changed) == ["name", "timeout"]
+        assert form.state.texts["position"] == "15"
+        assert "Таймаут ожидания" in form.trouble
+
+
 async def test_a_draft_goes_with_its_form(state_home: Path) -> None:
     """Saved or given up: no draft stays behind."""
     async with shown() as at:

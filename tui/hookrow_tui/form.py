@@ -210,12 +210,20 @@ class FormScreen(FormView):
 
         def answered(answer: str | None) -> None:
             if answer == "take":
-                self.fill({code: value for code, value in draft.texts.items() if code in self.state.texts})
-                if self.state.hook is not None and draft.revision != self.state.hook.revision:
-                    self.notice(str(Say("The hook was changed since this draft was written: compare before saving.")))
+                self.take_draft(draft)
             if answer in ("take", "drop"):
                 draft.drop()
 
         answers = [("take", str(Say("Take it"))), ("drop", str(Say("Throw away"))), ("later", str(Say("Later")))]
         text = Say("An interrupted session left changes that were not saved. Passwords are not among them.")
         self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
+
+    def take_draft(self, draft: drafts.Draft) -> None:
+        """Put the draft's changes on the hook as it is today; what a colleague changed since stays his."""
+        today = {code: self.state.base[code] for code in draft.base if code in self.state.base}
+        mine = {code: draft.texts.get(code, value) for code, value in today.items()}
+        merged = merge(draft.base, mine, today)
+        self.fill(merged.texts)
+        if merged.conflicts:
+            names = ", ".join(str(FIELD[code].label) for code in merged.conflicts)
+            self.notice(str(Say("Changed by a colleague, too, since this draft: {names}. Compare.", names=names)))

@@ -13,10 +13,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    from hookrow.store.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -108,3 +112,17 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         parts = urlsplit(postgres_server)
         yield urlunsplit(parts._replace(path=f"/{name}"))
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind, on the machine's clock: what holds for the store holds on both."""
+    from hookrow.store.database import Database
+
+    if request.param == "sqlite":
+        made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    else:
+        url: str = request.getfixturevalue("postgres_url")
+        made = Database(url.replace("postgresql://", "postgresql+psycopg://"))
+    yield made
+    made.close()

@@ -1,0 +1,305 @@
+"""The worker on both databases: leases, drain, storage in trouble, clocks that are set."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from hookrow.errors import StorageError
+from hookrow.store import outbox
+from hookrow.store.database import Database
+from hookrow.store.outbox import Claimed
+from hookrow.worker.trouble import Trouble
+from outbox_rows import (
+    FakeClock,
+    Result,
+    add_hook,
+    attempts,
+    failed,
+    fire,
+    result,
+    rows,
+    set_hook,
+    state,
+)
+from worker_bench import Receiver, now_ms, running, seen, settled, worker_on
+
+pytestmark = pytest.mark.anyio
+
+
+# -- leases -----------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_that_wait_in_memory_are_renewed_and_sent_once(database: Database) -> None:
+    """30 rows handed over behind one slot, longer than their lease: held on, none taken by another worker."""
+    clock = FakeClock(now_ms())
+    hook = add_hook(database, "a")
+    gate: asyncio.Queue[None] = asyncio.Queue()
+
+    async def script(claimed: Claimed) -> Result:
+        await gate.get()
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver, owner="engine", concurrency=1, clock=clock)
+    other = worker_on(database, receiver, owner="other", clock=clock)
+    handed = []
+    for _ in range(30):
+        firing, (row,) = fire(database, [hook], clock.wall, owner="engine")
+        lease = rows(database)[row].lease_ms
+        handed.append(Claimed(row, firing, "u" * 20, 1, "e", clock.wall, hook, 1, "notify", "{}", 1, lease))
+    async with running(worker), running(other):
+        worker.take(handed)
+        for number in range(1, 31):
+            await receiver.until(lambda number=number: len(receiver.sent) == number)  # type: ignore[misc]
+            clock.advance(4.0)
+            before = [each.until for queue in worker.slots.held.values() for each in queue]
+            worker.wake()
+            other.wake()
+            await seen(
+                lambda: all(
+                    each.until - clock.monotonic() >= 20 / 3 for queue in worker.slots.held.values() for each in queue
+                )
+            )
+            assert len(before) == 30 - number
+            gate.put_nowait(None)
+        await settled(database, handed[-1].row_id, "ok")
+    assert Counter(each.row_id for each in receiver.sent) == Counter(each.row_id for each in handed)
+    assert {each.fence for each in receiver.sent} == {1}
+
+
+async def test_a_lost_lease_is_not_sent(database: Database) -> None:
+    """A process that slept past its lease (SIGSTOP) finds the row taken over, and lets it go."""
+    clock = FakeClock(now_ms())
+    hook = add_hook(database, "a")
+    firing, (row,) = fire(database, [hook], clock.wall, owner="engine")
+    lease = rows(database)[row].lease_ms
+    claimed = Claimed(row, firing, "u" * 20, 1, "e", clock.wall, hook, 1, "notify", "{}", 1, lease)
+    receiver = Receiver()
+    worker = worker_on(database, receiver, owner="engine", clock=clock)
+    worker.take([claimed])
+    clock.advance(11)
+    taken = database.writer.write(
+        lambda c: outbox.claim(c, owner="other", now_ms=clock.wall, limit=9, per_hook={}, otherwise=9)
+    )
+    assert [each.row_id for each in taken.rows] == [row]
+    async with running(worker):
+        await seen(lambda: not worker.slots.held and not worker.tasks)
+    assert receiver.sent == []
+    assert rows(database)[row].owner == "other"
+
+
+async def test_a_row_taken_over_is_not_sent_by_a_holder_that_trusts_its_own_clock(database: Database) -> None:
+    """Where the lease is too short for the request, only the database says whether it is still held."""
+    hook = add_hook(database, "a", timeout=5.0)
+    firing, (row,) = fire(database, [hook], now_ms(), owner="engine")
+    lease = rows(database)[row].lease_ms
+
+    def steal(connection: Any) -> None:
+        set_hook(connection, hook, timeout=30.0)
+        outbox.recover(connection, lease + 1)
+        outbox.claim(connection, owner="other", now_ms=lease + 1, limit=1, per_hook={}, otherwise=1)
+
+    database.writer.write(steal)
+    receiver = Receiver()
+    worker = worker_on(database, receiver, owner="engine")
+    async with running(worker):
+        worker.take([Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, lease)])
+        await seen(lambda: not worker.slots.held and not worker.tasks)
+    assert receiver.sent == []
+    assert rows(database)[row].owner == "other"
+
+
+async def test_a_raised_timeout_begins_the_lease_anew(database: Database) -> None:
+    """A request starts only with its timeout and a second of lease left, by the hook's timeout as it is now."""
+    hook = add_hook(database, "a")
+    firing, (row,) = fire(database, [hook], now_ms(), owner="engine")
+    lease = rows(database)[row].lease_ms
+    database.writer.write(lambda connection: set_hook(connection, hook, timeout=30.0))
+    left: list[int] = []
+
+    async def script(claimed: Claimed) -> Result:
+        left.append(rows(database)[row].lease_ms - now_ms())
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver, owner="engine")
+    async with running(worker):
+        worker.take([Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, lease)])
+        await settled(database, row, "ok")
+    assert left[0] > 31_000
+
+
+# -- drain ------------------------------------------------------------------------------------------------------------
+
+
+async def test_draining_lets_requests_end_and_gives_the_rest_back(database: Database) -> None:
+    """In flight: recorded. Held and unsent: due at once for others. Waiting: untouched."""
+    hook = add_hook(database, "a")
+    ids = [fire(database, [hook], now_ms())[1][0] for _ in range(6)]
+    ended = asyncio.Event()
+
+    async def script(claimed: Claimed) -> Result:
+        await ended.wait()
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver, concurrency=2)
+    task = asyncio.create_task(worker.run())
+    await receiver.until(lambda: len(receiver.sent) == 1)
+    drained = asyncio.create_task(worker.drain(5.0))
+    await asyncio.sleep(0)
+    ended.set()
+    await drained
+    await task
+    assert sorted(row.state for row in rows(database, ids).values()) == ["ok"] + ["queued"] * 5
+
+
+async def test_draining_aborts_what_outlasts_the_grace(database: Database, lag: Any) -> None:
+    """A receiver that hangs is left after the grace period; its row is due again at once, uncounted."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], now_ms())
+
+    async def script(claimed: Claimed) -> Result:
+        await asyncio.Event().wait()
+        return result()
+
+    receiver = Receiver(script)
+    async with running(worker_on(database, receiver), grace=0.1):
+        await receiver.until(lambda: len(receiver.sent) == 1)
+        started = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - started <= lag.bound(0.6)
+    found = rows(database)[row]
+    assert (found.state, found.attempts, found.owner) == ("queued", 0, None)
+
+
+async def test_a_second_call_leaves_at_once(database: Database, lag: Any) -> None:
+    """A drain with a long grace is cut short by another one with none; `run` has returned then."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], now_ms())
+
+    async def script(claimed: Claimed) -> Result:
+        await asyncio.Event().wait()
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver)
+    task = asyncio.create_task(worker.run())
+    await receiver.until(lambda: len(receiver.sent) == 1)
+    patient = asyncio.create_task(worker.drain(60.0))
+    await asyncio.sleep(0)
+    assert not patient.done()
+    started = asyncio.get_running_loop().time()
+    await worker.drain(0.0)
+    await task
+    await patient
+    assert asyncio.get_running_loop().time() - started <= lag.bound(0.5)
+    assert state(database, row) == "queued"
+
+
+async def test_a_command_sends_only_its_own_firing(database: Database) -> None:
+    """`send_firings`: one attempt for each of its deliveries in order, and it returns though one failed."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, others = fire(database, hooks, now_ms())
+    firing, mine = fire(database, hooks, now_ms())
+
+    async def script(claimed: Claimed) -> Result:
+        return failed(500) if claimed.seq == 1 else result()
+
+    receiver = Receiver(script)
+    await worker_on(database, receiver).send_firings([firing])
+    assert [claimed.row_id for claimed in receiver.sent] == mine
+    assert [state(database, row) for row in (*mine, *others)] == ["retrying", "ok", "queued", "blocked"]
+
+
+# -- trouble ----------------------------------------------------------------------------------------------------------
+
+
+async def test_storage_trouble_is_said_twice_a_minute_at_most_and_ends_by_itself(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claims fail for a while: the worker tries again, logs one line, then one that it works again."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], now_ms())
+    tries = 0
+    failing = outbox.claim
+
+    def claim(*given: Any, **named: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries <= 4:
+            raise StorageError("the disk is full")
+        return failing(*given, **named)
+
+    monkeypatch.setattr("hookrow.store.outbox.claim", claim)
+    monkeypatch.setattr(Trouble, "LONGEST", 0.01)
+    receiver = Receiver()
+    with caplog.at_level(logging.WARNING, "hookrow"):
+        async with running(worker_on(database, receiver)):
+            await settled(database, row, "ok")
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_trouble_backs_off_and_keeps_quiet() -> None:
+    """Failing for an hour: at least 5 s between tries, one line a minute."""
+    clock = FakeClock()
+    trouble = Trouble(clock)
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("hookrow").addHandler(handler)
+    try:
+        pauses = []
+        for _ in range(700):
+            pauses.append(trouble.failed(StorageError("full")))
+            clock.advance(pauses[-1])
+        trouble.worked()
+    finally:
+        logging.getLogger("hookrow").removeHandler(handler)
+    assert pauses[10:] == [5.0] * 690
+    assert len(lines) <= 60
+
+
+# -- clocks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clock_set_back_by_a_day_stops_nothing(database: Database) -> None:
+    """Rows that were due when the clock was set back are sent all the same."""
+    clock = FakeClock(now_ms())
+    hook = add_hook(database, "a")
+    receiver = Receiver()
+    async with running(worker_on(database, receiver, clock=clock)):
+        _, (row,) = fire(database, [hook], clock.wall)
+        await settled(database, row, "ok")
+        _, (late,) = fire(database, [hook], clock.wall)
+        clock.wall -= 86_400_000
+        await settled(database, late, "ok")
+    assert len(attempts(database)) == 2
+
+
+async def test_a_clock_set_forward_takes_no_living_rows(database: Database) -> None:
+    """A row in flight is not taken over because the wall clock jumped by a day."""
+    clock = FakeClock(now_ms())
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], clock.wall)
+    ended = asyncio.Event()
+
+    async def script(claimed: Claimed) -> Result:
+        await ended.wait()
+        return result()
+
+    receiver = Receiver(script)
+    async with running(worker_on(database, receiver, clock=clock)) as worker:
+        await receiver.until(lambda: len(receiver.sent) == 1)
+        clock.wall += 86_400_000
+        _, (second,) = fire(database, [hook], clock.wall)
+        worker.wake()
+        await receiver.until(lambda: len(receiver.sent) == 2)
+        ended.set()
+        await settled(database, row, "ok")
+        await settled(database, second, "ok")
+    assert len(receiver.sent) == 2

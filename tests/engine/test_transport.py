@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -244,6 +245,75 @@ async def test_plain_http_on_a_tls_port_is_a_tls_error(transport: Transport) -> 
         assert got.error == "timeout"
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_broken_handshake_is_a_tls_error(transport: Transport, how: str) -> None:
+    """The TCP connection stood: what failed is TLS."""
+
+    def leave(peer: Peer) -> None:
+        peer.more()
+        getattr(peer, how)()
+
+    with Receiver(leave) as receiver:
+        got = await post(transport, receiver.url.replace("http://", "https://"))
+        assert (got.error, got.sent) == ("tls_error", False)
+        assert "connect" in got.times
+
+
+async def test_looking_a_name_up_is_timed_and_told(anyio_backend: str) -> None:
+    """The look-up has its own time; where the limit passes in it the sentence says so, without the URL's secrets."""
+    hang = threading.Event()
+
+    def resolve(host: str, port: int, *args: Any, **more: Any) -> list[Any]:
+        if host == "hung.test":
+            hang.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with Transport(Egress(), SystemClock(), getaddrinfo=resolve) as transport:
+        with Receiver(reply(200)) as receiver:
+            good = await post(transport, f"http://good.test:{receiver.port}/")
+            late = await post(transport, f"http://me:password@hung.test:{receiver.port}/?token=t0k3n", timeout=0.2)
+    hang.set()
+    assert set(good.times) == {"name", "connect", "send", "wait", "read", "total"}
+    assert late.error == "timeout"
+    assert "look-up" in str(late.detail)
+    assert "hung.test" in str(late.detail)
+    assert "password" not in str(late.detail)
+    assert "t0k3n" not in str(late.detail)
+
+
+def endless(head: bytes, more: bytes) -> Script:
+    """Answer for ever."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\n" + head)
+        while True:
+            peer.send(more)
+
+    return script
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS: dict[str, tuple[Script, str, str | None]] = {
+    "chunks": (endless(CHUNKED, b"10000\r\n" + b"x" * 65536 + b"\r\n"), "reply_too_large", None),
+    "chunks of a byte": (endless(CHUNKED, b"1\r\na\r\n" * 10_000), "bad_reply", None),
+    "a body without length": (endless(b"\r\n", b"x" * 65536), "reply_too_large", None),
+    "headers": (endless(b"", b"X-A: b\r\n" * 1000), "bad_reply", "bad_reply"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_an_endless_reply_ends(transport: Transport, name: str) -> None:
+    """Long before the time limit; to a background hook its status counts; the next exchange works."""
+    script, waiting, background = ENDLESS[name]
+    for keep, error in ((None, waiting), (65_536, background)):
+        with Receiver(script, reply(200, b"{}")) as receiver:
+            got = await post(transport, receiver.url, keep=keep, timeout=20)
+            assert (got.error, got.complete) == (error, False)
+            assert len(got.body) <= LIMIT
+            assert (await post(transport, receiver.url)).error is None
+
+
 async def test_the_address_connected_to_is_the_one_that_was_checked(anyio_backend: str) -> None:
     """A name that resolves inside is refused where it is dialled, whatever it said before; nothing is sent."""
     answers = [["127.0.0.1"]]
@@ -262,8 +332,6 @@ async def test_the_address_connected_to_is_the_one_that_was_checked(anyio_backen
 
 async def test_hung_names_do_not_delay_a_healthy_one(anyio_backend: str, lag: Any) -> None:
     """Twenty names that hang for ever, and one that answers: it answers at once (B013)."""
-    import threading
-
     hang = threading.Event()
 
     def resolve(host: str, port: int, *args: Any, **more: Any) -> list[Any]:

@@ -72,6 +72,8 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
         return "bad_reply", error.text
     if is_nonsense(error):
         return "bad_reply", Text("{place} does not answer in HTTP: {why}", place=place, why=reason(error))
+    if progress.phase == "tls":
+        return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(causes[-1]))
     if progress.phase == "read":
         return "connect_error", Text("{place} broke off its answer", place=place)
     if progress.sent or progress.phase in ("send", "wait"):

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hookrow.clock import Clock
+from hookrow.transport.progress import CURRENT, NAMED, NAMING
 
 __all__ = ["Resolver"]
 
@@ -54,6 +55,12 @@ class Resolver(AbstractResolver):
         Raises:
             OSError: the name has no address, or nobody could tell (`socket.gaierror`).
         """
+        progress = CURRENT.get(None)
+        if progress is not None:
+            progress.mark(NAMING)
+        addresses = await self.look_up(host)
+        if progress is not None:
+            progress.mark(NAMED)
         return [
             ResolveResult(
                 hostname=host,
@@ -63,7 +70,7 @@ class Resolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in await self.look_up(host)
+            for address in addresses
         ]
 
     async def close(self) -> None:

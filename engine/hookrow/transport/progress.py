@@ -53,7 +53,8 @@ class Progress:
     """The listener of one exchange: `request.extensions["trace"]`, in httpcore's convention.
 
     An httpx transport awaits it. Our own transport calls `mark`, since some of its events come where nothing can be
-    awaited. `blocked` is why the last refused address was refused; `dialled` the addresses really dialled.
+    awaited. `blocked` is why the last refused address was refused; `dialled` the addresses really dialled;
+    `answered_before`: a kept connection held a reply before the request was written.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -67,6 +68,7 @@ class Progress:
         self.address: str | None = None
         self.blocked: Text | None = None
         self.wire: asyncio.BaseTransport | None = None
+        self.answered_before = False
 
     def mark(self, event: str) -> None:
         """An event has happened now."""
@@ -84,6 +86,12 @@ class Progress:
         self.phase = "start"
         self.dialled.clear()
         self.address = self.blocked = self.wire = None
+        self.answered_before = False
+
+    @property
+    def sending(self) -> bool:
+        """Whether the request has begun to be written."""
+        return SENDING in self.at
 
     @property
     def sent(self) -> bool:
@@ -93,7 +101,7 @@ class Progress:
     @property
     def reused(self) -> bool:
         """Whether the request went out on a connection that had been kept open."""
-        return SENDING in self.at and CONNECTING not in self.at
+        return self.sending and CONNECTING not in self.at
 
     @property
     def place(self) -> str:

@@ -100,11 +100,14 @@ class Inflater:
             data, self.start = self.start, b""
             self.machine = zlib.decompressobj(self.window(data))
         try:
-            while data:
-                if self.machine.eof:
+            more = True
+            while more:
+                plain = self.machine.decompress(data, SLICE)
+                data = self.machine.unconsumed_tail
+                if self.machine.unused_data:
                     raise BadBody(Text("Bytes follow the end of the compressed reply."))
-                yield self.machine.decompress(data, SLICE)
-                data = self.machine.unconsumed_tail or self.machine.unused_data
+                more = bool(data) or len(plain) == SLICE  # a full slice may leave some inside the machine
+                yield plain
         except zlib.error as error:
             raise BadBody(Text("The reply's compression is broken.")) from error
 

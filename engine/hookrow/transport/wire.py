@@ -59,6 +59,10 @@ class Blocked(OSError):
         self.reason = reason
 
 
+class StaleReply(aiohttp.ClientConnectionError):
+    """A reply lay in a kept connection before the request was written: it answers nothing that we asked."""
+
+
 class TimedContext(ssl.SSLContext):
     """Notes when a handshake begins: asyncio asks for the BIO then."""
 
@@ -131,6 +135,8 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             try:
                 return await self.send(request, content, progress, fresh=False)
+            except StaleReply:
+                pass
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                 if not progress.reused or progress.blocked or begun(error):
                     raise
@@ -163,6 +169,10 @@ class Transport(httpx.AsyncBaseTransport):
         except BaseException:
             abort(progress)
             raise
+        if progress.answered_before or not progress.sending:
+            answer.close()
+            abort(progress)
+            raise StaleReply
         progress.mark(HEADED)
         encodings = [value for name, value in answer.raw_headers if name.lower() == b"content-encoding"]
         return httpx.Response(
@@ -250,6 +260,10 @@ class Body(aiohttp.Payload):
         progress.address = endpoint(peer)
         if progress.reused:
             self.owner.judge(str(peer[0]), progress)
+            # aiohttp's protocol knows of bytes that came while the connection was idle.
+            if getattr(wire.get_protocol(), "should_close", False):
+                progress.answered_before = True
+                raise ConnectionResetError(errno.ECONNRESET, "the connection holds a reply to nobody")
         wire.set_write_buffer_limits(high=0)
         await writer.write(self.content)
         await writer.drain()
@@ -265,12 +279,16 @@ class Stream(httpx.AsyncByteStream):
         self.answer = answer
         self.progress = progress
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         content = self.answer.content
         while not content.at_eof():
             data, _ = await content.readchunk()
             if data:
-                yield data
+                return data
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end, else cut it."""

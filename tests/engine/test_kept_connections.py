@@ -1,0 +1,116 @@
+"""Connections kept open between exchanges: what one leaves behind never reaches the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+
+from hookrow.clock import SystemClock
+from hookrow.egress import Egress
+from hookrow.errors import Misuse
+from hookrow.transport import Exchange, Transport, exchange
+from receivers import Peer, Receiver, reply, reset
+from receivers.scripts import response
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def transport(anyio_backend: str) -> AsyncIterator[Transport]:
+    """The shipped transport under the default policy."""
+    made = Transport(Egress(), SystemClock())
+    yield made
+    await made.aclose()
+
+
+async def post(transport: Transport, url: str) -> Exchange:
+    """One exchange of a waiting hook."""
+    request = httpx.Request("POST", url, content=b"{}")
+    return await exchange(transport, request, timeout=5, limit=1_048_576, keep=None, clock=SystemClock())
+
+
+async def test_a_kept_connection_is_used_again(transport: Transport) -> None:
+    """Two exchanges, one connection; the second says so and has no time for connecting."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        first, second = await post(transport, receiver.url), await post(transport, receiver.url)
+        assert (first.reused, second.reused, receiver.connections) == (False, True, 1)
+        assert "connect" in first.times
+        assert "connect" not in second.times
+        assert first.address == second.address == f"127.0.0.1:{receiver.port}"
+
+
+@pytest.mark.parametrize("more", [response(200, b'{"allow": false}'), b"garbage\r\n\r\n"])
+async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(transport: Transport, more: bytes) -> None:
+    """What comes on an idle connection answers nothing: the next request goes out on a new one."""
+    go, gone = threading.Event(), threading.Event()
+
+    def talkative(peer: Peer) -> None:
+        peer.read()
+        peer.send(response(200, b"first"))
+        peer.wait(go)
+        peer.send(more)
+        gone.set()
+
+    with Receiver(talkative, reply(200, b"second")) as receiver:
+        assert (await post(transport, receiver.url)).body == b"first"
+        go.set()
+        await asyncio.to_thread(gone.wait, 10)
+        for _ in range(3):  # the bytes lie in our socket by now; the loop takes them in at its next turns
+            await asyncio.sleep(0)
+        got = await post(transport, receiver.url)
+        assert (got.error, got.body, got.reused) == (None, b"second", False)
+        assert len(receiver.requests) == 2
+
+
+def mute(peer: Peer) -> None:
+    """Take the request, close in the ordinary way."""
+    peer.read()
+    peer.close()
+
+
+@pytest.mark.parametrize("breaks", [reset, mute])
+async def test_a_break_before_the_reply_is_mended_once(transport: Transport, breaks: Callable[[Peer], None]) -> None:
+    """On a reused connection the request is sent once more; if it breaks again that is the outcome."""
+    with Receiver(reply(200, b"first"), breaks, reply(200, b"again"), breaks, breaks, reply(200)) as receiver:
+        assert (await post(transport, receiver.url)).body == b"first"
+        got = await post(transport, receiver.url)
+        assert (got.error, got.body, got.reused) == (None, b"again", False)
+        assert len(receiver.requests) == 3
+        # The connection made to mend it is not kept: the next one breaks on a new connection, and is told.
+        assert (await post(transport, receiver.url)).error == "connect_error"
+        assert len(receiver.requests) == 4
+
+
+async def test_a_reply_that_had_begun_is_not_asked_for_again(transport: Transport) -> None:
+    """The receiver may have done what it was asked: after a part of its reply the request is not repeated."""
+
+    def half(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nX:")
+        peer.close()
+
+    with Receiver(reply(200, b"first"), half, reply(200)) as receiver:
+        await post(transport, receiver.url)
+        assert (await post(transport, receiver.url)).error == "connect_error"
+        assert len(receiver.requests) == 2
+
+
+async def test_another_policy_holds_for_kept_connections_too(transport: Transport) -> None:
+    """The address is judged at every exchange: no request leaves once it is refused."""
+    with Receiver(reply(200)) as receiver:
+        await post(transport, receiver.url)
+        transport.egress = Egress.parse("public")
+        got = await post(transport, receiver.url)
+        assert (got.error, got.sent, len(receiver.requests)) == ("blocked_address", False, 1)
+
+
+async def test_a_transport_stays_on_its_loop(transport: Transport) -> None:
+    """On another event loop it refuses at once: its sockets and locks belong to the first."""
+    with Receiver() as receiver:
+        await post(transport, receiver.url)
+        with pytest.raises(Misuse):
+            await asyncio.to_thread(asyncio.run, post(transport, receiver.url))

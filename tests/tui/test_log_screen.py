@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import Shown, until
+from apps import Shown, shown, until
 from fake_engine import FakeEngine
 from log_fixtures import log_of, open_log, with_attempts
 from screens import SIZES, drawn, same_as_golden
@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from hookrow.errors import DatabaseBusy
 from hookrow.records import LogFilter
+from hookrow_tui.log import LogScreen
 from hookrow_tui.log_list import Place
 from hookrow_tui.pane import Pane
 from hookrow_tui.taking import write_file
@@ -217,6 +218,19 @@ async def test_a_database_that_can_not_be_read_is_a_line_not_an_end() -> None:
         at.engine.log.by_rows = whole
         at.engine.version += 1
         await until(at.pilot, lambda: "занята" not in drawn(at.app), "the sentence is gone")
+
+
+async def test_a_first_read_that_fails_is_tried_again() -> None:
+    """Locked when it was opened: the log comes by itself as soon as the database answers."""
+    engine = with_attempts(FakeEngine())
+    whole, engine.log.ids = engine.log.ids, lambda wanted, **_: busy(wanted)
+    async with shown(engine=engine) as at:
+        at.app.push_screen(LogScreen())
+        await until(at.pilot, lambda: "занята" in drawn(at.app), "the sentence")
+        engine.log.ids = whole
+        engine.version += 1
+        await until(at.pilot, lambda: "5 записей" in title(at), "the log")
+        assert "занята" not in drawn(at.app)
 
 
 def busy(ids: Any) -> Any:

@@ -187,3 +187,17 @@ def test_following_does_not_search_the_whole_log(tmp_path: Path) -> None:
         assert fresh.top > top
         assert fresh.top in fresh.ids
         assert all(after is not None and after >= top - (15_000 << 20) for after in asked)
+
+
+@pytest.mark.torture
+def test_a_million_rows_open_at_once(tmp_path: Path) -> None:
+    """First rows as soon as with few, all ids within seconds, memory in proportion to eight bytes a row."""
+    path, writer = make(tmp_path, 1_000_000)
+    writer.add(50)
+    began = time.monotonic()
+    with log_on(path) as terminal:
+        assert time.monotonic() - began < 5
+        terminal.wait_for("1 000 050 записей", 60)
+        terminal.settle()
+        assert memory(terminal) < 200_000_000
+        assert terminal.spend(b"\x1b[6~") < 6_000

@@ -76,10 +76,12 @@ class LogScreen(Page[None]):
     def compose(self) -> ComposeResult:
         glyphs = self.hookrow.look.glyphs
         yield Title(id="title")
-        yield Input(id="find", compact=True, select_on_focus=False)
+        grammar = str(Say("words  event: outcome:error code:5xx hook: since:1h"))
+        yield Input(placeholder=grammar, id="find", compact=True, select_on_focus=False)
         yield Line(id="problem")
         view = LogView(glyphs)
         self.feed = Feed(self, view.rows, glyphs, self.changed)
+        self.feed.filter = self.filter
         yield view
         with Vertical(id="below"):
             yield Line(id="rule")
@@ -112,10 +114,7 @@ class LogScreen(Page[None]):
         self.feed.begin(self.filter, self.view.size.height or 20)
 
     def moved(self) -> None:
-        if self.feed.reader is not None:
-            self.feed.look(self.view.size.height)
-        elif not self.feed.epoch:
-            self.begin()
+        self.feed.look(self.view.size.height)
 
     def changed(self) -> None:
         """The feed brought something."""

@@ -49,6 +49,8 @@ class Feed:
         self.drawn = drawn
         self.filter = LogFilter()
         self.reader: Reader | None = None
+        self.begun = False
+        """Whether the newest rows are known."""
         self.complete = False
         """Whether the oldest id is known."""
         self.marked = False
@@ -87,7 +89,7 @@ class Feed:
     def begin(self, wanted: LogFilter, height: int) -> None:
         """Read the log from the newest row on; `height` rows are wanted first."""
         self.forget()
-        self.filter, self.complete, self.marked = wanted, False, False
+        self.filter, self.begun, self.complete, self.marked = wanted, False, False, False
         glyphs, limit = self.glyphs, SEARCHED if wanted.search else FIRST
 
         def first(engine: HookEngine) -> tuple[Reader, Fresh]:
@@ -96,11 +98,11 @@ class Feed:
             ids = engine.log.ids(wanted, limit=limit)
             return reader, Fresh(ids, reader.read(engine, ids[:height]), newest[0] if newest else 0)
 
-        self.ask(first, self.take_first)
+        self.ask(first, self.take_first, "first")
 
     def take_first(self, read: tuple[Reader, Fresh]) -> None:
         self.reader, fresh = read
-        self.top = fresh.top
+        self.top, self.begun = fresh.top, True
         self.rows.older(fresh.ids)
         self.rows.learn(fresh.blocks)
         self.rows.home()
@@ -120,12 +122,17 @@ class Feed:
             self.rows.older(ids)
             self.read_older(len(ids), limit)
 
-        self.ask(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take)
+        self.ask(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take, "older")
 
     def look(self, height: int) -> None:
-        """Something was committed: read what came, and again what is in sight."""
+        """Something was committed, or a while has passed: read what came, and again what is in sight. What could not
+        be read before is tried again."""
         reader, wanted, top = self.reader, self.filter, self.top
-        if reader is None or self.marked:
+        if self.marked:
+            return
+        if reader is None or not self.begun:
+            if "first" not in self.busy:
+                self.begin(wanted, height)
             return
         again = self.rows.wanted(height, again=True)
         show = height if self.rows.following else 0
@@ -139,6 +146,8 @@ class Feed:
         self.rows.learn(fresh.blocks)
         self.rows.newest(fresh.ids)
         self.drawn()
+        if not self.complete and "older" not in self.busy:
+            self.read_older(len(self.rows.ids), SEARCHED)
         if self.look_again:  # it was asked while this was being read: the last commit must not be missed
             self.look(height)
 

@@ -1,17 +1,15 @@
 """A quick, well-behaved receiver in a process of its own: for measurements, and where the test's process is killed.
 
-`python -m receivers.fast` prints its port, answers every request with 200 and `{}`, and ends when its standard input
+Run as a program this file prints its port, answers every request with 200 and `{}`, and ends when its standard input
 does. `GET /count` gives the number of POSTs so far.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 from typing import Self
 
 __all__ = ["FastReceiver"]
@@ -62,13 +60,8 @@ class FastReceiver:
     """Starts the process; `url`, `count()`, `close()`, or a `with` block."""
 
     def __init__(self) -> None:
-        tests = str(Path(__file__).parent.parent)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "receivers.fast"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": tests},
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())

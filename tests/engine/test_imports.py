@@ -48,7 +48,7 @@ def test_help_is_quick() -> None:
 def test_the_engine_never_loads_the_interface() -> None:
     """All of the engine's modules together bring neither Textual nor the terminal interface."""
     loaded = loaded_after(f"import importlib\nfor name in {MODULES!r}:\n    importlib.import_module(name)")
-    assert HEAVY - {"textual"} <= loaded
+    assert HEAVY - {"textual", "alembic"} <= loaded  # a schema that is up to date never loads alembic
     assert loaded & {"textual", "hookrow_tui"} == set()
 
 

@@ -150,6 +150,7 @@ def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> lis
 
 
 def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | None:
+    """The firing of a public id, None if the log does not hold it."""
     number = connection.execute(select(FIRINGS.c.id).where(FIRINGS.c.uid == uid)).scalar()
     return None if number is None else by_ids(connection, config, [number])[0]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, column, func, select, text
+from sqlalchemy import table as named
 
 __all__ = ["allocate", "delivery_id", "delivery_place", "firing_id", "firing_uid", "new_uid"]
 
@@ -32,7 +33,7 @@ def firing_id(uid: str) -> str:
 
 
 def delivery_id(uid: str, seq: int) -> str:
-    """`msg_…`, the `webhook-id`: the firing's uid and the delivery's place in the row (two letters, more past 1,023)."""
+    """`msg_…`, the `webhook-id`: the firing's uid and the place in the row (two letters, four past 1,023)."""
     return f"{DELIVERY}{uid}{spell(seq, 2 if seq < 1024 else 4)}"
 
 
@@ -66,7 +67,7 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
     """
     start = now_ms << 20
     if connection.dialect.name == "sqlite":
-        last = connection.exec_driver_sql(f"SELECT max(id) FROM {table}").scalar() or 0
+        last = connection.execute(select(func.max(column("id"))).select_from(named(table))).scalar() or 0
         first = max(start, last + 1)
         return iter(range(first, first + count))
     numbers = connection.execute(

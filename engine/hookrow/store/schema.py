@@ -1,4 +1,4 @@
-"""The schema: made at first, checked at each start with one SELECT, migrated when it is older, left alone when newer."""
+"""The schema: made at first, asked for at each start by one SELECT, migrated when older, left alone when newer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
@@ -23,6 +23,9 @@ __all__ = ["HEAD", "TABLES", "prepare", "triggers", "version_of"]
 HEAD = "0001"
 """The newest migration that this Hookrow knows; a test holds it against `store/migrations/versions`."""
 VERSION_TABLE = "hookrow_version"
+"""Not alembic's default: a host's own migrations may live in the same database."""
+VERSIONS = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+VERSION = select(VERSIONS.c.version_num)
 TABLES = tuple(
     table
     for table in SQLModel.metadata.sorted_tables
@@ -59,7 +62,7 @@ def triggers(dialect: str) -> list[str]:
 def version_of(connection: Connection) -> str | None:
     """The schema's version; None where Hookrow has no tables yet."""
     try:
-        return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        return connection.execute(VERSION).scalar()
     except DBAPIError as error:
         if isinstance(translate(error), NoDatabase):
             return None
@@ -115,7 +118,7 @@ def look_into_file(database: Database) -> str | None:
     plain: sqlite3.Connection | None = None
     try:
         plain = sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
-        row = plain.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
+        row = plain.execute(str(VERSION)).fetchone()
         return str(row[0]) if row else None
     except sqlite3.Error as error:
         if "no such table" in str(error):
@@ -153,8 +156,8 @@ def make(database: Database) -> None:
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
-        connection.exec_driver_sql(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-        connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES ('{HEAD}')")
+        VERSIONS.create(connection)
+        connection.execute(insert(VERSIONS).values(version_num=HEAD))
     database.restrict()
 
 

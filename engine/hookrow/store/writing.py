@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
+from hookrow.store.breaker import Moved, Note, note, pause_gone
 from hookrow.store.release import admit
 from hookrow.store.rows import allocate
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
@@ -33,10 +34,7 @@ IDEMPOTENCY_MS = 10 * 60 * 1000
 
 def blank(table: Table) -> dict[str, Any]:
     """Every column of a table with its default: rows of one executemany need the same keys."""
-    return {
-        column.name: getattr(column.default, "arg", None)
-        for column in table.columns
-    }
+    return {column.name: getattr(column.default, "arg", None) for column in table.columns}
 
 
 BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
@@ -63,6 +61,8 @@ class Written:
 
     firing: int
     deliveries: tuple[int, ...]
+    moved: Moved = field(default_factory=Moved)
+    """The hooks that its waiting hooks' attempts paused or resumed."""
 
 
 @dataclass(slots=True)
@@ -78,6 +78,10 @@ class Rows:
     deliveries: Sequence[NewDelivery] = field(default_factory=list)
     admit: bool = False
     """Deliveries were written as blocked: give the turn to those that may go."""
+    notes: Sequence[Note] = ()
+    """What the attempts of its waiting hooks say of their receivers."""
+    gone: Sequence[int] = ()
+    """The hooks whose receivers answered 410."""
 
     many: ClassVar[bool] = True
 
@@ -122,6 +126,10 @@ class Rows:
             if rows:
                 connection.execute(statement, rows)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
+        for job, each in zip(jobs, written, strict=True):
+            moved = note(connection, job.notes, now_ms)
+            each.moved.paused |= moved.paused | {hook for hook in job.gone if pause_gone(connection, hook, now_ms)}
+            each.moved.resumed |= moved.resumed
         return written
 
 

@@ -1,0 +1,77 @@
+"""A consistent copy of an SQLite file while others write: plain copying misses what is still in the WAL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from hookrow.errors import DatabaseDamaged, Refused, StorageError
+from hookrow.lang import Text
+from hookrow.store.failures import translate
+
+if TYPE_CHECKING:
+    from hookrow.store.database import Database
+
+__all__ = ["back_up"]
+
+PAGES = 1000
+"""Pages copied at a time; between them writers go on."""
+
+
+def back_up(database: Database, target: Path, *, replace: bool = False) -> Path:
+    """Copy the database at one moment, verify the copy, give it its name only then (0600).
+
+    Raises:
+        Refused: `target` exists and `replace` is false.
+        StorageError: no SQLite file, or the copy could not be written.
+        DatabaseDamaged: the copy does not pass SQLite's integrity check.
+    """
+    if database.path is None:
+        raise StorageError(Text("only an SQLite file is copied; use pg_dump for {url}", url=database.url))
+    if target.exists() and not replace:
+        raise Refused(Text("{path} exists already", path=target))
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        copy(database.path, part)
+        part.chmod(0o600)
+        part.replace(target)
+        sync(target.parent)
+    except sqlite3.Error as error:
+        raise translate(DBAPIError(None, None, error)) from None
+    except OSError as error:
+        raise StorageError(Text("can't write {path}: {reason}", path=target, reason=error.strerror or "")) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def copy(source: Path, part: Path) -> None:
+    """Copy by SQLite's own backup, and verify."""
+    reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)
+    writing = sqlite3.connect(part)
+    try:
+        reading.backup(writing, pages=PAGES)
+        # A copy is one file: no WAL beside it that could be forgotten.
+        writing.execute("PRAGMA journal_mode=DELETE")
+        [said] = writing.execute("PRAGMA integrity_check").fetchone()
+        if said != "ok":
+            raise DatabaseDamaged(Text("the copy of {path} is damaged: {reason}", path=source, reason=said))
+    finally:
+        writing.close()
+        reading.close()
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Make the new name survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,75 @@
+"""Bring an older database to the schema that this Hookrow knows."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from hookrow.errors import DatabaseDamaged
+from hookrow.lang import Text
+from hookrow.store.backup import back_up
+from hookrow.store.failures import translate
+from hookrow.store.schema import HEAD, version_of
+
+if TYPE_CHECKING:
+    from hookrow.store.database import Database
+
+__all__ = ["SCRIPTS", "upgrade"]
+
+log = logging.getLogger("hookrow")
+SCRIPTS = Path(__file__).parent
+"""The folder with `versions/`."""
+
+
+def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) -> Path | None:
+    """Migrate to `target`, after a backup of an SQLite file; gives the backup's path.
+
+    Several processes may start at once: SQLite's write lock, PostgreSQL's advisory lock let one migrate, and the others
+    find it done.
+
+    Raises:
+        DatabaseDamaged: after the migration a foreign key points nowhere; nothing was changed.
+        StorageError: the database could not do it; nothing was changed.
+    """
+    kept = None
+    if database.path is not None:
+        with database.read() as connection:
+            found = version_of(connection)
+        kept = database.path.with_name(f"{database.path.name}.before-{target}")
+        back_up(database, kept, replace=True)
+        log.info("schema %s: kept a copy in %s, upgrading to %s", found, kept, target)
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    try:
+        with database.process_lock, database.engine("write").connect() as connection:
+            # A batch migration makes a table anew; with foreign keys on, that would null its children's.
+            foreign_keys(connection, "OFF")
+            try:
+                with connection.begin():
+                    if database.dialect == "postgresql":
+                        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, target)
+                    if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                        raise DatabaseDamaged(
+                            Text("the upgrade was taken back: rows of {path} point nowhere", path=database.path)
+                        )
+            finally:
+                foreign_keys(connection, "ON")
+    except DBAPIError as error:
+        raise translate(error) from None
+    return kept
+
+
+def foreign_keys(connection: Connection, state: str) -> None:
+    """Switch SQLite's foreign keys, outside any transaction: inside one the pragma does nothing."""
+    raw = connection.connection.driver_connection
+    if isinstance(raw, sqlite3.Connection):
+        raw.execute(f"PRAGMA foreign_keys={state}")

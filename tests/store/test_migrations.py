@@ -1,0 +1,226 @@
+"""Migrations: what they make is what a new database gets; an older one is upgraded, a newer one left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from hookrow.errors import DatabaseDamaged, NoDatabase, SchemaTooNew, StorageError
+from hookrow.store import schema
+from hookrow.store.database import Database
+from hookrow.store.migrations import run
+
+SECOND_VERSION = '''
+"""A later schema: hook gets a column, by making the table anew."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("hook", recreate="always") as hook:
+        hook.add_column(sa.Column("note", sa.Text()))
+'''
+
+SQLITE_CATALOGUE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
+PG_CATALOGUE = (
+    "SELECT 'column', table_name, column_name, data_type || is_nullable || coalesce(character_maximum_length, 0)"
+    " FROM information_schema.columns WHERE table_schema = 'hookrow' UNION ALL"
+    " SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'hookrow' UNION ALL"
+    " SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'hookrow'::regnamespace UNION ALL"
+    " SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+    " ORDER BY 1, 2, 3"
+)
+
+
+def catalogue(database: Database) -> list[Any]:
+    """Everything that the database says of its own shape."""
+    statement = SQLITE_CATALOGUE if database.dialect == "sqlite" else PG_CATALOGUE
+    with database.read() as connection:
+        rows = [tuple(row) for row in connection.execute(text(statement))]
+    return [tuple(" ".join(part.split()) if isinstance(part, str) else part for part in row) for row in rows]
+
+
+def emptied(database: Database) -> None:
+    """Take every table away, but leave the table that says there is none."""
+    with database.engine("write").begin() as connection:
+        if database.dialect == "postgresql":
+            connection.exec_driver_sql("DROP SCHEMA hookrow CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA hookrow")
+        else:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+            names = connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+            for name in list(names.scalars()):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+
+
+def test_a_migrated_database_is_shaped_as_a_new_one(database: Database) -> None:
+    """Tables, columns, constraints, indexes and triggers, as the database itself spells them."""
+    fresh = catalogue(database)
+    emptied(database)
+    with database.engine("write").begin() as connection:
+        schema.VERSIONS.create(connection)
+    run.upgrade(database)
+    assert catalogue(database) == fresh
+    with database.read() as connection:
+        assert schema.version_of(connection) == schema.HEAD
+        assert connection.execute(text("SELECT n FROM config_version")).scalar() == 1
+
+
+def test_the_head_is_the_newest_script() -> None:
+    """What the engine takes for current is what the scripts lead to."""
+    config = Config()
+    config.set_main_option("script_location", str(run.SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """The shipped scripts, and one more."""
+    folder = tmp_path / "scripts"
+    shutil.copytree(run.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "v0002.py").write_text(SECOND_VERSION)
+    return folder
+
+
+def with_a_hook(path: Path) -> Database:
+    """A database with a hook and a row that points at it."""
+    made = Database(f"sqlite:///{path}")
+    with made.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO hook (key, name, url, event, position, timeout, active, fire_and_forget, wait_for_response,"
+            " response_has_data, body, auth_login, condition, on_failure, fallback_message, order_key, uid,"
+            " custom_header, revision, created_ms) VALUES ('a', 'A', 'http://a/', 'e', 10, 5, 1, 1, 0, 0, '', '', '',"
+            " 'continue', '', '', 'u', '', 1, 0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO hook_revision (hook_id, revision, at_ms, who, action) VALUES (1, 1, 0, 'x', 'add')"
+        )
+    return made
+
+
+def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> None:
+    """A table made anew loses nobody who points at it; the file as it was lies beside it, for its owner alone."""
+    database = with_a_hook(tmp_path / "hooks.db")
+    kept = run.upgrade(database, scripts=scripts, target="0002")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT hook_id FROM hook_revision")).scalar() == 1
+        assert connection.execute(text("SELECT note FROM hook")).scalar() is None
+        assert schema.version_of(connection) == "0002"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    database.close()
+    assert kept is not None
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(kept) as copy:
+        assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
+        assert copy.execute("SELECT count(*) FROM hook").fetchone() == (1,)
+    copy.close()
+
+
+def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:
+    """Not a byte changes, and the message says both versions."""
+    path = tmp_path / "hooks.db"
+    database = with_a_hook(path)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE hookrow_version SET version_num = '9999'")
+    database.close()
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    for create in (True, False):
+        with pytest.raises(SchemaTooNew, match=r"9999.*0001"):
+            Database(f"sqlite:///{path}", create=create)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+NO_DATABASES = {
+    "random bytes": bytes(range(256)) * 40,
+    "text": b"hooks: []\n" * 100,
+    "a header cut short": b"SQLite format 3\x00" + b"\x10\x00" * 3,
+    "zeros": bytes(8192),
+}
+
+
+@pytest.mark.parametrize("kind", NO_DATABASES)
+def test_what_is_no_database_is_refused_as_it_is(tmp_path: Path, kind: str) -> None:
+    """A declared error, and the file stays."""
+    path = tmp_path / "hooks.db"
+    path.write_bytes(NO_DATABASES[kind])
+    with pytest.raises(DatabaseDamaged):
+        Database(f"sqlite:///{path}")
+    assert path.read_bytes() == NO_DATABASES[kind]
+
+
+def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
+    """As a shell's redirection leaves it."""
+    path = tmp_path / "hooks.db"
+    path.touch()
+    Database(f"sqlite:///{path}").close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_hosts_database_takes_our_tables_beside_its_own(tmp_path: Path) -> None:
+    """Which is what `connection=` is for."""
+    path = tmp_path / "shop.db"
+    with sqlite3.connect(path) as host:
+        host.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
+        host.execute("INSERT INTO customers DEFAULT VALUES")
+    host.close()
+    Database(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as host:
+        assert host.execute("SELECT count(*) FROM customers").fetchone() == (1,)
+    host.close()
+
+
+def test_a_folder_or_a_missing_one_is_a_declared_error(tmp_path: Path) -> None:
+    """Never a traceback of the driver's."""
+    with pytest.raises(StorageError):
+        Database(f"sqlite:///{tmp_path}")
+    with pytest.raises(NoDatabase):
+        Database(f"sqlite:///{tmp_path}/nowhere/hooks.db")
+    with pytest.raises(NoDatabase):
+        Database(f"sqlite:///{tmp_path}/hooks.db", create=False)
+
+
+def open_it(url: str, go: Any, errors: Any) -> None:
+    """In a child: open, and tell what was raised."""
+    go.wait()
+    try:
+        Database(url).close()
+    except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
+        errors.put(repr(error))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, tmp_path: Path) -> None:
+    """Who comes second finds it made."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
+    fork = multiprocessing.get_context("fork")
+    go, errors = fork.Event(), fork.Queue()
+    children = [fork.Process(target=open_it, args=(url, go, errors)) for _ in range(4)]
+    for child in children:
+        child.start()
+    go.set()
+    for child in children:
+        child.join(30)
+    assert errors.empty()
+    assert [child.exitcode for child in children] == [0] * 4
+    database = Database(url, create=False)
+    with database.read() as connection:
+        assert schema.version_of(connection) == schema.HEAD
+    database.close()

@@ -17,6 +17,8 @@ __all__ = ["Portal", "awaited", "forbid_running_loop"]
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
+LET_GO = 6.0
+"""Seconds that a cancelled call may take to let go: a commit under way ends first (at most the lock's limit)."""
 
 
 class Wrapping(Protocol):
@@ -49,6 +51,17 @@ def forbid_running_loop() -> None:
     raise UseAsyncEngine(Text("this would block the running event loop: use AsyncHookEngine and await"))
 
 
+async def settled(grace: float) -> None:
+    """Wait for every other task of the running loop, at most `grace` seconds; then cancel them."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        _, late = await asyncio.wait(others, timeout=grace)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=LET_GO)
+
+
 class Portal:
     """An event loop in a thread of its own, started at the first call and anew after a fork.
 
@@ -60,6 +73,11 @@ class Portal:
         self.pid = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has the loop; a fork leaves its parent's behind."""
+        return self.loop is not None and os.getpid() == self.pid
 
     def running(self) -> asyncio.AbstractEventLoop:
         if os.getpid() != self.pid:
@@ -73,13 +91,27 @@ class Portal:
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.running())
+        ended = threading.Event()
+
+        async def watched() -> T:
+            try:
+                return await coroutine
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(watched(), self.running())
         try:
             return future.result()
         except BaseException:
             if not future.done():
                 future.cancel()
+                ended.wait(LET_GO)
             raise
+
+    def settle(self, grace: float) -> None:
+        """Let the calls that other threads wait for end within `grace` seconds; cancel those that do not."""
+        if self.started:
+            self.call(settled(grace))
 
     def close(self) -> None:
         """End the loop's thread. Nothing may be running on it."""

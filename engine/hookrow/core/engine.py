@@ -28,6 +28,7 @@ from hookrow.lang import Text
 from hookrow.models import Hook
 from hookrow.modes import mode
 from hookrow.records import Firing
+from hookrow.store.backup import back_up
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import KeyRing, Place, Secret
 from hookrow.worker import Worker
@@ -167,6 +168,7 @@ class AsyncHookEngine:
         """
         if connection is not None:
             run = self.run_in_background(event, payload, deadline)
+            self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
         self.runtime.start_worker()
         config = self.runtime.config()
@@ -356,7 +358,7 @@ class HookEngine:
     read_only = property(lambda self: self.core.read_only, doc="This user may only read the database.")
 
     def __enter__(self) -> Self:
-        if self.runtime.wants_worker:
+        if self.runtime.wants_worker and not self.runtime.takes_over:
             self.portal.call(self.begin())
         return self
 
@@ -370,8 +372,9 @@ class HookEngine:
         """As `AsyncHookEngine.close`. Calling it twice is harmless."""
         if self.runtime.closed:
             return
-        if self.portal.loop is not None:
+        if self.portal.started:
             self.portal.call(self.runtime.aclose(grace))
+            self.portal.settle(grace)
             self.portal.close()
         self.runtime.close()
 
@@ -394,7 +397,9 @@ class HookEngine:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
             run = self.core.run_in_background(event, payload, deadline)
-            return run_sync(self.runtime.database, connection, run.enqueue)
+            firing = run_sync(self.runtime.database, connection, run.enqueue)
+            self.__enter__()
+            return firing
         forbid_running_loop()
         firing = self.portal.call(
             self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
@@ -408,6 +413,21 @@ class HookEngine:
             self.runtime.nudge()
         else:
             run_sync(self.runtime.database, connection, job)
+
+    def backup(
+        self, target: Path, *, replace: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Path:
+        """Copy the SQLite database as of one moment, while others write; verified, 0600.
+
+        Args:
+            replace: a file that is there may be replaced.
+            progress: told after each step: pages copied, pages in all.
+
+        Raises:
+            Refused: the file exists.
+            StorageError, DatabaseDamaged
+        """
+        return back_up(self.runtime.database, target, replace=replace, progress=progress)
 
     def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from hookrow import states
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.errors import StorageError
 from hookrow.events import redact
-from hookrow.payload import admit, canonical_hash, dumps
+from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts
 from hookrow.records import Delivery, Firing
+from hookrow.store.breaker import Moved
 from hookrow.store.config import Config, StoredHook
 from hookrow.store.rows import delivery_id, firing_id, new_uid
 from hookrow.store.writing import Begin, NewDelivery, Rows, Written
@@ -31,6 +33,18 @@ POLL = 0.02
 LATE_MS = 1000
 """How long after its deadline a running firing is still waited for (DESIGN 5)."""
 NOT_ENQUEUED = "not_enqueued"
+
+
+def put(value: Any, parts: list[str], leaf: Any) -> Any:
+    """A copy with `leaf` at the end of a path, where the path exists."""
+    if not parts:
+        return leaf
+    if isinstance(value, dict) and parts[0] in value:
+        return {**value, parts[0]: put(value[parts[0]], parts[1:], leaf)}
+    if isinstance(value, list) and parts[0].isdigit() and int(parts[0]) < len(value):
+        place = int(parts[0])
+        return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
+    return value
 
 
 def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, **more: Any) -> Occasion:
@@ -78,6 +92,7 @@ class Run:
         self.written = 0
         self.outcome: str | None = None
         self.ids: dict[int, int] = {}
+        self.moved = Moved()
 
     def left(self) -> float:
         """Seconds until the row's deadline."""
@@ -93,15 +108,17 @@ class Run:
         """
         if not self.hooks:
             return self.record()
-        if self.key is not None:
-            earlier = await self.begin()
-            if earlier is not None:
-                return earlier
         try:
+            if self.key is not None:
+                earlier = await self.begin()
+                if earlier is not None:
+                    return earlier
             await self.walk()
         except asyncio.CancelledError:
             self.cancelled()
             raise
+        except StorageError as error:
+            return self.unrecorded(error, None)
         return await self.finish()
 
     def enqueue(self, connection: Connection) -> Firing:
@@ -127,9 +144,7 @@ class Run:
             share.act = None
             if tools is None:
                 tools = self.runtime.tools()
-            made = await self.row.call(share, tools, self.left, self.flush)
-            if made is not None and made.gone:
-                await self.runtime.pause_gone(hook)
+            await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
         """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox (DESIGN 5).
@@ -149,30 +164,64 @@ class Run:
         try:
             await self.write(self.row.shares[self.written :])
         except StorageError as error:
-            mine = type(error)(error.text)
-            if self.occasion.before:
-                mine.firing = self.record()
-                raise mine from None
-            log.error("a firing of %s could not be recorded: %s", self.occasion.event.code, mine)
-            return replace(self.record(), error=mine)
+            return self.unrecorded(error, self.record())
+        await self.tell()
         return self.record()
+
+    def unrecorded(self, error: StorageError, verdict: Firing | None) -> Firing:
+        """A commit failed. A `before` event says so; what has already happened goes on and only carries the error.
+
+        Args:
+            verdict: None where it failed before the last hook was asked: then there is none.
+
+        Raises:
+            StorageError: the event is a `before` one.
+        """
+        mine = type(error)(error.text, firing=verdict)
+        if self.occasion.before:
+            raise mine from None
+        log.error("a firing of %s could not be recorded: %s", self.occasion.event.code, mine)
+        return replace(verdict or self.record(), error=mine)
+
+    async def tell(self) -> None:
+        """Raise the engine's own events for what this firing's attempts did to hooks; these raise none themselves."""
+        if self.occasion.event.system:
+            return
+        for share in self.row.shares:
+            if share.hook.id in self.moved.paused:
+                by = "gone" if share.gone else "breaker"
+                await self.told("hook.paused", share, {"by": by, "reason": share.note.reason if share.note else ""})
+            if share.hook.id in self.moved.resumed:
+                await self.told("hook.resumed", share, {"by": "breaker"})
+
+    async def told(self, code: str, share: Share, payload: dict[str, Any]) -> None:
+        log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
+        await self.runtime.raise_event(code, {"hook": share.hook.ref.as_json(), **payload})
 
     def cancelled(self) -> None:
         """The caller was cancelled: keep what happened so far; nobody waits for the commit."""
+        if self.key is not None and self.firing_id is None:
+            return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
         for hook in self.hooks[len(self.row.shares) :]:
             self.row.shares.append(Share(hook, len(self.row.shares) + 1, state="cancelled"))
         for share in self.row.shares[self.written :]:
             if share.background:
                 share.act, share.state = None, "cancelled"
-        self.runtime.database.writer.submit(self.rows(self.row.shares[self.written :]))
+        commit = self.runtime.database.writer.submit(self.rows(self.row.shares[self.written :]))
+        commit.add_done_callback(self.unkept)
+
+    def unkept(self, commit: Future[Written]) -> None:
+        error = commit.exception()
+        if error is not None:
+            log.error("a cancelled firing of %s could not be recorded: %s", self.occasion.event.code, error)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def begin(self) -> Firing | None:
         """Commit the row as running under its key; or wait for the one that has the key, and give its outcome."""
         while True:
-            found = await self.runtime.database.writer.awrite(Begin(self.rows(())))
+            found = await self.committed(Begin(self.rows(())))
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
@@ -182,22 +231,47 @@ class Run:
                 firing = await self.runtime.firing(config, found.uid)
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
-                        return replace(firing, reused=True)
+                        return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
                     earlier = await self.runtime.firing(config, found.uid)
                     if earlier is not None:
-                        return replace(earlier, reused=True)
+                        return self.reused(earlier)
+
+    def reused(self, earlier: Firing) -> Firing:
+        """The earlier outcome. What was not kept of its payload, as private, its caller has again brought along."""
+        data = earlier.data
+        for pointer in earlier.hidden:
+            value = get_pointer(self.payload, pointer)
+            if value is not None:
+                data = put(data, pointer_parts(pointer), value)
+        return replace(earlier, reused=True, payload=self.payload, data=data)
 
     async def write(self, shares: Sequence[Share]) -> None:
         """Commit shares, and hand those that are born leased to this process's worker."""
         job = self.rows(shares)
-        written = await self.runtime.database.writer.awrite(job)
+        written: Written = await self.committed(job)
         self.firing_id = written.firing
         self.written += len(shares)
+        self.moved.paused |= written.moved.paused
+        self.moved.resumed |= written.moved.resumed
         self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
         self.runtime.handed_over(self.occasion, shares, job.deliveries, written)
+
+    async def committed(self, job: Any) -> Any:
+        """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended."""
+        commit = asyncio.ensure_future(self.runtime.database.writer.awrite(job))
+        try:
+            return await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            await asyncio.wait([commit])
+            if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):
+                self.firing_id = commit.result().firing
+            elif isinstance(job, Rows) and commit.exception() is None:
+                self.firing_id = commit.result().firing
+                self.written += len(job.deliveries)
+            raise
 
     def rows(self, shares: Sequence[Share]) -> Rows:
         """The job that writes the firing and these shares."""
@@ -231,7 +305,9 @@ class Run:
                     "fence": 1 if birth.state == "leased" else 0,
                 }
         firing = self.new_columns(now_ms) if new else self.ended_columns() if self.outcome is not None else None
-        return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later)
+        notes = [share.note for share in shares if share.note is not None and not share.gone]
+        gone = [share.hook.id for share in shares if share.gone]
+        return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
 
     def new_columns(self, now_ms: int) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
@@ -255,11 +331,12 @@ class Run:
         """The columns that are known once the row has ended."""
         row = self.row
         kept, hidden = redact(self.payload, self.occasion.event.private)
+        hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden))
         return {
             "payload": dumps(kept),
             "hidden": dumps(list(hidden)) if hidden else None,
             "data": dumps(row.kept) if row.data is not self.payload else None,
-            "result": dumps(row.result) if row.has_result else None,
+            "result": dumps(row.kept_result) if row.has_result else None,
             "outcome": self.outcome,
             "veto": None if row.veto is None else dumps(row.veto.as_json()),
             "warnings": dumps(row.warnings) if row.warnings else None,

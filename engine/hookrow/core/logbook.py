@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, func, literal, select
 
@@ -216,6 +217,10 @@ class Settings:
         settingstore.known(name)
         return self.runtime.setting(self.runtime.config(), name)
 
+    def zone(self) -> ZoneInfo:
+        """The time zone in which people type and read dates here (the setting `timezone`)."""
+        return ZoneInfo(self.get("timezone"))
+
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database. Raises InvalidSetting."""
         checked = settingstore.parse(name, value)
@@ -252,4 +257,5 @@ class AsyncSettings:
 
     list = awaited(Settings.list)
     get = awaited(Settings.get)
+    zone = awaited(Settings.zone)
     set = awaited(Settings.set)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hookrow import plan
 from hookrow.attempt import Made, Order, Tools, perform
+from hookrow.core.private import Concealer
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.lang import Text
@@ -19,6 +20,7 @@ from hookrow.message import body_text, envelope
 from hookrow.modes import WAITING
 from hookrow.payload import dumps, get_pointer
 from hookrow.records import Veto, rfc3339
+from hookrow.store.breaker import Note
 from hookrow.store.config import StoredHook
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.template import Body, Condition, View, prepare
@@ -45,13 +47,15 @@ class Share:
     ms: int | None = None
     body: str | None = None
     """As it is kept: private values are null."""
-    sends: str | None = None
+    sends: str | None = field(default=None, repr=False)
     """As a waiting hook receives it."""
     changes: Sequence[tuple[str, Any, Any]] = ()
     order_key: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    countable: bool = False
-    answered: bool = False
+    note: Note | None = None
+    """What the attempt at the hook's own URL says of its receiver, for the breaker."""
+    gone: bool = False
+    """The receiver said 410."""
 
     @property
     def background(self) -> bool:
@@ -115,6 +119,9 @@ class Row:
         self.warnings: list[str] = []
         self.shares: list[Share] = []
         self.hidden: tuple[str, ...] = ()
+        self.private = occasion.event.private
+        """The event's private pointers, and those to which a waiting hook has copied such a value."""
+        self.concealer = Concealer(self.private)
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
         self.see(payload)
@@ -124,7 +131,7 @@ class Row:
     def see(self, data: dict[str, Any]) -> None:
         """Let the hooks from here on see this payload: whole, and with null for what is private."""
         self.data = data
-        kept, self.hidden = redact(data, self.occasion.event.private)
+        kept, self.hidden = redact(data, self.private)
         self.views = {True: (data, None), False: (kept, None)}
         self.envelopes.clear()
 
@@ -140,14 +147,19 @@ class Row:
             self.views[private] = (data, view)
         return view
 
-    def webhook(self) -> dict[str, Any]:
+    @property
+    def kept_result(self) -> Any:
+        """The result as it may be kept and queued."""
+        return self.concealer.json(self.result)
+
+    def webhook(self, private: bool) -> dict[str, Any]:
         """The names under `webhook` in a template."""
         occasion = self.occasion
         return {
             "id": firing_id(occasion.uid),
             "type": occasion.event.code,
             "timestamp": rfc3339(occasion.at_ms),
-            "result": self.result,
+            "result": self.result if private else self.kept_result,
         }
 
     def render(self, hook: StoredHook, private: bool) -> str:
@@ -157,11 +169,14 @@ class Row:
             InvalidTemplate: its template fails on this payload.
         """
         if hook.body:
-            return Body.compile(hook.body).render(self.view(private), self.webhook(), limit=self.occasion.payload_limit)
+            return Body.compile(hook.body).render(
+                self.view(private), self.webhook(private), limit=self.occasion.payload_limit
+            )
         if private not in self.envelopes:
             occasion, data = self.occasion, self.views[private][0]
+            result = self.result if private else self.kept_result
             self.envelopes[private] = body_text(
-                envelope(occasion.uid, occasion.event.code, occasion.at_ms, data, self.has_result, self.result)
+                envelope(occasion.uid, occasion.event.code, occasion.at_ms, data, self.has_result, result)
             )
         return self.envelopes[private]
 
@@ -197,7 +212,9 @@ class Row:
         return share
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
-        return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook())
+        return not hook.condition or Condition.compile(hook.condition).test(
+            self.view(private), self.webhook(private)
+        )
 
     def keepable(self, hook: StoredHook) -> str | None:
         """The body without private values, for the log; None where the template needs them."""
@@ -268,37 +285,58 @@ class Row:
 
     def obey(self, share: Share, made: Made) -> None:
         """Take over what the waiting hook answered."""
-        answer = made.answer
+        answer, conceal = made.answer, self.concealer
+        conceal.learn(self.data)
+        if answer.data is not None:
+            conceal.learn(answer.data)
+        if conceal.values:
+            self.forget_echoes(made.values)
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms
-        share.countable, share.answered = made.countable, made.status is not None
-        self.warnings += [f"{share.hook.name}: {warning}" for warning in answer.warnings]
+        if self.occasion.url is None:
+            share.gone = made.gone
+            reason = f"{made.error or ''} {made.status or ''}".strip()
+            share.note = Note(
+                share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
+            )
+        self.warnings += [f"{share.hook.name}: {conceal.text(str(warning))}" for warning in answer.warnings]
         if answer.kind == "failed":
-            self.fail(share, made.error or "bad_reply", made.detail)
+            detail = None if made.detail is None else conceal.text(made.detail)
+            self.fail(share, made.error or "bad_reply", detail)
             return
         share.state = answer.kind
         if answer.veto is not None:
-            share.detail = answer.veto.message or None
+            refusal = answer.veto
+            message, code = conceal.text(refusal.message), conceal.text(refusal.code)
+            share.detail = message or None
             if answer.kind == "vetoed":
-                refusal = answer.veto
-                self.veto = Veto(
-                    "hook", share.hook.ref, refusal.message, refusal.code, refusal.status, tuple(refusal.errors)
-                )
+                errors = tuple(conceal.json(list(refusal.errors)))
+                self.veto = Veto("hook", share.hook.ref, message, code, refusal.status, errors)
             return
         if answer.has_result:
             self.result, self.has_result = answer.result, True
             self.envelopes.clear()
         if answer.data is not None:
-            share.changes = public_changes(answer.changes, self.hidden)
+            self.private += tuple(
+                pointer for pointer, _, new in answer.changes if pointer not in self.private and conceal.holds(new)
+            )
+            share.changes = public_changes(answer.changes, self.private)
             self.see(answer.data)
 
+    def forget_echoes(self, values: dict[str, Any]) -> None:
+        """What the attempt's row keeps of the response, without private values that the receiver sent back."""
+        values["response_body"] = self.concealer.body(values.get("response_body"))
+        for name in ("response_headers", "detail"):
+            if values.get(name) is not None:
+                values[name] = self.concealer.text(values[name])
 
-def public_changes(changes: Sequence[tuple[str, Any, Any]], hidden: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
+
+def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
     """What was changed, without the values of private fields."""
 
     def secret(pointer: str) -> bool:
         return any(
-            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in hidden
+            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private
         )
 
     return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

@@ -44,7 +44,6 @@ __all__ = ["Runtime"]
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
-GONE = Text("the receiver answered 410 Gone")
 
 
 class Runtime:
@@ -102,11 +101,15 @@ class Runtime:
         """Hooks, events and settings as they stand."""
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
+        self.renew()
+        return self.cache.get()
+
+    def renew(self) -> None:
+        """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
         if os.getpid() != self.pid:
             self.pid = os.getpid()
             self.cache.after_fork()
             self.reset()
-        return self.cache.get()
 
     def event(self, config: Config, code: str) -> Event:
         """An event of the stored catalogue. Raises EventNotFound, which names similar ones."""
@@ -219,20 +222,6 @@ class Runtime:
         found = await self.firing(config, uid)
         return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
 
-    async def pause_gone(self, hook: StoredHook) -> None:
-        """Pause a hook whose receiver said 410, visibly, until a person resumes it (DESIGN 7)."""
-        author = hookstore.Author("hookrow", self.clock.now_ms())
-        changes = {"paused_by": "gone", "paused_reason": str(GONE), "paused_ms": author.at_ms}
-
-        def job(connection: Connection) -> bool:
-            current = hookstore.load(connection, hook.id)
-            if current.paused_by is not None or current.deleted_ms is not None:
-                return False
-            return hookstore.change(connection, hook.id, changes, author, action="pause")
-
-        if await self.database.writer.awrite(job):
-            await self.raise_event("hook.paused", {"hook": hook.ref.as_json(), "reason": str(GONE), "by": "gone"})
-
     async def raise_event(self, code: str, payload: Mapping[str, Any]) -> None:
         """Fire one of the engine's own events; deliveries of these raise none themselves."""
         from hookrow.core.firing import Run, occasion_for
@@ -279,6 +268,7 @@ class Runtime:
 
     def start_worker(self) -> None:
         """Start the engine's own worker on the running loop, once."""
+        self.renew()
         if not self.wants_worker or self.takes_over:
             return
         self.worker = self.new_worker()
@@ -341,6 +331,7 @@ class Runtime:
 
     async def aclose(self, grace: float) -> None:
         """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
+        self.renew()
         if self.worker is not None and self.worker_task is not None:
             await self.worker.drain(grace)
             await asyncio.wait([self.worker_task])

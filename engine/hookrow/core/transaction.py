@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
+from hookrow.store.database import PG_SCHEMA
+from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["is_async", "run_async", "run_sync"]
 
 T = TypeVar("T")
+NO_TRANSACTION = Text("connection= needs an open transaction: this connection commits each statement by itself")
 
 
 def is_async(given: Any) -> bool:
@@ -31,6 +36,7 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
     Raises:
         TransactionMisuse: this is no SQLAlchemy connection or session.
         WrongDatabase: it does not reach the engine's own tables.
+        StorageError: it could not be written; the caller's transaction is to be rolled back.
     """
     if isinstance(given, Session):
         given = given.connection()
@@ -38,11 +44,43 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
         raise TransactionMisuse(
             Text("connection= takes a SQLAlchemy connection or session, not {kind}", kind=type(given).__name__)
         )
-    check_database(database, given)
-    if database.dialect == "sqlite":
-        # Take the write lock before reading: a read transaction can't always become a writing one.
-        given.exec_driver_sql("UPDATE config_version SET n = n WHERE id = 0")
-    return job(given)
+    try:
+        check_database(database, given)
+        if database.dialect == "sqlite":
+            # Take the write lock before reading: a read transaction can't always become a writing one.
+            given.exec_driver_sql("UPDATE config_version SET n = n WHERE id = 0")
+            if not given.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                raise TransactionMisuse(NO_TRANSACTION)
+            return job(given)
+        with our_tables(given):
+            return job(given)
+    except DBAPIError as error:
+        raise translate(error) from None
+
+
+@contextmanager
+def our_tables(connection: Connection) -> Iterator[None]:
+    """Inside the caller's PostgreSQL transaction: names mean the engine's tables; afterwards the caller's own again.
+
+    The setting belongs to the transaction, so a rollback, also one to a savepoint, takes it back by itself.
+    """
+    his = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
+    connection.exec_driver_sql(f"SET LOCAL search_path TO {PG_SCHEMA}")
+    if connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one() != PG_SCHEMA:
+        raise TransactionMisuse(NO_TRANSACTION)
+    try:
+        yield
+    except DBAPIError:
+        raise  # the transaction is aborted: nothing more can be said in it, and its end restores the setting
+    except BaseException:
+        restore(connection, his)
+        raise
+    else:
+        restore(connection, his)
+
+
+def restore(connection: Connection, search_path: str) -> None:
+    connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": search_path})
 
 
 async def run_async(database: Database, given: Any, job: Callable[[Connection], T]) -> T:
@@ -63,9 +101,7 @@ def check_database(database: Database, connection: Connection) -> None:
         if database.path is None or not files or not files[0] or not database.path.samefile(files[0]):
             raise wrong
         return
-    where = text(
-        "SELECT current_database() || '/' || coalesce(inet_server_port(), 0) || '/' || pg_postmaster_start_time()"
-    )
+    where = text("SELECT current_database() || '/' || pg_postmaster_start_time()")
     with database.read() as own:
         if own.execute(where).scalar() != connection.execute(where).scalar():
             raise wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ PAGES = 1000
 """Pages copied at a time; between them writers go on."""
 
 
-def back_up(database: Database, target: Path, *, replace: bool = False) -> Path:
+Progress = Callable[[int, int], None]
+"""Told after each step: pages copied, pages in all."""
+
+
+def back_up(database: Database, target: Path, *, replace: bool = False, progress: Progress | None = None) -> Path:
     """Copy the database at one moment, verify the copy, give it its name only then (0600).
 
     Raises:
@@ -37,7 +42,7 @@ def back_up(database: Database, target: Path, *, replace: bool = False) -> Path:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        copy(database.path, part)
+        copy(database.path, part, progress)
         part.chmod(0o600)
         part.replace(target)
         sync(target.parent)
@@ -50,12 +55,17 @@ def back_up(database: Database, target: Path, *, replace: bool = False) -> Path:
     return target
 
 
-def copy(source: Path, part: Path) -> None:
+def copy(source: Path, part: Path, progress: Progress | None) -> None:
     """Copy by SQLite's own backup, and verify."""
+
+    def step(status: int, left: int, total: int) -> None:
+        if progress is not None:
+            progress(total - left, total)
+
     reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)
     writing = sqlite3.connect(part)
     try:
-        reading.backup(writing, pages=PAGES)
+        reading.backup(writing, pages=PAGES, progress=step)
         # A copy is one file: no WAL beside it that could be forgotten.
         writing.execute("PRAGMA journal_mode=DELETE")
         [said] = writing.execute("PRAGMA integrity_check").fetchone()

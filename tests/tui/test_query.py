@@ -32,8 +32,8 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
     [
         ("", LogFilter()),
         ("договор 12", LogFilter(search="договор 12")),
-        ("событие:before_order_add итог:таймаут", LogFilter(event="before_order_add", outcome="timeout")),
-        ("Event: before_order_add  Outcome: timeout", LogFilter(event="before_order_add", outcome="timeout")),
+        ("событие:before_order_add итог:сдались", LogFilter(event="before_order_add", outcome="dead")),
+        ("Event: before_order_add  Outcome: dead", LogFilter(event="before_order_add", outcome="dead")),
         ("код:5xx", LogFilter(code="5xx")),
         ("код:5хх", LogFilter(code="5xx")),
         ("code:409 хук:7", LogFilter(code="409", hook=7)),

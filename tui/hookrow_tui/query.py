@@ -36,21 +36,8 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     "parked": ("отложено",),
     "dead": ("сдались", "мёртвая"),
     "skipped": ("пропущено",),
-    "timeout": ("таймаут",),
-    "connect_error": ("соединение",),
-    "tls_error": ("tls",),
-    "name_error": ("имя",),
-    "blocked_address": ("запрещено",),
-    "bad_status": ("статус",),
-    "redirect": ("перенаправление",),
-    "reply_too_large": ("велик",),
-    "bad_reply": ("ответ",),
-    "template_error": ("шаблон",),
-    "condition_error": ("условие",),
-    "deadline": ("срок",),
-    "paused": ("пауза",),
 }
-"""The words of DESIGN 12 that `outcome:` takes, each with its Russian twins."""
+"""The outcomes of firings and deliveries (DESIGN 12), each with its Russian twins."""
 
 ALL = frozenset({"все", "всё", "all", "—", "*"})
 UNITS = {

@@ -30,7 +30,7 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
         return line.append("  ").append(str(Say("only the marked")))
     everything, outcome = str(Say("all")), wanted.outcome
     if outcome is not None and current() == "ru":
-        outcome = OUTCOMES[outcome][0]
+        outcome = OUTCOMES.get(outcome, (outcome,))[0]
     for part in (
         Say("Event: {event}", event=steady(wanted.event or everything)),
         Say("Outcome: {outcome}", outcome=outcome or everything),

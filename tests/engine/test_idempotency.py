@@ -1,0 +1,141 @@
+"""The idempotency key: one firing for one key, whoever repeats it (DESIGN 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine_bench import Bench
+from hookrow import AsyncHookEngine, Hook
+from hookrow.errors import IdempotencyConflict
+from receivers import Receiver, reply
+from scripted import answer, fails
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_repeated_call_gets_the_first_ones_outcome(bench: Bench) -> None:
+    """An allowed firing and an explicit veto are kept: one request, one row."""
+    bench.network.on("h", answer(body={"data": {"order": {"sum": 5}}}), answer(body={"allow": False, "message": "нет"}))
+    await bench.transform("h")
+    for key, outcome in (("a", "allowed"), ("b", "vetoed")):
+        first = await bench.fire(idempotency_key=key)
+        again = await bench.fire(idempotency_key=key)
+        assert (first.reused, again.reused, again.id, again.outcome) == (False, True, first.id, outcome)
+        assert again.data == first.data
+    assert len(bench.network.requests) == 2
+    assert len(await bench.engine.log.page()) == 2
+
+
+async def test_a_call_joins_the_one_that_runs(bench: Bench) -> None:
+    """A second call waits for the first and returns what it returns."""
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await go.wait()
+        return httpx.Response(200, json={"result": 1})
+
+    bench.network.on("h", slow)
+    await bench.transform("h")
+    first = asyncio.ensure_future(bench.fire(idempotency_key="k"))
+    await arrived.wait()
+    second = asyncio.ensure_future(bench.fire(idempotency_key="k"))
+    assert (await bench.logged()).outcome is None  # committed as running before the first hook was called
+    go.set()
+    assert (await first).id == (await second).id
+    assert (await second).reused
+    assert len(bench.network.requests) == 1
+
+
+async def test_another_payload_under_the_key_is_a_conflict(bench: Bench) -> None:
+    """The order of keys does not matter, the values do."""
+    await bench.gate("h")
+    await bench.fire({"a": 1, "b": 2}, idempotency_key="k")
+    assert (await bench.fire({"b": 2, "a": 1}, idempotency_key="k")).reused
+    with pytest.raises(IdempotencyConflict, match="k"):
+        await bench.fire({"a": 1, "b": 3}, idempotency_key="k")
+
+
+async def test_a_refusal_by_failure_is_tried_again(bench: Bench) -> None:
+    """The receiver was away; the customer's second try must have a chance."""
+    bench.network.on("h", fails(httpx.ConnectError("away")), answer())
+    await bench.gate("h", on_failure="stop")
+    assert (await bench.fire(idempotency_key="k")).outcome == "failed"
+    again = await bench.fire(idempotency_key="k")
+    assert (again.outcome, again.reused) == ("allowed", False)
+
+
+async def test_a_key_is_forgotten_after_ten_minutes_and_belongs_to_its_event(bench: Bench) -> None:
+    """Ten minutes later, or for another event, it is a new firing."""
+    await bench.gate("h")
+    await bench.gate("u", event="before_user_new")
+    first = await bench.fire(idempotency_key="k")
+    assert not (await bench.fire(event="before_user_new", idempotency_key="k")).reused
+    bench.clock.forward(599)
+    assert (await bench.fire(idempotency_key="k")).id == first.id
+    bench.clock.forward(2)
+    assert not (await bench.fire(idempotency_key="k")).reused
+
+
+async def test_one_that_never_ended_is_run_anew(bench: Bench, tmp_path: Path) -> None:
+    """Its process died: after its deadline and a second, the next call runs."""
+    arrived, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await never.wait()
+        return httpx.Response(200)
+
+    bench.network.on("h", hang)
+    await bench.gate("h")
+    dead = asyncio.ensure_future(bench.fire(idempotency_key="k", deadline=5.0))
+    await arrived.wait()
+    bench.network.on("h", answer())
+    bench.clock.forward(6.1)
+    again = await bench.fire(idempotency_key="k")
+    assert (again.outcome, again.reused) == ("allowed", False)
+    dead.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dead
+
+
+OTHER = """
+import sys
+from hookrow import HookEngine
+with HookEngine(sys.argv[1], worker=False) as engine:
+    firing = engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="k")
+    print(firing.id, firing.reused)
+"""
+
+
+async def test_another_process_joins_too(tmp_path: Path) -> None:
+    """Two processes on one file, one request."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    with Receiver(reply(200, b"{}", after=0.3)) as receiver:
+        async with AsyncHookEngine(url, worker=False) as engine:
+            await engine.hooks.add(Hook(name="h", event="before_order_add", url=receiver.url, wait_for_response=True))
+            first = asyncio.ensure_future(engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="k"))
+            await asyncio.to_thread(receiver.wait, 1)
+            done = await asyncio.to_thread(
+                subprocess.run, [sys.executable, "-c", OTHER, url], capture_output=True, text=True, check=True
+            )
+            assert done.stdout.split() == [(await first).id, "True"]
+        assert len(receiver.requests) == 1
+
+
+async def test_an_edit_by_another_process_is_seen_by_the_next_fire(bench: Bench, tmp_path: Path) -> None:
+    """No restart, no waiting: the hook cache asks the database at each fire (DESIGN 8)."""
+    await bench.gate("h")
+    assert len((await bench.fire()).deliveries) == 1
+    code = (
+        "import sys; from hookrow import HookEngine\n"
+        "with HookEngine(sys.argv[1], worker=False) as engine: engine.hooks.update('h', active=False)"
+    )
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, f"sqlite:///{tmp_path}/hooks.db"], check=True)
+    assert (await bench.fire()).deliveries[0].skipped == "inactive"

@@ -7,7 +7,7 @@ fails exactly where the real thing would.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -62,9 +62,9 @@ class Order:
     mode: str
     number: int
     occurred_ms: int
-    body: str
+    body: str = field(repr=False)
     timeout: float
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = field(default=None, repr=False)
     can_refuse: bool = False
     deadline_ms: int | None = None
     replay_of: str | None = None

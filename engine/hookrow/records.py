@@ -12,6 +12,7 @@ from typing import Any
 
 from hookrow.clock import from_ms
 from hookrow.errors import StorageError, Vetoed
+from hookrow.events import redact
 from hookrow.lang import Text
 
 __all__ = [
@@ -183,10 +184,10 @@ class Firing:
     at_ms: int
     outcome: str | None
     """None while waiting hooks run, or where the process died then."""
-    payload: dict[str, Any]
-    data: dict[str, Any]
+    payload: dict[str, Any] = field(repr=False)
+    data: dict[str, Any] = field(repr=False)
     """The payload as the waiting hooks left it."""
-    result: Any = None
+    result: Any = field(default=None, repr=False)
     has_result: bool = False
     veto: Veto | None = None
     warnings: Sequence[str] = ()
@@ -241,7 +242,7 @@ class Firing:
             "at": rfc3339(self.at_ms),
             "outcome": self.outcome,
             "allowed": self.allowed,
-            "data": self.data,
+            "data": redact(self.data, self.hidden)[0],
             "result": self.result,
             "veto": None if self.veto is None else self.veto.as_json(),
             "warnings": list(self.warnings),

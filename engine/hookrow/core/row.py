@@ -212,9 +212,7 @@ class Row:
         return share
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
-        return not hook.condition or Condition.compile(hook.condition).test(
-            self.view(private), self.webhook(private)
-        )
+        return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook(private))
 
     def keepable(self, hook: StoredHook) -> str | None:
         """The body without private values, for the log; None where the template needs them."""

@@ -117,6 +117,19 @@ async def test_the_filter_is_typed_in_words() -> None:
         assert log_of(at).filter == LogFilter(outcome="vetoed")
 
 
+async def test_a_filter_that_nothing_fits_shows_nothing() -> None:
+    """Neither rows nor the detail of a row that is not there."""
+    async with open_log() as at:
+        await at.press("/")
+        log_of(at).query_one("#find", Input).value = "итог:отложено"
+        await at.press("enter")
+        await until(at.pilot, lambda: "0 записей" in title(at), "no row")
+        await at.press("r", "y", "v")
+        await at.pilot.pause()
+        assert "A-10492" not in drawn(at.app)
+        assert log_of(at)
+
+
 async def test_a_filter_that_is_not_understood_says_why() -> None:
     """The field stays open with what was typed, and a sentence names the fault; an unknown hook too."""
     async with open_log() as at:

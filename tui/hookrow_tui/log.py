@@ -121,6 +121,9 @@ class LogScreen(Page[None]):
         if not self.has_class("-finding"):
             self.trouble = ""
         self.draw()
+        if not len(self.view.rows.ids) and self.laid is not None:
+            self.laid = None
+            self.show_panes(top=True)
         self.rest()
 
     @on(LogView.Wanted)

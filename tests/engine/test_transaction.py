@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from engine_bench import Bench
@@ -27,7 +26,12 @@ def add_hooks(engine: HookEngine) -> None:
         engine.hooks.add(Hook(name=name, event=AFTER, url=f"http://receiver.test/{name}"))
     engine.hooks.add(
         Hook(
-            name="w", event=AFTER, url="http://receiver.test/w", wait_for_response=True, response_has_data=True, position=5
+            name="w",
+            event=AFTER,
+            url="http://receiver.test/w",
+            wait_for_response=True,
+            response_has_data=True,
+            position=5,
         )
     )
 
@@ -66,7 +70,7 @@ def host(url: str, engine: HookEngine) -> Iterator[Engine]:
 def test_a_commit_sends_everything(engine: HookEngine, host: Engine, network: Network, kind: str) -> None:
     """No request inside; after the commit all deliveries go out, the waiting hook's too, and its reply is kept."""
     network.on("w", answer(body={"result": 5}))
-    with (host.begin() if kind == "connection" else Session(host)) as connection:
+    with host.begin() if kind == "connection" else Session(host) as connection:
         connection.execute(text("INSERT INTO member VALUES (1)"))
         firing = engine.fire(AFTER, PAYLOAD, connection=connection)
         connection.execute(text("INSERT INTO member VALUES (2)"))
@@ -131,9 +135,7 @@ def deferred(engine: HookEngine, network: Network) -> Any:
     return firing
 
 
-def test_what_was_deferred_goes_out_with_the_callers_commit(
-    engine: HookEngine, host: Engine, network: Network
-) -> None:
+def test_what_was_deferred_goes_out_with_the_callers_commit(engine: HookEngine, host: Engine, network: Network) -> None:
     """The waiting hooks are asked before the transaction, the background deliveries written inside it."""
     firing = deferred(engine, network)
     with host.begin() as connection:
@@ -207,6 +209,7 @@ def test_a_fire_inside_ones_own_transaction_says_what_to_do(
         host = create_engine(url)
         with host.begin() as connection:
             connection.execute(text("CREATE TABLE member (id INTEGER)"))
+            connection.execute(text("INSERT INTO member VALUES (1)"))
             with pytest.raises(DatabaseBusy, match=r"connection=.*defer=True"):
                 engine.fire(BEFORE, {"order": {}})
             firing = engine.fire(AFTER, PAYLOAD)
@@ -219,16 +222,22 @@ def test_a_fire_inside_ones_own_transaction_says_what_to_do(
 
 
 @pytest.fixture
-def async_host(postgres_url: str) -> AsyncEngine:
+def async_host(postgres_url: str) -> Any:
+    """SQLAlchemy's asyncio classes want greenlet, which nothing else here needs."""
+    pytest.importorskip("greenlet")
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
 
 
 @pytest.mark.parametrize("kind", ["connection", "session"])
 @pytest.mark.parametrize("ends", ["commit", "rollback"])
 async def test_async_connections_and_sessions(
-    async_host: AsyncEngine, postgres_url: str, network: Network, kind: str, ends: str
+    async_host: Any, postgres_url: str, network: Network, kind: str, ends: str
 ) -> None:
     """The same through SQLAlchemy's async classes (PostgreSQL): a commit sends, a rollback leaves nothing."""
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
     async with AsyncHookEngine(url, worker=False, transport=network) as engine:
         await Bench(engine, network, HandClock()).hook("a", event=AFTER)
@@ -246,7 +255,7 @@ async def test_async_connections_and_sessions(
 
 
 async def test_an_async_deferred_firing_is_enqueued_through_an_async_connection(
-    async_host: AsyncEngine, postgres_url: str, network: Network
+    async_host: Any, postgres_url: str, network: Network
 ) -> None:
     """`await firing.enqueue(conn)`."""
     url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
@@ -259,7 +268,7 @@ async def test_an_async_deferred_firing_is_enqueued_through_an_async_connection(
     await async_host.dispose()
 
 
-async def test_the_sync_engine_takes_no_async_connection(async_host: AsyncEngine, engine: HookEngine) -> None:
+async def test_the_sync_engine_takes_no_async_connection(async_host: Any, engine: HookEngine) -> None:
     """It says which engine does."""
     async with async_host.connect() as connection:
         with pytest.raises(TransactionMisuse, match="AsyncHookEngine"):

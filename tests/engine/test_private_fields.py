@@ -1,0 +1,145 @@
+"""Private fields: waiting hooks receive them from memory; nothing that is kept, queued, shown or logged holds them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from typing import Any
+
+import pytest
+
+from engine_bench import Bench
+from hookrow import Vetoed
+from scripted import answer
+
+pytestmark = pytest.mark.anyio
+CANARY = "s3cr3t-Канарейка\"'\\"
+EVENT = "before_registration"
+PAYLOAD = {"user": {"id": 7, "name": "Anna", "password": CANARY}}
+DEEP = json.dumps(CANARY).strip('"'), json.dumps(CANARY, ensure_ascii=False).strip('"'), CANARY, "s3cr3t"
+
+
+def kept_bytes(bench: Bench) -> bytes:
+    """Every byte of the database, its WAL included."""
+    path = bench.engine.path
+    assert path is not None
+    return b"".join(each.read_bytes() for each in path.parent.iterdir() if each.is_file())
+
+
+def holds_canary(data: bytes) -> bool:
+    return any(form.encode() in data for form in DEEP)
+
+
+async def test_a_waiting_hook_receives_the_value_and_a_background_one_null(bench: Bench) -> None:
+    """The log names the pointer."""
+    await bench.gate("w", event=EVENT)
+    await bench.hook("bg", event=EVENT)
+    firing = await bench.engine.send_own(await bench.fire(PAYLOAD, event=EVENT))
+    assert bench.network.bodies("w")[0]["data"]["user"]["password"] == CANARY
+    assert bench.network.bodies("bg")[0]["data"]["user"]["password"] is None
+    assert tuple((await bench.engine.log.get(firing.id)).hidden) == ("/user/password",)
+
+
+async def test_the_caller_keeps_its_value(bench: Bench) -> None:
+    """`firing.data` is what the host goes on with; the exported form shows null."""
+    await bench.transform("w", event=EVENT)
+    firing = await bench.fire(PAYLOAD, event=EVENT)
+    assert firing.data == PAYLOAD
+    assert firing.as_json()["data"]["user"]["password"] is None
+
+
+ECHOES: dict[str, Any] = {
+    "data": {"data": {"user": {"password": CANARY, "name": "Eva"}}},
+    "elsewhere": {"data": {"user": {"comment": f"is {CANARY}!"}}},
+    "result": {"result": {"seen": [CANARY, 1]}},
+    "veto": {"allow": False, "message": f"{CANARY} is weak", "code": CANARY, "errors": [{"message": CANARY}]},
+    "warning": {"warnings": [f"weak: {CANARY}"]},
+    "unknown": {"x": {CANARY: CANARY}},
+    "envelope": {"id": "evt", "data": PAYLOAD},
+}
+
+
+@pytest.mark.parametrize("kind", ["gate", "transform"])
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_no_byte_that_is_kept_holds_an_echo(
+    bench: Bench, echo: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Database, WAL, logs at DEBUG, reprs, tracebacks and the log's view, whatever the receiver sends back."""
+    caplog.set_level(logging.DEBUG)
+    bench.network.on("w", answer(body=ECHOES[echo]))
+    await getattr(bench, kind)("w", event=EVENT)
+    await bench.hook("bg", event=EVENT)
+    firing = await bench.engine.send_own(await bench.fire(PAYLOAD, event=EVENT))
+    said = [caplog.text, repr(firing), json.dumps(firing.as_json()["veto"], ensure_ascii=False)]
+    try:
+        firing.raise_for_veto()
+    except Vetoed as error:
+        said += traceback.format_exception(error)
+    logged = await bench.engine.log.get(firing.id)
+    attempts = [each for delivery in logged.deliveries for each in await bench.engine.log.attempts(delivery.id)]
+    said += [repr(logged), json.dumps(logged.as_json(), ensure_ascii=False), repr(logged.payload), repr(attempts)]
+    assert not holds_canary("\n".join(said).encode())
+    assert not holds_canary(kept_bytes(bench))
+    assert not any(CANARY in json.dumps(body, ensure_ascii=False) for body in bench.network.bodies("bg"))
+
+
+@pytest.mark.parametrize(
+    "body", [b"no json: " + CANARY.encode(), json.dumps([CANARY]).encode(), b"\xff" + CANARY.encode()]
+)
+async def test_a_failed_answer_that_echoes_is_not_kept(bench: Bench, body: bytes) -> None:
+    """A debug page that prints the request is no reason to keep it."""
+    bench.network.on("w", answer(500, body))
+    await bench.gate("w", event=EVENT)
+    await bench.fire(PAYLOAD, event=EVENT)
+    assert not holds_canary(kept_bytes(bench))
+
+
+async def test_a_value_that_a_hook_changed_is_private_too(bench: Bench) -> None:
+    """The change is recorded, its values are not; the next waiting hook receives the new one."""
+    bench.network.on("w", answer(body={"data": {"user": {"password": "s3cr3t-new"}}}))
+    await bench.transform("w", event=EVENT)
+    await bench.gate("next", event=EVENT)
+    firing = await bench.fire(PAYLOAD, event=EVENT)
+    assert firing.data["user"]["password"] == "s3cr3t-new"
+    assert bench.network.bodies("next")[0]["data"]["user"]["password"] == "s3cr3t-new"
+    assert [list(each.changes) for each in (await bench.logged()).deliveries] == [[("/user/password", None, None)], []]
+    assert b"s3cr3t" not in kept_bytes(bench)
+
+
+async def test_a_value_that_a_hook_brought_in_is_private_too(bench: Bench) -> None:
+    """The payload had none; the receiver's own choice is not kept either."""
+    bench.network.on("w", answer(body={"data": {"user": {"password": "s3cr3t-new"}}}))
+    await bench.transform("w", event=EVENT)
+    firing = await bench.fire({"user": {"id": 7}}, event=EVENT)
+    assert firing.data["user"]["password"] == "s3cr3t-new"
+    assert b"s3cr3t" not in kept_bytes(bench)
+    assert tuple((await bench.logged()).hidden) == ("/user/password",)
+
+
+async def test_a_copy_of_the_value_is_hidden_and_named(bench: Bench) -> None:
+    """A hook that copies it to another field makes that field private."""
+    bench.network.on("w", answer(body={"data": {"user": {"comment": CANARY}}}))
+    await bench.transform("w", event=EVENT)
+    await bench.hook("bg", event=EVENT)
+    firing = await bench.engine.send_own(await bench.fire(PAYLOAD, event=EVENT))
+    assert bench.network.bodies("bg")[0]["data"]["user"]["comment"] is None
+    assert set((await bench.engine.log.get(firing.id)).hidden) == {"/user/password", "/user/comment"}
+
+
+async def test_a_body_that_needs_the_value_is_not_kept(bench: Bench) -> None:
+    """A waiting hook's template may use it; what is kept is rendered without it."""
+    await bench.gate("w", event=EVENT, body='{"p": {{ user.password }}, "n": {{ user.name }}}')
+    firing = await bench.fire(PAYLOAD, event=EVENT)
+    assert bench.network.bodies("w") == [{"p": CANARY, "n": "Anna"}]
+    assert not holds_canary(kept_bytes(bench))
+    assert json.loads((await bench.engine.log.get(firing.id)).deliveries[0].body or "") == {"p": None, "n": "Anna"}
+
+
+async def test_a_test_request_shows_no_private_value(bench: Bench) -> None:
+    """`hooks test` sends it, as the hook would; what it shows is without it, and nothing is kept."""
+    hook = await bench.gate("w", event=EVENT)
+    tested = await bench.engine.test(hook.id or 0, PAYLOAD)
+    assert bench.network.bodies("w")[0]["data"]["user"]["password"] == CANARY
+    assert not holds_canary(repr(tested).encode())
+    assert not holds_canary(kept_bytes(bench))

@@ -170,8 +170,8 @@ class AsyncHookEngine:
             run = self.run_in_background(event, payload, deadline)
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
-        self.runtime.start_worker()
         config = self.runtime.config()
+        self.runtime.start_worker()
         occasion = occasion_for(self.runtime, config, event, deadline)
         run = Run(
             self.runtime,

@@ -23,24 +23,6 @@ T0 = 1_800_000_000_000
 """The tests' first moment, in milliseconds."""
 
 
-class FakeClock:
-    """Both clocks stand until a test moves them."""
-
-    def __init__(self, now_ms: int = T0) -> None:
-        self.wall = now_ms
-        self.mono = 1000.0
-
-    def now_ms(self) -> int:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.mono
-
-    def advance(self, seconds: float) -> None:
-        self.wall += round(seconds * 1000)
-        self.mono += seconds
-
-
 @dataclass(frozen=True)
 class Reply:
     """An answer's kind."""

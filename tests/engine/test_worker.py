@@ -10,7 +10,6 @@ import pytest
 from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed
 from outbox_rows import (
-    FakeClock,
     Result,
     add_hook,
     failed,
@@ -19,6 +18,7 @@ from outbox_rows import (
     rows,
     set_hook,
 )
+from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, settled, worker_on
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_an_attempt_that_breaks_goes_again_after_its_lease(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault of ours in the attempt loses no row: it is taken over when the lease has lapsed."""
-    clock = FakeClock(now_ms())
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     _, (row,) = fire(database, [hook], clock.wall)
 
@@ -155,7 +155,7 @@ async def test_an_attempt_that_breaks_goes_again_after_its_lease(
     receiver = Receiver(script)
     async with running(worker_on(database, receiver, clock=clock)) as worker:
         await receiver.until(lambda: len(receiver.sent) == 1)
-        clock.advance(10.5)
+        clock.forward(10.5)
         worker.wake()
         await settled(database, row, "ok")
     assert rows(database)[row].attempts == 1

@@ -15,7 +15,7 @@ from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.worker.trouble import Trouble
 from outbox_rows import (
-    FakeClock,
+    T0,
     Result,
     add_hook,
     attempts,
@@ -26,6 +26,7 @@ from outbox_rows import (
     set_hook,
     state,
 )
+from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, seen, settled, worker_on
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_rows_that_wait_in_memory_are_renewed_and_sent_once(database: Database) -> None:
     """30 rows handed over behind one slot, longer than their lease: held on, none taken by another worker."""
-    clock = FakeClock(now_ms())
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     gate: asyncio.Queue[None] = asyncio.Queue()
 
@@ -56,7 +57,7 @@ async def test_rows_that_wait_in_memory_are_renewed_and_sent_once(database: Data
         worker.take(handed)
         for number in range(1, 31):
             await receiver.until(lambda number=number: len(receiver.sent) == number)  # type: ignore[misc]
-            clock.advance(4.0)
+            clock.forward(4.0)
             before = [each.until for queue in worker.slots.held.values() for each in queue]
             worker.wake()
             other.wake()
@@ -74,7 +75,7 @@ async def test_rows_that_wait_in_memory_are_renewed_and_sent_once(database: Data
 
 async def test_a_lost_lease_is_not_sent(database: Database) -> None:
     """A process that slept past its lease (SIGSTOP) finds the row taken over, and lets it go."""
-    clock = FakeClock(now_ms())
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     firing, (row,) = fire(database, [hook], clock.wall, owner="engine")
     lease = rows(database)[row].lease_ms
@@ -82,7 +83,7 @@ async def test_a_lost_lease_is_not_sent(database: Database) -> None:
     receiver = Receiver()
     worker = worker_on(database, receiver, owner="engine", clock=clock)
     worker.take([claimed])
-    clock.advance(11)
+    clock.forward(11)
     taken = database.writer.write(
         lambda c: outbox.claim(c, owner="other", now_ms=clock.wall, limit=9, per_hook={}, otherwise=9)
     )
@@ -246,7 +247,7 @@ async def test_storage_trouble_is_said_twice_a_minute_at_most_and_ends_by_itself
 
 def test_trouble_backs_off_and_keeps_quiet() -> None:
     """Failing for an hour: at least 5 s between tries, one line a minute."""
-    clock = FakeClock()
+    clock = HandClock(T0)
     trouble = Trouble(clock)
     lines: list[str] = []
     handler = logging.Handler()
@@ -256,7 +257,7 @@ def test_trouble_backs_off_and_keeps_quiet() -> None:
         pauses = []
         for _ in range(700):
             pauses.append(trouble.failed(StorageError("full")))
-            clock.advance(pauses[-1])
+            clock.forward(pauses[-1])
         trouble.worked()
     finally:
         logging.getLogger("hookrow").removeHandler(handler)
@@ -269,7 +270,7 @@ def test_trouble_backs_off_and_keeps_quiet() -> None:
 
 async def test_a_clock_set_back_by_a_day_stops_nothing(database: Database) -> None:
     """Rows that were due when the clock was set back are sent all the same."""
-    clock = FakeClock(now_ms())
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     receiver = Receiver()
     async with running(worker_on(database, receiver, clock=clock)):
@@ -283,7 +284,7 @@ async def test_a_clock_set_back_by_a_day_stops_nothing(database: Database) -> No
 
 async def test_a_clock_set_forward_takes_no_living_rows(database: Database) -> None:
     """A row in flight is not taken over because the wall clock jumped by a day."""
-    clock = FakeClock(now_ms())
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     _, (row,) = fire(database, [hook], clock.wall)
     ended = asyncio.Event()

@@ -1,12 +1,11 @@
-"""The workbench of the engine's tests: an engine without a worker, with a scripted network and a clock of the test's."""
+"""The workbench of the engine's tests: an engine without a worker, a scripted network, a clock of the test's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from scripted import HandClock, Network
-
 from hookrow import AsyncHookEngine, Hook
+from scripted import HandClock, Network
 
 __all__ = ["Bench"]
 

@@ -7,24 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_bench import Bench
-from scripted import HandClock, Network
 
+from engine_bench import Bench
 from hookrow import AsyncHookEngine
+from scripted import HandClock, Network
 
 
 @pytest.fixture
 def clock() -> HandClock:
+    """Time that the test moves."""
     return HandClock()
 
 
 @pytest.fixture
 def network() -> Network:
+    """Receivers that answer as scripted."""
     return Network()
 
 
 @pytest.fixture
 async def bench(tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str) -> AsyncIterator[Bench]:
+    """An engine without a worker of its own, on that network and clock."""
     engine = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, transport=network, clock=clock)
     async with engine:
         yield Bench(engine, network, clock)

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from engine_bench import Bench
-from scripted import answer, fails
 
+from engine_bench import Bench
 from hookrow import Vetoed
 from hookrow.errors import EventNotFound, InvalidPayload
 from hookrow.models import Hook
+from scripted import answer, fails
 
 pytestmark = pytest.mark.anyio
 Outcomes = Callable[[Any], list[str]]
@@ -144,14 +144,17 @@ async def test_a_failed_waiting_hook_obeys_its_on_failure(
 
 
 async def paused(bench: Bench, hook: Hook) -> None:
+    """A person holds the hook."""
     await bench.engine.hooks.pause(hook.id or 0, "ремонт")
 
 
 async def broken_condition(bench: Bench, hook: Hook) -> None:
+    """The condition asks for what this payload lacks."""
     await bench.engine.hooks.update(hook.id or 0, condition='order.sum < 5 or order.number == "1"')
 
 
 async def broken_body(bench: Bench, hook: Hook) -> None:
+    """So does the body."""
     await bench.engine.hooks.update(hook.id or 0, body='{"n": "{{ order.number }}"}')
 
 

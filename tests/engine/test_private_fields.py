@@ -28,6 +28,7 @@ def kept_bytes(bench: Bench) -> bytes:
 
 
 def holds_canary(data: bytes) -> bool:
+    """In any spelling."""
     return any(form.encode() in data for form in DEEP)
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from hookrow.errors import UseAsyncEngine
+from hookrow.errors import EngineClosed, UseAsyncEngine
 from hookrow.lang import Text
 
 __all__ = ["Portal", "awaited", "forbid_running_loop"]
@@ -51,17 +51,6 @@ def forbid_running_loop() -> None:
     raise UseAsyncEngine(Text("this would block the running event loop: use AsyncHookEngine and await"))
 
 
-async def settled(grace: float) -> None:
-    """Wait for every other task of the running loop, at most `grace` seconds; then cancel them."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        _, late = await asyncio.wait(others, timeout=grace)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=LET_GO)
-
-
 class Portal:
     """An event loop in a thread of its own, started at the first call and anew after a fork.
 
@@ -73,6 +62,9 @@ class Portal:
         self.pid = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
+        self.calls: set[asyncio.Task[Any]] = set()
+        """What other threads wait for."""
+        self.closing = False
 
     @property
     def started(self) -> bool:
@@ -81,7 +73,7 @@ class Portal:
 
     def running(self) -> asyncio.AbstractEventLoop:
         if os.getpid() != self.pid:
-            self.lock, self.pid, self.loop = threading.Lock(), os.getpid(), None
+            self.lock, self.pid, self.loop, self.calls = threading.Lock(), os.getpid(), None, set()
         with self.lock:
             if self.loop is None:
                 self.loop = asyncio.new_event_loop()
@@ -91,12 +83,19 @@ class Portal:
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+        if self.closing:
+            coroutine.close()
+            raise EngineClosed(Text("the engine is closed"))
         ended = threading.Event()
 
         async def watched() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            self.calls.add(task)
             try:
                 return await coroutine
             finally:
+                self.calls.discard(task)
                 ended.set()
 
         future = asyncio.run_coroutine_threadsafe(watched(), self.running())
@@ -108,10 +107,20 @@ class Portal:
                 ended.wait(LET_GO)
             raise
 
-    def settle(self, grace: float) -> None:
-        """Let the calls that other threads wait for end within `grace` seconds; cancel those that do not."""
-        if self.started:
-            self.call(settled(grace))
+    async def settle(self, grace: float, besides: asyncio.Task[Any] | None) -> None:
+        """On the loop: take no new calls; those that threads wait for may end within `grace` seconds, then not.
+
+        Args:
+            besides: the call that asks for this.
+        """
+        self.closing = True
+        others = {task for task in self.calls if task is not besides}
+        if others:
+            _, late = await asyncio.wait(others, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=LET_GO)
 
     def close(self) -> None:
         """End the loop's thread. Nothing may be running on it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import builtins
 import weakref
@@ -183,6 +184,12 @@ class AsyncHookEngine:
         )
         return self.enqueueable(await run.fire(), self.enqueue)
 
+    def unheard(self, event: str, payload: Payload, deadline: float) -> Firing:
+        """The firing of an event that no hook is attached to: checked, allowed, not recorded."""
+        return Run(
+            self.runtime, occasion_for(self.runtime, self.runtime.config(), event, deadline), payload, ()
+        ).record()
+
     def run_in_background(self, event: str, payload: Payload, deadline: float) -> Run:
         """A firing that makes no request now: inside the caller's transaction."""
         config = self.runtime.config()
@@ -358,9 +365,14 @@ class HookEngine:
     read_only = property(lambda self: self.core.read_only, doc="This user may only read the database.")
 
     def __enter__(self) -> Self:
+        self.ensure_worker()
+        return self
+
+    def ensure_worker(self) -> None:
+        """Start this process's worker, where it is wanted and does not run."""
+        self.runtime.renew()
         if self.runtime.wants_worker and not self.runtime.takes_over:
             self.portal.call(self.begin())
-        return self
 
     async def begin(self) -> None:
         self.runtime.start_worker()
@@ -373,10 +385,13 @@ class HookEngine:
         if self.runtime.closed:
             return
         if self.portal.started:
-            self.portal.call(self.runtime.aclose(grace))
-            self.portal.settle(grace)
+            self.portal.call(self.end(grace))
             self.portal.close()
         self.runtime.close()
+
+    async def end(self, grace: float) -> None:
+        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.runtime.drain(grace))
+        await self.runtime.aclose(grace)
 
     def fire(
         self,
@@ -398,9 +413,12 @@ class HookEngine:
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
             run = self.core.run_in_background(event, payload, deadline)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
-            self.__enter__()
+            self.ensure_worker()
             return firing
         forbid_running_loop()
+        if not self.runtime.config().rows.get(event):
+            self.ensure_worker()
+            return self.core.unheard(event, payload, deadline)
         firing = self.portal.call(
             self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +114,7 @@ class Run:
                     return earlier
             await self.walk()
         except asyncio.CancelledError:
-            self.cancelled()
+            await self.cancelled()
             raise
         except StorageError as error:
             return self.unrecorded(error, None)
@@ -198,8 +197,8 @@ class Run:
         log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
         await self.runtime.raise_event(code, {"hook": share.hook.ref.as_json(), **payload})
 
-    def cancelled(self) -> None:
-        """The caller was cancelled: keep what happened so far; nobody waits for the commit."""
+    async def cancelled(self) -> None:
+        """The caller was cancelled: what happened so far is committed before he learns that it has ended."""
         if self.key is not None and self.firing_id is None:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
@@ -208,12 +207,9 @@ class Run:
         for share in self.row.shares[self.written :]:
             if share.background:
                 share.act, share.state = None, "cancelled"
-        commit = self.runtime.database.writer.submit(self.rows(self.row.shares[self.written :]))
-        commit.add_done_callback(self.unkept)
-
-    def unkept(self, commit: Future[Written]) -> None:
-        error = commit.exception()
-        if error is not None:
+        try:
+            await self.runtime.database.writer.awrite(self.rows(self.row.shares[self.written :]))
+        except StorageError as error:
             log.error("a cancelled firing of %s could not be recorded: %s", self.occasion.event.code, error)
 
     # -- writing ------------------------------------------------------------------------------------------------------

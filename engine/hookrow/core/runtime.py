@@ -272,7 +272,17 @@ class Runtime:
         if not self.wants_worker or self.takes_over:
             return
         self.worker = self.new_worker()
-        self.worker_task = asyncio.get_running_loop().create_task(self.worker.run(), name="hookrow-worker")
+        self.worker_task = asyncio.get_running_loop().create_task(self.work(self.worker), name="hookrow-worker")
+
+    async def work(self, worker: Worker) -> None:
+        """The worker's task. Cancelled as its loop ends (`asyncio.run`), it closes the connections of that loop."""
+        try:
+            await worker.run()
+        except asyncio.CancelledError:
+            transport, self.transport = self.transport, None
+            if transport is not None:
+                await transport.aclose()
+            raise
 
     def new_worker(self, concurrency: int = 32) -> Worker:
         return Worker(
@@ -329,12 +339,16 @@ class Runtime:
 
         return await asyncio.get_running_loop().run_in_executor(self.readers, ask)
 
-    async def aclose(self, grace: float) -> None:
-        """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
+    async def drain(self, grace: float) -> None:
+        """End the worker: what it sends may end within `grace` seconds, all else is given back."""
         self.renew()
-        if self.worker is not None and self.worker_task is not None:
+        if self.worker is not None and self.worker_task is not None and not self.worker_task.done():
             await self.worker.drain(grace)
             await asyncio.wait([self.worker_task])
+
+    async def aclose(self, grace: float) -> None:
+        """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
+        await self.drain(grace)
         if self.transport is not None:
             await self.transport.aclose()
         self.worker = self.worker_task = self.transport = None

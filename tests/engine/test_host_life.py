@@ -1,0 +1,316 @@
+"""The engine inside a service: threads, loops, forks, interrupts, closing (DESIGN 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.errors import EngineClosed, UseAsyncEngine
+from receivers import Receiver, hold, reply
+
+EVENT = "before_order_add"
+PAYLOAD = {"order": {"id": 7}}
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"PYTHONPATH": str(ROOT / "engine"), "PATH": ""}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A database of the test's own."""
+    return f"sqlite:///{tmp_path}/hooks.db"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """It answers at once."""
+    with Receiver(reply(200, b"{}")) as made:
+        yield made
+
+
+def prepared(url: str, receiver: Receiver, *, waits: bool = False) -> None:
+    """A database with one hook."""
+    with HookEngine(url, worker=False) as engine:
+        engine.hooks.add(Hook(name="h", event=EVENT, url=receiver.url, wait_for_response=waits, timeout=20))
+
+
+def ours() -> list[str]:
+    """The engine's threads."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("hookrow")]
+
+
+def script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a service of a few lines in a process of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+def test_no_thread_before_the_first_need(url: str, receiver: Receiver) -> None:
+    """Making an engine and looking at its hooks starts none; `with` starts the worker."""
+    prepared(url, receiver)
+    engine = HookEngine(url)
+    engine.hooks.list()
+    assert ours() == []
+    with engine:
+        assert "hookrow-loop" in ours()
+    assert ours() == []
+
+
+def test_the_first_fire_starts_the_worker(url: str, receiver: Receiver) -> None:
+    """Without `with`, too: what nobody waits for is sent."""
+    prepared(url, receiver)
+    engine = HookEngine(url)
+    engine.fire(EVENT, PAYLOAD)
+    receiver.wait(1)
+    engine.close()
+
+
+def test_what_a_dead_process_left_is_sent_by_the_next_ones_worker(url: str, receiver: Receiver) -> None:
+    """`with` alone is enough."""
+    prepared(url, receiver)
+    code = """
+import os, sys
+from hookrow import HookEngine
+HookEngine(sys.argv[1], worker=False).fire("before_order_add", {"order": {}})
+os._exit(9)
+"""
+    assert script(code, url).returncode == 9
+    with HookEngine(url):
+        receiver.wait(1)
+
+
+def test_closing_lets_a_request_in_flight_end(url: str) -> None:
+    """It is recorded, not given up."""
+    answered = threading.Event()
+    with Receiver(reply(200, after=answered)) as receiver:
+        prepared(url, receiver)
+        engine = HookEngine(url).__enter__()
+        firing = engine.fire(EVENT, PAYLOAD)
+        receiver.wait(1)
+        threading.Timer(0.2, answered.set).start()
+        engine.close(grace=5)
+        with HookEngine(url, worker=False) as later:
+            assert later.log.get(firing.id).deliveries[0].outcome == "sent"
+
+
+def test_closing_gives_leases_back(url: str) -> None:
+    """What is not done within the grace stays queued, without a lease, for whoever comes next."""
+    with Receiver(hold) as receiver:
+        prepared(url, receiver)
+        with HookEngine(url, worker=False) as engine:
+            hook = engine.hooks.list()[0]
+            engine.hooks.update(hook.id or 0, fire_and_forget=False)
+        engine = HookEngine(url).__enter__()
+        firing = engine.fire(EVENT, PAYLOAD)
+        receiver.wait(1)
+        engine.close(grace=0.1)
+        with HookEngine(url, worker=False) as later:
+            assert later.log.get(firing.id).deliveries[0].outcome == "queued"
+
+
+def test_closing_ends_a_fire_of_another_thread(url: str) -> None:
+    """Nobody waits for ever: within the grace it may end, then it is cancelled and recorded so."""
+    with Receiver(hold) as receiver:
+        prepared(url, receiver, waits=True)
+        engine = HookEngine(url).__enter__()
+        seen: list[BaseException] = []
+
+        def fire() -> None:
+            try:
+                engine.fire(EVENT, PAYLOAD)
+            except BaseException as error:  # noqa: BLE001 (which one it is, is the question)
+                seen.append(error)
+
+        thread = threading.Thread(target=fire)
+        thread.start()
+        receiver.wait(1)
+        engine.close(grace=0.1)
+        thread.join(10)
+        assert not thread.is_alive()
+        assert len(seen) == 1
+        with HookEngine(url, worker=False) as later:
+            assert [each.outcome for each in later.log.page()] == ["cancelled"]
+
+
+def test_closing_twice_is_harmless_and_a_closed_engine_says_so(url: str) -> None:
+    """Afterwards nothing can be fired."""
+    engine = HookEngine(url)
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineClosed):
+        engine.fire(EVENT, PAYLOAD)
+
+
+def test_a_service_that_forgets_to_close_loses_nothing(url: str, receiver: Receiver) -> None:
+    """At exit the last commit is done, and the process ends by itself."""
+    prepared(url, receiver, waits=True)
+    code = """
+import sys
+from hookrow import HookEngine
+HookEngine(sys.argv[1]).fire("before_order_add", {"order": {}})
+"""
+    done = script(code, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    with HookEngine(url, worker=False) as engine:
+        assert [each.outcome for each in engine.log.page()] == ["allowed"]
+
+
+@pytest.mark.anyio
+async def test_the_sync_engine_on_a_running_loop_names_the_other_one(url: str) -> None:
+    """It would stop everything that runs there."""
+    engine = HookEngine(url)
+    for call in (
+        lambda: engine.fire(EVENT, PAYLOAD),
+        lambda: engine.replay("evt_x"),
+        lambda: engine.redeliver("evt_x"),
+        lambda: engine.test("x"),
+    ):
+        with pytest.raises(UseAsyncEngine, match="AsyncHookEngine"):
+            call()
+    engine.close()
+
+
+FORKED = """
+import os, sys
+from hookrow import HookEngine
+engine = HookEngine(sys.argv[1])
+if sys.argv[2] == "used":
+    engine.fire("before_order_add", {"order": {"from": "before"}})
+child = os.fork()
+engine.fire("before_order_add", {"order": {"from": "child" if child == 0 else "parent"}})
+engine.close()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("kind", ["used", "preloaded"])
+def test_parent_and_child_of_a_fork_both_fire(url: str, receiver: Receiver, kind: str) -> None:
+    """Also `gunicorn --preload`, where the engine is made before the fork: nothing is lost, nothing hangs."""
+    prepared(url, receiver)
+    done = script(FORKED, url, kind)
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = {"child", "parent"} | ({"before"} if kind == "used" else set())
+    with HookEngine(url):
+        came = {each.json()["data"]["order"]["from"] for each in receiver.wait(len(wanted))}
+    assert came == wanted
+
+
+def test_a_child_sends_what_its_only_fire_queued(url: str, receiver: Receiver) -> None:
+    """Its worker is started by that fire, not by the next one."""
+    prepared(url, receiver)
+    with HookEngine(url) as engine:
+        engine.fire(EVENT, {"order": {"from": "parent"}})
+        receiver.wait(1)
+        child = os.fork()
+        if child == 0:
+            try:
+                engine.fire(EVENT, {"order": {"from": "child"}})
+                receiver_count = engine.log.page()[0].deliveries[0].id
+                while engine.log.delivery(receiver_count).outcome != "sent":
+                    threading.Event().wait(0.02)
+            finally:
+                os._exit(0)
+        assert receiver.wait(2)[-1].json()["data"]["order"]["from"] == "child"
+        os.waitpid(child, 0)
+
+
+def test_an_unused_engine_of_the_parent_can_be_left_by_a_child(url: str, receiver: Receiver) -> None:
+    """The child's own exit closes its copy without touching the parent's loop and worker."""
+    prepared(url, receiver)
+    code = """
+import os, sys
+from hookrow import HookEngine
+engine = HookEngine(sys.argv[1]).__enter__()
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+engine.fire("before_order_add", {"order": {}})
+"""
+    done = script(code, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    with HookEngine(url):
+        receiver.wait(1)
+
+
+def test_ctrl_c_aborts_the_request_and_is_recorded(url: str) -> None:
+    """KeyboardInterrupt in a sync `fire()`: the connection is let go, the log says `cancelled`."""
+    code = """
+import sys
+from hookrow import HookEngine
+engine = HookEngine(sys.argv[1])
+try:
+    engine.fire("before_order_add", {"order": {}})
+except KeyboardInterrupt:
+    print([each.outcome for each in engine.log.page()], flush=True)
+"""
+    with Receiver(hold) as receiver:
+        prepared(url, receiver, waits=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", code, url], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        ) as process:
+            receiver.wait(1)
+            process.send_signal(2)
+            assert process.communicate(timeout=20)[0] == "['cancelled']\n"
+        receiver.wait_idle()
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_await_aborts_the_request_and_is_recorded(url: str) -> None:
+    """What stood behind it in the row is cancelled, too."""
+    with Receiver(hold) as receiver:
+        async with AsyncHookEngine(url, worker=False) as engine:
+            await engine.hooks.add(Hook(name="w", event=EVENT, url=receiver.url, wait_for_response=True))
+            await engine.hooks.add(Hook(name="bg", event=EVENT, url=receiver.url))
+            task = asyncio.create_task(engine.fire(EVENT, PAYLOAD))
+            await asyncio.to_thread(receiver.wait, 1)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.to_thread(receiver.wait_idle)
+        async with AsyncHookEngine(url, worker=False) as later:
+            [firing] = await later.log.page()
+        assert (firing.outcome, [each.outcome for each in firing.deliveries]) == ("cancelled", ["cancelled"] * 2)
+
+
+@pytest.mark.anyio
+async def test_cancelled_during_a_commit_is_recorded_once(url: str) -> None:
+    """The commit under way ends first; the firing is one row, cancelled."""
+    with Receiver(hold) as receiver:
+        async with AsyncHookEngine(url, worker=False) as engine:
+            await engine.hooks.add(Hook(name="bg", event=EVENT, url=receiver.url))
+            await engine.hooks.add(Hook(name="w", event=EVENT, url=receiver.url, wait_for_response=True))
+            writer = engine.runtime.database.writer
+            writer.running.acquire()
+            task = asyncio.create_task(engine.fire(EVENT, PAYLOAD))
+            while not writer.waiting:  # noqa: ASYNC110 (the queue tells nobody)
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            writer.running.release()
+            await asyncio.wait([task])
+            assert task.cancelled()
+        async with AsyncHookEngine(url, worker=False) as later:
+            [firing] = await later.log.page()
+        assert firing.outcome == "cancelled"
+        assert receiver.requests == []
+
+
+def test_one_engine_in_two_loops_one_after_another(url: str, receiver: Receiver) -> None:
+    """`asyncio.run` twice: the second has a worker and a transport of its own."""
+    prepared(url, receiver, waits=True)
+    engine = AsyncHookEngine(url)
+
+    async def fire() -> str | None:
+        return (await engine.fire(EVENT, PAYLOAD)).outcome
+
+    assert [asyncio.run(fire()) for _ in range(2)] == ["allowed", "allowed"]
+    asyncio.run(engine.close())
+    assert len(receiver.requests) == 2

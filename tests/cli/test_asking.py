@@ -117,7 +117,7 @@ def test_colours_are_for_terminals(add: Add, hookrow: Hookrow, made: Path, env: 
 def test_the_demo_offers_the_interface(folder: Path) -> None:
     """In a terminal the table is followed by an offer; no is no, exit 0."""
     terminal = Terminal("demo", cwd=folder)
-    terminal.until("[y/N]:")
+    terminal.until("[Y/n]:")
     assert "on_subscription" in terminal.seen
     terminal.type("n\n")
     assert terminal.end() == 0

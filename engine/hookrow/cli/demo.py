@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 
 from hookrow.cli import exits
 from hookrow.cli.commands import command, option
-from hookrow.cli.layout import Cell, Column
-from hookrow.cli.output import confirm, has_keyboard, in_terminal, put_json, put_table, say
+from hookrow.cli.layout import Cell, Column, cut, table, visible
+from hookrow.cli.output import (
+    colours,
+    confirm,
+    has_keyboard,
+    in_terminal,
+    put,
+    put_json,
+    say,
+    terminal_width,
+)
 from hookrow.cli.receiver import Receiver
 from hookrow.cli.session import database_url
 from hookrow.cli.wording import MODES, deed, glyph, milliseconds, outcome_cell, word
@@ -22,10 +31,11 @@ if TYPE_CHECKING:
 
     from hookrow import HookEngine
     from hookrow.events import Event
-    from hookrow.records import Firing
+    from hookrow.records import Delivery, Firing
 
 __all__ = ["demo"]
 
+INDENT = " " * 7
 BETWEEN = 3.0
 """Seconds between two sample events while the terminal interface is open."""
 
@@ -80,19 +90,7 @@ def show(path: Path, *, as_json: bool) -> None:
         for firing in firings:
             put_json(firing.as_json())
         return
-    columns = (
-        Text("Event"),
-        Text("Order"),
-        Text("Hook"),
-        Text("Mode"),
-        Text("Outcome"),
-        Text("Time"),
-        Text("What it did"),
-    )
-    put_table(
-        [Column(str(title), right=at in (1, 5), shrink=at in (2, 6)) for at, title in enumerate(columns)],
-        [row for firing in firings for row in rows_of(firing)],
-    )
+    put_story(firings)
     background = sum(each.mode not in WAITING for firing in firings for each in firing.deliveries)
     say("")
     say(
@@ -104,33 +102,40 @@ def show(path: Path, *, as_json: bool) -> None:
     )
 
 
-def rows_of(firing: Firing) -> list[Sequence[str | Cell]]:
-    """The table's lines for a firing: the verdict, then its hooks."""
-    verdict = firing.outcome or "running"
-    head: Sequence[str | Cell] = (
-        Cell(firing.event, bold=True),
-        "",
-        "",
-        "",
-        outcome_cell(verdict),
-        milliseconds(firing.ms),
-        f"«{firing.veto.message}»" if firing.veto else "",
-    )
-    return [
-        head,
-        *(
-            (
-                "",
-                str(each.position),
-                each.hook.name,
-                Cell(word(MODES, each.mode), dim=True),
-                Cell(f"{glyph(each.outcome).text} {outcome_cell(each.outcome).text}", glyph(each.outcome).colour),
-                milliseconds(each.ms),
-                deed(each, firing),
-            )
-            for each in firing.deliveries
-        ),
+def put_story(firings: Sequence[Firing]) -> None:
+    """Each event with its verdict, below it its hooks in order, and below each what it did: fits 80 columns."""
+    columns = [
+        Column(str(Text("Order")), right=True),
+        Column(str(Text("Hook")), shrink=True),
+        Column(str(Text("Mode")), shrink=True),
+        Column(str(Text("Outcome"))),
+        Column(str(Text("Time")), right=True),
     ]
+    rows = [row_of(each) for firing in firings for each in firing.deliveries]
+    limit = terminal_width()
+    title, *lines = table(columns, rows, limit=limit, colours=colours())
+    put(title)
+    rest = iter(lines)
+    for firing in firings:
+        said = f"  «{firing.veto.message}»" if firing.veto else ""
+        verdict = outcome_cell(firing.outcome or "running").text
+        put(f"{firing.event}  {verdict}  {milliseconds(firing.ms)}{said}")
+        for each in firing.deliveries:
+            put(next(rest))
+            if did := deed(each, firing):
+                put(cut(f"{INDENT}{visible(did)}", limit) if limit else f"{INDENT}{visible(did)}")
+
+
+def row_of(each: Delivery) -> Sequence[str | Cell]:
+    """A hook's line."""
+    sign = glyph(each.outcome)
+    return (
+        str(each.position),
+        each.hook.name,
+        Cell(word(MODES, each.mode), dim=True),
+        Cell(f"{sign.text} {outcome_cell(each.outcome).text}", sign.colour),
+        milliseconds(each.ms),
+    )
 
 
 def wanted(ui: bool | None) -> bool:
@@ -139,7 +144,7 @@ def wanted(ui: bool | None) -> bool:
         return ui
     if not (has_keyboard() and in_terminal()):
         return False
-    return confirm(Text("Open the terminal interface on it, with events coming in?"), yes=False)
+    return confirm(Text("Open the terminal interface on it, with events coming in?"), yes=False, enter=True)
 
 
 def open_interface(path: Path) -> int:

@@ -88,8 +88,11 @@ def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]]) -
         put(line)
 
 
-def confirm(question: Text, *, yes: bool) -> bool:
+def confirm(question: Text, *, yes: bool, enter: bool = False) -> bool:
     """Whether the person agrees; anything but a clear yes is a no. Without a terminal only `--yes` is an answer.
+
+    Args:
+        enter: Enter alone is a yes, for what can do no harm.
 
     Raises:
         click.UsageError: there is nobody to ask.
@@ -98,7 +101,8 @@ def confirm(question: Text, *, yes: bool) -> bool:
         return True
     if not has_keyboard():
         raise click.UsageError(str(Text("There is nobody to ask here: add --yes to go on.")))
-    choice = Text("[y/N]")
+    choice = Text("[Y/n]") if enter else Text("[y/N]")
     prompt = f"{visible(question)} {choice}"
     answer: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=True)
-    return answer.strip().casefold() in YES
+    said = answer.strip().casefold()
+    return said in YES or (enter and not said)

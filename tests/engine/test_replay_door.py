@@ -1,0 +1,194 @@
+"""What happened, again and on purpose: redeliver, replay, explain (DESIGN 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from engine_bench import Bench
+from hookrow.clock import from_ms
+from hookrow.errors import FiringNotFound, NotRedeliverable
+from scripted import answer
+
+pytestmark = pytest.mark.anyio
+TO = "http://elsewhere.test/other"
+
+
+async def dead_or_retrying(bench: Bench, **fields: Any) -> Any:
+    """A firing whose one background delivery failed at its first attempt and waits for a retry."""
+    bench.network.on("h", answer(500), answer(200))
+    await bench.hook("h", **{"fire_and_forget": False, **fields})
+    return await bench.engine.send_own(await bench.fire())
+
+
+async def test_an_attempt_elsewhere_changes_nothing_else(bench: Bench) -> None:
+    """The attempt is recorded as one elsewhere; outcome and pending retry stay."""
+    firing = await dead_or_retrying(bench)
+    [done] = await bench.engine.redeliver(firing.deliveries[0].id, to=TO)
+    assert done.ok
+    after = (await bench.engine.log.get(firing.id)).deliveries[0]
+    assert (after.outcome, after.status, after.error) == ("retrying", 500, "bad_status")
+    assert [each.elsewhere for each in await bench.engine.log.attempts(after.id)] == [False, True]
+
+
+async def test_a_success_at_home_settles_and_cancels_the_retry(bench: Bench) -> None:
+    """The same bytes, the same `webhook-id`, the next attempt number; nothing is due any more."""
+    firing = await dead_or_retrying(bench)
+    await bench.engine.redeliver(firing.deliveries[0].id)
+    first, second = bench.network.requests
+    assert first.content == second.content
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert [each.headers["hook-attempt"] for each in (first, second)] == ["1", "2"]
+    assert (await bench.engine.log.get(firing.id)).deliveries[0].outcome == "ok"
+    bench.clock.forward(3600)
+    await bench.engine.send_own(await bench.engine.log.get(firing.id))
+    assert len(bench.network.requests) == 2
+
+
+async def test_a_failure_by_hand_leaves_the_retry(bench: Bench) -> None:
+    """The pending retry is neither moved nor counted."""
+    firing = await dead_or_retrying(bench)
+    bench.network.on("h", answer(503))
+    [done] = await bench.engine.redeliver(firing.id)
+    assert not done.ok
+    assert (await bench.engine.log.get(firing.id)).deliveries[0].outcome == "retrying"
+
+
+async def test_a_redelivered_waiting_hook_keeps_its_verdict(bench: Bench) -> None:
+    """The new reply stands beside the old one."""
+    bench.network.on("w", answer(body={"allow": False}), answer(body={"allow": True}))
+    await bench.gate("w")
+    firing = await bench.fire()
+    await bench.engine.redeliver(firing.deliveries[0].id)
+    after = await bench.engine.log.get(firing.id)
+    assert (after.outcome, after.deliveries[0].outcome) == ("vetoed", "vetoed")
+    assert len(await bench.engine.log.attempts(firing.deliveries[0].id)) == 2
+
+
+async def test_a_deleted_hooks_delivery_goes_only_elsewhere(bench: Bench) -> None:
+    """Without `to` it is refused, before any request."""
+    firing = await dead_or_retrying(bench)
+    await bench.engine.hooks.remove(firing.deliveries[0].hook.id)
+    with pytest.raises(NotRedeliverable, match="--to"):
+        await bench.engine.redeliver(firing.deliveries[0].id)
+    assert len(bench.network.requests) == 1
+    [done] = await bench.engine.redeliver(firing.deliveries[0].id, to=TO)
+    assert done.ok
+
+
+@pytest.mark.parametrize("with_auth", [False, True])
+async def test_credentials_stay_at_home_unless_asked(bench: Bench, with_auth: bool) -> None:
+    """Neither login nor custom header goes to another origin by itself."""
+    firing = await dead_or_retrying(bench, auth_login="bob", auth_password="pw", custom_header="X-Key: value")
+    await bench.engine.redeliver(firing.id, to=TO, with_auth=with_auth)
+    headers = bench.network.requests[-1].headers
+    assert ("authorization" in headers, "x-key" in headers) == (with_auth, with_auth)
+    await bench.engine.replay(firing.id, to=TO, with_auth=with_auth)
+    headers = bench.network.requests[-1].headers
+    assert ("authorization" in headers, "x-key" in headers) == (with_auth, with_auth)
+
+
+async def test_a_dry_run_sends_nothing_and_masks(bench: Bench) -> None:
+    """The request that would leave, without its secrets; nothing is written."""
+    firing = await dead_or_retrying(bench, auth_login="bob", auth_password="pw-canary", custom_header="X-Key: canary")
+    before = bench.engine.log.data_version()
+    [again] = await bench.engine.redeliver(firing.id, dry_run=True)
+    plan = await bench.engine.replay(firing.id, dry_run=True)
+    assert len(bench.network.requests) == 1
+    assert bench.engine.log.data_version() == before
+    assert again.request is not None
+    shown = f"{again} {plan.plan}"
+    assert "x-key" in shown.lower()
+    assert "canary" not in shown
+    assert "Ym9iOnB3LWNhbmFyeQ" not in shown
+    assert plan.firing is None
+
+
+async def test_a_replay_goes_through_todays_hooks(bench: Bench) -> None:
+    """A new firing with `replay_of` and who asked, without the old hook's mistake."""
+    await bench.gate("old")
+    firing = await bench.fire()
+    await bench.engine.hooks.update("old", url="http://receiver.test/mended")
+    await bench.gate("new")
+    done = await bench.engine.replay(firing.id)
+    assert bench.network.paths() == ["old", "mended", "new"]
+    logged = await bench.logged()
+    assert (logged.id, logged.replay_of, bool(logged.asked_by)) == (done.firing.id, firing.id, True)
+    assert bench.network.requests[1].headers["hook-replay-of"] == firing.id
+
+
+async def test_a_delivery_or_a_hook_limits_the_replay(bench: Bench) -> None:
+    """Nobody else gets a request."""
+    for name in "abc":
+        await bench.gate(name)
+    firing = await bench.fire()
+    await bench.engine.replay(firing.deliveries[1].id)
+    await bench.engine.replay(firing.id, hook="c")
+    assert bench.network.paths() == ["a", "b", "c", "b", "c"]
+
+
+async def test_a_replay_elsewhere_calls_each_once_and_queues_nothing(bench: Bench) -> None:
+    """Background hooks too; a 410 from there pauses nobody."""
+    bench.network.on("other", answer(410))
+    await bench.gate("w")
+    await bench.hook("bg", fire_and_forget=False)
+    firing = await bench.fire()
+    done = await bench.engine.replay(firing.id, to=TO)
+    assert bench.network.paths() == ["w", "other", "other"]
+    assert all(each.outcome not in ("queued", "retrying") for each in done.firing.deliveries)
+    assert [each.state for each in await bench.engine.hooks.list()] == ["on", "on"]
+
+
+async def test_a_firing_whose_hooks_were_all_left_out_can_be_replayed(bench: Bench) -> None:
+    """The hooks that match now run."""
+    await bench.gate("off", active=False)
+    firing = await bench.fire()
+    await bench.engine.hooks.update("off", active=True)
+    done = await bench.engine.replay(firing.id)
+    assert [each.outcome for each in done.firing.deliveries] == ["ok"]
+
+
+async def test_two_people_at_one_delivery_send_it_once_at_a_time(bench: Bench) -> None:
+    """The second is told that it is being sent right now."""
+    firing = await dead_or_retrying(bench)
+    sent = await asyncio.gather(*(bench.engine.redeliver(firing.id) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in sent) == ["NotRedeliverable", "list"]
+    assert len(bench.network.requests) == 2
+
+
+async def test_what_is_not_in_the_log_is_said(bench: Bench) -> None:
+    """Both verbs name what they looked for."""
+    for call in (bench.engine.replay, bench.engine.redeliver):
+        with pytest.raises(FiringNotFound, match="evt_x"):
+            await call("evt_x")
+
+
+async def test_explain_gives_every_hook_its_reason_and_writes_nothing(bench: Bench) -> None:
+    """All hooks are judged on the given payload, at a moment if one is named; `data_version` stands."""
+    now = bench.clock.now_ms()
+    await bench.gate("call")
+    await bench.hook("queue")
+    await bench.gate("off", active=False)
+    await bench.gate("old", valid_until=from_ms(now))
+    await bench.gate("new", valid_from=from_ms(now + 1000))
+    await bench.gate("never", condition="order.sum > 1000")
+    await bench.engine.hooks.pause((await bench.gate("held")).id or 0)
+    before = bench.engine.log.data_version()
+    steps = await bench.engine.explain("before_order_add", {"order": {"id": 7, "sum": 100}})
+    assert [(each.act, each.reason) for each in steps] == [
+        ("call", None),
+        ("queue", None),
+        ("skip", "inactive"),
+        ("skip", "expired"),
+        ("skip", "not_yet_valid"),
+        ("skip", "condition_false"),
+        ("fail", "paused"),
+    ]
+    later = await bench.engine.explain("before_order_add", {"order": {"sum": 1}}, at=from_ms(now + 1000))
+    assert [each.act for each in later][4] == "call"
+    earlier = await bench.engine.explain("before_order_add", {"order": {"sum": 1}}, at=from_ms(now - 1))
+    assert [each.act for each in earlier][3] == "call"
+    assert bench.engine.log.data_version() == before
+    assert bench.network.requests == []

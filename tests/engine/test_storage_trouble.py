@@ -1,0 +1,151 @@
+"""Storage trouble: what a caller is told, and what is not done while the record can't be kept (DESIGN 5)."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from engine_bench import Bench
+from hookrow.errors import StorageError
+from scripted import answer
+
+pytestmark = pytest.mark.anyio
+AFTER = "after_registration"
+
+
+@contextmanager
+def locked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another process holds the lock."""
+    monkeypatch.setattr("hookrow.store.database.LOCK_LIMIT", 0.05)
+    other = sqlite3.connect(bench.engine.path or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.rollback()
+        other.close()
+
+
+@contextmanager
+def read_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The user may no longer write the file."""
+    monkeypatch.setattr(bench.engine.runtime.database, "read_only", True)
+    yield
+    monkeypatch.setattr(bench.engine.runtime.database, "read_only", False)
+
+
+@contextmanager
+def full(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The disk takes no page more."""
+
+    def job(connection: Connection) -> None:
+        raise OperationalError("INSERT", None, sqlite3.OperationalError("database or disk is full"))
+
+    with broken(bench, job):
+        yield
+
+
+@contextmanager
+def input_output(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The commit itself fails."""
+
+    def commit(connection: Connection) -> None:
+        raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+
+    with broken(bench, commit):
+        yield
+
+
+@contextmanager
+def broken(bench: Bench, commit: Callable[[Connection], None]) -> Iterator[None]:
+    """Every commit of the engine does this."""
+    engine = bench.engine.runtime.database.engine("write")
+    event.listen(engine, "commit", commit)
+    try:
+        yield
+    finally:
+        event.remove(engine, "commit", commit)
+
+
+TROUBLES = {"locked": locked, "read_only": read_only, "full": full, "input_output": input_output}
+Trouble = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(params=TROUBLES)
+def trouble(request: pytest.FixtureRequest, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Trouble:
+    """A context in which nothing can be committed."""
+    return lambda: TROUBLES[request.param](bench, monkeypatch)
+
+
+async def test_before_raises_with_the_verdict(bench: Bench, trouble: Trouble) -> None:
+    """The hooks were asked: `.firing` holds what they said."""
+    bench.network.on("w", answer(body={"data": {"order": {"sum": 5}}}))
+    await bench.transform("w")
+    with trouble(), pytest.raises(StorageError) as caught:
+        await bench.fire()
+    firing = caught.value.firing
+    assert (firing.outcome, firing.data["order"]["sum"]) == ("allowed", 5)
+
+
+async def test_after_never_raises(bench: Bench, trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:
+    """`firing.error` holds it, the log says it as ERROR, `raise_for_error()` raises."""
+    await bench.gate("w", event=AFTER)
+    with trouble():
+        firing = await bench.fire({"user": {}}, event=AFTER)
+    assert isinstance(firing.error, StorageError)
+    assert [each.levelno for each in caplog.records if "recorded" in each.message] == [logging.ERROR]
+    with pytest.raises(StorageError):
+        firing.raise_for_error()
+
+
+async def test_after_a_failed_commit_before_writes_first(bench: Bench, trouble: Trouble) -> None:
+    """While storage is in trouble no receiver is asked for what could not be recorded."""
+    await bench.gate("w")
+    with trouble():
+        with pytest.raises(StorageError):
+            await bench.fire()
+        asked = len(bench.network.requests)
+        with pytest.raises(StorageError) as caught:
+            await bench.fire()
+        assert caught.value.firing is None
+        assert len(bench.network.requests) == asked
+
+
+async def test_it_recovers_by_itself(bench: Bench, trouble: Trouble) -> None:
+    """The next fire commits its row first, and from then on as ever."""
+    await bench.gate("w")
+    with trouble(), pytest.raises(StorageError):
+        await bench.fire()
+    for _ in range(2):
+        assert (await bench.fire()).outcome == "allowed"
+    assert bench.engine.runtime.database.writer.failed is None
+    assert len(await bench.engine.log.page()) == 2
+
+
+async def test_a_key_that_cannot_be_kept_asks_nobody(bench: Bench, trouble: Trouble) -> None:
+    """Without its row the operation could be done twice: before raises, after carries the error."""
+    await bench.gate("w")
+    await bench.gate("v", event=AFTER)
+    with trouble():
+        with pytest.raises(StorageError):
+            await bench.fire(idempotency_key="k")
+        firing: Any = await bench.fire({"user": {}}, event=AFTER, idempotency_key="k")
+    assert isinstance(firing.error, StorageError)
+    assert bench.network.requests == []
+
+
+async def test_a_full_disk_says_what_to_do(bench: Bench) -> None:
+    """SQLite's own limit of pages stands for the disk."""
+    await bench.gate("w")
+    with bench.engine.runtime.database.engine("write").connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StorageError, match="disk is full"):
+        await bench.fire({"order": {"text": "x" * 200_000}})

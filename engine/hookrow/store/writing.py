@@ -126,10 +126,14 @@ class Rows:
             if rows:
                 connection.execute(statement, rows)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
+        moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
+        moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
         for job, each in zip(jobs, written, strict=True):
-            moved = note(connection, job.notes, now_ms)
-            each.moved.paused |= moved.paused | {hook for hook in job.gone if pause_gone(connection, hook, now_ms)}
-            each.moved.resumed |= moved.resumed
+            # Told once, by the first firing of the hook.
+            for hook in {*job.gone, *(said.hook for said in job.notes)}:
+                each.moved.paused |= moved.paused & {hook}
+                each.moved.resumed |= moved.resumed & {hook}
+                moved.forget(hook)
         return written
 
 

@@ -139,3 +139,54 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_fire(bench: Bench,
     )
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, f"sqlite:///{tmp_path}/hooks.db"], check=True)
     assert (await bench.fire()).deliveries[0].skipped == "inactive"
+
+
+async def test_private_values_are_neither_in_the_hash_nor_lost_to_the_second_caller(bench: Bench) -> None:
+    """A hash that took in a password could be tried against guesses; the caller who brings it gets it back."""
+    await bench.transform("h", event="before_registration")
+    await bench.fire({"user": {"id": 1, "password": "first-one"}}, event="before_registration", idempotency_key="k")
+    given = {"user": {"id": 1, "password": "other-one"}}
+    again = await bench.fire(given, event="before_registration", idempotency_key="k")
+    assert (again.reused, again.data) == (True, given)
+
+
+async def test_a_cancelled_first_frees_the_key(bench: Bench) -> None:
+    """A cancelled caller decided nothing: the next one runs anew at once."""
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await go.wait()
+        return httpx.Response(200, json={})
+
+    bench.network.on("h", slow, answer())
+    await bench.gate("h")
+    first = asyncio.ensure_future(bench.fire(idempotency_key="k"))
+    await arrived.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    second = await bench.fire(idempotency_key="k")
+    assert (second.reused, len(bench.network.requests)) == (False, 2)
+    assert [each.outcome for each in await bench.engine.log.page()] == ["allowed", "cancelled"]
+
+
+async def test_a_cancelled_second_leaves_the_first_alone(bench: Bench) -> None:
+    """Who only waited for another's outcome records nothing."""
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await go.wait()
+        return httpx.Response(200, json={})
+
+    bench.network.on("h", slow)
+    await bench.gate("h")
+    first = asyncio.ensure_future(bench.fire(idempotency_key="k"))
+    await arrived.wait()
+    second = asyncio.ensure_future(bench.fire(idempotency_key="k"))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait([second])
+    go.set()
+    assert (await first).outcome == "allowed"
+    assert [each.outcome for each in await bench.engine.log.page()] == ["allowed"]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
 
-FAILED = ("dead", "failed", "retrying", "parked", "queued", "blocked")
-"""What a firing's id stands for in a redelivery: its deliveries that did not arrive."""
+FAILED = ("dead", "failed", "retrying")
+"""What a firing's id stands for in a redelivery: its deliveries that were tried and did not arrive (DESIGN 13)."""
 
 
 @dataclass(frozen=True, slots=True)

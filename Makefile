@@ -12,7 +12,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 PARALLEL = -n 2 --dist loadfile
 LOCK = --all-extras --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 # Text("…", name=…) and Plural("one", "many", n) of hookrow.lang, by every name they go by; they take literals only.
-KEYWORDS = --no-default-keywords -k Text:1 -k Message:1 -k Say:1 -k Plural:1,2 -k SayPlural:1,2
+KEYWORDS = --no-default-keywords -k Text:1 -k Say:1 -k Plural:1,2 -k SayPlural:1,2
 POT = --no-location --sort-output --project=Hookrow --version= --copyright-holder="Hookrow authors" --msgid-bugs-address=
 UPDATE = --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
 SAY = @printf '\n== %s\n'

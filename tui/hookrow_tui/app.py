@@ -113,7 +113,10 @@ class HookrowApp(App[int]):
 
     @on(Answered)
     def hand_over(self, message: Answered) -> None:
-        if isinstance(message.owner, Widget) and not message.owner.is_attached:
+        owner = message.owner
+        # A screen that was left is off the stack at once, but attached until the last of its children is gone.
+        here = owner in self.screen_stack if isinstance(owner, Screen) else owner.is_attached
+        if not here:
             return
         if message.error is not None:
             message.failed(message.error)

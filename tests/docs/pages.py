@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +19,7 @@ from hookrow.store.settings import SETTINGS
 
 __all__ = ["PAGES"]
 
+ROOT = Path(__file__).parents[2]
 MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
 
 OUTCOMES = {
@@ -205,7 +208,33 @@ def errors_page() -> str:
     return "\n".join([*lines, *below(errors.HookrowError, 0)]) + "\n"
 
 
+def first_line(path: Path) -> str:
+    """What a module says of itself, in its first sentence."""
+    said = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return said.split("\n\n")[0].replace("\n", " ")
+
+
+def map_page() -> str:
+    """docs/map.md."""
+    lines = [
+        "# Map of the code: one line a module",
+        MADE,
+        "How they work together: [architecture.md](architecture.md).",
+        "",
+    ]
+    for package in (ROOT / "engine" / "hookrow", ROOT / "tui" / "hookrow_tui"):
+        folders = sorted({path.parent for path in package.rglob("*.py")}, key=lambda each: each.parts)
+        for folder in folders:
+            name = str(folder.relative_to(package.parent)).replace("/", ".")
+            about = first_line(folder / "__init__.py")
+            modules = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+            lines += [f"## {name}", "", about, ""]
+            lines += table(("module", "gives"), [(f"`{path.stem}`", first_line(path)) for path in modules])
+    return "\n".join(lines).rstrip() + "\n"
+
+
 PAGES = {
+    "map.md": map_page,
     "commands.md": commands_page,
     "commands-hooks.md": hooks_page,
     "reference.md": reference_page,

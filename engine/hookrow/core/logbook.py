@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import log as logstore
 from hookrow.store import outbox
 from hookrow.store import settings as settingstore
+from hookrow.store.purge import Purged, purge
 from hookrow.store.rows import delivery_place, firing_uid
 from hookrow.store.settings import SettingValue
 from hookrow.store.tables import ATTEMPTS, DELIVERIES
@@ -133,6 +134,23 @@ class Log:
         now_ms = self.runtime.clock.now_ms()
         return self.runtime.database.writer.write(lambda connection: outbox.drop(connection, rows, now_ms))
 
+    def prune(
+        self,
+        *,
+        days: float | None = None,
+        most_bytes: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Purged:
+        """Delete finished firings beyond the settings `retention_days` and `retention_bytes`, or these.
+
+        Pending and dead deliveries stay, whatever their age. Raises StorageError.
+        """
+        config = self.runtime.config()
+        kept = float(self.runtime.setting(config, "retention_days")) if days is None else days
+        room = int(self.runtime.setting(config, "retention_bytes")) if most_bytes is None else most_bytes
+        now_ms = self.runtime.clock.now_ms()
+        return purge(self.runtime.database, days=kept, most_bytes=room, now_ms=now_ms, progress=progress)
+
     def data_version(self) -> int:
         """A number that moves when anybody has committed: the question of every follower. Microseconds on SQLite."""
         return self.runtime.database.data_version()
@@ -242,6 +260,7 @@ class AsyncLog:
     delivery = awaited(Log.delivery)
     attempts = awaited(Log.attempts)
     drop = awaited(Log.drop)
+    prune = awaited(Log.prune)
     summary = awaited(Log.summary)
     hook_figures = awaited(Log.hook_figures)
 

@@ -1,0 +1,225 @@
+"""A nursery of processes to kill, a receiver that writes down what came, and the checker of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crash_children
+from hookrow import HookEngine
+
+PROGRAM = Path(crash_children.__file__)
+TESTS = PROGRAM.parent
+
+
+class Nursery:
+    """Starts children by fork, or by exec; ends those that are left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        paths = [TESTS, TESTS.parent / "engine", TESTS.parent / "tui"]
+        self.env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+        self.process = subprocess.Popen(
+            [sys.executable, PROGRAM, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.env,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+        self.born: list[int] = []
+        self.execs: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *, by_exec: bool = False, **given: Any) -> int:
+        """Start a child; its process id."""
+        errors = str(self.folder / "errors.txt")
+        if by_exec:
+            made = subprocess.Popen([sys.executable, PROGRAM, name, json.dumps(given), errors], env=self.env)
+            self.execs[made.pid] = made
+            number = made.pid
+        else:
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            self.process.stdin.write(json.dumps([name, given, errors]) + "\n")
+            self.process.stdin.flush()
+            number = int(self.process.stdout.readline())
+        self.born.append(number)
+        return number
+
+    def kill(self, number: int, how: int = signal.SIGKILL) -> None:
+        """Send a signal; after SIGKILL see the process gone."""
+        os.kill(number, how)
+        if how == signal.SIGKILL:
+            self.gone(number)
+
+    def gone(self, number: int, seconds: float = 20.0) -> None:
+        """Wait until a process has ended."""
+        if number in self.execs:
+            self.execs[number].wait(seconds)
+        until(lambda: not alive(number), seconds)
+        self.born.remove(number)
+
+    def errors(self) -> str:
+        """What children said on their standard error."""
+        said = self.folder / "errors.txt"
+        return said.read_text() if said.exists() else ""
+
+    def close(self) -> None:
+        for number in [each for each in self.born if alive(each)]:
+            os.kill(number, signal.SIGKILL)
+        for each in self.execs.values():
+            each.wait(10)
+        with self.process:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            self.process.wait(10)
+
+
+def alive(number: int) -> bool:
+    """Whether the process runs."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for what another process does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+class Court:
+    """One database, its receiver, and what is to be judged."""
+
+    def __init__(self, nursery: Nursery, folder: Path, *, slow: float = 0.0) -> None:
+        folder.mkdir(exist_ok=True)
+        self.nursery, self.path = nursery, folder / "hooks.db"
+        self.db = f"sqlite:///{self.path}"
+        self.acks, self.log = folder / "acks.txt", folder / "receiver.txt"
+        ready = folder / "port.txt"
+        self.receiver = nursery.start("receiver", log=str(self.log), ready=str(ready), slow=slow)
+        until(lambda: ready.exists() and ready.read_text().endswith("\n"))
+        self.url = f"http://127.0.0.1:{int(ready.read_text())}"
+
+    def hooks(self, *paths: str, **given: Any) -> None:
+        """Hooks at these paths of the receiver."""
+        with HookEngine(self.db, worker=False) as engine:
+            for path in paths:
+                engine.hooks.add(crash_children.hook_at(f"{self.url}/{path}", path, **given))
+
+    def fire_fast(self, speed: float, count: int = 1) -> None:
+        """Firings that are committed, and acknowledged."""
+        clock = crash_children.FastClock(speed)
+        with HookEngine(self.db, worker=False, clock=clock) as engine, self.acks.open("a") as acks:
+            for number in range(count):
+                for delivery in engine.fire(crash_children.EVENT, {"number": number}).deliveries:
+                    print(delivery.id, file=acks)
+
+    def ask(self, statement: str) -> list[Any]:
+        """Rows of the database, read by the driver itself."""
+        plain = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=30)
+        try:
+            return plain.execute(statement).fetchall()
+        finally:
+            plain.close()
+
+    def leased(self) -> int:
+        """Rows in flight, or held."""
+        [[count]] = self.ask("SELECT count(*) FROM delivery WHERE state = 'leased'")
+        return int(count)
+
+    def done(self) -> bool:
+        """Whether every delivery is finished."""
+        return not self.ask("SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent') LIMIT 1")
+
+    def sends(self) -> Counter[str]:
+        """How often each delivery came to the receiver, by its `webhook-id`."""
+        return Counter(each.split()[0] for each in words(self.log))
+
+    def judge(self, in_flight: int) -> tuple[int, int, int]:
+        """Hold the history: nothing lost, few duplicates, the file whole. Gives deliveries, duplicates, most sends."""
+        sends = self.sends()
+        acknowledged = set(words(self.acks))
+        kept = {
+            f"msg_{uid}{place(seq)}"
+            for uid, seq in self.ask("SELECT f.uid, d.seq FROM delivery d JOIN firing f ON f.id = d.firing_id")
+        }
+        [[failures]] = self.ask("SELECT count(*) FROM attempt WHERE error IS NOT NULL")
+        duplicates = sends.total() - len(sends)
+        assert acknowledged <= kept, "acknowledged, and not in the database"
+        assert acknowledged <= set(sends), f"lost: {sorted(acknowledged - set(sends))[:5]}"
+        assert set(sends) == kept, "sent and not kept, or kept and not sent"
+        assert duplicates <= in_flight + failures
+        assert max(sends.values()) <= 3 + failures
+        assert self.ask("PRAGMA integrity_check") == [("ok",)]
+        assert self.ask("PRAGMA foreign_key_check") == []
+        assert "Traceback" not in self.nursery.errors(), self.nursery.errors()
+        return len(kept), duplicates, max(sends.values())
+
+
+def place(seq: int) -> str:
+    """The place in the row as a `webhook-id` spells it."""
+    from hookrow.store.rows import delivery_id
+
+    return delivery_id("", seq).removeprefix("msg_")
+
+
+def words(path: Path) -> list[str]:
+    """The whole lines of a file that others write."""
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """One warmed parent for a file of tests."""
+    made = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def court(nursery: Nursery, tmp_path: Path) -> Iterator[Court]:
+    """A database without hooks yet, and its receiver."""
+    made = Court(nursery, tmp_path)
+    yield made
+    nursery.kill(made.receiver)
+
+
+@pytest.fixture
+def courts(nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., Court]]:
+    """As many courts as are asked for."""
+    made: list[Court] = []
+
+    def make(**given: Any) -> Court:
+        made.append(Court(nursery, tmp_path / str(len(made)), **given))
+        return made[-1]
+
+    yield make
+    for each in made:
+        nursery.kill(each.receiver)
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Chance whose seed is printed."""
+    seed = int(os.environ.get("HOOKROW_SEED", random.randrange(10**6)))
+    print("seed", seed)
+    return random.Random(seed)

@@ -1,0 +1,105 @@
+"""`kill -9` of the host in `fire()`, of a purge, and while a database is made: a transaction is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookrow import HookEngine
+
+KILLS = [pytest.param(20, id="check"), pytest.param(200, marks=pytest.mark.torture, id="torture")]
+TIMES = [pytest.param(5, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
+
+
+def fired(court: Any) -> set[str]:
+    """What the firings that are kept were called."""
+    rows = court.ask("SELECT f.payload FROM firing f JOIN delivery d ON d.firing_id = f.id")
+    return {json.loads(payload)["number"] for (payload,) in rows}
+
+
+def said(court: Any, word: str) -> list[str]:
+    """What the hosts wrote down: `begun` before, `done` after `fire()` (or their commit) returned."""
+    lines = court.acks.read_text().splitlines() if court.acks.exists() else []
+    return [each.split()[1] for each in lines if each.startswith(word)]
+
+
+def whole(court: Any) -> None:
+    """The file has no fault."""
+    assert court.ask("PRAGMA integrity_check") == [("ok",)]
+    assert court.ask("PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize("host", ["own_host", "transaction_host"])
+def test_a_host_killed_at_random(court: Any, dice: random.Random, host: str, kills: int) -> None:
+    """What returned is kept; what is kept was begun, and of one host at most one that did not return."""
+    court.hooks("a")
+    for _ in range(kills):
+        number = court.nursery.start(host, db=court.db, acks=str(court.acks))
+        time.sleep(dice.uniform(0.03, 0.15))  # the random moment
+        court.nursery.kill(number)
+    kept, done, begun = fired(court), set(said(court, "done")), set(said(court, "begun"))
+    print(f"{host}: kills {kills}, returned {len(done)}, kept {len(kept)}")
+    assert done, "no host came to fire: the test showed nothing"
+    assert done <= kept <= begun
+    unsure = [each.split("-")[0] for each in kept - done]
+    assert len(unsure) == len(set(unsure))
+    if host == "transaction_host":
+        assert {number for (number,) in court.ask("SELECT number FROM host_order")} == kept
+    whole(court)
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize(("point", "kept"), [("fire:before", False), ("fire:after", True)])
+@pytest.mark.parametrize("host", ["own_host", "transaction_host"])
+def test_a_host_killed_around_its_commit(court: Any, host: str, point: str, kept: bool, times: int) -> None:
+    """Killed before the commit: no row. Killed after it, before `fire()` could return: the row."""
+    court.hooks("a")
+    for _ in range(times):
+        number = court.nursery.start(host, db=court.db, acks=str(court.acks), point=point)
+        court.nursery.gone(number)
+    begun = said(court, "begun")
+    assert len(begun) == times
+    assert fired(court) == (set(begun) if kept else set())
+    whole(court)
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("point", ["purge:before", "purge:inside", "purge:after"])
+def test_a_purge_killed(court: Any, point: str, times: int) -> None:
+    """Firings go whole or stay whole, pending ones stay; the next purge ends the work."""
+    court.hooks("a")
+    for _ in range(times):
+        with HookEngine(court.db, worker=False) as engine:
+            pending = {engine.fire("after_registration", {"number": str(time.monotonic_ns())}).id for _ in range(3)}
+            for hook in engine.hooks.list():
+                engine.hooks.update(hook.id, {"condition": "false"})
+            for _ in range(70):
+                engine.fire("after_registration", {"number": 1})
+            for hook in engine.hooks.list():
+                engine.hooks.update(hook.id, {"condition": ""})
+        number = court.nursery.start("purging", db=court.db, point=point)
+        court.nursery.gone(number)
+        whole(court)
+        lone = "SELECT count(*) FROM firing f WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.firing_id = f.id)"
+        assert court.ask(lone) == [(0,)]
+        with HookEngine(court.db, worker=False) as engine:
+            assert engine.log.prune(days=0).firings > 0
+            assert pending <= {each.id for each in engine.log.page(limit=1000)}
+    assert court.ask("SELECT count(*) FROM firing") == [(3 * times,)]
+
+
+@pytest.mark.parametrize("times", TIMES)
+@pytest.mark.parametrize("point", ["make:before", "make:after"])
+def test_killed_while_a_database_is_made(nursery: Any, tmp_path: Path, point: str, times: int) -> None:
+    """The next start finds either no schema and makes it, or all of it."""
+    for number in range(times):
+        path = tmp_path / f"{number}.db"
+        nursery.gone(nursery.start("making", db=f"sqlite:///{path}", point=point))
+        with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+            assert engine.hooks.list() == []

@@ -1,0 +1,134 @@
+"""`kill -9` of workers at random and at named points, over real requests: nothing is lost, little is sent twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crash_children import POINTS
+
+SPEED = 8
+"""How fast the clocks run: a lease of 7 s lapses in 0.9."""
+POINT_SPEED = 16
+EXPECTED = {"settle:inside": {1, 2}, "send:after": {2}, "settle:before": {2}}
+"""How often a row is sent whose first worker was killed at a point; once at all others."""
+CHECK_OR_TORTURE = [pytest.param(40, id="check"), pytest.param(200, marks=pytest.mark.torture, id="torture")]
+REPEATS = [pytest.param(5, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
+SECONDS = [pytest.param(6, id="check"), pytest.param(60, marks=pytest.mark.torture, id="torture")]
+
+
+def finish(court: Any, speed: float = SPEED, seconds: float = 60.0) -> None:
+    """A worker that nobody kills ends the work; then it is told to end, and does."""
+    last = court.nursery.start("worker", db=court.db, speed=speed)
+    end = time.monotonic() + seconds
+    while not court.done():
+        assert time.monotonic() < end, court.ask("SELECT state, count(*) FROM delivery GROUP BY state")
+        time.sleep(0.02)
+    court.nursery.kill(last, signal.SIGTERM)
+    court.nursery.gone(last)
+
+
+@pytest.mark.parametrize("kills", CHECK_OR_TORTURE)
+def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int) -> None:
+    """Killed at random while a feeder fires; two of the workers by exec instead of fork: nothing differs."""
+    court.hooks("a", "b")
+    feeder = court.nursery.start("feeder", db=court.db, acks=str(court.acks), speed=SPEED)
+    in_flight = 0
+    for number in range(kills):
+        by_exec = number in (kills // 3, kills // 2)
+        worker = court.nursery.start("worker", db=court.db, speed=SPEED, by_exec=by_exec)
+        time.sleep(dice.uniform(0.02, 0.25) + (1.5 if by_exec else 0))  # the random moment
+        court.nursery.kill(worker)
+        in_flight += court.leased()
+    court.nursery.kill(feeder)
+    finish(court)
+    rows, duplicates, most = court.judge(in_flight)
+    print(f"kills {kills + 1}, rows {rows}, lost 0, duplicates {duplicates} (in flight {in_flight}), most sends {most}")
+    assert in_flight, "no kill met a leased row: the test showed nothing"
+
+
+@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point(courts: Callable[..., Any], point: str, repeats: int) -> None:
+    """A duplicate only where the request was answered and its result not committed, and exactly one there."""
+    court = courts()
+    court.hooks("a")
+    sends: dict[str, int] = {}
+    for _ in range(repeats):
+        before = court.sends()
+        court.fire_fast(POINT_SPEED)
+        worker = court.nursery.start("worker", db=court.db, speed=POINT_SPEED, point=point, concurrency=1)
+        court.nursery.gone(worker)
+        finish(court, POINT_SPEED)
+        sends |= {name: count for name, count in court.sends().items() if name not in before}
+    rows, duplicates, _ = court.judge(repeats)
+    print(f"{point}: rows {rows}, lost 0, duplicates {duplicates}")
+    assert set(sends.values()) <= EXPECTED.get(point, {1})
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_two_workers_killed_in_turn(court: Any, dice: random.Random, seconds: int) -> None:
+    """One of the two is always at work."""
+    court.hooks("a", "b")
+    feeder = court.nursery.start("feeder", db=court.db, acks=str(court.acks), speed=SPEED)
+    workers = [court.nursery.start("worker", db=court.db, speed=SPEED) for _ in range(2)]
+    in_flight, kills, end = 0, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(dice.uniform(0.05, 0.4))  # the random moment
+        court.nursery.kill(workers.pop(0))
+        in_flight += court.leased()
+        kills += 1
+        workers.append(court.nursery.start("worker", db=court.db, speed=SPEED))
+    for each in (feeder, *workers):
+        court.nursery.kill(each)
+    in_flight += court.leased()
+    finish(court)
+    rows, duplicates, most = court.judge(in_flight)
+    print(f"kills {kills}, rows {rows}, lost 0, duplicates {duplicates} (in flight {in_flight}), most sends {most}")
+
+
+def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
+    """Stopped past its lease with a request in flight, another worker sends the row; woken, it records nothing."""
+    court = courts(slow=0.6)
+    court.hooks("slow")
+    court.fire_fast(SPEED)
+    zombie = court.nursery.start("worker", db=court.db, speed=SPEED)
+    wait(lambda: court.sends().total() == 1)
+    os.kill(zombie, signal.SIGSTOP)
+    finish(court)
+    os.kill(zombie, signal.SIGCONT)
+    wait(lambda: "lease was lost" in court.nursery.errors() or "not recorded" in court.nursery.errors())
+    court.nursery.kill(zombie, signal.SIGTERM)
+    court.nursery.gone(zombie)
+    assert court.sends().total() == 2
+    assert court.ask("SELECT state, attempts, fence FROM delivery") == [("sent", 1, 2)]
+    assert court.ask("SELECT count(*) FROM attempt") == [(1,)]
+
+
+@pytest.mark.parametrize("count", [pytest.param(300, id="check"), pytest.param(1000, marks=pytest.mark.torture)])
+def test_born_leased_rows_are_sent_once(courts: Callable[..., Any], count: int) -> None:
+    """Handed over in memory behind a slow hook whose timeout rises meanwhile, beside another worker: none twice."""
+    court = courts(slow=0.05)
+    court.hooks("slow")
+    host = court.nursery.start("born_leased", db=court.db, acks=str(court.acks), count=count, speed=SPEED)
+    other = court.nursery.start("worker", db=court.db, speed=SPEED)
+    wait(lambda: len(court.acks.read_text().splitlines() if court.acks.exists() else ()) == count and court.done())
+    for each in (host, other):
+        court.nursery.kill(each)
+    rows, duplicates, _ = court.judge(0)
+    print(f"rows {rows}, duplicates {duplicates}")
+    assert (rows, duplicates) == (count, 0)
+
+
+def wait(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for what other processes do."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)

@@ -1,0 +1,338 @@
+"""Processes that are made to be killed: workers, hosts, a feeder, and the receiver whose log is the judge.
+
+Run as a program this file is the nursery: one warmed, single-threaded process that forks a child for each line of its
+standard input. Run with a name and arguments it is that child itself, started by exec.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, insert
+
+from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.store import outbox, purge, schema
+from hookrow.store.database import Database
+from hookrow.store.outbox import Settle
+from hookrow.store.writing import Rows
+from hookrow.worker import Worker
+
+__all__ = ["EVENT", "POINTS", "FastClock", "hook_at"]
+
+EVENT = "after_registration"
+EPOCH_MS = 1_800_000_000_000
+POINTS = (
+    *("claim:before", "claim:inside", "claim:after", "send:before", "send:after"),
+    *("settle:before", "settle:inside", "settle:after"),
+)
+"""What a worker was doing, and on which side of its commit (of the request, for `send`) it is killed."""
+
+
+class FastClock:
+    """The machine's clock, faster; the same in every process, so that leases lapse in a test's time."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+
+    def now_ms(self) -> int:
+        return EPOCH_MS + round(time.monotonic() * 1000 * self.speed)
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.speed
+
+
+def hook_at(url: str, key: str, **given: Any) -> Hook:
+    """A background hook at a receiver's path."""
+    return Hook(key=key, name=key, event=EVENT, url=url, **{"timeout": 2, **given})
+
+
+def line(path: str, *words: object) -> None:
+    """One whole line at a file's end; it stands there even if the process is killed right after."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, (" ".join(map(str, words)) + "\n").encode())
+    os.close(handle)
+
+
+def die() -> None:
+    """As `kill -9`."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# -- failpoints, put on from outside: the product has none ------------------------------------------------------------
+
+
+def kill_at(database: Database, point: str, marked: list[bool]) -> None:
+    """Kill this process around the commit of the transaction in which `marked` was filled."""
+    engine, (_, side) = database.engine("write"), point.split(":")
+    write = database.write
+
+    def before_commit(connection: Connection) -> None:
+        if not marked:
+            return
+        if side == "before":
+            die()
+        if side == "inside":
+            # A commit takes about a millisecond: somewhere in it.
+            wait = int.from_bytes(os.urandom(2)) / 65_536 * 0.0015
+            threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
+
+    @contextmanager
+    def watched() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        if marked:
+            die()
+
+    event.listen(engine, "commit", before_commit)
+    database.write = watched  # type: ignore[method-assign]
+
+
+def marking(function: Callable[..., Any], marked: list[bool]) -> Callable[..., Any]:
+    """The function, noting that it did something."""
+
+    def wrapped(*args: Any, **given: Any) -> Any:
+        answer = function(*args, **given)
+        if getattr(answer, "rows", answer):
+            marked.append(True)
+        return answer
+
+    return wrapped
+
+
+def arm(engine: AsyncHookEngine, point: str) -> None:
+    """Set one of POINTS in this process."""
+    marked: list[bool] = []
+    doing, side = point.split(":")
+    if doing == "send":
+        send = engine.runtime.send_claimed
+
+        async def perform(*args: Any) -> Any:
+            if side == "before":
+                die()
+            await send(*args)
+            die()
+
+        engine.runtime.send_claimed = perform  # type: ignore[method-assign]
+        return
+    if doing == "claim":
+        outbox.claim = marking(outbox.claim, marked)
+    else:
+        Settle.run_many = marking(Settle.run_many, marked)  # type: ignore[method-assign]
+        Settle.__call__ = marking(Settle.__call__, marked)  # type: ignore[method-assign]
+    kill_at(engine.runtime.database, point, marked)
+
+
+# -- the children -----------------------------------------------------------------------------------------------------
+
+
+def worker(db: str, speed: float = 1.0, point: str | None = None, concurrency: int = 8) -> None:
+    """Drain the outbox until SIGTERM, or until killed."""
+
+    async def main() -> None:
+        engine = AsyncHookEngine(db, worker=False, clock=FastClock(speed))
+        if point is not None:
+            arm(engine, point)
+        loop = asyncio.get_running_loop()
+
+        def started(running: Worker) -> None:
+            stop = partial(lambda: loop.create_task(running.drain(2.0)))
+            loop.add_signal_handler(signal.SIGTERM, stop)
+
+        try:
+            await engine.run_worker(concurrency=concurrency, started=started)
+        finally:
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004) -> None:
+    """Fire until killed; what `fire()` returned for stands in `acks`, delivery by delivery."""
+    with HookEngine(db, worker=False, clock=FastClock(speed)) as engine:
+        number = 0
+        while True:
+            number += 1
+            firing = engine.fire(EVENT, {"number": number})
+            for delivery in firing.deliveries:
+                line(acks, delivery.id)
+            time.sleep(pause)
+
+
+def own_host(db: str, acks: str, point: str | None = None) -> None:
+    """`fire()` in its own transaction: a line before, a line after it returned."""
+    with HookEngine(db, worker=False) as engine:
+        if point is not None:
+            marked: list[bool] = []
+            Rows.__call__ = marking(Rows.__call__, marked)  # type: ignore[method-assign]
+            if hasattr(Rows, "run_many"):
+                Rows.run_many = marking(Rows.run_many, marked)
+            kill_at(engine.core.runtime.database, point, marked)
+        number = 0
+        while True:
+            number += 1
+            line(acks, "begun", f"{os.getpid()}-{number}")
+            engine.fire(EVENT, {"number": f"{os.getpid()}-{number}"})
+            line(acks, "done", f"{os.getpid()}-{number}")
+
+
+def transaction_host(db: str, acks: str, point: str | None = None) -> None:
+    """`fire(connection=…)`: the firing and a row of the host's own stand or fall together."""
+    theirs = create_engine(db)
+    from sqlalchemy import Column, MetaData, String, Table
+
+    order = Table("host_order", MetaData(), Column("number", String, primary_key=True))
+    with HookEngine(db, worker=False) as engine:
+        order.create(theirs, checkfirst=True)
+        number = 0
+        while True:
+            number += 1
+            name = f"{os.getpid()}-{number}"
+            line(acks, "begun", name)
+            with theirs.begin() as connection:
+                connection.execute(insert(order).values(number=name))
+                engine.fire(EVENT, {"number": name}, connection=connection)
+                if point == "fire:before":
+                    die()
+            if point == "fire:after":
+                die()
+            line(acks, "done", name)
+
+
+def born_leased(db: str, acks: str, count: int, speed: float) -> None:
+    """A service whose own worker is handed `count` rows in memory; the hook's timeout rises while they are leased."""
+    with HookEngine(db, clock=FastClock(speed)) as engine:
+        for number in range(count):
+            firing = engine.fire(EVENT, {"number": number})
+            for delivery in firing.deliveries:
+                line(acks, delivery.id)
+            if number == count // 2:
+                engine.hooks.update(1, {"timeout": 20})
+        signal.pause()
+
+
+def purging(db: str, point: str) -> None:
+    """Purge everything that may go, and be killed at the third batch."""
+    engine = HookEngine(db, worker=False)
+    marked: list[bool] = []
+    calls: list[None] = []
+    batch = purge.purge_batch
+
+    def third(*args: Any, **given: Any) -> Any:
+        answer = batch(*args, **given, limit=20)
+        calls.append(None)
+        if len(calls) == 3:
+            marked.append(True)
+        return answer
+
+    purge.purge_batch = third
+    kill_at(engine.core.runtime.database, point, marked)
+    engine.log.prune(days=0)
+
+
+def making(db: str, point: str) -> None:
+    """Make a database, and be killed around the commit of its schema."""
+    after = point.endswith("after")
+    statements = schema.triggers
+
+    def triggers(dialect: str) -> list[str]:
+        if not after:
+            die()
+        return statements(dialect)
+
+    schema.triggers = triggers
+    Database(db)
+    die()
+
+
+def receiver(log: str, ready: str, slow: float = 0.0) -> None:
+    """Every request is a line of the log, written before it is answered: `webhook-id path attempt`.
+
+    `/slow` answers after `slow` seconds, `/hang` never, all else at once.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                first, *rest = head.split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
+                await reader.readexactly(int(headers.get("content-length", 0)))
+                path = first.split()[1]
+                line(log, headers["webhook-id"], path, headers["hook-attempt"])
+                if path == "/hang":
+                    await reader.read()
+                    return
+                await asyncio.sleep(slow if path == "/slow" else 0.002)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            return  # the worker was killed
+        finally:
+            writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
+        line(ready, server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+CHILDREN = {
+    each.__name__: each for each in (worker, feeder, own_host, transaction_host, born_leased, purging, making, receiver)
+}
+
+
+def child(name: str, given: dict[str, Any], errors: str) -> None:
+    """Be this child; what goes wrong is written to a file."""
+    handle = os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(handle, 2)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    CHILDREN[name](**given)
+
+
+def nursery(folder: str) -> None:
+    """Fork a child for each line of standard input, say its number; end with the input and take all along."""
+    warm = Path(folder) / "warm.db"
+    HookEngine(f"sqlite:///{warm}", worker=False).close()
+    assert threading.active_count() == 1
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    born: list[int] = []
+    print("ready", flush=True)
+    while asked := sys.stdin.readline():
+        name, given, errors = json.loads(asked)
+        number = os.fork()
+        if number == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            code = 1
+            try:
+                child(name, given, errors)
+                code = 0
+            except BaseException:  # noqa: BLE001 - the child ends here, whatever it met
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        born.append(number)
+        print(number, flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        nursery(sys.argv[1])
+    else:
+        child(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])

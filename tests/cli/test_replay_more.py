@@ -1,9 +1,13 @@
-"""Replay and redelivery where the hook or the moment has changed since: edited, expired, switched off, large, at once."""
+"""Replay and redelivery where something has changed since: a hook edited, expired, switched off; large; at once."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +22,7 @@ from receivers import Receiver, reply
 Add = Callable[..., dict[str, Any]]
 GATE = ("--wait-for-response",)
 NOTIFY = ("--no-fire-and-forget",)
+CANARY = "s3cret-" + "canary"
 
 
 def fire(hookrow: Hookrow, payload: dict[str, Any] | None = None, code: int = 0) -> dict[str, Any]:
@@ -103,3 +108,64 @@ def test_replays_of_one_firing_at_once_are_firings_of_their_own(add: Add, hookro
     made_now = [json.loads(out)["firing"] for out, _ in ended]
     assert {each["replay_of"] for each in made_now} == {fired["id"]}
     assert len({each["id"] for each in made_now} | {fired["id"]}) == 4
+
+
+def test_a_recorded_request_as_curl_and_http(add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets stand as variables or masks, never as values; a kept reply is printed only after a yes."""
+    with Receiver(reply(409, b'{"allow": false, "message": "from the receiver"}')) as receiver:
+        add(receiver.url + "x?token=" + CANARY, *GATE)
+        monkeypatch.setenv("SECRET", CANARY)
+        hookrow("hooks", "edit", 1, "--auth-login", "shop", "--auth-password-env", "SECRET")
+        hookrow("hooks", "edit", 1, "--custom-header-name", "X-Token", "--custom-header-env", "SECRET")
+        fired = fire(hookrow, code=1)
+        received = receiver.wait(1)[0].body.decode()
+    curl = hookrow("show", fired["id"], "--curl").out
+    assert '"$HOOK_LOGIN:$HOOK_PASSWORD"' in curl
+    assert '"X-Token: $HOOK_X_TOKEN"' in curl
+    assert shlex.split(curl)[-1] == received
+    unasked = hookrow("show", fired["id"], "--http", code=2)
+    assert "--yes" in unasked.err
+    assert "from the receiver" not in unasked.out
+    http = hookrow("show", fired["deliveries"][0]["id"], "--http", "--yes").out
+    assert received in http
+    assert "HTTP 409" in http
+    assert "from the receiver" in http
+    secret = base64.b64encode(f"shop:{CANARY}".encode()).decode()
+    assert not [text for text in (curl, http) if CANARY in text or secret in text]
+    hookrow("show", fired["id"], "--http", "--curl", code=2)
+
+
+def test_without_a_request_there_is_nothing_to_show_as_curl(add: Add, hookrow: Hookrow) -> None:
+    """A hook that was skipped sent nothing: exit 1."""
+    add("http://127.0.0.1:9/", *GATE)
+    hookrow("hooks", "disable", 1)
+    found = hookrow("fire", "before_order_add", "--json").json
+    hookrow("show", found["id"], "--curl", code=1)
+
+
+def test_a_fixture_is_a_test_that_passes(
+    add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The recorded request and reply as a pytest test, run by pytest; nothing secret is in it."""
+    veto = b'{"allow": false, "message": "Out of \\"stock\\""}'
+    with Receiver(reply(409, veto, [("Set-Cookie", CANARY)])) as receiver:
+        add(receiver.url + "x?token=" + CANARY, *GATE)
+        monkeypatch.setenv("SECRET", CANARY)
+        hookrow("hooks", "edit", 1, "--auth-login", "shop", "--auth-password-env", "SECRET")
+        hookrow("hooks", "edit", 1, "--custom-header-name", "X-Token", "--custom-header-env", "SECRET")
+        hookrow("hooks", "secret", "new", 1)
+        fired = fire(hookrow, code=1)
+    hookrow("fixture", fired["id"], code=2)
+    source = hookrow("fixture", fired["id"], "--yes").out
+    assert CANARY not in source
+    assert base64.b64encode(f"shop:{CANARY}".encode()).decode() not in source
+    assert "v1," not in source
+    assert repr(veto) in source
+    module = tmp_path / "test_recorded.py"
+    module.write_text(source, "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, module],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout

@@ -212,7 +212,7 @@ def test_the_pace_is_kept(add: Add, hookrow: Hookrow) -> None:
 
 
 def test_ctrl_c_says_where(add: Add, hookrow: Hookrow, made: Path) -> None:
-    """Interrupted in the middle: exit 130, how many were done, and which one would have been next."""
+    """Interrupted in the middle: exit 130, how many were done; a later run does the rest, and no replays."""
     with Receiver(reply(200, b"{}")) as receiver:
         add(receiver.url, *GATE, "--timeout", 30)
         fired = [fire(hookrow, number=number) for number in range(3)]
@@ -223,6 +223,14 @@ def test_ctrl_c_says_where(add: Add, hookrow: Hookrow, made: Path) -> None:
             _, err = running.communicate(timeout=30)
     assert running.returncode == 130, err
     assert f"Stopped after 1 of 3; the next one would have been {fired[1]['id']}." in err
+    token = f"{fired[1]['id']}..{fired[2]['id']}"
+    assert f"--resume {token}" in err
+    with Receiver(reply(200, b"{}")) as mended:
+        resumed = ("--event", "before_order_add", "--yes", "--to", mended.url, "--resume", token)
+        hookrow("replay", *resumed)
+        asked = [request.header("hook-replay-of") for request in mended.wait(2)]
+    assert asked == [fired[1]["id"], fired[2]["id"]]
+    hookrow("replay", "--event", "before_order_add", "--yes", "--resume", "evt_1", code=2)
     assert "Traceback" not in err
 
 

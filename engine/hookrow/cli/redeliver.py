@@ -9,7 +9,14 @@ from hookrow.cli.curl import curl_line
 from hookrow.cli.firing_lines import put_body, put_headers
 from hookrow.cli.layout import visible
 from hookrow.cli.output import paint, put, put_json
-from hookrow.cli.selection import failed_deliveries, go_through, rate_option, selection_options
+from hookrow.cli.selection import (
+    failed_deliveries,
+    go_through,
+    rate_option,
+    remaining,
+    resume_option,
+    selection_options,
+)
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import ERRORS, milliseconds, word
 from hookrow.lang import Plural, Text
@@ -26,6 +33,7 @@ __all__ = ["put_request", "redeliver"]
 )
 @selection_options
 @rate_option
+@resume_option
 @option("--to", metavar="URL", says=Text("Send to this address instead; changes nothing but the list of attempts."))
 @option("--with-auth", is_flag=True, says=Text("Send the hook's credentials to that address too."))
 @option("--dry-run", is_flag=True, says=Text("Show the requests; nothing is sent."))
@@ -37,6 +45,7 @@ def redeliver(
     with_auth: bool,
     dry_run: bool,
     rate: float | None,
+    resume: tuple[str, str] | None,
     yes: bool,
     as_json: bool,
     **options: Any,
@@ -52,7 +61,7 @@ def redeliver(
 
         return go_through(
             engine,
-            failed_deliveries(engine, refs, options),
+            remaining(engine, failed_deliveries(engine, refs, options), resume),
             lambda n: Plural("{n} delivery will be sent again:", "{n} deliveries will be sent again:", n),
             act,
             yes=yes or dry_run,

@@ -14,7 +14,7 @@ from hookrow.cli.given import hook_id, parse_payload
 from hookrow.cli.layout import Cell, Column, visible
 from hookrow.cli.output import paint, put, put_json, put_table, to_json
 from hookrow.cli.redeliver import put_request
-from hookrow.cli.selection import go_through, rate_option, selected, selection_options
+from hookrow.cli.selection import go_through, rate_option, remaining, resume_option, selected, selection_options
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import COLOURS, OUTCOMES, deed, milliseconds, outcome_cell, word
 from hookrow.lang import Plural, Text
@@ -32,6 +32,7 @@ __all__ = ["replay"]
 )
 @selection_options
 @rate_option
+@resume_option
 @option("--to", metavar="URL", says=Text("Send to this address instead of the hooks' own."))
 @option("--with-auth", is_flag=True, says=Text("Send the hooks' credentials to that address too."))
 @option("--edit", is_flag=True, says=Text("Change the payload in $EDITOR first."))
@@ -45,6 +46,7 @@ def replay(
     edit: bool,
     dry_run: bool,
     rate: float | None,
+    resume: tuple[str, str] | None,
     yes: bool,
     as_json: bool,
     **options: Any,
@@ -52,7 +54,7 @@ def replay(
     """Run recorded payloads through today's hooks and compare."""
     with session.engine() as engine:
         only = None if options.get("hook") is None else hook_id(engine, options["hook"])
-        chosen = selected(engine, refs, options)
+        chosen = remaining(engine, selected(engine, refs, options), resume)
         if edit and len(chosen) != 1:
             raise click.UsageError(str(Text("--edit takes one id.")))
         payload = edited(chosen[0][1]) if edit else None

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from hookrow import HookEngine
     from hookrow.records import Firing
 
-__all__ = ["Rate", "failed_deliveries", "go_through", "rate_option", "selected", "selection_options"]
+__all__ = [
+    "Rate",
+    "failed_deliveries",
+    "go_through",
+    "rate_option",
+    "remaining",
+    "resume_option",
+    "selected",
+    "selection_options",
+]
 
 SAMPLE = 5
 """How many of the chosen are shown before the question."""
@@ -46,6 +55,23 @@ class Rate(click.ParamType[float]):
         return each / (60 if found[2] == "m" else 1)
 
 
+class Stretch(click.ParamType[tuple[str, str]]):
+    """`FIRST..LAST`, as an interrupted run printed it: what it had not done yet."""
+
+    name = "stretch"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        first, dots, last = value.partition("..")
+        if not (first and dots and last):
+            self.fail(str(Text("FIRST..LAST, as the interrupted run printed it")), param, ctx)
+        return first, last
+
+
+resume_option = option(
+    "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Go on where an interrupted run stopped.")
+)
 rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second."))
 
 
@@ -105,6 +131,27 @@ def failed_deliveries(
     return found
 
 
+def place_of(ref: str, firing: Firing) -> tuple[int, str]:
+    """Where something stands in the order in which filters choose: its firing's row, then its own id."""
+    return firing.row_id, ref
+
+
+def remaining(
+    engine: HookEngine, chosen: Sequence[tuple[str, Firing]], resume: tuple[str, str] | None
+) -> list[tuple[str, Firing]]:
+    """What an interrupted run had chosen and not done yet; all of it where none was interrupted.
+
+    What was fired after the run had begun, its own replays too, comes after its last one and is left out.
+
+    Raises:
+        NotFound: the log does not hold the ends of the stretch any more.
+    """
+    if resume is None:
+        return list(chosen)
+    first, last = (place_of(ref, engine.log.get(ref)) for ref in resume)
+    return [(ref, firing) for ref, firing in chosen if first <= place_of(ref, firing) <= last]
+
+
 def go_through(
     engine: HookEngine,
     chosen: Sequence[tuple[str, Firing]],
@@ -151,6 +198,10 @@ def go_through(
                 ref=chosen[done][0],
             )
         )
+        places = [place_of(*each) for each in chosen]
+        if places == sorted(places):
+            token = f"{chosen[done][0]}..{chosen[-1][0]}"
+            say(Text("To go on: the same command with --resume {token}", token=token))
         return exits.STOPPED
     say(
         Plural(

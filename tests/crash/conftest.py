@@ -19,6 +19,7 @@ import pytest
 
 import crash_children
 from hookrow import HookEngine
+from hookrow.store.rows import delivery_id
 
 PROGRAM = Path(crash_children.__file__)
 TESTS = PROGRAM.parent
@@ -141,10 +142,9 @@ class Court:
         finally:
             plain.close()
 
-    def leased(self) -> int:
-        """Rows in flight, or held."""
-        [[count]] = self.ask("SELECT count(*) FROM delivery WHERE state = 'leased'")
-        return int(count)
+    def leased(self) -> set[tuple[int, int]]:
+        """Rows in flight, or held: their ids and fences, so that a dead worker's row counts once."""
+        return set(self.ask("SELECT id, fence FROM delivery WHERE state = 'leased'"))
 
     def done(self) -> bool:
         """Whether every delivery is finished."""
@@ -158,28 +158,19 @@ class Court:
         """Hold the history: nothing lost, few duplicates, the file whole. Gives deliveries, duplicates, most sends."""
         sends = self.sends()
         acknowledged = set(words(self.acks))
-        kept = {
-            f"msg_{uid}{place(seq)}"
-            for uid, seq in self.ask("SELECT f.uid, d.seq FROM delivery d JOIN firing f ON f.id = d.firing_id")
-        }
+        rows = self.ask("SELECT f.uid, d.seq, d.fence FROM delivery d JOIN firing f ON f.id = d.firing_id")
+        kept = {delivery_id(uid, seq): fence for uid, seq, fence in rows}
         [[failures]] = self.ask("SELECT count(*) FROM attempt WHERE error IS NOT NULL")
         duplicates = sends.total() - len(sends)
-        assert acknowledged <= kept, "acknowledged, and not in the database"
+        assert acknowledged <= set(kept), "acknowledged, and not in the database"
         assert acknowledged <= set(sends), f"lost: {sorted(acknowledged - set(sends))[:5]}"
-        assert set(sends) == kept, "sent and not kept, or kept and not sent"
+        assert set(sends) == set(kept), "sent and not kept, or kept and not sent"
         assert duplicates <= in_flight + failures
-        assert max(sends.values()) <= 3 + failures
+        assert all(count <= kept[name] for name, count in sends.items()), "a row was sent without a claim of its own"
         assert self.ask("PRAGMA integrity_check") == [("ok",)]
         assert self.ask("PRAGMA foreign_key_check") == []
         assert "Traceback" not in self.nursery.errors(), self.nursery.errors()
         return len(kept), duplicates, max(sends.values())
-
-
-def place(seq: int) -> str:
-    """The place in the row as a `webhook-id` spells it."""
-    from hookrow.store.rows import delivery_id
-
-    return delivery_id("", seq).removeprefix("msg_")
 
 
 def words(path: Path) -> list[str]:

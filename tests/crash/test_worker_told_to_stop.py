@@ -49,7 +49,7 @@ def test_a_worker_told_to_stop_ends_in_its_grace(busy: Any) -> None:
         took = time.monotonic() - started
     assert (worker.returncode, "Traceback" in err) == (0, False)
     assert took < 8, "5 s of grace, a second to abort, the interpreter's exit"
-    assert busy.leased() == 0
+    assert busy.leased() == set()
     hung = "SELECT state, attempts FROM delivery WHERE hook_id = 2"
     assert busy.ask(hung) == [("queued", 0)]
     sent = busy.ask("SELECT count(*) FROM delivery WHERE hook_id = 1 AND state = 'sent'")[0][0]

@@ -57,7 +57,7 @@ def replay(
         chosen = remaining(engine, selected(engine, refs, options), resume)
         if edit and len(chosen) != 1:
             raise click.UsageError(str(Text("--edit takes one id.")))
-        payload = edited(chosen[0][1]) if edit else None
+        payload = edited(engine.log.get(chosen[0][0])) if edit else None
 
         def act(ref: str) -> bool:
             again = engine.replay(ref, hook=only, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)

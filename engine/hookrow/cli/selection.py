@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -38,6 +38,14 @@ SAMPLE = 5
 CHUNK = 500
 EVERYTHING = 10_000_000
 FAILED = ("dead", "failed", "retrying", "parked")
+
+
+class Mark(NamedTuple):
+    """What going through needs to know of a firing; payloads of thousands are not held."""
+
+    row_id: int
+    event: str
+    at_ms: int
 
 
 class Rate(click.ParamType[float]):
@@ -86,7 +94,7 @@ def selection_options(function: Any) -> Any:
     return click.argument("refs", metavar="[ID]...", nargs=-1)(filter_options(function))
 
 
-def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> list[tuple[str, Firing]]:
+def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[str, Firing]]:
     """What is named by ids, or by the log's filters, with its firing; the oldest first, as it happened.
 
     Raises:
@@ -97,20 +105,19 @@ def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -
     if refs and filter_given(narrowing):
         raise click.UsageError(str(Text("Name ids or filters, not both.")))
     if refs:
-        return [(ref, engine.log.get(ref)) for ref in dict.fromkeys(refs)]
+        yield from [(ref, engine.log.get(ref)) for ref in dict.fromkeys(refs)]
+        return
     if not filter_given(options):
         raise click.UsageError(str(Text("Say which: ids, or filters such as --outcome dead --since today.")))
-    rows = list(engine.log.ids(log_filter(engine, options), limit=EVERYTHING))[::-1]
-    return [
-        (firing.id, firing)
-        for start in range(0, len(rows), CHUNK)
-        for firing in engine.log.by_rows(rows[start : start + CHUNK])
-    ]
+    rows = engine.log.ids(log_filter(engine, options), limit=EVERYTHING)[::-1]
+    for start in range(0, len(rows), CHUNK):
+        for firing in engine.log.by_rows(rows[start : start + CHUNK]):
+            yield firing.id, firing
 
 
 def failed_deliveries(
     engine: HookEngine, refs: Sequence[str], options: dict[str, Any], *, sendable: bool = True
-) -> list[tuple[str, Firing]]:
+) -> Iterator[tuple[str, Firing]]:
     """The deliveries that are meant: those named, and of a firing those that did not arrive.
 
     A filter by hook or by a delivery's outcome also holds for the deliveries themselves.
@@ -121,24 +128,22 @@ def failed_deliveries(
     only = None if options.get("hook") is None else hook_id(engine, options["hook"])
     outcome = options.get("outcome")
     wanted = (outcome,) if outcome in FAILED else FAILED
-    found: list[tuple[str, Firing]] = []
     for ref, firing in selected(engine, refs, options):
         for delivery in firing.deliveries:
             has_request = delivery.body is not None or not sendable
             meant = delivery.id == ref if ref.startswith("msg_") else delivery.outcome in wanted and has_request
             if meant and (only is None or delivery.hook.id == only):
-                found.append((delivery.id, firing))
-    return found
+                yield delivery.id, firing
 
 
-def place_of(ref: str, firing: Firing) -> tuple[int, str]:
+def place_of(ref: str, firing: Firing | Mark) -> tuple[int, str]:
     """Where something stands in the order in which filters choose: its firing's row, then its own id."""
     return firing.row_id, ref
 
 
 def remaining(
-    engine: HookEngine, chosen: Sequence[tuple[str, Firing]], resume: tuple[str, str] | None
-) -> list[tuple[str, Firing]]:
+    engine: HookEngine, chosen: Iterable[tuple[str, Firing]], resume: tuple[str, str] | None
+) -> list[tuple[str, Mark]]:
     """What an interrupted run had chosen and not done yet; all of it where none was interrupted.
 
     What was fired after the run had begun, its own replays too, comes after its last one and is left out.
@@ -146,15 +151,16 @@ def remaining(
     Raises:
         NotFound: the log does not hold the ends of the stretch any more.
     """
+    marked = [(ref, Mark(firing.row_id, firing.event, firing.at_ms)) for ref, firing in chosen]
     if resume is None:
-        return list(chosen)
+        return marked
     first, last = (place_of(ref, engine.log.get(ref)) for ref in resume)
-    return [(ref, firing) for ref, firing in chosen if first <= place_of(ref, firing) <= last]
+    return [(ref, mark) for ref, mark in marked if first <= place_of(ref, mark) <= last]
 
 
 def go_through(
     engine: HookEngine,
-    chosen: Sequence[tuple[str, Firing]],
+    chosen: Sequence[tuple[str, Mark]],
     question: Callable[[int], Text],
     act: Callable[[str], bool],
     *,

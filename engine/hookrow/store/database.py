@@ -7,6 +7,7 @@ processes; within one process all writers of a file take one lock first.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -29,6 +30,8 @@ from hookrow.store.failures import translate
 from hookrow.store.writer import Writer
 
 __all__ = ["Database"]
+
+log = logging.getLogger("hookrow")
 
 LOCK_LIMIT = 5.0
 """Seconds that a writer waits for another process's transaction (SQLite)."""
@@ -100,6 +103,7 @@ class Database:
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""
         connection.isolation_level = None
+        connection.create_function("casefold", 1, casefold, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -125,6 +129,29 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise translate(error) from None
+
+    def checkpoint(self) -> bool:
+        """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it; waits for nobody.
+
+        Returns:
+            Whether the WAL is empty now. A long reader keeps it; the next lull or 10,000 pages try again.
+        """
+        if self.path is None or self.read_only:
+            return False
+        try:
+            with self.process_lock:
+                pooled = self.engine("write").raw_connection()
+                try:
+                    plain = pooled.driver_connection
+                    assert isinstance(plain, sqlite3.Connection)
+                    plain.execute("PRAGMA busy_timeout=0")
+                    (busy, _, _) = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    pooled.close()
+        except (sqlite3.Error, DBAPIError) as error:
+            log.debug("no checkpoint now: %s", error)
+            return False
+        return not busy
 
     def data_version(self) -> int:
         """A number that moves when anybody has committed to this database. Microseconds on SQLite.
@@ -172,6 +199,11 @@ class Database:
         for name in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
             if name.exists():
                 name.chmod(0o600)
+
+
+def casefold(value: str | None) -> str | None:
+    """For searches: a text without capitals, in every language."""
+    return None if value is None else value.casefold()
 
 
 def begin_immediate(connection: Connection) -> None:

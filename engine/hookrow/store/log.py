@@ -100,10 +100,10 @@ def searched(
     connection: Connection, wanted: LogFilter, *, before: int | None, after: int | None, limit: int
 ) -> list[int]:
     """Text search without an index: newest first, slice by slice, until the page is full."""
-    words = (wanted.search or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    words = wanted.search or ""
     matches = or_(
-        FIRINGS.c.payload.ilike(f"%{words}%", escape="\\"),
-        row_holds([DELIVERIES.c.body.ilike(f"%{words}%", escape="\\")]),
+        contains(connection, FIRINGS.c.payload, words),
+        row_holds([contains(connection, DELIVERIES.c.body, words)]),
     )
     statement = select(FIRINGS.c.id).where(*conditions(wanted), matches)
     if after is not None:
@@ -120,6 +120,13 @@ def searched(
             return found
         top = low
     return found
+
+
+def contains(connection: Connection, column: Any, words: str) -> Any:
+    """Whether a text holds these words, in capitals or not; SQLite by itself knows capitals of ASCII only."""
+    if connection.dialect.name == "sqlite":
+        return func.instr(func.casefold(column), words.casefold()) > 0
+    return column.icontains(words, autoescape=True)
 
 
 def page(

@@ -30,6 +30,8 @@ MOST = 1000
 """Jobs in one transaction."""
 IDLE = 30.0
 """Seconds without work after which the thread ends; the next job starts a new one."""
+LULL = 1.0
+"""Seconds without work after which what was committed is moved from the WAL into the database file."""
 
 
 class Many(Protocol):
@@ -104,17 +106,25 @@ class Writer:
 
     def run(self) -> None:
         """The thread: drain, commit, answer."""
+        checkpoint_due = False
         while True:
             with self.wake:
                 if not self.waiting and not self.closed:
-                    self.wake.wait(IDLE)
-                if not self.waiting:
+                    self.wake.wait(LULL if checkpoint_due else IDLE)
+                idle = not self.waiting
+                if idle and (self.closed or not checkpoint_due):
                     self.thread = None
                     return
+            if idle:
+                with self.running:
+                    self.database.checkpoint()
+                checkpoint_due = False
+                continue
             # Paused by a fork: the lock is held over the fork and nothing is begun.
             with self.running:
                 batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
                 self.commit(batch)
+            checkpoint_due = self.failed is None
             self.answer(batch)
 
     def commit(self, batch: list[Waiting]) -> None:

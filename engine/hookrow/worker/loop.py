@@ -103,6 +103,7 @@ class Worker:
         self.slots = Slots(concurrency)
         self.tasks: set[asyncio.Task[None]] = set()
         self.trouble = Trouble(clock)
+        self.unrecorded: set[int] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.woken = asyncio.Event()
         self.ended = asyncio.Event()
@@ -221,7 +222,8 @@ class Worker:
             await self.sweep()
             if await self.changed() and self.slots.room() > 0:
                 await self.claim()
-            self.trouble.worked()
+            if not self.unrecorded:
+                self.trouble.worked()
         except StorageError as error:
             self.look = True
             pause = self.trouble.failed(error)
@@ -303,7 +305,9 @@ class Worker:
             try:
                 settled = await self.database.writer.awrite(job)
             except StorageError as error:
+                self.unrecorded.add(claimed.row_id)
                 await asyncio.sleep(self.trouble.failed(error))
+        self.unrecorded.discard(claimed.row_id)
         if not settled.accepted:
             public = delivery_id(claimed.uid, claimed.seq)
             log.warning("%s: its lease was lost meanwhile, the result is not recorded", public)

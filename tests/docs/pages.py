@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hookrow.store.settings import SETTINGS
 
 __all__ = ["PAGES"]
 
+WIDE: dict[str, Any] = {"max_content_width": 118, "terminal_width": 118}
 ROOT = Path(__file__).parents[2]
 MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
 
@@ -76,7 +78,7 @@ def walk(context: click.Context) -> Iterator[tuple[str, click.Context]]:
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             assert found is not None
-            yield from walk(click.Context(found, context, info_name=name, max_content_width=100, terminal_width=100))
+            yield from walk(click.Context(found, context, info_name=name, **WIDE))
 
 
 def told(path: str, context: click.Context) -> list[str]:
@@ -84,7 +86,6 @@ def told(path: str, context: click.Context) -> list[str]:
     return [
         "",
         f"## {path}",
-        "",
         "```text",
         *(line.rstrip() for line in context.command.get_help(context).split("\n")),
         "```",
@@ -94,7 +95,7 @@ def told(path: str, context: click.Context) -> list[str]:
 def everything() -> list[tuple[str, click.Context]]:
     """All commands, speaking English."""
     lang.use("en")
-    return list(walk(click.Context(root, info_name="hookrow", max_content_width=100, terminal_width=100)))
+    return list(walk(click.Context(root, info_name="hookrow", **root.context_settings, **WIDE)))
 
 
 def commands_page() -> str:
@@ -240,3 +241,6 @@ PAGES = {
     "reference.md": reference_page,
     "errors.md": errors_page,
 }
+
+if __name__ == "__main__":  # a process of its own: click keeps help in the language of its first reader
+    sys.stdout.write(PAGES[sys.argv[1]]())

@@ -73,6 +73,9 @@ class Portal:
 
     def running(self) -> asyncio.AbstractEventLoop:
         if os.getpid() != self.pid:
+            if self.loop is not None:
+                # The parent's loop never runs here: what belongs to it must not complain of that when it is collected.
+                self.loop.set_exception_handler(lambda loop, context: None)
             self.lock, self.pid, self.loop, self.calls = threading.Lock(), os.getpid(), None, set()
         with self.lock:
             if self.loop is None:

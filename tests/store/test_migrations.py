@@ -224,3 +224,17 @@ def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, t
     with database.read() as connection:
         assert schema.version_of(connection) == schema.HEAD
     database.close()
+
+
+@pytest.mark.parametrize(("zone", "kept"), [("Asia/Vladivostok", "Asia/Vladivostok"), ("Nowhere/Land", "UTC")])
+def test_a_new_database_speaks_the_machines_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, kept: str
+) -> None:
+    """The zone in which periods are typed is the machine's when the database was made, and stays."""
+    monkeypatch.setenv("TZ", zone)
+    Database(f"sqlite:///{tmp_path}/hooks.db").close()
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    database = Database(f"sqlite:///{tmp_path}/hooks.db")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT value FROM setting WHERE name = 'timezone'")).scalar() == kept
+    database.close()

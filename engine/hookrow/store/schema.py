@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +32,7 @@ TABLES = tuple(
     for table in SQLModel.metadata.sorted_tables
     if table.name in {value.__tablename__ for value in vars(models).values() if hasattr(value, "__table__")}
 )
+SETTINGS = models.Setting.__table__  # type: ignore[attr-defined]
 CONFIGURED = ("hook", "event", "setting")
 """The tables whose every change raises `config_version`."""
 
@@ -156,9 +158,19 @@ def make(database: Database) -> None:
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
+        connection.execute(insert(SETTINGS).values(name="timezone", value=machine_zone()))
         VERSIONS.create(connection)
         connection.execute(insert(VERSIONS).values(version_num=HEAD))
     database.restrict()
+
+
+def machine_zone() -> str:
+    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC (DESIGN 8)."""
+    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
 
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:

@@ -114,8 +114,10 @@ class HookrowApp(App[int]):
     @on(Answered)
     def hand_over(self, message: Answered) -> None:
         owner = message.owner
-        # A screen that was left is off the stack at once, but attached until the last of its children is gone.
-        here = owner in self.screen_stack if isinstance(owner, Screen) else owner.is_attached
+        # A screen that was left is off the stack at once, but attached until its last child is gone; and while the app
+        # shuts down its screens stay on the stack with no children left.
+        left = isinstance(owner, Screen) and owner not in self.screen_stack
+        here = self.is_running and owner.is_attached and not left
         if not here:
             return
         if message.error is not None:
@@ -134,7 +136,7 @@ class HookrowApp(App[int]):
 
     @on(Moved)
     def tell_pages(self) -> None:
-        for screen in self.screen_stack:
+        for screen in self.screen_stack if self.is_running else ():
             if isinstance(screen, Page | Dialog):
                 screen.moved()
 

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hookrow.clock import Clock, SystemClock
-from hookrow.errors import DatabaseReadOnly
+from hookrow.errors import DatabaseReadOnly, NoDatabase
 from hookrow.lang import Text
 from hookrow.store import schema
 from hookrow.store.failures import translate
@@ -57,7 +57,8 @@ class Database:
         """Open, create or migrate the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`).
 
         Raises:
-            NoDatabase: it does not exist and `create` is false, or it holds no Hookrow tables and can't get them.
+            NoDatabase: it does not exist and `create` is false, it holds no Hookrow tables and can't get them, or the
+                URL names no file (SQLite in memory: each connection would see another database).
             SchemaTooNew: a newer Hookrow made it; it is left untouched.
             DatabaseDamaged: it is no database.
         """
@@ -65,15 +66,18 @@ class Database:
         self.address = make_url(url)
         self.url = self.address.render_as_string(hide_password=True)
         self.dialect = self.address.get_backend_name()
-        named = self.address.database
-        self.path = Path(named).absolute() if self.dialect == "sqlite" and named else None
+        self.path = path_of(self.address) if self.dialect == "sqlite" else None
+        if self.path is not None:
+            # A host that changes its folder must not open another file.
+            self.address = self.address.set(database=str(self.path))
         self.guard = threading.RLock()
         self.process_lock = process_locks.setdefault(str(self.path or self.url), threading.Lock())
         self.engines: dict[str, Engine] = {}
         self.version_reader: sqlite3.Connection | None = None
+        self.version_readers = 0
         self.writer = Writer(self)
         self.closed = False
-        self.read_only = self.path is not None and self.path.exists() and not os.access(self.path, os.W_OK)
+        self.read_only = self.path is not None and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
         schema.prepare(self, create=create)
         opened.add(self)
 
@@ -168,19 +172,25 @@ class Database:
                     self.version_reader = sqlite3.connect(
                         f"{self.path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
                     )
-                return int(self.version_reader.execute("PRAGMA data_version").fetchone()[0])
+                    self.version_readers += 1
+                version = int(self.version_reader.execute("PRAGMA data_version").fetchone()[0])
             except sqlite3.Error as error:
-                self.version_reader = None
+                self.forget_version_reader()
                 raise translate(DBAPIError(None, None, error)) from None
+            # Every connection counts for itself, so a new one (after a fork) must never repeat an old one's number.
+            return self.version_readers << 32 | version
+
+    def forget_version_reader(self) -> None:
+        if self.version_reader is not None:
+            self.version_reader.close()
+            self.version_reader = None
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def disconnect(self) -> None:
         """Close every idle connection; the next use opens new ones."""
         with self.guard:
-            if self.version_reader is not None:
-                self.version_reader.close()
-                self.version_reader = None
+            self.forget_version_reader()
             for engine in self.engines.values():
                 engine.dispose()
             self.engines.clear()
@@ -204,6 +214,14 @@ class Database:
 def casefold(value: str | None) -> str | None:
     """For searches: a text without capitals, in every language."""
     return None if value is None else value.casefold()
+
+
+def path_of(address: URL) -> Path:
+    """The SQLite file of a URL."""
+    named = address.database
+    if not named or named == ":memory:":
+        raise NoDatabase(Text("{url} names no file: write sqlite:///hooks.db", url=address.render_as_string()))
+    return Path(named).absolute()
 
 
 def begin_immediate(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from hookrow import models
-from hookrow.errors import DatabaseReadOnly, NoDatabase, SchemaTooNew
+from hookrow.errors import DatabaseReadOnly, NoDatabase, SchemaTooNew, StorageError
 from hookrow.lang import Text
+from hookrow.store import settings
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ def prepare(database: Database, *, create: bool) -> None:
     """Make the database usable, or refuse it untouched. Raises as `Database` says."""
     found = look(database, create)
     if found == HEAD:
+        if database.path is not None and not database.read_only and not in_wal(database.path):
+            enter_wal(database)
         return
     if found is not None and found > HEAD:
         raise SchemaTooNew(
@@ -103,13 +107,15 @@ def look(database: Database, create: bool) -> str | None:
     """The version found, by a connection that can't write."""
     path = database.path
     if path is not None:
-        if not path.exists():
+        if not os.path.exists(path):  # also where this user may not look
             if not create:
                 raise NoDatabase(Text("there is no database {path}; make one with «hookrow init»", path=path))
             return None
-        if path.stat().st_size == 0:
-            return None
-        return look_into_file(database)
+        if not path.is_file():
+            raise NoDatabase(Text("{path} is no file", path=path))
+        if not os.access(path, os.R_OK):
+            raise StorageError(Text("this user may not read {path}", path=path))
+        return None if path.stat().st_size == 0 else look_into_file(database)
     with database.read() as connection:
         return version_of(connection)
 
@@ -155,6 +161,7 @@ def make(database: Database) -> None:
         if version_of_safely(connection, database) is not None:
             return
         SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
+        settings.store(connection, "timezone", settings.machine_zone())
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
@@ -180,6 +187,12 @@ def version_of_safely(connection: Connection, database: Database) -> str | None:
         if exists is None:
             return None
     return version_of(connection)
+
+
+def in_wal(path: Path) -> bool:
+    """Whether the file says of itself that it is used with a WAL; a copy made by a backup does not."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"
 
 
 def enter_wal(database: Database) -> None:

@@ -152,20 +152,20 @@ class ConfigCache:
     def get(self) -> Config:
         """The configuration as it stands: an edit by any process is seen (PostgreSQL: within a second)."""
         with self.lock:
+            seen, now = self.seen, self.database.clock.monotonic()
             if self.database.dialect == "sqlite":
                 seen = self.database.data_version()
                 if self.config is not None and seen == self.seen:
                     return self.config
-                self.seen = seen
-            else:
-                now = self.database.clock.monotonic()
-                if self.config is not None and now - self.looked < PG_LOOK:
-                    return self.config
-                self.looked = now
+            elif self.config is not None and now - self.looked < PG_LOOK:
+                return self.config
             with self.database.read() as connection:
                 n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
                 if self.config is None or self.config.n != n:
                     self.config = read_config(connection, n)
+            # Only now: a reading that failed must be tried again by the next caller.
+            self.seen = seen
+            self.looked = now
             return self.config
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -97,12 +98,12 @@ class Writer:
         with self.wake:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
-            self.waiting.append(waiting)
             if self.thread is None:
-                self.thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
-                self.thread.start()
-            else:
-                self.wake.notify()
+                thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
+                thread.start()  # it waits for `wake`, which is held here
+                self.thread = thread
+            self.waiting.append(waiting)
+            self.wake.notify()
 
     def run(self) -> None:
         """The thread: drain, commit, answer."""
@@ -136,7 +137,7 @@ class Writer:
             self.failed = error
             for waiting in batch:
                 waiting.error = error
-        except Exception as error:  # noqa: BLE001 (a job may raise anything; it goes to its own caller)
+        except BaseException as error:  # noqa: BLE001 (a job may raise anything; it goes to its own caller)
             if len(batch) == 1:
                 batch[0].error = error
                 if isinstance(error, StorageError):
@@ -166,12 +167,11 @@ class Writer:
         for waiting in batch:
             if waiting.loop is not None:
                 loops.setdefault(waiting.loop, []).append(waiting)
-            elif waiting.error is not None:
-                waiting.future.set_exception(waiting.error)
-            else:
-                waiting.future.set_result(waiting.answer)
+            elif waiting.future.set_running_or_notify_cancel():
+                tell(waiting)
         for loop, theirs in loops.items():
-            if not loop.is_closed():
+            # A loop that was closed meanwhile: nobody waits there any more, but the thread must live for the others.
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, theirs)
 
     def pause(self) -> None:
@@ -194,9 +194,13 @@ class Writer:
 def settle(batch: list[Waiting]) -> None:
     """In the callers' loop: hand out the answers."""
     for waiting in batch:
-        if waiting.future.done():
-            continue
-        if waiting.error is not None:
-            waiting.future.set_exception(waiting.error)
-        else:
-            waiting.future.set_result(waiting.answer)
+        if not waiting.future.done():
+            tell(waiting)
+
+
+def tell(waiting: Waiting) -> None:
+    """Hand out one answer."""
+    if waiting.error is not None:
+        waiting.future.set_exception(waiting.error)
+    else:
+        waiting.future.set_result(waiting.answer)

@@ -2,51 +2,84 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+import sqlite3
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text
 
-__all__ = ["is_busy", "is_constraint", "translate"]
-
-# SQLite's primary result codes (sqlite.org/rescode.html), told apart by the words of its messages, which the DB-API
-# driver of Python 3.11 gives together with `sqlite_errorcode`.
-BUSY = ("database is locked", "database table is locked", "lock timeout", "could not obtain lock")
-READ_ONLY = ("readonly database", "read-only transaction", "permission denied", "not authorized")
-DAMAGED = ("not a database", "malformed", "file is encrypted", "unsupported file format")
-MISSING = ("no such table", "unable to open database file", "does not exist")
-FULL = ("disk is full", "no space left")
+__all__ = ["translate"]
 
 
-def is_busy(error: BaseException) -> bool:
-    """Another writer holds the lock."""
-    return isinstance(error, DBAPIError) and any(words in str(error.orig).lower() for words in BUSY)
+def busy(reason: str) -> StorageError:
+    return DatabaseBusy(
+        Text(
+            "the database is locked by another writer; inside a transaction of your own on the same SQLite file "
+            "use fire(connection=...) or fire(defer=True)"
+        )
+    )
 
 
-def is_constraint(error: BaseException) -> bool:
-    """A row broke a CHECK, UNIQUE, NOT NULL or FOREIGN KEY."""
-    return isinstance(error, IntegrityError)
+def read_only(reason: str) -> StorageError:
+    return DatabaseReadOnly(Text("this user may not write the database: {reason}", reason=reason))
+
+
+def damaged(reason: str) -> StorageError:
+    return DatabaseDamaged(
+        Text("this is not a Hookrow database, or it is damaged: {reason}; restore it from a backup", reason=reason)
+    )
+
+
+def missing(reason: str) -> StorageError:
+    return NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=reason))
+
+
+def full(reason: str) -> StorageError:
+    return StorageError(Text("the disk is full: free some space, or run «hookrow prune»"))
+
+
+def other(reason: str) -> StorageError:
+    return StorageError(Text("the database could not do it: {reason}", reason=reason))
+
+
+Meaning = Callable[[str], StorageError]
+OF_SQLITE: dict[int, Meaning] = {
+    sqlite3.SQLITE_BUSY: busy,
+    sqlite3.SQLITE_LOCKED: busy,
+    sqlite3.SQLITE_READONLY: read_only,
+    sqlite3.SQLITE_PERM: read_only,
+    sqlite3.SQLITE_AUTH: read_only,
+    sqlite3.SQLITE_CORRUPT: damaged,
+    sqlite3.SQLITE_NOTADB: damaged,
+    sqlite3.SQLITE_CANTOPEN: missing,
+    sqlite3.SQLITE_FULL: full,
+}
+"""By SQLite's primary result codes (sqlite.org/rescode.html)."""
+OF_POSTGRESQL: dict[str, Meaning] = {
+    "55P03": busy,  # lock_not_available
+    "25006": read_only,  # read_only_sql_transaction
+    "42501": read_only,  # insufficient_privilege
+    "42P01": missing,  # undefined_table
+    "3D000": missing,  # invalid_catalog_name
+    "53100": full,  # disk_full
+}
+"""By SQLSTATE: the server's messages come in its own language."""
+BY_WORDS = {"no such table": missing, "does not exist": missing, "disk is full": full}
+"""Where there is no code: SQLite's missing table, a PostgreSQL that refuses the connection, a driver between."""
 
 
 def translate(error: DBAPIError) -> StorageError:
-    """The error of our tree for a driver's error. The SQL and its parameters are left out: they may hold payloads."""
-    said = str(error.orig)
-    low = said.lower()
-    if any(words in low for words in BUSY):
-        return DatabaseBusy(
-            Text(
-                "the database is locked by another writer; inside a transaction of your own on the same SQLite file "
-                "use fire(connection=...) or fire(defer=True)"
-            )
-        )
-    if any(words in low for words in READ_ONLY):
-        return DatabaseReadOnly(Text("this user may not write the database: {reason}", reason=said))
-    if any(words in low for words in DAMAGED):
-        return DatabaseDamaged(
-            Text("this is not a Hookrow database, or it is damaged: {reason}; restore it from a backup", reason=said)
-        )
-    if any(words in low for words in MISSING):
-        return NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
-    if any(words in low for words in FULL):
-        return StorageError(Text("the disk is full: free some space, or run «hookrow prune»"))
-    return StorageError(Text("the database could not do it: {reason}", reason=said))
+    """The error of our tree for a driver's error.
+
+    Only the first line of what the driver said is told. The SQL, its parameters and PostgreSQL's details («Failing row
+    contains …») may hold payloads and secrets.
+    """
+    cause = error.orig
+    [reason, *_] = str(cause).splitlines() or [type(cause).__name__]
+    code = getattr(cause, "sqlite_errorcode", None)
+    meaning = OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or "") if code is None else OF_SQLITE.get(code & 0xFF)
+    if meaning is None:
+        meaning = next((each for words, each in BY_WORDS.items() if words in reason), other)
+    return meaning(reason)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.lang import Text
@@ -91,6 +93,21 @@ def key_owner(connection: Connection, key: str) -> int | None:
     return connection.execute(select(HOOKS.c.id).where(HOOKS.c.key == key, HOOKS.c.deleted_ms.is_(None))).scalar()
 
 
+@contextmanager
+def keys_guarded(key: str) -> Iterator[None]:
+    """On PostgreSQL two transactions may take one key at once: the index lets one through, and the other is told."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "hook_key" not in str(error.orig):
+            raise
+        raise taken(key) from None
+
+
+def taken(key: str) -> KeyTaken:
+    return KeyTaken(Text("another hook has the key «{key}»", key=key))
+
+
 def create(connection: Connection, values: Mapping[str, Any], author: Author) -> int:
     """Insert a hook whose values are checked and sealed; gives its id.
 
@@ -102,10 +119,11 @@ def create(connection: Connection, values: Mapping[str, Any], author: Author) ->
         row["position"] = next_position(connection, row["event"])
     key = row.get("key") or ""
     if key and key_owner(connection, key) is not None:
-        raise KeyTaken(Text("another hook has the key «{key}»", key=key))
+        raise taken(key)
     # A key made from the id can only be given once the id is known.
     row |= {"key": key or row["uid"], "revision": 1, "created_ms": author.at_ms}
-    number = connection.execute(insert(HOOKS).values(**row)).inserted_primary_key[0]  # type: ignore[index]
+    with keys_guarded(key):
+        number = connection.execute(insert(HOOKS).values(**row)).inserted_primary_key[0]  # type: ignore[index]
     if not key:
         connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(key=made_key(connection, number)))
     record(connection, author, "add", None, dict(load(connection, number)._mapping))
@@ -165,9 +183,10 @@ def change(
         values["position"] = next_position(connection, values.get("event", before["event"]))
     key = values.get("key", before["key"]) or made_key(connection, number)
     if key_owner(connection, key) not in (None, number):
-        raise KeyTaken(Text("another hook has the key «{key}»", key=key))
+        raise taken(key)
     values |= {"key": key, "revision": before["revision"] + 1}
-    connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(**values))
+    with keys_guarded(key):
+        connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(**values))
     after = {**before, **values}
     record(connection, author, action, before, after, resealed)
     follow(connection, before, after, author.at_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
         raise StorageError(Text("only an SQLite file is copied; use pg_dump for {url}", url=database.url))
     if target.exists() and not replace:
         raise Refused(Text("{path} exists already", path=target))
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         copy(database.path, part, progress)
@@ -51,7 +52,8 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     except OSError as error:
         raise StorageError(Text("can't write {path}: {reason}", path=target, reason=error.strerror or "")) from None
     finally:
-        part.unlink(missing_ok=True)
+        for end in ("", "-journal", "-wal", "-shm"):
+            part.with_name(part.name + end).unlink(missing_ok=True)
     return target
 
 
@@ -62,9 +64,12 @@ def copy(source: Path, part: Path, progress: Progress | None) -> None:
         if progress is not None:
             progress(total - left, total)
 
-    reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)
+    reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, isolation_level=None)
     writing = sqlite3.connect(part)
     try:
+        # One view for the whole copy: SQLite would begin anew after every commit of others, and never end.
+        reading.execute("BEGIN")
+        reading.execute("SELECT 1 FROM sqlite_master").fetchone()
         reading.backup(writing, pages=PAGES, progress=step)
         # A copy is one file: no WAL beside it that could be forgotten.
         writing.execute("PRAGMA journal_mode=DELETE")

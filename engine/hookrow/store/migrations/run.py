@@ -29,22 +29,16 @@ SCRIPTS = Path(__file__).parent
 
 
 def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) -> Path | None:
-    """Migrate to `target`, after a backup of an SQLite file; gives the backup's path.
+    """Migrate to `target`, after a backup of an SQLite file; gives the backup's path, None where none was made.
 
     Several processes may start at once: SQLite's write lock, PostgreSQL's advisory lock let one migrate, and the others
-    find it done.
+    find it done. So the backup, too, is made under the lock: it never shows a half-way or a newer schema.
 
     Raises:
         DatabaseDamaged: after the migration a foreign key points nowhere; nothing was changed.
         StorageError: the database could not do it; nothing was changed.
     """
     kept = None
-    if database.path is not None:
-        with database.read() as connection:
-            found = version_of(connection)
-        kept = database.path.with_name(f"{database.path.name}.before-{target}")
-        back_up(database, kept, replace=True)
-        log.info("schema %s: kept a copy in %s, upgrading to %s", found, kept, target)
     config = Config()
     config.set_main_option("script_location", str(scripts))
     try:
@@ -55,6 +49,13 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                 with connection.begin():
                     if database.dialect == "postgresql":
                         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+                    found = version_of(connection)
+                    if found == target:
+                        return None
+                    if database.path is not None:
+                        kept = database.path.with_name(f"{database.path.name}.schema-{found}")
+                        back_up(database, kept, replace=True)
+                        log.info("schema %s: kept a copy in %s, upgrading to %s", found, kept, target)
                     config.attributes["connection"] = connection
                     command.upgrade(config, target)
                     if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():

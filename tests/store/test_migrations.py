@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hookrow.errors import DatabaseDamaged, NoDatabase, SchemaTooNew, StorageErr
 from hookrow.store import schema
 from hookrow.store.database import Database
 from hookrow.store.migrations import run
+from outbox_rows import add_hook, change_hook
 
 SECOND_VERSION = '''
 """A later schema: hook gets a column, by making the table anew."""
@@ -30,7 +32,8 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("hook", recreate="always") as hook:
+    anew = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    with op.batch_alter_table("hook", recreate=anew) as hook:
         hook.add_column(sa.Column("note", sa.Text()))
 '''
 
@@ -130,6 +133,67 @@ def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> 
         assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
         assert copy.execute("SELECT count(*) FROM hook").fetchone() == (1,)
     copy.close()
+
+
+def to_second(url: str, scripts: Path, all_open: Any, answers: Any) -> None:
+    """In a child: upgrade, and tell whether a copy was made, or what was raised."""
+    database = Database(url)
+    all_open.wait(30)
+    try:
+        answers.put(run.upgrade(database, scripts=scripts, target="0002") is not None)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
+        answers.put(f"{type(error)}: {error}")
+    database.close()
+
+
+def test_processes_that_upgrade_at_once_make_one_upgrade(database: Database, scripts: Path) -> None:
+    """On both databases. On SQLite the one that upgrades makes the copy: a late one must not put the new over it."""
+    hook = add_hook(database, "a")
+    database.disconnect()
+    url = database.address.render_as_string(hide_password=False)
+    fork = multiprocessing.get_context("fork")
+    all_open, answers = fork.Barrier(4), fork.Queue()
+    children = [fork.Process(target=to_second, args=(url, scripts, all_open, answers)) for _ in range(4)]
+    for child in children:
+        child.start()
+    told = [answers.get(timeout=60) for _ in children]
+    for child in children:
+        child.join(30)
+    assert told.count(False) == (3 if database.path else 4), told
+    assert told.count(True) == (1 if database.path else 0), told
+    with database.read() as connection:
+        assert schema.version_of(connection) == "0002"
+        assert connection.execute(text("SELECT id FROM hook WHERE note IS NULL")).scalar() == hook
+    if database.path is not None:
+        with closing(sqlite3.connect(database.path.with_name("hooks.db.schema-0001"))) as copy:
+            assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
+
+
+def test_a_table_made_anew_keeps_its_triggers(tmp_path: Path, scripts: Path) -> None:
+    """The hook cache lives by them: a migration that loses them would hide every later edit."""
+    database = with_a_hook(tmp_path / "hooks.db")
+    run.upgrade(database, scripts=scripts, target="0002")
+    with database.read() as connection:
+        before = connection.execute(text("SELECT n FROM config_version")).scalar()
+    change_hook(database, 1, name="B")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT n FROM config_version")).scalar() != before
+    database.close()
+
+
+def test_an_upgrade_that_would_orphan_rows_is_taken_back(tmp_path: Path, scripts: Path) -> None:
+    """Foreign keys are off while tables are made anew, so they are checked before the commit."""
+    database = with_a_hook(tmp_path / "hooks.db")
+    broken = SECOND_VERSION.replace("with op", 'op.execute("DELETE FROM hook")\n    with op')
+    (scripts / "versions" / "v0002.py").write_text(broken)
+    with pytest.raises(DatabaseDamaged, match="taken back"):
+        run.upgrade(database, scripts=scripts, target="0002")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1
+        assert schema.version_of(connection) == "0001"
+    with database.write() as connection:
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    database.close()
 
 
 def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:

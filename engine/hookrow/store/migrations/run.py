@@ -16,7 +16,7 @@ from hookrow.errors import DatabaseDamaged
 from hookrow.lang import Text
 from hookrow.store.backup import back_up
 from hookrow.store.failures import translate
-from hookrow.store.schema import HEAD, version_of
+from hookrow.store.schema import HEAD, triggers, version_of
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -58,6 +58,7 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                         log.info("schema %s: kept a copy in %s, upgrading to %s", found, kept, target)
                     config.attributes["connection"] = connection
                     command.upgrade(config, target)
+                    restore_triggers(connection)
                     if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise DatabaseDamaged(
                             Text("the upgrade was taken back: rows of {path} point nowhere", path=database.path)
@@ -67,6 +68,15 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
     except DBAPIError as error:
         raise translate(error) from None
     return kept
+
+
+def restore_triggers(connection: Connection) -> None:
+    """A table that SQLite made anew has lost its triggers, and with them the hook cache its way to hear of edits."""
+    if connection.dialect.name == "sqlite":
+        kept = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
+        for statement in triggers("sqlite"):
+            if statement.split()[2] not in kept:
+                connection.exec_driver_sql(statement)
 
 
 def foreign_keys(connection: Connection, state: str) -> None:

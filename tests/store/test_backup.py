@@ -1,0 +1,98 @@
+"""Copies of a database in use: whole, of one moment, for their owner alone, under their name only when verified."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hookrow.errors import Refused, StorageError
+from hookrow.store import settings
+from hookrow.store.backup import back_up
+from hookrow.store.database import Database
+from outbox_rows import add_hook
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Database]:
+    """A database of several thousand pages, which one step does not copy."""
+    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+
+    def job(connection: object) -> None:
+        for number in range(3000):
+            settings.store(connection, f"s{number}", "x" * 3000)  # type: ignore[arg-type]
+
+    made.writer.write(job)
+    yield made
+    made.close()
+
+
+def ask(path: Path, statement: str) -> object:
+    """One value of a file."""
+    with closing(sqlite3.connect(path)) as plain:
+        return plain.execute(statement).fetchone()[0]
+
+
+def test_a_busy_writer_neither_delays_the_copy_nor_is_in_it(filled: Database, tmp_path: Path) -> None:
+    """Commits of another process between all steps: the copy ends after one pass, and shows the moment it began."""
+    steps = 0
+
+    def commit(done: int, total: int) -> None:
+        nonlocal steps
+        steps += 1
+        assert steps <= 100, "the copy begins anew after every commit"
+        other.execute("UPDATE setting SET value = 'changed' WHERE name = 's1'")
+
+    with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other:
+        back_up(filled, tmp_path / "copy.db", progress=commit)
+    assert steps > 1
+    assert ask(tmp_path / "copy.db", "SELECT count(*) FROM setting WHERE value = 'changed'") == 0
+    assert ask(tmp_path / "hooks.db", "SELECT count(*) FROM setting WHERE value = 'changed'") == 1
+
+
+def test_what_is_still_in_the_wal_is_copied(tmp_path: Path) -> None:
+    """A plain copy of the file would miss it; the copy is one file of mode 0600 and passes SQLite's check."""
+    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    for number in range(10):
+        add_hook(made, f"h{number}")
+    before = os.umask(0)
+    try:
+        back_up(made, tmp_path / "copies.db")
+    finally:
+        os.umask(before)
+    made.close()
+    assert [path.name for path in tmp_path.iterdir() if "copies" in path.name] == ["copies.db"]
+    assert (tmp_path / "copies.db").stat().st_mode & 0o777 == 0o600
+    assert ask(tmp_path / "copies.db", "SELECT count(*) FROM hook") == 10
+    assert ask(tmp_path / "copies.db", "PRAGMA integrity_check") == "ok"
+
+
+def test_a_copy_that_fails_leaves_nothing(filled: Database, tmp_path: Path) -> None:
+    """Neither a half-made file under the name nor a part beside it; what had the name keeps it."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "copy.db").write_text("the copy of yesterday")
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(filled, folder / "copy.db", replace=True, progress=stop)
+    assert [path.name for path in folder.iterdir()] == ["copy.db"]
+    assert (folder / "copy.db").read_text() == "the copy of yesterday"
+
+
+def test_a_name_that_is_taken_is_refused(filled: Database, tmp_path: Path) -> None:
+    """Unless asked for; a folder that does not exist is a declared error."""
+    (tmp_path / "copy.db").write_text("mine")
+    with pytest.raises(Refused):
+        back_up(filled, tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "mine"
+    back_up(filled, tmp_path / "copy.db", replace=True)
+    assert ask(tmp_path / "copy.db", "SELECT count(*) FROM hookrow_version") == 1
+    with pytest.raises(StorageError):
+        back_up(filled, tmp_path / "nowhere" / "copy.db")

@@ -1,0 +1,232 @@
+"""The log's filters on both databases: each combination gives what plain Python gives, and by an index."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.store import log
+from hookrow.store.database import Database
+from hookrow.store.rows import new_uid
+from hookrow.store.writing import NewDelivery, Rows
+from outbox_rows import T0, add_hook
+
+MINUTE = 60_000
+EVENTS = ("before_order_add", "after_order_add", "on_subscription")
+STATES = (
+    *("blocked", "queued", "leased", "retrying", "parked", "ok", "sent", "dead", "cancelled", "dropped"),
+    *("changed", "vetoed", "refused", "failed", "skipped"),
+)
+WORDS = ("100%", "a_b", "a\\b", "tea", "")
+
+
+class Plain:
+    """The log in plain lists."""
+
+    def __init__(self, database: Database, chance: random.Random, count: int) -> None:
+        self.hooks = [add_hook(database, f"h{number}") for number in range(3)]
+        self.firings: list[dict[str, Any]] = [self.firing(chance, number) for number in range(count)]
+        jobs = [Rows(each["at_ms"], each["row"], None, list(map(NewDelivery, each["rows"]))) for each in self.firings]
+        written = database.writer.write(lambda connection: [job(connection) for job in jobs])
+        for each, its in zip(self.firings, written, strict=True):
+            each["id"] = its.firing
+        self.firings.sort(key=lambda each: each["id"], reverse=True)
+
+    def firing(self, chance: random.Random, number: int) -> dict[str, Any]:
+        at = T0 + number * MINUTE
+        row = {"uid": new_uid(at), "event": chance.choice(EVENTS), "moment": "on", "at_ms": at, "deadline_ms": at}
+        row |= {"payload": f'{{"word": "{chance.choice(WORDS)}"}}', "deferred": False}
+        row["outcome"] = chance.choice((None, "allowed", "allowed", "allowed", *FIRING_OUTCOMES))
+        rows = [self.delivery(chance, seq) for seq in range(1, chance.randint(1, 3) + 1)]
+        return {"at_ms": at, "row": row, "rows": rows}
+
+    def delivery(self, chance: random.Random, seq: int) -> dict[str, Any]:
+        # The last hook is called seldom: its rows are what a scan would look for in vain.
+        hook = chance.choices(self.hooks, (20, 20, 1))[0]
+        row = {"seq": seq, "hook_id": hook, "hook_revision": 1, "position": seq, "mode": "notify"}
+        row |= {"state": chance.choice((*STATES, "ok", "ok", "ok")), "attempts": chance.choice((0, 0, 2))}
+        return row | {"status": chance.choice((None, 200, 200, 404, 500)), "body": chance.choice(WORDS)}
+
+    def ids(self, wanted: LogFilter, before: int | None, after: int | None, limit: int) -> list[int]:
+        """What the log must answer."""
+        found = [each["id"] for each in self.firings if holds(each, wanted)]
+        found = [number for number in found if before is None or number < before]
+        if after is not None:
+            return [number for number in found if number > after][-limit:]
+        return found[:limit]
+
+
+def outcome_of(row: dict[str, Any]) -> str:
+    """A delivery's state in the words of DESIGN 12."""
+    if row["state"] in ("blocked", "queued", "leased"):
+        return "retrying" if row["attempts"] else "queued"
+    return "cancelled" if row["state"] == "dropped" else str(row["state"])
+
+
+def holds(firing: dict[str, Any], wanted: LogFilter) -> bool:
+    """Every condition holds; those on a delivery for one and the same, unless the firing's own outcome is meant."""
+    row = firing["row"]
+    if wanted.event not in (None, row["event"]):
+        return False
+    if not (wanted.since_ms or 0) <= firing["at_ms"] < (wanted.until_ms or 1 << 62):
+        return False
+    if wanted.search is not None and not any(
+        wanted.search in said for said in (row["payload"], *(each["body"] for each in firing["rows"]))
+    ):
+        return False
+    low, high = {None: (0, 0), "404": (404, 404), "5xx": (500, 599), "2xx": (200, 299)}[wanted.code]
+    its = [
+        each
+        for each in firing["rows"]
+        if wanted.hook in (None, each["hook_id"])
+        and (wanted.code is None or (each["status"] is not None and low <= each["status"] <= high))
+    ]
+    if wanted.outcome is None:
+        return bool(its)
+    by_firing = bool(its) and row["outcome"] == wanted.outcome
+    by_row = wanted.outcome != "allowed" and any(outcome_of(each) == wanted.outcome for each in its)
+    return by_firing or by_row
+
+
+def any_filter(chance: random.Random, plain: Plain) -> LogFilter:
+    """Any combination, each part left out more often than not."""
+
+    def maybe(*values: Any) -> Any:
+        return chance.choice(values) if chance.random() < 0.4 else None
+
+    since = maybe(*range(T0, T0 + 400 * MINUTE, 7 * MINUTE))
+    return LogFilter(
+        event=maybe(*EVENTS, "nothing"),
+        hook=maybe(*plain.hooks, 999),
+        outcome=maybe(*{outcome_of({"state": each, "attempts": 0}) for each in STATES}, "retrying", "allowed", "no"),
+        since_ms=since,
+        until_ms=maybe(*range(T0, T0 + 400 * MINUTE, 11 * MINUTE)),
+        search=maybe("100%", "a_b", "0", "tea", "word"),
+        code=maybe("404", "5xx", "2xx"),
+    )
+
+
+@pytest.mark.parametrize("slice_rows", [20_000, 17])
+def test_every_filter_gives_what_plain_python_gives(
+    database: Database, monkeypatch: pytest.MonkeyPatch, slice_rows: int
+) -> None:
+    """400 random combinations of filter, page, direction and limit over 400 firings."""
+    monkeypatch.setattr(log, "SLICE_ROWS", slice_rows)
+    chance = random.Random(20261125)
+    plain = Plain(database, chance, 400)
+    for _ in range(400):
+        wanted = any_filter(chance, plain)
+        before = chance.choice((None, None, chance.choice(plain.firings)["id"]))
+        after = chance.choice((None, None, chance.choice(plain.firings)["id"]))
+        limit = chance.choice((1, 7, 50, 1000))
+        with database.read() as connection:
+            found = log.ids(connection, wanted, before=before, after=after, limit=limit)
+        assert found == plain.ids(wanted, before, after, limit), (wanted, before, after, limit)
+
+
+def test_a_moment_beyond_all_ids_is_no_error(database: Database) -> None:
+    """`--since 9999-12-31` finds nothing; before everything finds all."""
+    plain = Plain(database, random.Random(1), 3)
+    everything = [each["id"] for each in plain.firings]
+    with database.read() as connection:
+        assert log.ids(connection, LogFilter(since_ms=253_402_300_799_999)) == []
+        assert log.ids(connection, LogFilter(until_ms=253_402_300_799_999)) == everything
+        assert log.ids(connection, LogFilter(since_ms=-(10**13))) == everything
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------
+
+ROWS = 5000
+
+
+@pytest.fixture
+def large(database: Database) -> tuple[Database, int, int]:
+    """5,000 firings, all well, of one hook; another one was called once. The ids of both hooks."""
+    busy, seldom = add_hook(database, "busy"), add_hook(database, "seldom")
+    base = {"hook_revision": 1, "seq": 1, "position": 1, "mode": "notify", "state": "ok", "status": 200}
+
+    def job(connection: Connection) -> None:
+        rows = []
+        for number in range(ROWS):
+            at = T0 + number
+            row = {"uid": new_uid(at), "event": "e", "moment": "on", "at_ms": at, "deadline_ms": at, "payload": "{}"}
+            hook = seldom if number == 7 else busy
+            rows.append(Rows(at, {**row, "outcome": "allowed"}, None, [NewDelivery({**base, "hook_id": hook})]))
+        Rows.run_many(connection, rows)
+
+    database.writer.write(job)
+    with database.write() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    return database, busy, seldom
+
+
+def plans(database: Database, ask: Callable[[Connection], Any]) -> list[str]:
+    """How the database runs every statement that `ask` makes."""
+    asked: list[tuple[str, Any]] = []
+    with database.read() as connection:
+
+        def remember(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+            if statement.startswith("SELECT"):  # not SQLite's BEGIN
+                asked.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", remember)
+        ask(connection)
+        event.remove(connection, "before_cursor_execute", remember)
+        explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+        found = []
+        for statement, parameters in asked:
+            lines = connection.exec_driver_sql(explain + statement, parameters).all()
+            found.append(" / ".join(str(line[-1]) for line in lines))
+    return found
+
+
+RARE = (
+    *("vetoed", "failed", "cancelled", "queued", "retrying", "parked", "dead", "changed", "refused"),
+    "no-such-word",
+)
+
+
+@pytest.mark.parametrize("with_more", [{}, {"event": "e"}, {"hook": 1}, {"code": "5xx"}, {"since_ms": T0 + 5}], ids=str)
+def test_what_is_rare_is_found_by_its_index(large: tuple[Database, int, int], with_more: dict[str, Any]) -> None:
+    """An outcome that nobody had: no look at the rows that have none of it, on 5,000 rows as on 5 million."""
+    database = large[0]
+    for outcome in RARE:
+        wanted = LogFilter(outcome=outcome, **with_more)
+        told = plans(database, lambda connection, wanted=wanted: log.ids(connection, wanted, limit=50))  # type: ignore[misc]
+        assert told
+        for plan in told:
+            assert any(name in plan for name in ("delivery_notable", "firing_refused")), (outcome, plan)
+            assert "Seq Scan" not in plan
+            assert not plan.startswith("SCAN")
+
+
+def test_a_hook_and_an_event_are_found_by_their_indexes(large: tuple[Database, int, int]) -> None:
+    """Also a hook that was called once, and an event that never was."""
+    database, _, seldom = large
+    for wanted, index in (
+        (LogFilter(hook=seldom), "delivery_hook"),
+        (LogFilter(hook=999), "delivery_hook"),
+        (LogFilter(event="nothing"), "firing_event"),
+    ):
+        for before in (None, T0 << 20):
+            ask = lambda c, w=wanted, b=before: log.ids(c, w, before=b, limit=50)  # noqa: E731
+            for plan in plans(database, ask):
+                assert index in plan, (wanted, plan)
+
+
+def test_a_page_reads_no_more_than_a_page(large: tuple[Database, int, int]) -> None:
+    """Keyset pages: neither OFFSET nor COUNT, and no sorting of what the index has in order."""
+    database = large[0]
+    with database.read() as connection:
+        middle = connection.execute(text("SELECT id FROM firing ORDER BY id LIMIT 1 OFFSET 2500")).scalar_one()
+    for wanted in (LogFilter(), LogFilter(event="e"), LogFilter(hook=large[1])):
+        ask = lambda c, w=wanted: log.ids(c, w, before=middle, limit=50)  # noqa: E731
+        for plan in plans(database, ask):
+            assert "Seq Scan" not in plan
+            assert "TEMP B-TREE" not in plan
+            assert not plan.startswith("SCAN")

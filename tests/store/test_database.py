@@ -5,15 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, text
 
-from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
+from hookrow.errors import DatabaseBusy, DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.store import settings
 from hookrow.store.backup import back_up
 from hookrow.store.config import ConfigCache
@@ -51,7 +53,7 @@ def test_a_relative_path_stays_the_file_it_was(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url: str) -> None:
     """Each connection and each process would see another one."""
-    with pytest.raises(NoDatabase, match="names no file"):
+    with pytest.raises(NoDatabase, match="no Hookrow database here"):
         Database(url)
 
 
@@ -109,7 +111,7 @@ def prepared(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize(
     ("kind", "error", "says"),
     [
-        ("a file of another", StorageError, "may not read"),
+        ("a file of another", StorageError, "Permission denied"),
         ("a file for reading", DatabaseReadOnly, "may not write"),
         ("a folder that is closed", NoDatabase, "Permission denied"),
         ("no database in a folder of another", NoDatabase, "Permission denied"),
@@ -131,14 +133,35 @@ def test_a_user_without_rights_is_told_so(open_folder: Path, kind: str, error: t
 
 
 def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
-    """A backup is one file without a WAL; opened as the database, it is used as DESIGN 8 says."""
+    """A backup is one file without a WAL; written to as the database, it is used as DESIGN 8 says."""
     made = Database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
     shutil.copy(tmp_path / "copy.db", tmp_path / "restored.db")
+    before = (tmp_path / "restored.db").read_bytes()
     restored = Database(f"sqlite:///{tmp_path}/restored.db")
+    assert scalar(restored, "SELECT count(*) FROM hook") == 0
+    assert (tmp_path / "restored.db").read_bytes() == before, "who only reads changes nothing"
+    add_hook(restored, "a")
+    restored.disconnect()  # a connection knows the mode of its own beginning
     assert scalar(restored, "PRAGMA journal_mode") == "wal"
     restored.close()
+
+
+def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going into WAL needs a moment alone with the file; who does not get it is told the usual way, and tries again."""
+    monkeypatch.setattr("hookrow.store.database.LOCK_LIMIT", 0.05)
+    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    back_up(made, tmp_path / "copy.db")
+    made.close()
+    copy = Database(f"sqlite:///{tmp_path}/copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseBusy):
+            add_hook(copy, "a")
+        other.rollback()
+    add_hook(copy, "a")
+    copy.close()
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

@@ -24,10 +24,12 @@ def values(**given: Any) -> dict[str, Any]:
 
 
 def create(database: Database, **given: Any) -> int:
+    """One hook made by Olga; its id."""
     return database.writer.write(lambda connection: hooks.create(connection, values(**given), OLGA))
 
 
 def key_of(database: Database, hook: int) -> str:
+    """The key that is kept."""
     with database.read() as connection:
         return str(connection.execute(text("SELECT key FROM hook WHERE id = :id"), {"id": hook}).scalar_one())
 

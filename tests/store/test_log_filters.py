@@ -216,7 +216,9 @@ def test_a_hook_and_an_event_are_found_by_their_indexes(large: tuple[Database, i
         for before in (None, T0 << 20):
             ask = lambda c, w=wanted, b=before: log.ids(c, w, before=b, limit=50)  # noqa: E731
             for plan in plans(database, ask):
-                assert index in plan, (wanted, plan)
+                assert "Seq Scan" not in plan
+                # PostgreSQL weighs by its statistics: for a short range of ids another index may be the better one.
+                assert index in plan or (database.dialect == "postgresql" and before), (wanted, plan)
 
 
 def test_a_page_reads_no_more_than_a_page(large: tuple[Database, int, int]) -> None:

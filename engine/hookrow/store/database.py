@@ -26,7 +26,7 @@ from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly, NoDatabase
 from hookrow.lang import Text
 from hookrow.store import schema
-from hookrow.store.failures import translate
+from hookrow.store.failures import damaged, translate
 from hookrow.store.writer import Writer
 
 __all__ = ["Database"]
@@ -99,6 +99,7 @@ class Database:
         made = create_engine(self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT})
         event.listen(made, "connect", self.tune)
         if purpose == "write":
+            event.listen(made, "connect", enter_wal)
             event.listen(made, "begin", begin_immediate)
         else:
             event.listen(made, "begin", begin_plain)
@@ -220,8 +221,28 @@ def path_of(address: URL) -> Path:
     """The SQLite file of a URL."""
     named = address.database
     if not named or named == ":memory:":
-        raise NoDatabase(Text("{url} names no file: write sqlite:///hooks.db", url=address.render_as_string()))
+        said = address.render_as_string()
+        raise NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
     return Path(named).absolute()
+
+
+def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
+    """Before the first write: a copy that a backup made is a file without a WAL until then.
+
+    Such a file proves itself first, once in its life: one that is damaged is refused as it is.
+    """
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            return
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {table.name for table in schema.TABLES} <= names:
+            return  # the write itself will say what is missing
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(" ".join(found.split()))
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
 
 
 def begin_immediate(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text
 
-__all__ = ["translate"]
+__all__ = ["damaged", "translate"]
 
 
 def busy(reason: str) -> StorageError:
@@ -27,6 +27,7 @@ def read_only(reason: str) -> StorageError:
 
 
 def damaged(reason: str) -> StorageError:
+    """The error for a file that is no database, or a broken one."""
     return DatabaseDamaged(
         Text("this is not a Hookrow database, or it is damaged: {reason}; restore it from a backup", reason=reason)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -77,8 +78,6 @@ def prepare(database: Database, *, create: bool) -> None:
     """Make the database usable, or refuse it untouched. Raises as `Database` says."""
     found = look(database, create)
     if found == HEAD:
-        if database.path is not None and not database.read_only and not in_wal(database.path):
-            enter_wal(database)
         return
     if found is not None and found > HEAD:
         raise SchemaTooNew(
@@ -111,10 +110,11 @@ def look(database: Database, create: bool) -> str | None:
             if not create:
                 raise NoDatabase(Text("there is no database {path}; make one with «hookrow init»", path=path))
             return None
-        if not path.is_file():
-            raise NoDatabase(Text("{path} is no file", path=path))
+        if path.is_dir():
+            raise cannot_make(path, os.strerror(errno.EISDIR))
         if not os.access(path, os.R_OK):
-            raise StorageError(Text("this user may not read {path}", path=path))
+            reason = f"{os.strerror(errno.EACCES)}: {path}"
+            raise StorageError(Text("the database could not do it: {reason}", reason=reason))
         return None if path.stat().st_size == 0 else look_into_file(database)
     with database.read() as connection:
         return version_of(connection)
@@ -137,6 +137,10 @@ def look_into_file(database: Database) -> str | None:
             plain.close()
 
 
+def cannot_make(path: Path, reason: str) -> NoDatabase:
+    return NoDatabase(Text("can't make the database {path}: {reason}", path=path, reason=reason))
+
+
 def make(database: Database) -> None:
     """Make all tables. Several processes may start at once: who comes second finds them made."""
     if database.path is not None:
@@ -147,9 +151,7 @@ def make(database: Database) -> None:
         except FileExistsError:
             fresh = database.path.stat().st_size == 0
         except OSError as error:
-            raise NoDatabase(
-                Text("can't make the database {path}: {reason}", path=database.path, reason=error.strerror or "")
-            ) from None
+            raise cannot_make(database.path, error.strerror or "") from None
         enter_wal(database)
         if fresh:
             database.restrict()
@@ -187,12 +189,6 @@ def version_of_safely(connection: Connection, database: Database) -> str | None:
         if exists is None:
             return None
     return version_of(connection)
-
-
-def in_wal(path: Path) -> bool:
-    """Whether the file says of itself that it is used with a WAL; a copy made by a backup does not."""
-    with path.open("rb") as file:
-        return file.read(20)[18:] == b"\2\2"
 
 
 def enter_wal(database: Database) -> None:

@@ -1,8 +1,6 @@
-"""The settings: what each accepts, how it is kept; the machine's zone."""
+"""The settings: what each accepts, and how it is kept."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -69,28 +67,3 @@ def test_a_setting_is_kept_once_and_can_be_taken_away(database: Database) -> Non
     cache.forget()
     shown = {each.name: each for each in settings.values(cache.get().settings)}
     assert (shown["retention_days"].value, shown["retention_days"].source) == ("30", "default")
-
-
-@pytest.mark.parametrize(
-    ("variable", "link", "zone"),
-    [
-        ("Asia/Tomsk", "Europe/Paris", "Asia/Tomsk"),
-        (":Asia/Tomsk", None, "Asia/Tomsk"),
-        ("MSK-3", "Europe/Paris", "Europe/Paris"),
-        ("", "Europe/Paris", "Europe/Paris"),
-        (None, "Europe/Paris", "Europe/Paris"),
-        (None, None, "UTC"),
-        ("MSK-3", None, "UTC"),
-    ],
-)
-def test_the_machines_zone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, link: str | None, zone: str
-) -> None:
-    """TZ where it names one, else where /etc/localtime points to, else UTC."""
-    monkeypatch.delenv("TZ", raising=False)
-    if variable is not None:
-        monkeypatch.setenv("TZ", variable)
-    localtime = tmp_path / "localtime"
-    if link is not None:
-        localtime.symlink_to(Path("/usr/share/zoneinfo") / link)
-    assert settings.machine_zone(localtime) == zone

@@ -16,7 +16,6 @@ from sqlmodel import SQLModel
 from hookrow import models
 from hookrow.errors import DatabaseReadOnly, NoDatabase, SchemaTooNew, StorageError
 from hookrow.lang import Text
-from hookrow.store import settings
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
@@ -163,7 +162,6 @@ def make(database: Database) -> None:
         if version_of_safely(connection, database) is not None:
             return
         SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
-        settings.store(connection, "timezone", settings.machine_zone())
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")

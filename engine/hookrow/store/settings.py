@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, delete, insert, update
@@ -16,7 +13,7 @@ from hookrow.errors import InvalidSetting, Problem
 from hookrow.lang import Both, Text
 from hookrow.models import Setting
 
-__all__ = ["SETTINGS", "SettingValue", "known", "machine_zone", "parse", "store", "values"]
+__all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
 TABLE = Setting.__table__  # type: ignore[attr-defined]
 MIB = 1024 * 1024
@@ -72,14 +69,6 @@ def check_mode(value: str) -> str:
 def check_allow(value: str) -> str:
     Egress.parse("public", value)
     return ", ".join(value.replace(",", " ").split())
-
-
-def machine_zone(localtime: Path = Path("/etc/localtime")) -> str:
-    """The name of this machine's time zone: of `TZ`, else of what /etc/localtime points at, else UTC."""
-    for named in (os.environ.get("TZ", "").removeprefix(":"), os.path.realpath(localtime).partition("zoneinfo/")[2]):
-        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
-            return ZoneInfo(named).key
-    return "UTC"
 
 
 def check_zone(value: str) -> str:

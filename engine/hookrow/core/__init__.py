@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from hookrow.core.engine import AsyncHookEngine, HookEngine
+from hookrow.core.blocking import HookEngine
+from hookrow.core.engine import AsyncHookEngine
 
 __all__ = ["AsyncHookEngine", "HookEngine"]

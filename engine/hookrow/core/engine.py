@@ -1,70 +1,36 @@
-"""The front door: `HookEngine` for threads, `AsyncHookEngine` for event loops. One async core serves both."""
+"""`AsyncHookEngine`: the front door for event loops, and the one implementation that serves both engines."""
 
 from __future__ import annotations
 
-import asyncio
-import atexit
-import builtins
-import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.doors import Portal, forbid_running_loop
+from hookrow.core.catalogue import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, SECRETS, AsyncHooks, Hooks
 from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
 from hookrow.core.runtime import Runtime
-from hookrow.core.transaction import is_async, run_async, run_sync
+from hookrow.core.transaction import run_async
 from hookrow.egress import Egress
 from hookrow.errors import TransactionMisuse
-from hookrow.events import Event, Events
+from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
 from hookrow.modes import mode
 from hookrow.records import Firing
-from hookrow.store.backup import back_up
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import KeyRing, Place, Secret
 from hookrow.worker import Worker
 
-__all__ = ["AsyncHookEngine", "HookEngine"]
+__all__ = ["AsyncHookEngine"]
 
 Payload = Mapping[str, Any]
-
-
-class Catalogue:
-    """`engine.events`: what can happen on this database, the document's events and every service's own."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-
-    def current(self) -> Events:
-        return self.runtime.catalogue(self.runtime.config())
-
-    def list(self) -> builtins.list[Event]:
-        """All events, in order."""
-        return list(self.current())
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self.current())
-
-    def __contains__(self, code: object) -> bool:
-        return code in self.current()
-
-    def get(self, code: str) -> Event:
-        """The event of this code. Raises EventNotFound, which names similar ones."""
-        return self.current().get(code)
-
-    def match(self, method: str, path: str, *, holds: Collection[str] = ()) -> tuple[Event, ...]:
-        """The events that an API call means (DESIGN 3); `holds` names the conditions that the host knows to hold."""
-        return self.current().match(method, path, holds=holds)
 
 
 class AsyncHookEngine:
@@ -323,175 +289,3 @@ class AsyncHookEngine:
         if started is not None:
             started(worker)
         await worker.run()
-
-
-class HookEngine:
-    """The engine for threads. Use it as `with HookEngine(url) as engine:`; calls block, threads start at first need."""
-
-    def __init__(
-        self,
-        url: str = "sqlite:///hooks.db",
-        *,
-        worker: bool = True,
-        events: Iterable[Event] = (),
-        egress: str | Egress | None = None,
-        keys: KeyRing | str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock | None = None,
-        create: bool = True,
-    ) -> None:
-        """As `AsyncHookEngine`."""
-        self.core = AsyncHookEngine(
-            url,
-            worker=worker,
-            events=events,
-            egress=egress,
-            keys=keys,
-            transport=transport,
-            clock=clock,
-            create=create,
-        )
-        self.runtime = self.core.runtime
-        self.portal = Portal()
-        self.hooks = self.core.hook_door
-        self.log = self.core.log.inner
-        self.settings = self.core.settings.inner
-        self.events = self.core.events
-        me = weakref.ref(self)
-        atexit.register(close_at_exit, me)
-
-    url = property(lambda self: self.core.url, doc="The database, without a password.")
-    path = property(lambda self: self.core.path, doc="The SQLite file.")
-    read_only = property(lambda self: self.core.read_only, doc="This user may only read the database.")
-
-    def __enter__(self) -> Self:
-        self.ensure_worker()
-        return self
-
-    def ensure_worker(self) -> None:
-        """Start this process's worker, where it is wanted and does not run."""
-        self.runtime.renew()
-        if self.runtime.wants_worker and not self.runtime.takes_over:
-            self.portal.call(self.begin())
-
-    async def begin(self) -> None:
-        self.runtime.start_worker()
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self, grace: float = 5.0) -> None:
-        """As `AsyncHookEngine.close`. Calling it twice is harmless."""
-        if self.runtime.closed:
-            return
-        if self.portal.started:
-            self.portal.call(self.end(grace))
-            self.portal.close()
-        self.runtime.close()
-
-    async def end(self, grace: float) -> None:
-        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.runtime.drain(grace))
-        await self.runtime.aclose(grace)
-
-    def fire(
-        self,
-        event: str,
-        payload: Payload,
-        *,
-        idempotency_key: str | None = None,
-        deadline: float = 30.0,
-        connection: Any = None,
-        defer: bool = False,
-    ) -> Firing:
-        """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread.
-
-        Raises:
-            UseAsyncEngine: called where an event loop runs; besides, all that `AsyncHookEngine.fire` raises.
-        """
-        if connection is not None:
-            if is_async(connection):
-                raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.core.run_in_background(event, payload, deadline)
-            firing = run_sync(self.runtime.database, connection, run.enqueue)
-            self.ensure_worker()
-            return firing
-        forbid_running_loop()
-        if not self.runtime.config().rows.get(event):
-            self.ensure_worker()
-            return self.core.unheard(event, payload, deadline)
-        firing = self.portal.call(
-            self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
-        )
-        return self.core.enqueueable(firing, self.enqueue)
-
-    def enqueue(self, firing: Firing, connection: Any) -> None:
-        job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
-        if connection is None:
-            self.runtime.database.writer.write(job)
-            self.runtime.nudge()
-        else:
-            run_sync(self.runtime.database, connection, job)
-
-    def backup(
-        self, target: Path, *, replace: bool = False, progress: Callable[[int, int], None] | None = None
-    ) -> Path:
-        """Copy the SQLite database as of one moment, while others write; verified, 0600.
-
-        Args:
-            replace: a file that is there may be replaced.
-            progress: told after each step: pages copied, pages in all.
-
-        Raises:
-            Refused: the file exists.
-            StorageError, DatabaseDamaged
-        """
-        return back_up(self.runtime.database, target, replace=replace, progress=progress)
-
-    def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
-        """As `AsyncHookEngine.explain`."""
-        return self.core.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
-
-    def replay(
-        self,
-        ref: str,
-        *,
-        hook: int | str | None = None,
-        to: str | None = None,
-        with_auth: bool = False,
-        payload: Payload | None = None,
-        dry_run: bool = False,
-    ) -> Replayed:
-        """As `AsyncHookEngine.replay`."""
-        forbid_running_loop()
-        return self.portal.call(
-            self.core.replay(ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
-        )
-
-    def redeliver(
-        self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
-    ) -> list[Redelivered]:
-        """As `AsyncHookEngine.redeliver`."""
-        forbid_running_loop()
-        return self.portal.call(self.core.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
-
-    def test(self, hook: int | str | Hook, payload: Payload | None = None) -> Tested:
-        """As `AsyncHookEngine.test`."""
-        forbid_running_loop()
-        return self.portal.call(self.core.test(hook, payload))
-
-    def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
-        forbid_running_loop()
-        self.portal.call(self.core.run_worker(concurrency=concurrency, started=started))
-
-    def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
-        """As `AsyncHookEngine.send_own`."""
-        forbid_running_loop()
-        return self.portal.call(self.core.send_own(firing, progress))
-
-
-def close_at_exit(engine: weakref.ref[HookEngine]) -> None:
-    """A service that forgot to close: its last firings are committed, its leases given back."""
-    found = engine()
-    if found is not None:
-        found.close()

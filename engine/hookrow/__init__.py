@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookrow import errors
     from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.core.insight import ConditionMatches
     from hookrow.core.logbook import HookFigures, Summary
     from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
+    from hookrow.core.statistics import Figures, HookStatistics
     from hookrow.egress import Egress
     from hookrow.errors import (
         Ambiguous,
@@ -43,17 +45,20 @@ __all__ = [
     "AsyncHookEngine",
     "Attempt",
     "ChangedMeanwhile",
+    "ConditionMatches",
     "Delivery",
     "Egress",
     "Event",
     "EventNotFound",
     "Explained",
+    "Figures",
     "Firing",
     "Hook",
     "HookEngine",
     "HookFigures",
     "HookNotFound",
     "HookRef",
+    "HookStatistics",
     "HookrowError",
     "IdempotencyConflict",
     "InvalidHook",
@@ -75,8 +80,10 @@ __all__ = [
 
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
+    "hookrow.core.insight": ("ConditionMatches",),
     "hookrow.core.logbook": ("HookFigures", "Summary"),
     "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.core.statistics": ("Figures", "HookStatistics"),
     "hookrow.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
     "hookrow.models": ("Hook",),

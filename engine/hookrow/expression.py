@@ -275,10 +275,12 @@ class Not(Node):
 
 @dataclass(frozen=True, slots=True)
 class Joined(Node):
-    """`and` or `or`: as in Jinja the value that decides, the rest not looked at."""
+    """`and` or `or`: as in Jinja the value that decides, the rest not looked at. `spans`: each operand's place in the
+    source."""
 
     operands: tuple[Node, ...]
     stops_at: bool
+    spans: tuple[tuple[int, int], ...]
 
     def value(self, run: Run) -> Any:
         found: Any = None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +97,8 @@ class Reader:
         self.nodes = 0
         self.depth = 0
         self.token = Token("stop", "", 0, 0)
+        self.past = 0
+        """Where the last word that was stepped over ends."""
 
     def line(self, offset: int) -> int:
         """The line of an offset, from 1."""
@@ -123,6 +125,7 @@ class Reader:
     def advance(self) -> Token:
         """The current word; the next one becomes current."""
         token = self.token
+        self.past = token.end
         self.start(token.end)
         return token
 
@@ -176,16 +179,23 @@ class Reader:
 
     def either(self) -> Node:
         """An expression without `… if … else`: what a loop's list is."""
-        operands = [self.both()]
-        while self.take("or"):
-            operands.append(self.both())
-        return operands[0] if len(operands) == 1 else Joined(operands[0].line, tuple(operands), True)
+        return self.joined("or", self.both)
 
     def both(self) -> Node:
-        operands = [self.negation()]
-        while self.take("and"):
-            operands.append(self.negation())
-        return operands[0] if len(operands) == 1 else Joined(operands[0].line, tuple(operands), False)
+        return self.joined("and", self.negation)
+
+    def joined(self, word: str, operand: Callable[[], Node]) -> Node:
+        """Operands with this word between them; each with its place in the source."""
+        operands, spans = [], []
+        while True:
+            start = self.token.start
+            operands.append(operand())
+            spans.append((start, self.past))
+            if not self.take(word):
+                break
+        return (
+            operands[0] if len(operands) == 1 else Joined(operands[0].line, tuple(operands), word == "or", tuple(spans))
+        )
 
     def negation(self) -> Node:
         if not self.at("not"):

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
 from hookrow.errors import InvalidTemplate
-from hookrow.expression import Node, Run
+from hookrow.expression import Joined, Node, Run
 from hookrow.grammar import Reader
-from hookrow.jsonvalues import Fault, kind
+from hookrow.jsonvalues import Fault, kind, truth
 from hookrow.lang import Text
 from hookrow.statements import Page, Statement, read_body, render_all
 
@@ -146,6 +146,34 @@ class Condition:
         if isinstance(found, bool):
             return found
         raise Fault(Text("the condition gives {kind}, not true or false", kind=kind(found)))
+
+    def unmet(self, view: View, webhook: Mapping[str, Any]) -> tuple[str, ...]:
+        """The parts that make the condition false for this payload, as they are written; none where it holds.
+
+        Of an `and` each part that is false and can be judged, of an `or` all of its parts; else the condition itself.
+
+        Raises:
+            InvalidTemplate: as `test`.
+        """
+        if self.test(view, webhook):
+            return ()
+        run = Run(view.payload, webhook, fuel=FUEL, limit=LIMIT)
+        whole = self.source.strip()
+        return tuple(dict.fromkeys(false_parts(self.node, whole, self.source, run))) or (whole,)
+
+
+def false_parts(node: Node, written: str, source: str, run: Run) -> Iterator[str]:
+    """The innermost parts of a false expression that are false themselves."""
+    if not isinstance(node, Joined):
+        yield written
+        return
+    for operand, (start, end) in zip(node.operands, node.spans, strict=True):
+        try:
+            holds = truth(operand.value(run))
+        except Fault:  # an `and` that is false without it does not look at it
+            continue
+        if not holds:
+            yield from false_parts(operand, source[start:end], source, run)
 
 
 @lru_cache(REMEMBERED)

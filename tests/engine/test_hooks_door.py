@@ -164,8 +164,21 @@ async def test_history_and_rollback(bench: Bench) -> None:
     await bench.fire()
     headers = bench.network.requests[0].headers
     assert httpx.BasicAuth("bob", "later-canary")._auth_header == headers["authorization"]
+    assert (await bench.engine.hooks.history("h"))[0].action == "rollback"
     with pytest.raises(HookNotFound):
         await bench.engine.hooks.rollback("h", 99)
+
+
+async def test_a_rollback_of_what_was_changed_meanwhile_is_refused(bench: Bench) -> None:
+    """With the revision that was looked at; the error carries the hook as it stands."""
+    first = await bench.hook("h")
+    seen = await bench.engine.hooks.update("h", name="second")
+    await bench.engine.hooks.update("second", position=77)
+    with pytest.raises(ChangedMeanwhile) as caught:
+        await bench.engine.hooks.rollback(first.id or 0, first.revision, current=seen.revision)
+    assert caught.value.current.position == 77
+    back = await bench.engine.hooks.rollback(first.id or 0, first.revision, current=seen.revision + 1)
+    assert (back.name, back.position) == ("h", first.position)
 
 
 async def test_a_rotated_secret_signs_beside_the_old_one_for_a_day(bench: Bench) -> None:

@@ -9,12 +9,14 @@ from sqlalchemy import Connection
 from hookrow import (
     AsyncHookEngine,
     Attempt,
+    ConditionMatches,
     Delivery,
     Event,
     Explained,
     Firing,
     Hook,
     HookEngine,
+    HookStatistics,
     LogFilter,
     Replayed,
     Revision,
@@ -38,6 +40,7 @@ def threads(connection: Connection) -> None:
         assert_type(engine.hooks.list("before_order_add"), list[Hook])
         assert_type(engine.hooks.update("stock", {"timeout": 3}, revision=hook.revision), Hook)
         assert_type(engine.hooks.history("stock"), list[Revision])
+        assert_type(engine.hooks.rollback("stock", 1, current=hook.revision), Hook)
         assert_type(engine.hooks.new_secret("stock", rotate=True), str)
         firing = engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="7", deadline=10.0)
         assert_type(firing, Firing)
@@ -55,6 +58,9 @@ def threads(connection: Connection) -> None:
         assert_type(engine.replay(firing.id, hook="stock", dry_run=True), Replayed)
         assert_type(engine.log.page(LogFilter(event="before_order_add"), limit=10), list[Firing])
         assert_type(engine.log.attempts(firing.deliveries[0].id), list[Attempt])
+        assert_type(engine.log.statistics(), dict[int, HookStatistics])
+        assert_type(engine.condition_matches("before_order_add", "order.sum > 1000", last=50), ConditionMatches)
+        assert_type(engine.last_payload("before_order_add"), dict[str, Any] | None)
         assert_type(engine.test(hook), Tested)
         assert_type(engine.events.match("POST", "/invoice/7/pay"), tuple[Event, ...])
 
@@ -67,4 +73,6 @@ async def loops() -> None:
         firing = await engine.fire("before_order_add", {"order": {"id": 7}})
         assert_type(firing, Firing)
         assert_type(await engine.log.page(), list[Firing])
+        assert_type(await engine.log.statistics(), dict[int, HookStatistics])
+        assert_type(await engine.condition_matches("before_order_add", "order.sum > 1000"), ConditionMatches)
         assert_type(await engine.replay(firing.id), Replayed)

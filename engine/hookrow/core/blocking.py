@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from hookrow.clock import Clock, to_ms
 from hookrow.core.doors import Portal, forbid_running_loop
 from hookrow.core.engine import AsyncHookEngine
+from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.egress import Egress
@@ -157,6 +158,14 @@ class HookEngine:
     def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""
         return self.core.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
+
+    def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
+        """As `AsyncHookEngine.condition_matches`."""
+        return condition_matches(self.runtime, event, condition, last=last)
+
+    def last_payload(self, event: str) -> dict[str, Any] | None:
+        """As `AsyncHookEngine.last_payload`."""
+        return last_payload(self.runtime, event)
 
     def replay(
         self,

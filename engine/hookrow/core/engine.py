@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from hookrow.clock import Clock, to_ms
 from hookrow.core.catalogue import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, SECRETS, AsyncHooks, Hooks
+from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
 from hookrow.core.runtime import Runtime
@@ -193,6 +195,18 @@ class AsyncHookEngine:
             EventNotFound, InvalidPayload
         """
         return self.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
+
+    async def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
+        """How a condition fares on the event's last recorded payloads; see `core.insight`.
+
+        Raises:
+            EventNotFound, InvalidTemplate
+        """
+        return await asyncio.to_thread(condition_matches, self.runtime, event, condition, last=last)
+
+    async def last_payload(self, event: str) -> dict[str, Any] | None:
+        """The event's newest recorded payload; None where nothing is recorded. Raises EventNotFound."""
+        return await asyncio.to_thread(last_payload, self.runtime, event)
 
     async def replay(
         self,

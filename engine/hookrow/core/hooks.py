@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from hookrow import fields, plan, template
 from hookrow.clock import from_ms
 from hookrow.core.doors import awaited
+from hookrow.core.insight import last_payload
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
 from hookrow.models import Hook
-from hookrow.records import LogFilter, Revision
+from hookrow.records import Revision
 from hookrow.store import hooks as hookstore
-from hookrow.store import log as logstore
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import Place, Secret, new_signing_secret
 
@@ -294,11 +294,18 @@ class Hooks:
         self.fresh(found.id)
         return secret
 
-    def rollback(self, ref: int | str, revision: int) -> Hook:
-        """Give the fields the values that they had in a revision; the present secrets stay.
+    def rollback(self, ref: int | str, revision: int, *, current: int | None = None) -> Hook:
+        """Give the fields the values that they had in a revision: a new one, of the action `rollback`.
+
+        The present secrets stay as they are, the custom header and its name with them.
+
+        Args:
+            current: the revision that was looked at; another one in the database is a conflict.
 
         Raises:
             HookNotFound: no such hook, or no such revision of it.
+            ChangedMeanwhile: somebody changed it since.
+            InvalidHook, EventNotFound, InvalidTemplate, KeyTaken: what was right then is not any more.
         """
         found = self.find(ref)
         then = next((each for each in self.history(found.id) if each.revision == revision), None)
@@ -308,16 +315,14 @@ class Hooks:
         for name in ("valid_from", "valid_until"):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
-        return self.edit(found, values, stored=True, action="rollback")
+        return self.edit(found, values, revision=current, stored=True, action="rollback")
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
     def example(self, event: str) -> dict[str, Any]:
         """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
-        config = self.runtime.config()
-        with self.runtime.database.read() as connection:
-            last = logstore.page(connection, config, LogFilter(event=event), limit=1)
-        return last[0].payload if last else self.runtime.event(config, event).sample
+        last = last_payload(self.runtime, event)
+        return self.runtime.event(self.runtime.config(), event).sample if last is None else last
 
     def preview(self, event: str, body: str) -> str:
         """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.

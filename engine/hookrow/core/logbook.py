@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, func, literal, select
 
 from hookrow.core.doors import awaited
+from hookrow.core.statistics import HookStatistics, statistics
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
@@ -198,6 +199,10 @@ class Log:
             )
         return figures
 
+    def statistics(self) -> dict[int, HookStatistics]:
+        """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""
+        return statistics(self.runtime)
+
 
 def capped(connection: Connection, *conditions: object) -> int:
     """How many deliveries, counted to the cap."""
@@ -263,6 +268,7 @@ class AsyncLog:
     prune = awaited(Log.prune)
     summary = awaited(Log.summary)
     hook_figures = awaited(Log.hook_figures)
+    statistics = awaited(Log.statistics)
 
     def data_version(self) -> int:
         return self.inner.data_version()

@@ -121,7 +121,7 @@ def public_url(url: str) -> str:
     """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
     parts = urlsplit(url)
     query = "&".join(
-        f"{name}={MASK}" if equals else name
+        f"{name}={MASK}" if equals else name and MASK
         for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
     )
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

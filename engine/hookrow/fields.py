@@ -6,7 +6,7 @@ form, the command line and `Hook` need this module only. It loads nothing but th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,7 @@ __all__ = [
     "Unfit",
     "clean",
     "clean_change",
+    "hide_given",
     "is_reserved",
     "mode",
     "mode_sentence",
@@ -141,13 +142,18 @@ def examine(
     return cleaned
 
 
-def hide(values: dict[str, Any]) -> None:
-    """Put new secrets where they can't be seen."""
-    for code in SECRETS:
+def hide(values: dict[str, Any], codes: Iterable[str] = SECRETS) -> None:
+    """Put new secrets where they can't be seen: error trackers record the local variables of every frame."""
+    for code in codes:
         if isinstance(values.get(code), str):
             from hookrow.vault import Secret  # only where there is one: importing the fields stays quick
 
             values[code] = Secret(values[code])
+
+
+def hide_given(values: dict[str, Any]) -> None:
+    """The same for fields that are not checked yet: a whole custom header has its value in it."""
+    hide(values, [*SECRETS, *(["custom_header"] if ":" in str(values.get("custom_header", "")) else [])])
 
 
 def custom_header(given: Mapping[str, object], base: Mapping[str, object], cleaned: Cleaned) -> None:

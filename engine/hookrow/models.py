@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, PrivateAttr, field_serializer, model_validator
 from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, LargeBinary, Text, text
@@ -101,6 +101,12 @@ class Hook(HookFields):
     deleted: bool = False
 
     _notes: list[Message] = PrivateAttr(default_factory=list)
+
+    if not TYPE_CHECKING:  # the types of the fields are those of the constructor
+
+        def __init__(self, **given: Any) -> None:
+            fields.hide_given(given)
+            super().__init__(**given)
 
     @model_validator(mode="wrap")
     @classmethod

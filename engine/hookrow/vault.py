@@ -40,11 +40,9 @@ __all__ = [
     "Secret",
     "Vault",
     "check_signing_secret",
-    "check_value",
     "key_file_beside",
     "make_key_file",
     "new_signing_secret",
-    "verify_check_value",
     "write_key_file",
 ]
 
@@ -370,13 +368,15 @@ class Vault:
                 ) from problem
             return self.reload()
 
-    def seal(self, value: str, place: Place) -> str:
+    def seal(self, secret: Secret | str, place: Place) -> str:
         """The value sealed for this place: `v1.<key id>.<base64url>`. Raises KeyMissing, KeyUnsafe, KeyWrong."""
+        secret = Secret(secret) if isinstance(secret, str) else secret  # not in the open while something may fail
         ring = self.ready()
         nonce = os.urandom(NONCE_BYTES)
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        sealed = AESGCM(ring.keys[ring.active_id]).encrypt(nonce, value.encode("utf-8", "surrogatepass"), bytes(place))
+        cipher = AESGCM(ring.keys[ring.active_id])
+        sealed = cipher.encrypt(nonce, secret.value.encode("utf-8", "surrogatepass"), bytes(place))
         body = base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
         return f"{VERSION}.{ring.active_id}.{body}"
 
@@ -410,8 +410,8 @@ class Vault:
 
     def reseal(self, token: str, place: Place) -> str:
         """The same value sealed with the active key; the token itself if it already is. Raises as seal and open do."""
-        value = self.open(token, place)
-        return token if token.split(".")[1] == self.reload().active_id else self.seal(value, place)
+        secret = Secret(self.open(token, place))
+        return token if token.split(".")[1] == self.reload().active_id else self.seal(secret, place)
 
 
 def taken_apart(token: str, place: Place) -> tuple[str, bytes, bytes]:
@@ -432,26 +432,3 @@ def damaged(place: Place) -> KeyWrong:
     return KeyWrong(
         Text("the sealed {field} does not open: it was changed, or belongs to another hook", field=place.field)
     )
-
-
-def check_value(ring: KeyRing) -> str:
-    """What a database keeps to tell later whether it is given the right key: says nothing about the key itself."""
-    return f"{ring.active_id}.{proof(ring.keys[ring.active_id])}"
-
-
-def proof(key: bytes) -> str:
-    return hmac.new(key, b"hookrow check value", hashlib.sha256).hexdigest()
-
-
-def verify_check_value(ring: KeyRing, value: str) -> None:
-    """Hold a stored check value against the keys.
-
-    Raises:
-        KeyMissing: the ring has no key of this id.
-        KeyWrong: it has one, but another; or the value is none.
-    """
-    name, _, kept = value.partition(".")
-    if name not in ring.keys:
-        raise KeyMissing(Text("the database's key {id} is not in {source}", id=name, source=ring.source))
-    if not hmac.compare_digest(proof(ring.keys[name]).encode(), kept.encode()):
-        raise KeyWrong(Text("key {id} in {source} is not the key of this database", id=name, source=ring.source))

@@ -30,13 +30,14 @@ def curl_line(request: Request) -> str:
 
 
 def url_part(url: str) -> str:
-    """The URL; values of its query that are masked become variables named by their parameter."""
+    """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
     if MASK not in url:
         return quoted(url)
-    pieces = re.split(rf"([^?&=]+)={re.escape(MASK)}", url)
+    pieces = re.split(rf"([^?&=]+=)?{re.escape(MASK)}", url)
     text = quoted(pieces[0])
     for name, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-        text += f'{quoted(name + "=")}"${variable(name)}"' + (quoted(rest) if rest else "")
+        text += (quoted(name) if name else "") + f'"${variable(name[:-1] if name else "QUERY")}"'
+        text += quoted(rest) if rest else ""
     return text
 
 

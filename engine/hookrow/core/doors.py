@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from hookrow.errors import EngineClosed, UseAsyncEngine
+from hookrow.fields import hide_given
 from hookrow.lang import Text
 
 __all__ = ["Portal", "awaited", "forbid_running_loop"]
@@ -32,6 +33,7 @@ def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[Wrap
     """The method of a blocking door, run in a thread and awaited."""
 
     async def call(self: Wrapping, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        hide_given(kwargs)
         return await asyncio.to_thread(method, self.inner, *args, **kwargs)
 
     functools.update_wrapper(call, method)

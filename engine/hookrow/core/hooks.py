@@ -177,8 +177,10 @@ class Hooks:
         Raises:
             HookNotFound, Ambiguous, ChangedMeanwhile, KeyTaken, InvalidHook, EventNotFound, InvalidTemplate
         """
-        found = self.find(ref)
-        return self.edit(found, {**(changes or {}), **more}, revision=revision, stored=stored)
+        changes = {**(changes or {}), **more}
+        fields.hide_given(changes)
+        more.clear()
+        return self.edit(self.find(ref), changes, revision=revision, stored=stored)
 
     def edit(
         self,
@@ -218,8 +220,7 @@ class Hooks:
     def seal(self, uid: str, name: str, secret: Secret | str) -> str:
         if is_kept(secret):
             raise InvalidHook([Problem(name, Text("the secret of another hook is not readable: type it again"))])
-        value = secret if isinstance(secret, str) else secret.value
-        return self.runtime.vault.seal(value, Place("hook", uid, name))
+        return self.runtime.vault.seal(secret, Place("hook", uid, name))
 
     def write(self, number: int, values: Mapping[str, Any], **how: Any) -> bool:
         author = self.runtime.author()

@@ -94,9 +94,15 @@ class Database:
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
             return create_engine(
-                self.address, pool_pre_ping=purpose == "read", connect_args={"options": f"-csearch_path={PG_SCHEMA}"}
+                self.address,
+                pool_pre_ping=purpose == "read",
+                connect_args={"options": f"-csearch_path={PG_SCHEMA}"},
+                hide_parameters=True,
             )
-        made = create_engine(self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT})
+        # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
+        made = create_engine(
+            self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
+        )
         event.listen(made, "connect", self.tune)
         if purpose == "write":
             event.listen(made, "connect", enter_wal)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -47,7 +48,7 @@ class Tools:
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
     """What is to be sent.
 
@@ -75,7 +76,7 @@ class Order:
     asked_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Made:
     """What came of an attempt.
 
@@ -112,11 +113,13 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     }
 
 
+@lru_cache(1024)
 def origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
+@lru_cache(1024)
 def public_url(url: str) -> str:
     """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
     parts = urlsplit(url)
@@ -135,7 +138,7 @@ def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Me
     """
     hook = order.hook
     url = order.url or hook.url
-    trusted = order.with_auth or origin(url) == origin(hook.url)
+    trusted = order.with_auth or order.url is None or origin(url) == origin(hook.url)
     signing = [secrets[name] for name in ("signing_secret", "signing_secret_old") if name in secrets]
     if hook.signing_old_until_ms is None or now_ms >= hook.signing_old_until_ms:
         signing = signing[:1]
@@ -161,6 +164,22 @@ def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Me
     )
 
 
+@lru_cache(1024)
+def parsed(url: str) -> tuple[httpx.URL, str]:
+    """The URL as httpx has it, with the value of `Host`: taken apart once, since that costs a fifth of an attempt."""
+    made = httpx.URL(url)
+    return made, made.netloc.decode("ascii")
+
+
+def prepared(made: message.Message) -> httpx.Request:
+    """The one request that leaves, whole: httpx has nothing left to find out or to add."""
+    url, host = parsed(made.url)
+    headers = [("Host", host), *made.headers, ("Content-Length", str(len(made.body)))]
+    request = httpx.Request(made.method, url, headers=headers, stream=httpx.ByteStream(made.body))
+    request.read()
+    return request
+
+
 async def perform(tools: Tools, order: Order) -> Made:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
     now_ms = tools.clock.now_ms()
@@ -168,7 +187,7 @@ async def perform(tools: Tools, order: Order) -> Made:
         made = compose(order, opened(tools.vault, order.hook), now_ms)
     except KeyProblem as error:
         return unsent(order, now_ms, error)
-    request = httpx.Request(made.method, made.url, headers=list(made.headers), content=made.body)
+    request = prepared(made)
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,
@@ -224,9 +243,9 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
         "error": error,
         "detail": None if detail is None else str(detail),
         "ms": ms,
-        "times": dumps({name: round(value, 1) for name, value in got.times.items()}),
-        "request_headers": dumps([list(pair) for pair in message.masked_headers(sent.headers)]),
-        "response_headers": dumps([list(pair) for pair in got.headers]) if keeps_response and got.headers else None,
+        "times": dumps(got.times),
+        "request_headers": dumps(message.masked_headers(sent.headers)),
+        "response_headers": dumps(got.headers) if keeps_response and got.headers else None,
         "response_body": got.body if keeps_response and keeps_body and got.status is not None else None,
         "response_length": got.length if keeps_response and got.status is not None else None,
         "asked_by": order.asked_by,

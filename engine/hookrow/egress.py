@@ -101,6 +101,7 @@ LEGACY = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", 
 NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 
 
+@lru_cache(4096)
 def literal(host: str) -> Address | None:
     """The address that `host` spells, in any spelling that the system's resolver takes for one; None for a name.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from hookrow.clock import from_ms
@@ -42,6 +43,7 @@ NOTHING = Nothing()
 PENDING = frozenset({"blocked", "queued", "leased"})
 
 
+@lru_cache(1024)
 def rfc3339(ms: int | None) -> str | None:
     """A moment in UTC with milliseconds and `Z`."""
     return None if ms is None else from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -326,7 +326,7 @@ class Workbench:
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
         )
-        made = await perform(runtime.tools(), replace(order, number=claimed.number))
+        made = await perform(runtime.tools(runtime.config()), replace(order, number=claimed.number))
         elsewhere = order.url is not None
         await writer.awrite(Settle(claimed, made, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))
         return made
@@ -352,7 +352,7 @@ class Workbench:
             payload=plain if waiting else None,
             can_refuse=occasion.before,
         )
-        made = await perform(runtime.tools(), order)
+        made = await perform(runtime.tools(runtime.config()), order)
         request = self.request(replace(order, body=row.render(hook, private=False)))
         answer = made.answer
         return Tested(

@@ -81,7 +81,9 @@ class Runtime:
         """What belongs to this process and its event loop alone."""
         self.owner = secrets.token_hex(8)
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.transport: httpx.AsyncBaseTransport | None = None
+        self.transport: Transport | None = None
+        self.kit: Tools | None = None
+        self.kit_config: Config | None = None
         self.worker: Worker | None = None
         self.worker_task: asyncio.Task[None] | None = None
         self.readers: ThreadPoolExecutor | None = None
@@ -173,20 +175,25 @@ class Runtime:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def tools(self) -> Tools:
-        """What attempts on the running loop are made with."""
-        config = self.config()
+    def tools(self, config: Config) -> Tools:
+        """What attempts on the running loop are made with; made anew where the configuration is another."""
         loop = asyncio.get_running_loop()
-        if self.given_transport is not None:
-            transport = self.given_transport
-        else:
+        if self.kit is not None and self.kit_config is config and self.loop is loop:
+            return self.kit
+        transport = self.given_transport
+        if transport is None:
             if self.transport is None or self.loop is not loop:
-                self.transport, self.loop = Transport(self.policy(config), self.clock), loop
+                self.transport = Transport(self.policy(config), self.clock)
+            self.transport.egress = self.policy(config)
             transport = self.transport
-            assert isinstance(transport, Transport)
-            transport.egress = self.policy(config)
         limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
-        return Tools(transport, self.vault, self.clock, limits)
+        self.kit, self.kit_config, self.loop = Tools(transport, self.vault, self.clock, limits), config, loop
+        return self.kit
+
+    def let_transport_go(self) -> Transport | None:
+        """The shipped transport, to be closed on its loop; the next attempt makes another."""
+        transport, self.transport, self.kit = self.transport, None, None
+        return transport
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
         """The worker's way to one attempt of a queued delivery."""
@@ -203,7 +210,8 @@ class Runtime:
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
             origin="worker",
         )
-        return await perform(self.tools(), order)
+        # The worker has just asked for the hook as it stands: no second look is needed.
+        return await perform(self.tools(self.cache.config or self.config()), order)
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
@@ -279,7 +287,7 @@ class Runtime:
         try:
             await worker.run()
         except asyncio.CancelledError:
-            transport, self.transport = self.transport, None
+            transport = self.let_transport_go()
             if transport is not None:
                 await transport.aclose()
             raise
@@ -349,9 +357,10 @@ class Runtime:
     async def aclose(self, grace: float) -> None:
         """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
         await self.drain(grace)
-        if self.transport is not None:
-            await self.transport.aclose()
-        self.worker = self.worker_task = self.transport = None
+        transport = self.let_transport_go()
+        if transport is not None:
+            await transport.aclose()
+        self.worker = self.worker_task = None
 
     def close(self) -> None:
         """Write what waits, close every connection."""

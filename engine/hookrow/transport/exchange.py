@@ -25,7 +25,7 @@ HEADERS_KEPT = 100
 HEADER_KEPT = 2_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """What came of it.
 

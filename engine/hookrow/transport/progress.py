@@ -122,7 +122,7 @@ class Progress:
             "total": (self.began, now),
         }
         return {
-            name: round(max(last - first, 0.0) * 1000, 2)
+            name: round(max(last - first, 0.0) * 1000, 1)
             for name, (first, last) in spans.items()
             if first is not None and last is not None
         }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from hookrow.events import ORDER_SUM_AUTHORISED, Event
     from hookrow.models import Hook
+    from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
     from hookrow.vault import KeyRing, Secret
 
@@ -44,6 +45,7 @@ __all__ = [
     "Ambiguous",
     "AsyncHookEngine",
     "Attempt",
+    "AttemptObserved",
     "ChangedMeanwhile",
     "ConditionMatches",
     "Delivery",
@@ -53,10 +55,12 @@ __all__ = [
     "Explained",
     "Figures",
     "Firing",
+    "FiringObserved",
     "Hook",
     "HookEngine",
     "HookFigures",
     "HookNotFound",
+    "HookOutcome",
     "HookRef",
     "HookStatistics",
     "HookrowError",
@@ -65,6 +69,7 @@ __all__ = [
     "InvalidPayload",
     "KeyRing",
     "LogFilter",
+    "Observer",
     "Redelivered",
     "Replayed",
     "Request",
@@ -87,6 +92,7 @@ HOMES = {
     "hookrow.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
     "hookrow.models": ("Hook",),
+    "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.records": ("Attempt", "Delivery", "Firing", "HookRef", "LogFilter", "Revision", "Veto"),
     "hookrow.vault": ("KeyRing", "Secret"),
 }

@@ -18,8 +18,10 @@ from hookrow import message, reply
 from hookrow.clock import Clock
 from hookrow.errors import KeyProblem
 from hookrow.modes import WAITING
+from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps
 from hookrow.store.config import StoredHook
+from hookrow.store.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
 from hookrow.vault import MASK, Place, Vault
 
@@ -46,6 +48,8 @@ class Tools:
     vault: Vault
     clock: Clock
     limits: Limits
+    watch: Watch | None = None
+    """The engine's observers, where it has any."""
 
 
 @dataclass(slots=True)
@@ -182,6 +186,35 @@ def prepared(made: message.Message) -> httpx.Request:
 
 async def perform(tools: Tools, order: Order) -> Made:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
+    made = await attempted(tools, order)
+    if tools.watch is not None:
+        tools.watch.attempt(observed(order, made))
+    return made
+
+
+def observed(order: Order, made: Made) -> AttemptObserved:
+    """What observers may know of an attempt."""
+    hook, url = order.hook, order.url or order.hook.url
+    return AttemptObserved(
+        delivery_id=order.webhook_id,
+        firing_id=firing_id(firing_uid(order.webhook_id) or ""),
+        event=order.event,
+        hook=hook.ref,
+        mode=order.mode,
+        number=order.number,
+        origin=order.origin,
+        host=urlsplit(url).netloc.rpartition("@")[2],
+        at_ms=made.values["at_ms"],
+        ms=made.ms,
+        outcome=made.answer.kind,
+        status=made.status,
+        error=made.error,
+        elsewhere=order.url is not None,
+        test=order.test,
+    )
+
+
+async def attempted(tools: Tools, order: Order) -> Made:
     now_ms = tools.clock.now_ms()
     try:
         made = compose(order, opened(tools.vault, order.hook), now_ms)

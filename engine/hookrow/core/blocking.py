@@ -23,6 +23,7 @@ from hookrow.errors import TransactionMisuse
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
+from hookrow.observers import Observer
 from hookrow.records import Firing
 from hookrow.store.backup import back_up
 from hookrow.vault import KeyRing
@@ -47,6 +48,7 @@ class HookEngine:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
         create: bool = True,
+        observers: Iterable[Observer] = (),
     ) -> None:
         """As `AsyncHookEngine`."""
         self.core = AsyncHookEngine(
@@ -58,6 +60,7 @@ class HookEngine:
             transport=transport,
             clock=clock,
             create=create,
+            observers=observers,
         )
         self.runtime = self.core.runtime
         self.portal = Portal()

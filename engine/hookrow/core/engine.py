@@ -25,6 +25,7 @@ from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
 from hookrow.modes import mode
+from hookrow.observers import Observer
 from hookrow.records import Firing
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import KeyRing, Place, Secret
@@ -49,6 +50,7 @@ class AsyncHookEngine:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
         create: bool = True,
+        observers: Iterable[Observer] = (),
     ) -> None:
         """Open a database, making or migrating it where needed. No thread starts yet.
 
@@ -61,6 +63,7 @@ class AsyncHookEngine:
             transport: the seam for tests: any httpx transport.
             clock: the seam for time.
             create: make the database where there is none.
+            observers: told of every firing and attempt (`hookrow.observers`).
 
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
@@ -74,6 +77,7 @@ class AsyncHookEngine:
             transport=transport,
             clock=clock,
             create=create,
+            observers=observers,
         )
         self.bench = Workbench(self.runtime)
         self.hook_door = Hooks(self.runtime)

@@ -14,6 +14,7 @@ from hookrow import states
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.errors import StorageError
 from hookrow.events import redact
+from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts
 from hookrow.records import Delivery, Firing
 from hookrow.store.breaker import Moved
@@ -107,6 +108,22 @@ class Run:
         """
         if not self.hooks:
             return self.record()
+        watch = self.runtime.watch
+        if watch is None:
+            return await self.through()
+        try:
+            firing = await self.through()
+        except asyncio.CancelledError:
+            watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
+            raise
+        except StorageError as error:
+            watch.firing(FiringObserved.of(error.firing or replace(self.record(), outcome="failed"), error=error))
+            raise
+        watch.firing(FiringObserved.of(firing))
+        return firing
+
+    async def through(self) -> Firing:
+        """From the first hook to the last commit."""
         try:
             if self.key is not None:
                 earlier = await self.begin()
@@ -130,7 +147,10 @@ class Run:
         written = self.rows(self.row.shares)(connection)
         self.firing_id = written.firing
         self.ids = {share.seq: number for share, number in zip(self.row.shares, written.deliveries, strict=True)}
-        return self.record()
+        firing = self.record()
+        if self.runtime.watch is not None:
+            self.runtime.watch.firing(FiringObserved.of(firing, recorded=False))
+        return firing
 
     async def walk(self) -> None:
         """Every hook in its turn."""

@@ -22,6 +22,7 @@ from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import CATALOGUE, Event, Events
 from hookrow.lang import Text
 from hookrow.models import EventRow
+from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
 from hookrow.store import hooks as hookstore
 from hookrow.store import log as logstore
@@ -60,6 +61,7 @@ class Runtime:
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock | None,
         create: bool = True,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.database = Database(url, clock=self.clock, create=create)
@@ -68,6 +70,7 @@ class Runtime:
         self.own_events = tuple(events)
         self.egress = self.tightened(egress)
         self.given_transport = transport
+        self.observers = tuple(observers)
         self.wants_worker = worker and not self.database.read_only
         self.author_name = actor()
         self.closed = False
@@ -87,6 +90,7 @@ class Runtime:
         self.worker: Worker | None = None
         self.worker_task: asyncio.Task[None] | None = None
         self.readers: ThreadPoolExecutor | None = None
+        self.watch = Watch(self.observers) if self.observers else None
 
     def tightened(self, argument: str | Egress | None) -> Egress | None:
         """The policy of the constructor's argument and of HOOKROW_EGRESS, which may only make the setting stricter."""
@@ -187,7 +191,8 @@ class Runtime:
             self.transport.egress = self.policy(config)
             transport = self.transport
         limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
-        self.kit, self.kit_config, self.loop = Tools(transport, self.vault, self.clock, limits), config, loop
+        self.kit = Tools(transport, self.vault, self.clock, limits, self.watch)
+        self.kit_config, self.loop = config, loop
         return self.kit
 
     def let_transport_go(self) -> Transport | None:
@@ -361,6 +366,8 @@ class Runtime:
         if transport is not None:
             await transport.aclose()
         self.worker = self.worker_task = None
+        if self.watch is not None:
+            await asyncio.to_thread(self.watch.close)
 
     def close(self) -> None:
         """Write what waits, close every connection."""
@@ -369,4 +376,6 @@ class Runtime:
         self.closed = True
         if self.readers is not None:
             self.readers.shutdown(wait=True)
+        if self.watch is not None:
+            self.watch.close()
         self.database.close()

@@ -1,0 +1,223 @@
+"""Observers: told of every firing and every attempt, for metrics and traces. None can break or delay a firing.
+
+    class Count:
+        def on_firing(self, seen: FiringObserved) -> None:
+            firings.labels(seen.event, seen.outcome).inc()
+
+        def on_attempt(self, seen: AttemptObserved) -> None:
+            seconds.labels(seen.hook.key, seen.outcome).observe(seen.ms / 1000)
+
+    engine = HookEngine(url, observers=[Count()])
+
+Each observer has a thread of its own, in which it is told what happened, one record after another, inside a copy of
+the context (`contextvars`) of what it tells of, so that a trace finds its parent. It may be as slow as it likes: up to
+`MOST` records wait for it, further ones are dropped, and a warning says how many. What it raises is logged. Closing the
+engine waits for it `LAST` seconds at most. A child of fork begins with an empty queue.
+
+The records hold no payload, no body, no header and no credentials: of a receiver's address only the host, since paths
+and queries carry tokens.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from hookrow.records import Firing, HookRef
+
+__all__ = ["LAST", "MOST", "AttemptObserved", "FiringObserved", "HookOutcome", "Observer", "Watch"]
+
+log = logging.getLogger("hookrow")
+MOST = 10_000
+"""Records that wait for one observer."""
+LAST = 2.0
+"""Seconds that closing the engine waits for an observer to take what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookOutcome:
+    """What became of one hook in a firing.
+
+    `outcome` is a word of DESIGN 12 (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
+    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
+    """
+
+    hook: HookRef
+    mode: str
+    outcome: str
+    reason: str | None = None
+    ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FiringObserved:
+    """One `fire()` that had hooks, as it ended. Moments in milliseconds since 1970, `ms` how long it took.
+
+    `outcome` is `allowed`, `vetoed`, `failed` or `cancelled`; `refused_by` the hook that refused, `code` its code or,
+    where it failed, the error's word. `recorded` is false where the record is not committed: the database failed
+    (`error` is then the error's class name), or it was written through the caller's connection and goes with his
+    transaction, which may still be rolled back. `reused`: the outcome of an earlier call with the same key.
+    """
+
+    id: str
+    event: str
+    moment: str
+    at_ms: int
+    ms: int
+    outcome: str
+    hooks: tuple[HookOutcome, ...] = ()
+    refused_by: HookRef | None = None
+    code: str = ""
+    recorded: bool = True
+    error: str | None = None
+    reused: bool = False
+    replay_of: str | None = None
+
+    @classmethod
+    def of(cls, firing: Firing, *, recorded: bool = True, error: Exception | None = None) -> FiringObserved:
+        """What may be told of a firing."""
+        veto, error = firing.veto, firing.error or error
+        return cls(
+            id=firing.id,
+            event=firing.event,
+            moment=firing.moment,
+            at_ms=firing.at_ms,
+            ms=firing.ms or 0,
+            outcome=firing.outcome or "allowed",
+            hooks=tuple(
+                HookOutcome(each.hook, each.mode, each.outcome, each.skipped or each.error, each.ms)
+                for each in firing.deliveries
+            ),
+            refused_by=None if veto is None else veto.hook,
+            code="" if veto is None else veto.code,
+            recorded=recorded and error is None,
+            error=None if error is None else type(error).__name__,
+            reused=firing.reused,
+            replay_of=firing.replay_of,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptObserved:
+    """One HTTP request that ended, whatever came of it; one whose caller was cancelled is not told.
+
+    `number` counts from 1 within the delivery; `origin` is `fire`, `worker` or `redeliver`; `elsewhere`: it went to
+    another URL than the hook's; `test`: it was marked as a test. `at_ms` in milliseconds since 1970, `ms` how long the
+    whole exchange took. `outcome` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`, `error` the word of
+    DESIGN 12 for a failure. `host` is the receiver's host, with the port where the URL names one.
+    """
+
+    delivery_id: str
+    firing_id: str
+    event: str
+    hook: HookRef
+    mode: str
+    number: int
+    origin: str
+    host: str
+    at_ms: int
+    ms: int
+    outcome: str
+    status: int | None = None
+    error: str | None = None
+    elsewhere: bool = False
+    test: bool = False
+
+
+class Observer(Protocol):
+    """Told what happened, in a thread of its own. What it raises is logged; how long it takes delays nobody."""
+
+    def on_firing(self, seen: FiringObserved, /) -> None:
+        """A firing has ended."""
+        ...
+
+    def on_attempt(self, seen: AttemptObserved, /) -> None:
+        """A request has ended."""
+        ...
+
+
+class Feed:
+    """What waits for one observer, and the thread that tells it. The thread starts with the first record."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.changed = threading.Condition()
+        self.thread: threading.Thread | None = None
+        self.dropped = 0
+        self.failing = False
+        self.ended = False
+
+    def put(self, tell: Callable[[], None]) -> None:
+        """Have this told; dropped where too much waits already."""
+        with self.changed:
+            if self.ended:
+                return
+            if len(self.waiting) >= MOST:
+                self.dropped += 1
+                return
+            self.waiting.append(tell)
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.run, name="hookrow-observer", daemon=True)
+                self.thread.start()
+            self.changed.notify()
+
+    def run(self) -> None:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.waiting or self.ended)
+                if not self.waiting:
+                    return
+                tell = self.waiting.popleft()
+                dropped, self.dropped = self.dropped, 0
+            if dropped:
+                log.warning("%s is too slow: %d records were dropped", type(self.observer).__name__, dropped)
+            try:
+                tell()
+            except Exception:
+                if not self.failing:  # once, until it works again: it may fail for every firing
+                    log.exception("the observer %s failed", type(self.observer).__name__)
+                self.failing = True
+            else:
+                self.failing = False
+
+    def end(self) -> None:
+        """Take no more."""
+        with self.changed:
+            self.ended = True
+            self.changed.notify()
+
+    def join(self, seconds: float) -> None:
+        """Wait until what is left is told, at most so long."""
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join(seconds)
+
+
+class Watch:
+    """An engine's observers in one process."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self.feeds = [Feed(observer) for observer in observers]
+
+    def firing(self, seen: FiringObserved) -> None:
+        """Tell all of a firing, from any thread."""
+        for feed in self.feeds:
+            feed.put(partial(contextvars.copy_context().run, feed.observer.on_firing, seen))
+
+    def attempt(self, seen: AttemptObserved) -> None:
+        """Tell all of an attempt, from any thread."""
+        for feed in self.feeds:
+            feed.put(partial(contextvars.copy_context().run, feed.observer.on_attempt, seen))
+
+    def close(self) -> None:
+        """Let each take what is left, within `LAST` seconds."""
+        for feed in self.feeds:
+            feed.end()
+        for feed in self.feeds:
+            feed.join(LAST)

@@ -21,8 +21,8 @@ from cli_runs import ROOT, Hookrow, program
 from hookrow import HookEngine, lang
 from hookrow.cli import demo
 from hookrow.cli.example import build, normalise
-from hookrow.cli.receiver import Answer, Receiver
 from hookrow.cli.sample_hooks import SAMPLE_HOOKS
+from hookrow.listening import Answer, Receiver
 from hookrow.modes import MODES
 
 Add = Callable[..., dict[str, Any]]

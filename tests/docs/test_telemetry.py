@@ -19,6 +19,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "telemetry.py"
 
 
 def example() -> ModuleType:
+    """The example, loaded from its file."""
     spec = importlib.util.spec_from_file_location("telemetry", EXAMPLE)
     assert spec is not None
     assert spec.loader is not None

@@ -45,13 +45,15 @@ def network() -> Network:
     return Network(no=answer(body={"allow": False, "code": "SOLD"}), broken=answer(500))
 
 
-def engine_on(tmp_path: Path, network: Network, *observers: Any, worker: bool = False) -> HookEngine:
-    return HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=worker, transport=network, observers=observers)
+def engine_on(tmp_path: Path, network: Network, *observers: Any) -> HookEngine:
+    """An engine with these observers, without a worker."""
+    return HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, transport=network, observers=observers)
 
 
-def waiting(name: str, event: str = BEFORE, **more: Any) -> Hook:
+def waiting(name: str, **more: Any) -> Hook:
+    """A gate whose URL and login hold what no record may hold."""
     url = f"http://login:{SECRET}@receiver.test:8443/{name}?token={SECRET}"
-    return Hook(key=name, name=name, event=event, url=url, wait_for_response=True, **more)
+    return Hook(key=name, name=name, event=BEFORE, url=url, wait_for_response=True, **more)
 
 
 def test_a_firing_and_its_attempts_are_told(tmp_path: Path, network: Network) -> None:
@@ -216,4 +218,5 @@ def test_without_observers_there_is_nothing(tmp_path: Path, network: Network) ->
 
 
 async def tools_of(engine: HookEngine) -> Any:
+    """What its attempts are made with."""
     return engine.runtime.tools()

@@ -20,10 +20,10 @@ from hookrow.cli.output import (
     say,
     terminal_width,
 )
-from hookrow.cli.receiver import Receiver
 from hookrow.cli.session import database_url
 from hookrow.cli.wording import MODES, deed, glyph, milliseconds, outcome_cell, word
 from hookrow.lang import Text
+from hookrow.listening import Receiver
 from hookrow.modes import WAITING
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from typing import Any
 import httpx
 
 from hookrow import HookEngine
-from hookrow.cli.receiver import Answer
 from hookrow.cli.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
 from hookrow.lang import use
+from hookrow.listening import Answer
 from hookrow.message import user_agent
 from hookrow.models import Hook
 from hookrow.records import Firing

@@ -14,8 +14,8 @@ import click
 from hookrow.cli.commands import command, option
 from hookrow.cli.layout import visible, visible_lines
 from hookrow.cli.output import paint, put, put_json, say, to_json
-from hookrow.cli.receiver import Answer, Came, Receiver
 from hookrow.lang import Text
+from hookrow.listening import Answer, Came, Receiver
 
 __all__ = ["ReplyChoice", "listen"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hookrow.cli.receiver import Answer
+from hookrow.listening import Answer
 
 if TYPE_CHECKING:
     from hookrow.models import Hook

@@ -135,6 +135,24 @@ class HookEngine:
         )
         return self.core.enqueueable(firing, self.enqueue)
 
+    async def afire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        defer: bool = False,
+    ) -> Firing:
+        """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
+
+        The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
+        """
+        firing = await self.portal.join(
+            self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+        )
+        return self.core.enqueueable(firing, self.enqueue)
+
     def enqueue(self, firing: Firing, connection: Any) -> None:
         job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
         if connection is None:

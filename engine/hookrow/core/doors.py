@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from hookrow.errors import EngineClosed, UseAsyncEngine
@@ -86,12 +87,15 @@ class Portal:
                 self.thread.start()
             return self.loop
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+    def begin(self, coroutine: Coroutine[Any, Any, T], ended: Callable[[], object]) -> Future[T]:
+        """Start a coroutine there; `ended` is called when it has let go, cancelled or not.
+
+        Raises:
+            EngineClosed
+        """
         if self.closing:
             coroutine.close()
             raise EngineClosed(Text("the engine is closed"))
-        ended = threading.Event()
 
         async def watched() -> T:
             task = asyncio.current_task()
@@ -101,9 +105,14 @@ class Portal:
                 return await coroutine
             finally:
                 self.calls.discard(task)
-                ended.set()
+                ended()
 
-        future = asyncio.run_coroutine_threadsafe(watched(), self.running())
+        return asyncio.run_coroutine_threadsafe(watched(), self.running())
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+        ended = threading.Event()
+        future = self.begin(coroutine, ended.set)
         try:
             return future.result()
         except BaseException:
@@ -111,6 +120,10 @@ class Portal:
                 future.cancel()
                 ended.wait(LET_GO)
             raise
+
+    async def join(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """As `call`, awaited on another loop; cancelled here, it is cancelled there."""
+        return await asyncio.wrap_future(self.begin(coroutine, lambda: None))
 
     async def settle(self, grace: float, besides: asyncio.Task[Any] | None) -> None:
         """On the loop: take no new calls; those that threads wait for may end within `grace` seconds, then not.

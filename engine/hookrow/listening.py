@@ -1,4 +1,4 @@
-"""A small local receiver: answers as a function says, one thread a connection. For `listen` and `demo` only."""
+"""A small HTTP server on 127.0.0.1 that answers as a function says: for `listen`, `demo` and the testing kit."""
 
 from __future__ import annotations
 

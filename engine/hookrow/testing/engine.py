@@ -1,0 +1,221 @@
+"""Engines for tests: on a database of their own that is gone with them, with time that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import httpx
+
+from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.runtime import Runtime
+from hookrow.egress import Egress
+from hookrow.events import Event
+from hookrow.observers import Observer
+from hookrow.records import Firing
+from hookrow.store import log as logstore
+from hookrow.store.rows import firing_uid
+from hookrow.testing.clock import ManualClock
+from hookrow.vault import KeyRing
+
+__all__ = ["AsyncMemoryEngine", "MemoryEngine"]
+
+MEMORY = "/dev/shm"
+"""Where Linux keeps files in memory. SQLite's own `:memory:` would not do: each connection would see another one."""
+
+Payload = Mapping[str, Any]
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder in memory where the machine has such a place, else among its temporary files."""
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="hookrow-test-", dir=place)
+
+
+class Fired:
+    """What an engine has fired, in order: also events that no hook listens to, which the log does not keep."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.firings: list[Firing] = []
+        self.uncertain: set[str] = set()
+        """Those that the caller's transaction may still take back."""
+
+    def add(self, firing: Firing, connection: object) -> Firing:
+        self.firings.append(firing)
+        if connection is not None and firing.deliveries:
+            self.uncertain.add(firing.id)
+        return firing
+
+    def standing(self) -> list[Firing]:
+        """All but those that were rolled back."""
+        config = self.runtime.config()
+        with self.runtime.database.read() as reading:
+            for ref in list(self.uncertain):
+                if logstore.firing_by_uid(reading, config, firing_uid(ref) or "") is not None:
+                    self.uncertain.discard(ref)
+        return [each for each in self.firings if each.id not in self.uncertain]
+
+
+async def deliver_due(runtime: Runtime) -> int:
+    """Send what is due by the engine's clock, and what that releases, until nothing is; gives the attempts made."""
+    worker, attempts = runtime.new_worker(), 0
+    while True:
+        await worker.claim()
+        worker.start()
+        if not worker.tasks:
+            return attempts
+        attempts += len(worker.tasks)
+        await asyncio.wait(worker.tasks)
+
+
+class MemoryEngine(HookEngine):
+    """A `HookEngine` on a throw-away SQLite database, in memory where the machine can; gone when it is closed.
+
+    No worker runs: `deliver()` sends what is due, so that a test says when. `clock` stands still until the test moves
+    it. `fired` holds every firing.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: ManualClock | None = None,
+        worker: bool = False,
+        events: Iterable[Event] = (),
+        egress: str | Egress | None = None,
+        keys: KeyRing | str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """As `HookEngine`, without a URL."""
+        self.clock = clock or ManualClock()
+        self.folder = folder()
+        super().__init__(
+            f"sqlite:///{self.folder.name}/hooks.db",
+            worker=worker,
+            events=events,
+            egress=egress,
+            keys=keys,
+            transport=transport,
+            clock=self.clock,
+            observers=observers,
+        )
+        self.calls = Fired(self.runtime)
+
+    @property
+    def fired(self) -> list[Firing]:
+        """Every firing in order, as it was given to its caller; without those that a caller rolled back."""
+        return self.calls.standing()
+
+    def fire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        connection: Any = None,
+        defer: bool = False,
+    ) -> Firing:
+        """As `HookEngine.fire`, and remembered in `fired`."""
+        firing = super().fire(
+            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+        )
+        return self.calls.add(firing, connection)
+
+    async def afire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        defer: bool = False,
+    ) -> Firing:
+        """As `HookEngine.afire`, and remembered in `fired`."""
+        firing = await super().afire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+        return self.calls.add(firing, None)
+
+    def deliver(self) -> int:
+        """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
+        return self.portal.call(deliver_due(self.runtime))
+
+    def outcomes(self, firing: Firing) -> dict[str, str]:
+        """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""
+        return outcomes(self.log.get(firing.id))
+
+    def close(self, grace: float = 5.0) -> None:
+        """As `HookEngine.close`; the database is removed."""
+        super().close(grace)
+        self.folder.cleanup()
+
+
+class AsyncMemoryEngine(AsyncHookEngine):
+    """`MemoryEngine` for an event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: ManualClock | None = None,
+        worker: bool = False,
+        events: Iterable[Event] = (),
+        egress: str | Egress | None = None,
+        keys: KeyRing | str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """As `AsyncHookEngine`, without a URL."""
+        self.clock = clock or ManualClock()
+        self.folder = folder()
+        super().__init__(
+            f"sqlite:///{self.folder.name}/hooks.db",
+            worker=worker,
+            events=events,
+            egress=egress,
+            keys=keys,
+            transport=transport,
+            clock=self.clock,
+            observers=observers,
+        )
+        self.calls = Fired(self.runtime)
+
+    @property
+    def fired(self) -> list[Firing]:
+        """Every firing in order, as it was given to its caller; without those that a caller rolled back."""
+        return self.calls.standing()
+
+    async def fire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        connection: Any = None,
+        defer: bool = False,
+    ) -> Firing:
+        """As `AsyncHookEngine.fire`, and remembered in `fired`."""
+        firing = await super().fire(
+            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+        )
+        return self.calls.add(firing, connection)
+
+    async def deliver(self) -> int:
+        """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
+        return await deliver_due(self.runtime)
+
+    async def outcomes(self, firing: Firing) -> dict[str, str]:
+        """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""
+        return outcomes(await self.log.get(firing.id))
+
+    async def close(self, grace: float = 5.0) -> None:
+        """As `AsyncHookEngine.close`; the database is removed."""
+        await super().close(grace)
+        self.folder.cleanup()
+
+
+def outcomes(firing: Firing) -> dict[str, str]:
+    return {each.hook.key: each.skipped or each.outcome for each in firing.deliveries}

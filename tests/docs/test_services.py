@@ -22,4 +22,4 @@ def test_the_guide_runs(tmp_path: Path) -> None:
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
         assert (ran.returncode, ran.stderr) == (0, "")
-        assert len(receiver.wait(2)) == 2
+        assert len(receiver.wait(3)) == 3

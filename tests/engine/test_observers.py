@@ -219,4 +219,4 @@ def test_without_observers_there_is_nothing(tmp_path: Path, network: Network) ->
 
 async def tools_of(engine: HookEngine) -> Any:
     """What its attempts are made with."""
-    return engine.runtime.tools()
+    return engine.runtime.tools(engine.runtime.config())

@@ -9,21 +9,38 @@ from sqlalchemy import Connection
 from hookrow import (
     AsyncHookEngine,
     Attempt,
+    AttemptObserved,
     ConditionMatches,
     Delivery,
     Event,
     Explained,
     Firing,
+    FiringObserved,
     Hook,
     HookEngine,
+    HookOutcome,
+    HookRef,
     HookStatistics,
     LogFilter,
+    Observer,
     Replayed,
     Revision,
     Secret,
     Tested,
     Veto,
     Vetoed,
+)
+from hookrow.testing import (
+    AsyncMemoryEngine,
+    HookReceiver,
+    ManualClock,
+    MemoryEngine,
+    Received,
+    assert_allowed,
+    assert_fired,
+    assert_received,
+    assert_vetoed,
+    vetoes,
 )
 
 
@@ -76,3 +93,46 @@ async def loops() -> None:
         assert_type(await engine.log.statistics(), dict[int, HookStatistics])
         assert_type(await engine.condition_matches("before_order_add", "order.sum > 1000"), ConditionMatches)
         assert_type(await engine.replay(firing.id), Replayed)
+
+
+class Figures:
+    """An observer: no base class is needed."""
+
+    def on_firing(self, seen: FiringObserved) -> None:
+        assert_type(seen.hooks, tuple[HookOutcome, ...])
+        assert_type(seen.refused_by, HookRef | None)
+
+    def on_attempt(self, seen: AttemptObserved) -> None:
+        assert_type(seen.status, int | None)
+
+
+def observed() -> None:
+    """Observers of both engines."""
+    observers: list[Observer] = [Figures()]
+    HookEngine(observers=observers)
+    AsyncHookEngine(observers=[Figures()])
+
+
+def kit() -> None:
+    """A service's test: an engine of the kit stands in the place of the service's own."""
+    with MemoryEngine(clock=ManualClock(datetime.now(UTC))) as engine, HookReceiver(vetoes("no")) as receiver:
+        own: HookEngine = engine
+        assert_type(own.fire("before_order_add", {}), Firing)
+        firings = assert_fired(engine, "before_order_add")
+        assert_type(firings, list[Firing])
+        assert_type(assert_vetoed(firings[0], by="stock"), Veto)
+        assert_type(assert_received(receiver, "before_order_add"), Sequence[Received])
+        assert_type(engine.outcomes(firings[0]), dict[str, str])
+        engine.clock.forward(5)
+        assert_type(engine.deliver(), int)
+        receiver.on("crm", lambda came: vetoes(code=came.path))
+
+
+async def awaited_kit() -> None:
+    """The same for a loop; and the engine for threads, awaited."""
+    async with AsyncMemoryEngine() as engine:
+        assert_allowed(await engine.fire("before_order_add", {}))
+        assert_fired(engine, "before_order_add")
+        assert_type(await engine.deliver(), int)
+    with HookEngine() as threads:
+        assert_type(await threads.afire("before_order_add", {}, defer=True), Firing)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow.transport.reading import SLICE, BadBody, Reading, encoding_of
+from hookrow.transport.reading import SLICE, Reading, Unreadable, encoding_of
 
 ENOUGH = 1_048_576
 
@@ -64,7 +64,7 @@ def test_what_does_not_inflate_is_said(encoding: str) -> None:
     """Cut short, followed by other bytes, or never compressed."""
     packed = PACKED[encoding](b"x" * 100)
     for pieces in ([packed[:-1]], [packed[:1]], [packed, b"more"], [packed + b"more"], [b"\xff" * 40]):
-        with pytest.raises(BadBody):
+        with pytest.raises(Unreadable):
             read(encoding, pieces)
     assert read(encoding, []).complete
 
@@ -100,7 +100,7 @@ def test_compressed_bytes_that_come_to_nothing_are_bounded() -> None:
 
 def test_a_million_tiny_pieces_are_given_up() -> None:
     """Each piece costs time whatever its size."""
-    with pytest.raises(BadBody):
+    with pytest.raises(Unreadable):
         read(None, (b"a" for _ in range(1_000_000)))
 
 

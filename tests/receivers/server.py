@@ -134,11 +134,16 @@ class Receiver:
     """A server on 127.0.0.1 that plays scripts, one a request, in the order given; the last one is played from then on.
 
     `url` ends in a slash. A connection's first script starts when it is accepted, the later ones when bytes arrive.
+    `window`: bytes that the system takes in for a script that does not read.
     An error in a script (not a connection that broke) is raised by `close()`, at the end of the `with` block.
     """
 
     def __init__(
-        self, *scripts: Callable[[Peer], None], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        *scripts: Callable[[Peer], None],
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        window: int = 0,
     ) -> None:
         self.scripts = list(scripts) or [answer]
         self.tls = tls
@@ -149,6 +154,8 @@ class Receiver:
         self.changed = threading.Condition()
         self.peers: dict[Peer, threading.Thread] = {}
         self.listener = socket.create_server((host, 0), backlog=512)
+        if window:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.port: int = self.listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}/"
         self.thread = threading.Thread(target=self.accept, name="receiver", daemon=True)

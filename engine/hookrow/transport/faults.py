@@ -11,12 +11,12 @@ import httpx
 
 from hookrow.lang import Text
 from hookrow.transport.progress import Phase, Progress
-from hookrow.transport.reading import BadBody
+from hookrow.transport.reading import Unreadable
 from hookrow.transport.wire import Blocked
 
 __all__ = ["FAULTS", "fault", "too_late"]
 
-FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, BadBody)
+FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
 
 WAITED_FOR: dict[Phase, Text] = {
@@ -68,7 +68,7 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
             return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(cause))
     if isinstance(error, httpx.TimeoutException):
         return "timeout", Text("the total time ran out, waiting for {what}", what=WAITED_FOR[progress.phase])
-    if isinstance(error, BadBody):
+    if isinstance(error, Unreadable):
         return "bad_reply", error.text
     if is_nonsense(error):
         return "bad_reply", Text("{place} does not answer in HTTP: {why}", place=place, why=reason(error))

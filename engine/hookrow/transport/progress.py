@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow.transport.watch import Watch
 
 __all__ = [
     "CONNECTED",
@@ -68,6 +71,7 @@ class Progress:
         self.address: str | None = None
         self.blocked: Text | None = None
         self.wire: asyncio.BaseTransport | None = None
+        self.watch: Watch | None = None
         self.answered_before = False
 
     def mark(self, event: str) -> None:
@@ -85,7 +89,7 @@ class Progress:
         self.at.clear()
         self.phase = "start"
         self.dialled.clear()
-        self.address = self.blocked = self.wire = None
+        self.address = self.blocked = self.wire = self.watch = None
         self.answered_before = False
 
     @property

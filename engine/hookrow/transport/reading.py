@@ -8,15 +8,15 @@ from collections.abc import AsyncIterable, Iterator
 
 from hookrow.lang import Text
 
-__all__ = ["BadBody", "Reading", "encoding_of"]
+__all__ = ["Reading", "Unreadable", "encoding_of"]
 
 SLICE = 64 * 1024
 PIECES = 100_000
 GZIP, ZLIB, RAW = 31, 15, -15
 
 
-class BadBody(Exception):
-    """The body can't be read: broken compression, or too many pieces."""
+class Unreadable(Exception):
+    """A reply that can't be read: broken compression, too many pieces, an endless head."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
@@ -50,7 +50,7 @@ class Reading:
         """Read the stream.
 
         Raises:
-            BadBody: broken compression, or more pieces than a body of any use has: each costs time.
+            Unreadable: broken compression, or more pieces than a body of any use has: each costs time.
         """
         raw = pieces = 0
         async for data in stream:
@@ -69,7 +69,7 @@ class Reading:
                 self.over = True
                 return
             if pieces > PIECES:
-                raise BadBody(Text("The reply comes in more than {count} pieces.", count=PIECES))
+                raise Unreadable(Text("The reply comes in more than {count} pieces.", count=PIECES))
             if pieces % 1000 == 0:
                 await asyncio.sleep(0)
         if self.inflater is not None:
@@ -105,11 +105,11 @@ class Inflater:
                 plain = self.machine.decompress(data, SLICE)
                 data = self.machine.unconsumed_tail
                 if self.machine.unused_data:
-                    raise BadBody(Text("Bytes follow the end of the compressed reply."))
+                    raise Unreadable(Text("Bytes follow the end of the compressed reply."))
                 more = bool(data) or len(plain) == SLICE  # a full slice may leave some inside the machine
                 yield plain
         except zlib.error as error:
-            raise BadBody(Text("The reply's compression is broken.")) from error
+            raise Unreadable(Text("The reply's compression is broken.")) from error
 
     def window(self, data: bytes) -> int:
         """How the data is wrapped: some servers send bare deflate where the RFC wants zlib's wrapping."""
@@ -120,4 +120,4 @@ class Inflater:
     def end(self) -> None:
         """Nothing more comes: all of it must have been there. An empty body is a plain one."""
         if self.start or (self.machine is not None and not self.machine.eof):
-            raise BadBody(Text("The compressed reply is cut short."))
+            raise Unreadable(Text("The compressed reply is cut short."))

@@ -38,6 +38,7 @@ from hookrow.transport.progress import (
     Progress,
     endpoint,
 )
+from hookrow.transport.watch import Watch
 
 __all__ = ["CONTENT_ENCODING", "Blocked", "Transport", "client_tls"]
 
@@ -168,12 +169,16 @@ class Transport(httpx.AsyncBaseTransport):
             )
         except BaseException:
             abort(progress)
+            if progress.watch is not None and progress.watch.over:
+                raise progress.watch.fault() from None
             raise
         if progress.answered_before or not progress.sending:
             answer.close()
             abort(progress)
             raise StaleReply
         progress.mark(HEADED)
+        if progress.watch is not None:
+            progress.watch.headed()
         encodings = [value for name, value in answer.raw_headers if name.lower() == b"content-encoding"]
         return httpx.Response(
             answer.status,
@@ -253,6 +258,7 @@ class Body(aiohttp.Payload):
         wire = progress.wire = writer.transport
         if wire is None:
             raise ConnectionResetError(errno.ECONNRESET, "the connection closed")
+        watch = progress.watch = Watch.over_wire(wire)
         if CONNECTING in progress.at:
             progress.mark(SECURED if SECURING in progress.at else CONNECTED)
         progress.mark(SENDING)
@@ -260,8 +266,7 @@ class Body(aiohttp.Payload):
         progress.address = endpoint(peer)
         if progress.reused:
             self.owner.judge(str(peer[0]), progress)
-            # aiohttp's protocol knows of bytes that came while the connection was idle.
-            if getattr(wire.get_protocol(), "should_close", False):
+            if watch.should_close:
                 progress.answered_before = True
                 raise ConnectionResetError(errno.ECONNRESET, "the connection holds a reply to nobody")
         wire.set_write_buffer_limits(high=0)
@@ -284,10 +289,16 @@ class Stream(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         content = self.answer.content
-        while not content.at_eof():
-            data, _ = await content.readchunk()
-            if data:
-                return data
+        try:
+            while not content.at_eof():
+                data, _ = await content.readchunk()
+                if data:
+                    return data
+        except aiohttp.ClientPayloadError:
+            watch = self.progress.watch
+            if watch is not None and watch.over:
+                raise watch.fault() from None
+            raise
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

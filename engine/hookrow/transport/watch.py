@@ -1,0 +1,78 @@
+"""How much a receiver may send: no endless head, trailer or framing keeps the event loop busy while a hook has time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hookrow.lang import Text
+from hookrow.transport.reading import Unreadable
+
+__all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "Watch"]
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes that may have come without the head of the reply being complete: interim answers (1xx) and headers together."""
+REPLY_LIMIT = 80 * 1024 * 1024
+"""Bytes of a whole reply on the wire: the longest body that is counted, and its framing."""
+
+
+class Watch(asyncio.Protocol):
+    """Stands between a connection and its protocol, counts what comes, and cuts what is too much.
+
+    aiohttp bounds each line and the number of headers, but goes through interim answers, chunk extensions and trailers
+    for ever, thousands of them at each turn of the loop. One read is never cut: with the head's end comes some body.
+    """
+
+    def __init__(self, wire: asyncio.WriteTransport) -> None:
+        inner = wire.get_protocol()
+        assert isinstance(inner, asyncio.Protocol)
+        self.inner: Any = inner
+        self.wire = wire
+        self.seen = 0
+        self.limit = HEAD_LIMIT
+        self.over = False
+        wire.set_protocol(self)
+
+    @classmethod
+    def over_wire(cls, wire: asyncio.WriteTransport) -> Watch:
+        """The connection's watch; it counts anew, for one reply."""
+        found = wire.get_protocol()
+        watch = found if isinstance(found, Watch) else cls(wire)
+        watch.seen, watch.limit = 0, HEAD_LIMIT
+        return watch
+
+    @property
+    def should_close(self) -> bool:
+        """aiohttp's protocol knows of bytes that came while the connection was idle."""
+        return bool(getattr(self.inner, "should_close", False))
+
+    def headed(self) -> None:
+        """The head is complete."""
+        self.limit = REPLY_LIMIT
+
+    def fault(self) -> Unreadable:
+        """What to raise once it is `over`."""
+        if self.limit == HEAD_LIMIT:
+            return Unreadable(Text("The reply's head is longer than {limit} bytes.", limit=HEAD_LIMIT))
+        return Unreadable(Text("The reply is longer than {limit} bytes on the wire.", limit=REPLY_LIMIT))
+
+    def data_received(self, data: bytes) -> None:
+        if self.seen > self.limit:
+            self.over = True
+            self.wire.abort()
+            return
+        self.seen += len(data)
+        self.inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        kept: bool | None = self.inner.eof_received()
+        return kept
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()

@@ -1,0 +1,100 @@
+"""The whole matrix of receivers through the front door: the right word, in time, in bounded memory, and it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookrow import AsyncHookEngine, Hook
+from receivers import Receiver, reply
+from receivers.bodies import BODIES, REPLIES
+from receivers.case import Case
+from receivers.connections import CONNECTIONS, HEADS
+
+pytestmark = pytest.mark.anyio
+
+MATRIX: dict[str, Case] = {**CONNECTIONS, **HEADS, **BODIES, **REPLIES}
+LIMIT, WAITED = 5.0, 0.4
+"""Seconds a hook has: where the case ends long before its limit, and where it ends at it."""
+MEMORY = 20 * 1024
+"""KiB that all four attempts together may grow by (DESIGN 6)."""
+GATE = {"event": "before_order_add", "wait_for_response": True}
+TRANSFORM = {"event": "before_order_update", "wait_for_response": True, "response_has_data": True}
+RECORD = {"event": "after_registration", "fire_and_forget": False, "response_has_data": True}
+FORGET = {"event": "on_subscription", "fire_and_forget": True}
+MODES: dict[str, dict[str, Any]] = {"gate": GATE, "transform": TRANSFORM, "record": RECORD, "forget": FORGET}
+
+
+@pytest.fixture(scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[AsyncHookEngine]:
+    """With the transport that is shipped; background deliveries are sent by the test, one attempt each."""
+    path: Path = tmp_path_factory.mktemp("hostile")
+    async with AsyncHookEngine(f"sqlite:///{path}/hooks.db", worker=False) as made:
+        yield made
+
+
+def resident(which: str) -> int:
+    """KiB that this process holds (`VmRSS`) or held at most (`VmHWM`)."""
+    found = re.search(rf"{which}:\s*(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def reset_peak() -> None:
+    """Let `VmHWM` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+async def fired(engine: AsyncHookEngine, event: str, payload: dict[str, Any]) -> Any:
+    """A firing of the event, its background deliveries tried once; the one delivery that it has, and seconds taken."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    firing = await engine.send_own(await engine.fire(event, payload))
+    [delivery] = firing.deliveries
+    return delivery, loop.time() - began
+
+
+def word(delivery: Any) -> str:
+    """Its error, else its outcome."""
+    """Its error, else its outcome."""
+    return str(delivery.error or delivery.outcome)
+
+
+@pytest.mark.parametrize("name", MATRIX)
+async def test_a_receiver_gets_its_word_and_holds_nobody_up(engine: AsyncHookEngine, lag: Any, name: str) -> None:
+    """In every mode: the exact word, the limit of time, the bound of memory; then it is well, and served."""
+    case = MATRIX[name]
+    limit = WAITED if case.waits else LIMIT
+    payload = {"order": {"id": 7, "note": "x" * 1_000_000 if case.large else ""}}
+    with Receiver(case.script, window=4096 if case.large else 0) as receiver:
+        hooks = [
+            await engine.hooks.add(Hook(name=mode, url=receiver.url, timeout=limit, **how))
+            for mode, how in MODES.items()
+        ]
+        try:
+            reset_peak()
+            before = resident("VmRSS")
+            done = await asyncio.gather(*(fired(engine, how["event"], payload) for how in MODES.values()))
+            grown = resident("VmHWM") - before
+            words = dict(zip(MODES, (word(delivery) for delivery, _ in done), strict=True))
+            wanted = {"gate": case.gate, "transform": case.transform or case.gate, "record": case.record}
+            wanted["forget"] = case.forget or words["forget"]
+            assert words == wanted
+            assert words["forget"] in ("sent", "timeout", "connect_error", "tls_error", "bad_reply")
+            assert done[0][0].status == case.status
+            for _, took in done:
+                assert took <= lag.bound(WAITED + 0.25 if case.waits else 2.5)
+            assert grown < (4 * MEMORY if case.large else MEMORY)
+            for hook in hooks:
+                await engine.hooks.resume(hook.id)  # 410 paused it
+            receiver.play(reply(200, b'{"allow": true}'))
+            well = await asyncio.gather(*(fired(engine, how["event"], {"order": {}}) for how in MODES.values()))
+            assert [word(delivery) for delivery, _ in well] == ["ok", "ok", "ok", "sent"]
+        finally:
+            for hook in hooks:
+                await engine.hooks.remove(hook.id)

@@ -47,6 +47,19 @@ def exploding(deflate: bool) -> Script:
     return script
 
 
+def later(first: bytes, then: bytes) -> Script:
+    """The head, and a moment later the fault: it comes in another read."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(first)
+        peer.pause(0.05)
+        peer.send(then)
+        peer.wait_left()
+
+    return script
+
+
 def empty_blocks(peer: Peer) -> None:
     """Compressed bytes for ever that come to nothing."""
     machine = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -71,10 +84,15 @@ BODIES = {
         "ok",
         status=200,
     ),
-    "a chunk of 2^64": Case(flood(CHUNKED, b"10000000000000000\r\nx"), *LOST),
+    "a chunk of 2^64": Case(send(CHUNKED + b"10000000000000000\r\nx"), *LOST),
     "a negative chunk": Case(send(CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n"), *LOST),
     "a chunk's size in words": Case(send(CHUNKED + b"two\r\n{}\r\n0\r\n\r\n"), *LOST),
     "a chunk longer than it says": Case(send(CHUNKED + b"2\r\n{}{}\r\n0\r\n\r\n"), *LOST),
+    "a chunk of 2^64 later": Case(later(CHUNKED, b"10000000000000000\r\nx"), *BAD, status=200),
+    "a negative chunk later": Case(later(CHUNKED + b"2\r\n{}\r\n", b"-2\r\n{}\r\n0\r\n\r\n"), *BAD, status=200),
+    "a chunk longer than it says later": Case(later(CHUNKED, b"2\r\n{}{}\r\n0\r\n\r\n"), *BAD, status=200),
+    "a thousand trailers later": Case(later(CHUNKED + b"2\r\n{}\r\n", b"0\r\n" + TRAILERS), *BAD, status=200),
+    "junk after the reply later": Case(later(response(200, ALLOW)[:-1], b"}junk"), *GOOD, status=200),
     "a chunk extension without end": Case(flood(CHUNKED + b"2;a=", b"x" * 65_536), *BAD, status=200),
     "trailers without end": Case(flood(CHUNKED + b"2\r\n{}\r\n0\r\n" + TRAILERS, TRAILERS), *LOST),
     "a gzip bomb": Case(exploding(False), *LARGE, status=200),
@@ -137,7 +155,7 @@ REPLIES = {
     "300 with a choice": status(300, "redirect", b"<a href=x>", location="/a"),
     "a redirect to nowhere": Case(reply(302), "redirect", "redirect", status=302),
     "a redirect to itself": status(302, "redirect", location="/"),
-    "a redirect to a file": status(302, "redirect", location="file:///etc/passwd"),
+    "a redirect to another scheme": status(302, "redirect", location="ftp://h/etc/passwd"),
     "a redirect to nonsense": status(302, "redirect", location="http://[::1"),
     "a redirect with a body of 100 MB": Case(
         flood(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 104857600\r\n\r\n", bytes(65_536), 1600),

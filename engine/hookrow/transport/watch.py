@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
+
 from hookrow.lang import Text
 from hookrow.transport.reading import Unreadable
 
@@ -19,8 +21,9 @@ REPLY_LIMIT = 80 * 1024 * 1024
 class Watch(asyncio.Protocol):
     """Stands between a connection and its protocol, counts what comes, and cuts what is too much.
 
-    aiohttp bounds each line and the number of headers, but goes through interim answers, chunk extensions and trailers
-    for ever, thousands of them at each turn of the loop. One read is never cut: with the head's end comes some body.
+    aiohttp bounds each line and the number of headers, but goes through interim answers and chunk extensions for ever,
+    thousands of them at each turn of the loop; and where the framing of a body breaks after the head it closes the
+    connection and lets the reader wait. One read is never cut: with the head's end comes some body.
     """
 
     def __init__(self, wire: asyncio.WriteTransport) -> None:
@@ -30,7 +33,8 @@ class Watch(asyncio.Protocol):
         self.wire = wire
         self.seen = 0
         self.limit = HEAD_LIMIT
-        self.over = False
+        self.body: aiohttp.StreamReader | None = None
+        self.fault: Unreadable | None = None
         wire.set_protocol(self)
 
     @classmethod
@@ -38,7 +42,7 @@ class Watch(asyncio.Protocol):
         """The connection's watch; it counts anew, for one reply."""
         found = wire.get_protocol()
         watch = found if isinstance(found, Watch) else cls(wire)
-        watch.seen, watch.limit = 0, HEAD_LIMIT
+        watch.seen, watch.limit, watch.body = 0, HEAD_LIMIT, None
         return watch
 
     @property
@@ -46,23 +50,30 @@ class Watch(asyncio.Protocol):
         """aiohttp's protocol knows of bytes that came while the connection was idle."""
         return bool(getattr(self.inner, "should_close", False))
 
-    def headed(self) -> None:
-        """The head is complete."""
+    def headed(self, body: aiohttp.StreamReader) -> None:
+        """The head is complete; what follows is read from `body`."""
         self.limit = REPLY_LIMIT
-
-    def fault(self) -> Unreadable:
-        """What to raise once it is `over`."""
-        if self.limit == HEAD_LIMIT:
-            return Unreadable(Text("The reply's head is longer than {limit} bytes.", limit=HEAD_LIMIT))
-        return Unreadable(Text("The reply is longer than {limit} bytes on the wire.", limit=REPLY_LIMIT))
+        self.body = body
 
     def data_received(self, data: bytes) -> None:
         if self.seen > self.limit:
-            self.over = True
-            self.wire.abort()
+            if self.body is None:
+                self.cut(Text("The reply's head is longer than {limit} bytes.", limit=HEAD_LIMIT))
+            else:
+                self.cut(Text("The reply is longer than {limit} bytes on the wire.", limit=REPLY_LIMIT))
             return
         self.seen += len(data)
+        closing = self.wire.is_closing()
         self.inner.data_received(data)
+        if self.body is not None and not self.body.is_eof() and self.wire.is_closing() and not closing:
+            self.cut(Text("The framing of the reply's body is broken."))
+
+    def cut(self, why: Text) -> None:
+        """End the connection, and whoever reads from it."""
+        self.fault = Unreadable(why)
+        self.wire.abort()
+        if self.body is not None:
+            self.body.set_exception(self.fault)
 
     def eof_received(self) -> bool | None:
         kept: bool | None = self.inner.eof_received()

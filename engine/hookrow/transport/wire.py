@@ -169,8 +169,8 @@ class Transport(httpx.AsyncBaseTransport):
             )
         except BaseException:
             abort(progress)
-            if progress.watch is not None and progress.watch.over:
-                raise progress.watch.fault() from None
+            if progress.watch is not None and progress.watch.fault is not None:
+                raise progress.watch.fault from None
             raise
         if progress.answered_before or not progress.sending:
             answer.close()
@@ -178,7 +178,7 @@ class Transport(httpx.AsyncBaseTransport):
             raise StaleReply
         progress.mark(HEADED)
         if progress.watch is not None:
-            progress.watch.headed()
+            progress.watch.headed(answer.content)
         encodings = [value for name, value in answer.raw_headers if name.lower() == b"content-encoding"]
         return httpx.Response(
             answer.status,
@@ -296,8 +296,8 @@ class Stream(httpx.AsyncByteStream):
                     return data
         except aiohttp.ClientPayloadError:
             watch = self.progress.watch
-            if watch is not None and watch.over:
-                raise watch.fault() from None
+            if watch is not None and watch.fault is not None:
+                raise watch.fault from None
             raise
         raise StopAsyncIteration
 

@@ -229,13 +229,14 @@ def purging(db: str, point: str) -> None:
     batch = purge.purge_batch
 
     def third(*args: Any, **given: Any) -> Any:
-        answer = batch(*args, **given, limit=20)
+        answer = batch(*args, **given)
         calls.append(None)
         if len(calls) == 3:
             marked.append(True)
         return answer
 
     purge.purge_batch = third
+    purge.BATCH = 20
     kill_at(engine.core.runtime.database, point, marked)
     engine.log.prune(days=0)
 

@@ -21,6 +21,7 @@ HookrowError
 ├── StorageError              the database could not do it; `.firing` where a verdict is already known
 │   ├── DatabaseBusy          another writer held the lock for the whole limit
 │   ├── DatabaseReadOnly
+│   ├── DiskFull              the disk takes no page more; `hookrow prune` makes room
 │   ├── DatabaseDamaged       not a database, or a damaged one
 │   ├── NoDatabase            the file does not exist, or was never made by Hookrow
 │   └── SchemaTooNew          made by a newer Hookrow; left untouched
@@ -50,6 +51,7 @@ __all__ = [
     "DatabaseDamaged",
     "DatabaseReadOnly",
     "DeliveryNotFound",
+    "DiskFull",
     "EngineClosed",
     "EventNotFound",
     "FiringNotFound",
@@ -212,6 +214,10 @@ class DatabaseBusy(StorageError):
 
 class DatabaseReadOnly(StorageError):
     """This user may not write the database."""
+
+
+class DiskFull(StorageError):
+    """The disk takes no page more."""
 
 
 class DatabaseDamaged(StorageError):

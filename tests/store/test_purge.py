@@ -1,15 +1,21 @@
-"""Retention: what goes, what stays; and the WAL, which is emptied in a lull."""
+"""Retention: what goes, what stays, in which steps; and the WAL, which is emptied in a lull."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, insert
 
+from hookrow.store import purge as purge_module
 from hookrow.store.database import Database
-from hookrow.store.purge import purge, size
+from hookrow.store.purge import BATCH_ROWS, Purging, kept_bytes, purge, size
+from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from outbox_rows import T0, add_hook, claim, failed, fire, ids, result, rows, set_hook, settle
 
 DAY = 86_400_000
@@ -62,19 +68,118 @@ def test_size(tmp_path: Path) -> None:
     """The oldest go until the log fits; their pages are free for new rows."""
     database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
-    made = [finished(database, hook, T0 + number) for number in range(600)]
+    many(database, hook, 600, size=500)
     full = size(database)
     gone = purge(database, days=10_000, most_bytes=full // 2, now_ms=T0 + DAY)
-    assert 0 < gone.firings < 600
-    assert kept(database) == set(made[gone.firings :]), "the oldest first"
-    assert size(database) < full
+    assert 200 < gone.firings < 600
+    assert kept(database) == {(T0 + number) << 20 for number in range(gone.firings, 600)}, "the oldest first"
+    assert full // 4 < size(database) <= full // 2
     database.close()
+
+
+def many(database: Database, hook: int, count: int, *, deliveries: int = 1, state: str = "ok", size: int = 20) -> None:
+    """Firings with deliveries of one attempt each, written at once; their moments begin at T0."""
+
+    def job(connection: Connection) -> None:
+        numbers = range(count)
+        common: dict[str, Any] = {"event": "e", "moment": "after", "deadline_ms": T0, "outcome": "allowed"}
+        given = [
+            {"id": (T0 + n) << 20, "uid": f"{state}{n}", "at_ms": T0 + n, "payload": "ы" * size, "deferred": False}
+            for n in numbers
+        ]
+        connection.execute(insert(FIRINGS), [common | each for each in given])
+        common = {"hook_id": hook, "hook_revision": 1, "position": 10, "mode": "notify", "state": state}
+        children = [
+            {"id": ((T0 + n) << 20) + seq, "firing_id": (T0 + n) << 20, "seq": seq}
+            for n in numbers
+            for seq in range(deliveries)
+        ]
+        connection.execute(insert(DELIVERIES), [common | each for each in children])
+        common = {"number": 1, "origin": "worker", "at_ms": T0, "url": "http://receiver.example/", "ms": 5}
+        connection.execute(
+            insert(ATTEMPTS), [common | {"id": each["id"], "delivery_id": each["id"]} for each in children]
+        )
+
+    database.writer.write(job)
+
+
+def test_a_batch_is_small(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 500 rows in one transaction, firings whole; one that has more goes alone."""
+    monkeypatch.setattr(purge_module, "PAUSE", 0)
+    hook = add_hook(database, "a")
+    many(database, hook, 30, deliveries=20)
+    purging = Purging(database, days=0, most_bytes=2**40, now_ms=T0 + DAY)
+    gone = []
+    while purging.step():
+        gone.append(purging.firings - sum(gone))
+    assert gone == [12, 12, 6]
+    assert 12 * (1 + 20 + 20) <= BATCH_ROWS < 13 * (1 + 20 + 20)
+    many(database, hook, 2, deliveries=300)
+    assert purge(database, days=0, most_bytes=2**40, now_ms=T0 + DAY).firings == 2
+    assert kept(database) == set()
+
+
+def test_what_is_never_purged_does_not_count(database: Database) -> None:
+    """The limit is for what may go: dead deliveries that exceed it alone cost no finished firing its life."""
+    hook = add_hook(database, "a")
+    many(database, hook, 200, state="dead", size=5_000)
+    done = [finished(database, hook, T0 + DAY + number) for number in range(20)]
+    assert kept_bytes(database) > 200 * 10_000, "bytes, not characters"
+    limit = 1_000_000
+    assert kept_bytes(database) > limit
+    assert purge(database, days=10_000, most_bytes=limit, now_ms=T0 + 2 * DAY).firings == 0
+    assert set(done) < kept(database)
+
+
+def test_nothing_to_delete_writes_nothing(database: Database) -> None:
+    """A look is no transaction of writing."""
+    hook = add_hook(database, "a")
+    finished(database, hook, T0)
+    before = database.data_version()
+    assert purge(database, days=3, most_bytes=2**40, now_ms=T0 + DAY).firings == 0
+    assert database.data_version() == before
+
+
+COUNT = [pytest.param(6_000, id="check"), pytest.param(200_000, marks=pytest.mark.torture, id="torture")]
+
+
+@pytest.mark.parametrize("count", COUNT)
+def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
+    """20 firings a second from another connection while rows are purged: 99 of 100 are written in 200 ms."""
+    url = f"sqlite:///{tmp_path / 'hooks.db'}"
+    database, other = Database(url), Database(url)
+    other.process_lock = threading.Lock()  # as another process: it shares nothing but the file
+    hook = add_hook(database, "a")
+    many(database, hook, count // 3)
+    took: list[float] = []
+    done = threading.Event()
+
+    def firing() -> None:
+        while not done.wait(0.05):
+            started = time.perf_counter()
+            fire(other, [hook], T0 + DAY)
+            took.append(time.perf_counter() - started)
+
+    thread = threading.Thread(target=firing)
+    thread.start()
+    started = time.perf_counter()
+    gone = purge(database, days=0, most_bytes=2**40, now_ms=T0 + DAY)
+    lasted = time.perf_counter() - started
+    done.set()
+    thread.join()
+    database.close()
+    other.close()
+    p99 = sorted(took)[len(took) * 99 // 100]
+    print(f"{count} rows purged in {lasted:.1f} s; {len(took)} firings beside it: p99 {p99 * 1000:.0f} ms")
+    assert gone.firings == count // 3
+    assert p99 < 0.2
 
 
 @pytest.mark.parametrize("reader", [False, True])
 def test_the_wal_is_emptied_in_a_lull(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: bool) -> None:
-    """A second without work, and the WAL is empty; behind a long reader as soon as there is a lull after its end."""
+    """A second without work, and the WAL is empty; behind a long reader some seconds after its end, by itself."""
     monkeypatch.setattr("hookrow.store.writer.LULL", 0.05)
+    monkeypatch.setattr("hookrow.store.writer.LONGEST_LULL", 0.1)
     path = tmp_path / "hooks.db"
     database = Database(f"sqlite:///{path}")
     wal = path.with_name("hooks.db-wal")
@@ -87,11 +192,88 @@ def test_the_wal_is_emptied_in_a_lull(tmp_path: Path, monkeypatch: pytest.Monkey
         time.sleep(0.2)  # lulls pass, the reader stays
         assert wal.stat().st_size > 0
         other.execute("COMMIT")
+    else:
+        fire(database, [hook])
     other.close()
-    fire(database, [hook])
+    until(lambda: wal.stat().st_size == 0)
+    assert len(rows(database)) == 1
+    database.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what the writer's thread does."""
     end = time.monotonic() + 10
-    while wal.stat().st_size:
+    while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
-    assert len(rows(database)) == (2 if reader else 1)
+
+
+def test_the_wal_is_bounded_under_readers_that_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is always somebody who reads, none for long, and never a lull: the WAL stays near its limit."""
+    limit = 400_000
+    monkeypatch.setattr("hookrow.store.database.LARGE_WAL", limit)
+    path = tmp_path / "hooks.db"
+    database = Database(f"sqlite:///{path}")
+    hook = add_hook(database, "a")
+    done = threading.Event()
+
+    def read(delay: float) -> None:
+        plain = sqlite3.connect(path, isolation_level=None)
+        while not done.wait(delay):
+            plain.execute("BEGIN")
+            plain.execute("SELECT count(*) FROM delivery").fetchone()
+            done.wait(0.005)
+            plain.execute("COMMIT")
+            delay = 0.0
+        plain.close()
+
+    readers = [threading.Thread(target=read, args=(number * 0.002,)) for number in range(3)]
+    for each in readers:
+        each.start()
+    largest = written = 0
+    wal = path.with_name("hooks.db-wal")
+    while written < 16 * limit:
+        before = wal.stat().st_size
+        many_payload(database, hook)
+        after = wal.stat().st_size
+        written += max(after - before, 0)
+        largest = max(largest, after)
+    done.set()
+    for each in readers:
+        each.join()
+    database.close()
+    assert largest < 5 * limit
+
+
+def many_payload(database: Database, hook: int) -> None:
+    """Some pages more in the WAL."""
+    for _ in range(5):
+        fire(database, [hook])
+
+
+def test_the_wal_behind_a_reader_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows, that can't be helped; writers hardly wait for it, and it is emptied when the reader has gone."""
+    limit = 200_000
+    monkeypatch.setattr("hookrow.store.database.LARGE_WAL", limit)
+    monkeypatch.setattr("hookrow.store.writer.LULL", 0.05)
+    monkeypatch.setattr("hookrow.store.writer.LONGEST_LULL", 0.1)
+    path = tmp_path / "hooks.db"
+    wal = path.with_name("hooks.db-wal")
+    database = Database(f"sqlite:///{path}")
+    hook = add_hook(database, "a")
+    patience: list[int] = []
+    checkpoint = database.checkpoint
+    monkeypatch.setattr(
+        database, "checkpoint", lambda patience_ms=0: patience.append(patience_ms) or checkpoint(patience_ms)
+    )
+    plain = sqlite3.connect(path, isolation_level=None)
+    plain.execute("BEGIN")
+    plain.execute("SELECT count(*) FROM delivery").fetchone()
+    while wal.stat().st_size < 5 * limit:
+        fire(database, [hook])
+    waited = sum(each > 0 for each in patience)
+    assert 1 <= waited <= 5, "once for each growth by the limit"
+    plain.execute("COMMIT")
+    plain.close()
+    until(lambda: wal.stat().st_size == 0)
     database.close()

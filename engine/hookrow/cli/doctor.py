@@ -26,6 +26,9 @@ __all__ = ["UNDRAINED", "contradicts", "doctor"]
 
 UNDRAINED = Text("Nobody sends the queue: run hookrow worker.")
 MANY = 1000
+MIB = 1024 * 1024
+LARGE_WAL = 64 * MIB
+"""Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
@@ -49,7 +52,7 @@ class Finding:
 def doctor(session: Session, as_json: bool) -> int:
     """What is wrong or would surprise."""
     with session.engine() as engine:
-        findings = [*queue(engine), *hooks(engine), *keys(engine), *files(session.path)]
+        findings = [*queue(engine), *hooks(engine), *keys(engine), *files(session.path), *room(engine)]
         settings = engine.settings.list()
         database = str(engine.path or engine.url)
     if as_json:
@@ -145,3 +148,25 @@ def files(path: Path | None) -> Iterator[Finding]:
     for file in (path, path.with_name(path.name + "-wal"), key_file_beside(path)):
         if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
             yield Finding("file_mode", Text("Others may read {path}: chmod 600 {path}", path=file))
+
+
+def room(engine: HookEngine) -> Iterator[Finding]:
+    """Rows that retention may not touch beyond its limit; a WAL that a long reader keeps from being emptied."""
+    kept, limit = engine.log.kept_bytes(), int(engine.settings.get("retention_bytes"))
+    if kept > limit:
+        many = Text(
+            "Pending and dead deliveries take {kept} MiB, more than retention_bytes ({limit} MiB). "
+            "They are never deleted by themselves: hookrow redeliver, hookrow drop.",
+            kept=kept // MIB,
+            limit=limit // MIB,
+        )
+        yield Finding("kept", many)
+    wal = None if engine.path is None else engine.path.with_name(engine.path.name + "-wal")
+    if wal is not None and wal.exists() and wal.stat().st_size > LARGE_WAL:
+        long = Text(
+            "{path} has grown to {size} MiB: some program has been reading the database for long; it shrinks when that "
+            "program ends.",
+            path=wal,
+            size=wal.stat().st_size // MIB,
+        )
+        yield Finding("wal", long)

@@ -10,6 +10,7 @@ from hookrow.cli import exits
 from hookrow.cli.commands import command, option
 from hookrow.cli.output import put_json, say
 from hookrow.cli.session import Session, pass_session
+from hookrow.errors import DiskFull
 from hookrow.lang import Plural, Text
 
 __all__ = ["prune"]
@@ -27,6 +28,7 @@ def prune(session: Session, days: float | None, as_json: bool) -> int:
         if spinner:
             click.echo(f"\r{firings}", nl=False, err=True)
 
+    make_room_to_open(session)
     with session.engine() as engine:
         purged = engine.log.prune(days=days, progress=told)
     if spinner:
@@ -35,3 +37,15 @@ def prune(session: Session, days: float | None, as_json: bool) -> int:
         put_json({"firings": purged.firings, "bytes": purged.bytes})
     say(Plural("{n} firing deleted.", "{n} firings deleted.", purged.firings))
     return exits.DONE
+
+
+def make_room_to_open(session: Session) -> None:
+    """On a full disk an SQLite file can't even be opened if nobody has it open: then the reserve is given up first."""
+    from hookrow.store import reserve
+
+    try:
+        with session.engine():
+            return
+    except DiskFull:
+        if session.path is None or not reserve.release(session.path):
+            raise

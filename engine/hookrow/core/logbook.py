@@ -19,7 +19,7 @@ from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import log as logstore
 from hookrow.store import outbox
 from hookrow.store import settings as settingstore
-from hookrow.store.purge import Purged, purge
+from hookrow.store.purge import Purged, kept_bytes, purge
 from hookrow.store.rows import delivery_place, firing_uid
 from hookrow.store.settings import SettingValue
 from hookrow.store.tables import ATTEMPTS, DELIVERIES
@@ -146,11 +146,18 @@ class Log:
 
         Pending and dead deliveries stay, whatever their age. Raises StorageError.
         """
-        config = self.runtime.config()
-        kept = float(self.runtime.setting(config, "retention_days")) if days is None else days
-        room = int(self.runtime.setting(config, "retention_bytes")) if most_bytes is None else most_bytes
-        now_ms = self.runtime.clock.now_ms()
-        return purge(self.runtime.database, days=kept, most_bytes=room, now_ms=now_ms, progress=progress)
+        kept, room = self.runtime.retention()
+        return purge(
+            self.runtime.database,
+            days=kept if days is None else days,
+            most_bytes=room if most_bytes is None else most_bytes,
+            now_ms=self.runtime.clock.now_ms(),
+            progress=progress,
+        )
+
+    def kept_bytes(self) -> int:
+        """About how many bytes the firings take that are never purged: pending and dead ones."""
+        return kept_bytes(self.runtime.database)
 
     def data_version(self) -> int:
         """A number that moves when anybody has committed: the question of every follower. Microseconds on SQLite."""
@@ -266,6 +273,7 @@ class AsyncLog:
     attempts = awaited(Log.attempts)
     drop = awaited(Log.drop)
     prune = awaited(Log.prune)
+    kept_bytes = awaited(Log.kept_bytes)
     summary = awaited(Log.summary)
     hook_figures = awaited(Log.hook_figures)
     statistics = awaited(Log.statistics)

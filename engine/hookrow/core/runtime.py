@@ -305,8 +305,14 @@ class Runtime:
             perform=self.send_claimed,
             hook_of=lambda number: self.config().hooks.get(number),
             raise_event=self.raise_event,
+            limits=self.retention,
             concurrency=concurrency,
         )
+
+    def retention(self) -> tuple[float, int]:
+        """How many days, and how many bytes, of finished firings are kept, now."""
+        config = self.config()
+        return self.number(config, "retention_days"), self.number(config, "retention_bytes")
 
     def handed_over(
         self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written

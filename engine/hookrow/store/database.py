@@ -38,6 +38,10 @@ LOCK_LIMIT = 5.0
 LOCK_PAUSE = 0.0007
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
+LARGE_WAL = 64 * 1024 * 1024
+"""Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
+PATIENCE_MS = 100
+"""Milliseconds that this waits for them, and every `fire()` with it."""
 PG_SCHEMA = "hookrow"
 PG_MOMENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
@@ -75,6 +79,7 @@ class Database:
         self.engines: dict[str, Engine] = {}
         self.version_reader: sqlite3.Connection | None = None
         self.version_readers = 0
+        self.wal_limit = LARGE_WAL
         self.writer = Writer(self)
         self.closed = False
         self.read_only = self.path is not None and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
@@ -141,21 +146,24 @@ class Database:
         except DBAPIError as error:
             raise translate(error) from None
 
-    def checkpoint(self) -> bool:
-        """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it; waits for nobody.
+    def checkpoint(self, patience_ms: int = 0) -> bool:
+        """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it.
+
+        Args:
+            patience_ms: how long to wait for those who do.
 
         Returns:
-            Whether the WAL is empty now. A long reader keeps it; the next lull or 10,000 pages try again.
+            Whether the WAL is empty now, or there is none. A long reader keeps it: try again.
         """
         if self.path is None or self.read_only:
-            return False
+            return True
         try:
             with self.process_lock:
                 pooled = self.engine("write").raw_connection()
                 try:
                     plain = pooled.driver_connection
                     assert isinstance(plain, sqlite3.Connection)
-                    plain.execute("PRAGMA busy_timeout=0")
+                    plain.execute(f"PRAGMA busy_timeout={patience_ms}")
                     (busy, _, _) = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 finally:
                     pooled.close()
@@ -163,6 +171,22 @@ class Database:
             log.debug("no checkpoint now: %s", error)
             return False
         return not busy
+
+    def relieve(self) -> None:
+        """After a commit: empty a WAL that has grown beyond its limit because readers overlap all the time.
+
+        Behind one reader that stays it can't be emptied; then it is tried again when it has grown by as much once more.
+        """
+        if self.path is None:
+            return
+        try:
+            grown = os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return
+        if grown > self.wal_limit:
+            self.wal_limit = LARGE_WAL if self.checkpoint(PATIENCE_MS) else grown + LARGE_WAL
+        elif grown < LARGE_WAL:
+            self.wal_limit = LARGE_WAL
 
     def data_version(self) -> int:
         """A number that moves when anybody has committed to this database. Microseconds on SQLite.

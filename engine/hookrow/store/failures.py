@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
-from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, NoDatabase, StorageError
+from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
 
 __all__ = ["damaged", "translate"]
@@ -38,7 +38,7 @@ def missing(reason: str) -> StorageError:
 
 
 def full(reason: str) -> StorageError:
-    return StorageError(Text("the disk is full: free some space, or run «hookrow prune»"))
+    return DiskFull(Text("the disk is full: free some space, or run «hookrow prune»"))
 
 
 def other(reason: str) -> StorageError:
@@ -56,8 +56,9 @@ OF_SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_NOTADB: damaged,
     sqlite3.SQLITE_CANTOPEN: missing,
     sqlite3.SQLITE_FULL: full,
+    sqlite3.SQLITE_IOERR_SHMSIZE: full,  # opening makes a file beside the database, which found no room
 }
-"""By SQLite's primary result codes (sqlite.org/rescode.html)."""
+"""By SQLite's result codes (sqlite.org/rescode.html), primary or extended."""
 OF_POSTGRESQL: dict[str, Meaning] = {
     "55P03": busy,  # lock_not_available
     "25006": read_only,  # read_only_sql_transaction
@@ -80,7 +81,10 @@ def translate(error: DBAPIError) -> StorageError:
     cause = error.orig
     [reason, *_] = str(cause).splitlines() or [type(cause).__name__]
     code = getattr(cause, "sqlite_errorcode", None)
-    meaning = OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or "") if code is None else OF_SQLITE.get(code & 0xFF)
+    if code is None:
+        meaning = OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or "")
+    else:
+        meaning = OF_SQLITE.get(code) or OF_SQLITE.get(code & 0xFF)
     if meaning is None:
         meaning = next((each for words, each in BY_WORDS.items() if words in reason), other)
     return meaning(reason)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from hookrow.errors import DatabaseBusy, DatabaseReadOnly, EngineClosed, StorageError
+from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ IDLE = 30.0
 """Seconds without work after which the thread ends; the next job starts a new one."""
 LULL = 1.0
 """Seconds without work after which what was committed is moved from the WAL into the database file."""
+LONGEST_LULL = 10.0
+"""Seconds between two tries to empty a WAL that somebody still reads."""
 
 
 class Many(Protocol):
@@ -107,25 +109,28 @@ class Writer:
 
     def run(self) -> None:
         """The thread: drain, commit, answer."""
-        checkpoint_due = False
+        checkpoint_due, lull = False, LULL
         while True:
             with self.wake:
                 if not self.waiting and not self.closed:
-                    self.wake.wait(LULL if checkpoint_due else IDLE)
+                    self.wake.wait(lull if checkpoint_due else IDLE)
                 idle = not self.waiting
                 if idle and (self.closed or not checkpoint_due):
                     self.thread = None
                     return
             if idle:
                 with self.running:
-                    self.database.checkpoint()
-                checkpoint_due = False
+                    checkpoint_due = not self.database.checkpoint()
+                lull = min(2 * lull, LONGEST_LULL)
                 continue
             # Paused by a fork: the lock is held over the fork and nothing is begun.
             with self.running:
                 batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
                 self.commit(batch)
-            checkpoint_due = self.failed is None
+                self.database.relieve()
+            lull = LULL
+            # A full disk may have room again once the WAL is empty.
+            checkpoint_due = self.failed is None or isinstance(self.failed, DiskFull)
             self.answer(batch)
 
     def commit(self, batch: list[Waiting]) -> None:

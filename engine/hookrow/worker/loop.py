@@ -22,6 +22,7 @@ from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
 from hookrow.store.rows import delivery_id
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
+from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
 from hookrow.worker.trouble import Trouble
 
@@ -80,6 +81,7 @@ class Worker:
         perform: Perform,
         hook_of: HookOf,
         raise_event: RaiseEvent | None = None,
+        limits: Limits | None = None,
         owner: str | None = None,
         concurrency: int = CONCURRENCY,
         poll: float = POLL,
@@ -91,6 +93,7 @@ class Worker:
                 result; what it raises is a fault of ours, and the row goes again when its lease has lapsed.
             hook_of: the hook of an id, from the cache; None if there is none.
             raise_event: fires a system event.
+            limits: what the settings keep; without it this worker deletes nothing.
             poll: seconds.
         """
         self.database = database
@@ -98,6 +101,7 @@ class Worker:
         self.perform = perform
         self.hook_of = hook_of
         self.notices = Notices(hook_of, raise_event)
+        self.retention = None if limits is None else Retention(database, clock, limits)
         self.owner = owner or new_owner()
         self.poll = poll
         self.slots = Slots(concurrency)
@@ -205,6 +209,8 @@ class Worker:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=LAST_MOMENT)
+        if self.retention is not None:
+            await self.retention.stop(LAST_MOMENT)
 
     async def rest(self, pause: float) -> None:
         """Wait until something happens, at most `pause` seconds."""
@@ -229,6 +235,8 @@ class Worker:
             pause = self.trouble.failed(error)
             self.start()
             return pause
+        if self.retention is not None:
+            self.retention.tend()
         self.start()
         if self.next_ms is None:
             return self.poll

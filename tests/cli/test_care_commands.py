@@ -242,3 +242,19 @@ def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
     assert hookrow("--db", url, "log", "--json").json["id"] == fired["id"]
     assert "pg_dump" in hookrow("--db", url, "db", "backup", "copy.db", code=2).err
     assert list(folder.iterdir()) == []
+
+
+def test_doctor_finds_what_outgrows_its_limits(hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pending deliveries beyond retention_bytes, and a WAL that a reader keeps from being emptied."""
+    from hookrow import Hook, HookEngine
+
+    hookrow("settings", "set", "retention_bytes", "1M")
+    monkeypatch.setattr("hookrow.cli.doctor.LARGE_WAL", 100_000)
+    with closing(sqlite3.connect(made)) as reader, HookEngine(f"sqlite:///{made}", worker=False) as engine:
+        engine.hooks.add(Hook(name="a", event="on_subscription", url="http://127.0.0.1:9/"))
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM firing").fetchone()
+        for _ in range(15):
+            engine.fire("on_subscription", {"text": "x" * 100_000})
+        found = hookrow("doctor", "--json", code=1).json["findings"]
+    assert {"kept", "wal"} <= {each["code"] for each in found}

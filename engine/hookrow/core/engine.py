@@ -20,7 +20,7 @@ from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Wor
 from hookrow.core.runtime import Runtime
 from hookrow.core.transaction import run_async
 from hookrow.egress import Egress
-from hookrow.errors import TransactionMisuse
+from hookrow.errors import DatabaseReadOnly, TransactionMisuse
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
@@ -301,7 +301,13 @@ class AsyncHookEngine:
         return await self.runtime.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker."""
+        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
+
+        Raises:
+            DatabaseReadOnly: this user may not write the database.
+        """
+        if self.read_only:
+            raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         worker = self.runtime.new_worker(concurrency)
         self.runtime.worker = worker
         if started is not None:

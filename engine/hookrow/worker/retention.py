@@ -51,7 +51,7 @@ class Retention:
         try:
             days, most_bytes = self.limits()
             purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=self.clock.now_ms())
-            while await asyncio.to_thread(purging.step) and not self.stopped.is_set():
+            while not self.stopped.is_set() and await asyncio.to_thread(purging.step):
                 await self.rest()
             if purging.firings:
                 log.info("retention: %d finished firings were deleted", purging.firings)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, update
 
 from hookrow.errors import NotRedeliverable
-from hookrow.store import outbox
+from hookrow.store import outbox, prepared
 from hookrow.store.database import Database
 from hookrow.store.outbox import Settle, Taken
 from hookrow.store.writing import DELIVERIES
@@ -378,8 +378,9 @@ def test_one_key_stays_one_after_another_between_processes(database: Database) -
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_claims_read_no_table_from_end_to_end(database: Database) -> None:
+def test_claims_read_no_table_from_end_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """On SQLite every statement of claim, result and pause finds its deliveries by an index, however long the log."""
+    monkeypatch.setattr(prepared, "sqlite_driver", lambda connection: None)  # so that SQLAlchemy's event sees them all
     hooks = [add_hook(database, key) for key in "ab"]
     for _ in range(20):
         fire(database, hooks)

@@ -13,11 +13,15 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, u
 
 from hookrow.states import CLOSED, Breaker, after_attempt
 from hookrow.store.parking import BREAKERS, HOOKS, park, unpark
+from hookrow.store.prepared import PreparedIn
 
 __all__ = ["Moved", "Note", "note", "pause_gone", "take_probe", "try_again"]
 
 
-@dataclass(frozen=True, slots=True)
+OF_HOOKS = PreparedIn(lambda hooks: select(BREAKERS).where(BREAKERS.c.hook_id.in_(hooks)).with_for_update())
+
+
+@dataclass(slots=True)
 class Note:
     """What an attempt at the hook's own URL said of its receiver.
 
@@ -51,7 +55,7 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
     if not notes:
         return moved
     hooks = sorted({each.hook for each in notes})
-    rows = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id.in_(hooks)).with_for_update()).all()
+    rows = OF_HOOKS.all(connection, hooks)
     before = {row.hook_id: Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms) for row in rows}
     after, reasons = dict(before), {}
     for each in notes:

@@ -31,6 +31,7 @@ from hookrow.states import LEASE_MARGIN, Cause, Happening, Standing, decide, hoo
 from hookrow.store.breaker import take_probe, try_again
 from hookrow.store.due import FIRST_DUE, NOW, leased, next_due
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
+from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.release import advance, free_keys, goes_first, pending
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
@@ -103,11 +104,13 @@ class Taken:
     recovered: int = 0
 
 
-HOOKS_NOW = select(
-    *(HOOKS.c[name] for name in ("id", "timeout", "active", "paused_by", "deleted_ms")),
-    BREAKERS.c.probe_ms,
-    FIRST_DUE.label("due_ms"),
-).join_from(HOOKS, BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
+HOOKS_NOW = Prepared(
+    select(
+        *(HOOKS.c[name] for name in ("id", "timeout", "active", "paused_by", "deleted_ms")),
+        BREAKERS.c.probe_ms,
+        FIRST_DUE.label("due_ms"),
+    ).join_from(HOOKS, BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
+)
 OF_ROW = tuple(
     DELIVERIES.c[name]
     for name in (
@@ -117,27 +120,27 @@ OF_ROW = tuple(
 )
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
 WITH_HOOK = select(*OF_ROW, *OF_HOOK).join_from(DELIVERIES, HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
-CANDIDATES = (
+CANDIDATES = Prepared(
     select(*OF_ROW)
     .where(DELIVERIES.c.hook_id == bindparam("hook"), pending, DELIVERIES.c.due_ms <= NOW, unheld)
     .order_by(DELIVERIES.c.due_ms, DELIVERIES.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-PARKED_HEAD = (
+PARKED_HEAD = Prepared(
     select(*OF_ROW)
     .where(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", unheld)
     .order_by(DELIVERIES.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
-LAPSED = (
+LAPSED = Prepared(
     WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < NOW)
     .order_by(DELIVERIES.c.lease_ms)
     .limit(MOST_LAPSED)
     .with_for_update(skip_locked=True, of=DELIVERIES)
 )
-LEASE = (
+LEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"))
     .values(
@@ -171,18 +174,20 @@ NUMBER = (
     .scalar_subquery()
 )
 WAITS = DELIVERIES.c.mode.in_([literal_column(f"'{mode}'") for mode in sorted(WAITING)])
-LOAD = (
-    select(
-        DELIVERIES.c.id.label("row_id"),
-        *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
-        *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
-        *(FIRINGS.c[name] for name in ("uid", "event", "replay_of")),
-        FIRINGS.c.at_ms.label("occurred_ms"),
-        case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
-        NUMBER.label("number"),
+LOAD = PreparedIn(
+    lambda rows: (
+        select(
+            DELIVERIES.c.id.label("row_id"),
+            *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
+            *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
+            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of")),
+            FIRINGS.c.at_ms.label("occurred_ms"),
+            case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
+            NUMBER.label("number"),
+        )
+        .join_from(DELIVERIES, FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
+        .where(DELIVERIES.c.id.in_(rows))
     )
-    .join_from(DELIVERIES, FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
-    .where(DELIVERIES.c.id.in_(bindparam("rows", expanding=True)))
 )
 RENEW = (
     update(DELIVERIES)
@@ -235,14 +240,14 @@ def claim(
     chosen: list[list[Any]] = []
     probes: set[int] = set()
     timeouts: dict[int, float] = {}
-    for hook in sorted(connection.execute(HOOKS_NOW).all(), key=lambda each: each.due_ms or 0):
+    for hook in sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0):
         stands = hook_standing(hook.active, hook.paused_by is not None, hook.deleted_ms is not None)
         timeouts[hook.id] = hook.timeout
         if stands == "on":
             if hook.due_ms is None or hook.due_ms > now_ms:
                 continue
             room = min(per_hook.get(hook.id, otherwise), limit)
-            found = connection.execute(CANDIDATES, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1}).all()
+            found = CANDIDATES.all(connection, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1})
             taken.more |= len(found) > room
             chosen.append(list(found[: max(room, 0)]))
             continue
@@ -251,13 +256,13 @@ def claim(
             (cancel if stands == "deleted" else park)(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= now_ms and limit > 0:
-            head = connection.execute(PARKED_HEAD, {"hook": hook.id, "now": now_ms}).first()
-            if head is None:
+            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms})
+            if not heads:
                 if try_again(connection, hook.id, now_ms):
                     taken.resumed.append(hook.id)
             elif take_probe(connection, hook.id, hook.timeout, now_ms):
-                probes.add(head.id)
-                chosen.insert(0, [head])
+                probes.add(heads[0].id)
+                chosen.insert(0, [heads[0]])
     rows = [row for row in chain.from_iterable(zip_longest(*chosen)) if row is not None]
     taken.more |= len(rows) > limit
     taken.rows = lease(connection, rows, owner, now_ms, timeouts, probes, limit)
@@ -324,23 +329,20 @@ def lease(
             "now": now_ms,
         }
     if leases:
-        connection.execute(LEASE, list(leases.values()))
+        LEASE.many(connection, list(leases.values()))
     advance(connection, released, now_ms)
     return load(connection, list(leases), probes)
 
 
 def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[Claimed]:
     """The claimed rows in this order."""
-    found: dict[int, Claimed] = {}
-    for part in chunks(ids):
-        for row in connection.execute(LOAD, {"rows": part}):
-            found[row.row_id] = Claimed(**row._mapping, probe=row.row_id in probes)
+    found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
     return [found[number] for number in ids]
 
 
 def recover(connection: Connection, now_ms: int) -> int:
     """Take back what a dead process held: its lease has lapsed. Returns how many rows."""
-    rows = connection.execute(LAPSED, {"now": now_ms}).all()
+    rows = LAPSED.all(connection, {"now": now_ms})
     unlease(connection, rows, "lease_lapsed", now_ms)
     return len(rows)
 

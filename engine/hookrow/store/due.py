@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, func, literal
 
 from hookrow.states import LONGEST_LEASE, STEP
 from hookrow.store.parking import BREAKERS, HOOKS
+from hookrow.store.prepared import Prepared
 from hookrow.store.release import pending
 from hookrow.store.tables import DELIVERIES
 
@@ -28,9 +29,9 @@ LATER_DUE = (
     .where(DELIVERIES.c.hook_id == HOOKS.c.id, pending, DELIVERIES.c.due_ms > NOW)
     .scalar_subquery()
 )
-NEXT_DUE = select(func.min(LATER_DUE)).select_from(HOOKS)
-NEXT_LAPSE = select(func.min(DELIVERIES.c.lease_ms)).where(leased)
-NEXT_PROBE = (
+NEXT_DUE = Prepared(select(func.min(LATER_DUE)).select_from(HOOKS))
+NEXT_LAPSE = Prepared(select(func.min(DELIVERIES.c.lease_ms)).where(leased))
+NEXT_PROBE = Prepared(
     select(func.min(BREAKERS.c.probe_ms))
     .join_from(BREAKERS, HOOKS, HOOKS.c.id == BREAKERS.c.hook_id)
     .where(HOOKS.c.paused_by == "breaker", HOOKS.c.active, HOOKS.c.deleted_ms.is_(None))
@@ -48,9 +49,9 @@ class Overdue:
 def next_due(connection: Connection, now_ms: int) -> int | None:
     """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
     moments = (
-        connection.execute(NEXT_DUE, {"now": now_ms}).scalar(),
-        connection.execute(NEXT_LAPSE).scalar(),
-        connection.execute(NEXT_PROBE).scalar(),
+        NEXT_DUE.scalar(connection, {"now": now_ms}),
+        NEXT_LAPSE.scalar(connection),
+        NEXT_PROBE.scalar(connection),
     )
     return min((moment for moment in moments if moment is not None), default=None)
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, literal_column, or_, select, text, update
 
 from hookrow.states import PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
+from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.tables import DELIVERIES
 
 __all__ = ["admit", "advance", "free_keys", "pending", "state_in", "unfinished", "unstick", "waiting_again"]
@@ -38,32 +39,36 @@ UNDER_WAY = or_(
     and_(EARLIER.c.state.in_(("queued", "retrying")), EARLIER.c.due_ms.is_not(None)),
 )
 
-BLOCKED_FIRINGS = (
-    select(DELIVERIES.c.firing_id)
-    .distinct()
-    .where(DELIVERIES.c.firing_id.in_(bindparam("firings", expanding=True)), DELIVERIES.c.state == "blocked")
-)
-FIRING_ROWS = (
-    select(
-        DELIVERIES.c.id,
-        DELIVERIES.c.firing_id,
-        DELIVERIES.c.seq,
-        DELIVERIES.c.state,
-        DELIVERIES.c.attempts,
-        DELIVERIES.c.released_ms,
-        DELIVERIES.c.due_ms,
-        DELIVERIES.c.hook_id,
-        DELIVERIES.c.order_key,
+BLOCKED_FIRINGS = PreparedIn(
+    lambda firings: (
+        select(DELIVERIES.c.firing_id)
+        .distinct()
+        .where(DELIVERIES.c.firing_id.in_(firings), DELIVERIES.c.state == literal_column("'blocked'"))
     )
-    .where(DELIVERIES.c.firing_id.in_(bindparam("firings", expanding=True)))
-    .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
 )
-RELEASE = (
+FIRING_ROWS = PreparedIn(
+    lambda firings: (
+        select(
+            DELIVERIES.c.id,
+            DELIVERIES.c.firing_id,
+            DELIVERIES.c.seq,
+            DELIVERIES.c.state,
+            DELIVERIES.c.attempts,
+            DELIVERIES.c.released_ms,
+            DELIVERIES.c.due_ms,
+            DELIVERIES.c.hook_id,
+            DELIVERIES.c.order_key,
+        )
+        .where(DELIVERIES.c.firing_id.in_(firings))
+        .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
+    )
+)
+RELEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
     .values(state=bindparam("new_state"), due_ms=bindparam("due"), released_ms=bindparam("now"))
 )
-SET_LIMIT = (
+SET_LIMIT = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms.is_(None))
     .values(due_ms=bindparam("due"))
@@ -141,11 +146,11 @@ def advance(connection: Connection, firings: Collection[int], now_ms: int) -> li
     """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now."""
     if not firings:
         return []
-    blocked = list(connection.execute(BLOCKED_FIRINGS, {"firings": sorted(firings)}).scalars())
+    blocked = [row.firing_id for row in BLOCKED_FIRINGS.all(connection, sorted(firings))]
     if not blocked:
         return []
     due: list[int] = []
-    rows = connection.execute(FIRING_ROWS, {"firings": blocked}).all()
+    rows = FIRING_ROWS.all(connection, blocked)
     for _, group in groupby(rows, key=lambda row: row.firing_id):
         due += advance_row(connection, list(group), now_ms)
     return due
@@ -163,13 +168,13 @@ def advance_row(connection: Connection, rows: list[Any], now_ms: int) -> list[in
         row = rows[index]
         if not found.now:
             if row.due_ms is None:
-                connection.execute(SET_LIMIT, {"row": row.id, "due": found.due_ms})
+                SET_LIMIT.run(connection, {"row": row.id, "due": found.due_ms})
             break
         change = decide(Standing(row.state, row.attempts, released=False), RELEASED, now_ms)
         assert change is not None
         held_back = goes_first(connection, row.id, row.hook_id, row.order_key)
-        connection.execute(
-            RELEASE,
+        RELEASE.run(
+            connection,
             {"row": row.id, "new_state": change.state, "due": None if held_back else change.due_ms, "now": now_ms},
         )
         places[index] = Place(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)

@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.states import Answer, Change, Happening, Kind, decide
 from hookrow.store.breaker import Moved, Note, note, pause_gone
 from hookrow.store.claims import WITH_HOOK, Claimed, standing
-from hookrow.store.parking import chunks
+from hookrow.store.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.release import advance, free_keys
 from hookrow.store.rows import allocate
 from hookrow.store.tables import ATTEMPTS, DELIVERIES
-from hookrow.store.writing import BLANK_ATTEMPT
+from hookrow.store.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
 
 __all__ = ["Made", "Settle", "Settled", "record_attempt", "settle_redelivery"]
 
@@ -81,7 +81,7 @@ class Settled:
     attempts: int = 0
 
 
-UPDATE = (
+UPDATE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
     .values(
@@ -99,12 +99,14 @@ UPDATE = (
         lease_ms=None,
     )
 )
-LET_GO = (
+LET_GO = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
     .values(owner=None, lease_ms=None)
 )
-INSERT_ATTEMPT = insert(ATTEMPTS)
+NOW_STANDING = PreparedIn(
+    lambda rows: WITH_HOOK.where(DELIVERIES.c.id.in_(rows)).order_by(DELIVERIES.c.id).with_for_update(of=DELIVERIES)
+)
 NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
     ATTEMPTS.c.delivery_id == bindparam("delivery")
 )
@@ -162,10 +164,8 @@ class Batch:
         self.keys: set[tuple[int, str | None]] = set()
 
     def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
-        rows: dict[int, Any] = {}
-        for part in chunks(sorted({job.claimed.row_id for job in jobs})):
-            found = WITH_HOOK.where(DELIVERIES.c.id.in_(part)).order_by(DELIVERIES.c.id)
-            rows |= {row.id: row for row in self.connection.execute(found.with_for_update(of=DELIVERIES))}
+        found = NOW_STANDING.all(self.connection, sorted({job.claimed.row_id for job in jobs}))
+        rows: dict[int, Any] = {row.id: row for row in found}
         accepted: dict[int, Settle] = {}
         current: dict[int, Any] = {}
         for number, job in enumerate(jobs):
@@ -183,7 +183,7 @@ class Batch:
         }
         for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
             if values:
-                self.connection.execute(statement, values)
+                statement.many(self.connection, values)
         due = advance(self.connection, self.firings, self.now_ms) + free_keys(self.connection, self.keys, self.now_ms)
         settled: list[Settled] = []
         for number, job in enumerate(jobs):
@@ -234,8 +234,8 @@ class Batch:
         if not rows:
             return True
         try:
-            with self.connection.begin_nested():
-                self.connection.execute(INSERT_ATTEMPT, rows)
+            with savepoint(self.connection):
+                INSERT_ATTEMPT.many(self.connection, rows)
         except IntegrityError:
             return False
         return True
@@ -299,5 +299,5 @@ def record_attempt(connection: Connection, delivery: int, values: Mapping[str, A
     """Log a request that changes nothing else (`--to`, or a waiting hook's redelivery); returns its number."""
     number: int = connection.execute(NEXT_NUMBER, {"delivery": delivery}).scalar_one()
     row = {**BLANK_ATTEMPT, **values, "delivery_id": delivery, "number": number}
-    connection.execute(INSERT_ATTEMPT, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])
+    INSERT_ATTEMPT.many(connection, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])
     return number

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
 from hookrow.store.breaker import Moved, Note, note, pause_gone
+from hookrow.store.prepared import Prepared
 from hookrow.store.release import admit
 from hookrow.store.rows import allocate
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
@@ -38,9 +39,10 @@ def blank(table: Table) -> dict[str, Any]:
 
 
 BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
-INSERT_FIRING, INSERT_DELIVERY, INSERT_ATTEMPT = insert(FIRINGS), insert(DELIVERIES), insert(ATTEMPTS)
+INSERT_FIRING, INSERT_DELIVERY = Prepared(insert(FIRINGS)), Prepared(insert(DELIVERIES))
+INSERT_ATTEMPT = Prepared(insert(ATTEMPTS))
 FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
-FINISH_FIRING = (
+FINISH_FIRING = Prepared(
     update(FIRINGS)
     .where(FIRINGS.c.id == bindparam("row"))
     .values({name: bindparam(f"new_{name}") for name in FINISHED})
@@ -124,7 +126,7 @@ class Rows:
             (INSERT_ATTEMPT, attempts),
         ):
             if rows:
-                connection.execute(statement, rows)
+                statement.many(connection, rows)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
         moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
         moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}

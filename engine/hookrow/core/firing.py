@@ -300,10 +300,16 @@ class Run:
             for _, delivery in background:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
         elif not new or any(share.order_key is not None for share, _ in background):
-            admit_later = bool(background)
+            # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
+            # keys locks them all (PostgreSQL), which must not last until his commit.
+            admit_later = bool(background) and not self.occasion.in_background
+            first_due = now_ms if self.occasion.in_background else None
             for share, delivery in background:
-                parked = share.act == "park"
-                delivery.values |= {"state": "parked" if parked else "blocked", "due_ms": now_ms if parked else None}
+                if share.act == "park":
+                    delivery.values |= {"state": "parked", "due_ms": now_ms}
+                else:
+                    delivery.values |= {"state": "blocked", "due_ms": first_due}
+                    first_due = None
         elif background:
             leases = [share.hook.timeout for share, _ in background]
             born = states.births(

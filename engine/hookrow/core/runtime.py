@@ -306,6 +306,7 @@ class Runtime:
             hook_of=lambda number: self.config().hooks.get(number),
             raise_event=self.raise_event,
             limits=self.retention,
+            config_changed=self.cache.forget,
             concurrency=concurrency,
         )
 

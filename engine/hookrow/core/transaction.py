@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["is_async", "run_async", "run_sync"]
 
 T = TypeVar("T")
+PG_PLACE = "SELECT current_database() || '/' || pg_postmaster_start_time()"
+"""Which database of which running server this is."""
 NO_TRANSACTION = Text("connection= needs an open transaction: this connection commits each statement by itself")
 
 
@@ -101,7 +103,10 @@ def check_database(database: Database, connection: Connection) -> None:
         if database.path is None or not files or not files[0] or not database.path.samefile(files[0]):
             raise wrong
         return
-    where = text("SELECT current_database() || '/' || pg_postmaster_start_time()")
-    with database.read() as own:
-        if own.execute(where).scalar() != connection.execute(where).scalar():
+    found = connection.exec_driver_sql(PG_PLACE).scalar()
+    if found != database.place:
+        # Asked anew only now: a restarted server has another place than the one that is known.
+        with database.read() as own:
+            database.place = own.exec_driver_sql(PG_PLACE).scalar_one()
+        if found != database.place:
             raise wrong

@@ -30,6 +30,7 @@ from hookrow.modes import WAITING
 from hookrow.states import LEASE_MARGIN, Cause, Happening, Standing, decide, hook_standing
 from hookrow.store.breaker import take_probe, try_again
 from hookrow.store.due import FIRST_DUE, NOW, leased, next_due
+from hookrow.store.listening import announce
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
 from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.release import advance, free_keys, goes_first, pending
@@ -394,6 +395,8 @@ def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int) -> i
         ).all()
         held += [row for row in found if row.fence == fences[row.id]]
     unlease(connection, held, "given_back", now_ms)
+    if held:
+        announce(connection)  # another worker may send them at once
     return len(held)
 
 

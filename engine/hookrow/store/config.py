@@ -159,19 +159,24 @@ class ConfigCache:
                     return self.config
             elif self.config is not None and now - self.looked < PG_LOOK:
                 return self.config
-            with self.database.read() as connection:
-                n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
-                if self.config is None or self.config.n != n:
-                    self.config = read_config(connection, n)
-            # Only now: a reading that failed must be tried again by the next caller.
-            self.seen = seen
             self.looked = now
+            try:
+                self.config = self.read(self.config)
+            except BaseException:
+                self.looked = float("-inf")  # a reading that failed must be tried again by the next caller
+                raise
+            self.seen = seen
             return self.config
 
+    def read(self, known: Config | None) -> Config:
+        """The configuration from the database; the one that is known, where it is still true."""
+        with self.database.read() as connection:
+            n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+            return known if known is not None and known.n == n else read_config(connection, n)
+
     def forget(self) -> None:
-        """After an edit of our own: look again at once, also on PostgreSQL."""
-        with self.lock:
-            self.looked = float("-inf")
+        """After an edit of our own, or one that was announced: look again at once, also on PostgreSQL."""
+        self.looked = float("-inf")  # a reading under way has set it before it asked
 
     def after_fork(self) -> None:
         self.lock = threading.Lock()

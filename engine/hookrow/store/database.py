@@ -26,7 +26,7 @@ from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly, NoDatabase
 from hookrow.lang import Text
 from hookrow.store import schema
-from hookrow.store.failures import damaged, translate
+from hookrow.store.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.writer import Writer
 
 __all__ = ["Database"]
@@ -43,10 +43,19 @@ LARGE_WAL = 64 * 1024 * 1024
 PATIENCE_MS = 100
 """Milliseconds that this waits for them, and every `fire()` with it."""
 PG_SCHEMA = "hookrow"
+PG_PARAMETERS: dict[str, Any] = {
+    "application_name": "hookrow",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
 PG_MOMENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
 process_locks: dict[str, threading.Lock] = {}
-"""One lock a database file for all writers of this process."""
+"""One lock a database file for all writers of this process; PostgreSQL lets them write at once."""
 opened: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
@@ -68,22 +77,28 @@ class Database:
         """
         self.clock = clock or SystemClock()
         self.address = make_url(url)
-        self.url = self.address.render_as_string(hide_password=True)
+        self.url = shown(self.address)
         self.dialect = self.address.get_backend_name()
         self.path = path_of(self.address) if self.dialect == "sqlite" else None
         if self.path is not None:
             # A host that changes its folder must not open another file.
             self.address = self.address.set(database=str(self.path))
         self.guard = threading.RLock()
-        self.process_lock = process_locks.setdefault(str(self.path or self.url), threading.Lock())
+        self.process_lock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
         self.version_reader: sqlite3.Connection | None = None
         self.version_readers = 0
         self.wal_limit = LARGE_WAL
+        self.place: str | None = None
+        """Which PostgreSQL database of which running server this is, once it was asked."""
         self.writer = Writer(self)
         self.closed = False
         self.read_only = self.path is not None and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
-        schema.prepare(self, create=create)
+        try:
+            schema.prepare(self, create=create)
+        except BaseException:
+            self.disconnect()
+            raise
         opened.add(self)
 
     # -- connections ------------------------------------------------------------------------------------------------
@@ -98,12 +113,10 @@ class Database:
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
-            return create_engine(
-                self.address,
-                pool_pre_ping=purpose == "read",
-                connect_args={"options": f"-csearch_path={PG_SCHEMA}"},
-                hide_parameters=True,
-            )
+            # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
+            settings = self.pg_settings()
+            ask = purpose == "read"
+            return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         made = create_engine(
             self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
@@ -115,6 +128,18 @@ class Database:
         else:
             event.listen(made, "begin", begin_plain)
         return made
+
+    def pg_settings(self) -> dict[str, Any]:
+        """What every PostgreSQL connection is made with; the URL's own words go before ours."""
+        options = self.address.query.get("options", "")
+        options = options if isinstance(options, str) else " ".join(options)
+        ours = {name: value for name, value in PG_PARAMETERS.items() if name not in self.address.query}
+        return {**ours, "options": f"{options} -csearch_path={PG_SCHEMA}".strip()}
+
+    def pg_parameters(self) -> dict[str, Any]:
+        """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
+        _, parameters = self.engine("read").dialect.create_connect_args(self.address)
+        return {**parameters, **self.pg_settings()}
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""
@@ -137,14 +162,23 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`."""
+        """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
+
+        Raises:
+            Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.
+            StorageError: any other.
+        """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
+        committing = False
         try:
             with self.process_lock, self.engine("write").begin() as connection:
                 yield connection
+                committing = True
         except DBAPIError as error:
-            raise translate(error) from None
+            if interrupted(error, committing=committing):
+                raise Interrupted(translate(error).text) from None
+            raise unsure(error) if committing and error.connection_invalidated else translate(error) from None
 
     def checkpoint(self, patience_ms: int = 0) -> bool:
         """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it.
@@ -242,16 +276,26 @@ class Database:
                 name.chmod(0o600)
 
 
+def process_lock(path: Path | None) -> threading.Lock:
+    """The lock that this process's writers of a file share; one of its own for each engine on PostgreSQL."""
+    return threading.Lock() if path is None else process_locks.setdefault(str(path), threading.Lock())
+
+
 def casefold(value: str | None) -> str | None:
     """For searches: a text without capitals, in every language."""
     return None if value is None else value.casefold()
+
+
+def shown(address: URL) -> str:
+    """A URL as people may see it: without its password, wherever that stands."""
+    return address.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
 def path_of(address: URL) -> Path:
     """The SQLite file of a URL."""
     named = address.database
     if not named or named == ":memory:":
-        said = address.render_as_string()
+        said = shown(address)
         raise NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
     return Path(named).absolute()
 
@@ -315,7 +359,7 @@ def after_fork_in_child() -> None:
     process_locks.clear()
     for database in list(opened):
         database.guard = threading.RLock()
-        database.process_lock = process_locks.setdefault(str(database.path or database.url), threading.Lock())
+        database.process_lock = process_lock(database.path)
         database.engines = {}
         database.version_reader = None
         database.writer = Writer(database)

@@ -10,7 +10,15 @@ from sqlalchemy.exc import DBAPIError
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
 
-__all__ = ["damaged", "translate"]
+__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unsure"]
+
+
+class Interrupted(StorageError):
+    """A transaction was rolled back by no fault of what it wrote: it may be begun again from the start."""
+
+
+class Unsure(StorageError):
+    """A transaction was perhaps committed: it must not be begun again."""
 
 
 def busy(reason: str) -> StorageError:
@@ -43,6 +51,26 @@ def full(reason: str) -> StorageError:
 
 def other(reason: str) -> StorageError:
     return StorageError(Text("the database could not do it: {reason}", reason=reason))
+
+
+def unsure(error: DBAPIError) -> Unsure:
+    """The error for a connection that was lost while it committed: whether the server did is not known here."""
+    return Unsure(
+        Text(
+            "the connection was lost in the middle of a commit, which may have been kept: {reason}", reason=said(error)
+        )
+    )
+
+
+def interrupted(error: DBAPIError, *, committing: bool) -> bool:
+    """Whether a PostgreSQL transaction ended without a trace through no fault of its own.
+
+    The connection was lost before COMMIT was sent; or the server said why it ended it: a deadlock (40P01), a conflict
+    of two that ran at once (40001), an administrator or a shutdown (57P..: said instead of an answer, so it committed
+    nothing).
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state in ("40P01", "40001") or (error.connection_invalidated and (state.startswith("57P") or not committing))
 
 
 Meaning = Callable[[str], StorageError]
@@ -78,8 +106,7 @@ def translate(error: DBAPIError) -> StorageError:
     Only the first line of what the driver said is told. The SQL, its parameters and PostgreSQL's details («Failing row
     contains …») may hold payloads and secrets.
     """
-    cause = error.orig
-    [reason, *_] = str(cause).splitlines() or [type(cause).__name__]
+    cause, reason = error.orig, said(error)
     code = getattr(cause, "sqlite_errorcode", None)
     if code is None:
         meaning = OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or "")
@@ -88,3 +115,8 @@ def translate(error: DBAPIError) -> StorageError:
     if meaning is None:
         meaning = next((each for words, each in BY_WORDS.items() if words in reason), other)
     return meaning(reason)
+
+
+def said(error: DBAPIError) -> str:
+    """The first line of what the driver said."""
+    return (str(error.orig).splitlines() or [type(error.orig).__name__])[0]

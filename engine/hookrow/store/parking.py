@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 
 from hookrow.models import BreakerRow, HookRow
 from hookrow.states import FINISHED, PENDING, Cause, Change, Happening, HookStanding, Standing, decide, hook_standing
+from hookrow.store.listening import announce
 from hookrow.store.release import advance, free_keys, pending, state_in, waiting_again
 from hookrow.store.tables import DELIVERIES
 
@@ -142,6 +143,7 @@ def move(
         moved += result.rowcount
     if moved and standing == "on":
         waiting_again(connection, hook)
+        announce(connection)
     for part in chunks(sorted(firings)):
         advance(connection, part, now_ms)
     return moved
@@ -186,6 +188,8 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
     for piece in chunks(sorted(firings)):
         advance(connection, piece, now_ms)
     free_keys(connection, keys, now_ms)
+    if moved:
+        announce(connection)
     return moved
 
 

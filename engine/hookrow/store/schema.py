@@ -205,6 +205,8 @@ def make_pg_schema(database: Database) -> None:
     """Our own schema inside the host's PostgreSQL database."""
     from hookrow.store.database import PG_SCHEMA
 
-    with database.engine("write").begin() as connection:
+    with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
-        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {PG_SCHEMA}")
+        # Asked before: CREATE needs a right that a user to whom the schema was given may not have.
+        if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": PG_SCHEMA}).scalar() is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA {PG_SCHEMA}")

@@ -2,7 +2,8 @@
 
 A job is a function of a connection that lies inside a transaction; its result is the caller's answer. What is waiting
 is run in one transaction and committed once. If anything fails, each job is repeated alone, so that every caller's rows
-stand or fall by themselves; so a job must be able to run again from the start.
+stand or fall by themselves; so a job must be able to run again from the start. A transaction that PostgreSQL ended
+without a trace (a lost connection, a deadlock) is begun again with all its jobs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
+from hookrow.store.failures import Interrupted, Unsure
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -31,6 +33,8 @@ MOST = 1000
 """Jobs in one transaction."""
 IDLE = 30.0
 """Seconds without work after which the thread ends; the next job starts a new one."""
+REPEATS = 3
+"""How often a transaction that was interrupted is begun in all: a restarted server costs one."""
 LULL = 1.0
 """Seconds without work after which what was committed is moved from the WAL into the database file."""
 LONGEST_LULL = 10.0
@@ -78,7 +82,8 @@ class Writer:
         """Queue a job; the future gives its result after the commit.
 
         Raises (through the future):
-            StorageError: it could not be committed. Nothing of it is kept.
+            StorageError: it could not be committed. Nothing of it is kept, except perhaps where it says that a
+                connection (PostgreSQL) was lost in the middle of a commit.
             EngineClosed: the engine was closed before.
         """
         future: Future[T] = Future()
@@ -136,9 +141,9 @@ class Writer:
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
         try:
-            self.attempt(batch)
-        except (DatabaseBusy, DatabaseReadOnly) as error:
-            # Nothing was begun, or nothing can be: repeating each alone would only wait again.
+            self.persist(batch)
+        except (DatabaseBusy, DatabaseReadOnly, Unsure) as error:
+            # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
             self.failed = error
             for waiting in batch:
                 waiting.error = error
@@ -150,6 +155,17 @@ class Writer:
                 return
             for waiting in batch:
                 self.commit([waiting])
+
+    def persist(self, batch: list[Waiting]) -> None:
+        """One transaction, begun again where the server ended it."""
+        for left in reversed(range(REPEATS)):
+            try:
+                self.attempt(batch)
+            except Interrupted:
+                if not left:
+                    raise
+            else:
+                return
 
     def attempt(self, batch: list[Waiting]) -> None:
         kinds: dict[type, list[Waiting]] = {}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
 from hookrow.store.breaker import Moved, Note, note, pause_gone
+from hookrow.store.listening import announce
 from hookrow.store.prepared import Prepared
 from hookrow.store.release import admit
 from hookrow.store.rows import allocate
@@ -87,6 +88,12 @@ class Rows:
 
     many: ClassVar[bool] = True
 
+    @property
+    def waits(self) -> bool:
+        """Its rows wait for any worker: none of them is handed to one in memory."""
+        states = {delivery.values["state"] for delivery in self.deliveries}
+        return "leased" not in states and not states.isdisjoint(("queued", "blocked"))
+
     def __call__(self, connection: Connection) -> Written:
         return self.run_many(connection, [self])[0]
 
@@ -127,6 +134,8 @@ class Rows:
         ):
             if rows:
                 statement.many(connection, rows)
+        if any(job.waits for job in jobs):
+            announce(connection)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
         moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
         moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
@@ -200,7 +209,11 @@ def release_deferred(connection: Connection, number: int, now_ms: int) -> bool:
             DELIVERIES.c.firing_id == number, DELIVERIES.c.state == "cancelled", DELIVERIES.c.skipped == "not_enqueued"
         )
         .values(state="blocked", skipped=None, done_ms=None)
-    )
+        .returning(DELIVERIES.c.id)
+    ).scalars()
+    first = min(released, default=None)
+    # The first is due, the worker's claim gives the turns: here it would lock all order keys until the caller's commit.
+    connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == first).values(due_ms=now_ms))
     connection.execute(update(FIRINGS).where(FIRINGS.c.id == number).values(deferred=False))
-    admit(connection, [number], now_ms)
-    return bool(released.rowcount)
+    announce(connection)
+    return first is not None

@@ -19,6 +19,7 @@ from hookrow.errors import StorageError
 from hookrow.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.store import outbox
 from hookrow.store.database import Database
+from hookrow.store.listening import Channel, Listener
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
 from hookrow.store.rows import delivery_id
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
@@ -33,6 +34,8 @@ log = logging.getLogger("hookrow")
 CONCURRENCY = 32
 POLL = 0.25
 """Seconds between two looks for what other processes have written."""
+LISTENING = 4
+"""How much longer a worker may wait that is told of it (PostgreSQL): rows are still seen within a second."""
 SLOW = 1.0
 """Seconds: a hook whose last attempt took longer gets half of the slots."""
 RESERVE = 1.0
@@ -82,6 +85,7 @@ class Worker:
         hook_of: HookOf,
         raise_event: RaiseEvent | None = None,
         limits: Limits | None = None,
+        config_changed: Callable[[], None] | None = None,
         owner: str | None = None,
         concurrency: int = CONCURRENCY,
         poll: float = POLL,
@@ -94,6 +98,7 @@ class Worker:
             hook_of: the hook of an id, from the cache; None if there is none.
             raise_event: fires a system event.
             limits: what the settings keep; without it this worker deletes nothing.
+            config_changed: told, on the worker's loop, that another process edited hooks or settings (PostgreSQL).
             poll: seconds.
         """
         self.database = database
@@ -102,6 +107,8 @@ class Worker:
         self.hook_of = hook_of
         self.notices = Notices(hook_of, raise_event)
         self.retention = None if limits is None else Retention(database, clock, limits)
+        self.config_changed = config_changed
+        self.listener = Listener(database, self.hear) if database.dialect == "postgresql" else None
         self.owner = owner or new_owner()
         self.poll = poll
         self.slots = Slots(concurrency)
@@ -138,6 +145,12 @@ class Worker:
         """As `wake`, on the worker's loop."""
         self.look = True
         self.woken.set()
+
+    def hear(self, channel: Channel) -> None:
+        """Another process announced something."""
+        if channel == "hookrow_config" and self.config_changed is not None:
+            self.config_changed()
+        self.wake_here()
 
     async def drain(self, grace: float = 5.0) -> None:
         """End: nothing new starts, what is in flight may end within `grace` seconds, all else is given back.
@@ -179,6 +192,7 @@ class Worker:
         """Claim, send and record until it is drained; cancelled, it leaves at once."""
         self.loop = asyncio.get_running_loop()
         self.running = True
+        listening = None if self.listener is None else self.loop.create_task(self.listener.run())
         try:
             await self.mend_clock(None)
             while not self.closing:
@@ -191,6 +205,9 @@ class Worker:
             raise
         finally:
             self.closing = True
+            if listening is not None:
+                listening.cancel()
+                await asyncio.wait([listening])
             await self.finish()
             self.running = False
             self.ended.set()
@@ -238,9 +255,10 @@ class Worker:
         if self.retention is not None:
             self.retention.tend()
         self.start()
+        longest = self.poll if self.listener is None or not self.listener.listening else self.poll * LISTENING
         if self.next_ms is None:
-            return self.poll
-        return min(self.poll, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
+            return longest
+        return min(longest, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
 
     async def changed(self) -> bool:
         """Whether a claim could find something: somebody wrote, or something has become due."""

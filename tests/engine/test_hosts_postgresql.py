@@ -1,0 +1,154 @@
+"""Inside a host's own PostgreSQL database: his schema, his rights, his transactions; and no password in any word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from hookrow import Hook, HookEngine
+from hookrow.errors import DatabaseReadOnly, HookrowError, StorageError
+from scripted import Network
+
+AFTER = "after_registration"
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    """The test's database, for SQLAlchemy."""
+    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def host(url: str) -> Iterator[Engine]:
+    """The host's own connections: a schema of his own on the path, and a table in it with a name that we use too."""
+    made = create_engine(url, connect_args={"options": "-csearch_path=shop"})
+    with made.begin() as connection:
+        connection.execute(text("CREATE SCHEMA shop"))
+        connection.execute(text("CREATE TABLE delivery (address TEXT)"))
+    yield made
+    made.dispose()
+
+
+def as_role(postgres_url: str, *rights: str) -> Iterator[str]:
+    """The URL of a user who has these rights alone, with a password that must never be seen."""
+    name = f"role_{urlsplit(postgres_url).path.strip('/')}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'tell-nobody'")
+        for right in rights:
+            connection.execute(right.format(role=name))
+    yield str(name)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def url_of(postgres_url: str, role: str) -> str:
+    """The same database, for that user."""
+    parts = urlsplit(postgres_url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg", netloc=f"{role}:tell-nobody@{place}"))
+
+
+@pytest.fixture
+def owner_of_schema(postgres_url: str) -> Iterator[str]:
+    """A user to whom the schema `hookrow` was given, and who may make none himself."""
+    for role in as_role(postgres_url, "CREATE SCHEMA hookrow AUTHORIZATION {role}"):
+        yield url_of(postgres_url, role)
+
+
+@pytest.fixture
+def stranger(postgres_url: str) -> Iterator[str]:
+    """A user without any right."""
+    for role in as_role(postgres_url):
+        yield url_of(postgres_url, role)
+
+
+def test_the_hosts_tables_and_ours_don_t_meet(url: str, host: Engine) -> None:
+    """Whatever search path his connection has, a firing goes to our tables, and his words still mean his."""
+    network = Network()
+    with HookEngine(url, worker=False, transport=network) as engine:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+        with host.begin() as connection:
+            connection.execute(text("INSERT INTO delivery VALUES ('before')"))
+            firing = engine.fire(AFTER, {"user": 1}, connection=connection)
+            connection.execute(text("INSERT INTO delivery VALUES ('after')"))
+        engine.send_own(engine.log.get(firing.id))
+        assert network.paths() == ["a"]
+    with host.connect() as connection:
+        assert connection.execute(text("SELECT address FROM shop.delivery")).scalars().all() == ["before", "after"]
+        ours = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'"
+        assert connection.execute(text(ours)).scalars().all() == ["delivery"]
+
+
+def test_an_open_transaction_of_the_host_holds_up_nobody(url: str, host: Engine) -> None:
+    """Keyed hooks too: other firings and workers go on while he has not committed; then his rows go, in order."""
+    network = Network()
+    with HookEngine(url, worker=False, transport=network) as engine:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a", order_key="/user"))
+        with host.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+            inside = engine.fire(AFTER, {"user": 1}, connection=connection)
+            deferred = engine.fire("before_registration", {"user": 1}, defer=True)
+            assert not deferred.deferred
+            beside = engine.fire(AFTER, {"user": 1})
+            assert engine.send_own(beside).deliveries[0].outcome == "sent"
+        assert engine.send_own(engine.log.get(inside.id)).deliveries[0].outcome == "sent"
+    assert network.paths() == ["a", "a"]
+
+
+def test_a_deferred_firing_enqueued_in_an_open_transaction_holds_up_nobody(url: str, host: Engine) -> None:
+    """`firing.enqueue(connection)` takes no lock that others need before the caller's commit."""
+    network = Network()
+    with HookEngine(url, worker=False, transport=network) as engine:
+        engine.hooks.add(Hook(name="a", event="before_registration", url="http://receiver.test/a", order_key="/user"))
+        deferred = engine.fire("before_registration", {"user": 1}, defer=True)
+        with host.begin() as connection:
+            deferred.enqueue(connection)
+            beside = engine.fire("before_registration", {"user": 1})
+        for each in (beside, engine.log.get(deferred.id)):  # in the order of their commits
+            assert [delivery.outcome for delivery in engine.send_own(each).deliveries] == ["sent"]
+
+
+def test_a_schema_that_was_given_is_enough(owner_of_schema: str) -> None:
+    """No right to make schemas is needed where the administrator has made ours."""
+    with HookEngine(owner_of_schema, worker=False) as engine:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+        assert [each.name for each in engine.hooks.list()] == ["a"]
+
+
+def test_without_rights_it_says_so_and_tells_no_password(stranger: str) -> None:
+    """Neither the words nor the traceback's reprs hold it."""
+    with pytest.raises(DatabaseReadOnly) as caught:
+        HookEngine(stranger, worker=False)
+    assert "permission denied" in str(caught.value)
+    assert "tell-nobody" not in repr(caught.value) + str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:tell-nobody@127.0.0.1:1/shop",
+        "postgresql+psycopg://127.0.0.1:1/shop?user=me&password=tell-nobody",
+        "postgresql+psycopg://me:tell-nobody@127.0.0.1:1/shop?options=-cstatement_timeout%3D5s",
+    ],
+)
+def test_a_server_that_is_not_there(url: str) -> None:
+    """It is said which, without the password, wherever the URL has it."""
+    with pytest.raises(StorageError) as caught:
+        HookEngine(url, worker=False)
+    said: HookrowError = caught.value
+    assert "127.0.0.1" in str(said)
+    assert "tell-nobody" not in repr(said) + str(said)
+
+
+def test_the_urls_own_options_are_kept(url: str) -> None:
+    """What the administrator set for his connections stands beside our search path."""
+    own = {"options": "-cstatement_timeout=7s", "application_name": "shop"}
+    given = make_url(url).update_query_dict(own).render_as_string(hide_password=False)
+    with HookEngine(given, worker=False) as engine, engine.runtime.database.read() as connection:
+        assert connection.execute(text("SHOW statement_timeout")).scalar() == "7s"
+        assert connection.execute(text("SHOW application_name")).scalar() == "shop"
+        assert connection.execute(text("SHOW search_path")).scalar() == "hookrow"

@@ -5,6 +5,7 @@ It decides nothing: it hands out records, keeps what it is told, and raises what
 
 from __future__ import annotations
 
+import builtins
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
 from hookrow.fields import mode
-from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto
+from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
 
 __all__ = ["FakeEngine", "hooks_of_the_screens"]
 
@@ -126,10 +127,38 @@ def hooks_of_the_screens() -> list[FakeHook]:
     return made
 
 
+SECRETS = ("auth_password", "custom_header_value", "signing_secret")
+KEPT = ("id", "revision", "state", "notes", "deleted", "paused_at")
+
+
+def public(row: FakeHook) -> dict[str, Any]:
+    """A hook's fields as a revision keeps them."""
+    kept = {code: value for code, value in row.__dict__.items() if code not in KEPT}
+    for code, value in kept.items():
+        if code in SECRETS:
+            kept[code] = {"set": value is not None}
+        elif isinstance(value, datetime):
+            kept[code] = value.isoformat().replace("+00:00", "Z")
+    return {**kept, "deleted_at": DAY.isoformat() if row.deleted else None}
+
+
 class FakeHooks:
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
         self.rows = {each.id: each for each in hooks_of_the_screens()}
+        self.who = "olga@192.0.2.7"
+        self.revisions = {
+            number: [Revision(1, NOON_MS - 30 * 86_400_000, "olga", "add", None, public(row))]
+            for number, row in self.rows.items()
+        }
+
+    def history(self, ref: int | str) -> builtins.list[Revision]:
+        return self.revisions[self.get(ref).id][::-1]
+
+    def rollback(self, ref: int | str, revision: int, *, current: int | None = None) -> Any:
+        then = next(each for each in self.history(ref) if each.revision == revision).after or {}
+        fields = ("name", "url", "timeout", "position", "body", "active", "condition", "on_failure")
+        return self.update(ref, {code: then[code] for code in fields}, revision=current, action="rollback")
 
     def list(self, event: str | None = None, *, deleted: bool = False) -> list[FakeHook]:
         kept = [each for each in self.rows.values() if deleted or not each.deleted]
@@ -147,6 +176,7 @@ class FakeHooks:
         values["position"] = 10 if hook.position is None else hook.position
         name, event = values.pop("name"), values.pop("event")
         self.rows[number] = made_hook(number, name, event, **values)
+        self.revisions[number] = [Revision(1, NOON_MS, self.who, "add", None, public(self.rows[number]))]
         self.engine.version += 1
         return self.rows[number]
 
@@ -157,6 +187,7 @@ class FakeHooks:
         *,
         revision: int | None = None,
         stored: bool = False,
+        action: str = "edit",
         **more: Any,
     ) -> Any:
         old = self.get(ref)
@@ -166,6 +197,12 @@ class FakeHooks:
         if new.state in ("on", "off"):
             new.state = "on" if new.active else "off"
         self.rows[old.id] = new
+        after = public(new)
+        for code in SECRETS:
+            if (changes or {}).get(code) and after[code] == public(old)[code]:
+                after[code] = {**after[code], "changed": True}
+        at = NOON_MS - 3_600_000 + len(self.revisions[old.id]) * 60_000
+        self.revisions[old.id].append(Revision(new.revision, at, self.who, action, public(old), after))
         self.engine.version += 1
         return new
 
@@ -173,18 +210,17 @@ class FakeHooks:
         return body
 
     def remove(self, ref: int, *, revision: int | None = None) -> Any:
-        return self.update(ref, deleted=True, revision=revision)
+        return self.update(ref, deleted=True, revision=revision, action="remove")
 
     def restore(self, number: int) -> Any:
         self.rows[number] = self.rows[number].copy(deleted=False)
-        self.engine.version += 1
-        return self.rows[number]
+        return self.update(number, action="restore")
 
     def pause(self, ref: int, reason: str = "") -> Any:
-        return self.update(ref, paused_by="person", paused_reason=reason, state="paused")
+        return self.update(ref, paused_by="person", paused_reason=reason, state="paused", action="pause")
 
     def resume(self, ref: int) -> Any:
-        return self.update(ref, paused_by=None, paused_reason=None, state="on")
+        return self.update(ref, paused_by=None, paused_reason=None, state="on", action="resume")
 
 
 def delivery(firing: str, seq: int, row: FakeHook, state: str, at: int, **more: Any) -> Delivery:
@@ -300,6 +336,16 @@ class FakeLog:
             for number, row in enumerate(ROWS, 1)
         }
 
+    def statistics(self) -> dict[int, SimpleNamespace]:
+        def figures(calls: int, errors: int) -> SimpleNamespace:
+            times = {"p50_ms": 210, "p95_ms": 480} if calls else {"p50_ms": None, "p95_ms": None}
+            return SimpleNamespace(calls=calls, errors=errors, since_ms=0, capped=False, **times)
+
+        return {
+            number: SimpleNamespace(day=figures(row[6], row[7]), week=figures(row[6] * 7, row[7] * 4))
+            for number, row in enumerate(ROWS, 1)
+        }
+
     def chosen(self, wanted: LogFilter) -> list[Firing]:
         """Enough of the filter for the interface's tests: event, hook, outcome."""
 
@@ -406,6 +452,13 @@ class FakeEngine:
 
     def explain(self, *args: Any, **kwargs: Any) -> Any:
         return self.asked("explain", *args, **kwargs)
+
+    def last_payload(self, event: str) -> dict[str, Any] | None:
+        newest = self.log.page(LogFilter(event=event), limit=1)
+        return newest[0].payload if newest else None
+
+    def condition_matches(self, event: str, condition: str, *, last: int = 50) -> Any:
+        return self.asked("condition_matches", event, condition, last=last)
 
     def close(self, grace: float = 5) -> None:
         self.calls.append(("close", (), {}))

@@ -17,13 +17,15 @@ from hookrow_tui.words import Say
 
 __all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
 
-Group = Literal["everywhere", "hooks", "form", "log"]
+Group = Literal["everywhere", "hooks", "form", "log", "history", "why"]
 
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
     "hooks": Say("LIST OF HOOKS"),
     "form": Say("FORM"),
     "log": Say("LOG"),
+    "history": Say("HISTORY"),
+    "why": Say("WHY"),
 }
 
 
@@ -34,6 +36,7 @@ class Action:
     `keys` are Textual's key names; without `bound` the focused widget or the screen handles them itself. `cap` is how
     the keys are drawn in the key bar, `caps` in the help. `bar` orders the key bar: the smaller, the longer it stays
     when the screen is narrow; 0 keeps it out. An action without `help` shares the help line of the one before it.
+    `writes` marks what a person who may only read can't do.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Action:
     help: Text | None = None
     bar: int = 0
     bound: bool = True
+    writes: bool = False
 
     @property
     def name(self) -> str:
@@ -101,22 +105,55 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # The list of hooks
     Action("hooks.open", "hooks", ("enter", "f4"), Say("Open"), Say("Enter"), Say("Enter"), Say("open the hook"), 10),
-    Action("hooks.new", "hooks", ("n", "f7"), Say("New"), "n", "n  c", Say("new, copy"), 20),
-    Action("hooks.copy", "hooks", ("c", "f6"), Say("Copy"), "c", bar=90),
-    Action("hooks.turn", "hooks", ("space", "f9"), Say("On/off"), Say("Space"), Say("Space"), Say("on / off"), 30),
+    Action("hooks.new", "hooks", ("n", "f7"), Say("New"), "n", "n  c", Say("new, copy"), 20, writes=True),
+    Action("hooks.copy", "hooks", ("c", "f6"), Say("Copy"), "c", bar=90, writes=True),
+    Action(
+        "hooks.turn",
+        "hooks",
+        ("space", "f9"),
+        Say("On/off"),
+        Say("Space"),
+        Say("Space"),
+        Say("on / off"),
+        30,
+        writes=True,
+    ),
     Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
     Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
     Action("hooks.quit", "hooks", (), Say("Quit"), "F10", bar=60, bound=False),
-    Action("hooks.later", "hooks", ("J",), Say("Order"), "J K", "J  K", Say("later / earlier in the row"), 70),
-    Action("hooks.earlier", "hooks", ("K",), Say("Earlier")),
-    Action("hooks.remove", "hooks", ("d", "delete", "f8"), Say("Delete"), "d", "d u Del", Say("delete; u undoes")),
-    Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u"),
+    Action(
+        "hooks.later", "hooks", ("J",), Say("Order"), "J K", "J  K", Say("later / earlier in the row"), 70, writes=True
+    ),
+    Action("hooks.earlier", "hooks", ("K",), Say("Earlier"), writes=True),
+    Action(
+        "hooks.remove",
+        "hooks",
+        ("d", "delete", "f8"),
+        Say("Delete"),
+        "d",
+        "d u Del",
+        Say("delete; u undoes"),
+        writes=True,
+    ),
+    Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u", writes=True),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("test by a marked request"), 80),
-    Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume")),
+    Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume"), writes=True),
+    Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it runs or not; history"), 55),
+    Action("hooks.history", "hooks", ("h", "f11"), Say("History"), "h", bar=85),
     Action("hooks.log_help", "hooks", (), Say("Log"), "l", "l  L", Say("log of this hook, of all"), bound=False),
     Action("hooks.whole_log", "hooks", ("L",), Say("Log of all hooks"), "L"),
     # The form
-    Action("form.save", "form", ("f2", "ctrl+s"), Say("Save and close"), "F2", "F2  Ctrl+S", Say("save and close"), 10),
+    Action(
+        "form.save",
+        "form",
+        ("f2", "ctrl+s"),
+        Say("Save and close"),
+        "F2",
+        "F2  Ctrl+S",
+        Say("save and close"),
+        10,
+        writes=True,
+    ),
     Action("form.next", "form", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
     Action("form.editor", "form", ("f4",), Say("Body in editor"), "F4", "F4", Say("body in the editor"), 60),
     Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5", Say("test without saving"), 30),
@@ -129,7 +166,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.tab('2')", "log", ("2",), Say("Response")),
     Action("log.tab('3')", "log", ("3",), Say("Times")),
     Action("log.tab('4')", "log", ("4",), Say("Row")),
-    Action("log.replay", "log", ("r", "f5"), Say("Repeat"), "r", "r", Say("repeat"), 40),
+    Action("log.replay", "log", ("r", "f5"), Say("Repeat"), "r", "r", Say("repeat"), 40, writes=True),
     Action("log.whole", "log", ("v", "f3"), Say("Whole"), "v", bar=50),
     Action("log.back", "log", ("escape",), Say("Back"), "Esc", bar=60),
     Action("log.copy", "log", ("y",), Say("Copy text"), "y", bar=70),
@@ -146,9 +183,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.error_after", "log", ("right_square_bracket",), Say("Next error")),
     Action("log.mark", "log", ("m", "f9"), Say("Mark"), "m", "m  M", Say("mark / only the marked"), 90),
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
-    Action("log.copy_help", "log", (), Say("Copy text"), "y", "y", Say("copy"), bound=False),
-    Action("log.whole_help", "log", (), Say("Whole"), "v", "v  w", Say("whole; write to a file"), bound=False),
+    Action("log.copy_help", "log", (), Say("Copy text"), "y", "y  v  w", Say("copy; whole; to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
+    # The history of a hook, and why it runs or not: their help is their key bar
+    Action(
+        "history.rollback", "history", ("enter", "r", "f5"), Say("Go back to this"), Say("Enter"), bar=10, writes=True
+    ),
+    Action("history.pane", "history", ("tab", "shift+tab"), Say("Changes"), "Tab", bar=20),
+    Action("history.back", "history", ("escape",), Say("Back"), "Esc", bar=30),
+    Action("why.open", "why", ("enter", "f4"), Say("Open"), Say("Enter"), bar=10),
+    Action("why.log", "why", ("l", "f3"), Say("Log"), "l", bar=20),
+    Action("why.pane", "why", ("tab", "shift+tab"), Say("Details"), "Tab", bar=30),
+    Action("why.back", "why", ("escape",), Say("Back"), "Esc", bar=40),
 )
 
 

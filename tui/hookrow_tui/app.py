@@ -21,11 +21,12 @@ from textual.widget import Widget
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Moved, Opened, Troubled
+from hookrow_tui.keybar import KeyBar
 from hookrow_tui.look import DARK, LIGHT, PLAIN, Look
 from hookrow_tui.page import Dialog, Page
 from hookrow_tui.repaint import Change, Shown
 from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
-from hookrow_tui.words import Say
+from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -86,6 +87,8 @@ class HookrowApp(App[int]):
         self.engine = message.engine
         self.follower = Follower(message.engine, self)
         self.follower.start()
+        if self.read_only:
+            self.screen.query(KeyBar).refresh()
 
     # Questions to the engine
 
@@ -133,6 +136,17 @@ class HookrowApp(App[int]):
         """See `Page.notice`; on whatever screen is open."""
         if isinstance(self.screen, Page | Dialog):
             self.screen.notice(text)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this user may only read the database."""
+        return self.engine is not None and self.engine.read_only
+
+    def writable(self) -> bool:
+        """Whether changes can be made; says why not."""
+        if self.read_only:
+            self.notice(str(READ_ONLY))
+        return self.engine is not None and not self.read_only
 
     @on(Moved)
     def tell_pages(self) -> None:

@@ -18,6 +18,7 @@ from hookrow_tui.body import FIRST, Body, kibibytes, read_body
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.log_rows import ATTEMPTS, ERRORS, outcome_text, rows_of
 from hookrow_tui.look import UNICODE, Glyphs
+from hookrow_tui.spans import span
 from hookrow_tui.styled import Line, plain
 from hookrow_tui.waterfall import bar, changed, diff
 from hookrow_tui.words import Say
@@ -247,15 +248,6 @@ def times(detail: Detail, width: int) -> list[Line]:
     for each in reversed(detail.tries):
         lines += attempt_lines(each, detail)
     return lines or [words(Say("not sent yet"), "quiet")]
-
-
-def span(seconds: int) -> str:
-    """A duration in its largest unit."""
-    if seconds < 60:
-        return str(Say("{n} s", n=seconds))
-    if seconds < 3600:
-        return str(Say("{n} min", n=seconds // 60))
-    return str(Say("{n} h", n=seconds // 3600))
 
 
 def phases(attempt: Attempt, width: int, glyphs: Glyphs) -> list[Line]:

@@ -11,16 +11,18 @@ from textual import on
 from hookrow.document import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow_tui import drafts
+from hookrow_tui.changes import changed_codes
 from hookrow_tui.dialogs import Choices, Question
 from hookrow_tui.editor import NotEdited, edited
 from hookrow_tui.form_fields import Body
-from hookrow_tui.form_state import ROW_LIMIT, FormState, Texts, Value, merge, texts_of, too_long, worst
+from hookrow_tui.form_state import ROW_LIMIT, SECRETS, FormState, Texts, Value, merge, texts_of, too_long, worst
 from hookrow_tui.form_view import FormView
 from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine
+    from hookrow.records import Revision
 
 __all__ = ["FormScreen"]
 
@@ -39,7 +41,7 @@ class FormScreen(FormView):
         self.afterwards: Callable[[], Any] | None = None
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
-        if not self.read_only:
+        if not self.hookrow.read_only:
             self.offer_draft()
 
     def action_editor(self) -> None:
@@ -59,9 +61,9 @@ class FormScreen(FormView):
 
     def action_save(self) -> None:
         """«Записать и закрыть»."""
-        if self.read_only:
-            self.notice(str(Say("This database is read only for you: nothing can be changed.")))
-        elif self.state.hook is not None and not self.dirty:
+        if not self.hookrow.writable():
+            return
+        if self.state.hook is not None and not self.dirty:
             self.close(None)
         elif not self.saving and not self.find_fault():
             seconds = worst(self.hooks, self.state)
@@ -116,9 +118,7 @@ class FormScreen(FormView):
         if isinstance(error, ChangedMeanwhile):
             self.hookrow.ask(self, self.read_theirs, self.settle)
         elif isinstance(error, HookNotFound):
-            answers = [("new", str(Say("Save as new"))), ("back", str(Say("Go back")))]
-            question = Question(str(Say("The hook was deleted meanwhile")), [str(error)], answers)
-            self.app.push_screen(question, lambda answer: self.save_as_new() if answer == "new" else None)
+            self.ask_about_deleted(str(error))
         elif isinstance(error, InvalidInput):
             self.problems = {problem.field: str(problem.text) for problem in error.problems}
             code = next((code for code in FIELD if code in self.problems), None)
@@ -128,23 +128,52 @@ class FormScreen(FormView):
         else:
             self.notice(str(error))
 
+    def ask_about_deleted(self, text: str) -> None:
+        """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
+        one."""
+        answers = [
+            ("restore", str(Say("Bring it back"))),
+            ("new", str(Say("Save as new"))),
+            ("back", str(Say("Go back"))),
+        ]
+        more = Say("Brought back, it has its secrets and its queue again; a new one begins without either.")
+        question = Question(str(Say("The hook was deleted meanwhile")), [text, str(more)], answers)
+        self.app.push_screen(question, self.decide_about_deleted)
+
+    def decide_about_deleted(self, answer: str | None) -> None:
+        stored = self.state.hook
+        if answer == "new":
+            self.save_as_new()
+        elif answer == "restore" and stored is not None:
+            number = stored.id or 0
+            self.hookrow.ask(
+                self,
+                lambda engine: engine.hooks.restore(number),
+                lambda _: self.hookrow.ask(self, self.read_theirs, self.settle),
+                self.refused,
+            )
+
     def save_as_new(self) -> None:
         """A new hook of what stands here; the kept secrets went with the old one."""
         texts: Texts = {code: "" if value is None else value for code, value in self.state.texts.items()}
         self.state = FormState(FormState.of(None, self.zone).base, {**texts, "key": ""})
         self.action_save()
 
-    def read_theirs(self, engine: HookEngine) -> Hook:
+    def read_theirs(self, engine: HookEngine) -> tuple[Hook, list[Revision]]:
+        """The hook as it is now, and what was done to it since this form was opened, newest first."""
         assert self.state.hook is not None
-        assert self.state.hook.id is not None
-        return engine.hooks.get(self.state.hook.id)
+        number = self.state.hook.id or 0
+        mine = self.state.hook.revision
+        since = [each for each in engine.hooks.history(number) if each.revision > mine]
+        return engine.hooks.get(number), since
 
-    def settle(self, theirs: Hook) -> None:
+    def settle(self, read: tuple[Hook, list[Revision]]) -> None:
         """A colleague saved this hook meanwhile: take what only he changed, ask about what both did."""
         from hookrow_tui.conflict import ConflictScreen
 
+        theirs, since = read
         texts = texts_of(theirs, self.zone)
-        merged = merge(self.state.base, self.state.texts, texts)
+        merged = merge(self.state.base, self.state.texts, texts, also=SECRETS.intersection(changed_codes(since)))
 
         def decided(choice: dict[str, Value] | None) -> None:
             if choice is None:
@@ -154,7 +183,10 @@ class FormScreen(FormView):
             self.fill({**merged.texts, **choice})
             self.write() if self.dirty else self.close(theirs.id)
 
-        self.app.push_screen(ConflictScreen(self.state.texts, texts, merged), decided)
+        if merged.conflicts or merged.theirs_only:
+            self.app.push_screen(ConflictScreen(self.state.texts, texts, merged, since, self.zone), decided)
+        else:
+            decided({})  # paused, resumed, deleted and brought back: nothing that this form holds
 
     # Testing
 
@@ -175,7 +207,7 @@ class FormScreen(FormView):
     def leave(self, then: Callable[[], Any] | None = None) -> None:
         """Close, asking first if something was changed; then go on with `then`."""
         self.afterwards = then
-        if not self.dirty or self.read_only:
+        if not self.dirty or self.hookrow.read_only:
             self.close(None)
             return
 

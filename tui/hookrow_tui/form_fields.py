@@ -5,6 +5,7 @@ Each has a `code` and posts `Edited` with what a person made of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -16,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from hookrow_tui.columns import fit, steady
-from hookrow_tui.words import Say
+from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
     from hookrow_tui.app import HookrowApp
@@ -72,6 +73,13 @@ class Line(Input):
         """The text is this now."""
         self.post_message(Edited(self.code, value))
 
+    def forbid(self) -> None:
+        """It can be read and walked through, not changed."""
+        self.restrict = f"(?:{re.escape(self.value)})"
+
+    def restricted(self) -> None:
+        self.post_message(Warned(self.code, str(READ_ONLY)))
+
 
 class SecretLine(Line):
     """A secret that is kept is shown as dots; the first key replaces it, Delete or Backspace removes it, ctrl+r brings
@@ -126,11 +134,18 @@ class SecretLine(Line):
     def action_keep(self) -> None:
         """The kept secret stays after all."""
         if self.kept_text:
-            with self.prevent(Input.Changed):
-                self.password = False
-                self.value = self.kept_text
-            self.is_kept = True
+            self.renew(self.kept_text)
             self.post_message(Edited(self.code, None))
+
+    def renew(self, kept: str) -> None:
+        """Another secret is kept now, or none: show that, whatever was typed."""
+        with self.prevent(Input.Changed):
+            self.password = self.masks and not kept
+            self.value = self.kept_text = kept
+        self.is_kept = bool(kept)
+
+    def forbid(self) -> None:
+        self.disabled = True
 
 
 class Drawn(Widget, can_focus=True):
@@ -141,10 +156,15 @@ class Drawn(Widget, can_focus=True):
     def __init__(self, code: str) -> None:
         super().__init__(classes="field")
         self.code = code
+        self.locked = False
 
     @property
     def hookrow(self) -> HookrowApp:
         return cast("HookrowApp", self.app)
+
+    def forbid(self) -> None:
+        """It can be read, not changed."""
+        self.locked = True
 
 
 class Flag(Drawn):
@@ -168,6 +188,9 @@ class Flag(Drawn):
             self.refresh()
 
     def action_turn(self) -> None:
+        if self.locked:
+            self.post_message(Warned(self.code, str(READ_ONLY)))
+            return
         self.show(not self.on, dim=self.dim)
         self.post_message(Edited(self.code, self.on))
 
@@ -190,6 +213,9 @@ class Switch(Drawn):
         return Styled(f"‹ {label} ›" if self.hookrow.look.glyphs.on == "●" else f"< {label} >", no_wrap=True)
 
     def action_step(self, step: int) -> None:
+        if self.locked:
+            self.post_message(Warned(self.code, str(READ_ONLY)))
+            return
         codes = [code for code, _ in self.choices]
         self.value = codes[(codes.index(self.value) + step) % len(codes)] if self.value in codes else codes[0]
         self.refresh()
@@ -231,10 +257,13 @@ class Picked(Drawn):
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.character and event.character != " ":
             event.stop()
-            self.post_message(self.Wanted(event.character))
+            self.want(event.character)
+
+    def want(self, typed: str) -> None:
+        self.post_message(Warned(self.code, str(READ_ONLY)) if self.locked else self.Wanted(typed))
 
     def action_pick(self) -> None:
-        self.post_message(self.Wanted(""))
+        self.want("")
 
     def on_click(self) -> None:
         self.action_pick()
@@ -250,6 +279,10 @@ class Body(TextArea):
         self.code = code
         self.cursor_blink = False
         self.highlight_cursor_line = False
+
+    def forbid(self) -> None:
+        """It can be read and scrolled, not changed."""
+        self.read_only = True
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()

@@ -5,7 +5,7 @@ A text is what a person typed; a flag is a bool. A secret is None while it stays
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -199,12 +199,22 @@ class Merged:
     theirs_only: Sequence[str]
 
 
-def merge(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[str, Value]) -> Merged:
-    """Three-way merge by field. In a conflict `texts` holds mine until the person decides."""
+def merge(
+    base: Mapping[str, Value],
+    mine: Mapping[str, Value],
+    theirs: Mapping[str, Value],
+    *,
+    also: Collection[str] = (),
+) -> Merged:
+    """Three-way merge by field. In a conflict `texts` holds mine until the person decides.
+
+    Args:
+        also: secrets that the others replaced or removed: their text does not tell.
+    """
     texts: Texts = dict(mine)
     conflicts, taken = [], []
     for code, value in theirs.items():
-        if value == base[code] or value == mine[code]:
+        if code not in also and value in (base[code], mine[code]):
             continue
         if mine[code] == base[code]:
             texts[code] = value

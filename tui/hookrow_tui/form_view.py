@@ -111,9 +111,10 @@ class FormView(Page[int]):
         self.widget("name").focus()
         self.draw()
         self.moved()
-        if self.read_only:
+        if self.hookrow.read_only:
             for widget in self.query(".field"):
-                widget.disabled = True
+                if isinstance(widget, Line | Drawn | Body):
+                    widget.forbid()
 
     @property
     def pages(self) -> list[FormPage]:
@@ -122,10 +123,6 @@ class FormView(Page[int]):
     def widget(self, code: str) -> Widget:
         """The widget of a field."""
         return next(widget for widget in self.query(".field") if getattr(widget, "code", None) == code)
-
-    @property
-    def read_only(self) -> bool:
-        return self.hookrow.engine is not None and self.hookrow.engine.read_only
 
     # What stands around the fields
 
@@ -169,7 +166,7 @@ class FormView(Page[int]):
         stored = self.state.hook
         name = visible(stored.name if stored is not None else str(Say("new")))
         mark = " *" if self.dirty else ""
-        right = str(Say("changed · not saved")) if self.dirty else str(Say("read only")) if self.read_only else ""
+        right = Say("changed · not saved") if self.dirty else Say("read only") if self.hookrow.read_only else None
         self.query_one(Title).show(f" {PAGE_TITLE} › {name}{mark}", Styled(f"{right} " if right else ""))
         code = str(self.state.texts["event"])
         title, moment = self.titles.get(code, ("", "before"))
@@ -313,10 +310,15 @@ class FormView(Page[int]):
             self.show_page(page, code)
 
     def fill(self, texts: dict[str, Value]) -> None:
-        """Put texts into the fields, as if they were typed; secrets stay as they are."""
+        """Put texts into the fields, as if they were typed. A secret's None brings the kept one back."""
         for code, value in texts.items():
             widget = self.widget(code)
-            if isinstance(widget, SecretLine) or value is None:
+            if isinstance(widget, SecretLine):
+                if value is None:
+                    widget.renew(self.mask(code))
+                    self.state.texts[code] = None
+                continue
+            if value is None:
                 continue
             if isinstance(widget, Line):
                 widget.value = str(value)

@@ -7,19 +7,33 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from hookrow.dates import show
+from hookrow.dates import Here, show
 from hookrow.document import FIELD
 from hookrow.lang import Both
 from hookrow.modes import WAITING, Seconds
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.log_rows import ERRORS
 from hookrow_tui.look import Glyphs
+from hookrow_tui.spans import DAY, span
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import Hook
+    from hookrow import Figures, Hook, HookStatistics
 
-__all__ = ["STATES", "Filter", "Row", "header", "in_order", "line", "reordered", "sentence", "target"]
+__all__ = [
+    "STATES",
+    "Filter",
+    "Row",
+    "badge",
+    "figures",
+    "header",
+    "in_order",
+    "line",
+    "number",
+    "reordered",
+    "sentence",
+    "target",
+]
 
 STATES = {
     "on": Both("on", "вкл"),
@@ -33,6 +47,10 @@ LETTERS = Both("WFD!", "ЖБД!")
 TIMEOUT, LAST_DAY, ERROR_COUNT, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
 FEW_ERRORS, SECONDS = Say("Err"), Say("s")
 WIDE = 120
+SOON = 7 * DAY
+"""Seconds before its end from which on a hook's row says how long it has left."""
+FAR = 10 * DAY
+"""Seconds from which on a date says more than a number of days."""
 POSITION_LAST = 9999
 
 
@@ -133,24 +151,52 @@ def header(width: int) -> str:
     if width < WIDE:
         return f"    №    {fit(name, 22)}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
     more = width - WIDE
-    return f"    №    {fit(name, 26 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
+    return f"    №    {fit(name, 22 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
 
 
-def line(row: Row, width: int, glyphs: Glyphs) -> str:
-    """One row. The state stands as a sign, and as a word where it is not the usual one."""
+def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None = None) -> str:
+    """One row. The state stands as a sign, and as a word where it is not the usual one.
+
+    Args:
+        width: of the screen; it decides which columns there are.
+        room: columns that are left of it beside a scrollbar.
+    """
     hook = row.hook
-    word = "" if hook.state == "on" else str(STATES[hook.state])
     start = f" {glyphs.state(hook.state)} {hook.position:>4}  "
     if width < WIDE:
-        middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {number(row.errors):>3}"
-        return f"{start}{middle} {word}"
+        middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {few(row.errors):>3}"
+        return f"{start}{middle} {badge(hook, here)}"
     more = width - WIDE
     timeout = f"{Seconds(hook.timeout)} {SECONDS}"
-    return (
-        f"{start}{fit(steady(hook.name), 26 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(TIMEOUT))}}  "
-        f"{number(row.calls):>{len(str(LAST_DAY))}}  {number(row.errors):>{len(str(ERROR_COUNT))}}  "
-        f"{letters(row)}    {word}"
+    columns = (
+        f"{start}{fit(steady(hook.name), 22 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(TIMEOUT))}}  "
+        f"{number(row.calls):>{len(str(LAST_DAY))}}  {number(row.errors):>{len(str(ERROR_COUNT))}}  {letters(row)}  "
     )
+    word = badge(hook, here, long=True)
+    return columns + (word if len(columns) + len(word) <= (room or width) else badge(hook, here))
+
+
+def few(count: int) -> str:
+    """A count in three columns."""
+    return str(count) if count < 1000 else "1k+"
+
+
+def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
+    """The word beside a hook that is not simply on: its state, when it begins, how long it has left before it ends."""
+    begins, ends = hook.valid_from, hook.valid_until
+    if hook.state == "not_yet_valid" and begins is not None:
+        away = (begins - here.now).total_seconds()
+        if away < FAR:
+            return str(Say("waits {span}", span=span(away)) if long else Say("in {span}", span=packed(away)))
+        return str(Say("from {day}", day=f"{begins.astimezone(here.zone):%d.%m}" if away < 300 * DAY else begins.year))
+    if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
+        return str(Say("expires in {span}", span=span(left)) if long else Say("{span} left", span=packed(left)))
+    return "" if hook.state == "on" else str(STATES[hook.state])
+
+
+def packed(seconds: float) -> str:
+    """A duration without its blank, for a narrow column."""
+    return str(span(seconds)).replace(" ", "")
 
 
 def letters(row: Row) -> str:
@@ -173,14 +219,14 @@ def day(moment: datetime, zone: tzinfo) -> str:
     return date if clock == "00:00" else f"{date} {clock}"
 
 
-def sentence(row: Row, zone: tzinfo) -> str:
+def sentence(row: Row, here: Here) -> str:
     """What the hook does, in words."""
     hook = row.hook
     parts: list[Any] = []
     if hook.state == "paused":
-        parts.append(Say("paused: {reason}", reason=steady(hook.paused_reason or "—")))
-    elif hook.state != "on":
-        parts.append(STATES[hook.state])
+        parts.append(paused(hook, here.zone))
+    elif word := badge(hook, here, long=True):
+        parts.append(word)
     if hook.mode in WAITING:
         parts.append(Say("waits up to {limit} s", limit=Seconds(hook.timeout)))
         if hook.on_failure == "stop":
@@ -194,14 +240,53 @@ def sentence(row: Row, zone: tzinfo) -> str:
     if hook.condition:
         parts.append(Say("if {condition}", condition=steady(hook.condition)))
     if hook.valid_from is not None:
-        parts.append(Say("from {day}", day=day(hook.valid_from, zone)))
+        parts.append(Say("from {day}", day=day(hook.valid_from, here.zone)))
     if hook.valid_until is not None:
-        parts.append(Say("until {day}", day=day(hook.valid_until, zone)))
+        parts.append(Say("until {day}", day=day(hook.valid_until, here.zone)))
     if row.last_status is not None or row.last_error is not None:
         failed = ERRORS.get(row.last_error or "", row.last_error)
         came = failed if row.last_status is None else row.last_status
         parts.append(Say("last {came}, {ms} ms", came=came, ms=row.last_ms or 0))
     return " " + " · ".join(str(part) for part in parts)
+
+
+def paused(hook: Hook, zone: tzinfo) -> Say:
+    """That a hook is paused: why, else since when."""
+    if hook.paused_reason or hook.paused_at is None:
+        return Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))
+    return Say("paused since {when}", when=day(hook.paused_at, zone))
+
+
+def figures(seen: HookStatistics | None, width: int) -> str:
+    """How a hook fared in the last day and the last week: calls, errors, p50 and p95."""
+    if seen is None or not seen.week.calls:
+        return str(Say(" Not called in the last seven days."))
+    texts = (
+        (
+            Say(" Calls in 24 h: {calls}, errors {errors}, p50 {middle} ms, p95 {slow} ms", **counted(seen.day)),
+            Say("in 7 d: {calls}, errors {errors}, p50 {middle} ms, p95 {slow} ms", **counted(seen.week)),
+        )
+        if width >= WIDE
+        else (
+            Say(" Calls 24 h: {calls}, err {errors}, p50/p95 {middle}/{slow} ms", **counted(seen.day)),
+            Say("7 d: {calls}, err {errors}, {middle}/{slow}", **counted(seen.week)),
+        )
+    )
+    return " · ".join(map(str, texts))
+
+
+def counted(seen: Figures) -> dict[str, str]:
+    """The figures of one stretch of time as text."""
+    return {
+        "calls": number(seen.calls) + ("+" if seen.capped else ""),
+        "errors": number(seen.errors),
+        "middle": quick(seen.p50_ms),
+        "slow": quick(seen.p95_ms),
+    }
+
+
+def quick(ms: float | None) -> str:
+    return "—" if ms is None else number(round(ms))
 
 
 def reordered(hooks: Sequence[Hook], moved: int, step: int) -> Mapping[int, int]:

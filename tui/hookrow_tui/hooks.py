@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from hookrow.dates import Here
 from hookrow.modes import WAITING
 from hookrow_tui import drafts
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.dialogs import Question
-from hookrow_tui.hook_rows import Filter, Row, header, in_order, number, reordered, sentence, target
+from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
 from hookrow_tui.hook_table import HookTable
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Line, Page, Title
@@ -24,12 +26,14 @@ from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine
+    from hookrow import Hook, HookEngine, HookStatistics
 
 __all__ = ["HooksScreen"]
 
 YES, NO = Say("Yes"), Say("No")
 TITLE = Say("Webhooks")
+COUNT_EVERY = 15.0
+"""Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 REFUSES = Say(" (refuses operations)")
 
 
@@ -55,6 +59,8 @@ class HooksScreen(Page[None]):
         self.last_removed: Hook | None = None
         self.trouble = ""
         self.drafts: set[int | None] = set()
+        self.statistics: dict[int, HookStatistics] | None = None
+        self.counted_at = -COUNT_EVERY
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
@@ -68,6 +74,7 @@ class HooksScreen(Page[None]):
             yield Rule()
             yield Line(id="target")
             yield Line(id="sentence")
+            yield Line(id="figures")
 
     def on_mount(self) -> None:
         self.query_one("#find", Input).cursor_blink = False
@@ -81,10 +88,18 @@ class HooksScreen(Page[None]):
 
     def moved(self) -> None:
         self.hookrow.ask(self, read_list, self.take)
+        if self.hookrow.engine is not None and monotonic() - self.counted_at >= COUNT_EVERY:
+            self.counted_at = monotonic()
+            self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count)
 
     def take(self, read: tuple[list[Row], Any, tzinfo]) -> None:
         self.rows, self.summary, self.zone = read
+        self.query_one(HookTable).zone = self.zone
         self.draw()
+
+    def count(self, statistics: dict[int, HookStatistics]) -> None:
+        self.statistics = statistics
+        self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
         self.trouble = text
@@ -114,7 +129,7 @@ class HooksScreen(Page[None]):
                 SayPlural("{n} is on", "{n} are on", on),
                 Say("queue {n}", n=number(self.summary.queue)),
                 Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)),
-                *([Say("read only")] if self.read_only else []),
+                *([Say("read only")] if self.hookrow.read_only else []),
             )
         )
 
@@ -141,7 +156,12 @@ class HooksScreen(Page[None]):
         glyphs = self.hookrow.look.glyphs
         self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
         empty = "" if self.rows or self.summary is None else str(Say(" There are no hooks yet: n makes the first."))
-        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, self.zone))
+        here = Here(datetime.now(UTC), self.zone)
+        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here))
+        seen = ""
+        if row is not None and self.statistics is not None:
+            seen = figures(self.statistics.get(row.hook.id or 0), self.app.size.width)
+        self.query_one("#figures", Line).show(seen)
 
     def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
         self.draw()
@@ -179,16 +199,6 @@ class HooksScreen(Page[None]):
         row = self.query_one(HookTable).row
         return None if row is None else row.hook
 
-    @property
-    def read_only(self) -> bool:
-        return self.hookrow.engine is not None and self.hookrow.engine.read_only
-
-    def writable(self) -> bool:
-        """Whether changes can be made; says why not."""
-        if self.read_only:
-            self.hookrow.notice(str(Say("This database is read only for you: nothing can be changed.")))
-        return self.hookrow.engine is not None and not self.read_only
-
     def change(self, call: Any, hook_id: int | None = None) -> None:
         """Change something, then read the list again with the cursor on this hook."""
 
@@ -205,11 +215,11 @@ class HooksScreen(Page[None]):
             self.open_form(self.chosen)
 
     def action_new(self) -> None:
-        if self.writable():
+        if self.hookrow.writable():
             self.open_form(None)
 
     def action_copy(self) -> None:
-        if self.chosen is not None and self.writable():
+        if self.chosen is not None and self.hookrow.writable():
             self.open_form(self.chosen, copy=True)
 
     def open_form(self, hook: Hook | None, *, copy: bool = False) -> None:
@@ -225,7 +235,7 @@ class HooksScreen(Page[None]):
 
     def action_turn(self) -> None:
         hook = self.chosen
-        if hook is None or not self.writable():
+        if hook is None or not self.hookrow.writable():
             return
         if hook.active and hook.mode in WAITING:
             text = Say("Operations of {event} wait for this hook; off, it won't be asked any more.", event=hook.event)
@@ -244,7 +254,7 @@ class HooksScreen(Page[None]):
 
     def action_pause(self) -> None:
         hook = self.chosen
-        if hook is None or not self.writable():
+        if hook is None or not self.hookrow.writable():
             return
         if hook.state == "paused":
             self.change(lambda engine: engine.hooks.resume(hook.id))
@@ -267,7 +277,7 @@ class HooksScreen(Page[None]):
 
     def reorder(self, step: int) -> None:
         hook = self.chosen
-        if hook is None or hook.id is None or not self.writable():
+        if hook is None or hook.id is None or not self.hookrow.writable():
             return
         row = [each.hook for each in self.rows if each.hook.event == hook.event]
         places = reordered(row, hook.id, step)
@@ -282,7 +292,7 @@ class HooksScreen(Page[None]):
 
     def action_remove(self) -> None:
         hook = self.chosen
-        if hook is None or not self.writable():
+        if hook is None or not self.hookrow.writable():
             return
 
         def remove() -> None:
@@ -297,7 +307,7 @@ class HooksScreen(Page[None]):
 
     def action_undo(self) -> None:
         hook = self.last_removed
-        if hook is not None and self.writable():
+        if hook is not None and self.hookrow.writable():
             self.last_removed = None
             self.change(lambda engine: engine.hooks.restore(hook.id), hook.id)
 
@@ -306,6 +316,18 @@ class HooksScreen(Page[None]):
 
         if self.chosen is not None:
             self.app.push_screen(CheckScreen(self.chosen))
+
+    def action_history(self) -> None:
+        from hookrow_tui.history import HistoryScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(HistoryScreen(self.chosen, zone=self.zone), self.came_back)
+
+    def action_why(self) -> None:
+        from hookrow_tui.why import WhyScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(WhyScreen(self.chosen, zone=self.zone))
 
     def action_log(self) -> None:
         self.open_log(self.chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hookrow.lang import Plural, Text
 
-__all__ = ["DOMAIN", "Say", "SayPlural"]
+__all__ = ["DOMAIN", "READ_ONLY", "Say", "SayPlural"]
 
 DOMAIN = "hookrow_tui"
 
@@ -25,3 +25,7 @@ class SayPlural(Plural):
 
     def __init__(self, one: str, many: str, /, n: int, **values: object) -> None:
         super().__init__(one, many, n, domain=DOMAIN, **values)
+
+
+READ_ONLY = Say("This database is read only for you: nothing can be changed.")
+"""Why an action that writes can't be done here."""

@@ -1,0 +1,183 @@
+"""«Why»: the hooks of an event with what each would do now, on the last recorded payload, and what it did last time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from hookrow.errors import InvalidInput
+from hookrow.records import LogFilter
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.changes import when
+from hookrow_tui.columns import fit, steady
+from hookrow_tui.keybar import KeyBar
+from hookrow_tui.listing import Listing
+from hookrow_tui.page import Line, Page, Title
+from hookrow_tui.pane import Pane
+from hookrow_tui.reasons import Reason, act, lines_of
+from hookrow_tui.styled import wrap
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import ConditionMatches, Hook, HookEngine
+
+__all__ = ["Plan", "WhyScreen", "read_plan"]
+
+NAME = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An event's hooks in their order; when the payload was recorded that they are judged on, None for the sample."""
+
+    reasons: list[Reason]
+    recorded_ms: int | None
+
+
+def read_plan(engine: HookEngine, event: str) -> Plan:
+    """What every hook of the event would do now; nothing is sent."""
+    newest = engine.log.page(LogFilter(event=event), limit=1)
+    payload = newest[0].payload if newest else None
+    hooks = {hook.id: hook for hook in engine.hooks.list(event)}
+    moment = next((each.moment for each in engine.events.list() if each.code == event), "before")
+    hidden = newest[0].hidden if newest else ()
+    reasons = []
+    for step in engine.explain(event, payload):
+        hook = hooks.get(step.hook.id)
+        if hook is not None:
+            last = engine.log.page(LogFilter(hook=hook.id), limit=1)
+            reasons.append(
+                Reason(hook, step, judged(engine, event, hook.condition), last[0] if last else None, moment, hidden)
+            )
+    return Plan(reasons, newest[0].at_ms if newest else None)
+
+
+def judged(engine: HookEngine, event: str, condition: str) -> ConditionMatches | None:
+    """How a condition fares; None where there is none, or where the plan itself says what is wrong with it."""
+    try:
+        return engine.condition_matches(event, condition) if condition else None
+    except InvalidInput:
+        return None
+
+
+class Steps(Listing[Reason]):
+    """The event's hooks, one a line: order, name, what it would do."""
+
+    def ident(self, row: Reason) -> object:
+        return row.hook.id
+
+    def line(self, row: Reason) -> tuple[str, str]:
+        text = f" {row.hook.position:>4}  {fit(steady(row.hook.name), NAME)}  {act(row)}"
+        kind = "bad" if row.step.act == "fail" else "" if row.step.act in ("call", "queue") else "quiet"
+        return fit(text, self.size.width), kind
+
+
+class WhyScreen(Page[None]):
+    """The plan of a hook's event, with the cursor on that hook."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("why",)
+    BINDINGS: ClassVar[list[Any]] = [*bindings("why")]
+    DEFAULT_CSS = """
+    WhyScreen #columns { color: $quiet; text-style: bold; }
+    WhyScreen #below { dock: bottom; height: 60%; margin-bottom: 1; }
+    WhyScreen #rule { color: $panel; }
+    WhyScreen Pane { height: 1fr; }
+    WhyScreen #notice { display: none; background: $warning; color: $background; text-style: bold; }
+    .-mono WhyScreen #notice { text-style: bold reverse; }
+    """
+
+    def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
+        super().__init__()
+        self.hook = hook
+        self.zone = zone
+        self.reading = False
+
+    def compose(self) -> ComposeResult:
+        yield Title()
+        yield Line(id="columns")
+        yield Steps()
+        with Vertical(id="below"):
+            yield Line(id="notice")
+            yield Line(id="rule")
+            yield Pane(self.hookrow.look.glyphs, id="reason")
+        yield KeyBar("why")
+
+    def on_mount(self) -> None:
+        self.query_one("#columns", Line).show(f"    №  {fit(str(Say('Hook')), NAME)}  {Say('If it happened now')}")
+        self.query_one(Title).show(f" {Say('Why')} › {steady(self.hook.event)}")
+        self.query_one(Steps).focus()
+        self.moved()
+
+    def moved(self) -> None:
+        if not self.reading:
+            self.reading = True
+            self.hookrow.ask(self, lambda engine: read_plan(engine, self.hook.event), self.take, self.refused)
+
+    def take(self, plan: Plan) -> None:
+        self.reading = False
+        moment = plan.recorded_ms
+        data = (
+            Say("on the event's sample")
+            if moment is None
+            else Say("on the data of {when}", when=when(moment, self.zone))
+        )
+        self.query_one(Title).show(f" {Say('Why')} › {steady(self.hook.event)}", f"{data} ")
+        steps = self.query_one(Steps)
+        first = not steps.rows
+        if first or plan.reasons != steps.rows:
+            steps.show(plan.reasons, self.hook.id if first else None)
+
+    def refused(self, error: Exception) -> None:
+        self.reading = False
+        self.notice(str(error))
+
+    def notice(self, text: str) -> None:
+        line = self.query_one("#notice", Line)
+        line.display = bool(text)
+        line.show(f" {steady(text)}")
+
+    @on(Listing.Moved)
+    def describe(self) -> None:
+        row, pane = self.query_one(Steps).row, self.query_one(Pane)
+        lines = [] if row is None else lines_of(row, self.zone)
+        pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=True)
+
+    def on_resize(self, event: Any) -> None:  # besides Page's: Textual calls both
+        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * event.size.width)
+        self.call_after_refresh(self.describe)
+
+    # What can be done
+
+    @property
+    def chosen(self) -> Hook | None:
+        """The hook under the cursor."""
+        row = self.query_one(Steps).row
+        return None if row is None else row.hook
+
+    def action_open(self) -> None:
+        from hookrow_tui.form import FormScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(FormScreen(self.chosen, zone=self.zone), lambda _: self.moved())
+
+    def action_log(self) -> None:
+        from hookrow_tui.log import LogScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(LogScreen(hook=self.chosen))
+
+    def action_pane(self) -> None:
+        """Tab: from the hooks to what is known of the chosen one, and back."""
+        steps = self.query_one(Steps)
+        (self.query_one(Pane) if steps.has_focus else steps).focus()
+
+    def action_back(self) -> None:
+        if self.query_one(Pane).has_focus:
+            self.query_one(Steps).focus()
+        else:
+            self.dismiss(None)

@@ -9,7 +9,7 @@ import builtins
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +115,7 @@ def hooks_of_the_screens() -> list[FakeHook]:
                 state=state,
             )
         )
+    made[8].valid_from = datetime.now(UTC) + timedelta(days=3, hours=1)
     made[3].__dict__.update(
         url="https://price.example.ru/discount?v=2",
         valid_from=datetime(2026, 10, 31, 21, tzinfo=UTC),
@@ -187,9 +188,9 @@ class FakeHooks:
         *,
         revision: int | None = None,
         stored: bool = False,
-        action: str = "edit",
         **more: Any,
     ) -> Any:
+        action = more.pop("action", "edit")
         old = self.get(ref)
         if revision is not None and revision != old.revision:
             raise ChangedMeanwhile(f"the hook «{old.name}» was changed meanwhile", current=old)

@@ -15,6 +15,8 @@ SCREENS = {
     "hooks": "hookrow_tui.hooks.HooksScreen",
     "form": "hookrow_tui.form.FormScreen",
     "log": "hookrow_tui.log.LogScreen",
+    "history": "hookrow_tui.history.HistoryScreen",
+    "why": "hookrow_tui.why.WhyScreen",
 }
 MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}
 
@@ -65,8 +67,8 @@ def test_the_help_fits_the_smallest_screen_and_names_every_key(lang: str) -> Non
 def test_the_key_bar_fits_and_always_ends_with_help(group: str, width: int) -> None:
     """Whatever the width, F1 is offered."""
     shown = fitting(bar_of([group]), width)  # type: ignore[list-item]
-    assert shown[-1][0] == "F1"
-    assert 1 + sum(len(cap) + 1 + len(label) for cap, label in shown) + 2 * (len(shown) - 1) <= width
+    assert shown[-1].cap == "F1"
+    assert 1 + sum(len(f"{each.cap} {each.label}") for each in shown) + 2 * (len(shown) - 1) <= width
 
 
 @pytest.mark.parametrize(

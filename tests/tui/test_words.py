@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_every_message_has_its_russian() -> None:
     assert said() - set(russian) == set()
     assert set(russian) - said() == set()
     assert [english for english, texts in russian.items() if not all(texts)] == []
+
+
+def test_no_message_stands_inside_an_f_string() -> None:
+    """There the extraction does not see it, and it would stay English."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                called = {ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)}
+                assert not called & {"Say", "SayPlural", "Text", "Plural"}, f"{path.name}:{node.lineno}"
 
 
 def test_both_languages_hold_the_same_values() -> None:

@@ -138,7 +138,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u", writes=True),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("test by a marked request"), 80),
     Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume"), writes=True),
-    Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it runs or not; history"), 55),
+    Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it ran or not; history"), 55),
     Action("hooks.history", "hooks", ("h", "f11"), Say("History"), "h", bar=85),
     Action("hooks.log_help", "hooks", (), Say("Log"), "l", "l  L", Say("log of this hook, of all"), bound=False),
     Action("hooks.whole_log", "hooks", ("L",), Say("Log of all hooks"), "L"),

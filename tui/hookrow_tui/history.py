@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HistoryScreen"]
 
+HISTORY = Say("History")
 TIME, WHO = 16, 20
 MOST = 12
 """Lines of a rollback's changes that its question shows."""
@@ -54,7 +55,7 @@ class HistoryScreen(Page[int]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("history")]
     DEFAULT_CSS = """
     HistoryScreen #columns { color: $quiet; text-style: bold; }
-    HistoryScreen #below { dock: bottom; height: 50%; margin-bottom: 1; }
+    HistoryScreen #lower { dock: bottom; height: 50%; margin-bottom: 1; }
     HistoryScreen #rule { color: $panel; }
     HistoryScreen Pane { height: 1fr; }
     HistoryScreen #notice { display: none; background: $warning; color: $background; text-style: bold; }
@@ -70,19 +71,19 @@ class HistoryScreen(Page[int]):
         yield Title()
         yield Line(id="columns")
         yield Revisions(self.zone)
-        with Vertical(id="below"):
+        with Vertical(id="lower"):
             yield Line(id="notice")
             yield Line(id="rule")
             yield Pane(self.hookrow.look.glyphs, id="changes")
         yield KeyBar("history")
 
     def on_mount(self) -> None:
-        revision, time, who = Say("No."), Say("When"), Say("Who, from where")
+        revision, time, who, what = Say("No."), Say("When"), Say("Who, from where"), Say("What")
         self.query_one("#columns", Line).show(
-            f"{fit(str(revision), 5, right=True)}  {fit(str(time), TIME)}  {fit(str(who), WHO)}  {Say('What')}"
+            f"{fit(str(revision), 5, right=True)}  {fit(str(time), TIME)}  {fit(str(who), WHO)}  {what}"
         )
         self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * self.app.size.width)
-        self.query_one(Title).show(f" {Say('History')} › {steady(self.hook.name)}")
+        self.query_one(Title).show(f" {HISTORY} › {steady(self.hook.name)}")
         self.query_one(Revisions).focus()
         self.moved()
 
@@ -94,7 +95,7 @@ class HistoryScreen(Page[int]):
         listing = self.query_one(Revisions)
         if revisions != listing.rows:
             count = SayPlural("{n} change", "{n} changes", len(revisions))
-            self.query_one(Title).show(f" {Say('History')} › {steady(self.hook.name)}", f"{count} ")
+            self.query_one(Title).show(f" {HISTORY} › {steady(self.hook.name)}", f"{count} ")
             listing.show(revisions)
 
     def notice(self, text: str) -> None:

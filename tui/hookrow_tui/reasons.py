@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reason", "act", "lines_of", "matching"]
 
+NOW, CONDITION, LAST_TIME, REQUEST = Say("Now"), Say("Condition"), Say("Last time"), Say("Request")
 SKIPS: Mapping[str, Say] = {
     "inactive": Say("it is switched off"),
     "not_yet_valid": Say("its period has not begun"),
@@ -88,7 +89,7 @@ def now(reason: Reason, zone: tzinfo) -> list[Line]:
     """What would happen if the event came now, and why."""
     hook, step = reason.hook, reason.step
     kind = {"call": "good", "queue": "good", "fail": "bad"}.get(step.act, "veto")
-    lines: list[Line] = [((f"{Say('Now')}: ", "head"), (act(reason), kind))]
+    lines: list[Line] = [((f"{NOW}: ", "head"), (act(reason), kind))]
     if step.detail:
         lines.append(((f"  {steady(step.detail)}", kind),))
     if step.reason == "not_yet_valid" and hook.valid_from is not None:
@@ -100,7 +101,7 @@ def now(reason: Reason, zone: tzinfo) -> list[Line]:
         if hook.paused_at is not None:
             lines.append(said(Say("paused since {when}", when=show(hook.paused_at, zone))))
     if hook.condition:
-        lines.append((("  ", ""), (f"{Say('Condition')}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
+        lines.append((("  ", ""), (f"{CONDITION}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
     if reason.matches is not None:
         lines.append(((f"  {steady(matching(reason.matches))}", "quiet"),))
     return lines
@@ -117,10 +118,10 @@ def last_time(reason: Reason, zone: tzinfo) -> list[Line]:
     if firing is not None:
         share = next((each for each in firing.deliveries if each.hook.id == reason.hook.id), None)
     if firing is None or share is None:
-        return [((f"{Say('Last time')}: ", "head"), (str(Say("the log holds nothing of it")), "quiet"))]
+        return [((f"{LAST_TIME}: ", "head"), (str(Say("the log holds nothing of it")), "quiet"))]
     parts = [str(share.status or ""), outcome_text(firing, share) or str(Say("done")), milliseconds(share.ms)]
     text = " · ".join(steady(part) for part in parts if part)
-    lines: list[Line] = [((f"{Say('Last time')} {when(firing.at_ms, zone)}: ", "head"), (text, ""))]
+    lines: list[Line] = [((f"{LAST_TIME} {when(firing.at_ms, zone)}: ", "head"), (text, ""))]
     if share.detail:
         lines.append(((f"  {steady(share.detail)}", "quiet"),))
     return lines
@@ -131,8 +132,9 @@ def request(reason: Reason) -> list[Line]:
     sent = reason.step.request
     if sent is None:
         return []
-    lines: list[Line] = [(), ((f"{Say('Request')}: ", "head"), (steady(f"{sent.method} {sent.url}"), ""))]
+    lines: list[Line] = [(), ((f"{REQUEST}: ", "head"), (steady(f"{sent.method} {sent.url}"), ""))]
     if reason.hidden:
         pointers = ", ".join(steady(pointer) for pointer in reason.hidden)
-        lines.append(((f"  {Say('private, null here: {fields}', fields=pointers)}", "veto"),))
+        hidden = Say("private, null here: {fields}", fields=pointers)
+        lines.append(((f"  {hidden}", "veto"),))
     return [*lines, *read_body(sent.body.encode("utf-8", "replace")).lines]

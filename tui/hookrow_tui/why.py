@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "WhyScreen", "read_plan"]
 
 NAME = 24
+WHY, HOOK, IF_NOW = Say("Why"), Say("Hook"), Say("If it happened now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class WhyScreen(Page[None]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("why")]
     DEFAULT_CSS = """
     WhyScreen #columns { color: $quiet; text-style: bold; }
-    WhyScreen #below { dock: bottom; height: 60%; margin-bottom: 1; }
+    WhyScreen #lower { dock: bottom; height: 60%; margin-bottom: 1; }
     WhyScreen #rule { color: $panel; }
     WhyScreen Pane { height: 1fr; }
     WhyScreen #notice { display: none; background: $warning; color: $background; text-style: bold; }
@@ -101,15 +102,15 @@ class WhyScreen(Page[None]):
         yield Title()
         yield Line(id="columns")
         yield Steps()
-        with Vertical(id="below"):
+        with Vertical(id="lower"):
             yield Line(id="notice")
             yield Line(id="rule")
             yield Pane(self.hookrow.look.glyphs, id="reason")
         yield KeyBar("why")
 
     def on_mount(self) -> None:
-        self.query_one("#columns", Line).show(f"    №  {fit(str(Say('Hook')), NAME)}  {Say('If it happened now')}")
-        self.query_one(Title).show(f" {Say('Why')} › {steady(self.hook.event)}")
+        self.query_one("#columns", Line).show(f"    №  {fit(str(HOOK), NAME)}  {IF_NOW}")
+        self.query_one(Title).show(f" {WHY} › {steady(self.hook.event)}")
         self.query_one(Steps).focus()
         self.moved()
 
@@ -126,7 +127,7 @@ class WhyScreen(Page[None]):
             if moment is None
             else Say("on the data of {when}", when=when(moment, self.zone))
         )
-        self.query_one(Title).show(f" {Say('Why')} › {steady(self.hook.event)}", f"{data} ")
+        self.query_one(Title).show(f" {WHY} › {steady(self.hook.event)}", f"{data} ")
         steps = self.query_one(Steps)
         first = not steps.rows
         if first or plan.reasons != steps.rows:

@@ -1,0 +1,185 @@
+"""«Why»: what each hook of an event would do now and what it did last time, one key from the list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apps import Shown, shown, until
+from fake_engine import FakeEngine
+from screens import SIZES, drawn, same_as_golden
+
+from hookrow import Hook, HookEngine
+from hookrow.core.insight import ConditionMatches
+from hookrow.core.replaying import Explained, Request
+from hookrow.dates import Here
+from hookrow.records import HookRef
+from hookrow_tui.hook_rows import Row, badge, figures, line
+from hookrow_tui.hook_table import HookTable
+from hookrow_tui.look import UNICODE
+from hookrow_tui.reasons import matching
+from hookrow_tui.why import WhyScreen
+from receivers import Receiver, reply
+
+HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)
+
+
+def step(row: Any, act: str, reason: str | None = None, body: str = "") -> Explained:
+    """A hook's plan as the engine gives it."""
+    request = Request("POST", row.url, (), body) if body else None
+    return Explained(
+        HookRef(row.id, row.key, row.name), row.position, row.mode, row.state, act, reason, request=request
+    )
+
+
+def explaining_engine() -> FakeEngine:
+    """The drawn hooks: of before_order_add one is called, one skipped by its condition, one queued."""
+    engine = FakeEngine()
+    engine.hooks.update(5, condition="order.sum > 100000")
+    rows = engine.hooks.rows
+    engine.answers["explain"] = lambda event, payload: [
+        step(rows[4], "call", body='{"order": "A-10492", "sum": 12850}'),
+        step(rows[5], "skip", "condition_false"),
+        step(rows[6], "queue", body='{"order": "A-10492"}'),
+    ]
+    engine.answers["condition_matches"] = lambda event, condition, last: ConditionMatches(
+        3, 50, newest=False, unmet=("order.sum > 100000",)
+    )
+    return engine
+
+
+async def open_why(at: Shown, number: int) -> WhyScreen:
+    """The screen, opened from the list on this hook."""
+    table = at.app.screen.query_one(HookTable)
+    table.go(next(place for place, row in enumerate(table.rows) if row.hook.id == number))
+    await at.press("w")
+    await until(at.pilot, lambda: isinstance(at.app.screen, WhyScreen) and "В прошлый раз" in drawn(at.app), "why")
+    await at.pilot.pause()
+    assert isinstance(at.app.screen, WhyScreen)
+    return at.app.screen
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_reasons_as_drawn(size: tuple[int, int]) -> None:
+    """The row of the event with what each would do; of the chosen one the reason, the condition, the last time."""
+    async with shown(size, engine=explaining_engine()) as at:
+        await open_why(at, 5)
+        same_as_golden(at.app, f"why-{size[0]}x{size[1]}-ru")
+
+
+@pytest.mark.anyio
+async def test_the_request_that_would_leave_is_shown() -> None:
+    """A hook that runs shows its request on the recorded payload; Tab scrolls it, Escape goes back twice."""
+    async with shown((120, 40), engine=explaining_engine()) as at:
+        await open_why(at, 4)
+        text = drawn(at.app)
+        assert "POST https://price.example.ru/discount" in text
+        assert '"order": "A-10492"' in text
+        assert "200 · изменил order.sum" in text
+        await at.press("tab", "escape", "escape")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "HooksScreen", "the list")
+
+
+@pytest.mark.anyio
+async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
+    """Enter opens the hook under the cursor, l its log."""
+    async with shown(engine=explaining_engine()) as at:
+        await open_why(at, 4)
+        await at.press("down", "enter")
+        await until(at.pilot, lambda: "Остатки склада" in drawn(at.app).splitlines()[0], "the form")
+        await at.press("escape", "l")
+        await until(at.pilot, lambda: "2 записи" in drawn(at.app), "the log")
+
+
+@pytest.fixture
+def colleague(tmp_path: Path) -> Iterator[HookEngine]:
+    """A real engine, and the process whose events it is."""
+    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
+        yield engine
+
+
+@pytest.mark.anyio
+async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(colleague: HookEngine) -> None:
+    """A veto, a false condition with its part, an expired period, a pause set to stop: each in one key."""
+    event, url = "before_order_add", colleague.url
+    with Receiver(reply(200, b'{"allow": false, "message": "no stock"}')) as receiver:
+
+        def made(name: str, **more: Any) -> Hook:
+            return colleague.hooks.add(Hook(name=name, event=event, url=receiver.url, wait_for_response=True, **more))
+
+        made("Refuses")
+        made("Judges", position=1, condition='order.sum > 100000 and order.number != ""')
+        made("Expired", position=2, valid_until=datetime(2020, 1, 1, tzinfo=UTC))
+        stops = made("Stops", position=3, on_failure="stop", active=False)
+        firing = await asyncio.to_thread(colleague.fire, event, {"order": {"number": "A-1", "sum": 12}})
+        assert not firing.allowed
+        colleague.hooks.update(stops.id or 0, active=True)
+        colleague.hooks.pause(stops.id or 0, "repairs")
+        async with shown((120, 40), lang="en", engine=HookEngine(url, worker=False)) as at:
+            await at.press("w")
+            await until(at.pilot, lambda: "Refuses" in drawn(at.app) and "Last time" in drawn(at.app), "why")
+            text = drawn(at.app)
+            assert "does not run: its condition is false" in text
+            assert "does not run: its period is over" in text
+            assert "fails, the operation is refused: hook is paused" in text
+            seen: dict[str, str] = {}
+            for _ in range(4):
+                seen[at.app.screen.chosen.name] = drawn(at.app)  # type: ignore[attr-defined]
+                await at.press("down")
+                await at.pilot.pause()
+            assert "«no stock»" in seen["Refuses"]
+            assert "on the newest is false: order.sum > 100000" in seen["Judges"]
+            assert "matches 0 of the last 1" in seen["Judges"]
+            assert "valid until 01.01.2020 " in seen["Expired"]
+            assert "paused: repairs" in seen["Stops"]
+
+
+def test_a_condition_is_said_with_its_share_and_its_false_part() -> None:
+    """«matches 3 of the last 50», what is false, what can't be judged; nothing recorded is said as such."""
+    assert matching(ConditionMatches(3, 50, newest=False, unmet=("a > 1",))) == (
+        "matches 3 of the last 50; on the newest is false: a > 1"
+    )
+    assert "can't be judged on 2: order is missing" in matching(ConditionMatches(0, 5, 2, error="order is missing"))
+    assert "no event is recorded" in matching(ConditionMatches(0, 0))
+
+
+def made_row(**values: Any) -> Any:
+    """A hook with these fields."""
+    return FakeEngine().hooks.rows[1].copy(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "short", "long"),
+    [
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "in 3d", "waits 3 d"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "in 5min", "waits 5 min"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "from 15.12", "from 15.12"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "from 2029", "from 2029"),
+        ({"valid_until": timedelta(hours=5, minutes=59)}, "5h left", "expires in 5 h"),
+        ({"valid_until": timedelta(days=30)}, "", ""),
+        ({"state": "expired", "valid_until": timedelta(days=-1)}, "expired", "expired"),
+        ({"state": "off", "valid_until": timedelta(hours=1)}, "off", "off"),
+    ],
+)
+def test_a_hook_says_when_it_begins_and_how_long_it_has_left(values: dict[str, Any], short: str, long: str) -> None:
+    """Badges of the list, relative to now; far away is a date."""
+    moved = {code: HERE.now + value if isinstance(value, timedelta) else value for code, value in values.items()}
+    hook = made_row(**moved)
+    assert (badge(hook, HERE), badge(hook, HERE, long=True)) == (short, long)
+    assert len(line(Row(hook), 80, UNICODE, HERE)) <= 82
+    assert len(line(Row(hook), 120, UNICODE, HERE, room=119)) <= 119
+
+
+def test_the_figures_of_a_hook_fit_both_screens() -> None:
+    """Calls, errors, p50 and p95 of day and week; never called is said in words."""
+    part = SimpleNamespace(calls=20134, errors=120, p50_ms=210, p95_ms=4800, since_ms=0, capped=True)
+    seen: Any = SimpleNamespace(day=part, week=part)
+    assert figures(seen, 80).startswith(" Calls 24 h: 20 134+, err 120, p50/p95 210/4 800 ms")
+    assert all(len(figures(seen, width)) <= width for width in (120,))
+    assert "Not called" in figures(None, 80)

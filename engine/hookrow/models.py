@@ -259,6 +259,12 @@ class FiringRow(SQLModel, table=True):
             postgresql_where=text("outcome <> 'allowed'"),
         ),
         Index(
+            "firing_late",
+            "at_ms",
+            sqlite_where=text("id / 1048576 - at_ms > 60000"),
+            postgresql_where=text("id / 1048576 - at_ms > 60000"),
+        ),
+        Index(
             "firing_idempotency",
             "event",
             "idempotency_key",
@@ -323,6 +329,22 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("state NOT IN ('ok', 'sent', 'skipped')"),
         ),
         Index(
+            "delivery_usual",
+            "state",
+            "firing_id",
+            "hook_id",
+            sqlite_where=text("state IN ('ok', 'sent', 'skipped')"),
+            postgresql_where=text("state IN ('ok', 'sent', 'skipped')"),
+        ),
+        Index(
+            "delivery_status",
+            "status",
+            "firing_id",
+            "hook_id",
+            sqlite_where=text("status IS NOT NULL"),
+            postgresql_where=text("status IS NOT NULL"),
+        ),
+        Index(
             "delivery_order",
             "hook_id",
             "order_key",
@@ -373,6 +395,12 @@ class AttemptRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(one_of("origin", ("fire", "worker", "redeliver")), name="attempt_origin"),
         Index("attempt_delivery", "delivery_id", "number"),
+        Index(
+            "attempt_failed",
+            "at_ms",
+            sqlite_where=text("error IS NOT NULL"),
+            postgresql_where=text("error IS NOT NULL"),
+        ),
     )
 
     id: int = Field(sa_column=Column(Big, primary_key=True, autoincrement=False))

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.records import Firing, LogFilter
-from hookrow.store import hooks, log, settings
+from hookrow.store import hooks, log, log_ids, settings
 from hookrow.store.config import ConfigCache
 from hookrow.store.database import Database
 from hookrow.store.hooks import Author
@@ -187,7 +187,7 @@ def test_pages_hold_what_the_filter_says(filled: tuple[Database, list[Firing]], 
         while page := log.page(connection, config, wanted, before=before, limit=7):
             found += [firing.id for firing in page]
             before = page[-1].row_id
-        newest = log.ids(connection, wanted, after=everything[60].row_id, limit=500)
+        newest = log_ids.ids(connection, wanted, after=everything[60].row_id, limit=500)
     assert found == expected
     assert newest == [firing.row_id for firing in everything[:60] if holds(firing, wanted)]
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from hookrow.records import FIRING_OUTCOMES, LogFilter
-from hookrow.store import log
+from hookrow.store import log_ids
 from hookrow.store.database import Database
 from hookrow.store.rows import new_uid
 from hookrow.store.writing import NewDelivery, Rows
@@ -116,7 +116,7 @@ def test_every_filter_gives_what_plain_python_gives(
     database: Database, monkeypatch: pytest.MonkeyPatch, slice_rows: int
 ) -> None:
     """400 random combinations of filter, page, direction and limit over 400 firings."""
-    monkeypatch.setattr(log, "SLICE_ROWS", slice_rows)
+    monkeypatch.setattr(log_ids, "SLICE_ROWS", slice_rows)
     chance = random.Random(20261125)
     plain = Plain(database, chance, 400)
     for _ in range(400):
@@ -125,7 +125,7 @@ def test_every_filter_gives_what_plain_python_gives(
         after = chance.choice((None, None, chance.choice(plain.firings)["id"]))
         limit = chance.choice((1, 7, 50, 1000))
         with database.read() as connection:
-            found = log.ids(connection, wanted, before=before, after=after, limit=limit)
+            found = log_ids.ids(connection, wanted, before=before, after=after, limit=limit)
         assert found == plain.ids(wanted, before, after, limit), (wanted, before, after, limit)
 
 
@@ -134,9 +134,9 @@ def test_a_moment_beyond_all_ids_is_no_error(database: Database) -> None:
     plain = Plain(database, random.Random(1), 3)
     everything = [each["id"] for each in plain.firings]
     with database.read() as connection:
-        assert log.ids(connection, LogFilter(since_ms=253_402_300_799_999)) == []
-        assert log.ids(connection, LogFilter(until_ms=253_402_300_799_999)) == everything
-        assert log.ids(connection, LogFilter(since_ms=-(10**13))) == everything
+        assert log_ids.ids(connection, LogFilter(since_ms=253_402_300_799_999)) == []
+        assert log_ids.ids(connection, LogFilter(until_ms=253_402_300_799_999)) == everything
+        assert log_ids.ids(connection, LogFilter(since_ms=-(10**13))) == everything
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------
@@ -197,11 +197,30 @@ def test_what_is_rare_is_found_by_its_index(large: tuple[Database, int, int], wi
     database = large[0]
     for outcome in RARE:
         wanted = LogFilter(outcome=outcome, **with_more)
-        told = plans(database, lambda connection, wanted=wanted: log.ids(connection, wanted, limit=50))  # type: ignore[misc]
+        told = plans(database, lambda connection, wanted=wanted: log_ids.ids(connection, wanted, limit=50))  # type: ignore[misc]
         assert told
         for plan in told:
             assert any(name in plan for name in ("delivery_notable", "firing_refused")), (outcome, plan)
             assert "Seq Scan" not in plan
+            assert not plan.startswith("SCAN")
+
+
+@pytest.mark.parametrize("with_more", [{}, {"hook": 1}], ids=str)
+def test_answers_and_usual_outcomes_that_nobody_had_are_found_by_their_indexes(
+    large: tuple[Database, int, int], with_more: dict[str, Any]
+) -> None:
+    """A status that never came, `skipped` in a log without one: one look into an index, not one at every row."""
+    database = large[0]
+    for wanted, index in (
+        (LogFilter(code="404", **with_more), "delivery_status"),
+        (LogFilter(code="5xx", **with_more), "delivery_status"),
+        (LogFilter(outcome="skipped", **with_more), "delivery_usual"),
+        (LogFilter(outcome="sent"), "delivery_usual"),
+    ):
+        told = plans(database, lambda connection, wanted=wanted: log_ids.ids(connection, wanted, limit=50))  # type: ignore[misc]
+        assert told
+        for plan in told:
+            assert index in plan, (wanted, plan)
             assert not plan.startswith("SCAN")
 
 
@@ -214,7 +233,7 @@ def test_a_hook_and_an_event_are_found_by_their_indexes(large: tuple[Database, i
         (LogFilter(event="nothing"), "firing_event"),
     ):
         for before in (None, T0 << 20):
-            ask = lambda c, w=wanted, b=before: log.ids(c, w, before=b, limit=50)  # noqa: E731
+            ask = lambda c, w=wanted, b=before: log_ids.ids(c, w, before=b, limit=50)  # noqa: E731
             for plan in plans(database, ask):
                 assert "Seq Scan" not in plan
                 # PostgreSQL weighs by its statistics: for a short range of ids another index may be the better one.
@@ -227,8 +246,48 @@ def test_a_page_reads_no_more_than_a_page(large: tuple[Database, int, int]) -> N
     with database.read() as connection:
         middle = connection.execute(text("SELECT id FROM firing ORDER BY id LIMIT 1 OFFSET 2500")).scalar_one()
     for wanted in (LogFilter(), LogFilter(event="e"), LogFilter(hook=large[1])):
-        ask = lambda c, w=wanted: log.ids(c, w, before=middle, limit=50)  # noqa: E731
+        ask = lambda c, w=wanted: log_ids.ids(c, w, before=middle, limit=50)  # noqa: E731
         for plan in plans(database, ask):
             assert "Seq Scan" not in plan
             assert "TEMP B-TREE" not in plan
             assert not plan.startswith("SCAN")
+
+
+def test_a_search_gives_each_slice_as_it_is_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices follow one another without a gap to the log's end, empty ones too; together they are the whole answer."""
+    monkeypatch.setattr(log_ids, "SLICE_ROWS", 9)
+    plain = Plain(database, random.Random(3), 100)
+    for wanted in (LogFilter(search="tea"), LogFilter(search="nowhere"), LogFilter(search="TEA", code="5xx")):
+        found: list[int] = []
+        shares: list[float] = []
+        before: int | None = None
+        while True:
+            with database.read() as connection:
+                part = log_ids.search(connection, wanted, before=before, limit=3)
+            found += part.ids
+            shares.append(part.share)
+            before = part.before
+            if before is None:
+                break
+        text = LogFilter(search=(wanted.search or "").lower(), code=wanted.code)
+        assert found == plain.ids(text, None, None, 1000)
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(1)
+        assert len(shares) >= 10
+
+
+def test_until_finds_what_was_committed_late(database: Database) -> None:
+    """A firing counts by when it began, also where its row came half an hour later; a page ends where it must."""
+    at = T0 + 7200_000
+    row = {"event": "e", "moment": "on", "deadline_ms": at, "payload": "{}", "outcome": "allowed"}
+
+    def job(connection: Connection) -> list[int]:
+        began = (at - 1_800_000, at)
+        firings = [Rows(at + n, {**row, "uid": new_uid(at + n), "at_ms": ms}, None, []) for n, ms in enumerate(began)]
+        return [written.firing for written in Rows.run_many(connection, firings)]
+
+    late, last = database.writer.write(job)
+    with database.read() as connection:
+        assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000)) == [late]
+        assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000), before=late) == []
+        assert log_ids.ids(connection, LogFilter(until_ms=at + 1)) == [last, late]

@@ -18,6 +18,7 @@ from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, H
 from hookrow.events import Event, Events
 from hookrow.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
+from hookrow.store.log_ids import Found
 
 __all__ = ["FakeEngine", "hooks_of_the_screens"]
 
@@ -376,6 +377,10 @@ class FakeLog:
         limit: int = 50_000,
     ) -> array[int]:
         return array("q", [each.row_id for each in self.page(wanted, before=before, after=after, limit=limit)])
+
+    def search(self, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
+        ids = list(self.ids(wanted, before=before, limit=limit))
+        return Found(ids, ids[-1] if len(ids) == limit else None, 1.0)
 
     def by_rows(self, row_ids: Any) -> list[Firing]:
         wanted = set(row_ids)

@@ -5,7 +5,6 @@ Every question runs in a worker; an answer counts only while the filter is still
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
 from hookrow_tui.log_list import LogList
-from hookrow_tui.log_reader import Fresh, Reader, zone_of
+from hookrow_tui.log_reader import Fresh, Part, Reader, read_part, zone_of
 from hookrow_tui.log_rows import Row
 from hookrow_tui.look import Glyphs
 
@@ -27,10 +26,6 @@ FIRST = 200
 """Ids that are read before the first frame."""
 CHUNK = 50_000
 """Ids that are read at once in the background."""
-SEARCHED = 20
-"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
-GROWTH = 5
-
 T = TypeVar("T")
 
 
@@ -53,6 +48,10 @@ class Feed:
         """Whether the newest rows are known."""
         self.complete = False
         """Whether the oldest id is known."""
+        self.share: float | None = None
+        """How much of the log a text search went through; None without one."""
+        self.next: int | None = None
+        """The older ids go on below this one."""
         self.marked = False
         """Whether only chosen firings are shown: nothing comes and nothing is read on."""
         self.epoch = 0
@@ -90,39 +89,41 @@ class Feed:
         """Read the log from the newest row on; `height` rows are wanted first."""
         self.forget()
         self.filter, self.begun, self.complete, self.marked = wanted, False, False, False
-        glyphs, limit = self.glyphs, SEARCHED if wanted.search else FIRST
+        self.share = self.next = None
+        glyphs = self.glyphs
 
-        def first(engine: HookEngine) -> tuple[Reader, Fresh]:
+        def first(engine: HookEngine) -> tuple[Reader, Fresh, Part]:
             reader = Reader(glyphs, zone_of(engine))
             newest = engine.log.ids(LogFilter(), limit=1)
-            ids = engine.log.ids(wanted, limit=limit)
-            return reader, Fresh(ids, reader.read(engine, ids[:height]), newest[0] if newest else 0)
+            part = read_part(engine, wanted, None, FIRST)
+            return reader, Fresh(part.ids, reader.read(engine, part.ids[:height]), newest[0] if newest else 0), part
 
         self.ask(first, self.take_first, "first")
 
-    def take_first(self, read: tuple[Reader, Fresh]) -> None:
-        self.reader, fresh = read
+    def take_first(self, read: tuple[Reader, Fresh, Part]) -> None:
+        self.reader, fresh, part = read
         self.top, self.begun = fresh.top, True
         self.rows.older(fresh.ids)
         self.rows.learn(fresh.blocks)
         self.rows.home()
-        self.read_older(len(fresh.ids), SEARCHED)
+        self.go_on(part)
 
-    def read_older(self, got: int, limit: int) -> None:
-        """Go on with the older ids until there are none."""
-        wanted = self.filter
-        self.complete = not got
+    def go_on(self, part: Part) -> None:
+        """Below this part of the log, until there is no more."""
+        self.next, self.share, self.complete = part.before, part.share, part.before is None
         self.drawn()
-        if self.complete:
-            return
-        limit = min(limit * GROWTH, CHUNK) if wanted.search else CHUNK
-        last = self.rows.ids[len(self.rows.ids) - 1]
+        if not self.complete:
+            self.read_older()
 
-        def take(ids: array[int]) -> None:
-            self.rows.older(ids)
-            self.read_older(len(ids), limit)
+    def read_older(self) -> None:
+        """Read the next older ids; a text search goes on slice by slice, so that something is seen soon."""
+        wanted, before = self.filter, self.next
 
-        self.ask(lambda engine: engine.log.ids(wanted, before=last, limit=limit), take, "older")
+        def take(part: Part) -> None:
+            self.rows.older(part.ids)
+            self.go_on(part)
+
+        self.ask(lambda engine: read_part(engine, wanted, before, CHUNK), take, "older")
 
     def look(self, height: int) -> None:
         """Something was committed, or a while has passed: read what came, and again what is in sight. What could not
@@ -147,7 +148,7 @@ class Feed:
         self.rows.newest(fresh.ids)
         self.drawn()
         if not self.complete and "older" not in self.busy:
-            self.read_older(len(self.rows.ids), SEARCHED)
+            self.read_older()
         if self.look_again:  # it was asked while this was being read: the last commit must not be missed
             self.look(height)
 

@@ -45,6 +45,8 @@ def count(feed: Feed) -> str:
     if feed.reader is None:
         return str(Say("opening…"))
     known = len(feed.rows.ids)
+    if feed.share is not None and not feed.complete:
+        return str(Say("found {n}, searched {share}", n=number(known), share=f"{feed.share:.0%}"))
     shown = number(known) + ("" if feed.complete else "+")
     return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
 

@@ -25,11 +25,13 @@ __all__ = [
     "Chosen",
     "Fresh",
     "Laid",
+    "Part",
     "Reader",
     "failure_beyond",
     "now_ms",
     "read_detail",
     "read_filter",
+    "read_part",
     "zone_of",
 ]
 
@@ -53,6 +55,16 @@ class Fresh:
     blocks: list[tuple[Row, ...]]
     top: int
     """The newest id of the whole log, whatever the filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some ids of the log, newest first, and where to go on; None at the log's end."""
+
+    ids: array[int]
+    before: int | None
+    share: float | None
+    """How much of the log was searched for a text so far; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,15 @@ class Reader:
             after = part[0]
         blocks = self.read(engine, list(dict.fromkeys([*ids[:show], *again])))
         return Fresh(ids, blocks, newest[0] if newest else 0)
+
+
+def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: int) -> Part:
+    """The next ids below `before`: a page of them, or what one slice of a text search holds."""
+    if wanted.search:
+        found = engine.log.search(wanted, before=before, limit=limit)
+        return Part(array("q", found.ids), found.before, found.share)
+    ids = engine.log.ids(wanted, before=before, limit=limit)
+    return Part(ids, ids[-1] if ids else None, None)
 
 
 def zone_of(engine: HookEngine) -> tzinfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 from hookrow.cli.commands import command, option
 from hookrow.cli.firing_lines import put_firings
 from hookrow.cli.given import filter_options, log_filter, zone_of
-from hookrow.cli.output import put_json
+from hookrow.cli.output import in_terminal, put_json
 from hookrow.cli.session import Session, pass_session
 from hookrow.clock import SystemClock
 from hookrow.lang import Text
@@ -51,6 +52,9 @@ def log(session: Session, limit: int | None, follow: bool, as_json: bool, **opti
 
 def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """So many firings, newest first, read in pages."""
+    if wanted.search:
+        yield from searched(engine, wanted, limit)
+        return
     before = None
     while limit > 0:
         found = engine.log.page(wanted, before=before, limit=min(limit, PAGE))
@@ -59,6 +63,24 @@ def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]
             return
         limit -= len(found)
         before = found[-1].row_id
+
+
+def searched(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """So many firings that hold a text, each as soon as it is found; where a person looks on, how far the search is."""
+    before: int | None = None
+    told = ""
+    while limit > 0:
+        found = engine.log.search(wanted, before=before, limit=min(limit, PAGE))
+        if told:
+            click.echo("\r" + " " * len(told) + "\r", err=True, nl=False)
+        yield from engine.log.by_rows(found.ids)
+        limit -= len(found.ids)
+        before = found.before
+        if before is None:
+            return
+        if in_terminal(sys.stderr):
+            told = str(Text("searched {share}", share=f"{found.share:.0%}"))
+            click.echo(told, err=True, nl=False)
 
 
 def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:

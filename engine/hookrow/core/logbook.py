@@ -17,9 +17,13 @@ from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import log as logstore
-from hookrow.store import outbox
+from hookrow.store import log_ids, outbox
 from hookrow.store import settings as settingstore
+from hookrow.store.due import FIRST_DUE
+from hookrow.store.log_ids import Found
+from hookrow.store.parking import HOOKS, NOTABLE
 from hookrow.store.purge import Purged, kept_bytes, purge
+from hookrow.store.release import state_in
 from hookrow.store.rows import delivery_place, firing_uid
 from hookrow.store.settings import SettingValue
 from hookrow.store.tables import ATTEMPTS, DELIVERIES
@@ -35,7 +39,7 @@ OVERDUE_MS = 60_000
 """A due row older than this means that nobody drains the queue (DESIGN 5)."""
 CAP = 1001
 """Counts stop here: more is only said as «more than 1,000»."""
-PENDING = ("blocked", "queued", "leased", "retrying")
+QUEUE = ("blocked", "queued", "leased", "retrying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,13 @@ class Log:
     ) -> array[int]:
         """Row ids of firings, newest first: what a view over millions of rows holds."""
         with self.runtime.database.read() as connection:
-            return array("q", logstore.ids(connection, wanted, before=before, after=after, limit=limit))
+            return array("q", log_ids.ids(connection, wanted, before=before, after=after, limit=limit))
+
+    def search(self, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
+        """The next slice of a text search, newest first: a piece of the log that takes tens of milliseconds, whether
+        it holds the text or not. `before` of what it gives is where to go on, None at the log's end."""
+        with self.runtime.database.read() as connection:
+            return log_ids.search(connection, wanted, before=before, limit=limit)
 
     def by_rows(self, row_ids: Sequence[int]) -> list[Firing]:
         """The firings of these row ids; those that were purged are left out."""
@@ -169,17 +179,13 @@ class Log:
         paused = [hook for hook in self.runtime.config().hooks.values() if hook.paused and not hook.deleted]
         paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
         with self.runtime.database.read() as connection:
-            oldest = connection.execute(
-                select(func.min(DELIVERIES.c.due_ms)).where(
-                    DELIVERIES.c.state.in_(("blocked", "queued", "retrying")), DELIVERIES.c.due_ms.is_not(None)
-                )
-            ).scalar()
+            oldest = connection.execute(select(func.min(FIRST_DUE)).select_from(HOOKS)).scalar()
             return Summary(
-                queue=capped(connection, DELIVERIES.c.state.in_(PENDING)),
+                queue=capped(connection, NOTABLE, state_in(QUEUE)),
                 oldest_due_ms=oldest,
                 undrained=oldest is not None and oldest < now_ms - OVERDUE_MS,
                 errors_last_hour=errors_since(connection, now_ms - HOUR_MS),
-                dead=capped(connection, DELIVERIES.c.state == "dead"),
+                dead=capped(connection, NOTABLE, state_in(("dead",))),
                 paused=tuple(hook.id for hook in paused),
             )
 
@@ -218,7 +224,7 @@ def capped(connection: Connection, *conditions: object) -> int:
 
 
 def errors_since(connection: Connection, since_ms: int) -> int:
-    few = select(literal(1)).where(ATTEMPTS.c.id >= since_ms << 20, ATTEMPTS.c.error.is_not(None)).limit(CAP).subquery()
+    few = select(literal(1)).where(ATTEMPTS.c.at_ms >= since_ms, ATTEMPTS.c.error.is_not(None)).limit(CAP).subquery()
     return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
 
 
@@ -267,6 +273,7 @@ class AsyncLog:
 
     page = awaited(Log.page)
     ids = awaited(Log.ids)
+    search = awaited(Log.search)
     by_rows = awaited(Log.by_rows)
     get = awaited(Log.get)
     delivery = awaited(Log.delivery)

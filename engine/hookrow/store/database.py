@@ -144,7 +144,7 @@ class Database:
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""
         connection.isolation_level = None
-        connection.create_function("casefold", 1, casefold, deterministic=True)
+        connection.create_function("holds", 2, holds, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -281,9 +281,9 @@ def process_lock(path: Path | None) -> threading.Lock:
     return threading.Lock() if path is None else process_locks.setdefault(str(path), threading.Lock())
 
 
-def casefold(value: str | None) -> str | None:
-    """For searches: a text without capitals, in every language."""
-    return None if value is None else value.casefold()
+def holds(text: str | None, words: str) -> bool:
+    """For searches: whether a text holds these casefolded words, in capitals or not, in every language."""
+    return text is not None and words in text.casefold()
 
 
 def shown(address: URL) -> str:

@@ -52,6 +52,9 @@ CREATE INDEX firing_event ON firing (event, id)
 CREATE INDEX firing_idempotency ON firing (event, idempotency_key, id) WHERE idempotency_key IS NOT NULL
 
 -- next
+CREATE INDEX firing_late ON firing (at_ms) WHERE id / 1048576 - at_ms > 60000
+
+-- next
 CREATE INDEX firing_refused ON firing (outcome, id) WHERE outcome <> 'allowed'
 
 -- next
@@ -179,6 +182,12 @@ CREATE INDEX delivery_order ON delivery (hook_id, order_key, id) WHERE order_key
 CREATE UNIQUE INDEX delivery_row ON delivery (firing_id, seq)
 
 -- next
+CREATE INDEX delivery_status ON delivery (status, firing_id, hook_id) WHERE status IS NOT NULL
+
+-- next
+CREATE INDEX delivery_usual ON delivery (state, firing_id, hook_id) WHERE state IN ('ok', 'sent', 'skipped')
+
+-- next
 CREATE TABLE hook_revision (
 	id INTEGER NOT NULL,
 	hook_id INTEGER NOT NULL,
@@ -222,6 +231,9 @@ CREATE TABLE attempt (
 
 -- next
 CREATE INDEX attempt_delivery ON attempt (delivery_id, number)
+
+-- next
+CREATE INDEX attempt_failed ON attempt (at_ms) WHERE error IS NOT NULL
 
 -- next
 CREATE TRIGGER hook_insert_raises AFTER INSERT ON hook BEGIN UPDATE config_version SET n = n + 1 WHERE id = 1; END

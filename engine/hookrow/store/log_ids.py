@@ -1,0 +1,270 @@
+"""Which firings a filter finds: keyset pages over the log's indexes, and text search slice by slice.
+
+No OFFSET over a page, no COUNT. Each value of a filter, also one that never occurred, is found by an index of its own;
+only text search goes through the rows. Two conditions together are read by the rarer one's index, as far as can be told
+without counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, exists, func, literal_column, or_, select, true
+
+from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.store.parking import NOTABLE
+from hookrow.store.tables import DELIVERIES, FIRINGS
+
+__all__ = ["Found", "ids", "search"]
+
+SLICE_ROWS = 3_000
+"""Text search goes through the log in slices of this many firings, so that the newest hits come first and soon."""
+NO_ID = (1 << 63) - 1
+"""Above every id there is: they reach this in the year 2248."""
+LATE_MS = 60_000
+"""A firing's id is taken when it is committed; this long after it began it is found by the index `firing_late`."""
+LONGEST_MS = 3_600_000
+"""No firing takes longer than this."""
+PENDING = ("blocked", "queued", "leased")
+UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
+STATES: dict[str, list[tuple[str, ColumnElement[bool]]]] = {
+    "queued": [(state, UNTRIED) for state in PENDING],
+    "retrying": [("retrying", true()), *((state, TRIED) for state in PENDING)],
+    "cancelled": [("cancelled", true()), ("dropped", true())],
+}
+"""The states that an outcome means, where it is not the word itself (DESIGN 12)."""
+USUAL = ("ok", "sent", "skipped")
+
+
+def words(*given: str) -> list[Any]:
+    """Words written into the statement: a partial index is used only where its term is repeated letter for letter."""
+    return [literal_column(f"'{word}'") for word in given]
+
+
+REFUSED = FIRINGS.c.outcome != words("allowed")[0]
+NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
+LATE = FIRINGS.c.id // literal_column("1048576", BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
+"""The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one slice of a text search found."""
+
+    ids: list[int]
+    before: int | None
+    """Where to go on; None at the log's end."""
+    share: float
+    """How much of the log was searched so far, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where in the log a page lies: ids from `low` to below `top`, the newest or the oldest of them first."""
+
+    low: int
+    top: int
+    oldest_first: bool
+    limit: int
+
+    @classmethod
+    def of(cls, wanted: LogFilter, before: int | None, after: int | None, limit: int) -> Span:
+        low, top = 0 if after is None else after + 1, NO_ID if before is None else before
+        if wanted.since_ms is not None:
+            low = max(low, min(wanted.since_ms << 20, NO_ID))
+        # What came since an id is told oldest first, so that a follower misses nothing beyond the limit.
+        return cls(low, top, after is not None, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Firings in the order of one index: through the firings, or through the deliveries."""
+
+    number: ColumnElement[int]
+    conditions: Sequence[Any]
+
+    def rows(self, *more: Any) -> Select[Any]:
+        """The firings' ids; `more` are conditions on the firing."""
+        if self.number is FIRINGS.c.id:
+            return select(self.number).where(*self.conditions, *more)
+        chosen = select(self.number).distinct().where(*self.conditions)
+        return chosen.where(row_is(more)) if more else chosen
+
+
+def of_firing(wanted: LogFilter) -> list[Any]:
+    """The filter's conditions on the firing itself, but for its outcome and its id."""
+    found: list[Any] = []
+    if wanted.event is not None:
+        found.append(FIRINGS.c.event == wanted.event)
+    if wanted.since_ms is not None:
+        found.append(FIRINGS.c.at_ms >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        found.append(FIRINGS.c.at_ms < wanted.until_ms)
+    return found
+
+
+def codes(wanted: LogFilter) -> tuple[int, int] | None:
+    """The lowest and the highest status that the filter means."""
+    if wanted.code is None:
+        return None
+    code = wanted.code.lower()
+    if code.endswith("xx"):
+        return int(code[0]) * 100, int(code[0]) * 100 + 99
+    return int(code), int(code)
+
+
+def of_delivery(wanted: LogFilter) -> list[Any]:
+    """The filter's conditions on one and the same delivery, but for its outcome."""
+    found: list[Any] = []
+    if wanted.hook is not None:
+        found.append(DELIVERIES.c.hook_id == wanted.hook)
+    if (code := codes(wanted)) is not None:
+        found.append(DELIVERIES.c.status.between(*code))
+    return found
+
+
+def row_holds(of_delivery: Sequence[Any]) -> Any:
+    """Some delivery of the firing for which all of this is true."""
+    its = select(1).select_from(DELIVERIES).where(DELIVERIES.c.firing_id == FIRINGS.c.id, *of_delivery)
+    return exists(its.correlate(FIRINGS))
+
+
+def row_is(of_firing: Sequence[Any]) -> Any:
+    """The delivery's firing, for which all of this is true."""
+    its = select(1).select_from(FIRINGS).where(FIRINGS.c.id == DELIVERIES.c.firing_id, *of_firing)
+    return exists(its.correlate(DELIVERIES))
+
+
+def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """What the filter without the firing's own conditions lets through, as streams whose union it is."""
+    outcome = wanted.outcome
+    if outcome is None or outcome == "allowed":
+        return by_rows(connection, wanted, [] if outcome is None else [FIRINGS.c.outcome == outcome])
+    its = of_delivery(wanted)
+    if outcome in USUAL:
+        # A hook's or an event's own rows are mostly ok or sent, if it has any; what was skipped is rare.
+        its.append(DELIVERIES.c.state == words(outcome)[0])
+        if wanted.hook is not None and outcome != "skipped":
+            return [Stream(DELIVERIES.c.firing_id, its)]
+        if wanted.event is not None and outcome == "ok":
+            return [Stream(FIRINGS.c.id, [row_holds(its)])]
+        return [Stream(DELIVERIES.c.firing_id, [*its, NORMAL])]
+    found = [
+        Stream(DELIVERIES.c.firing_id, [*its, NOTABLE, DELIVERIES.c.state == state, also])
+        for state, also in STATES.get(outcome, [(outcome, true())])
+    ]
+    if outcome in FIRING_OUTCOMES:
+        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome, *([row_holds(its)] if its else [])]))
+    return found
+
+
+def by_rows(connection: Connection, wanted: LogFilter, own: Sequence[Any]) -> list[Stream]:
+    """Streams of the firings for which `own` is true, by the hook and the status of their deliveries."""
+    its, code = of_delivery(wanted), codes(wanted)
+    if not its:
+        return [Stream(FIRINGS.c.id, own)]
+    also = [row_is(own)] if own else []
+    if code is None:
+        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
+    kept = statuses(connection, *code)
+    # Receivers mostly answer 200: a hook's or an event's own rows are the shorter way then, if there is a 2xx at all.
+    if kept and code[0] // 100 == 2 and wanted.hook is not None:
+        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
+    if kept and code[0] // 100 == 2 and wanted.event is not None:
+        return [Stream(FIRINGS.c.id, [*own, row_holds(its)])]
+    return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each, *its, *also]) for each in kept]
+
+
+def statuses(connection: Connection, low: int, high: int) -> list[int]:
+    """The statuses in this range that occur in the log, each found by one look into their index."""
+    found: list[int] = []
+    while low <= high:
+        next_one = select(func.min(DELIVERIES.c.status)).where(DELIVERIES.c.status >= low, DELIVERIES.c.status <= high)
+        status = connection.execute(next_one).scalar()
+        if status is None:
+            break
+        found.append(status)
+        low = status + 1
+    return found
+
+
+def ids(
+    connection: Connection, wanted: LogFilter, *, before: int | None = None, after: int | None = None, limit: int = 1000
+) -> list[int]:
+    """Row ids of the firings that match, newest first; `after` asks for those that came since.
+
+    With a text this goes on until the page is full or the log ends; `search` gives what is found on the way.
+    """
+    span = Span.of(wanted, before, after, limit)
+    if not wanted.search:
+        return merged(connection, wanted, span)
+    if span.oldest_first:
+        return merged(connection, wanted, span, holds_text(connection, wanted.search))
+    found: list[int] = []
+    top = before
+    while True:
+        part = search(connection, wanted, before=top, limit=limit - len(found))
+        found += part.ids
+        top = part.before
+        if top is None or len(found) >= limit:
+            return found
+
+
+def search(connection: Connection, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
+    """The next slice of a text search without an index, newest first: tens of milliseconds, whatever it finds."""
+    span = Span.of(wanted, before, None, limit)
+    newest = connection.execute(select(func.max(FIRINGS.c.id))).scalar() or 0
+    oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
+    top, floor = min(span.top, newest + 1), max(span.low, oldest)
+    if wanted.until_ms is not None:
+        top = min(top, wanted.until_ms + LONGEST_MS << 20)
+    if top <= floor:
+        return Found([], None, 1.0)
+    below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
+    low = max(connection.execute(below.offset(SLICE_ROWS).limit(1)).scalar() or 0, floor)
+    part = replace(span, low=low, top=top)
+    found = merged(connection, wanted, part, *([holds_text(connection, wanted.search)] if wanted.search else []))
+    if len(found) == limit:
+        low = found[-1]
+    share = 1 - (low - floor) / (newest + 1 - floor)
+    return Found(found, low if low > floor else None, share)
+
+
+def holds_text(connection: Connection, words: str) -> Any:
+    """The payload, or what some hook was sent, holds these words."""
+    return or_(
+        contains(connection, FIRINGS.c.payload, words), row_holds([contains(connection, DELIVERIES.c.body, words)])
+    )
+
+
+def contains(connection: Connection, column: Any, words: str) -> Any:
+    """Whether a text holds these words, in capitals or not; SQLite by itself knows capitals of ASCII only."""
+    if connection.dialect.name == "sqlite":
+        return func.holds(column, words.casefold())
+    return column.icontains(words, autoescape=True)
+
+
+def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) -> list[int]:
+    """The first rows of all streams together, newest first."""
+    found: set[int] = set()
+    conditions = [*of_firing(wanted), *more]
+    late: list[int] = []
+    if wanted.until_ms is not None:
+        late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
+        span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
+    for stream in streams(connection, wanted):
+        order = stream.number if span.oldest_first else stream.number.desc()
+        statement = stream.rows(*conditions).order_by(order).limit(span.limit)
+        between = statement.where(stream.number >= span.low, stream.number < span.top)
+        found.update(connection.execute(between).scalars())
+        for few in [late[at : at + 500] for at in range(0, len(late), 500)]:
+            found.update(connection.execute(statement.where(stream.number.in_(few))).scalars())
+    return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
+
+
+def late_ids(connection: Connection, until_ms: int) -> list[int]:
+    """Firings that began before a moment and were committed more than a minute after they began."""
+    began = FIRINGS.c.at_ms.between(until_ms - LONGEST_MS, until_ms)
+    return list(connection.execute(select(FIRINGS.c.id).where(LATE, began)).scalars())

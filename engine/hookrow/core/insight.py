@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from hookrow.errors import InvalidTemplate
 from hookrow.records import LogFilter, loads
-from hookrow.store import log as logstore
+from hookrow.store import log_ids
 from hookrow.store.tables import FIRINGS
 from hookrow.template import SAMPLE_WEBHOOK, Condition, prepare
 
@@ -99,7 +99,7 @@ def last_payload(runtime: Runtime, event: str) -> dict[str, Any] | None:
 
 def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
     """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
-    for number in logstore.ids(connection, LogFilter(event=event), limit=last):
+    for number in log_ids.ids(connection, LogFilter(event=event), limit=last):
         text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
         payload: dict[str, Any] | None = loads(text)
         if payload is not None:  # None: purged meanwhile

@@ -17,6 +17,7 @@ import httpx
 from hookrow import message, reply
 from hookrow.clock import Clock
 from hookrow.errors import KeyProblem
+from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps
@@ -218,9 +219,11 @@ async def attempted(tools: Tools, order: Order) -> Made:
     now_ms = tools.clock.now_ms()
     try:
         made = compose(order, opened(tools.vault, order.hook), now_ms)
+        request = prepared(made)
     except KeyProblem as error:
-        return unsent(order, now_ms, error)
-    request = prepared(made)
+        return unsent(order, now_ms, "key_error", str(error))
+    except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
+        return unsent(order, now_ms, "name_error", str(Text("the host's name in the URL can't be right")))
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,
@@ -234,20 +237,20 @@ async def attempted(tools: Tools, order: Order) -> Made:
     return judged(tools, order, made, got, now_ms)
 
 
-def unsent(order: Order, now_ms: int, error: KeyProblem) -> Made:
-    """A secret that can't be opened is a failure of the delivery: the receiver must not get a request without it."""
+def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
+    """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
     values = {
         "number": order.number,
         "origin": order.origin,
         "at_ms": now_ms,
         "url": public_url(order.url or order.hook.url),
         "elsewhere": order.url is not None,
-        "error": "key_error",
-        "detail": str(error),
+        "error": error,
+        "detail": detail,
         "ms": 0,
         "asked_by": order.asked_by,
     }
-    return Made(reply.Answer("failed"), "key_error", str(error), None, 0, False, None, values)
+    return Made(reply.Answer("failed"), error, detail, None, 0, False, None, values)
 
 
 def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:

@@ -147,9 +147,28 @@ def check_url(value: object) -> str:
             ipaddress.IPv6Address(host)
         except ValueError:
             raise Unfit(Text("Not an IPv6 address between the brackets.")) from None
-    elif len(host) > 253 or not re.fullmatch(HOST, host):
+    elif len(host) > 253 or not re.fullmatch(HOST, host) or not is_sendable(host):
         raise Unfit(Text("The host's name can't be right."))
     return parts.scheme + text[len(parts.scheme) :]
+
+
+def is_sendable(host: str) -> bool:
+    """Whether a host can be written as HTTP and DNS want it: four plain numbers, or a name that IDNA takes."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host, re.ASCII):
+        import ipaddress
+
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            return False
+    elif not host.isascii() or "xn--" in host.lower():
+        import idna
+
+        try:
+            idna.decode(idna.encode(host.lower()))
+        except UnicodeError:
+            return False
+    return True
 
 
 def take_userinfo(url: str) -> tuple[str, str | None, str | None]:

@@ -9,7 +9,7 @@ import pytest
 
 from engine_bench import Bench
 from hookrow.clock import from_ms
-from hookrow.errors import FiringNotFound, NotRedeliverable
+from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +31,21 @@ async def test_an_attempt_elsewhere_changes_nothing_else(bench: Bench) -> None:
     after = (await bench.engine.log.get(firing.id)).deliveries[0]
     assert (after.outcome, after.status, after.error) == ("retrying", 500, "bad_status")
     assert [each.elsewhere for each in await bench.engine.log.attempts(after.id)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "to", ["ftp://h/", "javascript:1", "http://a b/", "http://h:0/", "http://мой_хост/", "http://u:S3cret@h/", ""]
+)
+async def test_elsewhere_is_a_url_that_a_hook_could_have(bench: Bench, to: str) -> None:
+    """Another one, or one with credentials, is refused before anything is sent or recorded, and not repeated."""
+    firing = await dead_or_retrying(bench)
+    for again in (bench.engine.redeliver, bench.engine.replay):
+        with pytest.raises(InvalidInput) as refused:
+            await again(firing.id, to=to)
+        assert [each.field for each in refused.value.problems] == ["to"]
+        assert "S3cret" not in str(refused.value)
+    assert len(bench.network.requests) == 1
+    assert await bench.logged() == await bench.engine.log.get(firing.id)
 
 
 async def test_a_success_at_home_settles_and_cancels_the_retry(bench: Bench) -> None:

@@ -153,11 +153,13 @@ class Receiver:
         self.closing = threading.Event()
         self.changed = threading.Condition()
         self.peers: dict[Peer, threading.Thread] = {}
-        self.listener = socket.create_server((host, 0), backlog=512)
+        self.listener = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
         if window:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.port: int = self.listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}/"
+        self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}/"
         self.thread = threading.Thread(target=self.accept, name="receiver", daemon=True)
         self.thread.start()
 

@@ -234,6 +234,7 @@ class AsyncHookEngine:
 
         Raises:
             FiringNotFound, HookNotFound, Ambiguous, InvalidPayload
+            InvalidInput: `to` is no URL to send to.
         """
         number = None if hook is None else self.hook_door.find(hook).id
         self.runtime.start_worker()
@@ -246,6 +247,7 @@ class AsyncHookEngine:
 
         Raises:
             FiringNotFound, NotRedeliverable
+            InvalidInput: `to` is no URL to send to.
         """
         return await self.bench.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
 

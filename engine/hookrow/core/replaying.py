@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow import plan
 from hookrow.attempt import Made, Order, compose, opened, perform, public_url
+from hookrow.checks import Unfit, check_url, take_userinfo
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.row import Occasion, Row
-from hookrow.errors import FiringNotFound, NotRedeliverable
+from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
 from hookrow.lang import Text
 from hookrow.message import masked_headers
 from hookrow.modes import WAITING
@@ -132,6 +133,23 @@ def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
     )
 
 
+def elsewhere(to: str | None) -> str | None:
+    """The other URL to send to, which keeps the rules of a hook's own.
+
+    Raises:
+        InvalidInput: no URL to send to, or one with credentials in it: here they have no fields to move to.
+    """
+    if to is None:
+        return None
+    try:
+        url = check_url(to)
+        if take_userinfo(url)[0] != url:
+            raise Unfit(Text("A login and password in this URL would not be sent."))
+    except Unfit as unfit:
+        raise InvalidInput([Problem("to", unfit.text)]) from None
+    return url
+
+
 class Workbench:
     """The engine's tools for looking at firings and doing them again."""
 
@@ -232,7 +250,7 @@ class Workbench:
         dry_run: bool = False,
     ) -> Replayed:
         """Fire a recorded payload anew, through today's hooks or one of them."""
-        runtime = self.runtime
+        runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
@@ -266,7 +284,7 @@ class Workbench:
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
     ) -> list[Redelivered]:
         """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries."""
-        runtime = self.runtime
+        runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
         uid = firing_uid(ref)
         firing = None if uid is None else await runtime.firing(config, uid)

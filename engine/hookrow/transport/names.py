@@ -30,11 +30,13 @@ class Resolver(AbstractResolver):
     """Looks host names up: one look-up a host at a time, answers kept for 30 s. Belongs to one event loop.
 
     Each look-up runs in a daemon thread of its own, at most 64 at once. asyncio's pool has a handful of threads, which
-    a few hung names take for themselves; and no exit waits for a daemon thread.
+    a few hung names take for themselves; and no exit waits for a daemon thread. After 30 s, which is longer than any
+    hook waits, an answer is no longer waited for; its thread counts until it ends.
     """
 
     AT_ONCE = 64
     KEPT = 30.0
+    LONGEST = 30.0
     KEPT_HOSTS = 1024
     ADDRESSES = 16
 
@@ -93,12 +95,15 @@ class Resolver(AbstractResolver):
     async def ask(self, host: str) -> tuple[str, ...]:
         """One look-up, in a thread."""
         try:
-            async with self.slots:
+            async with asyncio.timeout(self.LONGEST):
+                await self.slots.acquire()
                 answer: asyncio.Future[tuple[str, ...]] = asyncio.get_running_loop().create_future()
                 threading.Thread(target=self.work, args=(host, answer), name="hookrow-name", daemon=True).start()
                 addresses = await answer
             self.keep(host, addresses)
             return addresses
+        except TimeoutError:
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from None
         finally:
             del self.running[host]
 
@@ -114,6 +119,7 @@ class Resolver(AbstractResolver):
             addresses, failure = (), socket.gaierror(socket.EAI_NONAME, "not a host name")
 
         def settle() -> None:
+            self.slots.release()
             if answer.done():
                 return
             if failure is None:

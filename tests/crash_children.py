@@ -309,6 +309,7 @@ def nursery(folder: str) -> None:
     """Fork a child for each line of standard input, say its number; end with the input and take all along."""
     warm = Path(folder) / "warm.db"
     HookEngine(f"sqlite:///{warm}", worker=False).close()
+    create_engine("postgresql+psycopg://").dispose()  # imports the driver
     assert threading.active_count() == 1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     born: list[int] = []

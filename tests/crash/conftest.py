@@ -9,15 +9,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import crash_children
+from crash_sizes import until
 from hookrow import HookEngine
 from hookrow.store.rows import delivery_id
 
@@ -99,21 +100,13 @@ def alive(number: int) -> bool:
     return True
 
 
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another process does."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
 class Court:
     """One database, its receiver, and what is to be judged."""
 
-    def __init__(self, nursery: Nursery, folder: Path, *, slow: float = 0.0) -> None:
+    def __init__(self, nursery: Nursery, folder: Path, *, slow: float = 0.0, postgres: str | None = None) -> None:
         folder.mkdir(exist_ok=True)
-        self.nursery, self.path = nursery, folder / "hooks.db"
-        self.db = f"sqlite:///{self.path}"
+        self.nursery, self.path, self.postgres = nursery, folder / "hooks.db", postgres
+        self.db = f"sqlite:///{self.path}" if postgres is None else postgres.replace("://", "+psycopg://", 1)
         self.acks, self.log = folder / "acks.txt", folder / "receiver.txt"
         ready = folder / "port.txt"
         self.receiver = nursery.start("receiver", log=str(self.log), ready=str(ready), slow=slow)
@@ -136,6 +129,9 @@ class Court:
 
     def ask(self, statement: str) -> list[Any]:
         """Rows of the database, read by the driver itself."""
+        if self.postgres is not None:
+            with psycopg.connect(self.postgres, options="-csearch_path=hookrow,public") as asking:
+                return asking.execute(statement).fetchall()
         plain = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=30)
         try:
             return plain.execute(statement).fetchall()
@@ -154,6 +150,18 @@ class Court:
         """How often each delivery came to the receiver, by its `webhook-id`."""
         return Counter(each.split()[0] for each in words(self.log))
 
+    def quiet(self) -> None:
+        """Wait until what the dead were committing is committed or rolled back: the server learns of them later."""
+        if self.postgres is not None:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            until(lambda: not self.ask(f"SELECT 1 FROM pg_stat_activity WHERE {others}"))
+
+    def whole(self) -> None:
+        """The file has no fault. PostgreSQL holds its foreign keys itself."""
+        if self.postgres is None:
+            assert self.ask("PRAGMA integrity_check") == [("ok",)]
+            assert self.ask("PRAGMA foreign_key_check") == []
+
     def judge(self, in_flight: int) -> tuple[int, int, int]:
         """Hold the history: nothing lost, few duplicates, the file whole. Gives deliveries, duplicates, most sends."""
         sends = self.sends()
@@ -167,8 +175,7 @@ class Court:
         assert set(sends) == set(kept), "sent and not kept, or kept and not sent"
         assert duplicates <= in_flight + failures
         assert all(count <= kept[name] for name, count in sends.items()), "a row was sent without a claim of its own"
-        assert self.ask("PRAGMA integrity_check") == [("ok",)]
-        assert self.ask("PRAGMA foreign_key_check") == []
+        self.whole()
         assert "Traceback" not in self.nursery.errors(), self.nursery.errors()
         return len(kept), duplicates, max(sends.values())
 
@@ -187,20 +194,20 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 @pytest.fixture
-def court(nursery: Nursery, tmp_path: Path) -> Iterator[Court]:
-    """A database without hooks yet, and its receiver."""
-    made = Court(nursery, tmp_path)
-    yield made
-    nursery.kill(made.receiver)
+def court(courts: Callable[..., Court]) -> Court:
+    """A database without hooks yet, and its receiver. `courts` says on which database."""
+    return courts()
 
 
 @pytest.fixture
-def courts(nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., Court]]:
-    """As many courts as are asked for."""
+def courts(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., Court]]:
+    """As many courts as are asked for; on PostgreSQL, where the test says so (indirectly), but one."""
     made: list[Court] = []
+    url = request.getfixturevalue("postgres_url") if getattr(request, "param", "") == "postgresql" else None
 
     def make(**given: Any) -> Court:
-        made.append(Court(nursery, tmp_path / str(len(made)), **given))
+        assert url is None or not made
+        made.append(Court(nursery, tmp_path / str(len(made)), postgres=url, **given))
         return made[-1]
 
     yield make

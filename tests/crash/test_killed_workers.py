@@ -12,19 +12,22 @@ from typing import Any
 import pytest
 
 from crash_children import POINTS
+from crash_sizes import sizes, until
 
 SPEED = 8
 """How fast the clocks run: a lease of 7 s lapses in 0.9."""
 POINT_SPEED = 16
 EXPECTED = {"settle:inside": {1, 2}, "send:after": {2}, "settle:before": {2}}
 """How often a row is sent whose first worker was killed at a point; once at all others."""
-CHECK_OR_TORTURE = [pytest.param(40, id="check"), pytest.param(200, marks=pytest.mark.torture, id="torture")]
-REPEATS = [pytest.param(5, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
-SECONDS = [pytest.param(6, id="check"), pytest.param(60, marks=pytest.mark.torture, id="torture")]
+CHECK_OR_TORTURE = sizes(sqlite=(40, 200), postgresql=(8, 200))
+REPEATS = sizes(sqlite=(5, 25), postgresql=(1, 25))
+SECONDS = sizes(sqlite=(6, 60), postgresql=(3, 60))
 
 
-def finish(court: Any, speed: float = SPEED, seconds: float = 60.0) -> None:
+def finish(court: Any, speed: float = SPEED, seconds: float = 60.0, *, alone: bool = True) -> None:
     """A worker that nobody kills ends the work; then it is told to end, and does."""
+    if alone:
+        court.quiet()
     last = court.nursery.start("worker", db=court.db, speed=speed)
     end = time.monotonic() + seconds
     while not court.done():
@@ -34,7 +37,7 @@ def finish(court: Any, speed: float = SPEED, seconds: float = 60.0) -> None:
     court.nursery.gone(last)
 
 
-@pytest.mark.parametrize("kills", CHECK_OR_TORTURE)
+@pytest.mark.parametrize(("courts", "kills"), CHECK_OR_TORTURE, indirect=["courts"])
 def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int) -> None:
     """Killed at random while a feeder fires; two of the workers by exec instead of fork: nothing differs."""
     court.hooks("a", "b")
@@ -57,7 +60,7 @@ def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int)
     assert in_flight, "no kill met a leased row: the test showed nothing"
 
 
-@pytest.mark.parametrize("repeats", REPEATS)
+@pytest.mark.parametrize(("courts", "repeats"), REPEATS, indirect=["courts"])
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point(courts: Callable[..., Any], point: str, repeats: int) -> None:
     """A duplicate only where the request was answered and its result not committed, and exactly one there."""
@@ -76,7 +79,7 @@ def test_killed_at_a_point(courts: Callable[..., Any], point: str, repeats: int)
     assert set(sends.values()) <= EXPECTED.get(point, {1})
 
 
-@pytest.mark.parametrize("seconds", SECONDS)
+@pytest.mark.parametrize(("courts", "seconds"), SECONDS, indirect=["courts"])
 def test_two_workers_killed_in_turn(court: Any, dice: random.Random, seconds: int) -> None:
     """One of the two is always at work."""
     court.hooks("a", "b")
@@ -100,17 +103,18 @@ def test_two_workers_killed_in_turn(court: Any, dice: random.Random, seconds: in
     )
 
 
+@pytest.mark.parametrize("courts", ["sqlite", "postgresql"], indirect=True)
 def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
     """Stopped past its lease with a request in flight, another worker sends the row; woken, it records nothing."""
     court = courts(slow=0.6)
     court.hooks("slow")
     court.fire_fast(SPEED)
     zombie = court.nursery.start("worker", db=court.db, speed=SPEED)
-    wait(lambda: court.sends().total() == 1)
+    until(lambda: court.sends().total() == 1)
     os.kill(zombie, signal.SIGSTOP)
-    finish(court)
+    finish(court, alone=False)
     os.kill(zombie, signal.SIGCONT)
-    wait(lambda: "lease was lost" in court.nursery.errors() or "not recorded" in court.nursery.errors())
+    until(lambda: "lease was lost" in court.nursery.errors() or "not recorded" in court.nursery.errors())
     court.nursery.kill(zombie, signal.SIGTERM)
     court.nursery.gone(zombie)
     assert court.sends().total() == 2
@@ -118,24 +122,16 @@ def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
     assert court.ask("SELECT count(*) FROM attempt") == [(1,)]
 
 
-@pytest.mark.parametrize("count", [pytest.param(300, id="check"), pytest.param(1000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize(("courts", "count"), sizes(sqlite=(300, 1000), postgresql=(100, 1000)), indirect=["courts"])
 def test_born_leased_rows_are_sent_once(courts: Callable[..., Any], count: int) -> None:
     """Handed over in memory behind a slow hook whose timeout rises meanwhile, beside another worker: none twice."""
     court = courts(slow=0.05)
     court.hooks("slow")
     host = court.nursery.start("born_leased", db=court.db, acks=str(court.acks), count=count, speed=SPEED)
     other = court.nursery.start("worker", db=court.db, speed=SPEED)
-    wait(lambda: len(court.acks.read_text().splitlines() if court.acks.exists() else ()) == count and court.done())
+    until(lambda: len(court.acks.read_text().splitlines() if court.acks.exists() else ()) == count and court.done())
     for each in (host, other):
         court.nursery.kill(each)
     rows, duplicates, _ = court.judge(0)
     print(f"rows {rows}, duplicates {duplicates}")
     assert (rows, duplicates) == (count, 0)
-
-
-def wait(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what other processes do."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)

@@ -164,8 +164,9 @@ def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004) -> None
         while True:
             number += 1
             firing = engine.fire(EVENT, {"number": number})
-            for delivery in firing.deliveries:
-                line(acks, delivery.id)
+            if firing.error is None:
+                for delivery in firing.deliveries:
+                    line(acks, delivery.id)
             time.sleep(pause)
 
 

@@ -203,7 +203,11 @@ def court(courts: Callable[..., Court]) -> Court:
 def courts(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., Court]]:
     """As many courts as are asked for; on PostgreSQL, where the test says so (indirectly), but one."""
     made: list[Court] = []
-    url = request.getfixturevalue("postgres_url") if getattr(request, "param", "") == "postgresql" else None
+    url = {
+        "sqlite": lambda: None,
+        "postgresql": lambda: request.getfixturevalue("postgres_url"),
+        "own postgresql": lambda: request.getfixturevalue("own_postgres").url,
+    }[getattr(request, "param", "sqlite")]()
 
     def make(**given: Any) -> Court:
         assert url is None or not made

@@ -19,7 +19,7 @@ from hookrow.core.insight import ConditionMatches, condition_matches, last_paylo
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.egress import Egress
-from hookrow.errors import TransactionMisuse
+from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
@@ -127,7 +127,11 @@ class HookEngine:
             self.ensure_worker()
             return firing
         forbid_running_loop()
-        if not self.runtime.config().rows.get(event):
+        try:
+            hooks = self.runtime.config().rows.get(event)
+        except StorageError as error:
+            return self.core.unreadable(event, payload, deadline, error)
+        if not hooks:
             self.ensure_worker()
             return self.core.unheard(event, payload, deadline)
         firing = self.portal.call(

@@ -20,7 +20,7 @@ from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Wor
 from hookrow.core.runtime import Runtime
 from hookrow.core.transaction import run_async
 from hookrow.egress import Egress
-from hookrow.errors import DatabaseReadOnly, TransactionMisuse
+from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.models import Hook
@@ -143,7 +143,10 @@ class AsyncHookEngine:
             run = self.run_in_background(event, payload, deadline)
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
-        config = self.runtime.config()
+        try:
+            config = self.runtime.config()
+        except StorageError as error:
+            return self.unreadable(event, payload, deadline, error)
         self.runtime.start_worker()
         occasion = occasion_for(self.runtime, config, event, deadline)
         run = Run(
@@ -155,6 +158,15 @@ class AsyncHookEngine:
             defer=defer,
         )
         return self.enqueueable(await run.fire(), self.enqueue)
+
+    def unreadable(self, event: str, payload: Payload, deadline: float, error: StorageError) -> Firing:
+        """The firing of an event whose hooks can't be read now: not recorded; a `before` event raises (DESIGN 5)."""
+        known = self.runtime.cache.config
+        if known is None:
+            raise error
+        return Run(self.runtime, occasion_for(self.runtime, known, event, deadline), payload, ()).unrecorded(
+            error, None
+        )
 
     def unheard(self, event: str, payload: Payload, deadline: float) -> Firing:
         """The firing of an event that no hook is attached to: checked, allowed, not recorded."""

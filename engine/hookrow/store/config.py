@@ -20,6 +20,7 @@ from hookrow.lang import Both
 from hookrow.models import EventRow, HookRow, Setting
 from hookrow.modes import Mode, mode
 from hookrow.records import HookRef
+from hookrow.store.failures import Interrupted
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -161,7 +162,10 @@ class ConfigCache:
                 return self.config
             self.looked = now
             try:
-                self.config = self.read(self.config)
+                try:
+                    self.config = self.read(self.config)
+                except Interrupted:
+                    self.config = self.read(self.config)
             except BaseException:
                 self.looked = float("-inf")  # a reading that failed must be tried again by the next caller
                 raise

@@ -153,11 +153,18 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading: one consistent view, never blocked by writers."""
+        """A connection for reading: one consistent view, never blocked by writers.
+
+        Raises:
+            Interrupted: the server ended it; it may be asked again.
+            StorageError: any other.
+        """
         try:
             with self.engine("read").connect() as connection:
                 yield connection
         except DBAPIError as error:
+            if interrupted(error, committing=False):
+                raise Interrupted(translate(error).text) from None
             raise translate(error) from None
 
     @contextmanager

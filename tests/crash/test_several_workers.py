@@ -1,0 +1,125 @@
+"""Several worker processes on one PostgreSQL: shared work, killed connections, a restarted server."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+
+from crash_children import EVENT
+from crash_sizes import until
+from hookrow import HookEngine
+
+WORKERS = 3
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+SIZES = [
+    pytest.param("postgresql", 150, (1, WORKERS), 1.5, id="check"),
+    pytest.param("postgresql", 2000, (1, 2, 4, 8), 4.0, id="torture", marks=pytest.mark.torture),
+]
+SECONDS = [
+    pytest.param("postgresql", 3, id="check"),
+    pytest.param("postgresql", 60, id="torture", marks=pytest.mark.torture),
+]
+
+TIMES = [
+    pytest.param("own postgresql", 1, id="check"),
+    pytest.param("own postgresql", 10, id="torture", marks=pytest.mark.torture),
+]
+
+
+def start(court: Any, count: int, **given: Any) -> list[int]:
+    """So many workers, all of them waiting for work."""
+    made = [court.nursery.start("worker", db=court.db, **given) for _ in range(count)]
+    until(lambda: court.ask(LISTENING) == [(count,)])
+    return made
+
+
+def stop(court: Any, workers: list[int]) -> None:
+    """Tell them to end, and see them gone."""
+    for each in workers:
+        court.nursery.kill(each, signal.SIGTERM)
+    for each in workers:
+        court.nursery.gone(each)
+
+
+def fire_at_once(court: Any, count: int) -> None:
+    """So many firings, committed together in a transaction of the host's own."""
+    theirs = create_engine(court.db)
+    with HookEngine(court.db, worker=False) as engine, court.acks.open("a") as acks, theirs.begin() as connection:
+        for number in range(count):
+            for delivery in engine.fire(EVENT, {"number": number}, connection=connection).deliveries:
+                print(delivery.id, file=acks)
+    theirs.dispose()
+
+
+@pytest.mark.parametrize(("courts", "rows", "numbers", "least"), SIZES, indirect=["courts"])
+def test_more_workers_send_more(courts: Callable[..., Any], rows: int, numbers: tuple[int, ...], least: float) -> None:
+    """A commit wakes them all; each row is sent once; as many times faster as there are workers, or nearly so."""
+    court = courts(slow=0.05)
+    court.hooks("slow")
+    took: dict[int, float] = {}
+    for number in numbers:
+        workers = start(court, number, concurrency=4)
+        fire_at_once(court, rows)
+        began = time.monotonic()
+        until(court.done)
+        took[number] = time.monotonic() - began
+        stop(court, workers)
+    total, duplicates, _ = court.judge(0)
+    assert (total, duplicates) == (rows * len(numbers), 0)
+    print(", ".join(f"{n} workers: {rows / each:.0f}/s, × {took[1] / each:.1f}" for n, each in took.items()))
+    assert took[1] / took[numbers[-1]] >= least
+
+
+@pytest.mark.parametrize(("courts", "seconds"), SECONDS, indirect=["courts"])
+def test_killed_connections(court: Any, dice: random.Random, seconds: int) -> None:
+    """All connections are ended again and again, in mid-claim too: no process needs a restart, no row goes twice."""
+    court.hooks("a", "b")
+    workers = start(court, WORKERS)
+    feeder = court.nursery.start("feeder", db=court.db, acks=str(court.acks), pause=0.01)
+    until(lambda: court.sends().total() > 10)
+    kills, end = 0, time.monotonic() + seconds
+    with psycopg.connect(court.postgres, autocommit=True) as admin:
+        while time.monotonic() < end:
+            time.sleep(dice.uniform(0.05, 0.4))  # the random moment
+            ended = admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            kills += ended.rowcount
+    court.nursery.kill(feeder)
+    fire_at_once(court, 5)
+    until(court.done)
+    stop(court, workers)
+    rows, duplicates, _ = court.judge(0)
+    print(f"connections ended {kills}, rows {rows}, lost 0, duplicates {duplicates}")
+    assert kills > WORKERS
+
+
+@pytest.mark.parametrize(("courts", "times"), TIMES, indirect=["courts"])
+def test_a_restarted_server(court: Any, own_postgres: Any, times: int) -> None:
+    """Shut down, or dead at once, under workers and a host: none of them needs a restart, nothing is lost or doubled."""
+    court.hooks("a")
+    workers = start(court, 2)
+    feeder = court.nursery.start("feeder", db=court.db, acks=str(court.acks), pause=0.01)
+    for how in ("fast", "immediate") * times:
+        goes_on(court)
+        own_postgres.restart(how)
+    goes_on(court)
+    court.nursery.kill(feeder)
+    until(court.done)
+    stop(court, workers)
+    rows, duplicates, _ = court.judge(0)
+    print(f"restarts {2 * times}, rows {rows}, lost 0, duplicates {duplicates}")
+
+
+def goes_on(court: Any) -> None:
+    """See more rows sent."""
+    sent = court.sends().total()
+    until(lambda: court.sends().total() > sent + 10)

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from engine_bench import Bench
+from hookrow import HookEngine
 from hookrow.errors import StorageError
 from scripted import answer
 
@@ -149,3 +151,37 @@ async def test_a_full_disk_says_what_to_do(bench: Bench) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageError, match="disk is full"):
         await bench.fire({"order": {"text": "x" * 200_000}})
+
+
+async def test_hooks_that_can_t_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """What has already happened goes on and carries the error; a `before` event raises; no request is made."""
+    await bench.gate("gate")
+    await bench.hook("after", event=AFTER)
+
+    def gone() -> int:
+        raise StorageError("the server does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.engine.runtime.database, "data_version", gone)
+        with pytest.raises(StorageError, match="does not answer"):
+            await bench.fire()
+        firing = await bench.fire(event=AFTER)
+    assert firing.allowed
+    assert "does not answer" in str(firing.error)
+    assert bench.network.requests == []
+    assert "could not be recorded" in caplog.text
+    assert (await bench.fire(event=AFTER)).error is None
+
+
+def test_hooks_that_can_t_be_read_by_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same through the blocking engine, before it hands anything to its loop."""
+    with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
+        engine.fire(AFTER, {})
+
+        def gone() -> int:
+            raise StorageError("the server does not answer")
+
+        monkeypatch.setattr(engine.runtime.database, "data_version", gone)
+        with pytest.raises(StorageError, match="does not answer"):
+            engine.fire("before_order_add", {})
+        assert "does not answer" in str(engine.fire(AFTER, {}).error)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from hookrow.core.borrowed import borrowed, is_django
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
 from hookrow.store.database import PG_SCHEMA
@@ -36,16 +37,29 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
     """Run a job inside the caller's transaction, in the caller's thread.
 
     Raises:
-        TransactionMisuse: this is no SQLAlchemy connection or session.
+        TransactionMisuse: this is no connection or session of SQLAlchemy or Django, or it has no open transaction.
         WrongDatabase: it does not reach the engine's own tables.
         StorageError: it could not be written; the caller's transaction is to be rolled back.
     """
+    if is_django(given):
+        if given.vendor != database.dialect:
+            raise wrong_database(database)
+        with borrowed(database, given) as connection:
+            return run_here(database, connection, job)
     if isinstance(given, Session):
         given = given.connection()
     if not isinstance(given, Connection):
+        kind = type(given).__name__
         raise TransactionMisuse(
-            Text("connection= takes a SQLAlchemy connection or session, not {kind}", kind=type(given).__name__)
+            Text(
+                "connection= takes a connection or session of SQLAlchemy or Django's connection, not {kind}", kind=kind
+            )
         )
+    return run_here(database, given, job)
+
+
+def run_here(database: Database, given: Connection, job: Callable[[Connection], T]) -> T:
+    """Run a job in this connection's transaction."""
     try:
         check_database(database, given)
         if database.dialect == "sqlite":
@@ -93,9 +107,13 @@ async def run_async(database: Database, given: Any, job: Callable[[Connection], 
     return result
 
 
+def wrong_database(database: Database) -> WrongDatabase:
+    return WrongDatabase(Text("the connection does not reach the engine's database {url}", url=database.url))
+
+
 def check_database(database: Database, connection: Connection) -> None:
     """The caller's connection must see the very tables that the engine's worker reads."""
-    wrong = WrongDatabase(Text("the connection does not reach the engine's database {url}", url=database.url))
+    wrong = wrong_database(database)
     if connection.dialect.name != database.dialect:
         raise wrong
     if database.dialect == "sqlite":

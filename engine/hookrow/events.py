@@ -205,7 +205,8 @@ class Events:
 
     def __init__(self, more: Iterable[Event] = ()) -> None:
         self.by_code = {event.code: event for event in CATALOGUE}
-        self.routes: Map | None = None
+        self.routes: tuple[Map, dict[str, list[tuple[Event, Call]]]] | None = None
+        """The paths, and what calls of each mean; made at the first need."""
         for event in more:
             self.add(event)
 
@@ -258,22 +259,21 @@ class Events:
 
         if self.routes is None:
             self.routes = self.build()
+        paths, meanings = self.routes
         plain = "/" + "/".join(part for part in unquote(path.partition("?")[0]).split("/") if part)
         try:
-            pattern, _ = self.routes.bind("service").match(plain, method="GET")
+            pattern, _ = paths.bind("service").match(plain, method="GET")
         except HTTPException:
             return ()
         verb = method.upper()
-        return tuple(
-            event
-            for event in self
-            if any(
-                call.path == pattern and verb in call.methods and (call.condition is None or call.condition in holds)
-                for call in event.calls
-            )
-        )
+        found = {
+            event.code: event
+            for event, call in meanings[pattern]
+            if verb in call.methods and (call.condition is None or call.condition in holds)
+        }
+        return tuple(found.values())
 
-    def build(self) -> Map:
+    def build(self) -> tuple[Map, dict[str, list[tuple[Event, Call]]]]:
         """One rule a path; which methods mean which event is asked afterwards, since a path may mean several."""
         from werkzeug.routing import BaseConverter, Map, Rule
 
@@ -282,14 +282,17 @@ class Events:
 
             regex = "[^/]*[0-9][^/]*"
 
-        paths = dict.fromkeys(call.path for event in self for call in event.calls)
+        meanings: dict[str, list[tuple[Event, Call]]] = {}
+        for event in self:
+            for call in event.calls:
+                meanings.setdefault(call.path, []).append((event, call))
         rules = []
-        for path in paths:
+        for path in meanings:
             parts = [
                 f"<identifier:id{place}>" if part == "{id}" else part for place, part in enumerate(path.split("/"))
             ]
             rules.append(Rule("/".join(parts), endpoint=path))
-        return Map(rules, converters={"identifier": Identifier})
+        return Map(rules, converters={"identifier": Identifier}), meanings
 
 
 def redact(payload: dict[str, Any], pointers: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:

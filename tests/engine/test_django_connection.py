@@ -7,34 +7,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import django
 import pytest
-from django.conf import settings
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
+from django_host import connected
 from hookrow import Hook, HookEngine
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from scripted import HandClock, Network
 
 AFTER, BEFORE = "after_registration", "before_order_add"
-
-
-def django_settings(url: str) -> dict[str, Any]:
-    """Django's words for a database's URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": parts.path[1:]}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path[1:],
-        "HOST": parts.hostname or dict(pair.split("=") for pair in parts.query.split("&") if pair).get("host", ""),
-        "PORT": parts.port or "",
-        "USER": parts.username or "",
-        "PASSWORD": parts.password or "",
-    }
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,19 +38,12 @@ def engine(url: str) -> Iterator[HookEngine]:
 
 
 @pytest.fixture
-def connection(url: str, engine: HookEngine, request: pytest.FixtureRequest) -> Iterator[Any]:
+def connection(url: str, engine: HookEngine) -> Iterator[Any]:
     """Django's connection to the same database, with a table of its own."""
-    if not settings.configured:
-        settings.configure(DATABASES={}, USE_TZ=True)
-        django.setup()
-    alias = f"test{abs(hash(request.node.nodeid))}"
-    full = connections.settings | {alias: django_settings(url)}
-    connections.settings = connections.configure_settings(full | {"default": full.get("default") or {}})
-    made = connections[alias]
-    with made.cursor() as cursor:
-        cursor.execute("CREATE TABLE member (id INTEGER PRIMARY KEY)")
-    yield made
-    made.close()
+    with connected(url) as made:
+        with made.cursor() as cursor:
+            cursor.execute("CREATE TABLE member (id INTEGER PRIMARY KEY)")
+        yield made
 
 
 def members(connection: Any) -> list[int]:

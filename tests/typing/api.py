@@ -1,9 +1,10 @@
 """Never run: what a service's author writes, read by mypy and pyright in strict mode. A wrong type here is a defect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_type
 
+from fastapi import FastAPI, Request
 from sqlalchemy import Connection
 
 from hookrow import (
@@ -30,6 +31,7 @@ from hookrow import (
     Veto,
     Vetoed,
 )
+from hookrow.asgi import ApiCall, HookMiddleware, Shape, fired
 from hookrow.testing import (
     AsyncMemoryEngine,
     HookReceiver,
@@ -136,3 +138,16 @@ async def awaited_kit() -> None:
         assert_type(await engine.deliver(), int)
     with HookEngine() as threads:
         assert_type(await threads.afire("before_order_add", {}, defer=True), Firing)
+
+
+async def holds(call: ApiCall) -> bool:
+    """A condition."""
+    return call.header("x-paid") == "1"
+
+
+def hosts(app: FastAPI, request: Request) -> None:
+    """The middleware, as FastAPI takes it and around any application."""
+    shapes = {"before_order_update": Shape(lambda call: {"order": call.body}, lambda call, data: data["order"])}
+    app.add_middleware(HookMiddleware, engine=HookEngine(), conditions={"paid": holds}, shapes=shapes, defer=["x"])
+    HookMiddleware(app, AsyncHookEngine(), bind={"before_registration": ["POST /organization/user/new"]}, limit=1000)
+    assert_type(fired(request), Mapping[str, Firing])

@@ -74,6 +74,7 @@ class Runtime:
         self.wants_worker = worker and not self.database.read_only
         self.author_name = actor()
         self.closed = False
+        self.routed: tuple[Mapping[str, Event], Events] | None = None
         self.pid = os.getpid()
         self.reset()
         if not self.database.read_only:
@@ -123,7 +124,10 @@ class Runtime:
         return found if found is not None else self.catalogue(config).get(code)
 
     def catalogue(self, config: Config) -> Events:
-        return Events(event for event in config.events.values() if not event.system)
+        """The events that people and services deal with; made once a configuration, since routes are built of it."""
+        if self.routed is None or self.routed[0] is not config.events:
+            self.routed = (config.events, Events(event for event in config.events.values() if not event.system))
+        return self.routed[1]
 
     def setting(self, config: Config, name: str) -> str:
         return config.settings.get(name, settingstore.SETTINGS[name].default)

@@ -1,0 +1,72 @@
+"""An API call, and what hooks get to see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["AFTER", "BEFORE", "ApiCall", "Shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One call of the service's API: what payloads are made of, and conditions judged by.
+
+    `path` is the part below `root_path`, decoded; `query` the query as it came; `headers` names in lower case with
+    their values. `body` is the request's JSON as the handler gets it: as the hooks so far have left it. Where there is
+    none that hooks can see, it is None and `seen` is false. `status` and `response` (the reply's JSON, else None) are
+    there for after-events. `scope` is ASGI's.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    scope: Mapping[str, Any] = field(repr=False)
+    body: Any = field(default=None, repr=False)
+    seen: bool = False
+    status: int | None = None
+    response: Any = field(default=None, repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an event's payload is made of an API call, and how what a hook changed is put back into its body.
+
+    Args:
+        payload: gives the payload; may be async (to look up what the call only names).
+        body: gives the new body (JSON data) of the call and the changed payload; without it a change does not reach
+            the body, only `fired(request)[code].data`.
+    """
+
+    payload: Callable[[ApiCall], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
+    body: Callable[[ApiCall, dict[str, Any]], Any] | None = None
+
+
+def sent(call: ApiCall) -> dict[str, Any]:
+    """The body where it is a JSON object, else nothing."""
+    return call.body if isinstance(call.body, dict) else {}
+
+
+def made(call: ApiCall) -> dict[str, Any]:
+    """What was sent, with what was answered laid over it."""
+    return overlaid(sent(call), call.response if isinstance(call.response, dict) else {})
+
+
+def overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both objects in one; where both hold an object the same again, else the upper value."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = overlaid(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+BEFORE = Shape(sent, lambda call, data: data)
+AFTER = Shape(made)

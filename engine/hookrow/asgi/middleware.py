@@ -1,0 +1,235 @@
+"""`HookMiddleware`: pure ASGI, for Starlette, FastAPI, Django and all others."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, is_json, text_headers
+from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
+from hookrow.asgi.problem import refuse
+from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.errors import InvalidPayload, TransactionMisuse
+from hookrow.events import Event, Events
+from hookrow.lang import Text
+from hookrow.payload import dumps, same
+from hookrow.records import Firing
+
+__all__ = ["HookMiddleware", "fired"]
+
+log = logging.getLogger("hookrow")
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Condition = Callable[[ApiCall], bool | Awaitable[bool]]
+BY_THE_SERVICE = {"before_registration": ()}
+"""Fired by the service itself, after its own checks, unless a route opts in (DESIGN 3)."""
+GRACE = 5.0
+"""Seconds for which the application's shutdown waits for after-hooks under way."""
+KEY = "hookrow"
+
+
+def fired(request: Any) -> Mapping[str, Firing]:
+    """What the middleware has fired for this request, by event: the verdicts of its before-events.
+
+    Args:
+        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest).
+    """
+    scope = request if isinstance(request, Mapping) else request.scope
+    found: Mapping[str, Firing] = scope.get("state", {}).get(KEY, {})
+    return found
+
+
+class HookMiddleware:
+    """Fires the events that an API call means. Before-hooks may refuse the call or change its body; after-hooks follow.
+
+    A call that means no event, a websocket and the lifespan pass through.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        engine: AsyncHookEngine | HookEngine,
+        *,
+        conditions: Mapping[str, Condition] | None = None,
+        shapes: Mapping[str, Shape] | None = None,
+        bind: Mapping[str, Sequence[str]] | None = None,
+        defer: Collection[str] = (),
+        limit: int = 1_048_576,
+        deadline: float = 30.0,
+    ) -> None:
+        """Put it around an application.
+
+        Args:
+            engine: closed by the application itself; an `AsyncHookEngine` belongs to the server's event loop.
+            conditions: by name, whether it holds for a call (`ORDER_SUM_AUTHORISED`); may be async. What one raises
+                fails the request.
+            shapes: by event, how its payload is made.
+            bind: by event, the API calls that mean it, in the place of the catalogue's: `POST /path/{id}`. An empty one
+                leaves the event to the service. `before_registration` is empty unless given.
+            defer: before-events whose background deliveries are kept back until the handler calls
+                `fired(request)[code].enqueue(connection)`.
+            limit: bytes of a request's or response's body that hooks can see.
+            deadline: seconds for all waiting hooks of one event together.
+
+        Raises:
+            EventNotFound: the catalogue does not hold an event that is named here.
+            InvalidInput: a call of `bind` is not written as it should be.
+            TransactionMisuse: `defer` names an event that is not a before-event.
+        """
+        self.app = app
+        self.engine = engine
+        self.fire = engine.afire if isinstance(engine, HookEngine) else engine.fire
+        self.conditions = dict(conditions or {})
+        self.shapes = dict(shapes or {})
+        self.bind = {**BY_THE_SERVICE, **(bind or {})}
+        self.defer = frozenset(defer)
+        self.limit = limit
+        self.deadline = deadline
+        self.tasks: set[asyncio.Task[None]] = set()
+        for code in (*self.shapes, *self.defer):
+            if engine.events.get(code).moment != "before" and code in self.defer:
+                raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
+        self.bound = Events(replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, self.until_told(receive), send)
+        elif scope["type"] == "http" and (
+            possible := self.matching(scope["method"], below_root(scope), self.conditions)
+        ):
+            await self.handle(possible, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    # -- which events -------------------------------------------------------------------------------------------------
+
+    def matching(self, method: str, path: str, holds: Collection[str]) -> list[Event]:
+        """The events that a call means where these conditions hold, in the catalogue's order, as `bind` has it."""
+        exact = quote(path)  # `match` takes a path as it stands in a URL
+        known = [event for event in self.engine.events.match(method, exact, holds=holds) if event.code not in self.bind]
+        bound = [event for event in self.bound.match(method, exact, holds=holds) if event.code in self.bind]
+        if not bound:
+            return known
+        places = {event.code: place for place, event in enumerate(self.engine.events)}
+        return sorted([*known, *bound], key=lambda event: places.get(event.code, len(places)))
+
+    async def meant(self, possible: list[Event], call: ApiCall) -> list[Event]:
+        """Of the events that this call may mean those that it does; only conditions that matter for it are asked."""
+        plain = self.matching(call.method, call.path, ())
+        if plain == possible:
+            return possible
+        holds = [
+            name
+            for name, condition in self.conditions.items()
+            if self.matching(call.method, call.path, [name]) != plain and await settled(condition(call))
+        ]
+        return self.matching(call.method, call.path, holds)
+
+    # -- one call -----------------------------------------------------------------------------------------------------
+
+    async def handle(self, possible: list[Event], scope: Scope, receive: Receive, send: Send) -> None:
+        """Before, the application, after."""
+        body = RequestBody(receive)
+        headers = text_headers(scope["headers"])
+        if is_json(headers) and declared(headers) <= self.limit:
+            await body.read(self.limit)
+            if body.gone:
+                await self.app(scope, body.receive, send)  # half a request asks for nothing
+                return
+        query = scope.get("query_string", b"").decode("latin-1")
+        call = ApiCall(scope["method"], below_root(scope), query, headers, scope, body.value, body.seen)
+        events = await self.meant(possible, call)
+        firings: dict[str, Firing] = {}
+        scope.setdefault("state", {})[KEY] = firings
+        given = call.body
+        for event in events:
+            if event.moment != "before":
+                continue
+            shape = self.shapes.get(event.code, BEFORE)
+            firing = firings[event.code] = await self.ask(event, shape, call)
+            if firing.veto is not None:
+                await refuse(send, firing, firing.veto)
+                return
+            if call.seen and shape.body is not None and not same(firing.data, firing.payload):
+                call = replace(call, body=shape.body(call, firing.data))
+        if call.body is not given:
+            text = dumps(call.body).encode()
+            body.replace(text)
+            scope = {**scope, "headers": resized(scope["headers"], len(text))}
+        later = [event for event in events if event.moment != "before"]
+        if later:
+            send = ResponseBody(send, self.limit, lambda response: self.follow(later, call, response)).send
+        await self.app(scope, body.receive, send)
+
+    async def ask(self, event: Event, shape: Shape, call: ApiCall) -> Firing:
+        """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
+        payload = await settled(shape.payload(call))
+        defer = event.code in self.defer
+        try:
+            return await self.fire(event.code, payload, deadline=self.deadline, defer=defer)
+        except InvalidPayload:
+            if shape is not BEFORE:
+                raise
+            return await self.fire(event.code, {}, deadline=self.deadline, defer=defer)
+
+    # -- afterwards ---------------------------------------------------------------------------------------------------
+
+    def follow(self, events: Sequence[Event], call: ApiCall, response: ResponseBody) -> None:
+        """The response is out: fire what follows, in a task that neither the request's end nor its client stops."""
+        done = replace(call, status=response.status, response=response.json())
+        task = asyncio.get_running_loop().create_task(self.report(events, done), name="hookrow-after")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def report(self, events: Sequence[Event], call: ApiCall) -> None:
+        """Fire after-events; nobody waits, so that what fails is logged."""
+        for event in events:
+            try:
+                payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
+                await self.fire(event.code, payload, deadline=self.deadline)
+            except Exception:
+                log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
+
+    async def settle(self, grace: float = GRACE) -> None:
+        """Wait until after-events under way are fired, at most `grace` seconds. The application's shutdown does it."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=grace)
+
+    def until_told(self, receive: Receive) -> Receive:
+        """The lifespan's `receive`: before the application is told to shut down, what follows its calls is done."""
+
+        async def told() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.settle()
+            return message
+
+        return told
+
+
+def below_root(scope: Scope) -> str:
+    """The path below the point where the application is mounted (ASGI's `root_path` is a part of `path`)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
+
+
+def declared(headers: Sequence[tuple[str, str]]) -> int:
+    """The length that a request says its body has; 0 where it says none."""
+    length = dict(headers).get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def resized(headers: Sequence[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    """The headers of a body that is now so many bytes long."""
+    kept = [pair for pair in headers if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
+    return [*kept, (b"content-length", str(length).encode())]
+
+
+async def settled(value: Any) -> Any:
+    """What a function gave, awaited where it is async."""
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,38 @@
+"""A refused operation as the client sees it: problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from hookrow.asgi.bodies import Send
+from hookrow.payload import dumps
+from hookrow.records import Firing, Veto
+
+__all__ = ["problem", "refuse"]
+
+
+def problem(firing: Firing, veto: Veto) -> dict[str, Any]:
+    """`detail` is the veto's message, `code` and `errors` its own; `event` and `firing` lead to the log."""
+    try:
+        title = HTTPStatus(veto.status).phrase
+    except ValueError:
+        title = "Refused"
+    return {
+        "type": "about:blank",
+        "title": title,
+        "status": veto.status,
+        "detail": veto.message,
+        "code": veto.code,
+        "errors": list(veto.errors),
+        "event": firing.event,
+        "firing": firing.id,
+    }
+
+
+async def refuse(send: Send, firing: Firing, veto: Veto) -> None:
+    """Answer with the problem."""
+    body = dumps(problem(firing, veto)).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": veto.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -55,6 +55,7 @@ CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 BODY_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 SURROGATE = r"[\ud800-\udfff]"
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+PLACE = r"(\[[^\[\]]+\]|[^\[\]:]+)(:[0-9]*)?"
 HOST = r"[\w-]{1,63}(\.[\w-]{1,63})*\.?"
 POINTER = r"(/([^~/]|~[01])*)*"
 
@@ -116,15 +117,18 @@ def check_name(value: object) -> str:
 
 def split_url(text: str) -> SplitResult:
     """The parts of a URL whose port and brackets make sense."""
+    unreadable = Text("Not a URL: its host or port can't be read; a port is 1 to 65535.")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise Unfit(Text("Not a URL: its host or port can't be read; a port is 1 to 65535.")) from None
+        raise Unfit(unreadable) from None
     if parts.scheme not in ("http", "https") or not text[len(parts.scheme) :].startswith("://"):
         raise Unfit(Text("It must begin with http:// or https://."))
     if not parts.hostname:
         raise Unfit(Text("The host is missing."))
+    if not re.fullmatch(PLACE, parts.netloc.rpartition("@")[2]):
+        raise Unfit(unreadable)
     if port == 0 or parts.netloc.endswith(":"):
         raise Unfit(Text("The port must be 1 to 65535."))
     return parts

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from front_door import MODES, fired, word
 from hookrow import AsyncHookEngine, Hook
 from receivers import Receiver, reply
 from receivers.bodies import BODIES, REPLIES
@@ -23,11 +24,6 @@ LIMIT, WAITED = 5.0, 0.4
 """Seconds a hook has: where the case ends long before its limit, and where it ends at it."""
 MEMORY = 20 * 1024
 """KiB that all four attempts together may grow by (DESIGN 6)."""
-GATE = {"event": "before_order_add", "wait_for_response": True}
-TRANSFORM = {"event": "before_order_update", "wait_for_response": True, "response_has_data": True}
-RECORD = {"event": "after_registration", "fire_and_forget": False, "response_has_data": True}
-FORGET = {"event": "on_subscription", "fire_and_forget": True}
-MODES: dict[str, dict[str, Any]] = {"gate": GATE, "transform": TRANSFORM, "record": RECORD, "forget": FORGET}
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +44,6 @@ def resident(which: str) -> int:
 def reset_peak() -> None:
     """Let `VmHWM` begin anew."""
     Path("/proc/self/clear_refs").write_text("5")
-
-
-async def fired(engine: AsyncHookEngine, event: str, payload: dict[str, Any]) -> Any:
-    """A firing of the event, its background deliveries tried once; the one delivery that it has, and seconds taken."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    firing = await engine.send_own(await engine.fire(event, payload))
-    [delivery] = firing.deliveries
-    return delivery, loop.time() - began
-
-
-def word(delivery: Any) -> str:
-    """Its error, else its outcome."""
-    """Its error, else its outcome."""
-    return str(delivery.error or delivery.outcome)
 
 
 @pytest.mark.parametrize("name", MATRIX)

@@ -75,7 +75,8 @@ def rotate(session: Session) -> None:
         fresh = ring.with_new_key()
         write_key_file(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
         vault.reload()
-        count = engine.runtime.database.writer.write(lambda connection: reseal_all(connection, vault))
+        author = engine.runtime.author()
+        count = engine.runtime.database.writer.write(lambda connection: reseal_all(connection, vault, author))
         write_key_file(ring.path, fresh.only(fresh.active_id, ring.active_id))
     say(
         Plural(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from collections.abc import Mapping
 
 __all__ = ["actor"]
 
 
 def actor(environ: Mapping[str, str] | None = None) -> str:
-    """The operating system's user, and the address he came from over SSH: `olga@192.0.2.7`, else `olga`."""
+    """The operating system's user, and the address he came from over SSH: `olga@192.0.2.7`, else `olga`.
+
+    By the process's user id, which no variable can change; with sudo also who called it: `root(olga)`.
+    """
     env = os.environ if environ is None else environ
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name, as containers have
         user = f"uid{os.getuid()}"
+    if env.get("SUDO_USER"):
+        user = f"{user}({env['SUDO_USER']})"
     client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
     return f"{user}@{client}" if client else user

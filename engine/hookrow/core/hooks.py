@@ -113,8 +113,16 @@ class Hooks:
         return [hook_of(hook, now_ms) for hook in chosen]
 
     def history(self, ref: int | str) -> builtins.list[Revision]:
-        """Every change of the hook, newest first, without secrets. Raises HookNotFound, Ambiguous."""
-        number = self.find(ref).id
+        """Every change of the hook, newest first, without secrets; also of a deleted one. Raises HookNotFound, Ambiguous."""
+        try:
+            number = self.find(ref).id
+        except HookNotFound:
+            gone = [
+                hook.id for hook in self.runtime.config().hooks.values() if ref in (hook.id, str(hook.id), hook.key)
+            ]
+            if not gone:
+                raise
+            number = max(gone)  # of those that bore the key one after the other, the last
         with self.runtime.database.read() as connection:
             return hookstore.history(connection, number)
 

@@ -6,14 +6,16 @@ finds out whether the receiver is back. `states.after_attempt` decides; here it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from hookrow.states import CLOSED, Breaker, after_attempt
 from hookrow.store.parking import BREAKERS, HOOKS, park, unpark
 from hookrow.store.prepared import PreparedIn
+from hookrow.store.revisions import ENGINE, Author, revise
 
 __all__ = ["Moved", "Note", "note", "pause_gone", "take_probe", "try_again"]
 
@@ -100,14 +102,21 @@ def pause(connection: Connection, hook: int, by: str, reason: str, now_ms: int) 
     free: ColumnElement[bool] = HOOKS.c.paused_by.is_(None)
     if by == "gone":
         free = or_(free, HOOKS.c.paused_by == "breaker")
-    result = connection.execute(
-        update(HOOKS)
-        .where(HOOKS.c.id == hook, HOOKS.c.deleted_ms.is_(None), free)
-        .values(paused_by=by, paused_reason=reason, paused_ms=now_ms)
-    )
-    if not result.rowcount:
+    values = {"paused_by": by, "paused_reason": reason, "paused_ms": now_ms}
+    if not revised(connection, values, "pause", now_ms, HOOKS.c.id == hook, HOOKS.c.deleted_ms.is_(None), free):
         return False
     park(connection, hook, now_ms)
+    return True
+
+
+def revised(
+    connection: Connection, values: Mapping[str, Any], action: str, now_ms: int, *conditions: ColumnElement[bool]
+) -> bool:
+    """Change the hook for which all of this is true, with a revision by the engine itself; False if there is none."""
+    row = connection.execute(select(HOOKS).where(*conditions).with_for_update()).first()
+    if row is None:
+        return False
+    revise(connection, dict(row._mapping), values, Author(ENGINE, now_ms), action)
     return True
 
 
@@ -117,12 +126,8 @@ def pause_gone(connection: Connection, hook: int, now_ms: int) -> bool:
 
 
 def resume(connection: Connection, hook: int, now_ms: int) -> bool:
-    result = connection.execute(
-        update(HOOKS)
-        .where(HOOKS.c.id == hook, HOOKS.c.paused_by == "breaker")
-        .values(paused_by=None, paused_reason=None, paused_ms=None)
-    )
-    if not result.rowcount:
+    values = {"paused_by": None, "paused_reason": None, "paused_ms": None}
+    if not revised(connection, values, "resume", now_ms, HOOKS.c.id == hook, HOOKS.c.paused_by == "breaker"):
         return False
     unpark(connection, hook, now_ms)
     return True

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -14,71 +12,19 @@ from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.lang import Text
-from hookrow.models import HookRevision, HookRow
-from hookrow.records import Revision, rfc3339
+from hookrow.models import HookRow
 from hookrow.store import outbox
+from hookrow.store.revisions import SEALED, Author, history, record, revise
 
-__all__ = ["SEALED", "Author", "change", "create", "history", "new_uid", "next_position", "public"]
+__all__ = ["SEALED", "Author", "change", "create", "history", "new_uid", "next_position"]
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
-REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
-SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
-"""Every sealed column of the table; the key rotation and its test go through this list."""
 LAST_POSITION = 9999
-HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who changes a hook, and when."""
-
-    who: str
-    at_ms: int
 
 
 def new_uid() -> str:
     """A hook's unchanging random name, which its sealed values are bound to."""
     return secrets.token_hex(16)
-
-
-def public(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A hook's fields for a revision: plain JSON, secrets only as whether they are set."""
-    shown: dict[str, Any] = {}
-    for name, value in values.items():
-        if name in HIDDEN:
-            continue
-        if name in SEALED:
-            shown[name] = {"set": value is not None}
-        elif name in ("paused_ms", "deleted_ms"):
-            shown[name.removesuffix("_ms") + "_at"] = rfc3339(value)
-        else:
-            shown[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
-    return shown
-
-
-def record(
-    connection: Connection,
-    author: Author,
-    action: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any],
-    resealed: tuple[str, ...] = (),
-) -> None:
-    """Write the revision. A secret replaced by another is marked, since both sides only say «set»."""
-    old, new = (None if before is None else public(before)), public(after)
-    for name in resealed:
-        new[name] = {**new[name], "changed": True}
-    connection.execute(
-        insert(REVISIONS).values(
-            hook_id=after["id"],
-            revision=after["revision"],
-            at_ms=author.at_ms,
-            who=author.who,
-            action=action,
-            before=None if old is None else json.dumps(old, ensure_ascii=False),
-            after=json.dumps(new, ensure_ascii=False),
-        )
-    )
 
 
 def next_position(connection: Connection, event: str) -> int:
@@ -184,11 +130,8 @@ def change(
     key = values.get("key", before["key"]) or made_key(connection, number)
     if key_owner(connection, key) not in (None, number):
         raise taken(key)
-    values |= {"key": key, "revision": before["revision"] + 1}
     with keys_guarded(key):
-        connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(**values))
-    after = {**before, **values}
-    record(connection, author, action, before, after, resealed)
+        after = revise(connection, before, {**values, "key": key}, author, action, resealed)
     follow(connection, before, after, author.at_ms)
     return True
 
@@ -209,21 +152,3 @@ def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str
         outbox.park(connection, number, now_ms)
     elif held(before) and not held(after):
         outbox.unpark(connection, number, now_ms)
-
-
-def history(connection: Connection, number: int) -> list[Revision]:
-    """All revisions of a hook, newest first."""
-    rows = connection.execute(
-        select(REVISIONS).where(REVISIONS.c.hook_id == number).order_by(REVISIONS.c.revision.desc())
-    )
-    return [
-        Revision(
-            row.revision,
-            row.at_ms,
-            row.who,
-            row.action,
-            None if row.before is None else json.loads(row.before),
-            None if row.after is None else json.loads(row.after),
-        )
-        for row in rows
-    ]

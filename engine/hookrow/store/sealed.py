@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from hookrow.models import HookRow
-from hookrow.store.hooks import SEALED
+from hookrow.store.revisions import SEALED, Author, revise
 from hookrow.vault import Place, Vault
 
 __all__ = ["reseal_all", "sealed_values"]
@@ -25,15 +26,18 @@ def sealed_values(connection: Connection) -> Iterator[tuple[int, Place, str]]:
                 yield row.id, Place("hook", row.uid, name), token
 
 
-def reseal_all(connection: Connection, vault: Vault) -> int:
+def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
     """Seal every secret with the active key, in the caller's transaction; gives how many there are.
+
+    Each hook that has one gets a revision of the action `keys`: its fields are as they were.
 
     Raises:
         KeyMissing, KeyWrong: one can't be opened; nothing is changed then.
     """
-    count = 0
+    fresh: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for number, place, token in sealed_values(connection):
-        fresh = vault.reseal(token, place)
-        connection.execute(update(HOOKS).where(HOOKS.c.id == number).values({place.field: fresh}))
-        count += 1
-    return count
+        fresh[number][place.field] = vault.reseal(token, place)
+    for number, values in fresh.items():
+        row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()
+        revise(connection, dict(row._mapping), values, author, "keys")
+    return sum(map(len, fresh.values()))

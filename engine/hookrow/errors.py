@@ -3,6 +3,7 @@
 HookrowError
 ├── InvalidInput              what was given can't be accepted; `.problems`, one sentence a field
 │   ├── InvalidHook           a hook's fields
+│   ├── InvalidImport         a file of hooks; each problem names its line, hook and field
 │   ├── InvalidPayload        a payload that is no JSON object, or holds what JSON can't; `.pointer`
 │   ├── InvalidSetting        a setting's name or value
 │   └── InvalidTemplate       a body or a condition that can't be compiled, or failed on this payload; `.code`
@@ -59,6 +60,7 @@ __all__ = [
     "HookrowError",
     "IdempotencyConflict",
     "InvalidHook",
+    "InvalidImport",
     "InvalidInput",
     "InvalidPayload",
     "InvalidSetting",
@@ -118,6 +120,10 @@ class InvalidInput(HookrowError):
 
 class InvalidHook(InvalidInput):
     """A hook's fields are at fault."""
+
+
+class InvalidImport(InvalidInput):
+    """A file of hooks can't be imported; each problem names its line, hook and field. Nothing was changed."""
 
 
 class InvalidPayload(InvalidInput):

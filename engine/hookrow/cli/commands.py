@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -37,6 +38,8 @@ CARE = Text("Care")
 COMMANDS: dict[str, Listed] = {
     "tui": Listed("tui", Text("Open the terminal interface; so does hookrow without a command."), CONFIGURE),
     "hooks": Listed("hooks", Text("List, show, add, edit, pause, test and remove hooks."), CONFIGURE),
+    "export": Listed("exchange", Text("Write the hooks as YAML, without secrets."), CONFIGURE),
+    "import": Listed("exchange", Text("Bring hooks from such a file, all of them or none."), CONFIGURE),
     "events": Listed("events", Text("List the events; say which of them an API call means."), CONFIGURE),
     "fire": Listed("fire", Text("Fire an event and obey the answer."), HAPPEN),
     "explain": Listed(
@@ -116,7 +119,7 @@ class Lazy(click.Group):
         if listed is None:
             return None
         module = import_module(f"hookrow.cli.{listed.module}")
-        found: click.Command = getattr(module, cmd_name)
+        found: click.Command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         return found
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -113,13 +114,16 @@ class Hooks:
         return [hook_of(hook, now_ms) for hook in chosen]
 
     def history(self, ref: int | str) -> builtins.list[Revision]:
-        """Every change of the hook, newest first, without secrets; also of a deleted one. Raises HookNotFound, Ambiguous."""
+        """Every change of the hook, also of a deleted one, newest first, without secrets.
+
+        Raises:
+            HookNotFound, Ambiguous
+        """
+        config = self.runtime.config()
         try:
-            number = self.find(ref).id
+            number = self.find(ref, config).id
         except HookNotFound:
-            gone = [
-                hook.id for hook in self.runtime.config().hooks.values() if ref in (hook.id, str(hook.id), hook.key)
-            ]
+            gone = [hook.id for hook in config.hooks.values() if ref in (hook.id, str(hook.id), hook.key)]
             if not gone:
                 raise
             number = max(gone)  # of those that bore the key one after the other, the last
@@ -325,6 +329,10 @@ class Hooks:
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, revision=current, stored=True, action="rollback")
+
+    def zone(self) -> tzinfo:
+        """The time zone in which moments are typed (the setting `timezone`)."""
+        return ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
 
     # -- checks -------------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ def taken(key: str) -> KeyTaken:
     return KeyTaken(Text("another hook has the key «{key}»", key=key))
 
 
-def create(connection: Connection, values: Mapping[str, Any], author: Author) -> int:
+def create(connection: Connection, values: Mapping[str, Any], author: Author, *, action: str = "add") -> int:
     """Insert a hook whose values are checked and sealed; gives its id.
 
     Raises:
@@ -72,7 +72,7 @@ def create(connection: Connection, values: Mapping[str, Any], author: Author) ->
         number = connection.execute(insert(HOOKS).values(**row)).inserted_primary_key[0]  # type: ignore[index]
     if not key:
         connection.execute(update(HOOKS).where(HOOKS.c.id == number).values(key=made_key(connection, number)))
-    record(connection, author, "add", None, dict(load(connection, number)._mapping))
+    record(connection, author, action, None, dict(load(connection, number)._mapping))
     return int(number)
 
 

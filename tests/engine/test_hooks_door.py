@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -216,3 +217,34 @@ async def test_paused_and_resumed(bench: Bench) -> None:
     assert firing.deliveries[0].outcome == "parked"
     assert (await bench.engine.hooks.resume("h")).state == "on"
     assert (await bench.engine.log.get(firing.id)).deliveries[0].outcome == "queued"
+
+
+async def test_a_persons_pause_outlives_the_breakers(bench: Bench) -> None:
+    """A hook that the breaker holds back can be paused by hand: then no success resumes it."""
+    bench.network.on("h", answer(503))
+    await bench.gate("h")
+    for _ in range(10):
+        await bench.fire()
+        bench.clock.forward(7)
+    assert (await bench.engine.hooks.get("h")).paused_by == "breaker"
+    assert (await bench.engine.hooks.pause("h", "ремонт")).paused_by == "person"
+
+
+async def test_a_rule_over_two_fields_holds_against_two_editors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each end of a period is right by itself; the second editor's is judged on what the first one made of the hook."""
+    hook = await bench.hook("h")
+    door = bench.engine.hook_door
+    look = door.checked
+
+    def overtaken(*args: Any, **how: Any) -> Any:
+        monkeypatch.setattr(door, "checked", look)
+        judged = look(*args, **how)
+        door.update(hook.id or 0, valid_from=datetime(2027, 2, 1, tzinfo=UTC))
+        return judged
+
+    monkeypatch.setattr(door, "checked", overtaken)
+    with pytest.raises(InvalidHook):
+        await bench.engine.hooks.update("h", valid_until=datetime(2027, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(door, "checked", overtaken)
+    both = await bench.engine.hooks.update("h", valid_until=datetime(2027, 3, 1, tzinfo=UTC))
+    assert both.valid_from == datetime(2027, 2, 1, tzinfo=UTC)

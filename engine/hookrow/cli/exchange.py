@@ -33,12 +33,14 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     more=Text("Secrets stay here: the file says «kept», or nothing of them. URLs may hold tokens: guard the file."),
 )
 @option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", says=Text("Into a file (0600).")
+    "--output",
+    "-o",
+    type=OUTPUT,
+    metavar="FILE",
+    says=Text("Into a file that only you may read."),
 )
 @option("--event", metavar="EVENT", says=Text("Of this event only."))
-@option(
-    "--revisions", is_flag=True, says=Text("With each hook's revision: the import then merges, or refuses a conflict.")
-)
+@option("--revisions", is_flag=True, says=Text("With each hook's revision: the import merges, or refuses a conflict."))
 @option("--schema", is_flag=True, says=Text("The JSON Schema of such a file instead, for editors."))
 @pass_session
 def export(session: Session, output: Path | None, event: str | None, revisions: bool, schema: bool) -> None:
@@ -146,7 +148,7 @@ def put_done(done: Imported) -> None:
         change=counts["change"],
         remove=counts["remove"],
     )
-    say(Text("{said}.", said=said) if done.applied else Text("{said}; nothing was written.", said=said))
+    say(f"{said}." if done.applied else Text("{said}; nothing was written.", said=said))
 
 
 def put_change(change: Change) -> None:

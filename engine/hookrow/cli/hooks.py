@@ -9,26 +9,31 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.commands import Command, family, option
+from hookrow.cli.conflict import put_conflict
 from hookrow.cli.doctor import UNDRAINED, contradicts
 from hookrow.cli.given import here_of, read_payload, zone_of
 from hookrow.cli.hook_secrets import secret
+from hookrow.cli.hook_stats import calls_cell, errors_cell, stats
 from hookrow.cli.hook_values import field_options, given_values, hook_json
 from hookrow.cli.layout import Cell, Column, visible, visible_lines
 from hookrow.cli.output import confirm, paint, put, put_json, put_table, say
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.wording import COLOURS, MODES, STATES, clock_time, word
-from hookrow.errors import InvalidHook
+from hookrow.cli.wording import COLOURS, MODES, STATES, clock_time, milliseconds, validity, word
+from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow import HookEngine
+    from datetime import datetime
+
+    from hookrow import Figures, HookEngine
     from hookrow.models import Hook
 
 __all__ = ["hooks"]
 
 hooks = family("hooks", Text("HOOK is an id, a key or an exact name."))
 hooks.add_command(secret)
+hooks.add_command(stats)
 
 NO_EFFECT = Text("no effect: fire and forget is on")
 AS_JSON = Text("Machine-readable: one object a line.")
@@ -54,6 +59,8 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     with session.engine() as engine:
         found = engine.hooks.list(event)
         undrained = engine.log.summary().undrained
+        figures = {} if as_json else engine.log.statistics()
+        now = here_of(engine).now
     if undrained:
         say(UNDRAINED)
     if as_json:
@@ -72,13 +79,16 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         Column(str(FIELD["name"].label), shrink=True),
         Column(str(Text("Mode"))),
         Column(str(Text("State")), shrink=True),
+        Column(str(Text("Calls, day")), right=True),
+        Column(str(Text("Errors")), right=True),
+        Column("p95", right=True),
     ]
-    put_table(columns, [row_of(hook) for hook in found])
+    put_table(columns, [row_of(hook, figures[hook.id or 0].day, now) for hook in found])
 
 
-def row_of(hook: Hook) -> Sequence[str | Cell]:
-    """A hook's line in the list, with what would surprise: contradicting flags, why it is paused."""
-    remarks = [word(STATES, hook.state)]
+def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
+    """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
+    remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
         remarks.append(f"«{hook.paused_reason}»")
     if contradicts(hook):
@@ -90,6 +100,9 @@ def row_of(hook: Hook) -> Sequence[str | Cell]:
         hook.name,
         word(MODES, hook.mode),
         Cell("; ".join(remarks), COLOURS.get(hook.state)),
+        calls_cell(day),
+        errors_cell(day),
+        milliseconds(day.p95_ms),
     )
 
 
@@ -127,7 +140,8 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
     rows.append(
         (Cell(str(Text("Mode")), dim=True), str(mode_sentence(hook.mode, hook.timeout, hook.on_failure, moment)))
     )
-    rows.append((Cell(str(Text("State")), dim=True), Cell(word(STATES, hook.state), COLOURS.get(hook.state))))
+    said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
+    rows.append((Cell(str(Text("State")), dim=True), Cell(said, COLOURS.get(hook.state))))
     if hook.paused_reason:
         rows.append((Cell(str(Text("Paused because")), dim=True), hook.paused_reason))
     rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
@@ -183,7 +197,12 @@ def edit(session: Session, ref: str, revision: int | None, as_json: bool, **opti
                     raise InvalidHook(cleaned.problems)
                 values[code] = cleaned.values[code]
                 notes += cleaned.notes
-        changed = engine.hooks.update(ref, with_secrets(values), revision=revision)
+        try:
+            changed = engine.hooks.update(ref, with_secrets(values), revision=revision)
+        except ChangedMeanwhile as conflict:
+            if revision is not None:
+                put_conflict(values, revision, conflict.current, engine.hooks.history(ref), as_json=as_json)
+            raise
         notes += notice(engine)
     tell(changed, notes, Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision), as_json=as_json)
 
@@ -312,12 +331,13 @@ def history(session: Session, ref: str, as_json: bool) -> None:
 @verb("rollback", Text("Make a hook what it was at an earlier revision; secrets stay as they are."))
 @one
 @click.argument("revision", type=int)
+@option("--current", type=int, metavar="N", says=Text("Refuse if the hook has been changed since this revision."))
 @as_json
 @pass_session
-def rollback(session: Session, ref: str, revision: int, as_json: bool) -> None:
+def rollback(session: Session, ref: str, revision: int, current: int | None, as_json: bool) -> None:
     """Make a hook what it was at an earlier revision."""
     with session.engine() as engine:
-        hook = engine.hooks.rollback(ref, revision)
+        hook = engine.hooks.rollback(ref, revision, current=current)
     done = Text(
         "{hook} is as it was at revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
+
+if TYPE_CHECKING:
+    from hookrow.models import Hook
 
 __all__ = [
     "COLOURS",
@@ -23,6 +26,8 @@ __all__ = [
     "glyph",
     "milliseconds",
     "outcome_cell",
+    "span",
+    "validity",
     "word",
 ]
 
@@ -94,6 +99,8 @@ GLYPHS = {
     **dict.fromkeys(("queued", "retrying", "parked"), "→"),
 }
 LONG = 60
+SOON = timedelta(days=7)
+"""A period that ends within this time is said to."""
 
 
 def word(words: dict[str, Text], code: str | None) -> str:
@@ -121,6 +128,27 @@ def clock_time(ms: int, zone: tzinfo) -> str:
 def milliseconds(ms: int | None) -> str:
     """A duration; nothing where nothing was measured."""
     return "" if ms is None else str(Text("{ms} ms", ms=ms))
+
+
+def span(time: timedelta) -> Text:
+    """A stretch of time in its largest unit, rounded down: a minute, hours, days."""
+    minutes = int(time.total_seconds() // 60)
+    if minutes < 60:
+        return Text("{n} min", n=max(minutes, 1))
+    return Text("{n} h", n=minutes // 60) if minutes < 48 * 60 else Text("{n} d", n=minutes // 1440)
+
+
+def validity(hook: Hook, now: datetime) -> str:
+    """How a hook's period stands where that matters: it waits for it, it is over, or soon will be."""
+    if hook.state == "not_yet_valid" and hook.valid_from is not None:
+        return str(Text("waits {time}", time=span(hook.valid_from - now)))
+    if hook.valid_until is None:
+        return ""
+    if hook.state == "expired":
+        return str(Text("{time} ago", time=span(now - hook.valid_until)))
+    if hook.active and hook.valid_until - now <= SOON:
+        return str(Text("ends in {time}", time=span(hook.valid_until - now)))
+    return ""
 
 
 def compact(value: Any) -> str:

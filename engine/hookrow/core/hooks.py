@@ -29,6 +29,8 @@ __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
 ROTATION_MS = 24 * 3600 * 1000
 """How long both signatures are sent after a rotation (DESIGN 6)."""
+TRIES = 5
+"""How often a change meets another one in the same moment before it gives up."""
 SECRETS = ("auth_password", "custom_header_value", "signing_secret")
 COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
@@ -203,6 +205,32 @@ class Hooks:
         stored: bool = False,
         action: str = "edit",
     ) -> Hook:
+        tries = TRIES
+        while True:
+            values, resealed, notes = self.checked(found, changes, stored=stored)
+            upon = found.revision if revision is None else revision
+            try:
+                self.write(found.id, values, action=action, revision=upon, resealed=resealed)
+                break
+            except ChangedMeanwhile as conflict:
+                tries -= 1
+                if revision is not None or not tries:
+                    raise ChangedMeanwhile(conflict.text, current=self.fresh(found.id)) from None
+                # What the fields allow together was judged on a hook that is no more: judge again.
+                self.runtime.cache.forget()
+                found = self.runtime.config().hooks[found.id]
+        kept = self.fresh(found.id)
+        kept._notes = notes
+        return kept
+
+    def checked(
+        self, found: StoredHook, changes: Mapping[str, Any], *, stored: bool
+    ) -> tuple[dict[str, Any], tuple[str, ...], builtins.list[Text]]:
+        """A change of this hook as columns, the secrets that it replaces, and what was changed on the way in.
+
+        Raises:
+            InvalidHook, EventNotFound, InvalidTemplate
+        """
         now = hook_of(found, self.runtime.clock.now_ms())
         current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
         wanted = {name: value for name, value in changes.items() if not (name in SECRETS and is_kept(value))}
@@ -211,14 +239,8 @@ class Hooks:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
         self.check_templates(self.runtime.config(), merged["event"], merged, only=cleaned.values)
-        values, resealed = self.sealed(found.uid, cleaned.values)
-        try:
-            self.write(found.id, values, action=action, revision=revision, resealed=resealed)
-        except ChangedMeanwhile as conflict:
-            raise ChangedMeanwhile(conflict.text, current=self.fresh(found.id)) from None
-        kept = self.fresh(found.id)
-        kept._notes = list(cleaned.notes)
-        return kept
+        columns, resealed = self.sealed(found.uid, cleaned.values)
+        return columns, resealed, [*cleaned.notes]
 
     def sealed(self, uid: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The values as columns, and which secrets were replaced."""
@@ -258,7 +280,7 @@ class Hooks:
     def pause(self, ref: int | str, reason: str = "") -> Hook:
         """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
-        if found.paused_by is None:
+        if found.paused_by in (None, "breaker"):  # the breaker's pause ends by itself, this one does not
             values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)

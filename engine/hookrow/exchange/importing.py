@@ -129,6 +129,8 @@ class Importer:
             current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
             cleaned = clean_change(current, given, stored=True, here=here)
         for problem in cleaned.problems:
+            if problem.field in entry.values and problem.field not in given:
+                continue  # refused already, so it is missing here
             line = entry.values[problem.field].line if problem.field in entry.values else entry.line
             self.sheet.refuse(line, f"{entry.key}.{problem.field}", problem.text)
         self.warnings += [f"{entry.key}: {note}" for note in cleaned.notes]
@@ -256,9 +258,7 @@ def plain(code: str, value: Value) -> Any:
     if code == "url" and "@" in text.partition("://")[2].partition("/")[0].partition("?")[0]:
         raise Unfit(URL_SECRET)
     if code == "custom_header" and ":" in text:
-        raise Unfit(
-            Text("The header's name alone; its value: {field}: kept, env:NAME or file:PATH.", field=HEADER_VALUE)
-        )
+        raise Unfit(Text("The header's name alone; its value goes by {field}.", field=HEADER_VALUE))
     if FIELD[code].kind == "moment" and not steady(code, text):
         raise Unfit(Text("In a file a moment must be the same on every day: 01.11.2026 00:00 or RFC 3339."))
     if FIELD[code].kind == "seconds":

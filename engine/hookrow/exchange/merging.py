@@ -30,7 +30,8 @@ def merged(
     mine: dict[str, Any] = {}
     for code, value in values.items():
         if code in SECRETS:
-            mine[code] = value
+            if value is not None or (then.get(code) or {}).get("set"):
+                mine[code] = value
             continue
         base, today = then.get(code), plain(current[code])
         if plain(value) == base:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hookrow.core.hooks import SECRETS, Hooks
+from hookrow.core.hooks import Hooks
 from hookrow.exchange.reading import FORMAT
-from hookrow.exchange.references import KEPT, NONE
+from hookrow.exchange.references import KEPT
 from hookrow.fields import FIELDS, HEADER_VALUE
 from hookrow.models import Hook
 
@@ -23,7 +23,7 @@ UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 """What would act on a terminal or hide from a reviewer: written as an escape."""
 HEADING = """\
 # Hooks of Hookrow. Secrets are not in this file: «kept» leaves what the database has, «none» takes it away,
-# env:NAME and file:PATH are read when the file is imported. What a hook does not name here stays as it is.
+# env:NAME and file:PATH are read when the file is imported. What is not named here stays as it is.
 """
 
 
@@ -63,18 +63,20 @@ def entry(hook: Hook, revisions: bool) -> dict[str, Any]:
         value = getattr(hook, field.code)
         if field.code == "key":
             continue
-        if field.code in SECRETS:
-            shown[field.code] = mark(value)
+        if field.secret:
+            shown |= secret_of(hook, field.code)
         elif isinstance(value, datetime):
             shown[field.code] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         elif isinstance(value, float) and value.is_integer():
             shown[field.code] = int(value)
         else:
             shown[field.code] = value
-        if field.code == "custom_header":
-            shown[HEADER_VALUE] = mark(hook.custom_header_value)
     return shown
 
 
-def mark(secret: Any) -> str:
-    return KEPT if secret is not None and secret.is_set else NONE
+def secret_of(hook: Hook, code: str) -> dict[str, Any]:
+    """What stands for a secret. Of one that there is not nothing does: an import must not take away a later one."""
+    if code == "custom_header":
+        return {code: hook.custom_header, HEADER_VALUE: KEPT} if hook.custom_header else {}
+    secret = getattr(hook, code)
+    return {code: KEPT} if secret is not None and secret.is_set else {}

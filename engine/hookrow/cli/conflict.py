@@ -28,7 +28,9 @@ def put_conflict(
         mine: the fields that this command line names.
         history: the hook's revisions, newest first.
     """
-    then = next((each.after or {} for each in history if each.revision == revision), {})
+    then = next((each.after or {} for each in history if each.revision == revision), None)
+    if then is None:
+        return  # no such revision: there is nothing to compare with
     now = hook_json(current)
     rows: list[dict[str, Any]] = []
     for field in FIELDS:

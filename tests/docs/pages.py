@@ -13,6 +13,7 @@ import click
 
 from hookrow import errors, lang
 from hookrow.cli.app import root
+from hookrow.cli.commands import CARE, COMMANDS
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.fields import FIELDS, GROUPS
@@ -106,10 +107,30 @@ def commands_page() -> str:
         "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test,",
         "redelivery or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict,",
         "contradiction, invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
-        "The family `hookrow hooks` has a page of its own: [commands-hooks.md](commands-hooks.md).",
+        "On pages of their own: the family `hookrow hooks` ([commands-hooks.md](commands-hooks.md)), and what looks after",
+        "a database: export, import, doctor, settings, keys, … ([commands-care.md](commands-care.md)).",
     ]
     for path, context in everything():
-        if not path.startswith("hookrow hooks "):
+        if not path.startswith("hookrow hooks ") and not cares(path):
+            lines += told(path, context)
+    return "\n".join(lines) + "\n"
+
+
+def cares(path: str) -> bool:
+    """Whether a command looks after a database."""
+    name = path.split()[1] if " " in path else ""
+    return name in ("export", "import") or (name in COMMANDS and COMMANDS[name].section == CARE)
+
+
+def care_page() -> str:
+    """docs/commands-care.md."""
+    lines = [
+        "# Commands: looking after a database",
+        MADE,
+        "What they share with all others: [commands.md](commands.md).",
+    ]
+    for path, context in everything():
+        if cares(path):
             lines += told(path, context)
     return "\n".join(lines) + "\n"
 
@@ -238,6 +259,7 @@ PAGES = {
     "map.md": map_page,
     "commands.md": commands_page,
     "commands-hooks.md": hooks_page,
+    "commands-care.md": care_page,
     "reference.md": reference_page,
     "errors.md": errors_page,
 }

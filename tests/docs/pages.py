@@ -107,8 +107,8 @@ def commands_page() -> str:
         "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test,",
         "redelivery or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict,",
         "contradiction, invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
-        "On pages of their own: the family `hookrow hooks` ([commands-hooks.md](commands-hooks.md)), and what looks after",
-        "a database: export, import, doctor, settings, keys, … ([commands-care.md](commands-care.md)).",
+        "On pages of their own: the family `hookrow hooks` ([commands-hooks.md](commands-hooks.md)), and what looks",
+        "after a database: export, import, doctor, settings, keys, … ([commands-care.md](commands-care.md)).",
     ]
     for path, context in everything():
         if not path.startswith("hookrow hooks ") and not cares(path):

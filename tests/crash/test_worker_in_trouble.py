@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from hookrow.errors import StorageError
 from hookrow.store.database import Database
@@ -96,13 +95,8 @@ def fire_for_ever(database: Database, hook: int) -> None:
 
 
 def limit_pages(database: Database, most: int | None) -> int:
-    """Let the file grow to so many pages on the writer's connections; gives its pages now."""
-    engine = database.engine("write")
-
-    def limit(connection: sqlite3.Connection, *others: Any) -> None:
-        connection.execute(f"PRAGMA max_page_count={most}")
-
+    """Let the file grow to so many pages on the writer's connection; gives its pages now."""
     if most is not None:
-        event.listen(engine, "checkout", limit)
+        database.writer.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={most}").close())
     with database.read() as connection:
         return int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())

@@ -146,7 +146,7 @@ async def test_a_key_that_cannot_be_kept_asks_nobody(bench: Bench, trouble: Trou
 async def test_a_full_disk_says_what_to_do(bench: Bench) -> None:
     """SQLite's own limit of pages stands for the disk."""
     await bench.gate("w")
-    with bench.engine.runtime.database.engine("write").connect() as connection:
+    with bench.engine.runtime.database.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageError, match="disk is full"):

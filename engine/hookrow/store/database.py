@@ -86,6 +86,8 @@ class Database:
         self.guard = threading.RLock()
         self.process_lock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
+        self.kept: Connection | None = None
+        """For writing; used under `process_lock` alone."""
         self.version_reader: sqlite3.Connection | None = None
         self.version_readers = 0
         self.wal_limit = LARGE_WAL
@@ -124,6 +126,7 @@ class Database:
         event.listen(made, "connect", self.tune)
         if purpose == "write":
             event.listen(made, "connect", enter_wal)
+            event.listen(made, "connect", wait_for_nobody)
             event.listen(made, "begin", begin_immediate)
         else:
             event.listen(made, "begin", begin_plain)
@@ -179,13 +182,38 @@ class Database:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         committing = False
         try:
-            with self.process_lock, self.engine("write").begin() as connection:
+            with self.process_lock, self.transaction() as connection:
                 yield connection
                 committing = True
         except DBAPIError as error:
             if interrupted(error, committing=committing):
                 raise Interrupted(translate(error).text) from None
             raise unsure(error) if committing and error.connection_invalidated else translate(error) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One write transaction. SQLite's connection is kept from one to the next, until something goes wrong in it."""
+        if self.path is None:
+            with self.engine("write").begin() as connection:
+                yield connection
+            return
+        connection = self.writing_connection()
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            self.let_kept_go()
+            raise
+
+    def writing_connection(self) -> Connection:
+        if self.kept is None:
+            self.kept = self.engine("write").connect()
+        return self.kept
+
+    def let_kept_go(self) -> None:
+        if self.kept is not None:
+            self.kept.close()
+            self.kept = None
 
     def checkpoint(self, patience_ms: int = 0) -> bool:
         """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it.
@@ -200,14 +228,12 @@ class Database:
             return True
         try:
             with self.process_lock:
-                pooled = self.engine("write").raw_connection()
+                driver: Any = self.writing_connection().connection.driver_connection
+                driver.execute(f"PRAGMA busy_timeout={patience_ms}")
                 try:
-                    plain = pooled.driver_connection
-                    assert isinstance(plain, sqlite3.Connection)
-                    plain.execute(f"PRAGMA busy_timeout={patience_ms}")
-                    (busy, _, _) = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 finally:
-                    pooled.close()
+                    driver.execute("PRAGMA busy_timeout=0")
         except (sqlite3.Error, DBAPIError) as error:
             log.debug("no checkpoint now: %s", error)
             return False
@@ -263,6 +289,7 @@ class Database:
         """Close every idle connection; the next use opens new ones."""
         with self.guard:
             self.forget_version_reader()
+            self.let_kept_go()
             for engine in self.engines.values():
                 engine.dispose()
             self.engines.clear()
@@ -307,6 +334,11 @@ def path_of(address: URL) -> Path:
     return Path(named).absolute()
 
 
+def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
+    """For writing, where `begin_immediate` does the waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+
+
 def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
     """Before the first write: a copy that a backup made is a file without a WAL until then.
 
@@ -328,20 +360,16 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
-    cursor = connection.connection.cursor()
+    driver: Any = connection.connection.driver_connection
     started = time.perf_counter()
-    try:
-        cursor.execute("PRAGMA busy_timeout=0")
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:
-                    raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
-                time.sleep(LOCK_PAUSE)
-    finally:
-        cursor.close()
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:
+                raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
+            time.sleep(LOCK_PAUSE)
 
 
 def begin_plain(connection: Connection) -> None:
@@ -368,6 +396,7 @@ def after_fork_in_child() -> None:
         database.guard = threading.RLock()
         database.process_lock = process_lock(database.path)
         database.engines = {}
+        database.kept = None
         database.version_reader = None
         database.writer = Writer(database)
 

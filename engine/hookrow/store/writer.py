@@ -1,9 +1,10 @@
 """The writer: one thread that commits together what many callers want to write (group commit).
 
 A job is a function of a connection that lies inside a transaction; its result is the caller's answer. What is waiting
-is run in one transaction and committed once. If anything fails, each job is repeated alone, so that every caller's rows
-stand or fall by themselves; so a job must be able to run again from the start. A transaction that PostgreSQL ended
-without a trace (a lost connection, a deadlock) is begun again with all its jobs.
+is run in one transaction and committed once; a thread that finds nobody writing commits its own job. If anything fails,
+each job is repeated alone, so that every caller's rows stand or fall by themselves; so a job must be able to run again
+from the start. A transaction that PostgreSQL ended without a trace (a lost connection, a deadlock) is begun again with
+all its jobs.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Writer:
         self.thread: threading.Thread | None = None
         self.running = threading.Lock()
         self.closed = False
+        self.commits = 0
+        self.checkpoint_due = False
         self.failed: StorageError | None = None
         """Why the last commit failed; None as soon as one succeeded (DESIGN 5, storage trouble)."""
 
@@ -91,8 +94,27 @@ class Writer:
         return future
 
     def write(self, job: Job[T]) -> T:
-        """Run a job and wait for its commit, in a thread."""
-        return self.submit(job).result()
+        """Run a job and wait for its commit, in a thread.
+
+        Where nobody else writes, the calling thread does it itself: to hand the job over and get its answer back would
+        take longer than the commit. An interrupt (ctrl+c) that comes meanwhile is raised, with the job done or undone.
+        """
+        if self.waiting or not self.running.acquire(blocking=False):
+            return self.submit(job).result()
+        waiting = Waiting(job, None, None)
+        try:
+            if self.closed:
+                raise EngineClosed(Text("the engine is closed"))
+            looked_after = self.checkpoint_due
+            self.carry_out([waiting])
+        finally:
+            self.running.release()
+        if self.checkpoint_due and not looked_after:
+            self.look_after()
+        if waiting.error is not None:
+            raise waiting.error
+        answer: T = waiting.answer
+        return answer
 
     async def awrite(self, job: Job[T]) -> T:
         """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
@@ -105,38 +127,56 @@ class Writer:
         with self.wake:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
-            if self.thread is None:
-                thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
-                thread.start()  # it waits for `wake`, which is held here
-                self.thread = thread
             self.waiting.append(waiting)
-            self.wake.notify()
+            self.wake_thread()
+
+    def wake_thread(self) -> None:
+        """With `wake` held: let the thread see what is new; it may have ended meanwhile."""
+        if self.thread is None:
+            thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
+            thread.start()  # it waits for `wake`
+            self.thread = thread
+        self.wake.notify()
+
+    def look_after(self) -> None:
+        """Have the thread see to the WAL in the next lull."""
+        with self.wake:
+            if not self.closed:
+                self.wake_thread()
 
     def run(self) -> None:
-        """The thread: drain, commit, answer."""
-        checkpoint_due, lull = False, LULL
+        """The thread: drain, commit, answer; checkpoint in a lull."""
+        lull, seen = LULL, self.commits
         while True:
             with self.wake:
                 if not self.waiting and not self.closed:
-                    self.wake.wait(lull if checkpoint_due else IDLE)
+                    self.wake.wait(lull if self.checkpoint_due else IDLE)
                 idle = not self.waiting
-                if idle and (self.closed or not checkpoint_due):
+                if idle and (self.closed or not self.checkpoint_due):
                     self.thread = None
                     return
+            if idle and seen != self.commits:  # callers have written by themselves meanwhile
+                lull, seen = LULL, self.commits
+                continue
             if idle:
                 with self.running:
-                    checkpoint_due = not self.database.checkpoint()
+                    self.checkpoint_due = not self.database.checkpoint()
                 lull = min(2 * lull, LONGEST_LULL)
                 continue
             # Paused by a fork: the lock is held over the fork and nothing is begun.
             with self.running:
                 batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
-                self.commit(batch)
-                self.database.relieve()
-            lull = LULL
-            # A full disk may have room again once the WAL is empty.
-            checkpoint_due = self.failed is None or isinstance(self.failed, DiskFull)
+                self.carry_out(batch)
+                lull, seen = LULL, self.commits
             self.answer(batch)
+
+    def carry_out(self, batch: list[Waiting]) -> None:
+        """With `running` held: commit, and see to the WAL."""
+        self.commit(batch)
+        self.database.relieve()
+        self.commits += 1
+        # A full disk may have room again once the WAL is empty.
+        self.checkpoint_due = self.failed is None or isinstance(self.failed, DiskFull)
 
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
@@ -210,6 +250,8 @@ class Writer:
             self.wake.notify()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        with self.running:  # a caller may be writing by himself
+            pass
 
 
 def settle(batch: list[Waiting]) -> None:

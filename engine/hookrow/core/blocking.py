@@ -98,6 +98,7 @@ class HookEngine:
         if self.portal.started:
             self.portal.call(self.end(grace))
             self.portal.close()
+        self.portal.wait_for_threads(grace)
         self.runtime.close()
 
     async def end(self, grace: float) -> None:
@@ -128,15 +129,12 @@ class HookEngine:
             return firing
         forbid_running_loop()
         try:
-            hooks = self.runtime.config().rows.get(event)
+            run = self.core.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
         except StorageError as error:
             return self.core.unreadable(event, payload, deadline, error)
-        if not hooks:
-            self.ensure_worker()
-            return self.core.unheard(event, payload, deadline)
-        firing = self.portal.call(
-            self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
-        )
+        self.ensure_worker()
+        with self.portal.in_thread():
+            firing = run.fire_here(self.portal.call)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(

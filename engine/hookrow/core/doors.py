@@ -6,8 +6,9 @@ import asyncio
 import functools
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from hookrow.errors import EngineClosed, UseAsyncEngine
@@ -61,25 +62,63 @@ class Portal:
     """
 
     def __init__(self) -> None:
+        self.closing = False
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
         self.lock = threading.Lock()
+        self.left = threading.Condition(self.lock)
         self.pid = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self.calls: set[asyncio.Task[Any]] = set()
         """What other threads wait for."""
-        self.closing = False
+        self.threads = 0
+        """How many of them do something by themselves."""
 
     @property
     def started(self) -> bool:
         """Whether this process has the loop; a fork leaves its parent's behind."""
         return self.loop is not None and os.getpid() == self.pid
 
+    @contextmanager
+    def in_thread(self) -> Iterator[None]:
+        """For what a thread does by itself: the engine is not closed meanwhile.
+
+        Raises:
+            EngineClosed
+        """
+        self.renew()
+        with self.lock:
+            if self.closing:
+                raise EngineClosed(Text("the engine is closed"))
+            self.threads += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.threads -= 1
+                if self.closing:
+                    self.left.notify_all()
+
+    def wait_for_threads(self, seconds: float) -> None:
+        """Take no new ones, and let those that are inside end, within so many seconds."""
+        self.renew()
+        with self.lock:
+            self.closing = True
+            self.left.wait_for(lambda: not self.threads, seconds)
+
+    def renew(self) -> None:
+        """In a child of fork: leave the parent's loop and threads alone."""
+        if os.getpid() == self.pid:
+            return
+        if self.loop is not None:
+            # The parent's loop never runs here: what belongs to it must not complain of that when it is collected.
+            self.loop.set_exception_handler(lambda loop, context: None)
+        self.begin_anew()
+
     def running(self) -> asyncio.AbstractEventLoop:
-        if os.getpid() != self.pid:
-            if self.loop is not None:
-                # The parent's loop never runs here: what belongs to it must not complain of that when it is collected.
-                self.loop.set_exception_handler(lambda loop, context: None)
-            self.lock, self.pid, self.loop, self.calls = threading.Lock(), os.getpid(), None, set()
+        self.renew()
         with self.lock:
             if self.loop is None:
                 self.loop = asyncio.new_event_loop()

@@ -144,19 +144,10 @@ class AsyncHookEngine:
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
         try:
-            config = self.runtime.config()
+            run = self.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
         self.runtime.start_worker()
-        occasion = occasion_for(self.runtime, config, event, deadline)
-        run = Run(
-            self.runtime,
-            occasion,
-            payload,
-            config.rows.get(event, ()),
-            idempotency_key=idempotency_key,
-            defer=defer,
-        )
         return self.enqueueable(await run.fire(), self.enqueue)
 
     def unreadable(self, event: str, payload: Payload, deadline: float, error: StorageError) -> Firing:
@@ -168,11 +159,12 @@ class AsyncHookEngine:
             error, None
         )
 
-    def unheard(self, event: str, payload: Payload, deadline: float) -> Firing:
-        """The firing of an event that no hook is attached to: checked, allowed, not recorded."""
-        return Run(
-            self.runtime, occasion_for(self.runtime, self.runtime.config(), event, deadline), payload, ()
-        ).record()
+    def run(self, event: str, payload: Payload, *, idempotency_key: str | None, deadline: float, defer: bool) -> Run:
+        """A firing that has not begun."""
+        config = self.runtime.config()
+        occasion = occasion_for(self.runtime, config, event, deadline)
+        hooks = config.rows.get(event, ())
+        return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
 
     def run_in_background(self, event: str, payload: Payload, deadline: float) -> Run:
         """A firing that makes no request now: inside the caller's transaction."""

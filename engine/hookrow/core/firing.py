@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from hookrow import states
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.errors import StorageError
 from hookrow.events import redact
+from hookrow.modes import WAITING
 from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts
 from hookrow.records import Delivery, Firing
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Run", "occasion_for"]
 
 log = logging.getLogger("hookrow")
+LET_GO = 6.0
+"""Seconds that an interrupted caller waits for his record: the lock's limit, and a commit."""
 POLL = 0.02
 """Seconds between two looks at a firing of the same key that runs elsewhere."""
 LATE_MS = 1000
@@ -93,6 +98,7 @@ class Run:
         self.outcome: str | None = None
         self.ids: dict[int, int] = {}
         self.moved = Moved()
+        self.ended: Firing | None = None
 
     def left(self) -> float:
         """Seconds until the row's deadline."""
@@ -108,22 +114,50 @@ class Run:
         """
         if not self.hooks:
             return self.record()
+        with self.observed():
+            self.ended = await self.ask() or await self.finish()
+        return self.ended
+
+    def fire_here(self, wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> Firing:
+        """`fire` in a thread, which commits by itself: only requests and other firings need the event loop.
+
+        Args:
+            wait: runs a coroutine on the engine's loop and waits for it.
+        """
+        if not self.hooks:
+            return self.record()
+        with self.observed():
+            if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
+                self.ended = wait(self.ask())
+            else:
+                for hook in self.hooks:
+                    self.row.turn(hook)
+            if self.ended is None:
+                self.ended = self.finish_here()
+                if self.moved.paused or self.moved.resumed:
+                    wait(self.tell())
+        return self.ended
+
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Tell the engine's observers how it ends."""
         watch = self.runtime.watch
         if watch is None:
-            return await self.through()
+            yield
+            return
         try:
-            firing = await self.through()
-        except asyncio.CancelledError:
-            watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
-            raise
+            yield
         except StorageError as error:
             watch.firing(FiringObserved.of(error.firing or replace(self.record(), outcome="failed"), error=error))
             raise
-        watch.firing(FiringObserved.of(firing))
-        return firing
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
+            raise
+        if self.ended is not None:
+            watch.firing(FiringObserved.of(self.ended))
 
-    async def through(self) -> Firing:
-        """From the first hook to the last commit."""
+    async def ask(self) -> Firing | None:
+        """Ask the hooks that are waited for; gives the firing where that has ended it and nothing is left to record."""
         try:
             if self.key is not None:
                 earlier = await self.begin()
@@ -135,7 +169,7 @@ class Run:
             raise
         except StorageError as error:
             return self.unrecorded(error, None)
-        return await self.finish()
+        return None
 
     def enqueue(self, connection: Connection) -> Firing:
         """Write the whole firing through a connection, without a request: all of it goes out after the commit."""
@@ -178,14 +212,34 @@ class Run:
 
     async def finish(self) -> Firing:
         """Commit what is not committed yet, and give the verdict."""
-        veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        shares, job = self.last()
         try:
-            await self.write(self.row.shares[self.written :])
+            self.took(shares, job, await self.committed(job))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.tell()
         return self.record()
+
+    def finish_here(self) -> Firing:
+        """As `finish`, in a thread; hooks that were paused or resumed are still to be told of."""
+        shares, job = self.last()
+        writer = self.runtime.database.writer
+        try:
+            self.took(shares, job, writer.write(job))
+        except StorageError as error:
+            return self.unrecorded(error, self.record())
+        except KeyboardInterrupt:
+            # The hooks were asked, so that it must be recorded; if it was already, its uid refuses a second time.
+            wait_for([writer.submit(job)], LET_GO)
+            raise
+        return self.record()
+
+    def last(self) -> tuple[Sequence[Share], Rows]:
+        """What is not written yet, and the job that writes it with the outcome."""
+        veto = self.row.veto
+        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        shares = self.row.shares[self.written :]
+        return shares, self.rows(shares)
 
     def unrecorded(self, error: StorageError, verdict: Firing | None) -> Firing:
         """A commit failed. A `before` event says so; what has already happened goes on and only carries the error.
@@ -265,9 +319,12 @@ class Run:
         return replace(earlier, reused=True, payload=self.payload, data=data)
 
     async def write(self, shares: Sequence[Share]) -> None:
-        """Commit shares, and hand those that are born leased to this process's worker."""
+        """Commit shares."""
         job = self.rows(shares)
-        written: Written = await self.committed(job)
+        self.took(shares, job, await self.committed(job))
+
+    def took(self, shares: Sequence[Share], job: Rows, written: Written) -> None:
+        """Shares are committed: hand those that are born leased to this process's worker."""
         self.firing_id = written.firing
         self.written += len(shares)
         self.moved.paused |= written.moved.paused

@@ -288,8 +288,10 @@ class Runtime:
         self.renew()
         if not self.wants_worker or self.takes_over:
             return
+        loop = asyncio.get_running_loop()
         self.worker = self.new_worker()
-        self.worker_task = asyncio.get_running_loop().create_task(self.work(self.worker), name="hookrow-worker")
+        self.worker.loop = loop  # at once: a thread may hand rows over before its task has begun
+        self.worker_task = loop.create_task(self.work(self.worker), name="hookrow-worker")
 
     async def work(self, worker: Worker) -> None:
         """The worker's task. Cancelled as its loop ends (`asyncio.run`), it closes the connections of that loop."""

@@ -156,7 +156,8 @@ class ConfigCache:
             seen, now = self.seen, self.database.clock.monotonic()
             if self.database.dialect == "sqlite":
                 seen = self.database.data_version()
-                if self.config is not None and seen == self.seen:
+                if self.config is not None and (seen == self.seen or self.database.config_number() == self.config.n):
+                    self.seen = seen
                     return self.config
             elif self.config is not None and now - self.looked < PG_LOOK:
                 return self.config

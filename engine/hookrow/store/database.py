@@ -264,19 +264,31 @@ class Database:
             with self.read() as connection:
                 return int(connection.exec_driver_sql(PG_MOMENT).scalar_one())
         with self.guard:
-            try:
-                if self.version_reader is None:
-                    # The driver's own connection, outside any transaction: inside one the number stands still.
-                    self.version_reader = sqlite3.connect(
-                        f"{self.path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
-                    )
-                    self.version_readers += 1
-                version = int(self.version_reader.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as error:
-                self.forget_version_reader()
-                raise translate(DBAPIError(None, None, error)) from None
+            version = int(self.ask_version_reader("PRAGMA data_version"))
             # Every connection counts for itself, so a new one (after a fork) must never repeat an old one's number.
             return self.version_readers << 32 | version
+
+    def config_number(self) -> int:
+        """The number of the configuration (SQLite). Asked after each commit of our own, so without SQLAlchemy."""
+        with self.guard:
+            return int(self.ask_version_reader("SELECT n FROM config_version"))
+
+    def ask_version_reader(self, question: str) -> Any:
+        """With `guard` held: one value, from the driver's own connection outside any transaction.
+
+        Inside one the version would stand still.
+        """
+        try:
+            if self.version_reader is None:
+                assert self.path is not None
+                self.version_reader = sqlite3.connect(
+                    f"{self.path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+                )
+                self.version_readers += 1
+            return self.version_reader.execute(question).fetchone()[0]
+        except sqlite3.Error as error:
+            self.forget_version_reader()
+            raise translate(DBAPIError(None, None, error)) from None
 
     def forget_version_reader(self) -> None:
         if self.version_reader is not None:

@@ -11,6 +11,7 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -131,8 +132,20 @@ class Worker:
     # -- from outside -------------------------------------------------------------------------------------------------
 
     def take(self, rows: Iterable[Claimed]) -> None:
-        """Rows that were committed as leased to this owner; to be called on the worker's loop."""
-        self.slots.hold(rows, self.clock.now_ms(), self.clock.monotonic())
+        """Rows that were committed as leased to this owner; from any thread."""
+        now_ms, started = self.clock.now_ms(), self.clock.monotonic()
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is not None and self.loop in (here, None):
+            self.hold(rows, now_ms, started)
+        elif self.loop is not None:
+            with suppress(RuntimeError):  # its loop is closed: the leases lapse
+                self.loop.call_soon_threadsafe(self.hold, rows, now_ms, started)
+
+    def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
+        self.slots.hold(rows, now_ms, started)
         self.woken.set()
 
     def wake(self) -> None:

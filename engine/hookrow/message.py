@@ -23,7 +23,6 @@ from hookrow.vault import MASK
 __all__ = [
     "Message",
     "basic_auth",
-    "body_text",
     "envelope",
     "headers",
     "masked_headers",
@@ -74,23 +73,17 @@ def user_agent() -> str:
 
 
 def envelope(
-    firing_uid: str,
-    event: str,
-    occurred_at_ms: int,
-    data: dict[str, Any],
-    result_given: bool = False,
-    result: Any = None,
-) -> dict[str, Any]:
-    """What an empty «Тело» sends: `id`, `type`, `timestamp`, `data`, and `result` if an earlier hook gave one."""
-    made = {"id": f"evt_{firing_uid}", "type": event, "timestamp": rfc3339(occurred_at_ms), "data": data}
-    if result_given:
-        made["result"] = result
-    return made
+    firing_uid: str, event: str, occurred_at_ms: int, data: str, result_given: bool = False, result: Any = None
+) -> str:
+    """What an empty «Тело» sends and the log keeps: `id`, `type`, `timestamp`, `data`, and `result` if there is one.
 
-
-def body_text(envelope: dict[str, Any]) -> str:
-    """The envelope as it is sent and recorded: compact JSON, letters of every language as they are."""
-    return dumps(envelope)
+    Args:
+        data: the payload as JSON, which the firing has at hand: to write it once more would cost the most of this.
+        result_given: an earlier hook gave a result.
+    """
+    moment = rfc3339(occurred_at_ms)
+    given = f',"result":{dumps(result)}' if result_given else ""
+    return f'{{"id":"evt_{firing_uid}","type":{dumps(event)},"timestamp":"{moment}","data":{data}{given}}}'
 
 
 def basic_auth(login: str, password: str) -> str:

@@ -161,13 +161,12 @@ def test_whatever_hookrow_did_not_make_is_masked(name: str) -> None:
 
 def test_the_envelope() -> None:
     """An empty body sends id, type, timestamp and data, and the result only if a hook gave one, also if it is null."""
-    plain = message.envelope("abc", "before_order_add", OCCURRED, {"order": {"note": "ж"}})
-    assert plain == {
+    text = message.envelope("abc", "before_order_add", OCCURRED, '{"order":{"note":"ж"}}')
+    assert json.loads(text) == {
         "id": "evt_abc",
         "type": "before_order_add",
         "timestamp": "2026-11-25T09:04:03.007Z",
         "data": {"order": {"note": "ж"}},
     }
-    assert message.envelope("abc", "a", OCCURRED, {}, True, None)["result"] is None
-    assert json.loads(message.body_text(plain)) == plain
-    assert "ж" in message.body_text(plain)
+    assert json.loads(message.envelope("abc", "a", OCCURRED, "{}", True, None))["result"] is None
+    assert "ж" in text

@@ -89,8 +89,8 @@ class Run:
         self.key = idempotency_key
         self.defer = defer
         self.handover = handover
-        plain, _ = admit(payload, occasion.payload_limit)
-        self.row = Row(occasion, plain)
+        plain, self.text = admit(payload, occasion.payload_limit)
+        self.row = Row(occasion, plain, self.text)
         self.payload = plain
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None
@@ -412,7 +412,7 @@ class Run:
         kept, hidden = redact(self.payload, self.occasion.event.private)
         hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden))
         return {
-            "payload": dumps(kept),
+            "payload": self.text if kept is self.payload else dumps(kept),
             "hidden": dumps(list(hidden)) if hidden else None,
             "data": dumps(row.kept) if row.data is not self.payload else None,
             "result": dumps(row.kept_result) if row.has_result else None,

@@ -178,7 +178,7 @@ class Workbench:
         config = runtime.config()
         now_ms = runtime.clock.now_ms() if at_ms is None else at_ms
         found = runtime.event(config, event)
-        plain, _ = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
+        plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
         occasion = Occasion(
             new_uid(now_ms),
             found,
@@ -191,7 +191,7 @@ class Workbench:
             with_auth,
         )
         explained = []
-        row = Row(occasion, plain)
+        row = Row(occasion, plain, text)
         for stored in config.rows.get(event, ()):
             if hook is not None and stored.id != hook:
                 continue
@@ -360,8 +360,8 @@ class Workbench:
         runtime = self.runtime
         config = runtime.config()
         occasion = occasion_for(runtime, config, hook.event, 30.0)
-        plain, _ = admit(payload, occasion.payload_limit)
-        row = Row(occasion, plain)
+        plain, text = admit(payload, occasion.payload_limit)
+        row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
         order = replace(

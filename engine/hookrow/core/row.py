@@ -16,7 +16,7 @@ from hookrow.core.private import Concealer
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.lang import Text
-from hookrow.message import body_text, envelope
+from hookrow.message import envelope
 from hookrow.modes import WAITING
 from hookrow.payload import dumps, get_pointer
 from hookrow.records import Veto, rfc3339
@@ -109,10 +109,12 @@ class Occasion:
 class Row:
     """Takes a payload through the hooks of an event, in order."""
 
-    def __init__(self, occasion: Occasion, payload: dict[str, Any]) -> None:
+    def __init__(self, occasion: Occasion, payload: dict[str, Any], text: str) -> None:
+        """`text` is the payload as JSON."""
         self.occasion = occasion
         self.data = payload
         self.original = payload
+        self.text = text
         self.result: Any = None
         self.has_result = False
         self.veto: Veto | None = None
@@ -175,8 +177,9 @@ class Row:
         if private not in self.envelopes:
             occasion, data = self.occasion, self.views[private][0]
             result = self.result if private else self.kept_result
-            self.envelopes[private] = body_text(
-                envelope(occasion.uid, occasion.event.code, occasion.at_ms, data, self.has_result, result)
+            text = self.text if data is self.original else dumps(data)
+            self.envelopes[private] = envelope(
+                occasion.uid, occasion.event.code, occasion.at_ms, text, self.has_result, result
             )
         return self.envelopes[private]
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
+DELIVERY_AGE = 0.005
+"""Seconds: thousands of queued deliveries a second need not each ask whether their hook was edited meanwhile."""
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
@@ -104,12 +106,12 @@ class Runtime:
 
     # -- configuration ------------------------------------------------------------------------------------------------
 
-    def config(self) -> Config:
-        """Hooks, events and settings as they stand."""
+    def config(self, age: float = 0.0) -> Config:
+        """Hooks, events and settings as they stand, or as they stood at most `age` seconds ago."""
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        return self.cache.get()
+        return self.cache.get(age)
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
@@ -309,7 +311,7 @@ class Runtime:
             self.clock,
             owner=self.owner,
             perform=self.send_claimed,
-            hook_of=lambda number: self.config().hooks.get(number),
+            hook_of=lambda number: self.config(DELIVERY_AGE).hooks.get(number),
             raise_event=self.raise_event,
             limits=self.retention,
             config_changed=self.cache.forget,

@@ -20,9 +20,12 @@ UID = 20
 LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
 
 
+PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
+
+
 def spell(number: int, width: int) -> str:
-    """A number in base 32."""
-    return "".join(ALPHABET[(number >> (5 * place)) & 31] for place in range(width - 1, -1, -1))
+    """A number in base 32, an even number of letters."""
+    return "".join([PAIRS[(number >> shift) & 1023] for shift in range(5 * width - 10, -1, -10)])
 
 
 def new_uid(now_ms: int, randomness: int | None = None) -> str:

@@ -124,6 +124,7 @@ class Worker:
         self.leave_at = float("inf")
         self.look = True
         self.version = -1
+        self.asked = float("-inf")
         self.next_ms: int | None = None
         self.wall_offset: float | None = None
         self.unsure_until = float("-inf")
@@ -146,7 +147,8 @@ class Worker:
 
     def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
         self.slots.hold(rows, now_ms, started)
-        self.woken.set()
+        if self.running:
+            self.start()
 
     def wake(self) -> None:
         """Something may be due. From any thread; only a hint, the poll finds it too."""
@@ -274,15 +276,22 @@ class Worker:
         return min(longest, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
 
     async def changed(self) -> bool:
-        """Whether a claim could find something: somebody wrote, or something has become due."""
+        """Whether a claim could find something: it is known that there is, something became due, somebody wrote.
+
+        That is asked once a `poll`, since our own commits look the same; what they led to is known already.
+        """
+        if self.look or (self.next_ms is not None and self.next_ms <= self.clock.now_ms()):
+            return True
+        now = self.clock.monotonic()
+        if now - self.asked < self.poll * 0.9:
+            return False
+        self.asked = now
         if self.database.dialect == "sqlite":
             version = self.database.data_version()
         else:
             version = await asyncio.to_thread(self.database.data_version)
-        due = self.next_ms is not None and self.next_ms <= self.clock.now_ms()
-        found = self.look or due or version != self.version
-        self.version = version
-        return found
+        before, self.version = self.version, version
+        return version != before
 
     async def claim(self) -> None:
         """Lease what may start now."""
@@ -310,7 +319,9 @@ class Worker:
     def landed(self, task: asyncio.Task[None]) -> None:
         """A delivery's task has ended."""
         self.tasks.discard(task)
-        self.woken.set()
+        self.start()
+        if self.look or not self.running or self.closing:  # else the loop has nothing to do before its time
+            self.woken.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a delivery's task failed; it goes again when its lease has lapsed", exc_info=task.exception())
 

@@ -13,9 +13,10 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.doors import Portal, forbid_running_loop
+from hookrow.core.doors import LET_GO, Portal, forbid_running_loop
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.loops import Loops
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.egress import Egress
@@ -64,6 +65,7 @@ class HookEngine:
         )
         self.runtime = self.core.runtime
         self.portal = Portal()
+        self.loops = Loops(self.portal, self.runtime.clock, self.runtime.let_transport_go)
         self.hooks = self.core.hook_door
         self.log = self.core.log.inner
         self.settings = self.core.settings.inner
@@ -98,7 +100,10 @@ class HookEngine:
         if self.portal.started:
             self.portal.call(self.end(grace))
             self.portal.close()
-        self.portal.wait_for_threads(grace)
+        if not self.portal.wait_for_threads(grace):
+            self.loops.cancel()
+            self.portal.wait_for_threads(LET_GO)
+        self.loops.close()
         self.runtime.close()
 
     async def end(self, grace: float) -> None:
@@ -134,7 +139,7 @@ class HookEngine:
             return self.core.unreadable(event, payload, deadline, error)
         self.ensure_worker()
         with self.portal.in_thread():
-            firing = run.fire_here(self.portal.call)
+            firing = run.fire_here(self.loops.run)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(

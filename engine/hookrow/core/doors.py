@@ -15,7 +15,7 @@ from hookrow.errors import EngineClosed, UseAsyncEngine
 from hookrow.fields import hide_given
 from hookrow.lang import Text
 
-__all__ = ["Portal", "awaited", "forbid_running_loop"]
+__all__ = ["LET_GO", "Portal", "awaited", "forbid_running_loop"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,12 +101,12 @@ class Portal:
                 if self.closing:
                     self.left.notify_all()
 
-    def wait_for_threads(self, seconds: float) -> None:
-        """Take no new ones, and let those that are inside end, within so many seconds."""
+    def wait_for_threads(self, seconds: float) -> bool:
+        """Take no new ones, and let those that are inside end, within so many seconds; whether they have."""
         self.renew()
         with self.lock:
             self.closing = True
-            self.left.wait_for(lambda: not self.threads, seconds)
+            return self.left.wait_for(lambda: not self.threads, seconds)
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop and threads alone."""

@@ -164,7 +164,7 @@ class Run:
                 if earlier is not None:
                     return earlier
             await self.walk()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):  # ctrl+c, where this loop runs in the main thread
             await self.cancelled()
             raise
         except StorageError as error:

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -49,6 +49,15 @@ PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What attempts on one event loop are made with; `transport` only where it is the shipped one."""
+
+    config: Config
+    tools: Tools
+    transport: Transport | None
+
+
 class Runtime:
     """One engine's parts. Threads and connections come into being at their first use."""
 
@@ -86,10 +95,7 @@ class Runtime:
     def reset(self) -> None:
         """What belongs to this process and its event loop alone."""
         self.owner = secrets.token_hex(8)
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.transport: Transport | None = None
-        self.kit: Tools | None = None
-        self.kit_config: Config | None = None
+        self.kits: dict[asyncio.AbstractEventLoop, Kit] = {}
         self.worker: Worker | None = None
         self.worker_task: asyncio.Task[None] | None = None
         self.readers: ThreadPoolExecutor | None = None
@@ -188,23 +194,28 @@ class Runtime:
     def tools(self, config: Config) -> Tools:
         """What attempts on the running loop are made with; made anew where the configuration is another."""
         loop = asyncio.get_running_loop()
-        if self.kit is not None and self.kit_config is config and self.loop is loop:
-            return self.kit
-        transport = self.given_transport
-        if transport is None:
-            if self.transport is None or self.loop is not loop:
-                self.transport = Transport(self.policy(config), self.clock)
-            self.transport.egress = self.policy(config)
-            transport = self.transport
+        kit = self.kits.get(loop)
+        if kit is not None and kit.config is config:
+            return kit.tools
+        own: Transport | None = None
+        if self.given_transport is None:
+            policy = self.policy(config)
+            own = Transport(policy, self.clock) if kit is None or kit.transport is None else kit.transport
+            own.egress = policy
+        transport = own or self.given_transport
+        assert transport is not None
         limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
-        self.kit = Tools(transport, self.vault, self.clock, limits, self.watch)
-        self.kit_config, self.loop = config, loop
-        return self.kit
+        tools = Tools(transport, self.vault, self.clock, limits, self.watch)
+        # A host that runs one loop after another leaves closed ones behind.
+        open_loops = {each: found for each, found in self.kits.items() if not each.is_closed()}
+        self.kits = {**open_loops, loop: Kit(config, tools, own)}
+        return tools
 
-    def let_transport_go(self) -> Transport | None:
-        """The shipped transport, to be closed on its loop; the next attempt makes another."""
-        transport, self.transport, self.kit = self.transport, None, None
-        return transport
+    async def let_transport_go(self) -> None:
+        """Close what attempts on the running loop are made with; the next attempt makes it anew."""
+        kit = self.kits.pop(asyncio.get_running_loop(), None)
+        if kit is not None and kit.transport is not None:
+            await kit.transport.aclose()
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
         """The worker's way to one attempt of a queued delivery."""
@@ -300,9 +311,7 @@ class Runtime:
         try:
             await worker.run()
         except asyncio.CancelledError:
-            transport = self.let_transport_go()
-            if transport is not None:
-                await transport.aclose()
+            await self.let_transport_go()
             raise
 
     def new_worker(self, concurrency: int = 32) -> Worker:
@@ -377,9 +386,7 @@ class Runtime:
     async def aclose(self, grace: float) -> None:
         """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
         await self.drain(grace)
-        transport = self.let_transport_go()
-        if transport is not None:
-            await transport.aclose()
+        await self.let_transport_go()
         self.worker = self.worker_task = None
         if self.watch is not None:
             await asyncio.to_thread(self.watch.close)

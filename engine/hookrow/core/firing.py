@@ -196,7 +196,7 @@ class Run:
                 continue
             share.act = None
             if tools is None:
-                tools = self.runtime.tools(self.runtime.config())
+                tools = self.runtime.tools(self.runtime.cache.config or self.runtime.config())
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:

@@ -258,7 +258,7 @@ class Worker:
             await self.watch_clock()
             await self.renew()
             await self.sweep()
-            if await self.changed() and self.slots.room() > 0:
+            if self.slots.room() > 0 and await self.changed():
                 await self.claim()
             if not self.unrecorded:
                 self.trouble.worked()

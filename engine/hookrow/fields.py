@@ -153,7 +153,8 @@ def hide(values: dict[str, Any], codes: Iterable[str] = SECRETS) -> None:
 
 def hide_given(values: dict[str, Any]) -> None:
     """The same for fields that are not checked yet: a whole custom header has its value in it."""
-    hide(values, [*SECRETS, *(["custom_header"] if ":" in str(values.get("custom_header", "")) else [])])
+    header = values.get("custom_header")
+    hide(values, [*SECRETS, *(["custom_header"] if isinstance(header, str) and ":" in header else [])])
 
 
 def custom_header(given: Mapping[str, object], base: Mapping[str, object], cleaned: Cleaned) -> None:

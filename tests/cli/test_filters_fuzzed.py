@@ -100,6 +100,13 @@ def test_any_filter_line_chooses_firings_or_is_refused(engine: HookEngine, count
     fuzz(QUERY | TIMES.map("за:".__add__), ask, count=count, refusals=REFUSALS)
 
 
+@pytest.mark.parametrize("typed", ["999999d", "800000 д"])
+def test_so_long_ago_is_refused_in_a_sentence(typed: str) -> None:
+    """Before the first year there is no moment."""
+    with pytest.raises(HookrowError, match="before all dates"):
+        moment(typed, HERE, "since")
+
+
 def convert(kind: click.ParamType[Any]) -> Any:
     """What a command does with an option's text."""
     return lambda text: kind.convert(text, None, None)

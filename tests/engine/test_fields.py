@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import fields, lang
+from hookrow import Hook, fields, lang
 from hookrow.errors import InvalidHook
 from hookrow.fields import FIELD, FIELDS, clean, clean_change
 from hookrow.vault import Secret
@@ -279,6 +279,14 @@ def test_header_name_and_value_may_come_apart() -> None:
     current = {"custom_header": "X-A", "custom_header_value": Secret.kept()}
     assert clean_change(current, {"custom_header": "X-B"}).values == {"custom_header": "X-B"}
     assert clean_change(current, {"custom_header_value": "new"}).values["custom_header_value"] == Secret("new")
+
+
+def test_a_header_that_is_no_text_is_refused_like_any_other() -> None:
+    """Also one that Python does not even write down."""
+    for value in (5, ["X-A: b"], 10**5000):
+        with pytest.raises(InvalidHook) as refused:
+            Hook(**BASE, custom_header=value)
+        assert [each.field for each in refused.value.problems] == ["custom_header"]
 
 
 def test_authorization_has_one_source() -> None:

@@ -21,6 +21,8 @@ from hookrow.egress import Egress
 from hookrow.errors import Vetoed
 from hookrow.transport import Transport, exchange
 from receivers import Authority, BlackHole, Peer, Receiver, reply, silence
+from receivers.bodies import BODIES
+from receivers.connections import HEADS
 from receivers.scripts import Script
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +156,24 @@ async def test_a_place_that_never_accepts(engine: AsyncHookEngine, lag: Any) -> 
         assert asyncio.get_running_loop().time() - began <= lag.bound(1.5)
 
 
+async def test_hostile_receivers_do_not_delay_a_healthy_one(engine: AsyncHookEngine, lag: Any) -> None:
+    """While floods, bombs and drips are being read, a hook of another receiver is answered at once, again and again."""
+    noisy = ("endless interim answers", "chunks of a byte without end", "a chunk extension without end", "a gzip bomb")
+    scripts = [{**HEADS, **BODIES}[name].script for name in noisy]
+    with ExitStack() as stack:
+        well = stack.enter_context(Receiver(reply(200, b"{}")))
+        await engine.hooks.add(Hook(name="well", url=well.url, timeout=2, **MODES["transform"]))
+        for script in scripts:
+            hostile = stack.enter_context(Receiver(script))
+            await engine.hooks.add(Hook(name="h", url=hostile.url, timeout=5, **MODES["gate"]))
+        busy = asyncio.ensure_future(engine.fire(MODES["gate"]["event"], {"order": {}}))
+        while not busy.done():
+            delivery, took = await fired(engine, MODES["transform"]["event"], {"order": {}})
+            assert delivery.outcome == "ok"
+            assert took <= lag.bound(0.5)
+        assert {each.error for each in (await busy).deliveries} == {"bad_reply", "reply_too_large"}
+
+
 async def test_a_request_that_is_not_taken_in_did_not_go_out(anyio_backend: str, lag: Any) -> None:
     """Eight megabytes for a reader that reads nothing: `forget` does not count as sent, and nobody is held."""
 
@@ -193,15 +213,15 @@ RETRY: dict[str, tuple[list[str], float]] = {
 
 async def test_every_shape_of_retry_after(engine: AsyncHookEngine) -> None:
     """Obeyed where it is seconds or a date, never sooner than the schedule's 5 s ± 20 %, at most a day."""
+    began = SystemClock().now_ms()
+    hour = format_datetime(from_ms(began + 3_600_000), usegmt=True)
     with ExitStack() as stack:
         for name, (values, _) in RETRY.items():
-            hour = format_datetime(from_ms(SystemClock().now_ms() + 3_600_000), usegmt=True)
             given = [
                 ("Retry-After", hour if each == "in an hour" else each.encode().decode("latin-1")) for each in values
             ]
             receiver = stack.enter_context(Receiver(reply(429 if "date" in name else 503, b"", given)))
             await engine.hooks.add(Hook(name=name, url=receiver.url, event="after_registration", fire_and_forget=False))
-        began = SystemClock().now_ms()
         firing = await engine.send_own(await engine.fire("after_registration", {"user": {}}))
         took = (SystemClock().now_ms() - began) / 1000
         for delivery in firing.deliveries:

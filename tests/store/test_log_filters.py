@@ -129,6 +129,16 @@ def test_every_filter_gives_what_plain_python_gives(
         assert found == plain.ids(wanted, before, after, limit), (wanted, before, after, limit)
 
 
+@pytest.mark.parametrize("words", ["\ud800", "tea\0", "\0"])
+def test_what_no_database_keeps_is_found_nowhere(database: Database, words: str) -> None:
+    """Half a character (a byte of the command line that is no UTF-8) and NUL are no error."""
+    Plain(database, random.Random(1), 3)
+    with database.read() as connection:
+        for wanted in (LogFilter(search=words), LogFilter(event=words)):
+            assert log_ids.ids(connection, wanted) == []
+            assert log_ids.search(connection, wanted).ids == []
+
+
 def test_a_moment_beyond_all_ids_is_no_error(database: Database) -> None:
     """`--since 9999-12-31` finds nothing; before everything finds all."""
     plain = Plain(database, random.Random(1), 3)

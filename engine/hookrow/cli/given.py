@@ -59,7 +59,10 @@ def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
     """
     ago = AGO.fullmatch(text.strip())
     if ago is not None:
-        return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
+        try:
+            return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
+        except OverflowError:
+            raise InvalidInput([Problem(name, Text("«{text}» is before all dates.", text=text))]) from None
     try:
         value = parse(text, now=here.now, zone=here.zone, end=end).value
     except Unfit as fault:

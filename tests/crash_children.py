@@ -22,8 +22,9 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event, insert
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
-from hookrow.store import outbox, purge, schema
+from hookrow.store import backup, outbox, purge, schema
 from hookrow.store.database import Database
+from hookrow.store.migrations import run
 from hookrow.store.outbox import Settle
 from hookrow.store.writing import Rows
 from hookrow.worker import Worker
@@ -257,6 +258,32 @@ def making(db: str, point: str) -> None:
     die()
 
 
+def migrating(db: str, scripts: str, point: str) -> None:
+    """Upgrade to the next schema, and be killed while the copy is made, or around the migration's commit."""
+    database = Database(db)
+    marked: list[bool] = []
+    if point == "migrate:copy":
+        copied = backup.copy
+
+        def half(source: Path, part: Path, progress: Any) -> None:
+            copied(source, part, progress)
+            os.truncate(part, part.stat().st_size // 2)
+            die()
+
+        backup.copy = half
+    else:
+        restore = run.restore_triggers
+
+        def restored(connection: Connection) -> None:
+            restore(connection)
+            marked.append(True)
+
+        run.restore_triggers = restored
+        kill_at(database, point, marked)
+    run.upgrade(database, scripts=Path(scripts), target="0002")
+    die()
+
+
 def receiver(log: str, ready: str, slow: float = 0.0) -> None:
     """Every request is a line of the log, written before it is answered: `webhook-id path attempt`.
 
@@ -292,7 +319,8 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
 
 
 CHILDREN = {
-    each.__name__: each for each in (worker, feeder, own_host, transaction_host, born_leased, purging, making, receiver)
+    each.__name__: each
+    for each in (worker, feeder, own_host, transaction_host, born_leased, purging, making, migrating, receiver)
 }
 
 

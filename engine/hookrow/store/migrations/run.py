@@ -54,6 +54,8 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                         return None
                     if database.path is not None:
                         kept = database.path.with_name(f"{database.path.name}.schema-{found}")
+                        for cut_short in kept.parent.glob(f".{kept.name}.*.part*"):
+                            cut_short.unlink(missing_ok=True)  # the lock is held: whose copy this was is dead
                         back_up(database, kept, replace=True)
                         log.info("schema %s: kept a copy in %s, upgrading to %s", found, kept, target)
                     config.attributes["connection"] = connection

@@ -314,3 +314,11 @@ def test_one_engine_in_two_loops_one_after_another(url: str, receiver: Receiver)
     assert [asyncio.run(fire()) for _ in range(2)] == ["allowed", "allowed"]
     asyncio.run(engine.close())
     assert len(receiver.requests) == 2
+
+
+@pytest.mark.anyio
+async def test_the_engine_for_threads_can_be_closed_on_a_loop(url: str) -> None:
+    """A lifespan ends with its `with` block: closing is not firing, and leaves nothing running."""
+    with HookEngine(url) as engine:
+        await engine.afire("before_order_add", {"order": {}})
+    assert not engine.portal.started

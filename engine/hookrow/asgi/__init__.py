@@ -12,5 +12,6 @@ from __future__ import annotations
 
 from hookrow.asgi.call import ApiCall, Shape
 from hookrow.asgi.middleware import HookMiddleware, fired
+from hookrow.asgi.problem import problem
 
-__all__ = ["ApiCall", "HookMiddleware", "Shape", "fired"]
+__all__ = ["ApiCall", "HookMiddleware", "Shape", "fired", "problem"]

@@ -152,7 +152,7 @@ class HookMiddleware:
             shape = self.shapes.get(event.code, BEFORE)
             firing = firings[event.code] = await self.ask(event, shape, call)
             if firing.veto is not None:
-                await refuse(send, firing, firing.veto)
+                await refuse(send, firing)
                 return
             if call.seen and shape.body is not None and not same(firing.data, firing.payload):
                 call = replace(call, body=shape.body(call, firing.data))

@@ -7,13 +7,22 @@ from typing import Any
 
 from hookrow.asgi.bodies import Send
 from hookrow.payload import dumps
-from hookrow.records import Firing, Veto
+from hookrow.records import Firing
 
 __all__ = ["problem", "refuse"]
 
 
-def problem(firing: Firing, veto: Veto) -> dict[str, Any]:
-    """`detail` is the veto's message, `code` and `errors` its own; `event` and `firing` lead to the log."""
+def problem(firing: Firing) -> dict[str, Any]:
+    """The problem of a refused firing, as JSON data: for a service that fires by itself.
+
+    `detail` is the veto's message, `code` and `errors` its own; `event` and `firing` lead to the log.
+
+    Raises:
+        ValueError: the firing was not refused.
+    """
+    veto = firing.veto
+    if veto is None:
+        raise ValueError(f"{firing.id} was not refused")
     try:
         title = HTTPStatus(veto.status).phrase
     except ValueError:
@@ -30,9 +39,10 @@ def problem(firing: Firing, veto: Veto) -> dict[str, Any]:
     }
 
 
-async def refuse(send: Send, firing: Firing, veto: Veto) -> None:
+async def refuse(send: Send, firing: Firing) -> None:
     """Answer with the problem."""
-    body = dumps(problem(firing, veto)).encode()
+    found = problem(firing)
+    body = dumps(found).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": veto.status, "headers": headers})
+    await send({"type": "http.response.start", "status": found["status"], "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

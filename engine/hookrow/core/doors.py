@@ -186,8 +186,8 @@ class Portal:
             self.loop = self.thread = None
         if loop is None or os.getpid() != self.pid:
             return
+        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
             thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

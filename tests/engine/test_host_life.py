@@ -317,8 +317,11 @@ def test_one_engine_in_two_loops_one_after_another(url: str, receiver: Receiver)
 
 
 @pytest.mark.anyio
-async def test_the_engine_for_threads_can_be_closed_on_a_loop(url: str) -> None:
+async def test_the_engine_for_threads_can_be_closed_on_a_loop(url: str, receiver: Receiver) -> None:
     """A lifespan ends with its `with` block: closing is not firing, and leaves nothing running."""
+    prepared(url, receiver, waits=True)
     with HookEngine(url) as engine:
-        await engine.afire("before_order_add", {"order": {}})
-    assert not engine.portal.started
+        await engine.afire(EVENT, PAYLOAD)
+        await asyncio.to_thread(engine.fire, EVENT, PAYLOAD)
+    assert (engine.portal.started, engine.loops.idle) == (False, [])
+    assert len(receiver.requests) == 2

@@ -142,15 +142,18 @@ class Loops:
             timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
-        self.end_all(idle)
+        self.end_elsewhere(idle)
 
     def before_fork(self) -> None:
         """A child that collects an idle loop would take the parent's connections out of the parent's own selector."""
         with self.lock:
             idle, self.idle = [loop for loop, _ in self.idle], []
-        if idle:
-            # In a thread of its own: this one may be running a loop, and no other runs inside it.
-            ending = threading.Thread(target=self.end_all, args=(idle,))
+        self.end_elsewhere(idle)
+
+    def end_elsewhere(self, loops: list[asyncio.AbstractEventLoop]) -> None:
+        """In a thread of its own: this one may be running a loop, and no other runs inside it."""
+        if loops:
+            ending = threading.Thread(target=self.end_all, args=(loops,))
             ending.start()
             ending.join()
 

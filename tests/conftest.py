@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,13 @@ import pytest
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
+
+
+def pytest_configure() -> None:
+    """Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
+    starts them with the signal ignored: children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ half-open: a date alone as its end means the start of the next local day.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
@@ -15,7 +16,9 @@ from hookrow.lang import Text
 
 __all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
 
-NOT_A_MOMENT = Text("A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h or end of month; or empty.")
+NOT_A_MOMENT = Text(
+    "A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo or end of month; or empty."
+)
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
 
@@ -25,8 +28,20 @@ OFFSET = r"(?P<offset>z|[+-]\d\d:?\d\d)"
 RUSSIAN = rf"(?a:(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( {CLOCK}( ?{OFFSET})?)?)"
 RFC3339 = rf"(?a:(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?)"
 WORD = rf"(?a:(?P<word>сегодня|today|завтра|tomorrow)( {CLOCK})?)"
-AHEAD = r"(?a:\+ ?(?P<count>\d{1,5}) ?(?P<unit>[dhдч]))"
+AHEAD = r"\+ ?(?P<count>[0-9]{1,5}) ?(?P<unit>[a-zа-я]+)\.?"
+UNITS = {
+    **dict.fromkeys(("min", "minute", "minutes", "мин", "минута", "минуты", "минуту", "минут"), "minutes"),
+    **dict.fromkeys(("h", "hour", "hours", "ч", "час", "часа", "часов"), "hours"),
+    **dict.fromkeys(("d", "day", "days", "д", "дн", "день", "дня", "дней"), "days"),
+    **dict.fromkeys(("w", "week", "weeks", "н", "нед", "неделя", "неделю", "недели", "недель"), "weeks"),
+    **dict.fromkeys(("mo", "month", "months", "мес", "месяц", "месяца", "месяцев"), "months"),
+}
+"""After `+` and a number. A bare «m» or «м» would be minutes to one and months to another."""
+NOW = frozenset({"сейчас", "now"})
+END_OF_WEEK = frozenset({"конец недели", "end of week", "eow"})
 END_OF_MONTH = frozenset({"конец месяца", "end of month", "eom"})
+END_OF_YEAR = frozenset({"конец года", "end of year", "eoy"})
+"""Ends are the first moment after: a period is half-open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +137,21 @@ def show_offset(offset: timedelta) -> str:
 def read(typed: str, here: Here, end: bool) -> Moment:
     """The moment of lower-case text with single spaces."""
     today = here.now.date()
+    minute = here.now.astimezone(UTC).replace(second=0, microsecond=0)
+    if typed in NOW:
+        return Moment.at(minute)
+    if typed in END_OF_WEEK:
+        return whole_day(today + timedelta(days=7 - today.weekday()), here.zone, end=False)
     if typed in END_OF_MONTH:
-        return whole_day((today.replace(day=1) + timedelta(days=32)).replace(day=1), here.zone, end=False)
-    if found := re.fullmatch(AHEAD, typed):
+        return whole_day(months_on(today.replace(day=1), 1), here.zone, end=False)
+    if typed in END_OF_YEAR:
+        return whole_day(date(today.year + 1, 1, 1), here.zone, end=False)
+    if (found := re.fullmatch(AHEAD, typed)) and (unit := UNITS.get(found["unit"])):
         count = int(found["count"])
-        if found["unit"] in "hч":
-            return Moment.at(here.now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(hours=count))
-        return whole_day(today + timedelta(days=count), here.zone, end)
+        if unit in ("minutes", "hours"):
+            return Moment.at(minute + timedelta(**{unit: count}))
+        day = months_on(today, count) if unit == "months" else today + timedelta(**{unit: count})
+        return whole_day(day, here.zone, end)
     if found := re.fullmatch(WORD, typed):
         day = today if found["word"] in ("сегодня", "today") else today + timedelta(days=1)
         return (
@@ -148,6 +171,12 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     if found.re.pattern == RFC3339:
         raise Unfit(NAIVE)
     return on_clock(wall, here.zone, end)
+
+
+def months_on(day: date, count: int) -> date:
+    """The same day some months later, or that month's last one if it is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + count, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def day_of(found: re.Match[str]) -> date:

@@ -195,8 +195,8 @@ FIELDS: tuple[Field, ...] = (
         "valid_until",
         Both("Valid until", "по"),
         Both(
-            "The hook works until this moment; a date alone is to the end of that day. Empty = for ever.",
-            "Хук действует до этого момента; дата без времени — до конца этого дня. Пусто — без срока.",
+            "The hook works until this moment; a date alone is to its end; +7d, +1mo, end of month. Empty = for ever.",
+            "До этого момента хук действует; одна дата — до конца дня; +7д, +1мес, конец месяца. Пусто — без срока.",
         ),
         "period",
         "moment",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from fake_engine import FakeEngine, Secret
 from screens import SIZES, drawn, same_as_golden
 from textual import events
 
+from hookrow.core.insight import ConditionMatches
 from hookrow.records import Attempt
 from hookrow_tui import drafts
 from hookrow_tui.form import FormScreen
@@ -146,7 +148,61 @@ async def test_a_date_alone_as_the_end_is_shown_as_the_moment_that_it_means() ->
     async with shown() as at:
         form = await open_form(at)
         await fill(at, form, "valid_until", "01.11.2027")
-        assert "= 02.11.2027 00:00 +03:00" in drawn(at.app)
+        assert "= 02.11.2027 00:00 +03:00, через " in drawn(at.app)
+        await fill(at, form, "valid_until", "+7д")
+        assert "00:00 +03:00, через 7 д" in drawn(at.app)
+        await fill(at, form, "valid_from", "01.11.2020")
+        assert "= 01.11.2020 00:00 +03:00, это уже прошло" in drawn(at.app)
+
+
+async def test_a_field_entered_by_keyboard_is_replaced_by_typing() -> None:
+    """Tab selects what stands in a field; an arrow keeps it; ctrl+r brings back what stood there; the first field of a
+    form that was just opened is not selected."""
+    async with shown() as at:
+        form = await open_form(at)
+        await at.type("!")
+        assert form.state.texts["name"] == "Скидки по договору!"
+        await at.press("tab")
+        await at.type("h")
+        assert form.state.texts["url"] == "h"
+        await at.press("ctrl+r")
+        assert form.state.texts["url"] == "https://price.example.ru/discount?v=2"
+        await at.press("shift+tab", "tab", "end")
+        await at.type("3")
+        assert form.state.texts["url"] == "https://price.example.ru/discount?v=23"
+
+
+async def test_a_condition_is_tried_on_what_was_recorded_while_it_is_typed() -> None:
+    """The hint says how many of the last it matches and which part is false; a fault says why."""
+    engine = FakeEngine()
+    seen: list[Any] = []
+
+    def answer(event: str, condition: str, last: int) -> ConditionMatches:
+        seen.append((event, condition))
+        return ConditionMatches(3, 50, newest=False, unmet=("order.sum > 1000",))
+
+    engine.answers["condition_matches"] = answer
+    async with shown(engine=engine) as at:
+        form = await open_form(at)
+        await fill(at, form, "condition", "order.sum > 1000")
+        await until(at.pilot, lambda: "- подходит 3 из последних 50; на последнем ложно:" in drawn(at.app), "the share")
+        assert seen == [("before_order_add", "order.sum > 1000")]
+
+
+async def test_the_whole_body_is_shown_as_it_would_leave() -> None:
+    """F3 shows it on the last recorded payload, says when that came, and which values are private; sends nothing."""
+    engine = FakeEngine()
+    engine.log.rows[0] = replace(engine.log.rows[0], hidden=("/user/password",))
+    async with shown((120, 40), engine=engine) as at:
+        await open_form(at)
+        await at.press("f3")
+        await until(at.pilot, lambda: "На данных от 25.11.2026 15:03." in drawn(at.app), "the preview")
+        text = drawn(at.app)
+        assert "Частное, здесь null: /user/password." in text
+        assert '"items": {{ order.items }}' in text
+        await at.press("f3")
+        await at.pilot.pause()
+        assert "На данных" not in drawn(at.app)
 
 
 async def test_the_mode_is_always_said_and_overruled_flags_are_named() -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from hookrow.clock import from_ms
 from hookrow.modes import WAITING
-from hookrow.records import Attempt, Delivery, Firing
+from hookrow.records import Attempt, Delivery, Firing, Revision
 from hookrow_tui.body import FIRST, Body, kibibytes, read_body
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.log_rows import ATTEMPTS, ERRORS, outcome_text, rows_of
@@ -21,6 +21,7 @@ from hookrow_tui.look import UNICODE, Glyphs
 from hookrow_tui.spans import span
 from hookrow_tui.styled import Line, plain
 from hookrow_tui.waterfall import bar, changed, diff
+from hookrow_tui.unsent import why_unsent
 from hookrow_tui.words import Say
 
 __all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]
@@ -40,11 +41,13 @@ ORIGINS: Mapping[str, Say] = {"worker": Say("by the worker"), "redeliver": Say("
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One line of the log with all that belongs to it; `attempts` by the deliveries' public ids."""
+    """One line of the log with all that belongs to it; `attempts` by the deliveries' public ids; of a delivery that
+    made no request the hook's `history`."""
 
     firing: Firing
     delivery: Delivery | None = None
     attempts: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
+    history: Sequence[Revision] = ()
     zone: tzinfo = UTC
     now_ms: int = 0
     glyphs: Glyphs = UNICODE
@@ -122,6 +125,7 @@ def request(detail: Detail, limit: int) -> list[Line]:
         lines.append(header("webhook-id", delivery.id))
         if delivery.detail:
             lines.append(words(steady(delivery.detail), "bad"))
+        lines += why_unsent(firing, delivery, detail.history, detail.zone)
     else:
         lines.append((("POST ", "head"), (steady(last.url), "head")))
         if last.elsewhere:

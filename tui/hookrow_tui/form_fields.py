@@ -42,12 +42,31 @@ class Warned(Message):
 
 
 class Line(Input):
-    """One line of text. A paste of several lines is joined, and said so: Textual would drop all but the first."""
+    """One line of text. Coming into it by keyboard selects what stands there, as forms do: typing replaces it, an arrow
+    or End keeps it, ctrl+r brings back what stood there at the beginning. A paste of several lines is joined, and said
+    so: Textual would drop all but the first.
+
+    `untouched` is set for the field in which a form begins: nobody came there by a key, so nothing is selected.
+    """
+
+    BINDINGS: ClassVar[list[Any]] = [("ctrl+r", "keep", "")]
 
     def __init__(self, code: str, value: str, *, placeholder: str = "", password: bool = False) -> None:
-        super().__init__(value, placeholder, password=password, compact=True, select_on_focus=False, classes="field")
+        super().__init__(value, placeholder, password=password, compact=True, classes="field")
         self.code = code
+        self.first = value
+        self.selects = True
+        self.untouched = False
         self.cursor_blink = False
+
+    def _on_focus(self, event: events.Focus) -> None:  # Textual calls Input's own after it
+        self.select_on_focus = self.selects and not self.untouched
+        self.untouched = False
+
+    def action_keep(self) -> None:
+        """What stood here when the form was opened."""
+        self.value = self.first
+        self.cursor_position = len(self.first)
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -89,10 +108,9 @@ class SecretLine(Line):
         kept: what is shown for the kept secret; '' where there is none.
     """
 
-    BINDINGS: ClassVar[list[Any]] = [("ctrl+r", "keep", "")]
-
     def __init__(self, code: str, kept: str, *, empty: bool = False, password: bool = True) -> None:
         super().__init__(code, "" if empty else kept)
+        self.selects = False
         self.kept_text = kept
         self.masks = password
         self.is_kept = bool(kept) and not empty

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hookrow import fields
@@ -17,6 +17,7 @@ from hookrow.dates import show as show_moment
 from hookrow.document import FIELD, FIELDS, Field
 from hookrow.lang import Text
 from hookrow.modes import WAITING, Seconds, mode, mode_sentence
+from hookrow_tui.spans import span
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -153,9 +154,15 @@ def looked_at(each: Field, text: Value, here: Here) -> tuple[str, str]:
         return str(fault.text), ""
     if note is not None:
         return "", str(note)
-    if each.kind == "moment" and value is not None and str(text) != (shown := show_moment(value, here.zone)):
-        return "", f"= {shown}"
-    return "", ""
+    return "", resolved(value, str(text), here) if each.kind == "moment" and value is not None else ""
+
+
+def resolved(value: datetime, text: str, here: Here) -> str:
+    """The moment that was understood, with its offset, and how far away it is."""
+    shown = show_moment(value, here.zone)
+    away = (value - here.now).total_seconds()
+    far = Say("in {span}", span=span(away)) if away >= 0 else Say("this is past")
+    return f"{far}" if text == shown else f"= {shown}, {far}"
 
 
 def neighbours(hooks: Iterable[Hook], state: FormState) -> list[tuple[int, str]]:

@@ -22,6 +22,7 @@ from hookrow_tui.actions import Group, bindings
 from hookrow_tui.dialogs import Choices
 from hookrow_tui.form_fields import Body, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
 from hookrow_tui.form_page import FormPage, first_page, second_page
+from hookrow_tui.form_preview import TRIED, PreviewScreen, tried
 from hookrow_tui.form_state import FLAGS, ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Page, Title
@@ -36,7 +37,7 @@ __all__ = ["FormView"]
 DRAFT_AFTER = 1.0
 """Seconds after the last key until the draft is written."""
 PREVIEW_AFTER = 0.4
-"""Seconds after the last key until the body is tried."""
+"""Seconds after the last key until a body or a condition is tried."""
 MASK = 8
 
 
@@ -62,7 +63,7 @@ class FormView(Page[int]):
         self.warned: tuple[str, str] | None = None
         self.draft_timer: Timer | None = None
         self.preview_timer: Timer | None = None
-        self.preview: tuple[str, bool] | None = None
+        self.previews: dict[str, tuple[str, bool | None]] = {}
 
     # Building
 
@@ -108,7 +109,10 @@ class FormView(Page[int]):
 
     def on_mount(self) -> None:
         self.pages[1].display = False
-        self.widget("name").focus()
+        name = self.widget("name")
+        assert isinstance(name, Line)
+        name.untouched = True
+        name.focus()
         self.draw()
         self.moved()
         if self.hookrow.read_only:
@@ -194,10 +198,11 @@ class FormView(Page[int]):
             return str(self.first_problem() or Say("Enter chooses; Tab goes to the fields.")), bool(self.problems)
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
-        if code == "body" and self.preview is not None and code not in self.problems:
-            seen, bad = self.preview
+        if code in self.previews and code not in self.problems:
+            seen, good = self.previews[code]
             glyphs = self.hookrow.look.glyphs
-            return f"{glyphs.bad if bad else glyphs.ok} {' '.join(seen.split())}", bad
+            sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
+            return f"{sign} {' '.join(seen.split())}", good is False
         each, text = FIELD[code], self.state.texts[code]
         wrong, understood = looked_at(each, text, self.here)
         wrong = wrong or self.problems.get(code, "")
@@ -233,29 +238,35 @@ class FormView(Page[int]):
         if self.draft_timer is not None:
             self.draft_timer.stop()
         self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
-        if message.code in ("body", "event"):
-            self.preview = None
-            self.preview_later()
+        if message.code == "event":
+            self.previews.clear()
+        elif message.code in TRIED:
+            self.previews.pop(message.code, None)
+            self.preview_later(message.code)
 
-    def preview_later(self) -> None:
-        """Try the body on the event's last recorded payload, as soon as the person pauses."""
+    def preview_later(self, code: str) -> None:
+        """Try the body or the condition on what was recorded, as soon as the person pauses."""
         if self.preview_timer is not None:
             self.preview_timer.stop()
-        self.preview_timer = self.set_timer(PREVIEW_AFTER, self.ask_preview)
+        self.preview_timer = self.set_timer(PREVIEW_AFTER, lambda: self.ask_preview(code))
 
-    def ask_preview(self) -> None:
-        body, event = str(self.state.texts["body"]), str(self.state.texts["event"])
-        if not body.strip() or event not in self.titles:
+    def ask_preview(self, code: str) -> None:
+        text, event = str(self.state.texts[code]), str(self.state.texts["event"])
+        if not text.strip() or event not in self.titles:
             return
 
-        def show(text: str, bad: bool = False) -> None:
-            if (body, event) == (self.state.texts["body"], self.state.texts["event"]):
-                self.preview = (text, bad)
+        def show(seen: tuple[str, bool | None]) -> None:
+            if (text, event) == (self.state.texts[code], self.state.texts["event"]):
+                self.previews[code] = seen
                 self.draw_hint()
 
         self.hookrow.ask(
-            self, lambda engine: engine.hooks.preview(event, body), show, lambda error: show(str(error), True)
+            self, lambda engine: tried(engine, code, event, text), show, lambda error: show((str(error), False))
         )
+
+    def action_preview(self) -> None:
+        """The whole body as it would leave."""
+        self.app.push_screen(PreviewScreen(str(self.state.texts["event"]), str(self.state.texts["body"])))
 
     @on(Warned)
     def warn(self, message: Warned) -> None:
@@ -277,8 +288,8 @@ class FormView(Page[int]):
         code = getattr(event.widget, "code", None)
         for page in self.pages:
             page.mark(code if page.display else None)
-        if code == "body" and self.preview is None:
-            self.preview_later()
+        if code in TRIED and code not in self.previews:
+            self.preview_later(code)
         self.draw_hint()
 
     @on(Input.Submitted)

@@ -10,13 +10,14 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hookrow.errors import NotFound
-from hookrow.records import Firing, LogFilter
+from hookrow.errors import HookNotFound, NotFound
+from hookrow.records import Delivery, Firing, LogFilter, Revision
 from hookrow_tui.detail import TABS, Detail, Tab, lines_of
 from hookrow_tui.log_rows import Row, rows_of
 from hookrow_tui.look import Glyphs
 from hookrow_tui.query import parse
 from hookrow_tui.styled import Line, wrap
+from hookrow_tui.unsent import asks_history
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -154,12 +155,21 @@ def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, 
     except NotFound:
         return None
     delivery = next((each for each in firing.deliveries if each.id == row.ref), None)
-    detail = Detail(firing, delivery, attempts, reader.zone, now_ms(), reader.glyphs)
+    history = history_of(engine, delivery) if delivery is not None and asks_history(delivery) else ()
+    detail = Detail(firing, delivery, attempts, history, reader.zone, now_ms(), reader.glyphs)
     lines: dict[Tab, list[Line]] = {}
     for tab in TABS:
         width = widths[tab]
         lines[tab] = [piece for each in lines_of(tab, detail, width, limit) for piece in wrap(each, width)]
     return Laid(detail, lines)
+
+
+def history_of(engine: HookEngine, delivery: Delivery) -> Sequence[Revision]:
+    """The revisions of a delivery's hook; none where it was deleted."""
+    try:
+        return engine.hooks.history(delivery.hook.id)
+    except HookNotFound:
+        return ()
 
 
 def failure_beyond(

@@ -70,7 +70,8 @@ class ReplayScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         firing = self.detail.firing
-        when = clock(firing.at_ms, self.detail.zone, self.detail.now_ms)[:8].strip()
+        moment = clock(firing.at_ms, self.detail.zone, self.detail.now_ms).strip()
+        when = moment[:8] if moment[2] == ":" else moment  # of today: without milliseconds
         question = Say("Repeat {event} of {when}?", event=steady(firing.event), when=when)
         with Vertical() as box:
             box.border_title = str(Say("Repetition"))

@@ -16,6 +16,7 @@ from hookrow.core.doors import awaited
 from hookrow.core.insight import last_payload
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
+from hookrow.message import body_text, envelope
 from hookrow.models import Hook
 from hookrow.records import Revision
 from hookrow.store import hooks as hookstore
@@ -31,6 +32,8 @@ ROTATION_MS = 24 * 3600 * 1000
 """How long both signatures are sent after a rotation (DESIGN 6)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
+EXAMPLE_UID = "0"
+"""Of a firing that is only an example."""
 SECRETS = ("auth_password", "custom_header_value", "signing_secret")
 COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
@@ -366,10 +369,14 @@ class Hooks:
     def preview(self, event: str, body: str) -> str:
         """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
 
+        An empty body is the standard envelope; the firing's id and time are examples.
+
         Raises:
             EventNotFound, InvalidTemplate
         """
         example = self.example(event)
+        if not body.strip():
+            return body_text(envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), example))
         return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
 
     def check_templates(

@@ -20,8 +20,8 @@ from hookrow_tui.log_rows import ATTEMPTS, ERRORS, outcome_text, rows_of
 from hookrow_tui.look import UNICODE, Glyphs
 from hookrow_tui.spans import span
 from hookrow_tui.styled import Line, plain
-from hookrow_tui.waterfall import bar, changed, diff
 from hookrow_tui.unsent import why_unsent
+from hookrow_tui.waterfall import bar, changed, diff
 from hookrow_tui.words import Say
 
 __all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]

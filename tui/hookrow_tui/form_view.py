@@ -19,6 +19,7 @@ from hookrow.dates import Here
 from hookrow.document import FIELD, GROUPS, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow_tui import drafts
 from hookrow_tui.actions import Group, bindings
+from hookrow_tui.changes import called
 from hookrow_tui.dialogs import Choices
 from hookrow_tui.form_fields import Body, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
 from hookrow_tui.form_page import FormPage, first_page, second_page
@@ -207,7 +208,7 @@ class FormView(Page[int]):
         wrong, understood = looked_at(each, text, self.here)
         wrong = wrong or self.problems.get(code, "")
         if wrong:
-            return f"{self.hookrow.look.glyphs.bad} {each.label}: {wrong}", True
+            return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
         if code in self.state.overruled():
             return str(Say("Has no effect: «{flag}» is on.", flag=FIELD["fire_and_forget"].label)), False
         if code in FLAGS and not sentence_fits(self.pages[0]):
@@ -222,7 +223,7 @@ class FormView(Page[int]):
         return f"{understood + '. ' if understood else ''}{each.hint}", False
 
     def first_problem(self) -> str | None:
-        return next((f"{FIELD[code].label}: {text}" for code, text in self.problems.items() if code in FIELD), None)
+        return next((f"{called(code)}: {text}" for code, text in self.problems.items() if code in FIELD), None)
 
     # Editing
 

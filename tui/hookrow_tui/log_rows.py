@@ -52,12 +52,12 @@ ERRORS: Mapping[str, Say] = {
     "key_error": Say("secret can't be opened"),
 }
 SKIPPED: Mapping[str, Say] = {
-    "inactive": Say("skipped: switched off"),
-    "not_yet_valid": Say("skipped: not yet valid"),
-    "expired": Say("skipped: expired"),
-    "condition_false": Say("skipped by condition"),
-    "after_veto": Say("skipped: after a veto"),
-    "not_enqueued": Say("never enqueued"),
+    "inactive": Say("left out: off"),
+    "not_yet_valid": Say("left out: too early"),
+    "expired": Say("left out: expired"),
+    "condition_false": Say("left out by condition"),
+    "after_veto": Say("left out after a veto"),
+    "not_enqueued": Say("was never enqueued"),
 }
 FIRINGS: Mapping[str | None, Say] = {
     "allowed": Say("allowed"),

@@ -15,6 +15,7 @@ from fake_engine import FakeEngine, Secret
 from screens import SIZES, drawn, same_as_golden
 from textual import events
 
+from hookrow import HookEngine
 from hookrow.core.insight import ConditionMatches
 from hookrow.records import Attempt
 from hookrow_tui import drafts
@@ -187,6 +188,14 @@ async def test_a_condition_is_tried_on_what_was_recorded_while_it_is_typed() -> 
         await fill(at, form, "condition", "order.sum > 1000")
         await until(at.pilot, lambda: "- подходит 3 из последних 50; на последнем ложно:" in drawn(at.app), "the share")
         assert seen == [("before_order_add", "order.sum > 1000")]
+
+
+def test_an_empty_body_is_previewed_as_the_standard_envelope(tmp_path: Path) -> None:
+    """On the event's sample where nothing is recorded."""
+    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
+        made = json.loads(engine.hooks.preview("before_order_add", " "))
+        assert (made["type"], sorted(made)) == ("before_order_add", ["data", "id", "timestamp", "type"])
+        assert made["data"]["order"]["number"] == "A-10492"
 
 
 async def test_the_whole_body_is_shown_as_it_would_leave() -> None:

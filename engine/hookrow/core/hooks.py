@@ -16,8 +16,9 @@ from hookrow.core.doors import awaited
 from hookrow.core.insight import last_payload
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
-from hookrow.message import body_text, envelope
+from hookrow.message import envelope
 from hookrow.models import Hook
+from hookrow.payload import dumps
 from hookrow.records import Revision
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import Config, StoredHook
@@ -376,7 +377,7 @@ class Hooks:
         """
         example = self.example(event)
         if not body.strip():
-            return body_text(envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), example))
+            return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
         return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
 
     def check_templates(

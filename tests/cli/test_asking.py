@@ -121,3 +121,19 @@ def test_the_demo_offers_the_interface(folder: Path) -> None:
     assert "on_subscription" in terminal.seen
     terminal.type("n\n")
     assert terminal.end() == 0
+
+
+@pytest.mark.parametrize(("answer", "hooks"), [("e", True), ("y", False), ("д", False), ("n", None), ("", None)])
+def test_an_empty_folder_is_offered_a_database(folder: Path, hookrow: Hookrow, answer: str, hooks: bool | None) -> None:
+    """With examples, empty, or none: asked once, before the interface opens; anything unclear makes nothing."""
+    terminal = Terminal(cwd=folder, LINES="24")
+    terminal.until("[y/e/N]")
+    terminal.type(answer + "\n")
+    if hooks is None:
+        assert terminal.end() == 0
+        assert list(folder.iterdir()) == []
+        return
+    terminal.until("F10")
+    terminal.type("\x1b[21~")
+    assert terminal.end() == 0
+    assert bool(hookrow("hooks", "list", "--json").lines) is hooks

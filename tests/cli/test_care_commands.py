@@ -249,7 +249,7 @@ def test_doctor_finds_what_outgrows_its_limits(hookrow: Hookrow, made: Path, mon
     from hookrow import Hook, HookEngine
 
     hookrow("settings", "set", "retention_bytes", "1M")
-    monkeypatch.setattr("hookrow.cli.doctor.LARGE_WAL", 100_000)
+    monkeypatch.setattr("hookrow.cli.findings.LARGE_WAL", 100_000)
     with closing(sqlite3.connect(made)) as reader, HookEngine(f"sqlite:///{made}", worker=False) as engine:
         engine.hooks.add(Hook(name="a", event="on_subscription", url="http://127.0.0.1:9/"))
         reader.execute("BEGIN")

@@ -91,6 +91,14 @@ def test_without_a_command_or_terminal_there_is_help(hookrow: Hookrow) -> None:
     assert "ssh -t" in ran.err
 
 
+def test_without_a_terminal_an_empty_folder_is_told_the_way(hookrow: Hookrow, folder: Path) -> None:
+    """Both ways to make a database are named, and none is made; with one nothing is said of it."""
+    assert "hookrow init --example" in hookrow().err
+    assert list(folder.iterdir()) == []
+    hookrow("init")
+    assert "hookrow init" not in hookrow().err
+
+
 def test_an_empty_folder_has_a_way_out(hookrow: Hookrow, folder: Path) -> None:
     """No database: exit 3, the command that makes one is named, and nothing is made."""
     for arguments in (

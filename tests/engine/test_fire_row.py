@@ -275,6 +275,15 @@ async def test_conditions_choose_and_false_is_no_failure(bench: Bench, outcomes:
     assert outcomes(firing) == ["condition_false", "changed", "ok"]
 
 
+async def test_the_log_says_which_part_of_a_condition_was_false(bench: Bench) -> None:
+    """As it is written, for who asks why a hook did not run; `explain` says the same before."""
+    await bench.gate("h", condition="order is defined and order.sum > 1000")
+    [step] = await bench.engine.explain("before_order_add", {"order": {"id": 7, "sum": 100}})
+    [share] = (await bench.fire()).deliveries
+    [kept] = (await bench.logged()).deliveries
+    assert step.detail == share.detail == kept.detail == "order.sum > 1000"
+
+
 async def test_an_event_without_hooks_is_allowed_and_not_recorded(bench: Bench) -> None:
     """No hook at all: no row in the log."""
     firing = await bench.fire()

@@ -61,6 +61,10 @@ def root(ctx: click.Context, db: str | None) -> int | None:
 
         return open_terminal_interface(ctx.obj)
     click.echo(ctx.get_help())
+    path = ctx.obj.path
+    if path is not None and not path.exists():
+        none = Text("There is no database {path} yet: hookrow init, or hookrow init --example with samples.", path=path)
+        click.echo(f"\n{none}", err=True)
     hint = Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")
     click.echo(f"\n{hint}", err=True)
     return 0

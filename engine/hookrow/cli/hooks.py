@@ -10,7 +10,7 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.commands import Command, family, option
 from hookrow.cli.conflict import put_conflict
-from hookrow.cli.doctor import UNDRAINED, contradicts
+from hookrow.cli.findings import UNDRAINED, contradicts
 from hookrow.cli.given import here_of, read_payload, zone_of
 from hookrow.cli.hook_secrets import secret
 from hookrow.cli.hook_stats import calls_cell, errors_cell, stats

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from hookrow.cli.commands import command, option
-from hookrow.cli.output import say
+from hookrow.cli.output import YES, say
 from hookrow.cli.session import Session, pass_session
 from hookrow.errors import Refused
 from hookrow.lang import Text
 
-__all__ = ["init"]
+__all__ = ["init", "make", "offer"]
+
+EXAMPLES = frozenset({"e", "example", "examples", "п", "пример", "примеры"})
 
 
 @command("init", more=Text("Makes ./hooks.db (or --db) and hookrow.key beside it, readable by you only."))
@@ -18,6 +20,17 @@ __all__ = ["init"]
 @pass_session
 def init(session: Session, example: bool) -> None:
     """Make a database here."""
+    make(session, example=example)
+    say(Text("Next: hookrow, for the terminal interface; or hookrow hooks add --help"))
+
+
+def make(session: Session, *, example: bool) -> None:
+    """Make the session's database with its key beside it, and say so.
+
+    Raises:
+        Refused: the file exists.
+        click.UsageError: there is no such folder.
+    """
     path = session.path
     if path is None and example:
         raise click.UsageError(str(Text("--example makes a SQLite file: give --db a path.")))
@@ -40,4 +53,23 @@ def init(session: Session, example: bool) -> None:
         key = key_file_beside(path)
         if make_key_file(key):
             say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=key))
-    say(Text("Next: hookrow, for the terminal interface; or hookrow hooks add --help"))
+
+
+def offer(session: Session) -> bool:
+    """Where there is no database yet: ask whether to make one, with or without the examples; whether there is one now.
+
+    Only for a terminal. What is no clear answer makes nothing.
+    """
+    path = session.path
+    if path is None or path.exists() or not path.parent.is_dir():
+        return True  # there is one, or opening it will say what is wrong
+    say(Text("There is no database {path} yet. Make one?", path=path))
+    say(Text("  y  yes, an empty one"))
+    say(Text("  e  with examples: sample hooks for every event, and what happened when they fired"))
+    say(Text("  n  no"))
+    answer: str = click.prompt(str(Text("[y/e/N]")), default="", show_default=False, prompt_suffix=": ", err=True)
+    said = answer.strip().casefold()
+    if said not in YES | EXAMPLES:
+        return False
+    make(session, example=said in EXAMPLES)
+    return True

@@ -16,6 +16,7 @@ from hookrow.cli.layout import Cell, Column, table, visible
 from hookrow.lang import Text
 
 __all__ = [
+    "YES",
     "colours",
     "confirm",
     "has_keyboard",

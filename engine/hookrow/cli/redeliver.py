@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hookrow.cli.commands import command, option
+from hookrow.cli.commands import command
 from hookrow.cli.curl import curl_line
 from hookrow.cli.firing_lines import put_body, put_headers
 from hookrow.cli.layout import visible
 from hookrow.cli.output import paint, put, put_json
-from hookrow.cli.selection import (
-    failed_deliveries,
-    go_through,
-    rate_option,
-    remaining,
-    resume_option,
-    selection_options,
-)
+from hookrow.cli.selection import again_options, failed_deliveries, go_through, remaining
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import ERRORS, milliseconds, word
 from hookrow.lang import Plural, Text
@@ -31,12 +24,7 @@ __all__ = ["put_request", "redeliver"]
     "redeliver",
     more=Text("ID: a delivery (msg_…), or a firing (evt_…), which means its deliveries that did not arrive."),
 )
-@selection_options
-@rate_option
-@resume_option
-@option("--to", metavar="URL", says=Text("Send to this address instead; changes nothing but the list of attempts."))
-@option("--with-auth", is_flag=True, says=Text("Send the hook's credentials to that address too."))
-@option("--dry-run", is_flag=True, says=Text("Show the requests; nothing is sent."))
+@again_options
 @pass_session
 def redeliver(
     session: Session,
@@ -64,8 +52,9 @@ def redeliver(
             remaining(engine, failed_deliveries(engine, refs, options), resume),
             lambda n: Plural("{n} delivery will be sent again:", "{n} deliveries will be sent again:", n),
             act,
-            yes=yes or dry_run,
-            rate=None if dry_run else rate,
+            yes=yes,
+            rate=rate,
+            dry_run=dry_run,
         )
 
 

@@ -14,7 +14,7 @@ from hookrow.cli.given import hook_id, parse_payload
 from hookrow.cli.layout import Cell, Column, visible
 from hookrow.cli.output import paint, put, put_json, put_table, to_json
 from hookrow.cli.redeliver import put_request
-from hookrow.cli.selection import go_through, rate_option, remaining, resume_option, selected, selection_options
+from hookrow.cli.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import COLOURS, OUTCOMES, deed, milliseconds, outcome_cell, word
 from hookrow.lang import Plural, Text
@@ -30,13 +30,8 @@ __all__ = ["replay"]
 @command(
     "replay", more=Text("ID: a firing (evt_…), or a delivery (msg_…), which means its firing with this hook only.")
 )
-@selection_options
-@rate_option
-@resume_option
-@option("--to", metavar="URL", says=Text("Send to this address instead of the hooks' own."))
-@option("--with-auth", is_flag=True, says=Text("Send the hooks' credentials to that address too."))
+@again_options
 @option("--edit", is_flag=True, says=Text("Change the payload in $EDITOR first."))
-@option("--dry-run", is_flag=True, says=Text("Show the plan and the requests; nothing is sent."))
 @pass_session
 def replay(
     session: Session,
@@ -70,8 +65,9 @@ def replay(
             chosen,
             lambda n: Plural("{n} firing will be replayed:", "{n} firings will be replayed:", n),
             act,
-            yes=yes or dry_run,
-            rate=None if dry_run else rate,
+            yes=yes,
+            rate=rate,
+            dry_run=dry_run,
         )
 
 

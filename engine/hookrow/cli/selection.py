@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Rate",
+    "again_options",
     "failed_deliveries",
     "go_through",
-    "rate_option",
     "remaining",
-    "resume_option",
     "selected",
     "selection_options",
 ]
@@ -81,6 +80,22 @@ resume_option = option(
     "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Go on where an interrupted run stopped.")
 )
 rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second."))
+
+
+AGAIN = (
+    rate_option,
+    resume_option,
+    option("--to", metavar="URL", says=Text("Send to this address instead of the hooks' own.")),
+    option("--with-auth", is_flag=True, says=Text("Send the hooks' credentials to that address too.")),
+    option("--dry-run", is_flag=True, says=Text("Show what would be sent; nothing is.")),
+)
+
+
+def again_options(function: Any) -> Any:
+    """Add what `redeliver` and `replay` share: what to choose, where to send it, how fast, or only to show it."""
+    for add in reversed(AGAIN):
+        function = add(function)
+    return selection_options(function)
 
 
 def selection_options(function: Any) -> Any:
@@ -166,13 +181,16 @@ def go_through(
     *,
     yes: bool,
     rate: float | None,
+    dry_run: bool,
 ) -> int:
     """Do something to each of the chosen ones, after a question where there are several; gives the exit code.
 
     Args:
         act: does it; False where the answer is no.
         rate: at most so many a second.
+        dry_run: nothing is done, only shown: there is nothing to ask and no pace to keep.
     """
+    yes, rate = yes or dry_run, None if dry_run else rate
     if not chosen:
         say(Text("Nothing matches."))
         return exits.DONE

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 
 import click
 
+from hookrow.cli import exits
 from hookrow.cli.commands import command
+from hookrow.cli.init import offer
 from hookrow.cli.output import has_keyboard, in_terminal
 from hookrow.cli.session import Session, pass_session
 from hookrow.lang import Text
@@ -23,11 +25,13 @@ def tui(session: Session) -> int:
 
 
 def open_terminal_interface(session: Session) -> int:
-    """The terminal interface on the session's database.
+    """The terminal interface on the session's database; where there is none yet, one is offered first.
 
     Raises:
         NoDatabase: there is none; it says how to make one.
     """
+    if has_keyboard() and in_terminal() and not offer(session):
+        return exits.DONE
     session.require()
     return open_on(session.url)
 

@@ -19,6 +19,7 @@ __all__ = [
     "MODES",
     "OUTCOMES",
     "SKIPS",
+    "SOON",
     "STATES",
     "clock_time",
     "compact",
@@ -162,7 +163,7 @@ def compact(value: Any) -> str:
 def deed(delivery: Delivery, firing: Firing) -> str:
     """What a hook did, in a few words: what it changed, answered, refused, or why it did not run."""
     if delivery.skipped:
-        return word(SKIPS, delivery.skipped)
+        return ": ".join(filter(None, [word(SKIPS, delivery.skipped), delivery.detail]))
     if delivery.error:
         shown = word(ERRORS, delivery.error)
         return f"{shown}: {delivery.detail}" if delivery.detail else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from hookrow.attempt import Made, Order, compose, opened, perform, public_url
 from hookrow.checks import Unfit, check_url, take_userinfo
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.row import Occasion, Row
-from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
+from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
 from hookrow.lang import Text
 from hookrow.message import masked_headers
 from hookrow.modes import WAITING
@@ -201,7 +202,8 @@ class Workbench:
             request = None
             if share.act is not None:
                 order = self.order(stored, occasion, share.seq, share.body or "", url=url, with_auth=with_auth)
-                request = self.request(order)
+                with suppress(KeyProblem):  # who has no key here still sees the plan
+                    request = self.request(order)
             explained.append(
                 Explained(
                     stored.ref,

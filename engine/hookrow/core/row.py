@@ -202,7 +202,7 @@ class Row:
             return share
         try:
             if not self.holds(hook, private=waits):
-                share.skipped = "condition_false"
+                share.skipped, share.detail = "condition_false", self.unmet(hook, private=waits)
                 return share
             share.sends = self.render(hook, private=waits)
         except InvalidTemplate as error:
@@ -216,6 +216,10 @@ class Row:
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
         return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook(private))
+
+    def unmet(self, hook: StoredHook, *, private: bool) -> str:
+        """The parts of the hook's condition that are false, as they are written: no value of the payload."""
+        return "; ".join(Condition.compile(hook.condition).unmet(self.view(private), self.webhook(private)))
 
     def keepable(self, hook: StoredHook) -> str | None:
         """The body without private values, for the log; None where the template needs them."""

@@ -15,17 +15,19 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly, NoDatabase
 from hookrow.lang import Text
-from hookrow.store import schema
+from hookrow.store import readonly, schema
 from hookrow.store.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.writer import Writer
 
@@ -95,9 +97,11 @@ class Database:
         """Which PostgreSQL database of which running server this is, once it was asked."""
         self.writer = Writer(self)
         self.closed = False
-        self.read_only = self.path is not None and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
+        self.read_only = self.path is not None and readonly.is_read_only(self.path)
         try:
             schema.prepare(self, create=create)
+            if self.path is None:
+                self.read_only = self.may_only_read()
         except BaseException:
             self.disconnect()
             raise
@@ -120,9 +124,14 @@ class Database:
             ask = purpose == "read"
             return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
-        made = create_engine(
-            self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
-        )
+        path = self.path
+        if self.read_only and path is not None:
+            reader = partial(readonly.connect, path)
+            made = create_engine("sqlite://", creator=reader, poolclass=NullPool, hide_parameters=True)
+        else:
+            made = create_engine(
+                self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
+            )
         event.listen(made, "connect", self.tune)
         if purpose == "write":
             event.listen(made, "connect", enter_wal)
@@ -162,6 +171,7 @@ class Database:
             Interrupted: the server ended it; it may be asked again.
             StorageError: any other.
         """
+        before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
             with self.engine("read").connect() as connection:
                 yield connection
@@ -169,6 +179,13 @@ class Database:
             if interrupted(error, committing=False):
                 raise Interrupted(translate(error).text) from None
             raise translate(error) from None
+        if before is not None and self.path is not None:
+            readonly.unchanged(self.path, before)
+
+    def may_only_read(self) -> bool:
+        """Whether this role of a server may not write (PostgreSQL)."""
+        with self.read() as connection:
+            return not connection.exec_driver_sql("SELECT has_table_privilege('hook', 'UPDATE')").scalar_one()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -263,6 +280,8 @@ class Database:
         if self.path is None:
             with self.read() as connection:
                 return int(connection.exec_driver_sql(PG_MOMENT).scalar_one())
+        if self.read_only and (alone := readonly.stamp(self.path))[0]:
+            return alone[1]  # far above what is counted below
         with self.guard:
             version = int(self.ask_version_reader("PRAGMA data_version"))
             # Every connection counts for itself, so a new one (after a fork) must never repeat an old one's number.

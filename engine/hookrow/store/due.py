@@ -13,7 +13,7 @@ from hookrow.store.prepared import Prepared
 from hookrow.store.release import pending
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["FIRST_DUE", "NOW", "Overdue", "leased", "mend_clock", "next_due", "overdue"]
+__all__ = ["FIRST_DUE", "NOW", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
 
 COUNTED = 1001
 """Overdue rows are counted up to here."""
@@ -67,6 +67,12 @@ def overdue(connection: Connection, now_ms: int, *, by_ms: int = 0) -> Overdue:
     )
     count = connection.execute(select(func.count()).select_from(late.limit(COUNTED).subquery())).scalar_one()
     return Overdue(oldest, count)
+
+
+def lapsed(connection: Connection, before_ms: int) -> int:
+    """Rows whose lease lapsed before this moment and that nobody took over, counted up to 1,001. Only reads."""
+    rows = select(DELIVERIES.c.id).where(leased, DELIVERIES.c.lease_ms < before_ms).limit(COUNTED)
+    return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
 
 
 def mend_clock(connection: Connection, now_ms: int, *, before_ms: int | None = None) -> None:

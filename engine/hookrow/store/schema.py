@@ -16,6 +16,7 @@ from sqlmodel import SQLModel
 from hookrow import models
 from hookrow.errors import DatabaseReadOnly, NoDatabase, SchemaTooNew, StorageError
 from hookrow.lang import Text
+from hookrow.store import readonly
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ def look_into_file(database: Database) -> str | None:
     assert database.path is not None
     plain: sqlite3.Connection | None = None
     try:
-        plain = sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+        if database.read_only:
+            plain = readonly.connect(database.path)
+        else:
+            plain = sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
         row = plain.execute(str(VERSION)).fetchone()
         return str(row[0]) if row else None
     except sqlite3.Error as error:

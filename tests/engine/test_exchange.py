@@ -339,6 +339,15 @@ def test_any_text_is_taken_or_refused_in_words(engine: HookEngine, text: str) ->
     taken_or_refused(engine, f"hookrow: 1\nhooks:\n  a:\n    name: {text}")
 
 
+@pytest.mark.torture
+@given(TREES | SCALAR, st.text(max_size=400))
+@settings(PROPERTY, max_examples=3000)
+def test_any_tree_and_any_text_for_long(engine: HookEngine, tree: Any, text: str) -> None:
+    """As above, many times over."""
+    taken_or_refused(engine, yaml.safe_dump({"hookrow": 1, "hooks": tree}, allow_unicode=True))
+    taken_or_refused(engine, f"hookrow: 1\nhooks:\n  a:\n    name: {text}")
+
+
 def taken_or_refused(engine: HookEngine, source: str) -> None:
     """An import that ends in one of the two ways there are."""
     try:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from hookrow import errors
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight import ConditionMatches
-    from hookrow.core.logbook import HookFigures, Summary
+    from hookrow.core.logbook import Summary
     from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
-    from hookrow.core.statistics import Figures, HookStatistics
+    from hookrow.core.statistics import Figures, HookFigures, HookStatistics
     from hookrow.egress import Egress
     from hookrow.errors import (
         Ambiguous,
@@ -86,9 +86,9 @@ __all__ = [
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.core.insight": ("ConditionMatches",),
-    "hookrow.core.logbook": ("HookFigures", "Summary"),
+    "hookrow.core.logbook": ("Summary",),
     "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
-    "hookrow.core.statistics": ("Figures", "HookStatistics"),
+    "hookrow.core.statistics": ("Figures", "HookFigures", "HookStatistics"),
     "hookrow.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
     "hookrow.models": ("Hook",),

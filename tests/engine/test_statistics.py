@@ -79,6 +79,18 @@ async def test_a_busy_hook_says_from_when_its_figures_count(bench: Bench, monkey
     assert set(busy.as_json()["week"]) == {"calls", "errors", "p50_ms", "p95_ms", "since", "capped"}
 
 
+async def test_a_glance_at_a_busy_hook_counts_the_newest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hook_figures` costs the same however long the log is; the last call is the newest one."""
+    monkeypatch.setattr(statistics, "GLANCE", 3)
+    monkeypatch.setattr(statistics, "AT_LEAST", 3)
+    bench.network.on("h", answer(500), answer(), answer(), answer(503), answer(201))
+    hook = await bench.gate("h")
+    for _ in range(5):
+        await bench.fire()
+    found = (await bench.engine.log.hook_figures())[hook.id or 0]
+    assert (found.calls, found.errors, found.last_status) == (3, 1, 201)
+
+
 async def test_times_are_those_of_the_calls(bench: Bench) -> None:
     """The median and the 95th of a hundred, failed calls included."""
     await bench.gate("h")

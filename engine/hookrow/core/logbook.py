@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, func, literal, select
 
 from hookrow.core.doors import awaited
-from hookrow.core.statistics import HookStatistics, statistics
+from hookrow.core.statistics import HookFigures, HookStatistics, last_day, statistics
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
@@ -31,7 +31,7 @@ from hookrow.store.tables import ATTEMPTS, DELIVERIES
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["AsyncLog", "AsyncSettings", "HookFigures", "Log", "Settings", "Summary"]
+__all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings", "Summary"]
 
 DAY_MS = 24 * 3600 * 1000
 HOUR_MS = 3600 * 1000
@@ -54,18 +54,6 @@ class Summary:
     dead: int
     paused: Sequence[int]
     """Ids of paused hooks, those set to `stop` first."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookFigures:
-    """A hook's last 24 hours: calls, failed attempts, and its newest attempt."""
-
-    calls: int
-    errors: int
-    last_status: int | None
-    last_error: str | None
-    last_ms: int | None
-    last_at_ms: int | None
 
 
 class Log:
@@ -190,27 +178,8 @@ class Log:
             )
 
     def hook_figures(self) -> dict[int, HookFigures]:
-        """What each hook did in the last 24 hours, by its id."""
-        since = (self.runtime.clock.now_ms() - DAY_MS) << 20
-        failed = func.sum(func.coalesce(ATTEMPTS.c.error.is_not(None), literal(False)).cast(ATTEMPTS.c.number.type))
-        with self.runtime.database.read() as connection:
-            rows = connection.execute(
-                select(DELIVERIES.c.hook_id, func.count(), failed, func.max(ATTEMPTS.c.id))
-                .join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
-                .where(ATTEMPTS.c.id >= since)
-                .group_by(DELIVERIES.c.hook_id)
-            ).all()
-            newest = {
-                row.id: row
-                for row in connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.id.in_([row[3] for row in rows])))
-            }
-        figures = {}
-        for hook, calls, errors, last in rows:
-            attempt = newest[last]
-            figures[hook] = HookFigures(
-                calls, int(errors or 0), attempt.status, attempt.error, attempt.ms, attempt.at_ms
-            )
-        return figures
+        """What each hook that was called did in the last 24 hours, by its id; see `core.statistics`."""
+        return last_day(self.runtime)
 
     def statistics(self) -> dict[int, HookStatistics]:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""

@@ -240,6 +240,14 @@ def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
         fired = hookrow("--db", url, "fire", "on_subscription", "--json").json
         assert [each["outcome"] for each in fired["deliveries"]] == ["sent"]
     assert hookrow("--db", url, "log", "--json").json["id"] == fired["id"]
+    assert set(hookrow("--db", url, "doctor", "--json").json["versions"]) == {
+        "hookrow",
+        "python",
+        "schema",
+        "postgresql",
+    }
+    assert hookrow("--db", url, "hooks", "stats", "--json").json["day"]["calls"] == 1
+    assert "Nothing differs." in hookrow("--db", url, "import", "-", stdin=hookrow("--db", url, "export").out).err
     assert "pg_dump" in hookrow("--db", url, "db", "backup", "copy.db", code=2).err
     assert list(folder.iterdir()) == []
 

@@ -182,6 +182,7 @@ async def test_what_is_not_in_the_log_is_said(bench: Bench) -> None:
 
 async def test_explain_gives_every_hook_its_reason_and_writes_nothing(bench: Bench) -> None:
     """All hooks are judged on the given payload, at a moment if one is named; `data_version` stands."""
+    await bench.engine.settings.set("timezone", "UTC")
     now = bench.clock.now_ms()
     await bench.gate("call")
     await bench.hook("queue")
@@ -200,6 +201,11 @@ async def test_explain_gives_every_hook_its_reason_and_writes_nothing(bench: Ben
         ("skip", "not_yet_valid"),
         ("skip", "condition_false"),
         ("fail", "paused"),
+    ]
+    assert [each.detail for each in steps][3:6] == [
+        "25.11.2026 12:00 +00:00",
+        "25.11.2026 12:00:01 +00:00",
+        "order.sum > 1000",
     ]
     later = await bench.engine.explain("before_order_add", {"order": {"sum": 1}}, at=from_ms(now + 1000))
     assert [each.act for each in later][4] == "call"

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from hookrow import plan
 from hookrow.attempt import Made, Order, compose, opened, perform, public_url
 from hookrow.checks import Unfit, check_url, take_userinfo
+from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
-from hookrow.core.row import Occasion, Row
+from hookrow.core.row import Occasion, Row, Share
+from hookrow.dates import show
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
 from hookrow.lang import Text
 from hookrow.message import masked_headers
@@ -212,11 +215,23 @@ class Workbench:
                     plan.state(stored, now_ms),
                     act,
                     share.error or share.skipped,
-                    None if share.detail is None else str(share.detail),
+                    self.why(share),
                     request,
                 )
             )
         return explained
+
+    def why(self, share: Share) -> str | None:
+        """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
+        hook = share.hook
+        zone = ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
+        if share.skipped == "expired" and hook.valid_until_ms is not None:
+            return show(from_ms(hook.valid_until_ms), zone)
+        if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
+            return show(from_ms(hook.valid_from_ms), zone)
+        if share.act == "park":
+            return hook.paused_reason or None
+        return None if share.detail is None else str(share.detail)
 
     def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
         return Order(

@@ -125,6 +125,26 @@ async def test_a_hook_that_is_well_may_use_all_slots(database: Database) -> None
         ended.set()
 
 
+async def test_no_receiver_waits_for_our_disk(database: Database) -> None:
+    """A success that waits to be recorded keeps no slot: with one, three rows go out while nothing can be committed."""
+    hook = add_hook(database, "a")
+    receiver = Receiver()
+    _, (first,) = fire(database, [hook], now_ms())
+    written = [fire(database, [hook], now_ms(), owner="engine") for _ in range(3)]
+    leases = rows(database)
+    claimed = [
+        Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, leases[row].lease_ms)
+        for firing, (row,) in written
+    ]
+    async with running(worker_on(database, receiver, owner="engine", concurrency=1)) as worker:
+        await settled(database, first, "ok")
+        with database.writer.running:
+            worker.take(claimed)
+            await receiver.until(lambda: len(receiver.sent) == 4)
+            assert {rows(database)[each.row_id].state for each in claimed} == {"leased"}
+        await settled(database, claimed[-1].row_id, "ok")
+
+
 async def test_a_paused_hooks_row_is_let_go_before_it_is_sent(database: Database) -> None:
     """A row in memory whose hook was paused meanwhile is parked, not sent."""
     hook = add_hook(database, "a")

@@ -334,7 +334,7 @@ class Run:
 
     async def committed(self, job: Any) -> Any:
         """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended."""
-        commit = asyncio.ensure_future(self.runtime.database.writer.awrite(job))
+        commit = self.runtime.database.writer.begin(job)
         try:
             return await asyncio.shield(commit)
         except asyncio.CancelledError:

@@ -118,10 +118,14 @@ class Writer:
 
     async def awrite(self, job: Job[T]) -> T:
         """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
+        return await self.begin(job)
+
+    def begin(self, job: Job[T]) -> asyncio.Future[T]:
+        """Queue a job; the running loop's future gives its result after the commit."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self.put(Waiting(job, loop, future))
-        return await future
+        return future
 
     def put(self, waiting: Waiting) -> None:
         with self.wake:

@@ -37,6 +37,8 @@ POLL = 0.25
 """Seconds between two looks for what other processes have written."""
 LISTENING = 4
 """How much longer a worker may wait that is told of it (PostgreSQL): rows are still seen within a second."""
+MOST_TASKS = 4
+"""How many tasks a slot may have at most: the request in flight, and results that are not recorded yet."""
 SLOW = 1.0
 """Seconds: a hook whose last attempt took longer gets half of the slots."""
 RESERVE = 1.0
@@ -258,7 +260,7 @@ class Worker:
             await self.watch_clock()
             await self.renew()
             await self.sweep()
-            if self.slots.room() > 0 and await self.changed():
+            if self.slots.wanting() and await self.changed():
                 await self.claim()
             if not self.unrecorded:
                 self.trouble.worked()
@@ -297,7 +299,7 @@ class Worker:
         """Lease what may start now."""
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         recovering = started >= self.unsure_until
-        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.room())
+        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         self.look = False
         taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
@@ -310,8 +312,11 @@ class Worker:
             await self.notices.tell("hook.resumed", hook, {"by": "breaker"})
 
     def start(self) -> None:
-        """Start held rows in free slots."""
-        while not self.closing and (held := self.slots.next()) is not None:
+        """Start held rows in free slots, unless too many results wait to be recorded."""
+        while not self.closing and len(self.tasks) < MOST_TASKS * self.slots.concurrency:
+            held = self.slots.next()
+            if held is None:
+                break
             task = asyncio.get_running_loop().create_task(self.deliver(held))
             self.tasks.add(task)
             task.add_done_callback(self.landed)
@@ -320,7 +325,8 @@ class Worker:
         """A delivery's task has ended."""
         self.tasks.discard(task)
         self.start()
-        if self.look or not self.running or self.closing:  # else the loop has nothing to do before its time
+        # Else the loop has nothing to do before its time.
+        if not self.running or self.closing or (self.look and self.slots.wanting()):
             self.woken.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a delivery's task failed; it goes again when its lease has lapsed", exc_info=task.exception())
@@ -329,7 +335,7 @@ class Worker:
 
     async def deliver(self, held: Held) -> None:
         """Send one row if it may go now, and have the result recorded."""
-        claimed = held.claimed
+        claimed, freed = held.claimed, False
         try:
             hook: CurrentHook | None = self.hook_of(claimed.hook_id)
             if hook is None or not may_go(hook, claimed) or not await self.lease_lasts(held, hook):
@@ -342,10 +348,16 @@ class Worker:
                 await self.give_back([claimed])
                 raise
             quick = self.clock.monotonic() - started <= SLOW
-            self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
+            well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
+            if well:
+                # The slot is the next row's: no receiver waits for our disk. What a failure means is recorded first.
+                self.slots.free(claimed.hook_id)
+                freed = True
+                self.start()
             await self.record(claimed, made)
         finally:
-            self.slots.free(claimed.hook_id)
+            if not freed:
+                self.slots.free(claimed.hook_id)
 
     async def record(self, claimed: Claimed, made: Made) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""

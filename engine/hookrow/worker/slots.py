@@ -65,7 +65,20 @@ class Slots:
     def allowances(self) -> dict[int, int]:
         """How many rows more a claim may bring of each hook that is known here."""
         known = {*self.held, *self.flying, *self.well}
-        return {hook: self.cap(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
+        return {hook: self.most(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
+
+    def most(self, hook: int) -> int:
+        """How many rows of a hook may be in flight and held, where they are claimed: a well one's next ones, too."""
+        return self.cap(hook) * (2 if self.well.get(hook, False) else 1)
+
+    def wanted(self) -> int:
+        """How many rows a claim may bring: for the free slots, and for each slot the next one, so that none waits."""
+        held = sum(min(len(queue), max(self.most(hook) - self.busy(hook), 0)) for hook, queue in self.held.items())
+        return 2 * self.concurrency - sum(self.flying.values()) - held
+
+    def wanting(self) -> bool:
+        """Whether it is time to claim: a slot is free for a row more, or half of them have no next one."""
+        return self.room() > 0 or self.wanted() >= max(self.concurrency // 2, 1)
 
     def room(self) -> int:
         """How many rows more could start now, beside those that are held and could."""

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
-DELIVERY_AGE = 0.005
-"""Seconds: thousands of queued deliveries a second need not each ask whether their hook was edited meanwhile."""
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
@@ -112,12 +110,12 @@ class Runtime:
 
     # -- configuration ------------------------------------------------------------------------------------------------
 
-    def config(self, age: float = 0.0) -> Config:
-        """Hooks, events and settings as they stand, or as they stood at most `age` seconds ago."""
+    def config(self) -> Config:
+        """Hooks, events and settings as they stand."""
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        return self.cache.get(age)
+        return self.cache.get()
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
@@ -320,7 +318,7 @@ class Runtime:
             self.clock,
             owner=self.owner,
             perform=self.send_claimed,
-            hook_of=lambda number: self.config(DELIVERY_AGE).hooks.get(number),
+            hook_of=lambda number: self.config().hooks.get(number),
             raise_event=self.raise_event,
             limits=self.retention,
             config_changed=self.cache.forget,

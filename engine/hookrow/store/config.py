@@ -150,20 +150,14 @@ class ConfigCache:
         self.seen = -1
         self.looked = float("-inf")
 
-    def get(self, age: float = 0.0) -> Config:
-        """The configuration as it stands: an edit by any process is seen (PostgreSQL: within a second).
-
-        Args:
-            age: seconds; a reading that is no older will do, unless this process has edited since.
-        """
+    def get(self) -> Config:
+        """The configuration as it stands: an edit by any process is seen (PostgreSQL: within a second)."""
         with self.lock:
             seen, now = self.seen, self.database.clock.monotonic()
-            if self.config is not None and now - self.looked < age:
-                return self.config
             if self.database.dialect == "sqlite":
                 seen = self.database.data_version()
                 if self.config is not None and (seen == self.seen or self.database.config_number() == self.config.n):
-                    self.seen, self.looked = seen, now
+                    self.seen = seen
                     return self.config
             elif self.config is not None and now - self.looked < PG_LOOK:
                 return self.config

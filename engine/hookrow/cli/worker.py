@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -53,6 +54,9 @@ async def drain(session: Session, concurrency: int) -> None:
     def started(running: Worker) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, running, number)
+        # What was imported lives as long as the process: not to look through it again and again saves a tenth of the
+        # processor's time.
+        gc.freeze()
         say(Text("Sending what is queued in {database}; SIGTERM or ctrl+c ends.", database=engine.path or "PostgreSQL"))
 
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +38,15 @@ def held(database: Database) -> Iterator[None]:
     yield
     gate.set()
     waiting.result(10)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for it, at most ten seconds."""
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came true")
 
 
 def test_a_caller_that_gave_up_is_left_alone(sqlite: Database) -> None:
@@ -72,6 +83,41 @@ def test_a_job_may_raise_anything(sqlite: Database, alone: bool) -> None:
     assert isinstance(left.exception(10), SystemExit)
     assert [other.result(10) for other in others] == ([] if alone else [1])
     assert sqlite.writer.write(lambda c: 2) == 2
+
+
+def test_a_thread_that_finds_nobody_writing_commits_by_itself(sqlite: Database) -> None:
+    """Else its job joins those that wait for the writer's thread."""
+    assert sqlite.writer.write(lambda c: threading.current_thread()) is threading.current_thread()
+    with ThreadPoolExecutor(1) as pool:
+        with held(sqlite):
+            other = pool.submit(sqlite.writer.write, lambda c: threading.current_thread().name)
+            until(lambda: bool(sqlite.writer.waiting))
+        assert other.result(10) == "hookrow-writer"
+
+
+def test_an_interrupted_job_is_undone_and_the_next_one_works(sqlite: Database) -> None:
+    """Ctrl+c in the main thread, which commits by itself."""
+
+    def interrupted(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO setting (name, value) VALUES ('a', 'b')")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sqlite.writer.write(interrupted)
+    count = "SELECT count(*) FROM setting WHERE name = 'a'"
+    assert sqlite.writer.write(lambda c: c.exec_driver_sql(count).scalar_one()) == 0
+    assert sqlite.writer.submit(lambda c: 2).result(10) == 2
+
+
+def test_what_callers_wrote_themselves_leaves_the_wal_in_a_lull(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread sees to it, though it wrote nothing."""
+    monkeypatch.setattr("hookrow.store.writer.LULL", 0.01)
+    sqlite.writer.write(lambda c: c.exec_driver_sql("INSERT INTO setting (name, value) VALUES ('a', 'b')").close())
+    assert sqlite.path is not None
+    wal = Path(f"{sqlite.path}-wal")
+    until(lambda: wal.stat().st_size == 0)
 
 
 def test_an_idle_thread_ends_and_the_next_job_starts_another(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -149,11 +149,17 @@ class Portal:
         return asyncio.run_coroutine_threadsafe(watched(), self.running())
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+        """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
+
+        Raises:
+            EngineClosed: the engine is closed, or was meanwhile.
+        """
         ended = threading.Event()
         future = self.begin(coroutine, ended.set)
         try:
             return future.result()
+        except CancelledError:
+            raise EngineClosed(Text("the engine is closed")) from None
         except BaseException:
             if not future.done():
                 future.cancel()

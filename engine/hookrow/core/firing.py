@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from hookrow import states
 from hookrow.core.row import Occasion, Row, Share
-from hookrow.errors import StorageError
+from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
 from hookrow.modes import WAITING
 from hookrow.observers import FiringObserved
@@ -150,7 +150,7 @@ class Run:
         except StorageError as error:
             watch.firing(FiringObserved.of(error.firing or replace(self.record(), outcome="failed"), error=error))
             raise
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except (asyncio.CancelledError, KeyboardInterrupt, EngineClosed):
             watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
             raise
         if self.ended is not None:

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from hookrow.clock import Clock
 from hookrow.core.doors import Portal
+from hookrow.errors import EngineClosed
+from hookrow.lang import Text
 
 __all__ = ["Loops"]
 
@@ -48,7 +50,11 @@ class Loops:
         self.closed = False
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go."""
+        """Run a coroutine and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
+
+        Raises:
+            EngineClosed: the engine was closed meanwhile, and it was cancelled.
+        """
         if os.getpid() != self.pid:
             self.left_behind = self.busy  # other threads of the parent run them: they must never be collected here
             self.begin_anew()
@@ -63,6 +69,8 @@ class Loops:
                 answer = loop.run_until_complete(task)
                 sound = True
                 return answer
+            except asyncio.CancelledError:  # by `cancel`: nobody else has the task
+                raise EngineClosed(Text("the engine is closed")) from None
             except Exception:
                 sound = True
                 raise
@@ -142,6 +150,7 @@ class Loops:
             timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
+            timer.join()
         self.end_elsewhere(idle)
 
     def before_fork(self) -> None:

@@ -1,0 +1,121 @@
+"""The loops on which a blocking `fire()` makes its requests: one a calling thread, kept for the next caller."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hookrow import Hook, HookEngine
+from hookrow.errors import EngineClosed
+from receivers import Receiver, hold, reply
+
+EVENT = "before_order_add"
+PAYLOAD = {"order": {"id": 7}}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """It answers at once."""
+    with Receiver(reply(200, b"{}")) as made:
+        yield made
+
+
+@pytest.fixture
+def engine(tmp_path: Path, receiver: Receiver) -> Iterator[HookEngine]:
+    """With one waiting hook."""
+    with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as made:
+        made.hooks.add(Hook(name="h", event=EVENT, url=receiver.url, wait_for_response=True, timeout=20))
+        yield made
+
+
+def at_once(engine: HookEngine, count: int, ended: list[object] | None = None) -> list[threading.Thread]:
+    """So many threads that fire; what was raised is put into `ended`."""
+
+    def fire() -> None:
+        try:
+            engine.fire(EVENT, PAYLOAD)
+        except EngineClosed as error:
+            assert ended is not None
+            ended.append(error)
+
+    threads = [threading.Thread(target=fire) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_one_caller_after_another_uses_one_connection(engine: HookEngine, receiver: Receiver) -> None:
+    """Whatever thread it is: the loop and its connections are kept."""
+    for _ in range(5):
+        [thread] = at_once(engine, 1)
+        thread.join(10)
+    assert (len(receiver.requests), receiver.connections) == (5, 1)
+
+
+def test_the_record_is_committed_in_the_callers_thread(engine: HookEngine) -> None:
+    """No thread of the engine runs for it, once the loop is there."""
+    engine.fire(EVENT, PAYLOAD)
+    names = {thread.name for thread in threading.enumerate() if thread.name.startswith("hookrow")}
+    assert names <= {"hookrow-loops", "hookrow-writer"}  # they see to what is idle
+    assert [each.outcome for each in engine.log.page()] == ["allowed"]
+
+
+def test_more_callers_than_loops_are_served_at_once(engine: HookEngine, receiver: Receiver) -> None:
+    """Twenty requests are in flight together, whoever runs them."""
+    gate = threading.Event()
+    receiver.play(reply(200, b"{}", after=gate))
+    threads = at_once(engine, 20)
+    receiver.wait(20)
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert [each.outcome for each in engine.log.page()] == ["allowed"] * 20
+
+
+def test_an_unused_loop_is_closed(engine: HookEngine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No connection stays open for long after the last call; the next call opens another."""
+    monkeypatch.setattr("hookrow.core.loops.KEPT", 0.05)
+    engine.fire(EVENT, PAYLOAD)
+    receiver.wait_idle()
+    assert engine.fire(EVENT, PAYLOAD).allowed
+    assert receiver.connections == 2
+
+
+def test_a_connection_that_the_receiver_closed_meanwhile_costs_nothing(engine: HookEngine, receiver: Receiver) -> None:
+    """Nobody watched it while its loop stood still."""
+    engine.fire(EVENT, PAYLOAD)
+    receiver.hang_up()
+    assert engine.fire(EVENT, PAYLOAD).deliveries[0].outcome == "ok"
+    assert (len(receiver.requests), receiver.connections) == (2, 2)
+
+
+def test_a_fork_leaves_the_parents_loops_alone(engine: HookEngine, receiver: Receiver) -> None:
+    """A child that fires and exits takes nothing out of the parent's selector."""
+    engine.fire(EVENT, PAYLOAD)
+    child = os.fork()
+    if child == 0:
+        outcome = engine.fire(EVENT, PAYLOAD).deliveries[0].outcome
+        os._exit(0 if outcome == "ok" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert engine.fire(EVENT, PAYLOAD).deliveries[0].outcome == "ok"
+    assert len(receiver.requests) == 3
+
+
+def test_closing_cancels_what_hangs_on_any_loop(engine: HookEngine, receiver: Receiver) -> None:
+    """More callers than loops: after the grace each is cancelled, recorded so, and its connection is gone."""
+    receiver.play(hold)
+    ended: list[object] = []
+    threads = at_once(engine, 12, ended)
+    receiver.wait(12)
+    engine.close(grace=0.1)
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert len(ended) == 12
+    receiver.wait_idle()
+    with HookEngine(engine.url, worker=False) as later:
+        assert [each.outcome for each in later.log.page()] == ["cancelled"] * 12

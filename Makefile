@@ -2,15 +2,18 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 UPGRADE ?=
 UV = uv==0.13.9
 
 VENV = .venv
+PEERS = .venv-bench
 BIN = $(VENV)/bin
 PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 # A file of tests stays with one process: what it sets up once, it sets up once.
 PARALLEL = -n 2 --dist loadfile
-LOCK = --all-extras --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+PEERLOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+LOCK = --all-extras --group build $(PEERLOCK)
 # Text("…", name=…) and Plural("one", "many", n) of hookrow.lang, by every name they go by; they take literals only.
 KEYWORDS = --no-default-keywords -k Text:1 -k Say:1 -k Plural:1,2 -k SayPlural:1,2
 POT = --no-location --sort-output --project=Hookrow --version= --copyright-holder="Hookrow authors" --msgid-bugs-address=
@@ -18,10 +21,10 @@ UPDATE = --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-w
 SAY = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check lint types torture bench example lock i18n clean
+.PHONY: help demo run test check lint types torture bench bench-full example lock i18n clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.app ## fire the nine sample events at a local receiver and show what happened
 	@$(BIN)/hookrow demo
@@ -52,8 +55,11 @@ types: $(VENV)/.dev ## mypy on the source, pyright on what a service's author se
 torture: $(VENV)/.dev ## the long hostile tests
 	@$(BIN)/python -m pytest -m torture $(PYTEST_ARGS)
 
-bench: $(VENV)/.dev ## measure the engine against the limit and against what people would use instead
-	@$(BIN)/python -m bench
+bench: $(VENV)/.dev $(PEERS)/.made ## the table of goals: against the limit and what people would use instead; BENCH_ARGS="a d"
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-full: $(VENV)/.dev $(PEERS)/.made ## the same with 5 million firings, growth and a soak of ten minutes; BENCH_ARGS=--write keeps it
+	@$(BIN)/python -m bench --full $(BENCH_ARGS)
 
 example: $(VENV)/.app ## make hooks.db.example anew
 	@$(BIN)/python -m hookrow.cli.example hooks.db.example
@@ -62,6 +68,7 @@ lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upg
 	@$(PIP) install -qq $(UV)
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q $(UPGRADE) $(PEERLOCK) bench/requirements.txt -o bench/requirements.lock
 
 i18n: $(VENV)/.dev ## gather the messages into the .po files and compile them
 	@set -e; for package in engine/hookrow tui/hookrow_tui; do \
@@ -76,7 +83,7 @@ i18n: $(VENV)/.dev ## gather the messages into the .po files and compile them
 	done
 
 clean: ## remove .venv and every cache
-	@rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find engine tui tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The environment, made in layers so that a change redoes only what depends on it. `pip --python` works from pip 22.3 on
@@ -97,3 +104,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.app
 	$(SAY) "adding the tools for development"
 	@$(PIP) install -qq --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# What the benchmarks compare with, apart from the product. Where it can't be had they say so and measure without it.
+$(PEERS)/.made: bench/requirements.lock $(VENV)/.runtime
+	$(SAY) "making $(PEERS), once: the task queues that are compared with"
+	@rm -rf $(PEERS)
+	@if $(PYTHON) -m venv --without-pip $(PEERS) && $(PYTHON) -m pip --python $(PEERS)/bin/python \
+		--disable-pip-version-check install -qq --require-hashes -r bench/requirements.lock; \
+	then touch $@; else rm -rf $(PEERS); echo "They can't be had here: Hookrow is measured alone."; fi

@@ -1,1 +1,1 @@
-"""Benchmarks: each runs the thing and its reference interleaved in one run and prints medians and their ratio."""
+"""Measures Hookrow against the limit and against what people would use instead: `python -m bench` (`make bench`)."""

@@ -1,15 +1,68 @@
-"""The benchmarks run: tiny, so that none rots."""
+"""The benchmarks run: each goal once, tiny, so that none rots; what they draw and write is whole."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_benchmarks_run() -> None:
-    """Each prints its line."""
-    command = [sys.executable, "-m", "bench", "--rounds", "1", "--size", "2"]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=True)
-    assert len(done.stdout.splitlines()) == 7
+def bench(*arguments: str) -> str:
+    """What a tiny run prints."""
+    command = [sys.executable, "-m", "bench", "--tiny", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("goals", "rows"), [("abc", 5), ("de", 11), ("fgh", 16)])
+def test_the_benchmarks_run(goals: str, rows: int) -> None:
+    """Each goal has its heading and its rows."""
+    said = bench(*goals)
+    assert re.findall(r"^([A-H])\. ", said, re.MULTILINE) == list(goals.upper())
+    assert sum(line.startswith("  ") and not line.startswith("   ") for line in said.splitlines()) == rows
+
+
+@pytest.mark.torture
+def test_growth_and_soak_run() -> None:
+    """The dimensions of growth, and the soak."""
+    said = bench("growth", "soak")
+    for word in (
+        "hooks on one event",
+        "payload bytes",
+        "receivers",
+        "worker processes",
+        "firings in the log",
+        "memory",
+    ):
+        assert word in said
+
+
+def test_a_page_keeps_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what stands between a goal's marks is made anew; the plot is a file beside the page, and well-formed."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.measure import Bench, Row
+    from bench.plot import Plot
+    from bench.report import Report
+
+    page = tmp_path / "performance.md"
+    page.write_text("Mine.\n<!-- a: made by the bench -->\nold\n<!-- a: end -->\nMine too.\n", "utf-8")
+    report = Report(Bench(None, tmp_path, 1, 1), "two cores")  # type: ignore[arg-type]
+    points = [(10_000.0, 0.2), (5_000_000.0, 0.25)]
+    row = Row("a | b", "1 ms", "2 ms", "0.50", "0.40 - 0.60", "at most 1", True)
+    report.parts["a"] = ("A. One", [row, Plot("one", "Title & more", "x", "y", points)])
+    for _ in range(2):
+        report.write(page, "make bench")
+        text = page.read_text("utf-8")
+        assert text.startswith("Mine.\n")
+        assert text.endswith("\nMine too.\n")
+        assert "old" not in text
+        assert "| a / b | 1 ms | 2 ms | 0.50 |" in text
+    drawn = ElementTree.parse(tmp_path / "performance-one.svg")
+    assert "5M" in "".join(drawn.getroot().itertext())

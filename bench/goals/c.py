@@ -1,0 +1,121 @@
+"""Goal C: the worker in a process of its own; PostgreSQL; two workers where the receiver is slow."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench.measure import Bench, Row, at_least, delivered, interleave
+from bench.peers import own, peers, procrastinate
+from bench.sides.program import ROOT, Program
+
+__all__ = ["TITLE", "draining", "measure", "working"]
+
+TITLE = "C. Worker in a process of its own; PostgreSQL"
+DELIVERIES = 600
+SLOW_MS = 100
+"""With 32 slots a worker makes at most 320 requests a second of it: what limits is waiting, not work."""
+
+
+@contextmanager
+def working(database: str) -> Iterator[psutil.Process]:
+    """`hookrow worker` on a database, until the block ends."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))}
+    command = [sys.executable, "-m", "hookrow", "--db", database, "worker"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """Rates against the best peer, on SQLite and PostgreSQL; what a second worker adds."""
+    url, count = bench.receiver.url, bench.count(DELIVERIES)
+    with ExitStack() as stack:
+        database = f"sqlite:///{bench.folder}/c.db"
+        producer = stack.enter_context(Program("ours", [database, url, "producer"]))
+        producer.more.append(stack.enter_context(working(database)))
+        others = {name: stack.enter_context(program) for name, program in peers(bench).items()}
+        sides = {"hookrow": lambda: delivered(bench, producer, count)}
+        sides |= {name: (lambda its=its: delivered(bench, its, count)) for name, its in others.items()}
+        taken = interleave(sides, bench.rounds)
+    ours = taken.pop("hookrow")
+    best = min(taken, key=lambda name: taken[name].median, default=None)
+    if best is not None:
+        yield at_least(f"deliveries by a worker process, {best}", ours, taken[best], 2, rate="deliveries")
+    yield from on_postgres(bench)
+    yield from two_workers(bench)
+
+
+def on_postgres(bench: Bench) -> Iterator[Row]:
+    peer = procrastinate(bench)
+    if bench.postgres is None:
+        return
+    url, count = bench.receiver.url, bench.count(DELIVERIES)
+    with ExitStack() as stack:
+        address = own(bench, "hookrow").replace("postgresql://", "postgresql+psycopg://")
+        ours = stack.enter_context(Program("ours", [address, url]))
+        lite = stack.enter_context(Program("ours", [f"sqlite:///{bench.folder}/c2.db", url]))
+        sides = {
+            "hookrow": lambda: delivered(bench, ours, count),
+            "sqlite": lambda: delivered(bench, lite, count),
+        }
+        if peer is not None:
+            stack.enter_context(peer)
+            sides["procrastinate"] = lambda: delivered(bench, peer, count)
+        taken = interleave(sides, bench.rounds)
+    if peer is not None:
+        mine, theirs = taken["hookrow"], taken["procrastinate"]
+        yield at_least("deliveries on PostgreSQL, procrastinate", mine, theirs, 10, rate="deliveries")
+    yield at_least(
+        "deliveries on PostgreSQL, ours on SQLite", taken["hookrow"], taken["sqlite"], 0.8, rate="deliveries"
+    )
+
+
+def two_workers(bench: Bench) -> Iterator[Row]:
+    one, two = [], []
+    for number in range(max(1, bench.rounds // 2)):
+        one.append(draining(bench, f"one{number}", 1))
+        two.append(draining(bench, f"two{number}", 2))
+    ratios = [second / first for first, second in zip(one, two, strict=True)]
+    ratio = statistics.median(ratios)
+    yield Row(
+        f"two workers, one worker; a receiver that takes {SLOW_MS} ms",
+        f"{statistics.median(two):,.0f} deliveries/s",
+        f"{statistics.median(one):,.0f} deliveries/s",
+        f"{ratio:.2f}",
+        f"{min(ratios):.2f} – {max(ratios):.2f}",
+        "≥ 1.6",
+        ratio >= 1.6,
+    )
+
+
+def draining(bench: Bench, name: str, workers: int, *, slow_ms: int = SLOW_MS, deliveries: int = DELIVERIES) -> float:
+    """Deliveries a second of so many workers on a full queue, over its middle eight tenths."""
+    count = bench.count(deliveries)
+    path = Path(bench.folder) / f"drain-{name}.db"
+    database = f"sqlite:///{path}"
+    with ExitStack() as stack:
+        producer = stack.enter_context(Program("ours", [database, f"{bench.receiver.url}{slow_ms or ''}", "producer"]))
+        producer.ask("fire", count=count)
+        before = bench.receiver.count()
+        for _ in range(workers):
+            stack.enter_context(working(database))
+        low, high = before + max(1, count // 10), before + count - count // 10
+        bench.receiver.wait_for(low)
+        first, began = bench.receiver.count(), time.perf_counter()
+        bench.receiver.wait_for(high)
+        rate = (bench.receiver.count() - first) / max(time.perf_counter() - began, 1e-6)
+        bench.receiver.wait_for(before + count)
+    return rate

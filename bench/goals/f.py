@@ -1,0 +1,131 @@
+"""Goal F: the log at 5 million firings, against the same log at 10,000."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from bench.log_rows import EVENTS, NEVER, SELDOM, make
+from bench.measure import Bench, Row, limit
+from hookrow import HookEngine
+from hookrow.records import LogFilter
+
+__all__ = ["TITLE", "filters", "index_share", "large_log", "measure"]
+
+TITLE = "F. The log"
+SMALL, MIDDLE, LARGE = 10_000, 300_000, 5_000_000
+DAY = 24 * 3600 * 1000
+OUTCOMES = ("allowed", "vetoed", "failed", "cancelled", "ok", "changed", "refused", "sent", "queued")
+OUTCOMES += ("retrying", "parked", "dead", "skipped")
+CODES = ("200", "201", "204", "404", "418", "503", "2xx", "4xx", "5xx", "1xx")
+REPEATS = 15
+
+
+def large_log(bench: Bench) -> tuple[Path, int]:
+    """The long log, made at the first question: 5 million firings in the full bench."""
+    count = bench.count(LARGE if bench.full else MIDDLE)
+    path = bench.folder / "large.db"
+    make(path, count)
+    return path, count
+
+
+def filters(engine: HookEngine) -> dict[str, LogFilter]:
+    """Every kind of filter, with values that are common, rare, and absent."""
+    hook = {each.key: each.id for each in engine.hooks.list()}
+    newest = engine.log.ids(limit=1)[0] >> 20
+    found = {
+        "none": LogFilter(),
+        "event": LogFilter(event=EVENTS[0]),
+        "event, rare": LogFilter(event=EVENTS[4]),
+        "event, absent": LogFilter(event="before_user_new"),
+        "hook": LogFilter(hook=hook["gate-0"]),
+        "hook, called once": LogFilter(hook=hook[SELDOM]),
+        "hook, never called": LogFilter(hook=hook[NEVER]),
+        "since": LogFilter(since_ms=newest - DAY),
+        "until": LogFilter(until_ms=newest - 10 * DAY),
+        "since and until": LogFilter(since_ms=newest - 10 * DAY, until_ms=newest - 9 * DAY),
+        "until, absent": LogFilter(until_ms=newest - 90 * DAY),
+    }
+    found |= {f"outcome {word}": LogFilter(outcome=word) for word in OUTCOMES}
+    return found | {f"code {code}": LogFilter(code=code) for code in CODES}
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """The slowest filter by its ratio and by its time; search; the banner; bytes."""
+    small, (large, count) = bench.folder / "small.db", large_log(bench)
+    make(small, bench.count(SMALL))
+    with HookEngine(f"sqlite:///{small}", worker=False) as few, HookEngine(f"sqlite:///{large}", worker=False) as many:
+        yield from pages(bench, few, many, count)
+        yield from searching(bench, many, count)
+        banner = [took(many.log.summary) for _ in range(REPEATS)]
+        reference = statistics.median(took(few.log.summary) for _ in range(REPEATS))
+        said = f"{reference * 1000:.1f} ms"
+        yield limit(f"the banner's figures, {count:,}", statistics.median(banner) * 1000, 5, "ms", reference=said)
+    yield limit("index bytes of row bytes", index_share(large) * 100, 20, "%")
+
+
+def pages(bench: Bench, few: HookEngine, many: HookEngine, count: int) -> Iterator[Row]:
+    """Pages of 50 records from the top and from the middle of what a filter finds."""
+    ratios: dict[str, float] = {}
+    times: dict[str, list[float]] = {}
+    for (name, wanted), here in zip(filters(many).items(), filters(few).values(), strict=True):
+        mine: list[float] = []
+        theirs: list[float] = []
+        for _ in range(REPEATS):
+            theirs.append(took(lambda here=here: few.log.page(here)))  # type: ignore[misc]
+            mine.append(took(lambda wanted=wanted: many.log.page(wanted)))  # type: ignore[misc]
+        # A page that one of them can't fill is compared by what a page costs at the least.
+        full = max(statistics.median(theirs), took_full(few))
+        empty = len(few.log.page(here)) < len(many.log.page(wanted))
+        ratios[name] = statistics.median(mine) / (full if empty else statistics.median(theirs))
+        times[name] = mine
+    worst = max(ratios, key=lambda name: ratios[name])
+    ratio = statistics.median(ratios.values())
+    fits = ratios[worst] <= 1.5
+    head = f"a page of 50 at {count:,} against {bench.count(SMALL):,}, p50"
+    yield Row(f"{head}: median of {len(ratios)} filters", "", "", f"{ratio:.2f}", "—", "≤ 1.5", ratio <= 1.5)
+    yield Row(f"{head}: the worst, «{worst}»", "", "", f"{ratios[worst]:.2f}", "—", "≤ 1.5", fits)
+    slowest = max(times, key=lambda name: max(times[name]))
+    every = sorted(value for values in times.values() for value in values)
+    yield limit("… p99 of all filters' pages", every[len(every) * 99 // 100] * 1000, 5, "ms")
+    yield limit(f"… the slowest filter's p50, «{slowest}»", statistics.median(times[slowest]) * 1000, None, "ms")
+
+
+def took_full(engine: HookEngine) -> float:
+    return statistics.median(took(engine.log.page) for _ in range(3))
+
+
+def searching(bench: Bench, engine: HookEngine, count: int) -> Iterator[Row]:
+    """The first hits of a common word, and how soon progress shows for one that occurs nowhere."""
+    common = [took(lambda: engine.log.search(LogFilter(search="order"), limit=50)) for _ in range(REPEATS)]
+    nowhere = [took(lambda: engine.log.search(LogFilter(search="Нигде"))) for _ in range(REPEATS)]
+    yield limit(f"text search, {count:,}: first hits", statistics.median(common) * 1000, 100, "ms")
+    yield limit("… a word that is nowhere: between two looks at the progress", max(nowhere) * 1000, 100, "ms")
+
+
+def took(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def index_share(path: Path) -> float:
+    """Bytes of the log's indexes over those of its rows; `dbstat` counts pages, a sample of the file where it is large.
+
+    Where SQLite was built without `dbstat`, the sizes of vacuumed copies without them would tell; here it is asked.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        names = dict(
+            connection.execute(
+                "SELECT name, type FROM sqlite_master WHERE tbl_name IN ('firing', 'delivery', 'attempt')"
+                " AND rootpage > 0"
+            )
+        )
+        sizes = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat WHERE aggregate = TRUE GROUP BY name"))
+    indexes = sum(sizes.get(name, 0) for name, kind in names.items() if kind == "index")
+    rows = sum(sizes.get(name, 0) for name, kind in names.items() if kind == "table")
+    return indexes / rows

@@ -1,0 +1,134 @@
+"""The receiver of every comparison: HTTP/1.1 with Content-Length, 200 and `{}`, no more; in a process of its own.
+
+Run as a program it prints its port and ends with its standard input. A request's path says how it is answered: `/20`
+after 20 ms, `/dead` never (the connection is closed). `GET /count` gives the number of POSTs so far, `GET /late` the
+milliseconds between a body's `"sent_ns"` and its arrival, and forgets them. The wall clocks are one machine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+__all__ = ["Receiver"]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+SENT = re.compile(rb'"sent_ns": ?(\d+)')
+
+
+class Quick(asyncio.Protocol):
+    """One connection."""
+
+    count = 0
+    late: list[float] = []  # noqa: RUF012 (of all connections)
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        while (end := self.data.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self.data[:end]).lower()
+            mark = head.find(b"content-length:")
+            length = int(head[mark + 15 :].split(b"\r\n", 1)[0]) if mark >= 0 else 0
+            if len(self.data) < end + 4 + length:
+                return
+            body = bytes(self.data[end + 4 : end + 4 + length])
+            del self.data[: end + 4 + length]
+            self.answer(head.split(b" ", 2)[1], body)
+
+    def answer(self, path: bytes, body: bytes) -> None:
+        if path == b"/count":
+            self.give(Quick.count)
+        elif path == b"/late":
+            self.give(Quick.late)
+            Quick.late = []
+        elif path == b"/dead":
+            Quick.count += 1
+            self.transport.close()
+        else:
+            Quick.count += 1
+            if found := SENT.search(body):
+                Quick.late.append((time.time_ns() - int(found[1])) / 1e6)
+            if path[1:].isdigit():
+                asyncio.get_running_loop().call_later(int(path[1:]) / 1000, self.transport.write, OK)
+            else:
+                self.transport.write(OK)
+
+    def give(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Quick, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    await ended.wait()
+
+
+class Receiver:
+    """Starts the process; a `with` block ends it."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, Path(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.watched = psutil.Process(self.process.pid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self.process:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            self.process.wait(10)
+
+    def ask(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}") as answer:
+            return json.loads(answer.read())
+
+    def count(self) -> int:
+        """How many POSTs have come."""
+        return int(self.ask("count"))
+
+    def late(self) -> list[float]:
+        """Milliseconds from `sent_ns` to arrival, of all requests since the last look."""
+        return list(self.ask("late"))
+
+    def wait_for(self, count: int, seconds: float = 300.0) -> None:
+        """Until so many POSTs have come. Raises TimeoutError."""
+        limit = time.monotonic() + seconds
+        while self.count() < count:
+            if time.monotonic() > limit:
+                raise TimeoutError(f"{self.count()} of {count} requests came")
+            time.sleep(0.004)
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        times = self.watched.cpu_times()
+        return times.user + times.system
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -163,7 +163,7 @@ def logs(bench: Bench) -> Iterator[Row | Plot]:
     for number in LOGS:
         large = number == LOGS[-1]
         path = bench.folder / ("large.db" if large and bench.full else f"log{number}.db")
-        make(path, bench.count(number))
+        make(path, bench.count(number), bench.seeds)
         with HookEngine(f"sqlite:///{path}", worker=False) as engine:
             wanted = list(filters(engine).values())
             times = [took(lambda each=each: engine.log.page(each)) for _ in range(5) for each in wanted]  # type: ignore[misc]

@@ -152,10 +152,10 @@ def settle(path: Path) -> None:
         connection.commit()
 
 
-def make(path: Path, count: int) -> None:
+def make(path: Path, count: int, seeds: int = SEEDS) -> None:
     """A database with a log of `count` firings. Where there is one already, it is taken."""
     if not path.exists():
-        asyncio.run(seed(path))
+        asyncio.run(seed(path, seeds))
         settle(path)
         grow(path, count)
 

@@ -36,6 +36,11 @@ class Bench:
         """So many units at full size."""
         return max(2, round(number * self.size))
 
+    @property
+    def seeds(self) -> int:
+        """Real firings that a long log is made of."""
+        return max(100, self.count(1000))
+
     def note(self, sentence: str) -> None:
         """What the reader of the table must know, once."""
         if sentence not in self.notes:

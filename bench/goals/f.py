@@ -29,7 +29,7 @@ def large_log(bench: Bench) -> tuple[Path, int]:
     """The long log, made at the first question: 5 million firings in the full bench."""
     count = bench.count(LARGE if bench.full else MIDDLE)
     path = bench.folder / "large.db"
-    make(path, count)
+    make(path, count, bench.seeds)
     return path, count
 
 
@@ -57,7 +57,7 @@ def filters(engine: HookEngine) -> dict[str, LogFilter]:
 def measure(bench: Bench) -> Iterator[Row]:
     """The slowest filter by its ratio and by its time; search; the banner; bytes."""
     small, (large, count) = bench.folder / "small.db", large_log(bench)
-    make(small, bench.count(SMALL))
+    make(small, bench.count(SMALL), bench.seeds)
     with HookEngine(f"sqlite:///{small}", worker=False) as few, HookEngine(f"sqlite:///{large}", worker=False) as many:
         yield from pages(bench, few, many, count)
         yield from searching(bench, many, count)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 from terminal import Terminal
@@ -26,13 +25,14 @@ LOG = [sys.executable, str(ROOT / "tests" / "tui" / "big_log.py")]
 def measure(bench: Bench) -> Iterator[Row]:
     """First frame, filled, the log on a long log; then bytes."""
     small = bench.folder / "small.db"
-    make(small, bench.count(10_000))
+    make(small, bench.count(10_000), bench.seeds)
     env = {"PYTHONPATH": f"{ROOT / 'engine'}:{ROOT / 'tui'}", "XDG_STATE_HOME": str(bench.folder)}
     ours = [*APP, "--lang", "en", "--db", str(small)]
+    filled: list[Sample] = []
     sides = {
-        "frame": lambda: shown(ours, "Webhooks", env),
+        "frame": lambda: opened(ours, filled, env),
+        "filled": lambda: filled[-1],
         "minimal": lambda: shown(MINIMAL, "minimal is here", env),
-        "filled": lambda: shown(ours, "Учёт", env),
         "models": lambda: shown([*MINIMAL, "models"], "minimal is here", env),
     }
     taken = interleave(sides, bench.rounds)
@@ -42,11 +42,21 @@ def measure(bench: Bench) -> Iterator[Row]:
     yield from spent(ours, env)
 
 
+def opened(command: list[str], filled: list[Sample], env: dict[str, str]) -> Sample:
+    """The first frame; and into `filled` when the hooks stood in it."""
+    began = time.perf_counter()
+    with Terminal(command, env=env) as terminal:
+        terminal.wait_for("Webhooks", 30)
+        first = time.perf_counter() - began
+        terminal.wait_for("Учёт", 30)
+        filled.append(Sample(time.perf_counter() - began, 0, 1))
+    return Sample(first, 0, 1)
+
+
 def shown(command: list[str], words: str, env: dict[str, str]) -> Sample:
     """Seconds from the start of the program to these words on the screen."""
     began = time.perf_counter()
-    with ExitStack() as stack:
-        terminal = stack.enter_context(Terminal(command, env=env))
+    with Terminal(command, env=env) as terminal:
         terminal.wait_for(words, 30)
         return Sample(time.perf_counter() - began, 0, 1)
 

@@ -16,6 +16,7 @@ import psutil
 from bench.measure import Bench, Row, at_least, delivered, interleave
 from bench.peers import own, peers, procrastinate
 from bench.sides.program import ROOT, Program
+from hookrow.vault import KeyRing
 
 __all__ = ["TITLE", "draining", "measure", "working"]
 
@@ -59,20 +60,22 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def on_postgres(bench: Bench) -> Iterator[Row]:
-    peer = procrastinate(bench)
     if bench.postgres is None:
         return
     url, count = bench.receiver.url, bench.count(DELIVERIES)
     with ExitStack() as stack:
+        if (peer := procrastinate(bench)) is not None:
+            stack.enter_context(peer)
         address = own(bench, "hookrow").replace("postgresql://", "postgresql+psycopg://")
-        ours = stack.enter_context(Program("ours", [address, url]))
+        # Here no file stands beside the database that a key could be made in.
+        keys = {"HOOKROW_KEYS": KeyRing.new().entries()}
+        ours = stack.enter_context(Program("ours", [address, url], env=keys))
         lite = stack.enter_context(Program("ours", [f"sqlite:///{bench.folder}/c2.db", url]))
         sides = {
             "hookrow": lambda: delivered(bench, ours, count),
             "sqlite": lambda: delivered(bench, lite, count),
         }
         if peer is not None:
-            stack.enter_context(peer)
             sides["procrastinate"] = lambda: delivered(bench, peer, count)
         taken = interleave(sides, bench.rounds)
     if peer is not None:

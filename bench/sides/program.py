@@ -48,12 +48,19 @@ class Program:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=whole, start_new_session=True
         )
-        self.hello = self.line()
+        try:
+            self.hello = self.line()
+        except BaseException:
+            self.end()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         """It may end by itself; then whatever it left behind is killed."""
         assert self.process.stdin is not None
         self.process.stdin.close()

@@ -1,47 +1,18 @@
-"""The benchmarks run: each goal once, tiny, so that none rots; what they draw and write is whole."""
+"""The benchmarks of the log, the start and the terminal run, tiny; what they draw and write is whole."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tiny_bench import ROOT, rows_of
 
 
-def bench(*arguments: str) -> str:
-    """What a tiny run prints."""
-    command = [sys.executable, "-m", "bench", "--tiny", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize(("goals", "rows"), [("abc", 5), ("de", 11), ("fgh", 19)])
-def test_the_benchmarks_run(goals: str, rows: int) -> None:
+def test_the_benchmarks_of_reading_run() -> None:
     """Each goal has its heading and its rows."""
-    said = bench(*goals)
-    assert re.findall(r"^([A-H])\. ", said, re.MULTILINE) == list(goals.upper())
-    assert sum(line.startswith("  ") and not line.startswith("   ") for line in said.splitlines()) >= rows
-
-
-@pytest.mark.torture
-def test_growth_and_soak_run() -> None:
-    """The dimensions of growth, and the soak."""
-    said = bench("growth", "soak")
-    for word in (
-        "hooks on one event",
-        "payload bytes",
-        "receivers",
-        "worker processes",
-        "firings in the log",
-        "memory",
-    ):
-        assert word in said
+    assert len(rows_of("fgh")) >= 19
 
 
 def test_a_page_keeps_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

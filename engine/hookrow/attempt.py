@@ -20,7 +20,7 @@ from hookrow.errors import KeyProblem
 from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow.observers import AttemptObserved, Watch
-from hookrow.payload import dumps
+from hookrow.payload import dumps, storable
 from hookrow.store.config import StoredHook
 from hookrow.store.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
@@ -277,7 +277,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
         "address": got.address,
         "status": got.status if keeps_response else None,
         "error": error,
-        "detail": None if detail is None else str(detail),
+        "detail": None if detail is None else storable(str(detail)),
         "ms": ms,
         "times": dumps(got.times),
         "request_headers": dumps(message.masked_headers(sent.headers)),

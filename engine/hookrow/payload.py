@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -30,6 +31,7 @@ __all__ = [
     "pointer_parts",
     "pointer_to",
     "same",
+    "storable",
 ]
 
 DEPTH_LIMIT = 100
@@ -40,6 +42,11 @@ LONGEST_INT_BITS = 14_000
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 CANONICAL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 ABSENT: Any = object()
+
+
+def storable(text: str) -> str:
+    """Text from outside as every database keeps it: NUL and halves of characters become U+FFFD."""
+    return re.sub("[\0\ud800-\udfff]", "\ufffd", text)
 
 
 def dumps(value: object) -> str:

@@ -6,6 +6,8 @@ import os
 import pwd
 from collections.abc import Mapping
 
+from hookrow.payload import storable
+
 __all__ = ["actor"]
 
 
@@ -22,4 +24,4 @@ def actor(environ: Mapping[str, str] | None = None) -> str:
     if env.get("SUDO_USER"):
         user = f"{user}({env['SUDO_USER']})"
     client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
-    return f"{user}@{client}" if client else user
+    return storable(f"{user}@{client}" if client else user)

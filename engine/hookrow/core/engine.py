@@ -136,6 +136,7 @@ class AsyncHookEngine:
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
+            InvalidInput: an idempotency key of more than 300 characters.
             StorageError: a `before` firing could not be recorded; `.firing` holds the verdict.
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """

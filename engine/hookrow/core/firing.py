@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from hookrow import states
-from hookrow.core.row import Occasion, Row, Share
-from hookrow.errors import EngineClosed, StorageError
+from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
+from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
 from hookrow.events import redact
+from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow.observers import FiringObserved
-from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts
+from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
 from hookrow.records import Delivery, Firing
 from hookrow.store.breaker import Moved
 from hookrow.store.config import Config, StoredHook
@@ -46,7 +47,7 @@ def put(value: Any, parts: list[str], leaf: Any) -> Any:
         return leaf
     if isinstance(value, dict) and parts[0] in value:
         return {**value, parts[0]: put(value[parts[0]], parts[1:], leaf)}
-    if isinstance(value, list) and parts[0].isdigit() and int(parts[0]) < len(value):
+    if isinstance(value, list) and parts[0].isascii() and parts[0].isdigit() and int(parts[0]) < len(value):
         place = int(parts[0])
         return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
     return value
@@ -69,6 +70,14 @@ def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, 
     )
 
 
+def checked_key(key: str) -> str:
+    """An idempotency key that every database can keep and find. Raises InvalidInput."""
+    if len(key) > LONGEST_KEY or storable(key) != key:
+        text = Text("A text of at most {limit} characters, without NUL and halves of characters.", limit=LONGEST_KEY)
+        raise InvalidInput([Problem("idempotency_key", text)])
+    return key
+
+
 class Run:
     """One `fire()` under way."""
 
@@ -86,7 +95,7 @@ class Run:
         self.runtime = runtime
         self.occasion = occasion
         self.hooks = hooks
-        self.key = idempotency_key
+        self.key = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover = handover
         plain, self.text = admit(payload, occasion.payload_limit)

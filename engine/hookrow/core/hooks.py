@@ -18,7 +18,7 @@ from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHoo
 from hookrow.lang import Text
 from hookrow.message import envelope
 from hookrow.models import Hook
-from hookrow.payload import dumps
+from hookrow.payload import dumps, storable
 from hookrow.records import Revision
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import Config, StoredHook
@@ -285,6 +285,7 @@ class Hooks:
         """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
         if found.paused_by in (None, "breaker"):  # the breaker's pause ends by itself, this one does not
+            reason = storable(reason)
             values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)

@@ -18,18 +18,20 @@ from hookrow.events import Event, redact
 from hookrow.lang import Text
 from hookrow.message import envelope
 from hookrow.modes import WAITING
-from hookrow.payload import dumps, get_pointer
+from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.records import Veto, rfc3339
 from hookrow.store.breaker import Note
 from hookrow.store.config import StoredHook
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.template import Body, Condition, View, prepare
 
-__all__ = ["FALLBACK", "Occasion", "Row", "Share"]
+__all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Text("The service is temporarily unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
 ABSENT: Any = object()
+LONGEST_KEY = 300
+"""Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
 
 
 @dataclass(slots=True)
@@ -229,11 +231,14 @@ class Row:
             return None
 
     def key_of(self, hook: StoredHook) -> str | None:
-        """The value at the hook's `order_key`; None where the payload has none, or the hook does not ask for order."""
+        """The value at the hook's `order_key`, a long one's hash; None where there is none, or no order asked."""
         if not hook.order_key or (hook.mode in WAITING and not self.occasion.in_background):
             return None
         value = get_pointer(self.kept, hook.order_key, ABSENT)
-        return None if value is ABSENT or value is None else value if isinstance(value, str) else dumps(value)
+        if value is ABSENT or value is None:
+            return None
+        key = value if isinstance(value, str) else dumps(value)
+        return storable(key) if len(key) <= LONGEST_KEY else canonical_hash(key)
 
     def fail(self, share: Share, error: str, detail: Text | str | None) -> None:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
@@ -313,7 +318,7 @@ class Row:
         if answer.veto is not None:
             refusal = answer.veto
             message, code = conceal.text(refusal.message), conceal.text(refusal.code)
-            share.detail = message or None
+            share.detail = storable(message) or None
             if answer.kind == "vetoed":
                 errors = tuple(conceal.json(list(refusal.errors)))
                 self.veto = Veto("hook", share.hook.ref, message, code, refusal.status, errors)

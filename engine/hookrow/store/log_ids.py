@@ -7,13 +7,13 @@ without counting.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, exists, func, literal_column, or_, select, true
 
+from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.parking import NOTABLE
 from hookrow.store.tables import DELIVERIES, FIRINGS
@@ -198,7 +198,7 @@ def ids(
 
     With a text this goes on until the page is full or the log ends; `search` gives what is found on the way.
     """
-    wanted = storable(wanted)
+    wanted = asked(wanted)
     span = Span.of(wanted, before, after, limit)
     if not wanted.search:
         return merged(connection, wanted, span)
@@ -214,18 +214,15 @@ def ids(
             return found
 
 
-def storable(wanted: LogFilter) -> LogFilter:
-    """The filter as a database takes it: half a character and NUL, which no payload holds, replaced (U+FFFD)."""
-
-    def text(given: str | None) -> str | None:
-        return given and re.sub("[\ud800-\udfff\0]", "\ufffd", given)
-
-    return replace(wanted, event=text(wanted.event), search=text(wanted.search))
+def asked(wanted: LogFilter) -> LogFilter:
+    """The filter as a database takes it; no payload holds what is replaced."""
+    event, search = wanted.event and storable(wanted.event), wanted.search and storable(wanted.search)
+    return replace(wanted, event=event, search=search)
 
 
 def search(connection: Connection, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
     """The next slice of a text search without an index, newest first: tens of milliseconds, whatever it finds."""
-    wanted = storable(wanted)
+    wanted = asked(wanted)
     span = Span.of(wanted, before, None, limit)
     newest = connection.execute(select(func.max(FIRINGS.c.id))).scalar() or 0
     oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0

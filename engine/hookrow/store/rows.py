@@ -14,6 +14,7 @@ __all__ = ["allocate", "delivery_id", "delivery_place", "firing_id", "firing_uid
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter that is taken for a digit."""
+LETTERS = frozenset(ALPHABET)
 FIRING = "evt_"
 DELIVERY = "msg_"
 UID = 20
@@ -45,11 +46,12 @@ def delivery_id(uid: str, seq: int) -> str:
 
 def firing_uid(ref: str) -> str | None:
     """The uid in an `evt_…` or `msg_…`, None if it is neither."""
+    uid = ""
     if ref.startswith(FIRING) and len(ref) == len(FIRING) + UID:
-        return ref[len(FIRING) :]
-    if ref.startswith(DELIVERY) and len(ref) in (len(DELIVERY) + UID + 2, len(DELIVERY) + UID + 4):
-        return ref[len(DELIVERY) : len(DELIVERY) + UID]
-    return None
+        uid = ref[len(FIRING) :]
+    elif ref.startswith(DELIVERY) and len(ref) in (len(DELIVERY) + UID + 2, len(DELIVERY) + UID + 4):
+        uid = ref[len(DELIVERY) : len(DELIVERY) + UID]
+    return uid if uid and LETTERS.issuperset(uid) else None
 
 
 def delivery_place(ref: str) -> tuple[str, int] | None:

@@ -1,0 +1,125 @@
+"""Values that a database, JSON or a terminal may choke on, through the front door, on both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine_bench import Bench
+from hookrow import AsyncHookEngine
+from hookrow.errors import HookrowError, InvalidInput, InvalidPayload
+from scripted import HandClock, Network, answer
+
+pytestmark = pytest.mark.anyio
+
+LONG = random.Random(1).randbytes(4000).hex()
+"""What no index of PostgreSQL takes, and no compression makes small enough."""
+HALVES = ("\ud800", "\udcff")
+"""Halves of characters: JSON that we take holds none, and UTF-8 has no form for them."""
+ODD = (
+    *("\0", "a\0b", "\x1b]52;c;\x07", "\u202e", "'; DROP TABLE hook; --", "%", "9" * 400, "é" * 5000, "", LONG),
+    *HALVES,
+)
+ESCAPES = {"\0": "\\u0000", "\x1b": "\\u001b", "\x07": "\\u0007"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def odd(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Bench]:
+    """A bench on each database."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/hooks.db"
+    else:
+        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
+    network, clock = Network(), HandClock()
+    async with AsyncHookEngine(url, worker=False, transport=network, clock=clock) as engine:
+        yield Bench(engine, network, clock)
+
+
+async def test_what_a_receiver_says_can_be_recorded(odd: Bench) -> None:
+    """Every text of a reply: keys, messages, warnings, results, as a change, a veto, a fault."""
+    await odd.transform("t")
+    await odd.hook("r", fire_and_forget=False, response_has_data=True)
+    for value in [each for each in ODD if each not in HALVES]:
+        name = "".join(ESCAPES.get(letter, letter) for letter in value)
+        for said in (
+            {
+                "allow": False,
+                "message": value,
+                "code": value,
+                "errors": [{"path": value, "code": value, "message": value}],
+            },
+            {"warnings": [value], "result": {value: value}},
+            {"data": {"order": {"id": 7, "note": value, value: 1}}},
+            {"data": {value: 1}},
+            f'{{"{name}x": 1, "{name}x": 2}}'.encode(),
+        ):
+            odd.network.on("t", answer(200, said))
+            odd.network.on("r", answer(500, said))
+            firing = await odd.fire()
+            kept = await odd.engine.send_own(firing)
+            assert [each.outcome for each in kept.deliveries][-1] in ("retrying", "skipped")
+            told, recorded = firing.deliveries[0], kept.deliveries[0]
+            assert (told.as_json(), told.detail) == (recorded.as_json(), recorded.detail)
+            assert (kept.veto, list(kept.warnings)) == (firing.veto, list(firing.warnings))
+
+
+async def test_what_a_caller_gives_is_kept_or_refused(odd: Bench) -> None:
+    """Payloads, their keys, values that order deliveries, idempotency keys."""
+    await odd.gate("g")
+    await odd.hook("o", fire_and_forget=False, order_key="/order/id")
+    for value in ODD:
+        for payload in ({"order": {"id": value}}, {value: {"order": value}}, {"order": {value: [value]}}):
+            if value in HALVES:
+                with pytest.raises(InvalidPayload):
+                    await odd.fire(payload)
+                continue
+            firing = await odd.engine.send_own(await odd.fire(payload))
+            assert (await odd.engine.log.get(firing.id)).payload == payload
+            assert {each.outcome for each in firing.deliveries} <= {"ok", "queued", "retrying"}
+        if len(value) > 300 or "\0" in value or value in HALVES:
+            with pytest.raises(InvalidInput, match="idempotency_key"):
+                await odd.fire(idempotency_key=value)
+        else:
+            first, again = [await odd.fire(idempotency_key=value) for _ in range(2)]
+            assert (again.reused, again.id) == (True, first.id)
+
+
+async def test_what_a_person_types_finds_or_is_refused(odd: Bench) -> None:
+    """References, reasons, names: found, kept, or refused with a sentence."""
+    hook = await odd.gate("g")
+    firing = await odd.fire()
+    engine = odd.engine
+    for value in ODD:
+        for ask in (
+            lambda text: engine.hooks.get(text),
+            lambda text: engine.hooks.history(text),
+            lambda text: engine.hooks.list(event=text),
+            lambda text: engine.hooks.pause(hook.id, text),
+            lambda text: engine.hooks.resume(hook.id),
+            lambda text: engine.hooks.update(hook.id, name=text),
+            lambda text: engine.hooks.update(hook.id, fallback_message=text),
+            lambda text: engine.hooks.update(hook.id, custom_header=f"X-A: {text}"),
+            lambda text: engine.hooks.update(hook.id, auth_password=text),
+            lambda text: engine.hooks.update(hook.id, body=f'{{"a": "{text}"}}'),
+            lambda text: engine.hooks.update(hook.id, condition=f'order.id == "{text}"'),
+            lambda text: engine.hooks.preview("before_order_add", text),
+            lambda text: engine.log.get(text),
+            lambda text: engine.log.get(f"evt_{text}"),
+            lambda text: engine.log.attempts(text),
+            lambda text: engine.log.attempts(f"msg_{text}"),
+            lambda text: engine.redeliver(text),
+            lambda text: engine.redeliver(firing.id, to=text),
+            lambda text: engine.replay(text),
+            lambda text: engine.replay(firing.id, hook=text),
+            lambda text: engine.explain(text, {}),
+            lambda text: engine.fire(text, {}),
+            lambda text: engine.settings.set("egress_allow", text),
+            lambda text: engine.settings.set(text, "1"),
+        ):
+            with contextlib.suppress(HookrowError):
+                await ask(value)
+    assert (await engine.hooks.get(hook.id or 0)).id == hook.id

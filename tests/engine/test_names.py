@@ -99,9 +99,21 @@ NEVER = [
         "[2002:e000:1::]",
     ),
 ]
+
+
+def speaks_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+IPV6 = speaks_ipv6()
 HERE = [
     *("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.0.0.1", "0x7f.1", "127.0.0.1.", "0X7F000001"),
-    *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:FFFF:7f00:0001]"),
+    *(("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:FFFF:7f00:0001]") if IPV6 else ()),
 ]
 INSIDE = [
     *("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]", "10.0.0.1", "0x0a000001", "10.1", "172.16.0.1"),
@@ -206,6 +218,7 @@ async def test_no_look_up_is_waited_for_for_ever(
         assert (await post(transport, f"http://good.test:{receiver.port}/")).error is None
 
 
+@pytest.mark.skipif(not IPV6, reason="no IPv6 here")
 async def test_a_name_of_ipv6_alone(made: Callable[..., Transport]) -> None:
     """Reached by its address, told in brackets."""
     with Receiver(reply(200, b"{}"), host="::1") as receiver:
@@ -245,9 +258,8 @@ async def test_a_name_is_one_for_look_up_tls_and_host(
 async def test_any_port_is_a_port(made: Callable[..., Transport], port: int) -> None:
     """Nobody listens there, or somebody does: it is dialled as written, for http and https alike."""
     for scheme in ("http", "https"):
-        got = await post(made(), f"{scheme}://127.77.0.1:{port}/")
-        assert got.error == "connect_error"
-        assert f"127.77.0.1:{port}" in str(got.detail)
+        got = await post(made(), f"{scheme}://127.77.0.1:{port}/", timeout=1)
+        assert f"127.77.0.1:{port}" in f"{got.detail} {got.address}"
 
 
 async def test_no_proxy_of_the_environment_is_asked(

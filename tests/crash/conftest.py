@@ -156,6 +156,13 @@ class Court:
             others = "datname = current_database() AND pid <> pg_backend_pid()"
             until(lambda: not self.ask(f"SELECT 1 FROM pg_stat_activity WHERE {others}"))
 
+    def connected(self, workers: int) -> None:
+        """Wait until so many workers are ready: connecting to a server takes a new process longer than a file does."""
+        if self.postgres is not None:
+            listening = "datname = current_database() AND query LIKE 'LISTEN%'"
+            number = [(workers,)]
+            until(lambda: self.ask(f"SELECT count(*) FROM pg_stat_activity WHERE {listening}") == number)
+
     def whole(self) -> None:
         """The file has no fault. PostgreSQL holds its foreign keys itself."""
         if self.postgres is None:

@@ -46,6 +46,7 @@ def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int)
     for number in range(kills):
         by_exec = number in (kills // 3, kills // 2)
         worker = court.nursery.start("worker", db=court.db, speed=SPEED, by_exec=by_exec, concurrency=4)
+        court.connected(1)
         time.sleep(dice.uniform(0.05, 0.45) + (1.5 if by_exec else 0))  # the random moment
         court.nursery.kill(worker)
         in_flight |= court.leased()

@@ -17,7 +17,6 @@ from crash_sizes import until
 from hookrow import HookEngine
 
 WORKERS = 3
-LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 SIZES = [
     pytest.param("postgresql", 90, (1, WORKERS), 1.5, id="check"),
     pytest.param("postgresql", 2000, (1, 2, 4, 8), 4.0, id="torture", marks=pytest.mark.torture),
@@ -36,7 +35,7 @@ TIMES = [
 def start(court: Any, count: int, **given: Any) -> list[int]:
     """So many workers, all of them waiting for work."""
     made = [court.nursery.start("worker", db=court.db, **given) for _ in range(count)]
-    until(lambda: court.ask(LISTENING) == [(count,)])
+    court.connected(count)
     return made
 
 

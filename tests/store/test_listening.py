@@ -147,6 +147,18 @@ async def test_an_edit_is_heard(database: Database, other: Database) -> None:
         await seen(lambda: list(cache.get().hooks) == [hook])
 
 
+def test_a_transaction_begun_early_and_committed_late_is_seen(database: Database, postgres_url: str) -> None:
+    """The number that moves with every commit moves with this one too, for who hears no word of it."""
+    hook = add_hook(database, "a")
+    with psycopg.connect(postgres_url) as early:
+        early.execute("SELECT pg_current_xact_id()")
+        fire(database, [hook])
+        before = database.data_version()
+        early.commit()
+        assert database.data_version() != before
+        assert database.data_version() == database.data_version()
+
+
 # -- announcing -------------------------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import click
 
 from hookrow.cli.commands import command, option
 from hookrow.cli.output import YES, say
-from hookrow.cli.session import Session, pass_session
-from hookrow.errors import Refused
+from hookrow.cli.session import Session, pass_session, sqlite_path
+from hookrow.errors import NoDatabase, Refused
 from hookrow.lang import Text
 
 __all__ = ["init", "make", "offer"]
@@ -28,9 +31,11 @@ def make(session: Session, *, example: bool) -> None:
     """Make the session's database with its key beside it, and say so.
 
     Raises:
-        Refused: the file exists.
+        Refused: it exists.
         click.UsageError: there is no such folder.
     """
+    from hookrow.vault import KeyRing, key_file_beside, make_key_file
+
     path = session.path
     if path is None and example:
         raise click.UsageError(str(Text("--example makes a SQLite file: give --db a path.")))
@@ -42,17 +47,30 @@ def make(session: Session, *, example: bool) -> None:
         from hookrow.cli.example import build
 
         build(path)
+        say(Text("Made {path}.", path=path))
     else:
-        from hookrow import HookEngine
-
-        HookEngine(session.url, worker=False).close()
-    say(Text("Made {path}.", path=path or session.url.rpartition("@")[2]))
-    if path is not None:
-        from hookrow.vault import key_file_beside, make_key_file
-
+        make_empty(session.url)
+    if path is None and not KeyRing.load(None, os.environ).keys:
+        say(Text("Secrets need a key: make one with hookrow keys new, and set HOOKROW_KEYS."))
+    elif path is not None:
         key = key_file_beside(path)
         if make_key_file(key):
             say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=key))
+
+
+def make_empty(url: str) -> None:
+    """Make a database: a file, or a server's, of which no file says whether it is there.
+
+    Raises:
+        Refused: the server's database holds our tables.
+    """
+    from hookrow import HookEngine
+
+    if sqlite_path(url) is None:
+        with suppress(NoDatabase), HookEngine(url, worker=False, create=False) as engine:
+            raise Refused(Text("{path} exists already; nothing was changed.", path=engine.url))
+    with HookEngine(url, worker=False) as engine:
+        say(Text("Made {path}.", path=engine.path or engine.url))
 
 
 def offer(session: Session) -> bool:

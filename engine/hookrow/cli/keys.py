@@ -48,6 +48,8 @@ def check(session: Session) -> None:
         ring = vault.ring
     if ring.keys:
         say(Text("Keys: {ids}, from {source}.", ids=", ".join(ring.ids), source=ring.source))
+    elif session.path is None:
+        say(Text("There is no key: make one with hookrow keys new, and set HOOKROW_KEYS."))
     else:
         say(Text("There is no key; the first secret saved makes one."))
     say(Plural("{n} sealed secret opens.", "{n} sealed secrets open.", count))

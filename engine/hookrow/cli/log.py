@@ -26,6 +26,9 @@ __all__ = ["log"]
 PAGE = 200
 POLL = 0.25
 """Seconds between two looks: DESIGN 14 allows four a second."""
+LATE = 15_000 << 20
+"""Row ids hold milliseconds in their upper bits: so much of the newest is looked through again, since on PostgreSQL a
+firing may become visible after a later one."""
 TAIL = 10
 LONGEST_MS = 120_000
 """A firing that has run for longer died with its process: it is shown as it is."""
@@ -86,22 +89,35 @@ def searched(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firi
 def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
     clock, pause = SystemClock(), threading.Event()
-    last: int | None = None
+    fresh = list(engine.log.ids(wanted, limit=limit))
+    last = fresh[0] if fresh else 0
+    shown = {number for number in came_after(engine, wanted, last - LATE) if fresh and number < fresh[-1]}
     seen: int | None = None
     while True:
-        version = engine.log.data_version()
-        if version == seen:
-            pause.wait(POLL)
-            continue
-        seen = version
-        found = engine.log.page(wanted, after=last, limit=limit if last is None else PAGE)
-        for firing in reversed(found):
-            if firing.outcome is None and clock.now_ms() - firing.at_ms < LONGEST_MS:
+        running = False
+        for firing in engine.log.by_rows(sorted(fresh)[:PAGE]):
+            running = firing.outcome is None and clock.now_ms() - firing.at_ms < LONGEST_MS
+            if running:
                 pause.wait(POLL)
-                seen = None
                 break
-            last = firing.row_id
+            shown.add(firing.row_id)
+            last = max(last, firing.row_id)
             yield firing
-        last = last or 0
-        if len(found) == PAGE:
-            seen = None
+        if not running and len(fresh) <= PAGE:
+            while (version := engine.log.data_version()) == seen:
+                pause.wait(POLL)
+            seen = version
+        shown = {number for number in shown if number > last - LATE}
+        fresh = [number for number in came_after(engine, wanted, last - LATE) if number not in shown]
+
+
+def came_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:
+    """Row ids of all firings beyond this one."""
+    found: list[int] = []
+    after = max(after, 0)
+    while True:
+        part = engine.log.ids(wanted, after=after, limit=PAGE)
+        found += part
+        if len(part) < PAGE:
+            return found
+        after = part[0]

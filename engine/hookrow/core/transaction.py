@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hookrow.core.borrowed import borrowed, is_django
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
-from hookrow.store.database import PG_SCHEMA
+from hookrow.store.address import PG_SCHEMA
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:

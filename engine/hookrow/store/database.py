@@ -19,15 +19,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from hookrow.clock import Clock, SystemClock
-from hookrow.errors import DatabaseReadOnly, NoDatabase
+from hookrow.errors import DatabaseReadOnly
 from hookrow.lang import Text
 from hookrow.store import readonly, schema
+from hookrow.store.address import address_of, path_of, server_settings, shown
 from hookrow.store.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.writer import Writer
 
@@ -44,17 +44,7 @@ LARGE_WAL = 64 * 1024 * 1024
 """Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
 PATIENCE_MS = 100
 """Milliseconds that this waits for them, and every `fire()` with it."""
-PG_SCHEMA = "hookrow"
-PG_PARAMETERS: dict[str, Any] = {
-    "application_name": "hookrow",
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-"""A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
-PG_MOMENT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+PG_MOMENT = "SELECT pg_current_snapshot()::text"
 
 process_locks: dict[str, threading.Lock] = {}
 """One lock a database file for all writers of this process; PostgreSQL lets them write at once."""
@@ -78,7 +68,7 @@ class Database:
             DatabaseDamaged: it is no database.
         """
         self.clock = clock or SystemClock()
-        self.address = make_url(url)
+        self.address = address_of(url)
         self.url = shown(self.address)
         self.dialect = self.address.get_backend_name()
         self.path = path_of(self.address) if self.dialect == "sqlite" else None
@@ -120,7 +110,7 @@ class Database:
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
             # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
-            settings = self.pg_settings()
+            settings = server_settings(self.address)
             ask = purpose == "read"
             return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
@@ -141,17 +131,10 @@ class Database:
             event.listen(made, "begin", begin_plain)
         return made
 
-    def pg_settings(self) -> dict[str, Any]:
-        """What every PostgreSQL connection is made with; the URL's own words go before ours."""
-        options = self.address.query.get("options", "")
-        options = options if isinstance(options, str) else " ".join(options)
-        ours = {name: value for name, value in PG_PARAMETERS.items() if name not in self.address.query}
-        return {**ours, "options": f"{options} -csearch_path={PG_SCHEMA}".strip()}
-
     def pg_parameters(self) -> dict[str, Any]:
         """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
         _, parameters = self.engine("read").dialect.create_connect_args(self.address)
-        return {**parameters, **self.pg_settings()}
+        return {**parameters, **server_settings(self.address)}
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""
@@ -275,11 +258,12 @@ class Database:
     def data_version(self) -> int:
         """A number that moves when anybody has committed to this database. Microseconds on SQLite.
 
-        PostgreSQL has no such pragma: there it is the newest snapshot's transaction number.
+        PostgreSQL has no such pragma: there it stands for which transactions have ended. Its newest number alone would
+        not show one that was begun early and committed late.
         """
         if self.path is None:
             with self.read() as connection:
-                return int(connection.exec_driver_sql(PG_MOMENT).scalar_one())
+                return hash(connection.exec_driver_sql(PG_MOMENT).scalar_one())
         if self.read_only and (alone := readonly.stamp(self.path))[0]:
             return alone[1]  # far above what is counted below
         with self.guard:
@@ -349,20 +333,6 @@ def process_lock(path: Path | None) -> threading.Lock:
 def holds(text: str | None, words: str) -> bool:
     """For searches: whether a text holds these casefolded words, in capitals or not, in every language."""
     return text is not None and words in text.casefold()
-
-
-def shown(address: URL) -> str:
-    """A URL as people may see it: without its password, wherever that stands."""
-    return address.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
-
-
-def path_of(address: URL) -> Path:
-    """The SQLite file of a URL."""
-    named = address.database
-    if not named or named == ":memory:":
-        said = shown(address)
-        raise NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
-    return Path(named).absolute()
 
 
 def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:

@@ -17,6 +17,7 @@ from hookrow import models
 from hookrow.errors import DatabaseReadOnly, NoDatabase, SchemaTooNew, StorageError
 from hookrow.lang import Text
 from hookrow.store import readonly
+from hookrow.store.address import PG_SCHEMA
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
@@ -207,8 +208,6 @@ def enter_wal(database: Database) -> None:
 
 def make_pg_schema(database: Database) -> None:
     """Our own schema inside the host's PostgreSQL database."""
-    from hookrow.store.database import PG_SCHEMA
-
     with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
         # Asked before: CREATE needs a right that a user to whom the schema was given may not have.

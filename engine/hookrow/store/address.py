@@ -1,0 +1,78 @@
+"""Where a database is: what its URL means, how it may be shown, and what a connection to PostgreSQL is made with."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from hookrow.errors import NoDatabase
+from hookrow.lang import Text
+
+__all__ = ["PG_SCHEMA", "address_of", "path_of", "server_settings", "shown"]
+
+PG_SCHEMA = "hookrow"
+"""Our tables' place inside the host's PostgreSQL database."""
+PG_DRIVER = "postgresql+psycopg"
+PG_PARAMETERS: dict[str, Any] = {
+    "application_name": "hookrow",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
+
+
+def address_of(url: str) -> URL:
+    """A database's URL, taken apart; PostgreSQL's by whatever driver's name, since ours is psycopg.
+
+    Raises:
+        NoDatabase: it is no URL, of neither SQLite nor PostgreSQL, or PostgreSQL's driver is not installed. What was
+            given is not repeated: it may hold a password.
+    """
+    try:
+        address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    except (ArgumentError, ValueError):
+        raise NoDatabase(
+            Text("this is no database's URL; sqlite:///hooks.db and postgresql://user@host/name are")
+        ) from None
+    kind = address.drivername.partition("+")[0]
+    if kind == "postgresql":
+        if find_spec("psycopg") is None:
+            raise NoDatabase(Text("PostgreSQL needs its driver: pip install 'hookrow[postgres]'"))
+        return address.set(drivername=PG_DRIVER)
+    if kind != "sqlite":
+        raise NoDatabase(Text("Hookrow keeps its tables in SQLite or PostgreSQL, not in {kind}", kind=kind))
+    return address
+
+
+def shown(address: URL) -> str:
+    """A URL as people may see it: without its password, wherever that stands."""
+    return address.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
+def path_of(address: URL) -> Path:
+    """The file of a SQLite URL.
+
+    Raises:
+        NoDatabase: it names none: in memory each connection would see another database.
+    """
+    named = address.database
+    if not named or named == ":memory:":
+        said = shown(address)
+        raise NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
+    return Path(named).absolute()
+
+
+def server_settings(address: URL) -> dict[str, Any]:
+    """What every connection to PostgreSQL is made with; the URL's own words go before ours."""
+    options = address.query.get("options", "")
+    options = options if isinstance(options, str) else " ".join(options)
+    ours = {name: value for name, value in PG_PARAMETERS.items() if name not in address.query}
+    return {**ours, "options": f"{options} -csearch_path={PG_SCHEMA}".strip()}

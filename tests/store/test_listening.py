@@ -73,7 +73,7 @@ async def test_a_committed_firing_wakes_every_worker(database: Database, other: 
     receiver = Receiver()
     worker = worker_on(database, receiver, poll=NEVER)
     async with running(worker):
-        await seen(lambda: worker.listener is not None and worker.listener.listening and worker.version >= 0)
+        await seen(lambda: worker.listener is not None and worker.listener.listening)
         for number in range(3):
             await asyncio.to_thread(fire, other, [hook], now_ms())
             await receiver.until(lambda number=number: len(receiver.sent) == number + 1)

@@ -115,6 +115,10 @@ def test_every_command(
     assert worker.returncode == 0
     assert PASSWORD not in said
 
+    run("export", "-o", "hooks.yaml")
+    assert "Nothing differs" in run("import hooks.yaml --yes").err
+    Path("hooks.yaml").unlink()
+    assert len(run("hooks stats --json").lines) == 2
     run("settings set retention_days 20")
     assert "20" in run("settings list").out
     run("prune --days 0")
@@ -124,6 +128,25 @@ def test_every_command(
     assert "first" in run("hooks list").out
     assert commands - called == ELSEWHERE
     assert list(folder.iterdir()) == []
+
+
+def test_hooks_move_from_a_file(hookrow: Hookrow, folder: Path, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`export` there, `import` here: the hooks as they are; a secret is named again, or said to be missing."""
+    key = hookrow("--db", db, "keys", "new").out.strip()
+    monkeypatch.setenv("HOOKROW_KEYS", key)
+    monkeypatch.setenv("STOCK_PASSWORD", "secret")
+    hookrow("init")
+    add = ("--url", "http://127.0.0.1:9/", "--event", EVENT, "--key", "stock", "--timeout", "3")
+    hookrow("hooks", "add", "--name", "Склад", *add, "--auth-login", "me", "--auth-password-env", "STOCK_PASSWORD")
+    hookrow("export", "-o", "hooks.yaml")
+    hookrow("--db", db, "init")
+    assert "this database has none" in hookrow("--db", db, "import", "hooks.yaml", "--dry-run", code=None).err
+    given = Path("hooks.yaml").read_text("utf-8").replace("auth_password: kept", "auth_password: env:STOCK_PASSWORD")
+    Path("hooks.yaml").write_text(given, "utf-8")
+    hookrow("--db", db, "import", "hooks.yaml", "--yes")
+    moved, there = (hookrow(*on, "hooks", "show", "stock", "--json").json for on in (("--db", db), ()))
+    same = ("key", "name", "url", "event", "position", "timeout", "auth_login", "auth_password", "mode", "state")
+    assert [moved[name] for name in same] == [there[name] for name in same]
 
 
 @pytest.mark.parametrize(

@@ -304,3 +304,27 @@ async def test_a_clock_set_forward_takes_no_living_rows(database: Database) -> N
         await settled(database, row, "ok")
         await settled(database, second, "ok")
     assert len(receiver.sent) == 2
+
+
+async def test_leases_that_lapsed_while_storage_was_away(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their workers could not record either: they are given a few seconds before another takes their rows over."""
+    clock = HandClock()
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], clock.now_ms(), owner="another")
+    receiver = Receiver()
+    worker = worker_on(database, receiver, clock=clock)
+    clock.forward(60)
+
+    async def away(job: Any) -> Any:
+        raise StorageError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.writer, "awrite", away)
+        await worker.step()
+    await worker.step()
+    assert state(database, row) == "leased"
+    clock.forward(10)
+    worker.look = True
+    await worker.step()
+    await receiver.until(lambda: len(receiver.sent) == 1)
+    await worker.drain()

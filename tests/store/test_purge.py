@@ -277,3 +277,20 @@ def test_the_wal_behind_a_reader_that_stays(tmp_path: Path, monkeypatch: pytest.
     plain.close()
     until(lambda: wal.stat().st_size == 0)
     database.close()
+
+
+def test_two_processes_that_purge_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the other deleted between two questions of this one is left out."""
+    hook = add_hook(database, "a")
+    first, second = finished(database, hook, T0), finished(database, hook, T0 + 1000)
+    other = Database(database.address.render_as_string(hide_password=False))
+    sizes_of = purge_module.sizes_of
+
+    def meanwhile(connection: Connection, found: list[int]) -> Any:
+        other.writer.write(lambda theirs: purge_module.purge_batch(theirs, [first], T0 + 9 * DAY))
+        return sizes_of(connection, found)
+
+    monkeypatch.setattr(purge_module, "sizes_of", meanwhile)
+    purge(database, days=3, most_bytes=2**40, now_ms=T0 + 9 * DAY)
+    assert kept(database).isdisjoint({first, second})
+    other.close()

@@ -24,6 +24,8 @@ Channel = Literal["hookrow_due", "hookrow_config"]
 CHANNELS: tuple[Channel, ...] = ("hookrow_due", "hookrow_config")
 AGAIN = 1.0
 """Seconds between two tries to listen again."""
+QUIET = 60.0
+"""Seconds between two lines about a lost connection."""
 
 
 def announce(connection: Connection) -> None:
@@ -49,26 +51,27 @@ class Listener:
         self.heard = heard
         self.listening = False
         """Whether a notice would arrive now."""
+        self.said = float("-inf")
+        self.told = False
 
     async def run(self) -> None:
         """Listen until cancelled."""
         import psycopg
 
-        lost = False
         while True:
             try:
-                await self.listen(lost)
+                await self.listen()
             except (psycopg.Error, OSError) as error:
-                if self.listening or not lost:
-                    log.warning(
-                        "word of new rows comes late, trying to listen again: %s", str(error).partition("\n")[0]
-                    )
+                now = self.database.clock.monotonic()
+                if now - self.said >= QUIET:
+                    self.said, self.told = now, True
+                    reason = str(error).partition("\n")[0]
+                    log.warning("word of new rows comes late, trying to listen again: %s", reason)
             finally:
                 self.listening = False
-            lost = True
             await asyncio.sleep(AGAIN)
 
-    async def listen(self, again: bool) -> None:
+    async def listen(self) -> None:
         """Hear until the connection is lost."""
         import psycopg
 
@@ -77,7 +80,8 @@ class Listener:
             for channel in CHANNELS:
                 await connection.execute(f"LISTEN {channel}")
             self.listening = True
-            if again:
+            if self.told:
+                self.told = False
                 log.warning("word of new rows comes at once again")
             for channel in CHANNELS:
                 self.heard(channel)

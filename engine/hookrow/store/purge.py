@@ -136,6 +136,7 @@ class Purging:
             fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))
             found = [number for number, _ in rows[: max(fit, 1)]]
             measured = {number: int(size) for number, size in connection.execute(sizes_of(connection, found))}
+        found = [number for number in found if number in measured]  # another process may have purged the rest just now
         if self.before_ms is None:
             found = found[: 1 + sum(up_to < self.over for up_to in accumulate(measured[number] for number in found))]
         return {number: measured[number] for number in found}

@@ -267,6 +267,8 @@ class Worker:
         except StorageError as error:
             self.look = True
             pause = self.trouble.failed(error)
+            # Others could not record either: what they hold is not taken over before they had time to.
+            self.unsure_until = max(self.unsure_until, self.clock.monotonic() + Trouble.LONGEST + RESERVE)
             self.start()
             return pause
         if self.retention is not None:

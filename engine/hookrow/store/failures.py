@@ -69,8 +69,13 @@ def interrupted(error: DBAPIError, *, committing: bool) -> bool:
     of two that ran at once (40001), an administrator or a shutdown (57P..: said instead of an answer, so it committed
     nothing).
     """
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state in ("40P01", "40001") or (error.connection_invalidated and (state.startswith("57P") or not committing))
+    states: set[str] = set()
+    cause: BaseException | None = error.orig
+    while cause is not None:  # psycopg may say last that it could not tidy up
+        states.add(getattr(cause, "sqlstate", None) or "")
+        cause = cause.__context__
+    ended = any(state.startswith("57P") for state in states)
+    return ended or not states.isdisjoint(("40P01", "40001")) or (error.connection_invalidated and not committing)
 
 
 Meaning = Callable[[str], StorageError]

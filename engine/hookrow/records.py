@@ -58,6 +58,7 @@ class HookRef:
     name: str
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {"id": self.id, "key": self.key, "name": self.name}
 
 
@@ -73,6 +74,7 @@ class Veto:
     errors: Sequence[Any] = ()
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "by": self.by,
             "hook": self.hook.as_json(),
@@ -106,6 +108,7 @@ class Attempt:
     asked_by: str | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         body = self.response_body
         return {
             "number": self.number,
@@ -162,6 +165,7 @@ class Delivery:
         return "cancelled" if self.state == "dropped" else self.state
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "id": self.id,
             "hook": self.hook.as_json(),
@@ -238,6 +242,7 @@ class Firing:
             raise self.error
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "id": self.id,
             "event": self.event,
@@ -292,6 +297,7 @@ class Revision:
         ]
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "revision": self.revision,
             "at": rfc3339(self.at_ms),

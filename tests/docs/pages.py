@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,19 @@ def map_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def names_page(name: str) -> str:
+    """docs/api*.md."""
+    from docs import api_page
+
+    lang.use("en")
+    made: str = getattr(api_page, name)(MADE)
+    return made
+
+
 PAGES = {
+    "api.md": partial(names_page, "engines_page"),
+    "api-records.md": partial(names_page, "records_page"),
+    "api-kit.md": partial(names_page, "kit_page"),
     "map.md": map_page,
     "commands.md": commands_page,
     "commands-hooks.md": hooks_page,
@@ -265,4 +278,5 @@ PAGES = {
 }
 
 if __name__ == "__main__":  # a process of its own: click keeps help in the language of its first reader
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # for what stands beside this file
     sys.stdout.write(PAGES[sys.argv[1]]())

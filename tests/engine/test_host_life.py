@@ -171,6 +171,12 @@ async def test_the_sync_engine_on_a_running_loop_names_the_other_one(url: str) -
         lambda: engine.replay("evt_x"),
         lambda: engine.redeliver("evt_x"),
         lambda: engine.test("x"),
+        lambda: engine.explain(EVENT),
+        lambda: engine.backup(Path("x")),
+        lambda: engine.hooks.list(),
+        lambda: engine.hooks.add(Hook(name="x", event=EVENT, url="http://127.0.0.1:1/")),
+        lambda: engine.log.page(),
+        lambda: engine.settings.list(),
     ):
         with pytest.raises(UseAsyncEngine, match="AsyncHookEngine"):
             call()
@@ -319,7 +325,7 @@ def test_one_engine_in_two_loops_one_after_another(url: str, receiver: Receiver)
 @pytest.mark.anyio
 async def test_the_engine_for_threads_can_be_closed_on_a_loop(url: str, receiver: Receiver) -> None:
     """A lifespan ends with its `with` block: closing is not firing, and leaves nothing running."""
-    prepared(url, receiver, waits=True)
+    await asyncio.to_thread(prepared, url, receiver, waits=True)
     with HookEngine(url) as engine:
         await engine.afire(EVENT, PAYLOAD)
         await asyncio.to_thread(engine.fire, EVENT, PAYLOAD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -180,7 +181,7 @@ async def test_the_same_awaited(hook_receiver: HookReceiver) -> None:
 
 async def test_the_engine_for_threads_can_be_awaited(hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
     """`afire` runs on the engine's own loop and blocks nobody's."""
-    hook_engine.hooks.add(gate(hook_receiver.url))
+    await asyncio.to_thread(hook_engine.hooks.add, gate(hook_receiver.url))
     assert_allowed(await hook_engine.afire(BEFORE, {"order": {}}))
     assert_fired(hook_engine, BEFORE)
 

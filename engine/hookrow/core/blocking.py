@@ -13,9 +13,11 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.doors import LET_GO, Portal, forbid_running_loop
+from hookrow.core.doors import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
+from hookrow.core.hooks import Hooks
 from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.logbook import Log, Settings
 from hookrow.core.loops import Loops
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
@@ -66,9 +68,9 @@ class HookEngine:
         self.runtime = self.core.runtime
         self.portal = Portal()
         self.loops = Loops(self.portal, self.runtime.clock, self.runtime.let_transport_go)
-        self.hooks = self.core.hook_door
-        self.log = self.core.log.inner
-        self.settings = self.core.settings.inner
+        self.hooks = off_loops(Hooks)(self.runtime)
+        self.log = off_loops(Log)(self.runtime)
+        self.settings = off_loops(Settings)(self.runtime)
         self.events = self.core.events
         me = weakref.ref(self)
         atexit.register(close_at_exit, me)
@@ -163,6 +165,7 @@ class HookEngine:
     def enqueue(self, firing: Firing, connection: Any) -> None:
         job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
         if connection is None:
+            forbid_running_loop()
             self.runtime.database.writer.write(job)
             self.runtime.nudge()
         else:
@@ -181,18 +184,22 @@ class HookEngine:
             Refused: the file exists.
             StorageError, DatabaseDamaged
         """
+        forbid_running_loop()
         return back_up(self.runtime.database, target, replace=replace, progress=progress)
 
     def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""
+        forbid_running_loop()
         return self.core.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
 
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """As `AsyncHookEngine.condition_matches`."""
+        forbid_running_loop()
         return condition_matches(self.runtime, event, condition, last=last)
 
     def last_payload(self, event: str) -> dict[str, Any] | None:
         """As `AsyncHookEngine.last_payload`."""
+        forbid_running_loop()
         return last_payload(self.runtime, event)
 
     def replay(

@@ -21,6 +21,7 @@ class Catalogue:
         self.runtime = runtime
 
     def current(self) -> Events:
+        """All of it, as it stands now."""
         return self.runtime.catalogue(self.runtime.config())
 
     def list(self) -> builtins.list[Event]:

@@ -15,13 +15,16 @@ from hookrow.errors import EngineClosed, UseAsyncEngine
 from hookrow.fields import hide_given
 from hookrow.lang import Text
 
-__all__ = ["LET_GO", "Portal", "awaited", "forbid_running_loop"]
+__all__ = ["LET_GO", "Portal", "awaited", "forbid_running_loop", "off_loops"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 LET_GO = 6.0
 """Seconds that a cancelled call may take to let go: a commit under way ends first (at most the lock's limit)."""
+
+UNGUARDED = ("__init__", "data_version")
+"""What a loop may call: it takes microseconds."""
 
 
 class Wrapping(Protocol):
@@ -53,6 +56,21 @@ def forbid_running_loop() -> None:
     except RuntimeError:
         return
     raise UseAsyncEngine(Text("this would block the running event loop: use AsyncHookEngine and await"))
+
+
+def off_loops(door: type[S]) -> type[S]:
+    """A blocking door's class whose public methods raise UseAsyncEngine on a running event loop."""
+
+    def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            forbid_running_loop()
+            return method(*args, **kwargs)
+
+        return call
+
+    methods = {name: guarded(each) for name, each in vars(door).items() if callable(each) and name not in UNGUARDED}
+    return type(door.__name__, (door,), {**methods, "__doc__": door.__doc__})
 
 
 class Portal:

@@ -40,6 +40,7 @@ class ConditionMatches:
     """Why it can't be judged on the newest one on which it can't."""
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "matched": self.matched,
             "total": self.total,

@@ -45,6 +45,7 @@ class Request:
     body: str
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "method": self.method,
             "url": self.url,
@@ -67,6 +68,7 @@ class Explained:
     request: Request | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "hook": self.hook.as_json(),
             "position": self.position,
@@ -111,6 +113,7 @@ class Tested:
 
     @property
     def ok(self) -> bool:
+        """Whether the receiver took it."""
         return self.attempt.error is None
 
 

@@ -80,6 +80,7 @@ class Figures:
         )
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {
             "calls": self.calls,
             "errors": self.errors,
@@ -98,6 +99,7 @@ class HookStatistics:
     week: Figures
 
     def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
         return {"day": self.day.as_json(), "week": self.week.as_json()}
 
 

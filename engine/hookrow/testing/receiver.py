@@ -104,6 +104,7 @@ class HookReceiver:
         return self.url + path.lstrip("/")
 
     def answer(self, came: Came) -> Answer:
+        """Remember a request and answer it, in its connection's thread."""
         received = Received(came.method, came.path, came.headers, came.body)
         with self.changed:
             self.received.append(received)

@@ -21,7 +21,7 @@ DOORS = {"hooks": (Hooks, AsyncHooks), "log": (Log, AsyncLog), "settings": (Sett
 """What stands behind `engine.hooks` and its like: the methods that the async engine has, too."""
 ENGINES = (hookrow.AsyncHookEngine, hookrow.HookEngine)
 BOTH = (set(vars(hookrow.HookEngine)) & set(vars(hookrow.AsyncHookEngine)) | {"afire", "backup"}) - {"enqueue"}
-INTERNAL = {"answer", "ask", "follow", "handle", "matching", "meant", "report", "until_told"}
+INTERNAL = {"answer", "ask", "follow", "handle", "matching", "may_mean", "meant", "report", "until_told"}
 """Of the middleware and the receiver: how they work, not what one calls."""
 
 

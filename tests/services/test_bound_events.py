@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from hookrow import ORDER_SUM_AUTHORISED, Event, EventNotFound
+from hookrow import ORDER_SUM_AUTHORISED, Event, EventNotFound, StorageError
 from hookrow.asgi import ApiCall, HookMiddleware, Shape
 from hookrow.errors import InvalidInput, TransactionMisuse
 from hookrow.testing import (
@@ -192,3 +192,16 @@ def test_mistakes_are_found_when_it_is_made(hook_engine: MemoryEngine) -> None:
         HookMiddleware(app, hook_engine, bind={"before_order_add": ["order/add"]})
     with pytest.raises(TransactionMisuse, match="after_registration"):
         HookMiddleware(app, hook_engine, defer=["after_registration"])
+
+
+def test_a_database_in_trouble_stops_only_what_needs_it(
+    url: str, hook_engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that means no event is served; one that means a before-event is an error, never let through unasked."""
+
+    def broken() -> None:
+        raise StorageError("the disk is gone")
+
+    monkeypatch.setattr(hook_engine.runtime, "config", broken)
+    assert httpx.post(url + "/health", json={}).status_code == 200
+    assert httpx.post(url + ADD, json={}).status_code == 500

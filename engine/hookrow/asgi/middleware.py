@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Sco
 from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import refuse
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.errors import InvalidPayload, TransactionMisuse
+from hookrow.errors import InvalidPayload, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.lang import Text
 from hookrow.payload import dumps, same
@@ -93,28 +94,36 @@ class HookMiddleware:
         for code in (*self.shapes, *self.defer):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
+        self.known = engine.events.current()
         self.bound = Events(replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, self.until_told(receive), send)
-        elif scope["type"] == "http" and (
-            possible := self.matching(scope["method"], below_root(scope), self.conditions)
-        ):
+        elif scope["type"] == "http" and (possible := self.may_mean(scope["method"], below_root(scope))):
             await self.handle(possible, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     # -- which events -------------------------------------------------------------------------------------------------
 
+    def may_mean(self, method: str, path: str) -> list[Event]:
+        """The events that a call means if every condition holds.
+
+        Where the database can't be read, by the catalogue as it was: calls that mean none are no business of ours.
+        """
+        with suppress(StorageError):
+            self.known = self.engine.events.current()
+        return self.matching(method, path, self.conditions)
+
     def matching(self, method: str, path: str, holds: Collection[str]) -> list[Event]:
         """The events that a call means where these conditions hold, in the catalogue's order, as `bind` has it."""
         exact = quote(path)  # `match` takes a path as it stands in a URL
-        known = [event for event in self.engine.events.match(method, exact, holds=holds) if event.code not in self.bind]
+        known = [event for event in self.known.match(method, exact, holds=holds) if event.code not in self.bind]
         bound = [event for event in self.bound.match(method, exact, holds=holds) if event.code in self.bind]
         if not bound:
             return known
-        places = {event.code: place for place, event in enumerate(self.engine.events)}
+        places = {event.code: place for place, event in enumerate(self.known)}
         return sorted([*known, *bound], key=lambda event: places.get(event.code, len(places)))
 
     async def meant(self, possible: list[Event], call: ApiCall) -> list[Event]:

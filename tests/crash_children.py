@@ -7,8 +7,10 @@ standard input. Run with a name and arguments it is that child itself, started b
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -41,13 +43,18 @@ POINTS = (
 
 
 class FastClock:
-    """The machine's clock, faster; the same in every process, so that leases lapse in a test's time."""
+    """The machine's clock, faster; the same in every process, so that leases lapse in a test's time.
 
-    def __init__(self, speed: float) -> None:
+    A file, where one is named, holds by how many milliseconds somebody has set the wall's clock.
+    """
+
+    def __init__(self, speed: float, set_by: str | None = None) -> None:
         self.speed = speed
+        self.set_by = None if set_by is None else os.open(set_by, os.O_RDONLY)
 
     def now_ms(self) -> int:
-        return EPOCH_MS + round(time.monotonic() * 1000 * self.speed)
+        moved = 0 if self.set_by is None else int(os.pread(self.set_by, 32, 0))
+        return EPOCH_MS + moved + round(time.monotonic() * 1000 * self.speed)
 
     def monotonic(self) -> float:
         return time.monotonic() * self.speed
@@ -137,11 +144,13 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
 # -- the children -----------------------------------------------------------------------------------------------------
 
 
-def worker(db: str, speed: float = 1.0, point: str | None = None, concurrency: int = 8) -> None:
+def worker(
+    db: str, speed: float = 1.0, point: str | None = None, concurrency: int = 8, set_by: str | None = None
+) -> None:
     """Drain the outbox until SIGTERM, or until killed."""
 
     async def main() -> None:
-        engine = AsyncHookEngine(db, worker=False, clock=FastClock(speed))
+        engine = AsyncHookEngine(db, worker=False, clock=FastClock(speed, set_by))
         if point is not None:
             arm(engine, point)
         loop = asyncio.get_running_loop()
@@ -158,16 +167,17 @@ def worker(db: str, speed: float = 1.0, point: str | None = None, concurrency: i
     asyncio.run(main())
 
 
-def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004) -> None:
+def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004, set_by: str | None = None) -> None:
     """Fire until killed; what `fire()` returned for stands in `acks`, delivery by delivery."""
-    with HookEngine(db, worker=False, clock=FastClock(speed)) as engine:
+    with HookEngine(db, worker=False, clock=FastClock(speed, set_by)) as engine:
         number = 0
         while True:
             number += 1
-            firing = engine.fire(EVENT, {"number": number})
+            firing = engine.fire(EVENT, {"number": number, "key": number % 5})
             if firing.error is None:
                 for delivery in firing.deliveries:
-                    line(acks, delivery.id)
+                    if delivery.state != "skipped":
+                        line(acks, delivery.id)
             time.sleep(pause)
 
 
@@ -318,9 +328,65 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
     asyncio.run(main())
 
 
+def moody_receiver(log: str, ready: str, seed: int, well: str) -> None:
+    """A receiver of many faults, until the file `well` is there.
+
+    A line for each request: `webhook-id path attempt answer moment digest`; the moment is the monotonic clock's.
+    """
+    dice, healed = random.Random(seed), Path(well).exists
+    moods = ("200", "200", "200", "200", "200", "slow", "500", "429", "cut", "404")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                first, *rest = head.split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                mood = "200" if healed() else dice.choice(moods)
+                status = "200" if mood == "slow" else mood
+                digest = hashlib.sha256(body).hexdigest()[:16]
+                line(
+                    log,
+                    headers["webhook-id"],
+                    first.split()[1],
+                    headers["hook-attempt"],
+                    status,
+                    time.monotonic(),
+                    digest,
+                )
+                if mood == "cut":
+                    return
+                await asyncio.sleep(0.3 if mood == "slow" else 0.002)
+                writer.write(f"HTTP/1.1 {status} .\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            return  # the worker was killed
+        finally:
+            writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
+        line(ready, server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
 CHILDREN = {
     each.__name__: each
-    for each in (worker, feeder, own_host, transaction_host, born_leased, purging, making, migrating, receiver)
+    for each in (
+        worker,
+        feeder,
+        own_host,
+        transaction_host,
+        born_leased,
+        purging,
+        making,
+        migrating,
+        receiver,
+        moody_receiver,
+    )
 }
 
 

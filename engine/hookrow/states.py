@@ -17,6 +17,7 @@ __all__ = [
     "FINISHED",
     "LEASE_MARGIN",
     "LONGEST_LEASE",
+    "LONGEST_REST",
     "PENDING",
     "RETRIES",
     "STATES",
@@ -38,6 +39,7 @@ __all__ = [
     "decide",
     "delay_ms",
     "hook_standing",
+    "longest_pauses",
     "turn",
 ]
 
@@ -160,6 +162,11 @@ def delay_ms(attempts: int, jitter: float, retry_after: float | None = None) -> 
     if retry_after is None or not retry_after > 0:
         return planned
     return max(planned, round(min(retry_after * SECOND, LONGEST_WISH)))
+
+
+def longest_pauses() -> dict[int, int]:
+    """The longest that a delivery waits for its next attempt by the schedule, in ms, by its attempts so far."""
+    return {attempts: delay_ms(attempts, 1.0) for attempts in range(1, ATTEMPTS)}
 
 
 def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float = 0.0) -> Change | None:

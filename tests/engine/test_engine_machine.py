@@ -344,7 +344,7 @@ class Engine(RuleBasedStateMachine):
             self.worker = self.engine.runtime.new_worker()
             self.worker.perform = self.perform
             self.worker.retention = None  # weeks go by: the model remembers all
-            await self.worker.mend_clock(None)
+            await self.worker.mend_clock()
         self.results.clear()
         before = self.pauses_now()
         self.worker.closing = not start  # so it starts nothing, but claims, holds on and lets go as ever

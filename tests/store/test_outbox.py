@@ -270,7 +270,7 @@ def test_overdue_says_what_nobody_sends(database: Database) -> None:
 
 
 def test_a_clock_set_back_delays_neither_queue_nor_leases(database: Database) -> None:
-    """Rows that were due stay due; leases end within the longest lease."""
+    """Rows that were due stay due, a retry after its pause; leases end within the longest lease."""
     hook = add_hook(database, "a")
     fire(database, [hook])
     claim(database)
@@ -280,9 +280,33 @@ def test_a_clock_set_back_delays_neither_queue_nor_leases(database: Database) ->
         lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == retrying).values(state="retrying", attempts=1))
     )
     back = T0 - 86_400_000
-    database.writer.write(lambda c: outbox.mend_clock(c, back, before_ms=T0 + 1))
-    assert set(ids(claim(database, back))) == {due, retrying}
-    assert len(claim(database, back + 35_001).rows) == 3
+    database.writer.write(lambda c: outbox.mend_clock(c, back))
+    assert ids(claim(database, back)) == [due]
+    assert ids(claim(database, back + 6_000)) == [retrying]
+    assert len(claim(database, back + 41_001).rows) == 3
+
+
+def test_a_clock_set_back_delays_no_retry(database: Database) -> None:
+    """It waits as long as the schedule says, counted anew; again and again nothing more changes; a wish stands."""
+    hook = add_hook(database, "a")
+    made = {}
+    for tried, status in ((1, 500), (2, 500), (9, None), (1, 429)):
+        _, (row,) = fire(database, [hook], T0)
+        made[row] = (tried, status)
+        values = {"state": "retrying", "attempts": tried, "status": status, "due_ms": T0 + 3_000}
+        database.writer.write(
+            lambda c, row=row, values=values: c.execute(
+                update(DELIVERIES).where(DELIVERIES.c.id == row).values(**values)
+            )
+        )
+    back = T0 - 40 * 3_600_000
+    for _ in range(2):
+        database.writer.write(lambda c: outbox.mend_clock(c, back))
+        due = {made[row.id]: row.due_ms - back for row in rows(database).values()}
+        assert due[1, 500] == 6_000
+        assert due[2, 500] == 360_000
+        assert due[9, None] == 28.8 * 3_600_000
+        assert due[1, 429] == 40 * 3_600_000 + 3_000
 
 
 def test_one_firing_alone_can_be_sent(database: Database) -> None:

@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
-from hookrow.states import LONGEST_LEASE, STEP
+from hookrow.states import LONGEST_LEASE, LONGEST_REST, STEP, longest_pauses
 from hookrow.store.parking import BREAKERS, HOOKS
 from hookrow.store.prepared import Prepared
 from hookrow.store.release import pending
@@ -19,6 +32,10 @@ COUNTED = 1001
 """Overdue rows are counted up to here."""
 JUMP = 2000
 """Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
+
+NEVER = 2**62
+may_have_wished = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
+"""Its receiver may have asked for a later moment (Retry-After), of which nothing is kept: that one stands."""
 
 leased = DELIVERIES.c.state == literal_column("'leased'")
 """The term of the index `delivery_leased`."""
@@ -75,17 +92,29 @@ def lapsed(connection: Connection, before_ms: int) -> int:
     return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
 
 
-def mend_clock(connection: Connection, now_ms: int, *, before_ms: int | None = None) -> None:
+def mend_clock(connection: Connection, now_ms: int) -> None:
     """Put right what was written before the wall clock was set back: at a worker's start, and when it sees a jump.
 
-    Leases end within the longest lease; what was due by the old clock (`before_ms`, where the jump was seen) is due.
+    What waits for its turn alone is due; a retry waits no longer than its place in the schedule allows, a breaker's
+    probe no longer than the longest rest; leases end within the longest lease. Any number of workers may do it, one
+    after another: only moments that can't be true are moved.
     """
-    ahead = DELIVERIES.c.due_ms > now_ms + JUMP
-    at_once = or_(
-        DELIVERIES.c.state == "queued", and_(DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms > now_ms + STEP)
+    impossible = or_(
+        and_(DELIVERIES.c.state == "queued", DELIVERIES.c.due_ms > now_ms + JUMP),
+        and_(DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms > now_ms + STEP + JUMP),
     )
-    if before_ms is not None:
-        at_once = or_(at_once, DELIVERIES.c.due_ms <= before_ms)
-    connection.execute(update(DELIVERIES).where(pending, ahead, at_once).values(due_ms=now_ms))
+    connection.execute(update(DELIVERIES).where(pending, impossible).values(due_ms=now_ms))
+    scheduled = case(*((DELIVERIES.c.attempts == n, now_ms + ms) for n, ms in longest_pauses().items()), else_=NEVER)
+    latest = cast(scheduled, BigInteger)
+    connection.execute(
+        update(DELIVERIES)
+        .where(pending, DELIVERIES.c.state == "retrying", DELIVERIES.c.due_ms > latest + JUMP, ~may_have_wished)
+        .values(due_ms=latest)
+    )
+    connection.execute(
+        update(BREAKERS)
+        .where(BREAKERS.c.probe_ms > now_ms + LONGEST_REST + JUMP)
+        .values(probe_ms=cast(BREAKERS.c.wait_ms, BigInteger) + now_ms)
+    )
     limit = now_ms + LONGEST_LEASE
     connection.execute(update(DELIVERIES).where(leased, DELIVERIES.c.lease_ms > limit + JUMP).values(lease_ms=limit))

@@ -211,7 +211,7 @@ class Worker:
         self.running = True
         listening = None if self.listener is None else self.loop.create_task(self.listener.run())
         try:
-            await self.mend_clock(None)
+            await self.mend_clock()
             while not self.closing:
                 self.woken.clear()
                 pause = await self.step()
@@ -435,13 +435,13 @@ class Worker:
             self.unsure_until = monotonic + (LONGEST_LEASE + LEASE_MARGIN) / 1000
             await self.hold_on(self.slots.unsent())
         else:
-            await self.mend_clock(round(before + monotonic * 1000))
+            await self.mend_clock()
 
-    async def mend_clock(self, before_ms: int | None) -> None:
+    async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""
         now_ms = self.clock.now_ms()
         try:
-            await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms, before_ms=before_ms))
+            await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms))
         except StorageError as error:
             await self.rest(self.trouble.failed(error))
         self.look = True

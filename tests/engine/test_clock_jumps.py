@@ -1,0 +1,159 @@
+"""The wall clock is set, and the clocks change in spring and autumn: schedules, leases, waits and periods hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from engine_bench import Bench
+from hookrow import AsyncHookEngine, Hook
+from hookrow.clock import to_ms
+from hookrow.dates import parse
+from scripted import HandClock, Network, answer
+
+pytestmark = pytest.mark.anyio
+EVENT = "after_registration"
+HOUR, DAY = 3600, 86_400
+JUMPS = pytest.mark.parametrize("jump", [-HOUR, HOUR, -DAY, DAY])
+
+
+@pytest.fixture
+async def engine(
+    tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str
+) -> AsyncIterator[AsyncHookEngine]:
+    """An engine whose own worker looks often; its clock is the test's."""
+    made = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock)
+    async with made:
+        assert made.runtime.worker is not None
+        made.runtime.worker.poll = 0.01
+        await made.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a", fire_and_forget=False))
+        yield made
+
+
+async def seen(true: Callable[[], bool]) -> None:
+    """Wait for what the worker does, at most 20 s."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - nothing tells what the worker has seen
+            await asyncio.sleep(0.005)
+
+
+async def looked(engine: AsyncHookEngine) -> None:
+    """Wait until the worker has seen the clocks as they stand now, and done what follows."""
+    worker = engine.runtime.worker
+    assert worker is not None
+    now = engine.runtime.clock.now_ms() - engine.runtime.clock.monotonic() * 1000
+    await seen(lambda: worker.wall_offset == now)
+    rounds = 0
+    step = worker.step
+
+    async def counted() -> float:
+        nonlocal rounds
+        pause = await step()
+        rounds += 1
+        return pause
+
+    worker.step = counted  # type: ignore[method-assign]
+    await seen(lambda: rounds >= 2)
+    worker.step = step  # type: ignore[method-assign]
+
+
+@JUMPS
+async def test_a_retry_comes_in_time(engine: AsyncHookEngine, network: Network, clock: HandClock, jump: int) -> None:
+    """Set back, a retry is no later than its pause of 5 s, ± 20 %; set forward, it is no later either; never twice."""
+    network.on("a", answer(500), answer(200))
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "retrying")
+    clock.wall += jump * 1000
+    await looked(engine)
+    if jump < 0:
+        assert len(network.requests) == 1, "set back: not at once either"
+    clock.forward(6.1)
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")
+    assert len(network.requests) == 2
+
+
+@JUMPS
+async def test_what_is_in_flight_goes_once(
+    engine: AsyncHookEngine, network: Network, clock: HandClock, jump: int
+) -> None:
+    """The clock is set while a request is under way, and again: its result is recorded, it is not sent again."""
+    ended = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await ended.wait()
+        return httpx.Response(200)
+
+    network.on("a", slow)
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: len(network.requests) == 1)
+    for _ in range(2):
+        clock.wall += jump * 1000
+        await looked(engine)
+    ended.set()
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")
+    assert len(network.requests) == 1
+
+
+@JUMPS
+async def test_a_waiting_hook_has_its_time(bench: Bench, jump: int) -> None:
+    """The clock is set while it answers: neither cut short nor skipped as too late, and the next one is asked too."""
+
+    async def answers(request: httpx.Request) -> httpx.Response:
+        bench.clock.wall += jump * 1000
+        return httpx.Response(200)
+
+    await bench.gate("first")
+    await bench.gate("second")
+    bench.network.on("first", answers)
+    firing = await bench.fire()
+    assert [each.outcome for each in firing.deliveries] == ["ok", "ok"]
+    assert firing.ms is not None
+    assert 0 <= firing.ms < 30_000
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "hours"),
+    [
+        ("29.03.2026", datetime(2026, 3, 28, 23, tzinfo=UTC), 23),
+        ("25.10.2026", datetime(2026, 10, 24, 22, tzinfo=UTC), 25),
+        ("30.03.2026", datetime(2026, 3, 29, 22, tzinfo=UTC), 24),
+    ],
+)
+async def test_a_period_is_a_local_day(bench: Bench, day: str, begins: datetime, hours: int) -> None:
+    """A day typed as the period of a hook is that day in the settings' zone, be it of 23 or 25 hours."""
+    await bench.engine.settings.set("timezone", "Europe/Berlin")
+    zone = await bench.engine.settings.zone()
+    assert zone == ZoneInfo("Europe/Berlin")
+    typed = [parse(day, now=begins, zone=zone, end=end).value for end in (False, True)]
+    await bench.hook("a", event=EVENT, valid_from=typed[0], valid_until=typed[1])
+    first = to_ms(begins)
+    outcomes = []
+    for moment in (first - 1, first, first + hours * HOUR * 1000 - 1, first + hours * HOUR * 1000):
+        bench.clock.wall = moment
+        firing = await bench.fire({}, event=EVENT)
+        outcomes.append(firing.deliveries[0].skipped)
+    assert outcomes == ["not_yet_valid", None, None, "expired"]
+
+
+@pytest.mark.parametrize("change", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
+async def test_a_schedule_runs_through_the_change_of_clocks(
+    engine: AsyncHookEngine, network: Network, clock: HandClock, change: datetime
+) -> None:
+    """A retry over the hour that is left out, or comes twice, waits as long as any other."""
+    await engine.settings.set("timezone", "Europe/Berlin")
+    clock.wall = to_ms(change) - 2000
+    await looked(engine)
+    network.on("a", answer(500), answer(200))
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "retrying")
+    clock.forward(3.9)
+    await looked(engine)
+    assert len(network.requests) == 1
+    clock.forward(2.2)
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")

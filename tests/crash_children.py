@@ -156,6 +156,7 @@ def worker(
         loop = asyncio.get_running_loop()
 
         def started(running: Worker) -> None:
+            running.retention = None  # what is finished is evidence
             stop = partial(lambda: loop.create_task(running.drain(2.0)))
             loop.add_signal_handler(signal.SIGTERM, stop)
 

@@ -13,7 +13,8 @@ from hookrow.store import outbox
 from hookrow.store.database import Database
 from hookrow.store.outbox import Settle
 from hookrow.store.parking import BREAKERS
-from hookrow.store.writing import DELIVERIES
+from hookrow.store.rows import new_uid
+from hookrow.store.writing import DELIVERIES, NewDelivery, Rows
 from outbox_rows import (
     T0,
     add_hook,
@@ -49,6 +50,31 @@ def test_pausing_parks_and_resuming_brings_back(database: Database) -> None:
     resume(database, hook, T0 + 4000)
     assert ids(claim(database, T0 + 4000)) == [fresh]
     assert ids(claim(database, T0 + 5000)) == [retrying]
+
+
+def born_parked(database: Database, hook: int) -> int:
+    """A firing's delivery as a process writes it that takes the hook for paused."""
+    uid = new_uid(T0)
+    firing = {"uid": uid, "event": "e", "moment": "after", "at_ms": T0, "deadline_ms": T0, "payload": "{}"}
+    values = {"seq": 1, "hook_id": hook, "hook_revision": 1, "position": 10, "mode": "notify", "state": "parked"}
+    job = Rows(T0, firing | {"outcome": "allowed", "deferred": False}, None, [NewDelivery(values)])
+    return database.writer.write(job).deliveries[0]
+
+
+def test_a_firing_that_missed_the_resumption_is_sent(database: Database) -> None:
+    """It was planned while the hook was paused and committed after it was resumed: nobody would look at it again."""
+    hook = add_hook(database, "a")
+    row = born_parked(database, hook)
+    assert ids(claim(database, T0 + 1000)) == [row]
+
+
+def test_a_firing_that_missed_the_deletion_is_cancelled(database: Database) -> None:
+    """And comes back when the deletion is undone; one that saw the pause stays parked."""
+    gone, held = add_hook(database, "gone", deleted_ms=T0), add_hook(database, "held", paused_by="person")
+    row, parked = born_parked(database, gone), born_parked(database, held)
+    assert (state(database, row), state(database, parked)) == ("cancelled", "parked")
+    change_hook(database, gone, outbox.uncancel, deleted_ms=None)
+    assert ids(claim(database, T0 + 1000)) == [row]
 
 
 def test_a_hook_that_is_still_held_is_not_resumed(database: Database) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "BREAKERS",
     "HOOKS",
     "cancel",
+    "catch_up",
     "chunks",
     "drop",
     "enqueue",
@@ -79,6 +80,21 @@ def cancel(connection: Connection, hook: int, now_ms: int) -> int:
 def uncancel(connection: Connection, hook: int, now_ms: int) -> int:
     """The deletion of the hook was undone: what it cancelled waits again, parked if the hook is held."""
     return move(connection, hook, "hook_restored", ("cancelled",), standing_of(connection, hook), now_ms)
+
+
+def catch_up(connection: Connection, hooks: Collection[int], now_ms: int) -> None:
+    """Rows of these hooks were just written as parked, by a process that may not have seen the hooks' latest change.
+
+    Where the hook is on again they go on, where it was deleted they are cancelled: nobody else would look at them.
+    """
+    for hook in sorted(hooks):
+        # Locked on PostgreSQL: a change that commits later must see these rows.
+        connection.execute(select(HOOKS.c.id).where(HOOKS.c.id == hook).with_for_update(read=True))
+        standing = standing_of(connection, hook)
+        if standing == "on":
+            unpark(connection, hook, now_ms)
+        elif standing == "deleted":
+            cancel(connection, hook, now_ms)
 
 
 def kinds(

@@ -135,8 +135,9 @@ class Purging:
             rows = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
             fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))
             found = [number for number, _ in rows[: max(fit, 1)]]
-            measured = {number: int(size) for number, size in connection.execute(sizes_of(connection, found))}
-        found = [number for number in found if number in measured]  # another process may have purged the rest just now
+            # On PostgreSQL another process may purge some between the two statements: these have no size any more.
+            measured = dict.fromkeys(found, 0)
+            measured |= {number: int(size) for number, size in connection.execute(sizes_of(connection, found))}
         if self.before_ms is None:
             found = found[: 1 + sum(up_to < self.over for up_to in accumulate(measured[number] for number in found))]
         return {number: measured[number] for number in found}

@@ -12,6 +12,7 @@ from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
 from hookrow.store.breaker import Moved, Note, note, pause_gone
 from hookrow.store.listening import announce
+from hookrow.store.parking import catch_up
 from hookrow.store.prepared import Prepared
 from hookrow.store.release import admit
 from hookrow.store.rows import allocate
@@ -137,6 +138,7 @@ class Rows:
         if any(job.waits for job in jobs):
             announce(connection)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
+        catch_up(connection, {each["hook_id"] for each in deliveries if each["state"] == "parked"}, now_ms)
         moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
         moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
         for job, each in zip(jobs, written, strict=True):

@@ -1,4 +1,4 @@
-"""The README's pictures are the goldens of the interface's own tests."""
+"""The pictures of the README and of the admins' guide are the goldens of the interface's own tests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ def picture(match: re.Match[str]) -> str:
     return f"{match[1]}```text\n{lines}\n```\n{match[4]}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
-def test_the_readme_shows_the_four_screens_as_they_are(name: str) -> None:
+README = ["hooks", "form", "log", "replay"]
+GUIDE = ["hooks", "why", "history", "form", "log"]
+
+
+@pytest.mark.parametrize(
+    ("name", "screens"),
+    [("README.md", README), ("README.ru.md", README), ("docs/admin.md", GUIDE), ("docs/admin.ru.md", GUIDE)],
+)
+def test_a_page_shows_the_screens_as_they_are(name: str, screens: list[str]) -> None:
     """Refreshed by UPDATE_DOCS=1."""
     page = ROOT / name
     text = page.read_text("utf-8")
     shown = [match[2].split("-")[0] for match in PLACE.finditer(text)]
-    assert shown == ["hooks", "form", "log", "replay"]
+    assert shown == screens
     wanted = PLACE.sub(picture, text)
     if os.environ.get("UPDATE_DOCS"):
         page.write_text(wanted, "utf-8")

@@ -58,19 +58,20 @@ async def open_why(at: Shown, number: int) -> WhyScreen:
     table = at.app.screen.query_one(HookTable)
     table.go(next(place for place, row in enumerate(table.rows) if row.hook.id == number))
     await at.press("w")
-    await until(at.pilot, lambda: isinstance(at.app.screen, WhyScreen) and "В прошлый раз" in drawn(at.app), "why")
+    await until(at.pilot, lambda: isinstance(at.app.screen, WhyScreen) and "order.sum" in drawn(at.app), "why")
     await at.pilot.pause()
     assert isinstance(at.app.screen, WhyScreen)
     return at.app.screen
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("lang", ["ru", "en"])
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_reasons_as_drawn(size: tuple[int, int]) -> None:
+async def test_the_reasons_as_drawn(size: tuple[int, int], lang: Any) -> None:
     """The row of the event with what each would do; of the chosen one the reason, the condition, the last time."""
-    async with shown(size, engine=explaining_engine()) as at:
+    async with shown(size, lang=lang, engine=explaining_engine()) as at:
         await open_why(at, 5)
-        same_as_golden(at.app, f"why-{size[0]}x{size[1]}-ru")
+        same_as_golden(at.app, f"why-{size[0]}x{size[1]}-{lang}")
 
 
 @pytest.mark.anyio

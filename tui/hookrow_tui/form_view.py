@@ -313,7 +313,7 @@ class FormView(Page[int]):
             each.display = each is page
         fields = [child for child in page.children if isinstance(child, Line | Drawn | Body)]
         wanted = next((field for field in fields if getattr(field, "code", None) == code), fields[0])
-        self.call_after_refresh(wanted.focus)
+        wanted.focus()
 
     def go_to(self, code: str) -> None:
         """Put the focus on a field, wherever it is."""

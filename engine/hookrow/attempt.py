@@ -26,7 +26,7 @@ from hookrow.store.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
 from hookrow.vault import MASK, Place, Vault
 
-__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
+__all__ = ["SECRETS", "Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""

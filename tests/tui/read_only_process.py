@@ -13,11 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from apps import shown, until  # noqa: E402
-from screens import drawn  # noqa: E402
+from apps import shown, until
+from screens import drawn
 
-from hookrow import HookEngine  # noqa: E402
-from hookrow_tui.form import FormScreen  # noqa: E402
+from hookrow import HookEngine
+from hookrow_tui.form import FormScreen
 
 NOBODY = 65534
 
@@ -55,6 +55,7 @@ async def walk(url: str) -> list[str]:
 
 
 def main(path: str) -> int:
+    """The exit code: 1 where a byte of the database changed."""
     url = f"sqlite:///{path}"
     if os.geteuid() == 0:
         asyncio.run(walk(url.replace("hooks.db", "loading.db")))

@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hookrow_tui.form_state import SECRETS
 
-__all__ = ["Draft", "folder", "found", "path_for", "waiting", "write"]
+__all__ = ["Draft", "folder", "forget", "found", "path_for", "waiting", "write"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,29 @@ class Draft:
 
 
 def folder() -> Path:
-    """Where drafts are kept."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hookrow" / "drafts"
+    """Where drafts are kept.
+
+    Raises:
+        OSError: this user has no home.
+    """
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hookrow" / "drafts"
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
+
+
+def files(pattern: str) -> list[Path]:
+    """The drafts of these names; none where the folder can't be reached: nobody can have left any there."""
+    try:
+        return list(folder().glob(pattern))
+    except OSError:
+        return []
+
+
+def forget(url: str, hook_id: int | None) -> None:
+    """Leave no draft of this process for a hook, if there can be one."""
+    with suppress(OSError):
+        path_for(url, hook_id).unlink(missing_ok=True)
 
 
 def stem(url: str, hook_id: int | None) -> str:
@@ -71,7 +93,7 @@ def write(url: str, hook_id: int | None, revision: int, texts: Mapping[str, Any]
 def found(url: str, hook_id: int | None) -> list[Draft]:
     """The drafts for a hook that processes left which are gone, the newest first. Damaged ones are dropped."""
     drafts = []
-    for path in folder().glob(f"{stem(url, hook_id)}-*.json"):
+    for path in files(f"{stem(url, hook_id)}-*.json"):
         owner = path.stem.rpartition("-")[2]
         if not owner.isdigit() or alive(int(owner)):
             continue
@@ -81,12 +103,14 @@ def found(url: str, hook_id: int | None) -> list[Draft]:
             drafts.append((path.stat().st_mtime, draft))
         except (ValueError, KeyError, TypeError):
             path.unlink(missing_ok=True)
+        except OSError:
+            continue  # another user's, or gone just now
     return [draft for _, draft in sorted(drafts, key=lambda pair: -pair[0])]
 
 
 def waiting(url: str) -> set[int | None]:
     """The hooks of a database (None for a new one) that a lost session left drafts of."""
-    names = {path.stem.split("-")[-2] for path in folder().glob(f"{stem(url, None).rpartition('-')[0]}-*.json")}
+    names = {path.stem.split("-")[-2] for path in files(f"{stem(url, None).rpartition('-')[0]}-*.json")}
     numbers = {None if name == "new" else int(name) for name in names if name == "new" or name.isdigit()}
     return {number for number in numbers if found(url, number)}
 

@@ -226,7 +226,7 @@ class FormScreen(FormView):
         """Go, and leave no draft."""
         if self.draft_timer is not None:
             self.draft_timer.stop()
-        drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
+        drafts.forget(self.hookrow.url, self.draft_id)
         self.dismiss(hook_id)
         if self.afterwards is not None:
             self.afterwards()

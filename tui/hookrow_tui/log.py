@@ -333,7 +333,8 @@ class LogScreen(Page[None]):
         self.with_detail(lambda detail: write_out(self, self.tab, detail))
 
     def action_replay(self) -> None:
-        self.with_detail(self.open_replay)
+        if self.hookrow.writable():
+            self.with_detail(self.open_replay)
 
     def with_detail(self, act: Callable[[Detail], None]) -> None:
         """Do this with the detail of the row under the cursor, read now if need be: never with that of another."""

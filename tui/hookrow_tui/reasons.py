@@ -90,7 +90,7 @@ def now(reason: Reason, zone: tzinfo) -> list[Line]:
     hook, step = reason.hook, reason.step
     kind = {"call": "good", "queue": "good", "fail": "bad"}.get(step.act, "veto")
     lines: list[Line] = [((f"{NOW}: ", "head"), (act(reason), kind))]
-    if step.detail:
+    if step.detail and step.act != "park" and step.reason not in ("expired", "not_yet_valid", "paused"):
         lines.append(((f"  {steady(step.detail)}", kind),))
     if step.reason == "not_yet_valid" and hook.valid_from is not None:
         lines.append(said(Say("valid from {when}", when=show(hook.valid_from, zone))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hookrow import plan
-from hookrow.attempt import Made, Order, compose, opened, perform, public_url
+from hookrow.attempt import SECRETS, Made, Order, compose, opened, perform, public_url
 from hookrow.checks import Unfit, check_url, take_userinfo
 from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
 
+STAND_IN = "whsec_" + "A" * 43 + "="
 FAILED = ("dead", "failed", "retrying")
 """What a firing's id stands for in a redelivery: its deliveries that were tried and did not arrive (DESIGN 13)."""
 
@@ -157,6 +158,11 @@ def elsewhere(to: str | None) -> str | None:
     return url
 
 
+def stand_ins(hook: StoredHook) -> dict[str, str]:
+    """Something in the place of each secret that the hook has."""
+    return {name: STAND_IN for name in SECRETS if getattr(hook, name) is not None}
+
+
 class Workbench:
     """The engine's tools for looking at firings and doing them again."""
 
@@ -254,7 +260,9 @@ class Workbench:
     def request(self, order: Order) -> Request:
         """The request as it would leave, with every secret masked."""
         runtime = self.runtime
-        made = compose(order, opened(runtime.vault, order.hook), runtime.clock.now_ms())
+        # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
+        secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
+        made = compose(order, secrets, runtime.clock.now_ms())
         return Request(made.method, public_url(made.url), masked_headers(made.headers), order.body)
 
     # -- replay -------------------------------------------------------------------------------------------------------

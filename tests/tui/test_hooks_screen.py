@@ -134,12 +134,19 @@ async def test_paused_hooks_and_a_forgotten_queue_are_said_on_the_screen() -> No
 
 
 async def test_pausing_a_hook_that_refuses_says_so_first() -> None:
-    """p on a hook set to `stop` asks, since every operation would be refused."""
+    """p on a hook set to `stop` asks, since every operation would be refused, and names those that are paused already,
+    the ones that refuse first."""
     engine = FakeEngine()
     engine.hooks.update(1, on_failure="stop")
+    engine.hooks.update(4, on_failure="stop")
+    engine.hooks.pause(3)
+    engine.hooks.pause(4)
     async with shown(engine=engine) as at:
         await at.press("p")
-        assert "before_registration" in drawn(at.app)
+        asked = drawn(at.app)
+        assert "before_registration" in asked
+        already = asked.partition("Уже на паузе: ")[2]
+        assert already.index("Скидки по договору") < already.index("Карточка")
         assert engine.hooks.get(1).state == "on"
         await at.press("right", "enter")
         await until(at.pilot, lambda: engine.hooks.get(1).state == "paused", "the hook is paused")

@@ -254,7 +254,7 @@ def paused(hook: Hook, zone: tzinfo) -> Say:
     """That a hook is paused: why, else since when."""
     if hook.paused_reason or hook.paused_at is None:
         return Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))
-    return Say("paused since {when}", when=day(hook.paused_at, zone))
+    return Say("paused since {when}", when=day(hook.paused_at.replace(second=0, microsecond=0), zone))
 
 
 def figures(seen: HookStatistics | None, width: int) -> str:

@@ -136,10 +136,7 @@ class HooksScreen(Page[None]):
     def warning(self) -> str:
         """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
         parts = []
-        paused = [row.hook for row in self.rows if row.hook.state == "paused"]
-        if paused:
-            paused.sort(key=lambda hook: not stops(hook))
-            names = ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
+        if names := self.paused():
             parts.append(str(Say("Paused: {names} — p resumes.", names=names)))
         kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
         if None in self.drafts:
@@ -149,6 +146,12 @@ class HooksScreen(Page[None]):
         if self.summary is not None and self.summary.undrained:
             parts.append(str(Say("Nobody sends the queue: run hookrow worker")))
         return " ".join(parts)
+
+    def paused(self) -> str:
+        """The names of the paused hooks, those that refuse operations first."""
+        paused = [row.hook for row in self.rows if row.hook.state == "paused"]
+        paused.sort(key=lambda hook: not stops(hook))
+        return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
 
     @on(HookTable.Moved)
     def describe(self, message: HookTable.Moved) -> None:
@@ -246,23 +249,25 @@ class HooksScreen(Page[None]):
     def switch(self, hook: Hook) -> None:
         self.change(lambda engine: engine.hooks.update(hook.id, active=not hook.active, revision=hook.revision))
 
-    def confirm(self, title: Say, text: Say, then: Any) -> None:
+    def confirm(self, title: Say, text: Say, then: Any, *more: str) -> None:
         """Ask; «No» is marked at the beginning."""
         answers = [("no", str(NO)), ("yes", str(YES))]
-        question = Question(str(title), [str(text)], answers)
+        question = Question(str(title), [str(text), *more], answers)
         self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
 
     def action_pause(self) -> None:
         hook = self.chosen
         if hook is None or not self.hookrow.writable():
             return
+        of = {"event": hook.event}
         if hook.state == "paused":
             self.change(lambda engine: engine.hooks.resume(hook.id))
-        elif stops(hook):
-            text = Say(
-                "A failure of this hook stops the operation: while it is paused {event} is refused.", event=hook.event
-            )
-            self.confirm(Say("Pause «{name}»?", name=hook.name), text, lambda: self.pause(hook))
+        elif hook.mode in WAITING:
+            refused = Say("A failure of this hook stops the operation: while it is paused {event} is refused.", **of)
+            passed = Say("Operations of {event} wait for this hook; paused, it won't be asked any more.", **of)
+            more = [str(Say("Paused already: {names}.", names=names))] if (names := self.paused()) else []
+            title = Say("Pause «{name}»?", name=hook.name)
+            self.confirm(title, refused if stops(hook) else passed, lambda: self.pause(hook), *more)
         else:
             self.pause(hook)
 

@@ -99,7 +99,9 @@ def now(reason: Reason, zone: tzinfo) -> list[Line]:
     if step.reason == "paused" or step.act == "park":
         lines.append(said(Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))))
         if hook.paused_at is not None:
-            lines.append(said(Say("paused since {when}", when=show(hook.paused_at, zone))))
+            lines.append(
+                said(Say("paused since {when}", when=show(hook.paused_at.replace(second=0, microsecond=0), zone)))
+            )
     if hook.condition:
         lines.append((("  ", ""), (f"{CONDITION}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
     if reason.matches is not None:

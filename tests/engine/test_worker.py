@@ -40,6 +40,17 @@ async def test_rows_written_by_others_are_sent_within_a_second(database: Databas
         await settled(database, row, "ok")
 
 
+async def test_rows_written_by_others_are_sent_while_the_clock_stands(database: Database) -> None:
+    """A service's test that moves time by hand still sees what its own transactions committed."""
+    clock = HandClock(now_ms())
+    hook = add_hook(database, "a")
+    receiver = Receiver()
+    async with running(worker_on(database, receiver, clock=clock)):
+        for sent in (1, 2):
+            fire(database, [hook], clock.wall)
+            await receiver.until(lambda sent=sent: len(receiver.sent) == sent)  # type: ignore[misc]
+
+
 async def test_rows_handed_over_in_memory_are_sent_without_a_claim(database: Database) -> None:
     """What `fire()` wrote as leased to this owner is sent once, under its first fence."""
     hook = add_hook(database, "a")

@@ -67,7 +67,7 @@ class HookEngine:
         )
         self.runtime = self.core.runtime
         self.portal = Portal()
-        self.loops = Loops(self.portal, self.runtime.clock, self.runtime.let_transport_go)
+        self.loops = Loops(self.portal, self.runtime.let_transport_go)
         self.hooks = off_loops(Hooks)(self.runtime)
         self.log = off_loops(Log)(self.runtime)
         self.settings = off_loops(Settings)(self.runtime)

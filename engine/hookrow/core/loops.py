@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from hookrow.clock import Clock
 from hookrow.core.doors import Portal
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
@@ -33,21 +32,20 @@ alive: weakref.WeakSet[Loops] = weakref.WeakSet()
 class Loops:
     """The loops of one engine, each run by one thread at a time."""
 
-    def __init__(self, portal: Portal, clock: Clock, let_go: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, portal: Portal, let_go: Callable[[], Awaitable[None]]) -> None:
         """`let_go` closes, on the running loop, what the engine keeps for it."""
         self.portal = portal
-        self.clock = clock
         self.let_go = let_go
+        self.closed = False
+        self.left_behind: list[asyncio.AbstractEventLoop] = []
         self.begin_anew()
         alive.add(self)
 
     def begin_anew(self) -> None:
-        self.pid = os.getpid()
         self.lock = threading.Lock()
         self.idle: list[tuple[asyncio.AbstractEventLoop, float]] = []
         self.busy: dict[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] = {}
         self.timer: threading.Timer | None = None
-        self.closed = False
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
@@ -55,9 +53,6 @@ class Loops:
         Raises:
             EngineClosed: the engine was closed meanwhile, and it was cancelled.
         """
-        if os.getpid() != self.pid:
-            self.left_behind = self.busy  # other threads of the parent run them: they must never be collected here
-            self.begin_anew()
         loop = self.take()
         if loop is None:
             return self.portal.call(coroutine)
@@ -98,7 +93,7 @@ class Loops:
         with self.lock:
             del self.busy[loop]
             if sound and not self.closed:
-                self.idle.append((loop, self.clock.monotonic()))
+                self.idle.append((loop, loop.time()))
                 self.set_timer()
                 return
         self.end(loop)
@@ -114,9 +109,8 @@ class Loops:
         """Close the loops that nobody has used for a while."""
         with self.lock:
             self.timer = None
-            limit = self.clock.monotonic() - KEPT / 2
-            old = [loop for loop, since in self.idle if since <= limit]
-            self.idle = [each for each in self.idle if each[1] > limit]
+            old = [loop for loop, since in self.idle if loop.time() - since >= KEPT / 2]
+            self.idle = [each for each in self.idle if each[0] not in old]
             if self.idle:
                 self.set_timer()
         self.end_all(old)
@@ -172,4 +166,11 @@ def before_fork() -> None:
         loops.before_fork()
 
 
-os.register_at_fork(before=before_fork)
+def after_fork_in_child() -> None:
+    for loops in list(alive):
+        # Other threads of the parent run these: they must never be collected here.
+        loops.left_behind += [*loops.busy, *(loop for loop, _ in loops.idle)]
+        loops.begin_anew()
+
+
+os.register_at_fork(before=before_fork, after_in_child=after_fork_in_child)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +106,39 @@ def test_a_fork_leaves_the_parents_loops_alone(engine: HookEngine, receiver: Rec
     assert os.waitpid(child, 0)[1] == 0
     assert engine.fire(EVENT, PAYLOAD).deliveries[0].outcome == "ok"
     assert len(receiver.requests) == 3
+
+
+def test_an_alarm_that_goes_off_in_a_fire(engine: HookEngine, receiver: Receiver) -> None:
+    """A host's own time limit, raised by a signal's handler: the request is let go and recorded, the next one works."""
+
+    class Alarm(Exception):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Alarm
+
+    def set_off() -> None:
+        receiver.wait(1)
+        here = threading.main_thread().ident
+        assert here is not None
+        while sys._current_frames()[here].f_code.co_name != "select":  # until it waits for the answer
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    receiver.play(hold)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        caller = threading.Thread(target=set_off)
+        caller.start()
+        with pytest.raises(Alarm):
+            engine.fire(EVENT, PAYLOAD)
+        caller.join()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    receiver.wait_idle()
+    receiver.play(reply(200, b"{}"))
+    assert engine.fire(EVENT, PAYLOAD).deliveries[0].outcome == "ok"
+    assert [each.outcome for each in engine.log.page()] == ["allowed", "cancelled"]
 
 
 def test_closing_cancels_what_hangs_on_any_loop(engine: HookEngine, receiver: Receiver) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Run", "occasion_for"]
 
 log = logging.getLogger("hookrow")
+INTERRUPTS = (KeyboardInterrupt, SystemExit)
+"""What signal handlers raise in the main thread, wherever it is."""
 LET_GO = 6.0
 """Seconds that an interrupted caller waits for his record: the lock's limit, and a commit."""
 POLL = 0.02
@@ -159,7 +161,7 @@ class Run:
         except StorageError as error:
             watch.firing(FiringObserved.of(error.firing or replace(self.record(), outcome="failed"), error=error))
             raise
-        except (asyncio.CancelledError, KeyboardInterrupt, EngineClosed):
+        except (asyncio.CancelledError, EngineClosed, *INTERRUPTS):
             watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
             raise
         if self.ended is not None:
@@ -173,7 +175,7 @@ class Run:
                 if earlier is not None:
                     return earlier
             await self.walk()
-        except (asyncio.CancelledError, KeyboardInterrupt):  # ctrl+c, where this loop runs in the main thread
+        except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
             await self.cancelled()
             raise
         except StorageError as error:
@@ -237,7 +239,7 @@ class Run:
             self.took(shares, job, writer.write(job))
         except StorageError as error:
             return self.unrecorded(error, self.record())
-        except KeyboardInterrupt:
+        except INTERRUPTS:
             # The hooks were asked, so that it must be recorded; if it was already, its uid refuses a second time.
             wait_for([writer.submit(job)], LET_GO)
             raise

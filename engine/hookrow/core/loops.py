@@ -48,7 +48,7 @@ class Loops:
         self.timer: threading.Timer | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
+        """Run a coroutine and wait for it; an interrupt (ctrl+c, an alarm) cancels it, and waits until it has let go.
 
         Raises:
             EngineClosed: the engine was closed meanwhile, and it was cancelled.
@@ -66,11 +66,11 @@ class Loops:
                 return answer
             except asyncio.CancelledError:  # by `cancel`: nobody else has the task
                 raise EngineClosed(Text("the engine is closed")) from None
-            except Exception:
-                sound = True
-                raise
-            except BaseException:
-                # It may have hit anything that ran here: what else it broke is nobody's to be told of.
+            except BaseException as error:
+                sound = task.done() and isinstance(error, Exception)
+                if sound:
+                    raise
+                # A signal's handler raised it, and may have hit anything: what else it broke is nobody's to be told of.
                 loop.set_exception_handler(lambda loop, context: None)
                 if not task.done():
                     task.cancel()

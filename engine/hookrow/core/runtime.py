@@ -204,9 +204,10 @@ class Runtime:
         assert transport is not None
         limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
         tools = Tools(transport, self.vault, self.clock, limits, self.watch)
-        # A host that runs one loop after another leaves closed ones behind.
-        open_loops = {each: found for each, found in self.kits.items() if not each.is_closed()}
-        self.kits = {**open_loops, loop: Kit(config, tools, own)}
+        # A host that runs one loop after another leaves closed ones behind. Several threads may be here at once.
+        for closed in [each for each in list(self.kits) if each.is_closed()]:
+            self.kits.pop(closed, None)
+        self.kits[loop] = Kit(config, tools, own)
         return tools
 
     async def let_transport_go(self) -> None:

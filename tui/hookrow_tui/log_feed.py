@@ -106,12 +106,23 @@ class Feed:
         self.rows.older(fresh.ids)
         self.rows.learn(fresh.blocks)
         self.rows.home()
-        self.go_on(part)
+        self.reached(part)
+        epoch = self.epoch
+
+        def read_on() -> None:
+            if epoch == self.epoch and not self.complete:
+                self.read_older()
+
+        self.page.call_after_refresh(read_on)  # the first rows are not to wait for millions of ids
+
+    def reached(self, part: Part) -> None:
+        """This part of the log is known."""
+        self.next, self.share, self.complete = part.before, part.share, part.before is None
+        self.drawn()
 
     def go_on(self, part: Part) -> None:
         """Below this part of the log, until there is no more."""
-        self.next, self.share, self.complete = part.before, part.share, part.before is None
-        self.drawn()
+        self.reached(part)
         if not self.complete:
             self.read_older()
 

@@ -6,8 +6,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from hookrow.vault import MASK
-
 if TYPE_CHECKING:
     from hookrow.core.replaying import Request
 
@@ -18,6 +16,8 @@ PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")
 
 def curl_line(request: Request) -> str:
     """The line. Variables: HOOK_LOGIN and HOOK_PASSWORD for basic auth, HOOK_… by the name of any other secret."""
+    from hookrow.vault import MASK
+
     parts = ["curl", "-X", request.method, url_part(request.url)]
     for name, value in request.headers:
         if name.lower() == "authorization" and value.startswith("Basic "):
@@ -31,6 +31,8 @@ def curl_line(request: Request) -> str:
 
 def url_part(url: str) -> str:
     """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
+    from hookrow.vault import MASK
+
     if MASK not in url:
         return quoted(url)
     pieces = re.split(rf"([^?&=]+=)?{re.escape(MASK)}", url)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from hookrow.cli.layout import Cell, Column, visible, visible_lines
 from hookrow.cli.output import paint, put, put_table, to_json
 from hookrow.cli.wording import COLOURS, MODES, OUTCOMES, clock_time, deed, glyph, milliseconds, outcome_cell, word
 from hookrow.lang import Text
-from hookrow.records import Attempt, Delivery, Firing
+
+if TYPE_CHECKING:
+    from hookrow.records import Attempt, Delivery, Firing
 
 __all__ = [
     "put_attempts",

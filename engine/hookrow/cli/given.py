@@ -12,13 +12,12 @@ import click
 from hookrow.cli.commands import option
 from hookrow.cli.wording import OUTCOMES
 from hookrow.clock import SystemClock, from_ms, to_ms
-from hookrow.dates import Here, parse
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
-from hookrow.fields import Unfit
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
+    from hookrow.dates import Here
     from hookrow.records import LogFilter
 
 __all__ = [
@@ -48,6 +47,8 @@ def zone_of(engine: HookEngine) -> tzinfo:
 
 def here_of(engine: HookEngine) -> Here:
     """When and where the person types."""
+    from hookrow.dates import Here
+
     return Here(from_ms(SystemClock().now_ms()), zone_of(engine))
 
 
@@ -63,6 +64,9 @@ def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
             return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
         except OverflowError:
             raise InvalidInput([Problem(name, Text("«{text}» is before all dates.", text=text))]) from None
+    from hookrow.dates import parse
+    from hookrow.fields import Unfit
+
     try:
         value = parse(text, now=here.now, zone=here.zone, end=end).value
     except Unfit as fault:

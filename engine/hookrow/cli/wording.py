@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text
-from hookrow.records import Delivery, Firing
+
+if TYPE_CHECKING:
+    from hookrow.records import Delivery, Firing
 
 if TYPE_CHECKING:
     from hookrow.models import Hook

@@ -46,15 +46,14 @@ def main() -> int:
             full=given.full,
             peers=None if given.tiny else environment(),
         )
-        report = Report(bench, machine)
+        page = ROOT / "docs" / "performance.md" if given.write else None
+        report = Report(bench, machine, page, "make bench-full" if given.full else "make bench")
         if given.tiny:
             report.take(goals, load)
         else:
             with servers(bench):
                 report.take(goals, load)
     report.end(time.monotonic() - began)
-    if given.write:
-        report.write(ROOT / "docs" / "performance.md", f"make bench{'-full' * given.full}")
     return 0
 
 

@@ -19,9 +19,12 @@ MARKS = {True: "yes", False: "**no**", None: "—"}
 class Report:
     """Gathers rows and plots by goal."""
 
-    def __init__(self, bench: Bench, machine: str) -> None:
+    def __init__(self, bench: Bench, machine: str, page: Path | None = None, command: str = "make bench") -> None:
+        """Keep it on this page, one goal after another, if one is given."""
         self.bench = bench
         self.machine = machine
+        self.page = page
+        self.command = command
         self.parts: dict[str, tuple[str, list[Row | Plot]]] = {}
 
     def take(self, goals: Sequence[str], load: Callable[[str], ModuleType]) -> None:
@@ -36,6 +39,7 @@ class Report:
                 found.append(each)
                 if isinstance(each, Row):
                     print(line(each), flush=True)
+            self.write(name)
 
     def end(self, seconds: float) -> None:
         """What is left to say."""
@@ -45,23 +49,23 @@ class Report:
         for note in self.bench.notes:
             print(note)
 
-    def write(self, page: Path, command: str) -> None:
-        """Put what was measured between the page's marks; all else on the page is a person's."""
-        text = page.read_text("utf-8")
-        for name, (title, found) in self.parts.items():
-            begin, end = f"<!-- {name}: made by the bench -->", f"<!-- {name}: end -->"
-            head, _, rest = text.partition(begin)
-            _, _, tail = rest.partition(end)
-            text = f"{head}{begin}\n{self.section(title, found, command)}\n{end}{tail}"
-            for plot in found:
-                if isinstance(plot, Plot):
-                    page.with_name(f"performance-{plot.name}.svg").write_text(plot.svg(), "utf-8")
-        page.write_text(text, "utf-8")
+    def write(self, name: str) -> None:
+        """Put a goal's table between its marks on the page; all else there is a person's."""
+        if self.page is None:
+            return
+        title, found = self.parts[name]
+        begin, end = f"<!-- {name}: made by the bench -->", f"<!-- {name}: end -->"
+        head, _, rest = self.page.read_text("utf-8").partition(begin)
+        _, _, tail = rest.partition(end)
+        self.page.write_text(f"{head}{begin}\n{self.section(title, found)}\n{end}{tail}", "utf-8")
+        for plot in found:
+            if isinstance(plot, Plot):
+                self.page.with_name(f"performance-{plot.name}.svg").write_text(plot.svg(), "utf-8")
 
-    def section(self, title: str, found: Sequence[Row | Plot], command: str) -> str:
+    def section(self, title: str, found: Sequence[Row | Plot]) -> str:
         """A goal's table and plots, with what the reader needs to judge them."""
         date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        lines = [f"### {title}", "", f"`{command}`, {date} UTC, {self.machine}.", ""]
+        lines = [f"### {title}", "", f"`{self.command}`, {date} UTC, {self.machine}.", ""]
         lines += [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
         lines += [f"| {' | '.join(cells(each))} |" for each in found if isinstance(each, Row)]
         plots = [each for each in found if isinstance(each, Plot)]

@@ -24,12 +24,12 @@ def test_a_page_keeps_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.Mo
 
     page = tmp_path / "performance.md"
     page.write_text("Mine.\n<!-- a: made by the bench -->\nbefore\n<!-- a: end -->\nMine too.\n", "utf-8")
-    report = Report(Bench(None, tmp_path, 1, 1), "two cores")  # type: ignore[arg-type]
+    report = Report(Bench(None, tmp_path, 1, 1), "two cores", page)  # type: ignore[arg-type]
     points = [(10_000.0, 0.2), (5_000_000.0, 0.25)]
     row = Row("a | b", "1 ms", "2 ms", "0.50", "0.40 - 0.60", "at most 1", True)
     report.parts["a"] = ("A. One", [row, Plot("one", "Title & more", "x", "y", points)])
     for _ in range(2):
-        report.write(page, "make bench")
+        report.write("a")
         text = page.read_text("utf-8")
         assert text.startswith("Mine.\n")
         assert text.endswith("\nMine too.\n")

@@ -17,6 +17,7 @@ from screens import drawn
 from hookrow import Hook, HookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.logbook import Log
+from hookrow.vault import KeyRing
 from hookrow_tui.form import FormScreen
 from hookrow_tui.hook_table import HookTable
 from receivers import Receiver, reply
@@ -25,9 +26,16 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """A database of the test's own."""
-    return f"sqlite:///{tmp_path / 'hooks.db'}"
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the test's own: a file, or PostgreSQL where the test says so."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'hooks.db'}"
+    monkeypatch.setenv("HOOKROW_KEYS", KeyRing.new().entries())
+    made: str = request.getfixturevalue("postgres_url")
+    return made
+
+
+ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -168,6 +176,7 @@ async def test_a_body_that_fails_on_the_events_payload_is_refused_at_its_field(u
         assert colleague.hooks.get("Остатки склада").body == ""
 
 
+@ON_BOTH
 async def test_two_people_lose_nothing(url: str, colleague: HookEngine) -> None:
     """A colleague saves first: his other field is taken, the common one is asked about (B163)."""
     hook = stock(colleague)
@@ -183,6 +192,7 @@ async def test_two_people_lose_nothing(url: str, colleague: HookEngine) -> None:
     assert (kept.name, kept.timeout, kept.revision) == ("Моё", 9, 3)
 
 
+@ON_BOTH
 async def test_another_process_is_followed(url: str, colleague: HookEngine) -> None:
     """Hooks that appear, and the errors of a firing elsewhere, come by themselves."""
     async with shown(engine=HookEngine(url, worker=False)) as at:

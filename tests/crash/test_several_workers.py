@@ -25,7 +25,7 @@ SECONDS = [
     pytest.param("postgresql", 3, 0.4, id="check"),
     pytest.param("postgresql", 60, 2.0, id="torture", marks=pytest.mark.torture),
 ]
-"""How long, and the longest pause between two cuts: a result that can't be recorded for a whole lease (7 s) goes again."""
+"""How long, and the longest pause between two cuts: what can't be recorded for a whole lease (7 s) goes again."""
 
 TIMES = [
     pytest.param("own postgresql", 1, id="check"),

@@ -27,17 +27,19 @@ SLOW_MS = 100
 
 
 @contextmanager
-def working(database: str) -> Iterator[psutil.Process]:
-    """`hookrow worker` on a database, until the block ends."""
+def working(database: str, count: int = 1) -> Iterator[list[psutil.Process]]:
+    """So many `hookrow worker` on a database, begun together, until the block ends."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "engine", ROOT / "tui")))}
     command = [sys.executable, "-m", "hookrow", "--db", database, "worker"]
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
+    with ExitStack() as stack:
+        begun = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(count)]
+        for process in begun:
+            stack.enter_context(process)
+            stack.callback(process.terminate)
+        for process in begun:
+            assert process.stderr is not None
+            process.stderr.readline()
+        yield [psutil.Process(process.pid) for process in begun]
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -46,7 +48,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     with ExitStack() as stack:
         database = f"sqlite:///{bench.folder}/c.db"
         producer = stack.enter_context(Program("ours", [database, url, "producer"]))
-        producer.more.append(stack.enter_context(working(database)))
+        producer.more += stack.enter_context(working(database))
         others = {name: stack.enter_context(program) for name, program in peers(bench).items()}
         sides = {"hookrow": lambda: delivered(bench, producer, count)}
         sides |= {name: (lambda its=its: delivered(bench, its, count)) for name, its in others.items()}
@@ -89,8 +91,8 @@ def on_postgres(bench: Bench) -> Iterator[Row]:
 def two_workers(bench: Bench) -> Iterator[Row]:
     one, two = [], []
     for number in range(max(1, bench.rounds // 2)):
-        one.append(draining(bench, f"one{number}", 1))
-        two.append(draining(bench, f"two{number}", 2))
+        one.append(draining(bench, f"one{number}", 1, deliveries=2 * DELIVERIES))
+        two.append(draining(bench, f"two{number}", 2, deliveries=4 * DELIVERIES))
     ratios = [second / first for first, second in zip(one, two, strict=True)]
     ratio = statistics.median(ratios)
     yield Row(
@@ -113,10 +115,12 @@ def draining(bench: Bench, name: str, workers: int, *, slow_ms: int = SLOW_MS, d
         producer = stack.enter_context(Program("ours", [database, f"{bench.receiver.url}{slow_ms or ''}", "producer"]))
         producer.ask("fire", count=count)
         before = bench.receiver.count()
-        for _ in range(workers):
-            stack.enter_context(working(database))
-        low, high = before + max(1, count // 10), before + count - count // 10
+        stack.enter_context(working(database, workers))
+        # The first one up may have begun: what counts is what they do together.
+        high = before + count - count // 10
+        low = min(high - 1, max(before + max(1, count // 10), bench.receiver.count()))
         bench.receiver.wait_for(low)
+        low = min(high - 1, bench.receiver.count())
         began = time.perf_counter()
         bench.receiver.wait_for(high)
         rate = (high - low) / (time.perf_counter() - began)

@@ -102,8 +102,6 @@ def prepared(folder: Path, kind: str) -> Path:
         path.parent.mkdir(mode=0o700)
     if kind != "no database in a folder of another":
         Database(f"sqlite:///{path}").close()
-    if kind == "a file for reading":
-        path.chmod(0o644)
     return path
 
 
@@ -112,7 +110,6 @@ def prepared(folder: Path, kind: str) -> Path:
     ("kind", "error", "says"),
     [
         ("a file of another", StorageError, "Permission denied"),
-        ("a file for reading", DatabaseReadOnly, "may not write"),
         ("a folder that is closed", NoDatabase, "Permission denied"),
         ("no database in a folder of another", NoDatabase, "Permission denied"),
     ],

@@ -22,7 +22,8 @@ Stamp = tuple[bool, int, int]
 
 def is_read_only(path: Path) -> bool:
     """Whether this user may read the file but not write to it, or not make the files that writing needs beside it."""
-    return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    # os.path: a folder that this user may not enter is no error yet, opening says it in words.
+    return os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 def stamp(path: Path) -> Stamp:

@@ -347,6 +347,7 @@ class Engine(RuleBasedStateMachine):
             await self.worker.mend_clock()
         self.results.clear()
         before = self.pauses_now()
+        self.worker.look = True  # as if its quarter of a second had passed: rows of others are looked for, too
         self.worker.closing = not start  # so it starts nothing, but claims, holds on and lets go as ever
         await self.worker.step()
         self.worker.closing = False

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, text, update
 
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store import log_ids
 from hookrow.store.database import Database
 from hookrow.store.rows import new_uid
+from hookrow.store.tables import DELIVERIES
 from hookrow.store.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 
@@ -35,7 +36,15 @@ class Plain:
         written = database.writer.write(lambda connection: [job(connection) for job in jobs])
         for each, its in zip(self.firings, written, strict=True):
             each["id"] = its.firing
+        database.writer.write(self.park)
         self.firings.sort(key=lambda each: each["id"], reverse=True)
+
+    def park(self, connection: Connection) -> None:
+        """What is written as parked while its hook is on is sent (its resumption was missed): it is parked here."""
+        for each in self.firings:
+            seqs = [row["seq"] for row in each["rows"] if row["state"] == "parked"]
+            its = (DELIVERIES.c.firing_id == each["id"], DELIVERIES.c.seq.in_(seqs))
+            connection.execute(update(DELIVERIES).where(*its).values(state="parked", due_ms=None))
 
     def firing(self, chance: random.Random, number: int) -> dict[str, Any]:
         at = T0 + number * MINUTE

@@ -64,6 +64,7 @@ def off_loops(door: type[S]) -> type[S]:
     def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
+            hide_given(kwargs)
             forbid_running_loop()
             return method(*args, **kwargs)
 

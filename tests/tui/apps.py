@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fake_engine import FakeEngine
@@ -14,7 +16,7 @@ from hookrow.lang import Language, use
 from hookrow_tui.app import HookrowApp
 from hookrow_tui.look import choose
 
-__all__ = ["Shown", "shown", "until"]
+__all__ = ["Beside", "Shown", "shown", "until"]
 
 TERMINAL = {"TERM": "xterm-256color", "LANG": "ru_RU.UTF-8", "HOOKROW_THEME": "dark"}
 
@@ -60,6 +62,28 @@ async def shown(
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: getattr(app.screen, "summary", None) is not None, "the list of hooks")
             await pilot.pause()
-            yield Shown(app, pilot, used)
+            yield Shown(app, pilot, used if isinstance(used, FakeEngine) else Beside(used))
     finally:
         use("en")
+
+
+class Beside:
+    """A blocking engine for a test on a loop: what is called runs in a thread of its own, and is waited for.
+
+    A colleague's process is no part of the interface's loop; so it is not stopped by the engine's own guard.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if name in ("hooks", "log", "settings", "events"):
+            return Beside(found)
+        return partial(in_thread, found) if callable(found) else found
+
+
+def in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What the call gives, or raises, in a thread of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, *args, **kwargs).result()

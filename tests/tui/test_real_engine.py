@@ -11,7 +11,7 @@ from typing import Any
 
 import fake_engine
 import pytest
-from apps import Shown, shown, until
+from apps import Beside, Shown, shown, until
 from screens import drawn
 
 from hookrow import Hook, HookEngine
@@ -39,13 +39,13 @@ ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True
 
 
 @pytest.fixture
-def colleague(url: str) -> Iterator[HookEngine]:
+def colleague(url: str) -> Iterator[Any]:
     """Another process's engine on the same database."""
     with HookEngine(url, worker=False) as engine:
-        yield engine
+        yield Beside(engine)
 
 
-def stock(colleague: HookEngine, url: str = "http://127.0.0.1:9/hold", **more: Any) -> Hook:
+def stock(colleague: Any, url: str = "http://127.0.0.1:9/hold", **more: Any) -> Hook:
     """A waiting hook with a password and a header."""
     return colleague.hooks.add(
         Hook.stored(
@@ -87,7 +87,7 @@ async def write(at: Shown, form: FormScreen, code: str, text: str) -> None:
     await at.type(text)
 
 
-async def test_an_edit_is_obeyed_by_the_next_firing_and_keeps_the_secrets(url: str, colleague: HookEngine) -> None:
+async def test_an_edit_is_obeyed_by_the_next_firing_and_keeps_the_secrets(url: str, colleague: Any) -> None:
     """Name, order and timeout are changed; the receiver still gets the password and the header (B076)."""
     with Receiver(reply(200, b"{}")) as receiver:
         stock(colleague, receiver.url)
@@ -106,7 +106,7 @@ async def test_an_edit_is_obeyed_by_the_next_firing_and_keeps_the_secrets(url: s
         assert request.header("x-source") == "site"
 
 
-async def test_contradicting_flags_are_kept_as_they_are(url: str, colleague: HookEngine) -> None:
+async def test_contradicting_flags_are_kept_as_they_are(url: str, colleague: Any) -> None:
     """The form may hold what a command line refuses (DESIGN 4)."""
     stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
@@ -119,7 +119,7 @@ async def test_contradicting_flags_are_kept_as_they_are(url: str, colleague: Hoo
     assert (hook.fire_and_forget, hook.wait_for_response, hook.mode) == (True, True, "forget")
 
 
-async def test_a_new_hook_is_made(url: str, colleague: HookEngine) -> None:
+async def test_a_new_hook_is_made(url: str, colleague: Any) -> None:
     """Its order follows the event's last hook, its key is made."""
     stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
@@ -142,7 +142,7 @@ async def test_a_new_hook_is_made(url: str, colleague: HookEngine) -> None:
     assert (hook.position, hook.mode, hook.custom_header) == (20, "forget", "X-Key")
 
 
-async def test_the_test_sends_what_stands_in_the_form_and_keeps_nothing(url: str, colleague: HookEngine) -> None:
+async def test_the_test_sends_what_stands_in_the_form_and_keeps_nothing(url: str, colleague: Any) -> None:
     """F5 with an unsaved change: the changed URL is asked, with the kept password, marked as a test."""
     with Receiver(reply(200, b'{"data": {"order": {"sum": 900}}}', [("content-type", "application/json")])) as receiver:
         stock(colleague)
@@ -160,7 +160,7 @@ async def test_the_test_sends_what_stands_in_the_form_and_keeps_nothing(url: str
         assert colleague.log.page() == []
 
 
-async def test_a_body_that_fails_on_the_events_payload_is_refused_at_its_field(url: str, colleague: HookEngine) -> None:
+async def test_a_body_that_fails_on_the_events_payload_is_refused_at_its_field(url: str, colleague: Any) -> None:
     """The preview says it while it is typed, saving says it again; nothing is written."""
     stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
@@ -177,7 +177,7 @@ async def test_a_body_that_fails_on_the_events_payload_is_refused_at_its_field(u
 
 
 @ON_BOTH
-async def test_two_people_lose_nothing(url: str, colleague: HookEngine) -> None:
+async def test_two_people_lose_nothing(url: str, colleague: Any) -> None:
     """A colleague saves first: his other field is taken, the common one is asked about (B163)."""
     hook = stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
@@ -193,7 +193,7 @@ async def test_two_people_lose_nothing(url: str, colleague: HookEngine) -> None:
 
 
 @ON_BOTH
-async def test_another_process_is_followed(url: str, colleague: HookEngine) -> None:
+async def test_another_process_is_followed(url: str, colleague: Any) -> None:
     """Hooks that appear, and the errors of a firing elsewhere, come by themselves."""
     async with shown(engine=HookEngine(url, worker=False)) as at:
         assert "Хуков ещё нет" in drawn(at.app)
@@ -203,7 +203,7 @@ async def test_another_process_is_followed(url: str, colleague: HookEngine) -> N
         await until(at.pilot, lambda: "ошибок за час 1" in drawn(at.app), "the error")
 
 
-async def test_a_locked_database_is_a_line_on_the_screen(url: str, colleague: HookEngine, tmp_path: Path) -> None:
+async def test_a_locked_database_is_a_line_on_the_screen(url: str, colleague: Any, tmp_path: Path) -> None:
     """A writer that never ends: the form says so and keeps what was typed."""
     stock(colleague)
     with sqlite3.connect(tmp_path / "hooks.db", isolation_level=None) as other:
@@ -241,7 +241,7 @@ def test_the_fake_has_the_front_doors_names_and_arguments() -> None:
                 assert flexible or parameter.name in offered, (fake, name, parameter)
 
 
-async def test_the_cursor_stays_where_the_person_is(url: str, colleague: HookEngine) -> None:
+async def test_the_cursor_stays_where_the_person_is(url: str, colleague: Any) -> None:
     """A firing elsewhere does not move the list."""
     stock(colleague)
     stock(colleague, name="Второй")

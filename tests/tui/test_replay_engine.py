@@ -105,8 +105,8 @@ async def test_the_same_delivery_again(engine: HookEngine, receiver: str) -> Non
         assert first["webhook-id"] == second["webhook-id"]
         assert body == again
         assert second["hook-attempt"] == "2"
-        share = engine.log.page()[0].deliveries[0]
-        assert [each.origin for each in engine.log.attempts(share.id)] == ["fire", "redeliver"]
+        share = at.engine.log.page()[0].deliveries[0]
+        assert [each.origin for each in at.engine.log.attempts(share.id)] == ["fire", "redeliver"]
 
 
 async def test_the_whole_row_anew_with_another_answer(engine: HookEngine, receiver: str) -> None:
@@ -119,7 +119,7 @@ async def test_the_whole_row_anew_with_another_answer(engine: HookEngine, receiv
         text = await result(at)
         assert "- order.sum: 90" in text
         assert "+ order.sum: 80" in text
-        newest, oldest = engine.log.page()
+        newest, oldest = at.engine.log.page()
         assert newest.replay_of == oldest.id
         assert [each.outcome for each in newest.deliveries] == ["changed", "sent"]
         await at.press("escape")
@@ -137,7 +137,7 @@ async def test_only_show_leaves_the_receiver_alone(engine: HookEngine, receiver:
         await at.press("tab", "tab", "space", "f5")
         await until(at.pilot, lambda: "curl -X POST" in drawn(at.app), "the command")
         assert len(Receiver.came) == before
-        assert len(engine.log.page()) == 1
+        assert len(at.engine.log.page()) == 1
 
 
 async def test_edited_data_to_another_url(engine: HookEngine, receiver: str) -> None:
@@ -152,6 +152,6 @@ async def test_edited_data_to_another_url(engine: HookEngine, receiver: str) -> 
         await result(at)
         came = Receiver.came[before:]
         assert [body["data"]["order"]["number"] for _, body in came] == ["B-2"]
-        newest = engine.log.page()[0]
-        (attempt,) = engine.log.attempts(newest.deliveries[0].id)
+        newest = at.engine.log.page()[0]
+        (attempt,) = at.engine.log.attempts(newest.deliveries[0].id)
         assert attempt.elsewhere

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps import Shown, shown, until
+from apps import Beside, Shown, shown, until
 from fake_engine import FakeEngine
 from screens import SIZES, drawn, same_as_golden
 
@@ -99,14 +99,14 @@ async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
 
 
 @pytest.fixture
-def colleague(tmp_path: Path) -> Iterator[HookEngine]:
+def colleague(tmp_path: Path) -> Iterator[Any]:
     """A real engine, and the process whose events it is."""
     with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
-        yield engine
+        yield Beside(engine)
 
 
 @pytest.mark.anyio
-async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(colleague: HookEngine) -> None:
+async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(colleague: Any) -> None:
     """A veto, a false condition with its part, an expired period, a pause set to stop: each in one key."""
     event, url = "before_order_add", colleague.url
     with Receiver(reply(200, b'{"allow": false, "message": "no stock"}')) as receiver:

@@ -49,6 +49,7 @@ __all__ = [
     "RESERVED_HEADERS",
     "RESERVED_PREFIXES",
     "SAVE_AND_CLOSE",
+    "SECRETS",
     "WAITING",
     "Cleaned",
     "Field",

@@ -24,7 +24,7 @@ import pytest
 from cli_runs import Hookrow, Ran, environment, program
 from hookrow import Hook, HookEngine, lang
 from hookrow.cli.app import run
-from hookrow.errors import HookrowError
+from hookrow.errors import HookrowError, KeyMissing
 from receivers import Receiver, reply
 
 PASSWORD = "canary-password-7f3a"
@@ -400,3 +400,13 @@ def test_a_world_readable_key_is_refused(hookrow: Hookrow, folder: Path) -> None
     assert "chmod 600" in hookrow("keys", "check", code=3).err
     assert hookrow("hooks", "list").code == 0
     assert (folder / "hookrow.key").stat().st_mode & 0o777 == 0o644
+
+
+def test_who_sends_needs_the_keys_who_edits_does_not(hookrow: Hookrow, folder: Path) -> None:
+    """A worker, and a service's engine with one, say at their start that a key is lost: nothing fails quietly later."""
+    guarded(folder, 1)
+    (folder / "hookrow.key").rename(folder / "elsewhere.key")
+    assert "hookrow.key" in hookrow("worker", code=3).err
+    with pytest.raises(KeyMissing):
+        HookEngine(f"sqlite:///{folder / 'hooks.db'}")
+    assert hookrow("hooks", "disable", 1).code == 0

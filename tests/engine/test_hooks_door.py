@@ -248,3 +248,16 @@ async def test_a_rule_over_two_fields_holds_against_two_editors(bench: Bench, mo
     monkeypatch.setattr(door, "checked", overtaken)
     both = await bench.engine.hooks.update("h", valid_until=datetime(2027, 3, 1, tzinfo=UTC))
     assert both.valid_from == datetime(2027, 2, 1, tzinfo=UTC)
+
+
+async def test_a_body_given_at_creation_is_used_and_saving_again_doubles_nothing(bench: Bench) -> None:
+    """One save is enough for a template; three more saves, with a new URL in the last one, leave one request each."""
+    await bench.gate("h", body='{"number": "{{ order.number }}"}')
+    await bench.fire({"order": {"number": "7"}})
+    for url in ("http://receiver.test/h", "http://receiver.test/h", "http://receiver.test/elsewhere"):
+        await bench.engine.hooks.update("h", url=url)
+    await bench.fire({"order": {"number": "8"}})
+    assert [(str(each.url), each.content) for each in bench.network.requests] == [
+        ("http://receiver.test/h", b'{"number": "7"}'),
+        ("http://receiver.test/elsewhere", b'{"number": "8"}'),
+    ]

@@ -13,7 +13,7 @@ import httpx
 from hookrow.clock import Clock, to_ms
 from hookrow.core.catalogue import Catalogue
 from hookrow.core.firing import Run, occasion_for
-from hookrow.core.hooks import COLUMNS, SECRETS, AsyncHooks, Hooks
+from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
 from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
@@ -22,6 +22,7 @@ from hookrow.core.transaction import run_async
 from hookrow.egress import Egress
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
+from hookrow.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.models import Hook
 from hookrow.modes import mode
@@ -312,9 +313,11 @@ class AsyncHookEngine:
 
         Raises:
             DatabaseReadOnly: this user may not write the database.
+            KeyMissing, KeyUnsafe, KeyWrong: the key of a sealed secret can't be used.
         """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
+        self.runtime.require_keys()
         worker = self.runtime.new_worker(concurrency)
         self.runtime.worker = worker
         if started is not None:

@@ -15,6 +15,7 @@ from hookrow.clock import from_ms
 from hookrow.core.doors import awaited
 from hookrow.core.insight import last_payload
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.message import envelope
 from hookrow.models import Hook
@@ -35,7 +36,6 @@ TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
 EXAMPLE_UID = "0"
 """Of a firing that is only an example."""
-SECRETS = ("auth_password", "custom_header_value", "signing_secret")
 COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
 

@@ -20,6 +20,7 @@ from hookrow.core.actor import actor
 from hookrow.egress import Egress
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import CATALOGUE, Event, Events
+from hookrow.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.models import EventRow
 from hookrow.observers import Observer, Watch
@@ -34,7 +35,7 @@ from hookrow.store.database import Database
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.store.writing import NewDelivery, Written
 from hookrow.transport import Transport
-from hookrow.vault import KeyRing, Vault
+from hookrow.vault import KeyRing, Place, Vault
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Runtime:
         self.reset()
         if not self.database.read_only:
             self.store_events()
+        if self.wants_worker:
+            self.require_keys()
         self.database.disconnect()
 
     def reset(self) -> None:
@@ -98,6 +101,19 @@ class Runtime:
         self.worker_task: asyncio.Task[None] | None = None
         self.readers: ThreadPoolExecutor | None = None
         self.watch = Watch(self.observers) if self.observers else None
+
+    def require_keys(self) -> None:
+        """Who sends needs the keys of what is sealed; who only looks or edits does not (DESIGN 9).
+
+        Raises:
+            KeyMissing: a secret's key is in no place where keys are looked for.
+            KeyUnsafe, KeyWrong: what is there can't be used.
+        """
+        for hook in self.config().hooks.values():
+            for name in SECRETS:
+                token = None if hook.deleted else getattr(hook, name)
+                if token is not None and token.split(".")[1] not in self.vault.ring.keys:
+                    self.vault.open(token, Place("hook", hook.uid, name))
 
     def tightened(self, argument: str | Egress | None) -> Egress | None:
         """The policy of the constructor's argument and of HOOKROW_EGRESS, which may only make the setting stricter."""

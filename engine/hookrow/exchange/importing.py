@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
-from hookrow.core.hooks import COLUMNS, SECRETS, Hooks, hook_of
+from hookrow.core.hooks import COLUMNS, Hooks, hook_of
 from hookrow.errors import (
     ChangedMeanwhile,
     EventNotFound,
@@ -24,7 +24,7 @@ from hookrow.exchange.merging import merged
 from hookrow.exchange.outcome import Imported, Step, row_times
 from hookrow.exchange.reading import Entry, Sheet, Value, read
 from hookrow.exchange.references import resolve
-from hookrow.fields import FIELD, HEADER_VALUE, Here, Unfit, clean, clean_change
+from hookrow.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, clean, clean_change
 from hookrow.lang import Text
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import StoredHook

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hookrow.core.hooks import SECRETS
 from hookrow.exchange.reading import Entry, Sheet
+from hookrow.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.records import Revision
 

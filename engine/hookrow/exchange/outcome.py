@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hookrow.core.hooks import SECRETS, hook_of
+from hookrow.core.hooks import hook_of
+from hookrow.fields import SECRETS
 from hookrow.modes import WAITING, mode
 from hookrow.store.config import Config, StoredHook
 

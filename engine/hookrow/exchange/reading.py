@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from hookrow.core.hooks import SECRETS
 from hookrow.errors import InvalidImport, Problem
-from hookrow.fields import FIELD, HEADER_VALUE, Unfit
+from hookrow.fields import FIELD, HEADER_VALUE, SECRETS, Unfit
 from hookrow.lang import Text
 
 __all__ = ["FORMAT", "LIMIT", "Entry", "Sheet", "Value", "named", "read"]

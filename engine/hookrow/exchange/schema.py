@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookrow.core.hooks import SECRETS
 from hookrow.exchange.reading import FORMAT
-from hookrow.fields import FIELDS, HEADER_VALUE, Field
+from hookrow.fields import FIELDS, HEADER_VALUE, SECRETS, Field
 
 __all__ = ["schema"]
 

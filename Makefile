@@ -10,8 +10,8 @@ VENV = .venv
 PEERS = .venv-bench
 BIN = $(VENV)/bin
 PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
-# A file of tests stays with one process: what it sets up once, it sets up once.
-PARALLEL = -n 2 --dist loadfile
+# A file of tests stays with one process: what it sets up once, it sets up once. In order: the long ones come early.
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 PEERLOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 LOCK = --all-extras --group build $(PEERLOCK)
 # Text("…", name=…) and Plural("one", "many", n) of hookrow.lang, by every name they go by; they take literals only.

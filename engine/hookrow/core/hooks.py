@@ -73,7 +73,7 @@ class Hooks:
 
     def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
         """The stored hook that an id, a key or an exact name means."""
-        config = config or self.runtime.config()
+        config = config or self.runtime.config_now()
         number = ref if isinstance(ref, int) else int(ref) if ref.isascii() and ref.isdigit() else None
         if number is not None and number in config.hooks and not config.hooks[number].deleted:
             return config.hooks[number]
@@ -106,7 +106,7 @@ class Hooks:
         Raises:
             EventNotFound: no such event.
         """
-        config = self.runtime.config()
+        config = self.runtime.config_now()
         if event is not None:
             self.runtime.event(config, event)
         places = {code: place for place, code in enumerate(config.events)}
@@ -125,7 +125,7 @@ class Hooks:
         Raises:
             HookNotFound, Ambiguous
         """
-        config = self.runtime.config()
+        config = self.runtime.config_now()
         try:
             number = self.find(ref, config).id
         except HookNotFound:
@@ -147,7 +147,7 @@ class Hooks:
             InvalidTemplate: its body or condition can't be compiled or fails on the event's payload.
             InvalidHook: a secret that was read back from another hook: its value is not known here.
         """
-        config = self.runtime.config()
+        config = self.runtime.config_now()
         given = {code: getattr(hook, code) for code in (*COLUMNS, *SECRETS)}
         self.check_templates(config, hook.event, given)
         uid = hookstore.new_uid()
@@ -171,7 +171,7 @@ class Hooks:
         """
         if not hook.key:
             raise InvalidHook([Problem("key", Text("ensure() needs a key to know the hook by"))])
-        found = [each for each in self.runtime.config().hooks.values() if each.key == hook.key and not each.deleted]
+        found = [each for each in self.runtime.config_now().hooks.values() if each.key == hook.key and not each.deleted]
         if found:
             return hook_of(found[0], self.runtime.clock.now_ms())
         return self.add(hook)
@@ -222,7 +222,7 @@ class Hooks:
                     raise ChangedMeanwhile(conflict.text, current=self.fresh(found.id)) from None
                 # What the fields allow together was judged on a hook that is no more: judge again.
                 self.runtime.cache.forget()
-                found = self.runtime.config().hooks[found.id]
+                found = self.runtime.config_now().hooks[found.id]
         kept = self.fresh(found.id)
         kept._notes = notes
         return kept
@@ -242,7 +242,7 @@ class Hooks:
         if cleaned.problems:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
-        self.check_templates(self.runtime.config(), merged["event"], merged, only=cleaned.values)
+        self.check_templates(self.runtime.config_now(), merged["event"], merged, only=cleaned.values)
         columns, resealed = self.sealed(found.uid, cleaned.values)
         return columns, resealed, [*cleaned.notes]
 
@@ -359,14 +359,14 @@ class Hooks:
 
     def zone(self) -> tzinfo:
         """The time zone in which moments are typed (the setting `timezone`)."""
-        return ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
+        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
     def example(self, event: str) -> dict[str, Any]:
         """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
         last = last_payload(self.runtime, event)
-        return self.runtime.event(self.runtime.config(), event).sample if last is None else last
+        return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
 
     def preview(self, event: str, body: str) -> str:
         """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
@@ -399,7 +399,7 @@ class Hooks:
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours."""
         self.runtime.cache.forget()
-        config = self.runtime.config()
+        config = self.runtime.config_now()
         found = config.hooks.get(number)
         if found is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=number))

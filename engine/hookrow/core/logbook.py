@@ -164,7 +164,8 @@ class Log:
     def summary(self) -> Summary:
         """The figures of the banner."""
         now_ms = self.runtime.clock.now_ms()
-        paused = [hook for hook in self.runtime.config().hooks.values() if hook.paused and not hook.deleted]
+        hooks = self.runtime.config_now().hooks.values()
+        paused = [hook for hook in hooks if hook.paused and not hook.deleted]
         paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
         with self.runtime.database.read() as connection:
             oldest = connection.execute(select(func.min(FIRST_DUE)).select_from(HOOKS)).scalar()
@@ -205,7 +206,7 @@ class Settings:
 
     def list(self) -> builtins.list[SettingValue]:
         """Every setting with its value here and where that comes from."""
-        config = self.runtime.config()
+        config = self.runtime.config_now()
         found = settingstore.values(config.settings)
         if self.runtime.egress is None:
             return found
@@ -220,7 +221,7 @@ class Settings:
     def get(self, name: str) -> str:
         """A setting's value as the database has it. Raises InvalidSetting."""
         settingstore.known(name)
-        return self.runtime.setting(self.runtime.config(), name)
+        return self.runtime.setting(self.runtime.config_now(), name)
 
     def zone(self) -> ZoneInfo:
         """The time zone in which people type and read dates here (the setting `timezone`)."""

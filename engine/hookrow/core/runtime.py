@@ -133,6 +133,11 @@ class Runtime:
         self.renew()
         return self.cache.get()
 
+    def config_now(self) -> Config:
+        """The same for people, who must see at once what a colleague did: on PostgreSQL `config` looks once a second."""
+        self.cache.forget()
+        return self.config()
+
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
         if os.getpid() != self.pid:

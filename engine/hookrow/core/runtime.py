@@ -134,7 +134,7 @@ class Runtime:
         return self.cache.get()
 
     def config_now(self) -> Config:
-        """The same for people, who must see at once what a colleague did: on PostgreSQL `config` looks once a second."""
+        """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
         self.cache.forget()
         return self.config()
 

@@ -174,7 +174,7 @@ def test_no_output_no_log_record_and_no_file_holds_a_secret(life: Life) -> None:
 
 
 def test_a_urls_token_is_shown_only_where_the_url_is_edited(life: Life) -> None:
-    """`hooks show`, `add`, `edit` and `export` have the address as it is; lists, log, plan, replay and loggers mask its query."""
+    """`hooks show`, `add`, `edit`, `export` have the address as it is; lists, log, plan, replay, loggers mask it."""
     holders = {name for name, text in life.outputs() if TOKEN in text}
     assert holders
     assert all(re.match(r"hooks (show|edit|add|history)\b|export$", name) for name in holders), holders

@@ -7,9 +7,11 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,7 +149,7 @@ def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
 
 def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going into WAL needs a moment alone with the file; who does not get it is told the usual way, and tries again."""
-    monkeypatch.setattr("hookrow.store.database.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.locks.LOCK_LIMIT", 0.05)
     made = Database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
@@ -158,6 +160,25 @@ def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.M
             add_hook(copy, "a")
         other.rollback()
     add_hook(copy, "a")
+    copy.close()
+
+
+def test_a_copy_that_another_reads_goes_into_wal_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's busy handler waits only for some locks; the first write waits for the others itself."""
+    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    back_up(made, tmp_path / "copy.db")
+    made.close()
+    copy = Database(f"sqlite:///{tmp_path}/copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM hook").fetchall()
+        clock = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback())
+        monkeypatch.setattr("hookrow.store.locks.time", clock)
+        monkeypatch.setattr("hookrow.store.database.LOCK_LIMIT", 0.05)
+        add_hook(copy, "a")
+        assert not reader.in_transaction, "it waited for the reader"
     copy.close()
 
 

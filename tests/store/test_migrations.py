@@ -6,8 +6,10 @@ import hashlib
 import multiprocessing
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -268,26 +270,51 @@ def open_it(url: str, go: Any, errors: Any) -> None:
         errors.put(repr(error))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, tmp_path: Path) -> None:
-    """Who comes second finds it made."""
-    url = f"sqlite:///{tmp_path}/hooks.db"
-    if kind == "postgresql":
-        url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
+def open_at_once(url: str, many: int) -> list[str]:
+    """Open a database in that many processes at the same moment; what they raised."""
     fork = multiprocessing.get_context("fork")
-    go, errors = fork.Event(), fork.Queue()
-    children = [fork.Process(target=open_it, args=(url, go, errors)) for _ in range(4)]
+    go, errors = fork.Event(), fork.SimpleQueue()
+    children = [fork.Process(target=open_it, args=(url, go, errors)) for _ in range(many)]
     for child in children:
         child.start()
     go.set()
     for child in children:
         child.join(30)
-    assert errors.empty()
-    assert [child.exitcode for child in children] == [0] * 4
-    database = Database(url, create=False)
-    with database.read() as connection:
-        assert schema.version_of(connection) == schema.HEAD
-    database.close()
+    assert [child.exitcode for child in children] == [0] * many
+    raised = []
+    while not errors.empty():
+        raised.append(errors.get())
+    return raised
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, tmp_path: Path) -> None:
+    """Who comes second finds it made. SQLite's files come and go meanwhile: many rounds, since few of them collide."""
+    if kind == "postgresql":
+        urls = [request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")]
+    else:
+        urls = [f"sqlite:///{tmp_path}/hooks-{number}.db" for number in range(20)]
+    for url in urls:
+        assert open_at_once(url, 6) == []
+        database = Database(url, create=False)
+        with database.read() as connection:
+            assert schema.version_of(connection) == schema.HEAD
+        database.close()
+
+
+def test_whoever_reads_an_empty_database_delays_its_making(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going into WAL needs a moment alone, for which SQLite's busy handler does not wait: we do."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM customers").fetchall()
+        monkeypatch.setattr(
+            "hookrow.store.locks.time",
+            SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback()),
+        )
+        Database(f"sqlite:///{path}").close()
+        assert not reader.in_transaction, "it waited for the reader"
 
 
 @pytest.mark.parametrize(("zone", "kept"), [("Asia/Vladivostok", "Asia/Vladivostok"), ("Nowhere/Land", "UTC")])

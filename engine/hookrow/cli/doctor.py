@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli import exits
 from hookrow.cli.commands import command, option
-from hookrow.cli.findings import MIB, find
+from hookrow.cli.findings import MIB, find, wal_bytes
 from hookrow.cli.layout import Cell, Column
 from hookrow.cli.output import paint, put, put_json, put_table
 from hookrow.cli.session import Session, pass_session
@@ -78,10 +78,9 @@ def room_of(engine: HookEngine) -> dict[str, int]:
     path = engine.path
     if path is None:
         return {}
-    wal = path.with_name(path.name + "-wal")
     return {
         "file_bytes": path.stat().st_size,
-        "wal_bytes": wal.stat().st_size if wal.exists() else 0,
+        "wal_bytes": wal_bytes(path),
         "free_bytes": shutil.disk_usage(path.parent).free,
     }
 

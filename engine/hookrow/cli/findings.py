@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections import defaultdict
@@ -174,6 +175,20 @@ def keys(engine: HookEngine) -> Iterator[Finding]:
                 return
 
 
+def stat_of(file: Path) -> os.stat_result | None:
+    """None where there is no such file: beside a database they come and go with whoever has it open."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
+
+
+def wal_bytes(path: Path) -> int:
+    """The size of a database's write-ahead log."""
+    found = stat_of(path.with_name(path.name + "-wal"))
+    return 0 if found is None else found.st_size
+
+
 def files(path: Path | None) -> Iterator[Finding]:
     """Files that others than their owner may read or write."""
     if path is None:
@@ -181,7 +196,8 @@ def files(path: Path | None) -> Iterator[Finding]:
     from hookrow.vault import key_file_beside
 
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
-        if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        found = stat_of(file)
+        if found is not None and stat.S_IMODE(found.st_mode) & 0o077:
             yield Finding("file_mode", Text("Others may read {path}: chmod 600 {path}", path=file))
 
 
@@ -196,13 +212,12 @@ def room(engine: HookEngine) -> Iterator[Finding]:
             limit=limit // MIB,
         )
         yield Finding("kept", many)
-    wal = None if engine.path is None else engine.path.with_name(engine.path.name + "-wal")
-    if wal is not None and wal.exists() and wal.stat().st_size > LARGE_WAL:
+    if engine.path is not None and (size := wal_bytes(engine.path)) > LARGE_WAL:
         long = Text(
             "{path} has grown to {size} MiB: some program has been reading the database for long; it shrinks when that "
             "program ends.",
-            path=wal,
-            size=wal.stat().st_size // MIB,
+            path=f"{engine.path}-wal",
+            size=size // MIB,
         )
         yield Finding("wal", long)
     if engine.path is not None and (free := shutil.disk_usage(engine.path.parent).free) < LEAST_FREE:

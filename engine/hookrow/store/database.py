@@ -11,10 +11,9 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,13 @@ from hookrow.lang import Text
 from hookrow.store import readonly, schema
 from hookrow.store.address import address_of, path_of, server_settings, shown
 from hookrow.store.failures import Interrupted, damaged, interrupted, translate, unsure
+from hookrow.store.locks import LOCK_LIMIT, insist
 from hookrow.store.writer import Writer
 
 __all__ = ["Database"]
 
 log = logging.getLogger("hookrow")
 
-LOCK_LIMIT = 5.0
-"""Seconds that a writer waits for another process's transaction (SQLite)."""
-LOCK_PAUSE = 0.0007
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
 LARGE_WAL = 64 * 1024 * 1024
@@ -321,7 +318,7 @@ class Database:
         if self.path is None:
             return
         for name in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
-            if name.exists():
+            with suppress(FileNotFoundError):  # who closes last removes two of them, at any moment
                 name.chmod(0o600)
 
 
@@ -354,7 +351,7 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise damaged(" ".join(found.split()))
-        connection.execute("PRAGMA journal_mode=WAL")
+        insist(connection, "PRAGMA journal_mode=WAL")
     except sqlite3.Error as error:
         raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
 
@@ -362,15 +359,10 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
 def begin_immediate(connection: Connection) -> None:
     """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
     driver: Any = connection.connection.driver_connection
-    started = time.perf_counter()  # noqa: TID251 - the machine's lock is waited for, whatever time the engine is given
-    while True:
-        try:
-            driver.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:  # noqa: TID251
-                raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
-            time.sleep(LOCK_PAUSE)
+    try:
+        insist(driver, "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
 
 
 def begin_plain(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["SIZE", "keep", "release", "reserve_of"]
@@ -36,8 +37,9 @@ def keep(path: Path) -> bool:
     try:
         room = os.statvfs(path.parent)
         size = min(SIZE, room.f_bavail * room.f_frsize // SHARE)
-        if reserve.exists() and reserve.stat().st_size >= size:
-            return True
+        with suppress(FileNotFoundError):
+            if reserve.stat().st_size >= size:
+                return True
         handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             os.posix_fallocate(handle, 0, max(size, 1))

@@ -19,6 +19,7 @@ from hookrow.lang import Text
 from hookrow.store import readonly
 from hookrow.store.address import PG_SCHEMA
 from hookrow.store.failures import translate
+from hookrow.store.locks import insist
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -195,11 +196,11 @@ def version_of_safely(connection: Connection, database: Database) -> str | None:
 
 
 def enter_wal(database: Database) -> None:
-    """WAL is kept in the file: set once. It needs a moment without other connections, so it is tried again."""
+    """WAL is kept in the file: set once. It needs a moment in which nobody reads or writes."""
     assert database.path is not None
-    plain = sqlite3.connect(database.path, timeout=10.0, isolation_level=None)
+    plain = sqlite3.connect(database.path, timeout=0, isolation_level=None)
     try:
-        plain.execute("PRAGMA journal_mode=WAL").fetchone()
+        insist(plain, "PRAGMA journal_mode=WAL")
     except sqlite3.Error as error:
         raise translate(DBAPIError(None, None, error)) from None
     finally:

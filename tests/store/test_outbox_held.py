@@ -211,9 +211,8 @@ def test_a_failing_probe_parks_again_for_twice_as_long(database: Database) -> No
     assert state(database, made[0]) == "parked"
 
 
-def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) -> None:
-    """A hook without parked rows goes on; its next failure opens the breaker again, for longer."""
-    hook = add_hook(database, "a")
+def open_breaker(database: Database, hook: int) -> None:
+    """A hook whose breaker is open, and may be probed at T0."""
 
     def open_it(connection: Connection) -> None:
         set_hook(connection, hook, paused_by="breaker", paused_ms=T0)
@@ -221,6 +220,35 @@ def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) ->
         connection.execute(insert(BREAKERS).values(**values))
 
     database.writer.write(open_it)
+
+
+def test_a_probe_keeps_to_the_rows_order(database: Database) -> None:
+    """A delivery is no probe before its turn in its firing; an older one of the hook, whose turn has come, is."""
+    first, hook = add_hook(database, "first"), add_hook(database, "a")
+    open_breaker(database, hook)
+    _, (before, row) = fire(database, [first, hook])
+    taken = claim(database)
+    assert (ids(taken), state(database, row)) == ([before], "parked")
+    assert (hook_row(database, hook).paused_by, taken.next_ms) == ("breaker", T0 + 1000)
+    assert ids(claim(database, T0 + 999)) == []
+    settle(database, taken.rows[0], result(), T0 + 999)
+    probe = one(database, T0 + 1000)
+    assert (probe.row_id, probe.probe) == (row, True)
+
+
+def test_a_probe_waits_no_longer_than_its_turn(database: Database) -> None:
+    """A second after the row before it was released its turn has come, whatever becomes of that one."""
+    first, hook = add_hook(database, "first"), add_hook(database, "a")
+    open_breaker(database, hook)
+    _, (before, row) = fire(database, [first, hook])
+    assert ids(claim(database)) == [before]
+    assert one(database, T0 + 1000).row_id == row
+
+
+def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) -> None:
+    """A hook without parked rows goes on; its next failure opens the breaker again, for longer."""
+    hook = add_hook(database, "a")
+    open_breaker(database, hook)
     assert claim(database, T0).resumed == [hook]
     assert hook_row(database, hook).paused_by is None
     fire(database, [hook], T0)

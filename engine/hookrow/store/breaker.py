@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from hookrow.states import CLOSED, Breaker, after_attempt
+from hookrow.states import CLOSED, STEP, Breaker, after_attempt
 from hookrow.store.parking import BREAKERS, HOOKS, park, unpark
 from hookrow.store.prepared import PreparedIn
 from hookrow.store.revisions import ENGINE, Author, revise
 
-__all__ = ["Moved", "Note", "note", "pause_gone", "take_probe", "try_again"]
+__all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
 
 
 OF_HOOKS = PreparedIn(lambda hooks: select(BREAKERS).where(BREAKERS.c.hook_id.in_(hooks)).with_for_update())
@@ -143,11 +143,19 @@ def take_probe(connection: Connection, hook: int, timeout: float, now_ms: int) -
     return True
 
 
+def put_off(connection: Connection, hook: int, now_ms: int) -> None:
+    """None of the parked rows may be the probe, since their turn has not come: it will have in a second."""
+    overdue = (BREAKERS.c.hook_id == hook, BREAKERS.c.probe_ms <= now_ms)
+    connection.execute(update(BREAKERS).where(*overdue).values(probe_ms=now_ms + STEP))
+
+
 def try_again(connection: Connection, hook: int, now_ms: int) -> bool:
-    """Nothing is parked that could probe: resume the hook; its next countable failure opens the breaker again."""
+    """Nothing is parked that could probe: resume the hook; its next countable failure opens the breaker again.
+
+    False where another process was first.
+    """
     row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
-    if not resume(connection, hook, now_ms):
+    if row is None or row.probe_ms is None or row.probe_ms > now_ms or not resume(connection, hook, now_ms):
         return False
-    if row is not None:
-        write(connection, hook, Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).half_open())
+    write(connection, hook, Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).half_open())
     return True

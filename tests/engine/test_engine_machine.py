@@ -283,6 +283,8 @@ class Engine(RuleBasedStateMachine):
             self.by_hand = False
         self.disturbed += 1
         share.excused += 1
+        if self.receivers[share.hook].mood == "410" and share.hook != "last":
+            self.receivers[share.hook].paused = True
         if again.ok and share.state in ("open", "dead"):
             share.state = "ok"
 

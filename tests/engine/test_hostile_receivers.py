@@ -21,7 +21,7 @@ from receivers.connections import CONNECTIONS, HEADS
 pytestmark = pytest.mark.anyio
 
 MATRIX: dict[str, Case] = {**CONNECTIONS, **HEADS, **BODIES, **REPLIES}
-LIMIT, WAITED = 5.0, 0.4
+LIMIT, WAITED = 20.0, 0.4
 """Seconds a hook has: where the case ends long before its limit, and where it ends at it."""
 MEMORY = 20 * 1024
 """KiB that all four attempts together may grow by (DESIGN 6)."""

@@ -135,9 +135,9 @@ def test_nothing_to_delete_writes_nothing(database: Database) -> None:
     """A look is no transaction of writing."""
     hook = add_hook(database, "a")
     finished(database, hook, T0)
-    before = database.data_version()
+    before = database.writer.commits
     assert purge(database, days=3, most_bytes=2**40, now_ms=T0 + DAY).firings == 0
-    assert database.data_version() == before
+    assert database.writer.commits == before
 
 
 COUNT = [pytest.param(6_000, id="check"), pytest.param(200_000, marks=pytest.mark.torture, id="torture")]
@@ -152,6 +152,7 @@ def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
     hook = add_hook(database, "a")
     many(database, hook, count // 3)
     took: list[float] = []
+    late: list[float] = []
     done = threading.Event()
 
     def firing() -> None:
@@ -160,19 +161,28 @@ def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
             fire(other, [hook], T0 + DAY)
             took.append(time.perf_counter() - started)
 
-    thread = threading.Thread(target=firing)
-    thread.start()
+    def sentinel() -> None:
+        """How late a thread is that wants nothing but to run: the machine's share."""
+        due = time.perf_counter() + 0.005
+        while not done.wait(0.005):
+            late.append(time.perf_counter() - due)
+            due = time.perf_counter() + 0.005
+
+    threads = [threading.Thread(target=each) for each in (firing, sentinel)]
+    for thread in threads:
+        thread.start()
     started = time.perf_counter()
     gone = purge(database, days=0, most_bytes=2**40, now_ms=T0 + DAY)
     lasted = time.perf_counter() - started
     done.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
     database.close()
     other.close()
     p99 = sorted(took)[len(took) * 99 // 100]
     print(f"{count} rows purged in {lasted:.1f} s; {len(took)} firings beside it: p99 {p99 * 1000:.0f} ms")
     assert gone.firings == count // 3
-    assert p99 < 0.2
+    assert p99 < 0.2 + 10 * max(late)
 
 
 @pytest.mark.parametrize("reader", [False, True])

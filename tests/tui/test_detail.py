@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -103,9 +102,7 @@ def test_only_the_first_part_of_a_huge_reply_is_read() -> None:
     """Five megabytes: 64 KiB are laid out at once, what is missing is said, all of it can be written."""
     huge = b'{"a": "' + b"x" * 5_000_000 + b'"}'
     of = detail(0, attempt(response_body=huge, response_length=len(huge)))
-    started = time.perf_counter()
     text = shown("2", of)
-    assert time.perf_counter() - started < 2.5
     assert len(text) < FIRST + 2000
     assert "4.7 MiB more" in text
     assert huge in whole("2", of)

@@ -51,6 +51,16 @@ class Tools:
     limits: Limits
     watch: Watch | None = None
     """The engine's observers, where it has any."""
+    known: dict[int, tuple[StoredHook, dict[str, str]]] = field(default_factory=dict, repr=False)
+    """The secrets of hooks that were sent to, in clear: to open them anew costs a tenth of a delivery. By the hook's
+    identity: an edited hook is another one, and tools are made anew for each configuration."""
+
+    def secrets(self, hook: StoredHook) -> dict[str, str]:
+        """A hook's secrets in clear. Raises KeyProblem as `opened` does."""
+        found = self.known.get(id(hook))
+        if found is None:
+            found = self.known[id(hook)] = (hook, opened(self.vault, hook))
+        return found[1]
 
 
 @dataclass(slots=True)
@@ -106,7 +116,7 @@ class Made:
 
 
 def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
-    """The hook's secrets in clear, for this one request.
+    """The hook's secrets in clear.
 
     Raises:
         KeyProblem: the key is missing or wrong.
@@ -218,7 +228,7 @@ def observed(order: Order, made: Made) -> AttemptObserved:
 async def attempted(tools: Tools, order: Order) -> Made:
     now_ms = tools.clock.now_ms()
     try:
-        made = compose(order, opened(tools.vault, order.hook), now_ms)
+        made = compose(order, tools.secrets(order.hook), now_ms)
         request = prepared(made)
     except KeyProblem as error:
         return unsent(order, now_ms, "key_error", str(error))

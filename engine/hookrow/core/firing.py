@@ -340,6 +340,8 @@ class Run:
         self.written += len(shares)
         self.moved.paused |= written.moved.paused
         self.moved.resumed |= written.moved.resumed
+        if self.moved.paused or self.moved.resumed:
+            self.runtime.cache.forget()
         self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
         self.runtime.handed_over(self.occasion, shares, job.deliveries, written)
 

@@ -207,6 +207,7 @@ class Runtime:
                     connection.execute(insert(EVENTS).values(code=code, **values))
 
         self.database.writer.write(job)
+        self.cache.forget()
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,8 @@ class Worker:
             hook_of: the hook of an id, from the cache; None if there is none.
             raise_event: fires a system event.
             limits: what the settings keep; without it this worker deletes nothing.
-            config_changed: told, on the worker's loop, that another process edited hooks or settings (PostgreSQL).
+            config_changed: told, on the worker's loop, that this worker paused or resumed a hook, or that another
+                process edited hooks or settings (PostgreSQL).
             poll: seconds.
         """
         self.database = database
@@ -310,6 +311,8 @@ class Worker:
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, now_ms, started)
+        if taken.resumed and self.config_changed is not None:
+            self.config_changed()
         for hook in taken.resumed:
             await self.notices.tell("hook.resumed", hook, {"by": "breaker"})
 
@@ -378,6 +381,8 @@ class Worker:
             return
         if settled.due or settled.state == "retrying":
             self.look = True
+        if (settled.paused or settled.resumed) and self.config_changed is not None:
+            self.config_changed()
         await self.notices.of_result(claimed, made, settled)
 
     async def give_back(self, rows: list[Claimed]) -> None:

@@ -1,0 +1,83 @@
+"""How much Python a firing and a delivery are: calls, counted, which no busy machine changes.
+
+The figures are what the paths took when the test was written and a fifth more: a change that makes one of them longer
+by more than that has to say so here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookrow import AsyncHookEngine, Hook
+from tiny_bench import ROOT
+
+pytestmark = pytest.mark.anyio
+EVENT = "before_order_add"
+BODY = '{"id": "{{ webhook.id }}", "type": "{{ webhook.type }}", "number": "{{ order.number }}", "data": {{ payload }}}'
+PAYLOAD = {"order": {"id": 77120, "number": "A-10492", "sum": 3060}, "user": {"id": 512, "login": "79161234567"}}
+TIMES = 100
+MORE = 1.2
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Any]:
+    """The bench's own, in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        from bench.receiver import Receiver
+
+        with Receiver() as made:
+            yield made
+
+
+async def calls(once: Callable[[], Awaitable[object]]) -> float:
+    """How many calls of this thread one of these takes, once everything is warm."""
+    for _ in range(20):
+        await once()
+    profile = cProfile.Profile()
+    profile.enable()
+    for _ in range(TIMES):
+        await once()
+    profile.disable()
+    return sum(entry.callcount for entry in profile.getstats()) / TIMES
+
+
+async def test_a_firing_that_nobody_hears(tmp_path: Path) -> None:
+    """No hook: nothing but the payload taken in and the record made."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
+        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 69 * MORE
+
+
+async def test_a_firing_that_waits(tmp_path: Path, receiver: Any) -> None:
+    """One waiting hook: the request, its reply, the record handed to the writer."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
+        await engine.hooks.add(Hook(name="gate", event=EVENT, url=receiver.url, body=BODY, wait_for_response=True))
+        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 1265 * MORE
+
+
+async def test_a_background_delivery(tmp_path: Path, receiver: Any) -> None:
+    """From `fire()` to the recorded result, with template, signature and sealed secrets; one after another."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db") as engine:
+        secrets = {
+            "auth_login": "shop",
+            "auth_password": "horse",
+            "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        }
+        await engine.hooks.add(
+            Hook(name="told", event=EVENT, url=receiver.url, body=BODY, fire_and_forget=False, **secrets)
+        )
+
+        async def once() -> None:
+            await engine.fire(EVENT, PAYLOAD)
+            worker = engine.runtime.worker
+            assert worker is not None
+            assert worker.tasks
+            await asyncio.wait(worker.tasks)
+
+        assert await calls(once) < 1541 * MORE

@@ -149,9 +149,9 @@ def hook_row(database: Database, hook: int) -> Any:
         return connection.execute(select(HOOKS).where(HOOKS.c.id == hook)).one()
 
 
-def settle(database: Database, claimed: Any, made: Result, now_ms: int = T0) -> Settled:
+def settle(database: Database, claimed: Any, made: Result, now_ms: int = T0, **given: Any) -> Settled:
     """Record one result."""
-    return database.writer.write(Settle(claimed, made, now_ms))
+    return database.writer.write(Settle(claimed, made, now_ms, **given))
 
 
 def claim(database: Database, now_ms: int = T0, **given: Any) -> Taken:

@@ -26,6 +26,7 @@ from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import from_ms
 from hookrow.errors import NotRedeliverable
 from hookrow.states import UNFINISHED
+from hookrow.store.outbox import Settle
 from hookrow.store.rows import delivery_id
 from hookrow.worker import Worker
 from scripted import HandClock
@@ -129,7 +130,8 @@ class Engine(RuleBasedStateMachine):
         self.by_hand = False
         self.faults: list[AssertionError] = []
         self.kill = ""
-        self.results: list[tuple[Share, str]] = []
+        self.results: dict[str, str] = {}
+        """What a receiver answered to a delivery, until that is recorded."""
         self.open()
         self.fires([7, 7])
 
@@ -139,6 +141,17 @@ class Engine(RuleBasedStateMachine):
             f"sqlite:///{self.path}", worker=False, clock=self.clock, transport=httpx.MockTransport(self.receive)
         )
         self.worker: Worker | None = None
+        writer = self.engine.runtime.database.writer
+
+        async def at_once(job: Any) -> Any:
+            """A commit of its own for each job: which of them a thread would commit together is chance."""
+            answer = writer.write(job)
+            if isinstance(job, Settle) and not job.by_hand and answer.accepted:
+                name = delivery_id(job.claimed.uid, job.claimed.seq)
+                self.recorded(self.shares[name], self.results.pop(name))
+            return answer
+
+        writer.awrite = at_once  # type: ignore[method-assign]
 
     # -- the receivers ------------------------------------------------------------------------------------------------
 
@@ -352,7 +365,6 @@ class Engine(RuleBasedStateMachine):
             self.worker.perform = self.perform
             self.worker.retention = None  # weeks go by: the model remembers all
             await self.worker.mend_clock()
-        self.results.clear()
         before = self.pauses_now()
         self.worker.look = True  # as if its quarter of a second had passed: rows of others are looked for, too
         self.worker.closing = not start  # so it starts nothing, but claims, holds on and lets go as ever
@@ -360,8 +372,6 @@ class Engine(RuleBasedStateMachine):
         self.worker.closing = False
         while self.worker.tasks:
             await asyncio.wait(self.worker.tasks)
-        for share, mood in self.results:
-            self.recorded(share, mood)
         self.disturbed += self.pauses_now() != before
 
     async def perform(self, claimed: Any, hook: Any) -> Any:
@@ -371,12 +381,12 @@ class Engine(RuleBasedStateMachine):
             self.kill = "dead"
             raise Killed
         made = await self.engine.runtime.send_claimed(claimed, hook)
-        share = self.shares[delivery_id(claimed.uid, claimed.seq)]
+        name = delivery_id(claimed.uid, claimed.seq)
         if self.kill:
             self.kill = "dead"
-            share.excused += 1
+            self.shares[name].excused += 1
             raise Killed
-        self.results.append((share, self.receivers[hook.key].mood))
+        self.results[name] = self.receivers[hook.key].mood
         return made
 
     def pauses_now(self) -> list[Any]:

@@ -33,6 +33,7 @@ async def is_tried_again(bench: Bench) -> None:
     """What the worker does where the breaker is open and nothing waits that could be the probe."""
     await fails_for_long(bench)
     number = (await bench.engine.hooks.get("h")).id or 0
+    bench.clock.forward(30)
     now_ms = bench.clock.now_ms()
     await bench.engine.runtime.database.writer.awrite(lambda connection: try_again(connection, number, now_ms))
 

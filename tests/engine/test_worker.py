@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hookrow.store import outbox
 from hookrow.store.database import Database
 from hookrow.store.outbox import Claimed
 from outbox_rows import (
@@ -90,6 +91,37 @@ async def test_the_row_is_sent_in_its_order(database: Database) -> None:
     async with running(worker_on(database, receiver)):
         await settled(database, ids[-1], "ok")
     assert [claimed.row_id for claimed in receiver.sent] == ids
+
+
+async def test_hooks_that_are_well_need_no_claim_each(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its hooks are known to be well a firing is claimed once; the rest of its row comes with the results."""
+    claims = []
+    claim = outbox.claim
+    monkeypatch.setattr(outbox, "claim", lambda *given, **named: claims.append(claim(*given, **named)) or claims[-1])
+    hooks = [add_hook(database, key) for key in "abcdef"]
+    receiver = Receiver()
+    async with running(worker_on(database, receiver)):
+        for _ in range(2):
+            claims.clear()
+            _, made = await asyncio.to_thread(fire, database, hooks, now_ms())
+            await settled(database, made[-1], "ok")
+            taken = [row.row_id for each in claims for row in each.rows]
+    assert [each.row_id for each in receiver.sent][-6:] == made
+    assert taken == made[:1]
+
+
+async def test_a_row_that_comes_with_a_result_while_the_worker_ends_is_let_go(database: Database) -> None:
+    """It is due again at once, for another worker."""
+    _, made = fire(database, [add_hook(database, key) for key in "ab"], now_ms())
+    worker = worker_on(database, Receiver())
+    worker.closing = True
+    claimed = database.writer.write(
+        lambda connection: outbox.claim(
+            connection, owner=worker.owner, now_ms=now_ms(), limit=9, per_hook={}, otherwise=9
+        )
+    ).rows
+    await worker.go_on(claimed, now_ms(), 0.0)
+    assert [row.state for row in rows(database).values() if row.id in made] == ["queued", "blocked"]
 
 
 async def test_a_slow_hook_does_not_starve_the_others(database: Database, lag: Any) -> None:

@@ -21,6 +21,7 @@ from outbox_rows import (
     result,
     resume,
     rows,
+    set_hook,
     settle,
     state,
 )
@@ -40,6 +41,45 @@ def test_rows_are_released_in_their_order(database: Database) -> None:
     assert state(database, third) == "blocked"
     settle(database, claimed, result())
     assert one(database).row_id == third
+
+
+def test_the_next_row_is_leased_with_the_result_of_the_one_before(database: Database) -> None:
+    """To a worker that has room, if the next hook is well and on: then no claim is needed for it."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    _, (first, second, third) = fire(database, hooks)
+    claimed = one(database)
+    settled = settle(database, claimed, failed(), owner="w1", well={hooks[1]: True})
+    [following] = settled.next
+    assert (following.row_id, following.fence, following.lease_ms) == (second, 1, T0 + 10_000)
+    assert (state(database, second), settled.due) == ("leased", False)
+    assert claim(database).rows == []
+    settled = settle(database, following, result(), owner="w1", well={hooks[1]: True})
+    assert (settled.next, settled.due, state(database, third)) == ((), True, "queued"), "c is not known to be well"
+    assert first == claimed.row_id
+
+
+def test_a_row_whose_hook_was_switched_off_unseen_is_not_leased_with_a_result(database: Database) -> None:
+    """As a claim would not: the hook stands as it does in the transaction of the cause."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (_, second) = fire(database, hooks)
+    claimed = one(database)
+    database.writer.write(lambda connection: set_hook(connection, hooks[1], active=False))
+    settled = settle(database, claimed, result(), owner="w1", well={hooks[1]: True})
+    assert (settled.next, state(database, second)) == ((), "queued")
+
+
+def test_hundreds_of_hooks_are_given_their_turns(database: Database) -> None:
+    """One after another, each with the result of the one before."""
+    hooks = [add_hook(database, f"h{number}") for number in range(300)]
+    _, made = fire(database, hooks)
+    claimed, sent = one(database), []
+    while True:
+        sent.append(claimed.row_id)
+        settled = settle(database, claimed, result(), owner="w1", well=dict.fromkeys(hooks, True))
+        if not settled.next:
+            break
+        [claimed] = settled.next
+    assert sent == made
 
 
 def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "claim",
     "claim_firings",
     "give_back",
+    "lease",
     "lease_for_redelivery",
     "lease_ms",
     "load",

@@ -9,13 +9,27 @@ at no cost, and the end of the row before it makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, literal_column, or_, select, text, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from hookrow.states import PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
+from hookrow.states import FINISHED, PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
 from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.tables import DELIVERIES
 
@@ -39,30 +53,40 @@ UNDER_WAY = or_(
     and_(EARLIER.c.state.in_(("queued", "retrying")), EARLIER.c.due_ms.is_not(None)),
 )
 
-BLOCKED_FIRINGS = PreparedIn(
-    lambda firings: (
-        select(DELIVERIES.c.firing_id)
-        .distinct()
-        .where(DELIVERIES.c.firing_id.in_(firings), DELIVERIES.c.state == literal_column("'blocked'"))
+PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
+"""As `states.turn` says: taken out before their own turn had come, and waiting hooks' rows."""
+
+
+def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
+    """The rows on which the turn depends: the first two that are blocked, and what stands before them down to the row
+    that counts. A firing may have a thousand."""
+    first = (
+        select(EARLIER.c.firing_id, func.min(EARLIER.c.seq).label("seq"))
+        .where(EARLIER.c.firing_id.in_(firings), EARLIER.c.state == literal_column("'blocked'"))
+        .group_by(EARLIER.c.firing_id)
+        .subquery("first")
     )
-)
-FIRING_ROWS = PreparedIn(
-    lambda firings: (
+    same = EARLIER.c.firing_id == first.c.firing_id
+    before = select(func.max(EARLIER.c.seq)).where(same, EARLIER.c.seq < first.c.seq, ~PASSED_OVER)
+    second = select(func.min(EARLIER.c.seq)).where(
+        same, EARLIER.c.seq > first.c.seq, EARLIER.c.state == literal_column("'blocked'")
+    )
+    return (
         select(
-            DELIVERIES.c.id,
-            DELIVERIES.c.firing_id,
-            DELIVERIES.c.seq,
-            DELIVERIES.c.state,
-            DELIVERIES.c.attempts,
-            DELIVERIES.c.released_ms,
-            DELIVERIES.c.due_ms,
+            *(DELIVERIES.c[name] for name in ("id", "firing_id", "seq", "state", "attempts", "released_ms", "due_ms")),
             DELIVERIES.c.hook_id,
             DELIVERIES.c.order_key,
         )
-        .where(DELIVERIES.c.firing_id.in_(firings))
+        .join_from(first, DELIVERIES, DELIVERIES.c.firing_id == first.c.firing_id)
+        .where(
+            DELIVERIES.c.seq >= func.coalesce(before.scalar_subquery(), first.c.seq),
+            DELIVERIES.c.seq <= func.coalesce(second.scalar_subquery(), first.c.seq),
+        )
         .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
     )
-)
+
+
+AROUND_THE_TURN = PreparedIn(around_the_turn)
 RELEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
@@ -144,15 +168,14 @@ KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('hookrow order'))")
 
 def advance(connection: Connection, firings: Collection[int], now_ms: int) -> list[int]:
     """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now."""
-    if not firings:
-        return []
-    blocked = [row.firing_id for row in BLOCKED_FIRINGS.all(connection, sorted(firings))]
-    if not blocked:
-        return []
     due: list[int] = []
-    rows = FIRING_ROWS.all(connection, blocked)
-    for _, group in groupby(rows, key=lambda row: row.firing_id):
-        due += advance_row(connection, list(group), now_ms)
+    moving = sorted(firings)
+    while moving:
+        rows = AROUND_THE_TURN.all(connection, moving)
+        moving = []
+        for firing, group in groupby(rows, key=lambda row: row.firing_id):
+            if advance_row(connection, list(group), now_ms, due):
+                moving.append(firing)
     return due
 
 
@@ -160,16 +183,16 @@ admit = advance
 """For rows just written as `blocked`: gives the first of them its turn, and each that may go with it."""
 
 
-def advance_row(connection: Connection, rows: list[Any], now_ms: int) -> list[int]:
+def advance_row(connection: Connection, rows: list[Any], now_ms: int, due: list[int]) -> bool:
+    """Give the turn on among these rows, adding to `due`; whether it may go on behind them."""
     places = [Place(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row)) for row in rows]
-    due: list[int] = []
     while (found := turn(places, now_ms)) is not None:
         index = next(number for number, place in enumerate(places) if place.seq == found.seq)
         row = rows[index]
         if not found.now:
             if row.due_ms is None:
                 SET_LIMIT.run(connection, {"row": row.id, "due": found.due_ms})
-            break
+            return False
         change = decide(Standing(row.state, row.attempts, released=False), RELEASED, now_ms)
         assert change is not None
         held_back = goes_first(connection, row.id, row.hook_id, row.order_key)
@@ -180,7 +203,7 @@ def advance_row(connection: Connection, rows: list[Any], now_ms: int) -> list[in
         places[index] = Place(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)
         if not held_back:
             due.append(row.id)
-    return due
+    return [row.state for row in rows].count("blocked") > 1  # else there is nothing behind them
 
 
 def unstick(connection: Connection, now_ms: int) -> int:

@@ -7,8 +7,9 @@ note, a receiver that is gone pauses its hook. Many results are written together
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, update
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hookrow.states import Answer, Change, Happening, Kind, decide
 from hookrow.store.breaker import Moved, Note, note, pause_gone
-from hookrow.store.claims import WITH_HOOK, Claimed, standing
+from hookrow.store.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.release import advance, free_keys
 from hookrow.store.rows import allocate
@@ -68,7 +69,8 @@ class Settled:
 
     `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
     rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
-    could not be logged. `attempts`: how many automatic ones the delivery has had.
+    could not be logged. `attempts`: how many automatic ones the delivery has had. `next`: the rows of the same firing
+    whose turn has come by it, leased to the same owner.
     """
 
     accepted: bool
@@ -79,6 +81,7 @@ class Settled:
     resumed: bool = False
     gap: bool = False
     attempts: int = 0
+    next: tuple[Claimed, ...] = ()
 
 
 UPDATE = Prepared(
@@ -116,6 +119,9 @@ NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
 class Settle:
     """A job for the writer: one result. `jitter` (-1 … 1) spreads the retry; `now_ms` is the attempt's end.
 
+    A worker that has room for more gives its `owner` and which hooks are `well`: their rows that come after this one
+    in the firing are leased to it at once, which saves each of them a claim.
+
     For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
     `elsewhere` (`--to`) nothing does (DESIGN 13).
     """
@@ -126,6 +132,8 @@ class Settle:
     jitter: float = 0.0
     by_hand: bool = False
     elsewhere: bool = False
+    owner: str = ""
+    well: Mapping[int, bool] = field(default_factory=dict)
 
     many: ClassVar[bool] = True
 
@@ -184,7 +192,10 @@ class Batch:
         for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
             if values:
                 statement.many(self.connection, values)
-        due = advance(self.connection, self.firings, self.now_ms) + free_keys(self.connection, self.keys, self.now_ms)
+        due = advance(self.connection, self.firings, self.now_ms)
+        taken = self.take_next(due, accepted)
+        leased = sum(len(rows) for rows in taken.values())
+        freed = free_keys(self.connection, self.keys, self.now_ms)
         settled: list[Settled] = []
         for number, job in enumerate(jobs):
             if number not in accepted:
@@ -195,18 +206,36 @@ class Batch:
                 Settled(
                     True,
                     job.claimed.state if change is None else change.state,
-                    bool(due) or hook in moved.resumed,
+                    len(due) > leased or bool(freed) or hook in moved.resumed,
                     change is not None and change.state == "dead",
                     "gone" if hook in gone else "breaker" if hook in moved.paused else None,
                     hook in moved.resumed,
                     number in gaps,
                     job.claimed.attempts if change is None else change.attempts,
+                    tuple(taken.get(number, ())),
                 )
             )
             # Told once, by the first result of the hook.
             gone.discard(hook)
             moved.forget(hook)
         return settled
+
+    def take_next(self, due: Sequence[int], jobs: Mapping[int, Settle]) -> dict[int, list[Claimed]]:
+        """Lease the rows that have become due to the owners of the jobs that made them so, by the jobs' numbers."""
+        taking = {job.claimed.firing_id: number for number, job in jobs.items() if job.owner}
+        taken: defaultdict[int, list[Claimed]] = defaultdict(list)
+        if not due or not taking:
+            return taken
+        rows: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in NOW_STANDING.all(self.connection, due):
+            found = taking.get(row.firing_id)
+            if found is not None and standing(row).hook == "on" and jobs[found].well.get(row.hook_id):
+                rows[found].append(row)
+        for number, theirs in rows.items():
+            timeouts = {row.hook_id: row.timeout for row in theirs}
+            owner = jobs[number].owner
+            taken[number] = lease(self.connection, theirs, owner, self.now_ms, timeouts, set(), len(theirs))
+        return taken
 
     def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
         """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -366,7 +366,10 @@ class Worker:
 
     async def record(self, claimed: Claimed, made: Made) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""
-        job = Settle(claimed, made, self.clock.now_ms(), random.uniform(-1, 1))
+        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        room = not self.closing and self.slots.wanted() > 0
+        owner, well = (self.owner, self.slots.well) if room else ("", {})
+        job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, well=well)
         settled: Settled | None = None
         while settled is None:
             try:
@@ -379,11 +382,21 @@ class Worker:
             public = delivery_id(claimed.uid, claimed.seq)
             log.warning("%s: its lease was lost meanwhile, the result is not recorded", public)
             return
+        if settled.next:
+            await self.go_on(settled.next, now_ms, started)
         if settled.due or settled.state == "retrying":
             self.look = True
         if (settled.paused or settled.resumed) and self.config_changed is not None:
             self.config_changed()
         await self.notices.of_result(claimed, made, settled)
+
+    async def go_on(self, rows: Sequence[Claimed], now_ms: int, started: float) -> None:
+        """Rows that were leased together with a result; `now_ms` and `started` are its moment, by both clocks."""
+        if self.closing:
+            await self.give_back(list(rows))
+            return
+        self.slots.hold(rows, now_ms, started)
+        self.start()
 
     async def give_back(self, rows: list[Claimed]) -> None:
         """Let rows go unsent; if storage refuses, their leases lapse by themselves."""

@@ -19,9 +19,9 @@ from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import log as logstore
 from hookrow.store import log_ids, outbox
 from hookrow.store import settings as settingstore
-from hookrow.store.due import FIRST_DUE
+from hookrow.store.due import OLDEST
 from hookrow.store.log_ids import Found
-from hookrow.store.parking import HOOKS, NOTABLE
+from hookrow.store.parking import NOTABLE
 from hookrow.store.purge import Purged, kept_bytes, purge
 from hookrow.store.release import state_in
 from hookrow.store.rows import delivery_place, firing_uid
@@ -168,7 +168,7 @@ class Log:
         paused = [hook for hook in hooks if hook.paused and not hook.deleted]
         paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
         with self.runtime.database.read() as connection:
-            oldest = connection.execute(select(func.min(FIRST_DUE)).select_from(HOOKS)).scalar()
+            oldest = connection.execute(OLDEST).scalar()
             return Summary(
                 queue=capped(connection, NOTABLE, state_in(QUEUE)),
                 oldest_due_ms=oldest,

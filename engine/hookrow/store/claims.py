@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union,
     update,
 )
 
@@ -31,7 +32,7 @@ from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
 from hookrow.store.breaker import put_off, take_probe, try_again
-from hookrow.store.due import FIRST_DUE, NOW, leased, next_due
+from hookrow.store.due import BUSY, NOW, leased, next_due
 from hookrow.store.listening import announce
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
 from hookrow.store.prepared import Prepared, PreparedIn
@@ -108,12 +109,21 @@ class Taken:
     recovered: int = 0
 
 
+CONCERNED = union(
+    select(BUSY.c.hook).where(BUSY.c.hook.is_not(None)),
+    select(BREAKERS.c.hook_id).where(BREAKERS.c.probe_ms.is_not(None)),
+).subquery("concerned")
 HOOKS_NOW = Prepared(
     select(
         *(HOOKS.c[name] for name in ("id", "timeout", "active", "paused_by", "deleted_ms")),
         BREAKERS.c.probe_ms,
-        FIRST_DUE.label("due_ms"),
-    ).join_from(HOOKS, BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
+        select(func.min(DELIVERIES.c.due_ms))
+        .where(DELIVERIES.c.hook_id == CONCERNED.c.hook, pending)
+        .scalar_subquery()
+        .label("due_ms"),
+    )
+    .join_from(CONCERNED, HOOKS, HOOKS.c.id == CONCERNED.c.hook)
+    .join(BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
 )
 OF_ROW = tuple(
     DELIVERIES.c[name]

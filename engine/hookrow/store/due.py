@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     BindParameter,
     Connection,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    exists,
     func,
     literal_column,
     or_,
@@ -20,13 +22,13 @@ from sqlalchemy import (
     update,
 )
 
-from hookrow.states import LONGEST_LEASE, LONGEST_REST, STEP, longest_pauses
+from hookrow.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, longest_pauses
 from hookrow.store.parking import BREAKERS, HOOKS
 from hookrow.store.prepared import Prepared
-from hookrow.store.release import pending
+from hookrow.store.release import pending, state_in
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["FIRST_DUE", "NOW", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
+__all__ = ["BUSY", "NOW", "OLDEST", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
 
 COUNTED = 1001
 """Overdue rows are counted up to here."""
@@ -40,19 +42,33 @@ may_have_wished = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
 leased = DELIVERIES.c.state == literal_column("'leased'")
 """The term of the index `delivery_leased`."""
 NOW: BindParameter[Any] = bindparam("now")
-FIRST_DUE = select(func.min(DELIVERIES.c.due_ms)).where(DELIVERIES.c.hook_id == HOOKS.c.id, pending).scalar_subquery()
-LATER_DUE = (
-    select(func.min(DELIVERIES.c.due_ms))
-    .where(DELIVERIES.c.hook_id == HOOKS.c.id, pending, DELIVERIES.c.due_ms > NOW)
-    .scalar_subquery()
+
+
+def hooks_with_pending_rows() -> CTE:
+    """One step through the index `delivery_due` for each of them (column `hook`): hooks that nothing waits for, of
+    which there may be ten thousand, cost nothing."""
+    found = select(func.min(DELIVERIES.c.hook_id).label("hook")).where(pending).cte("busy", recursive=True)
+    following = DELIVERIES.alias("following")
+    more = select(func.min(following.c.hook_id)).where(state_in(PENDING, following), following.c.hook_id > found.c.hook)
+    return found.union_all(select(more.scalar_subquery()).where(found.c.hook.is_not(None)))
+
+
+BUSY = hooks_with_pending_rows()
+THEIRS = and_(DELIVERIES.c.hook_id == BUSY.c.hook, pending)
+OLDEST = select(func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS).scalar_subquery())).select_from(BUSY)
+NEXT_DUE = Prepared(
+    select(
+        func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS, DELIVERIES.c.due_ms > NOW).scalar_subquery())
+    ).select_from(BUSY)
 )
-NEXT_DUE = Prepared(select(func.min(LATER_DUE)).select_from(HOOKS))
 NEXT_LAPSE = Prepared(select(func.min(DELIVERIES.c.lease_ms)).where(leased))
-NEXT_PROBE = Prepared(
-    select(func.min(BREAKERS.c.probe_ms))
-    .join_from(BREAKERS, HOOKS, HOOKS.c.id == BREAKERS.c.hook_id)
-    .where(HOOKS.c.paused_by == "breaker", HOOKS.c.active, HOOKS.c.deleted_ms.is_(None))
+PROBED = exists().where(  # a join would be taken for a walk over all hooks
+    HOOKS.c.id == BREAKERS.c.hook_id,
+    HOOKS.c.paused_by == "breaker",
+    HOOKS.c.active,
+    HOOKS.c.deleted_ms.is_(None),
 )
+NEXT_PROBE = Prepared(select(func.min(BREAKERS.c.probe_ms)).where(PROBED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +92,11 @@ def next_due(connection: Connection, now_ms: int) -> int | None:
 def overdue(connection: Connection, now_ms: int, *, by_ms: int = 0) -> Overdue:
     """What is due by more than `by_ms` milliseconds and was not taken: nobody sends, or too few do. Only reads."""
     limit = now_ms - by_ms
-    oldest = connection.execute(select(func.min(FIRST_DUE)).select_from(HOOKS)).scalar()
+    oldest = connection.execute(OLDEST).scalar()
     if oldest is None or oldest > limit:
         return Overdue(None, 0)
     late = select(DELIVERIES.c.id).where(
-        DELIVERIES.c.hook_id.in_(select(HOOKS.c.id)), pending, DELIVERIES.c.due_ms <= limit
+        DELIVERIES.c.hook_id.in_(select(BUSY.c.hook)), pending, DELIVERIES.c.due_ms <= limit
     )
     count = connection.execute(select(func.count()).select_from(late.limit(COUNTED).subquery())).scalar_one()
     return Overdue(oldest, count)

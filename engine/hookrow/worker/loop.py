@@ -300,7 +300,7 @@ class Worker:
 
     async def claim(self) -> None:
         """Lease what may start now."""
-        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        started, now_ms = await self.watch_clock()  # it may have been set since the step began
         recovering = started >= self.unsure_until
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
@@ -441,19 +441,23 @@ class Worker:
                 held.length = (until - now_ms) / 1000
                 held.until = started + held.length
 
-    async def watch_clock(self) -> None:
-        """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while."""
+    async def watch_clock(self) -> tuple[float, int]:
+        """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while.
+
+        Gives what both clocks said: seconds of the monotonic one, milliseconds of the wall's.
+        """
         monotonic, now_ms = self.clock.monotonic(), self.clock.now_ms()
         offset = now_ms - monotonic * 1000
         before, self.wall_offset = self.wall_offset, offset
         if before is None or abs(offset - before) < JUMP_MS:
-            return
+            return monotonic, now_ms
         log.warning("the clock was set by %.1f s", (offset - before) / 1000)
         if offset > before:
             self.unsure_until = monotonic + (LONGEST_LEASE + LEASE_MARGIN) / 1000
             await self.hold_on(self.slots.unsent())
         else:
             await self.mend_clock()
+        return monotonic, now_ms
 
     async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""

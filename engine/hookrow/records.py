@@ -275,6 +275,16 @@ class LogFilter:
     code: str | None = None
     """A delivery's HTTP status: `404`, or a class of them: `5xx`."""
 
+    @property
+    def codes(self) -> tuple[int, int] | None:
+        """The lowest and the highest status that `code` means."""
+        if self.code is None:
+            return None
+        code = self.code.lower()
+        if code.endswith("xx"):
+            return int(code[0]) * 100, int(code[0]) * 100 + 99
+        return int(code), int(code)
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:

@@ -1,8 +1,8 @@
 """Which firings a filter finds: keyset pages over the log's indexes, and text search slice by slice.
 
-No OFFSET over a page, no COUNT. Each value of a filter, also one that never occurred, is found by an index of its own;
-only text search goes through the rows. Two conditions together are read by the rarer one's index, as far as can be told
-without counting.
+No OFFSET over a page, no COUNT over the log. Each value of a filter, also one that never occurred, is found by an index
+of its own; only text search goes through the rows. Of several conditions together it is asked first in which kinds of
+deliveries they meet (`log_kinds`); these are read, each by itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, exists, func, literal_column, or_, select, true
 
+from hookrow.models import DELIVERY_STATES
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.store.log_kinds import answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.parking import NOTABLE
 from hookrow.store.tables import DELIVERIES, FIRINGS
 
@@ -30,13 +32,15 @@ LONGEST_MS = 3_600_000
 """No firing takes longer than this."""
 PENDING = ("blocked", "queued", "leased")
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
-STATES: dict[str, list[tuple[str, ColumnElement[bool]]]] = {
-    "queued": [(state, UNTRIED) for state in PENDING],
-    "retrying": [("retrying", true()), *((state, TRIED) for state in PENDING)],
-    "cancelled": [("cancelled", true()), ("dropped", true())],
+STATES: dict[str, dict[str, ColumnElement[bool]]] = {
+    "queued": dict.fromkeys(PENDING, UNTRIED),
+    "retrying": {"retrying": true(), **dict.fromkeys(PENDING, TRIED)},
+    "cancelled": {"cancelled": true(), "dropped": true()},
 }
 """The states that an outcome means, where it is not the word itself (DESIGN 12)."""
 USUAL = ("ok", "sent", "skipped")
+FEW = 200
+"""So many rows are looked at one by one."""
 
 
 def words(*given: str) -> list[Any]:
@@ -106,22 +110,12 @@ def of_firing(wanted: LogFilter) -> list[Any]:
     return found
 
 
-def codes(wanted: LogFilter) -> tuple[int, int] | None:
-    """The lowest and the highest status that the filter means."""
-    if wanted.code is None:
-        return None
-    code = wanted.code.lower()
-    if code.endswith("xx"):
-        return int(code[0]) * 100, int(code[0]) * 100 + 99
-    return int(code), int(code)
-
-
 def of_delivery(wanted: LogFilter) -> list[Any]:
     """The filter's conditions on one and the same delivery, but for its outcome."""
     found: list[Any] = []
     if wanted.hook is not None:
         found.append(DELIVERIES.c.hook_id == wanted.hook)
-    if (code := codes(wanted)) is not None:
+    if (code := wanted.codes) is not None:
         found.append(DELIVERIES.c.status.between(*code))
     return found
 
@@ -140,55 +134,69 @@ def row_is(of_firing: Sequence[Any]) -> Any:
 
 def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
+    if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
+        return combined(connection, wanted)
+    if wanted.event is not None:
+        return [Stream(FIRINGS.c.id, [outcome_is(each)]) for each in (*sorted(FIRING_OUTCOMES), None)]
+    if wanted.hook is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
+    if (code := wanted.codes) is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
     outcome = wanted.outcome
     if outcome is None or outcome == "allowed":
-        return by_rows(connection, wanted, [] if outcome is None else [FIRINGS.c.outcome == outcome])
-    its = of_delivery(wanted)
+        return [Stream(FIRINGS.c.id, [] if outcome is None else [outcome_is(outcome)])]
     if outcome in USUAL:
-        # A hook's or an event's own rows are mostly ok or sent, if it has any; what was skipped is rare.
-        its.append(DELIVERIES.c.state == words(outcome)[0])
-        if wanted.hook is not None and outcome != "skipped":
-            return [Stream(DELIVERIES.c.firing_id, its)]
-        if wanted.event is not None and outcome == "ok":
-            return [Stream(FIRINGS.c.id, [row_holds(its)])]
-        return [Stream(DELIVERIES.c.firing_id, [*its, NORMAL])]
+        return [Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(outcome)[0]])]
     found = [
-        Stream(DELIVERIES.c.firing_id, [*its, NOTABLE, DELIVERIES.c.state == state, also])
-        for state, also in STATES.get(outcome, [(outcome, true())])
+        Stream(DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == state, also])
+        for state, also in states_of(outcome).items()
     ]
     if outcome in FIRING_OUTCOMES:
-        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome, *([row_holds(its)] if its else [])]))
+        found.append(Stream(FIRINGS.c.id, [REFUSED, outcome_is(outcome)]))
     return found
 
 
-def by_rows(connection: Connection, wanted: LogFilter, own: Sequence[Any]) -> list[Stream]:
-    """Streams of the firings for which `own` is true, by the hook and the status of their deliveries."""
-    its, code = of_delivery(wanted), codes(wanted)
+def outcome_is(outcome: str | None) -> ColumnElement[bool]:
+    return FIRINGS.c.outcome.is_(None) if outcome is None else FIRINGS.c.outcome == outcome
+
+
+def states_of(outcome: str) -> dict[str, ColumnElement[bool]]:
+    """The states that a delivery's outcome means, with what else must be true."""
+    return STATES.get(outcome, {outcome: true()})
+
+
+def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """The same for two or more conditions: the kinds of deliveries in which they meet."""
+    if wanted.outcome is None and wanted.code is None and wanted.hook is not None:
+        had = wanted.event in events_of(connection, wanted.hook)
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
+    found: list[Stream] = []
+    if wanted.outcome != "allowed":
+        states = dict.fromkeys(DELIVERY_STATES, true()) if wanted.outcome is None else states_of(wanted.outcome)
+        met = kinds(connection, wanted, states)
+        found += [Stream(DELIVERIES.c.firing_id, [*kind.rows, states[kind.state]]) for kind in met]
+    if wanted.outcome in FIRING_OUTCOMES:
+        found += by_verdict(connection, wanted)
+    return found
+
+
+def by_verdict(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """Firings of the outcome that is asked for, with a delivery of the hook and the answers."""
+    verdict, its = outcome_is(wanted.outcome), of_delivery(wanted)
     if not its:
-        return [Stream(FIRINGS.c.id, own)]
-    also = [row_is(own)] if own else []
-    if code is None:
-        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
-    kept = statuses(connection, *code)
-    # Receivers mostly answer 200: a hook's or an event's own rows are the shorter way then, if there is a 2xx at all.
-    if kept and code[0] // 100 == 2 and wanted.hook is not None:
-        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
-    if kept and code[0] // 100 == 2 and wanted.event is not None:
-        return [Stream(FIRINGS.c.id, [*own, row_holds(its)])]
-    return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each, *its, *also]) for each in kept]
-
-
-def statuses(connection: Connection, low: int, high: int) -> list[int]:
-    """The statuses in this range that occur in the log, each found by one look into their index."""
-    found: list[int] = []
-    while low <= high:
-        next_one = select(func.min(DELIVERIES.c.status)).where(DELIVERIES.c.status >= low, DELIVERIES.c.status <= high)
-        status = connection.execute(next_one).scalar()
-        if status is None:
-            break
-        found.append(status)
-        low = status + 1
-    return found
+        return [Stream(FIRINGS.c.id, [verdict])]
+    pairs = ended(connection, str(wanted.outcome))
+    hooks = {hook for hook, _ in pairs}
+    its_kinds = [kind for kind in kinds(connection, wanted) if kind.hook in hooks]
+    # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
+    by_answer = wanted.code is not None and wanted.outcome == "allowed"
+    if by_answer or at_most(connection, its_kinds, FEW):
+        return [Stream(DELIVERIES.c.firing_id, [*kind.rows, row_is([verdict])]) for kind in its_kinds]
+    first, last = bounds(connection, its_kinds)
+    within = [verdict, FIRINGS.c.id.between(first, last), row_holds(its)]
+    hooks = {kind.hook for kind in its_kinds}
+    events = {event for hook, event in pairs if hook in hooks}
+    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == event, *within]) for event in sorted(events)]
 
 
 def ids(

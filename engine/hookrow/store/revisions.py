@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from hookrow.models import HookRevision, HookRow
 from hookrow.records import Revision, rfc3339
 
-__all__ = ["ENGINE", "SEALED", "Author", "history", "public", "record", "revise"]
+__all__ = ["ENGINE", "REVISIONS", "SEALED", "Author", "history", "public", "record", "revise"]
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
@@ -65,6 +65,7 @@ def record(
             at_ms=author.at_ms,
             who=author.who,
             action=action,
+            event=after["event"],
             before=None if old is None else json.dumps(old, ensure_ascii=False),
             after=json.dumps(new, ensure_ascii=False),
         )

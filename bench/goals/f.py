@@ -7,6 +7,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from bench.log_rows import EVENTS, NEVER, SELDOM, make
@@ -51,7 +53,22 @@ def filters(engine: HookEngine) -> dict[str, LogFilter]:
         "until, absent": LogFilter(until_ms=newest - 90 * DAY),
     }
     found |= {f"outcome {word}": LogFilter(outcome=word) for word in OUTCOMES}
-    return found | {f"code {code}": LogFilter(code=code) for code in CODES}
+    found |= {f"code {code}": LogFilter(code=code) for code in CODES}
+    return found | dict(combinations(hook, newest))
+
+
+def combinations(hook: dict[str, int], newest: int) -> Iterator[tuple[str, LogFilter]]:
+    """Two to five conditions at once: they meet often, once, or never though each of them holds for many rows."""
+    events, hooks = (EVENTS[0], EVENTS[3], EVENTS[4]), ("gate-0", "record-0", "fails", SELDOM)
+    outcomes, codes = ("allowed", "vetoed", "failed", "ok", "sent", "skipped", "dead"), ("200", "201", "418", "5xx")
+    for of in product((None, *events), (None, *hooks), (None, *outcomes), (None, *codes)):
+        if of.count(None) < 3:
+            event, key, outcome, code = of
+            wanted = LogFilter(event=event, hook=hook[key] if key else None, outcome=outcome, code=code)
+            name = ", ".join(filter(None, of))
+            yield name, wanted
+            if of.count(None) == 2:
+                yield f"{name}, on one day", replace(wanted, since_ms=newest - 10 * DAY, until_ms=newest - 9 * DAY)
 
 
 def measure(bench: Bench) -> Iterator[Row]:

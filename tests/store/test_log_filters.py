@@ -73,6 +73,8 @@ class Plain:
         if row["event"] == (EVENTS[1] if number < self.count // 2 else EVENTS[2]):
             its = [self.moved, *its]
         rows = [self.delivery(chance, its, seq) for seq in range(1, chance.randint(1, 3) + 1)]
+        if row["outcome"] == "allowed" and any(each["state"] == "vetoed" for each in rows):
+            row["outcome"] = "vetoed"
         return {"at_ms": at, "row": row, "rows": rows}
 
     def delivery(self, chance: random.Random, hooks: list[int], seq: int) -> dict[str, Any]:

@@ -89,6 +89,9 @@ class Stream:
 
     number: ColumnElement[int]
     conditions: Sequence[Any]
+    first: int = 0
+    last: int = NO_ID
+    """No firing before or after these is in it."""
 
     def rows(self, *more: Any) -> Select[Any]:
         """The firings' ids; `more` are conditions on the firing."""
@@ -187,16 +190,18 @@ def by_verdict(connection: Connection, wanted: LogFilter) -> list[Stream]:
         return [Stream(FIRINGS.c.id, [verdict])]
     pairs = ended(connection, str(wanted.outcome))
     hooks = {hook for hook, _ in pairs}
-    its_kinds = [kind for kind in kinds(connection, wanted) if kind.hook in hooks]
+    # A hook that said no was obeyed: that firing is not allowed.
+    states = [state for state in DELIVERY_STATES if (state, wanted.outcome) != ("vetoed", "allowed")]
+    its_kinds = [kind for kind in kinds(connection, wanted, states) if kind.hook in hooks]
     # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
     by_answer = wanted.code is not None and wanted.outcome == "allowed"
     if by_answer or at_most(connection, its_kinds, FEW):
         return [Stream(DELIVERIES.c.firing_id, [*kind.rows, row_is([verdict])]) for kind in its_kinds]
     first, last = bounds(connection, its_kinds)
-    within = [verdict, FIRINGS.c.id.between(first, last), row_holds(its)]
     hooks = {kind.hook for kind in its_kinds}
-    events = {event for hook, event in pairs if hook in hooks}
-    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == event, *within]) for event in sorted(events)]
+    events = sorted({event for hook, event in pairs if hook in hooks})
+    rows = [verdict, row_holds(its)]
+    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == event, *rows], first, last) for event in events]
 
 
 def ids(
@@ -274,7 +279,9 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     for stream in streams(connection, wanted):
         order = stream.number if span.oldest_first else stream.number.desc()
         statement = stream.rows(*conditions).order_by(order).limit(span.limit)
-        between = statement.where(stream.number >= span.low, stream.number < span.top)
+        # One range: of two SQLite takes the first, and reads all that is in it.
+        low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
+        between = statement.where(stream.number >= low, stream.number <= last)
         found.update(connection.execute(between).scalars())
         for few in [late[at : at + 500] for at in range(0, len(late), 500)]:
             found.update(connection.execute(statement.where(stream.number.in_(few))).scalars())

@@ -21,6 +21,7 @@ from hookrow.lang import Text as Message
 from hookrow.vault import Secret
 
 __all__ = [
+    "SEALED",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",
@@ -186,6 +187,10 @@ class HookRow(HookFields, table=True):
     paused_ms: int | None = Field(default=None, sa_type=BigInteger)
     created_ms: int = Field(sa_type=BigInteger)
     deleted_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
+"""The columns of a hook that hold sealed values: opened for a request, never shown, sealed anew with another key."""
 
 
 class HookRevision(SQLModel, table=True):

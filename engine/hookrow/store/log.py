@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,7 +15,7 @@ from hookrow.store.prepared import PreparedIn
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["attempts", "by_ids", "firing_by_uid", "page"]
+__all__ = ["attempts", "by_ids", "firing_by_uid", "page", "payloads"]
 
 
 def hook_ref(config: Config, number: int) -> HookRef:
@@ -70,6 +70,15 @@ def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | 
     """The firing of a public id, None if the log does not hold it."""
     number = connection.execute(select(FIRINGS.c.id).where(FIRINGS.c.uid == uid)).scalar()
     return None if number is None else by_ids(connection, config, [number])[0]
+
+
+def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
+    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
+    for number in ids(connection, LogFilter(event=event), limit=last):
+        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
+        payload: dict[str, Any] | None = loads(text)
+        if payload is not None:  # None: purged meanwhile
+            yield payload
 
 
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:

@@ -229,8 +229,8 @@ def ids(
 
 def asked(wanted: LogFilter) -> LogFilter:
     """The filter as a database takes it; no payload holds what is replaced."""
-    event, search = wanted.event and storable(wanted.event), wanted.search and storable(wanted.search)
-    return replace(wanted, event=event, search=search)
+    event, outcome, search = (text and storable(text) for text in (wanted.event, wanted.outcome, wanted.search))
+    return replace(wanted, event=event, outcome=outcome, search=search)
 
 
 def search(connection: Connection, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:

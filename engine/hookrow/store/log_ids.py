@@ -7,16 +7,29 @@ deliveries they meet (`log_kinds`); these are read, each by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, exists, func, literal_column, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
 from hookrow.models import DELIVERY_STATES
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, LogFilter
-from hookrow.store.log_kinds import answers, at_most, bounds, ended, events_of, kinds
+from hookrow.store.log_kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.parking import NOTABLE
 from hookrow.store.tables import DELIVERIES, FIRINGS
 
@@ -32,10 +45,10 @@ LONGEST_MS = 3_600_000
 """No firing takes longer than this."""
 PENDING = ("blocked", "queued", "leased")
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
-STATES: dict[str, dict[str, ColumnElement[bool]]] = {
-    "queued": dict.fromkeys(PENDING, UNTRIED),
-    "retrying": {"retrying": true(), **dict.fromkeys(PENDING, TRIED)},
-    "cancelled": {"cancelled": true(), "dropped": true()},
+STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
+    "queued": [(PENDING, UNTRIED)],
+    "retrying": [(("retrying",), true()), (PENDING, TRIED)],
+    "cancelled": [(("cancelled", "dropped"), true())],
 }
 """The states that an outcome means, where it is not the word itself (DESIGN 12)."""
 USUAL = ("ok", "sent", "skipped")
@@ -89,6 +102,8 @@ class Stream:
 
     number: ColumnElement[int]
     conditions: Sequence[Any]
+    each: Sequence[Mapping[str, Any]] = ({},)
+    """The parameters of each stream, where several are asked for by one statement."""
     first: int = 0
     last: int = NO_ID
     """No firing before or after these is in it."""
@@ -140,32 +155,36 @@ def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
         return combined(connection, wanted)
     if wanted.event is not None:
-        return [Stream(FIRINGS.c.id, [outcome_is(each)]) for each in (*sorted(FIRING_OUTCOMES), None)]
+        known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]
+        return [
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome == bindparam("outcome")], known),
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome.is_(None)]),
+        ]
     if wanted.hook is not None:
         return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
     if (code := wanted.codes) is not None:
         return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
     outcome = wanted.outcome
     if outcome is None or outcome == "allowed":
-        return [Stream(FIRINGS.c.id, [] if outcome is None else [outcome_is(outcome)])]
+        return [Stream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
     if outcome in USUAL:
         return [Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(outcome)[0]])]
     found = [
-        Stream(DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == state, also])
-        for state, also in states_of(outcome).items()
+        Stream(
+            DELIVERIES.c.firing_id,
+            [NOTABLE, DELIVERIES.c.state == bindparam("state"), also],
+            [{"state": state} for state in states],
+        )
+        for states, also in states_of(outcome)
     ]
     if outcome in FIRING_OUTCOMES:
-        found.append(Stream(FIRINGS.c.id, [REFUSED, outcome_is(outcome)]))
+        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
     return found
 
 
-def outcome_is(outcome: str | None) -> ColumnElement[bool]:
-    return FIRINGS.c.outcome.is_(None) if outcome is None else FIRINGS.c.outcome == outcome
-
-
-def states_of(outcome: str) -> dict[str, ColumnElement[bool]]:
-    """The states that a delivery's outcome means, with what else must be true."""
-    return STATES.get(outcome, {outcome: true()})
+def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[bool]]]:
+    """The states that a delivery's outcome means, with what else must be true; all of them without an outcome."""
+    return [(DELIVERY_STATES, true())] if outcome is None else STATES.get(outcome, [((outcome,), true())])
 
 
 def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
@@ -175,17 +194,20 @@ def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
         return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
     found: list[Stream] = []
     if wanted.outcome != "allowed":
-        states = dict.fromkeys(DELIVERY_STATES, true()) if wanted.outcome is None else states_of(wanted.outcome)
-        met = kinds(connection, wanted, states)
-        found += [Stream(DELIVERIES.c.firing_id, [*kind.rows, states[kind.state]]) for kind in met]
+        found += [of_kinds(kinds(connection, wanted, states), also) for states, also in states_of(wanted.outcome)]
     if wanted.outcome in FIRING_OUTCOMES:
         found += by_verdict(connection, wanted)
     return found
 
 
+def of_kinds(found: Sequence[Kind], also: Any) -> Stream:
+    """The deliveries of these kinds for which this is true."""
+    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [asdict(kind) for kind in found])
+
+
 def by_verdict(connection: Connection, wanted: LogFilter) -> list[Stream]:
     """Firings of the outcome that is asked for, with a delivery of the hook and the answers."""
-    verdict, its = outcome_is(wanted.outcome), of_delivery(wanted)
+    verdict, its = FIRINGS.c.outcome == wanted.outcome, of_delivery(wanted)
     if not its:
         return [Stream(FIRINGS.c.id, [verdict])]
     pairs = ended(connection, str(wanted.outcome))
@@ -196,12 +218,11 @@ def by_verdict(connection: Connection, wanted: LogFilter) -> list[Stream]:
     # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
     by_answer = wanted.code is not None and wanted.outcome == "allowed"
     if by_answer or at_most(connection, its_kinds, FEW):
-        return [Stream(DELIVERIES.c.firing_id, [*kind.rows, row_is([verdict])]) for kind in its_kinds]
+        return [of_kinds(its_kinds, row_is([verdict]))]
     first, last = bounds(connection, its_kinds)
     hooks = {kind.hook for kind in its_kinds}
-    events = sorted({event for hook, event in pairs if hook in hooks})
-    rows = [verdict, row_holds(its)]
-    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == event, *rows], first, last) for event in events]
+    events = [{"event": event} for event in sorted({event for hook, event in pairs if hook in hooks})]
+    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == bindparam("event"), verdict, row_holds(its)], events, first, last)]
 
 
 def ids(
@@ -277,14 +298,16 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
         late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
         span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
     for stream in streams(connection, wanted):
+        if not stream.each:
+            continue
         order = stream.number if span.oldest_first else stream.number.desc()
         statement = stream.rows(*conditions).order_by(order).limit(span.limit)
         # One range: of two SQLite takes the first, and reads all that is in it.
         low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
         between = statement.where(stream.number >= low, stream.number <= last)
-        found.update(connection.execute(between).scalars())
-        for few in [late[at : at + 500] for at in range(0, len(late), 500)]:
-            found.update(connection.execute(statement.where(stream.number.in_(few))).scalars())
+        these = [between, *(statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500))]
+        for asked, values in product(these, stream.each):
+            found.update(connection.execute(asked, values).scalars())
     return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
 
 

@@ -37,7 +37,7 @@ from hookrow.store.prepared import Prepared
 from hookrow.store.revisions import REVISIONS
 from hookrow.store.tables import DELIVERIES, FIRINGS
 
-__all__ = ["Kind", "answers", "at_most", "bounds", "ended", "events_of", "kinds"]
+__all__ = ["ITS", "Kind", "answers", "at_most", "bounds", "ended", "events_of", "kinds"]
 
 ANSWER = func.coalesce(DELIVERIES.c.status, literal_column("0"))
 """A delivery's status, as the index has it: 0 where no answer came."""
@@ -52,10 +52,13 @@ class Kind:
     state: str
     answer: int
 
-    @property
-    def rows(self) -> list[Any]:
-        """What is true of its deliveries."""
-        return [DELIVERIES.c.hook_id == self.hook, DELIVERIES.c.state == self.state, self.answer == ANSWER]
+
+ITS = (
+    DELIVERIES.c.hook_id == bindparam("hook"),
+    DELIVERIES.c.state == bindparam("state"),
+    bindparam("answer", type_=Integer) == ANSWER,
+)
+"""What is true of a kind's deliveries; its own fields are the parameters."""
 
 
 def kinds(connection: Connection, wanted: LogFilter, states: Collection[str] = DELIVERY_STATES) -> list[Kind]:
@@ -131,11 +134,6 @@ def ended(connection: Connection, outcome: str) -> list[tuple[int, str]]:
     return [tuple(row) for row in ENDED.all(connection, {"outcome": outcome})]
 
 
-ITS = (
-    DELIVERIES.c.hook_id == bindparam("hook"),
-    DELIVERIES.c.state == bindparam("state"),
-    bindparam("answer", type_=Integer) == ANSWER,
-)
 SOME = select(literal_column("1")).select_from(DELIVERIES).where(*ITS).limit(bindparam("most")).subquery()
 COUNT = Prepared(select(func.count()).select_from(SOME))
 FIRST = Prepared(select(func.min(DELIVERIES.c.firing_id)).where(*ITS))

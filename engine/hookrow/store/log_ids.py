@@ -8,7 +8,7 @@ deliveries they meet (`log_kinds`); these are read, each by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -192,37 +192,39 @@ def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
     if wanted.outcome is None and wanted.code is None and wanted.hook is not None:
         had = wanted.event in events_of(connection, wanted.hook)
         return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
-    found: list[Stream] = []
-    if wanted.outcome != "allowed":
-        found += [of_kinds(kinds(connection, wanted, states), also) for states, also in states_of(wanted.outcome)]
-    if wanted.outcome in FIRING_OUTCOMES:
-        found += by_verdict(connection, wanted)
+    meant = states_of(wanted.outcome)
+    verdict = wanted.outcome in FIRING_OUTCOMES
+    # A firing of this outcome is found by any of its deliveries, whatever became of that one.
+    any_state = verdict and (wanted.hook is not None or wanted.code is not None)
+    met = kinds(connection, wanted, DELIVERY_STATES if any_state else [one for states, _ in meant for one in states])
+    found = [of_kinds([kind for kind in met if kind.state in states], also) for states, also in meant]
+    if any_state:
+        found += of_verdict(connection, wanted, met)
+    elif verdict:
+        found.append(Stream(FIRINGS.c.id, [FIRINGS.c.outcome == wanted.outcome]))
     return found
 
 
 def of_kinds(found: Sequence[Kind], also: Any) -> Stream:
     """The deliveries of these kinds for which this is true."""
-    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [asdict(kind) for kind in found])
+    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [kind.given for kind in found])
 
 
-def by_verdict(connection: Connection, wanted: LogFilter) -> list[Stream]:
-    """Firings of the outcome that is asked for, with a delivery of the hook and the answers."""
-    verdict, its = FIRINGS.c.outcome == wanted.outcome, of_delivery(wanted)
-    if not its:
-        return [Stream(FIRINGS.c.id, [verdict])]
+def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[Kind]) -> list[Stream]:
+    """Firings of the outcome that is asked for, with a delivery of one of these kinds."""
+    verdict = FIRINGS.c.outcome == wanted.outcome
     pairs = ended(connection, str(wanted.outcome))
     hooks = {hook for hook, _ in pairs}
     # A hook that said no was obeyed: that firing is not allowed.
-    states = [state for state in DELIVERY_STATES if (state, wanted.outcome) != ("vetoed", "allowed")]
-    its_kinds = [kind for kind in kinds(connection, wanted, states) if kind.hook in hooks]
+    met = [kind for kind in met if kind.hook in hooks and (kind.state, wanted.outcome) != ("vetoed", "allowed")]
     # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
     by_answer = wanted.code is not None and wanted.outcome == "allowed"
-    if by_answer or at_most(connection, its_kinds, FEW):
-        return [of_kinds(its_kinds, row_is([verdict]))]
-    first, last = bounds(connection, its_kinds)
-    hooks = {kind.hook for kind in its_kinds}
+    if by_answer or at_most(connection, met, FEW):
+        return [of_kinds(met, row_is([verdict]))]
+    hooks = {kind.hook for kind in met}
     events = [{"event": event} for event in sorted({event for hook, event in pairs if hook in hooks})]
-    return [Stream(FIRINGS.c.id, [FIRINGS.c.event == bindparam("event"), verdict, row_holds(its)], events, first, last)]
+    rows = [FIRINGS.c.event == bindparam("event"), verdict, row_holds(of_delivery(wanted))]
+    return [Stream(FIRINGS.c.id, rows, events, *bounds(connection, met))]
 
 
 def ids(

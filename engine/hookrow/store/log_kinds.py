@@ -8,7 +8,7 @@ known by its hooks: it is one that they had when they were called.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
 from typing import Any
@@ -52,16 +52,21 @@ class Kind:
     state: str
     answer: int
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The parameters of `ITS`."""
+        return {"hook": self.hook, "state": self.state, "answer": self.answer}
+
 
 ITS = (
     DELIVERIES.c.hook_id == bindparam("hook"),
     DELIVERIES.c.state == bindparam("state"),
     bindparam("answer", type_=Integer) == ANSWER,
 )
-"""What is true of a kind's deliveries; its own fields are the parameters."""
+"""What is true of a kind's deliveries."""
 
 
-def kinds(connection: Connection, wanted: LogFilter, states: Collection[str] = DELIVERY_STATES) -> list[Kind]:
+def kinds(connection: Connection, wanted: LogFilter, states: Collection[str]) -> list[Kind]:
     """The kinds that occur, of the filter's hook, event and answers, in one of these states."""
     code = wanted.codes
     low, high = code or ANY_CODE
@@ -143,7 +148,7 @@ LAST = Prepared(select(func.max(DELIVERIES.c.firing_id)).where(*ITS))
 def at_most(connection: Connection, found: Iterable[Kind], limit: int) -> bool:
     """Whether these kinds have no more deliveries than so many, in all."""
     for kind in found:
-        limit -= COUNT.scalar(connection, {**asdict(kind), "most": limit + 1})
+        limit -= COUNT.scalar(connection, {**kind.given, "most": limit + 1})
         if limit < 0:
             return False
     return True
@@ -151,5 +156,5 @@ def at_most(connection: Connection, found: Iterable[Kind], limit: int) -> bool:
 
 def bounds(connection: Connection, found: Iterable[Kind]) -> tuple[int, int]:
     """The first and the last firing with a delivery of these kinds, of which there is one at least."""
-    ends = [end.scalar(connection, asdict(kind)) for kind in found for end in (FIRST, LAST)]
+    ends = [end.scalar(connection, kind.given) for kind in found for end in (FIRST, LAST)]
     return min(ends), max(ends)

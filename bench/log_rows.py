@@ -18,7 +18,7 @@ import httpx
 from hookrow import AsyncHookEngine, Hook
 from hookrow.events import samples
 
-__all__ = ["EVENTS", "NEEDLE", "NEVER", "SELDOM", "grow", "make", "seed"]
+__all__ = ["EVENTS", "NEEDLE", "NEVER", "SELDOM", "SPAN_MS", "grow", "make", "seed"]
 
 EVENTS = ("before_order_add", "after_registration", "before_order_update", "on_subscription", "before_user_update")
 SELDOM = "called-once"

@@ -18,6 +18,7 @@ from hookrow import message, reply
 from hookrow.clock import Clock
 from hookrow.errors import KeyProblem
 from hookrow.lang import Text
+from hookrow.models import SEALED
 from hookrow.modes import WAITING
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps, storable
@@ -26,11 +27,10 @@ from hookrow.store.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
 from hookrow.vault import MASK, Place, Vault
 
-__all__ = ["SECRETS", "Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
+__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""
-SECRETS = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     """
     return {
         name: vault.open(sealed, Place("hook", hook.uid, name))
-        for name in SECRETS
+        for name in SEALED
         if (sealed := getattr(hook, name)) is not None
     }
 

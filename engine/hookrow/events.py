@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
+from hookrow.checks import Unfit, line
 from hookrow.errors import EventNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Both, Text
 from hookrow.payload import get_pointer, normalise, pointer_parts
@@ -94,8 +95,15 @@ class Event:
             problems.append(Problem("code", rule))
         if not str(self.title).strip():
             problems.append(Problem("title", Text("An event needs a title.")))
+        for title in {self.title.en, self.title.ru} if isinstance(self.title, Both) else {self.title}:
+            try:
+                line(title)
+            except Unfit as unfit:
+                problems.append(Problem("title", unfit.text))
         if self.moment not in ("before", "after", "on"):
             problems.append(Problem("moment", Text("before, after or on.")))
+        if self.origin not in ("document", "system", "service"):
+            problems.append(Problem("origin", Text("document, system or service.")))
         for text in self.methods:
             try:
                 Call.read(text)
@@ -105,7 +113,7 @@ class Event:
         problems += [
             Problem("private", Text("{text} is no JSON Pointer such as /user/password.", text=pointer))
             for pointer in self.private
-            if not re.fullmatch(r"(/([^~/]|~[01])+)+", pointer)
+            if not re.fullmatch(r"(/([^~/\ud800-\udfff]|~[01])+)+", pointer)
         ]
         try:
             object.__setattr__(self, "sample", normalise(self.sample, SAMPLE_LIMIT))

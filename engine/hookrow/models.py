@@ -21,6 +21,7 @@ from hookrow.lang import Text as Message
 from hookrow.vault import Secret
 
 __all__ = [
+    "SEALED",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",
@@ -188,11 +189,18 @@ class HookRow(HookFields, table=True):
     deleted_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
+SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
+"""The columns of a hook that hold sealed values: opened for a request, never shown, sealed anew with another key."""
+
+
 class HookRevision(SQLModel, table=True):
     """One change of a hook: who, when, and the fields before and after; a secret only as «set»."""
 
     __tablename__ = "hook_revision"
-    __table_args__ = (Index("hook_revision_number", "hook_id", "revision", unique=True),)
+    __table_args__ = (
+        Index("hook_revision_number", "hook_id", "revision", unique=True),
+        Index("hook_revision_event", "event", "hook_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     hook_id: int = Field(sa_column=Column(Integer, ForeignKey("hook.id", ondelete="CASCADE"), nullable=False))
@@ -200,6 +208,8 @@ class HookRevision(SQLModel, table=True):
     at_ms: int = Field(sa_type=BigInteger)
     who: str = Field(sa_type=Text)
     action: str = Field(max_length=16)
+    event: str = Field(max_length=64)
+    """The hook's event from here on: which hooks an event ever had, and which events a hook."""
     before: str | None = Field(default=None, sa_type=Text)
     after: str | None = Field(default=None, sa_type=Text)
 
@@ -250,7 +260,7 @@ class FiringRow(SQLModel, table=True):
             name="firing_outcome",
         ),
         Index("firing_uid", "uid", unique=True),
-        Index("firing_event", "event", "id"),
+        Index("firing_event", "event", "outcome", "id"),
         Index(
             "firing_refused",
             "outcome",
@@ -308,6 +318,8 @@ class DeliveryRow(SQLModel, table=True):
         CheckConstraint(one_of("mode", MODES), name="delivery_mode"),
         Index("delivery_row", "firing_id", "seq", unique=True),
         Index("delivery_hook", "hook_id", "firing_id"),
+        # Each kind of delivery by itself, so that conditions that never met are not looked for among the rows of one.
+        Index("delivery_kind", "hook_id", "state", text("coalesce(status, 0)"), "firing_id"),
         Index(
             "delivery_due",
             "hook_id",
@@ -332,7 +344,6 @@ class DeliveryRow(SQLModel, table=True):
             "delivery_usual",
             "state",
             "firing_id",
-            "hook_id",
             sqlite_where=text("state IN ('ok', 'sent', 'skipped')"),
             postgresql_where=text("state IN ('ok', 'sent', 'skipped')"),
         ),
@@ -340,7 +351,6 @@ class DeliveryRow(SQLModel, table=True):
             "delivery_status",
             "status",
             "firing_id",
-            "hook_id",
             sqlite_where=text("status IS NOT NULL"),
             postgresql_where=text("status IS NOT NULL"),
         ),

@@ -6,13 +6,14 @@ The words are those of DESIGN 12; `as_json()` gives the shapes that `--json` pri
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from hookrow.clock import from_ms
-from hookrow.errors import StorageError, Vetoed
+from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
 from hookrow.events import redact
 from hookrow.lang import Text
 
@@ -262,7 +263,11 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which firings of the log: every condition given must hold. Moments in milliseconds since 1970."""
+    """Which firings of the log: every condition given must hold. Moments in milliseconds since 1970.
+
+    Raises:
+        InvalidInput: `code` is no status.
+    """
 
     event: str | None = None
     hook: int | None = None
@@ -274,6 +279,20 @@ class LogFilter:
     """Text that occurs in the payload."""
     code: str | None = None
     """A delivery's HTTP status: `404`, or a class of them: `5xx`."""
+
+    def __post_init__(self) -> None:
+        if self.code is not None and not re.fullmatch(r"[1-5]([0-9]{2}|xx)", self.code, re.IGNORECASE):
+            raise InvalidInput([Problem("code", Text("an HTTP status such as 404, or 5xx"))])
+
+    @property
+    def codes(self) -> tuple[int, int] | None:
+        """The lowest and the highest status that `code` means."""
+        if self.code is None:
+            return None
+        code = self.code.lower()
+        if code.endswith("xx"):
+            return int(code[0]) * 100, int(code[0]) * 100 + 99
+        return int(code), int(code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from cli_runs import Hookrow, Ran, environment, program
 from hookrow import Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.errors import HookrowError, KeyMissing
+from hookrow.fields import SECRETS
+from hookrow.models import SEALED
 from receivers import Receiver, reply
 
 PASSWORD = "canary-password-7f3a"
@@ -238,6 +240,16 @@ def test_after_a_rotation_no_column_of_any_table_names_the_old_key(hookrow: Hook
     assert before == [old] * 8
     assert after == [key_ids(folder)[0]] * 8
     assert old not in after
+
+
+def test_the_sealed_columns_are_those_that_hold_a_sealed_value(folder: Path) -> None:
+    """Found by their form, in a hook with every secret there is; and all that the form never shows are among them."""
+    guarded(folder)
+    with sqlite3.connect(folder / "hooks.db") as database:
+        database.row_factory = sqlite3.Row
+        for row in database.execute("SELECT * FROM hook"):
+            assert {name for name in row.keys() if re.match(r"v1\.[0-9a-f]{8}\.", str(row[name]))} == set(SEALED)  # noqa: SIM118
+    assert set(SECRETS) == set(SEALED) - {"signing_secret_old"}
 
 
 def key_ids(folder: Path) -> list[str]:

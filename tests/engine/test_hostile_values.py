@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine_bench import Bench
-from hookrow import AsyncHookEngine
-from hookrow.errors import HookrowError, InvalidInput, InvalidPayload
+from hookrow import AsyncHookEngine, Event, HookEngine
+from hookrow.errors import HookrowError, InvalidInput, InvalidPayload, NoDatabase
+from hookrow.fields import FIELD
+from hookrow.lang import Both
+from hookrow.records import LogFilter
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +130,67 @@ async def test_what_a_person_types_finds_or_is_refused(odd: Bench) -> None:
             with contextlib.suppress(HookrowError):
                 await ask(value)
     assert (await engine.hooks.get(hook.id or 0)).id == hook.id
+
+
+@pytest.mark.parametrize("text", [*HALVES, "a\ud800b", "a\0b"])
+async def test_every_text_is_taken_or_refused_by_name(odd: Bench, text: str) -> None:
+    """Whatever takes a text at the front door raises only what the tree of errors declares."""
+    engine, kind, here = odd.engine, "after_registration", "http://a.test/"
+    hook = await odd.hook("h", event=kind)
+    fired = (await odd.fire({"user": {"id": 1}}, event=kind)).id
+    calls: list[Callable[[], Any]] = [
+        *(
+            partial(asked, engine.log.page, LogFilter, **{name: text})
+            for name in ("event", "outcome", "search", "code")
+        ),
+        *(partial(asked, engine.log.ids, LogFilter, hook=1, **{name: text}) for name in ("event", "outcome", "code")),
+        *(partial(engine.hooks.update, hook.id, **{name: text}) for name in FIELD),
+        *(partial(each, text) for each in (engine.hooks.get, engine.hooks.list, engine.hooks.history, engine.test)),
+        *(partial(each, text) for each in (engine.log.get, engine.log.delivery, engine.log.attempts)),
+        *(partial(each, text) for each in (engine.replay, engine.redeliver, engine.last_payload, engine.settings.get)),
+        *(partial(engine.settings.set, each.name, text) for each in await engine.settings.list()),
+        partial(engine.fire, text, {}),
+        partial(engine.fire, kind, {"user": {"id": 1}}, idempotency_key=text),
+        partial(engine.hooks.pause, hook.id, text),
+        partial(engine.condition_matches, kind, text),
+        partial(engine.condition_matches, text, "true"),
+        partial(engine.explain, text, {}),
+        partial(engine.replay, fired, to=here + text),
+        partial(engine.replay, fired, hook=text),
+        partial(engine.events.match, "GET", f"/{text}"),
+        partial(engine.events.match, text, "/"),
+    ]
+    for call in calls:
+        with contextlib.suppress(HookrowError):
+            answered = call()
+            if inspect.isawaitable(answered):
+                await answered
+
+
+async def asked(call: Callable[[LogFilter], Any], made: Callable[..., LogFilter], **given: Any) -> Any:
+    """The answer to a filter; making it may be refused as well."""
+    return await call(made(**given))
+
+
+@pytest.mark.parametrize("text", [*HALVES, "a\ud800b", "a\0b"])
+def test_an_event_of_no_writable_text_is_refused(text: str) -> None:
+    """In its title, in either language, and in all else that it is made of."""
+    for given in (
+        {"title": text},
+        {"title": Both("Kept", text)},
+        {"title": Both(text, "Хранится")},
+        {"code": text},
+        {"moment": text},
+        {"origin": text},
+        {"methods": (text,)},
+        *([{"sample": {"a": text}}, {"sample": {text: 1}}, {"private": (f"/{text}",)}] if "\0" not in text else []),
+    ):
+        with pytest.raises(InvalidInput):
+            Event(**{"code": "stock.moved", "title": "Stock moved", "moment": "after", **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b"])
+def test_a_database_of_no_writable_name_is_refused(text: str) -> None:
+    """As any other that can't be opened."""
+    with pytest.raises(NoDatabase):
+        HookEngine(f"sqlite:///{text}.db", worker=False)

@@ -92,16 +92,16 @@ STATES = ("ok", "sent", "queued", "retrying", "dead", "vetoed", "failed", "skipp
 
 @pytest.fixture
 def filled(database: Database) -> tuple[Database, list[Firing]]:
-    """120 firings of three events and three hooks, all outcomes, and the same as records."""
+    """120 firings of three events with two hooks each, all outcomes, and the same as records."""
     chance = random.Random(7)
-    numbers = [add_hook(database, f"h{n}", event=f"e{n}") for n in range(3)]
+    numbers = [add_hook(database, f"h{n}", event=f"e{n % 3}") for n in range(6)]
     for n in range(120):
         at = T0 + n * 60_000
         deliveries = [
             NewDelivery(
                 {
                     "seq": seq,
-                    "hook_id": chance.choice(numbers),
+                    "hook_id": chance.choice(numbers[n % 3 :: 3]),
                     "hook_revision": 1,
                     "position": seq,
                     "mode": "gate",

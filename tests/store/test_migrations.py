@@ -114,7 +114,7 @@ def with_a_hook(path: Path) -> Database:
             " 'continue', '', '', 'u', '', 1, 0)"
         )
         connection.exec_driver_sql(
-            "INSERT INTO hook_revision (hook_id, revision, at_ms, who, action) VALUES (1, 1, 0, 'x', 'add')"
+            "INSERT INTO hook_revision (hook_id, revision, at_ms, who, action, event) VALUES (1, 1, 0, 'x', 'add', 'e')"
         )
     return made
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
-
 from hookrow.errors import InvalidTemplate
-from hookrow.records import LogFilter, loads
-from hookrow.store import log_ids
-from hookrow.store.tables import FIRINGS
+from hookrow.store.log import payloads
 from hookrow.template import SAMPLE_WEBHOOK, Condition, prepare
 
 if TYPE_CHECKING:
@@ -96,12 +91,3 @@ def last_payload(runtime: Runtime, event: str) -> dict[str, Any] | None:
     runtime.event(runtime.config(), event)
     with runtime.database.read() as connection:
         return next(payloads(connection, event, 1), None)
-
-
-def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
-    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
-    for number in log_ids.ids(connection, LogFilter(event=event), limit=last):
-        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
-        payload: dict[str, Any] | None = loads(text)
-        if payload is not None:  # None: purged meanwhile
-            yield payload

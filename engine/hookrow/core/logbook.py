@@ -9,24 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, func, literal, select
-
 from hookrow.core.doors import awaited
 from hookrow.core.statistics import HookFigures, HookStatistics, last_day, statistics
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
+from hookrow.store import figures, log_ids, outbox
 from hookrow.store import log as logstore
-from hookrow.store import log_ids, outbox
 from hookrow.store import settings as settingstore
-from hookrow.store.due import OLDEST
 from hookrow.store.log_ids import Found
-from hookrow.store.parking import NOTABLE
 from hookrow.store.purge import Purged, kept_bytes, purge
-from hookrow.store.release import state_in
 from hookrow.store.rows import delivery_place, firing_uid
 from hookrow.store.settings import SettingValue
-from hookrow.store.tables import ATTEMPTS, DELIVERIES
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -37,9 +31,6 @@ DAY_MS = 24 * 3600 * 1000
 HOUR_MS = 3600 * 1000
 OVERDUE_MS = 60_000
 """A due row older than this means that nobody drains the queue (DESIGN 5)."""
-CAP = 1001
-"""Counts stop here: more is only said as «more than 1,000»."""
-QUEUE = ("blocked", "queued", "leased", "retrying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +159,13 @@ class Log:
         paused = [hook for hook in hooks if hook.paused and not hook.deleted]
         paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
         with self.runtime.database.read() as connection:
-            oldest = connection.execute(OLDEST).scalar()
+            oldest = figures.first_due(connection)
             return Summary(
-                queue=capped(connection, NOTABLE, state_in(QUEUE)),
+                queue=figures.queued(connection),
                 oldest_due_ms=oldest,
                 undrained=oldest is not None and oldest < now_ms - OVERDUE_MS,
-                errors_last_hour=errors_since(connection, now_ms - HOUR_MS),
-                dead=capped(connection, NOTABLE, state_in(("dead",))),
+                errors_last_hour=figures.errors_since(connection, now_ms - HOUR_MS),
+                dead=figures.dead(connection),
                 paused=tuple(hook.id for hook in paused),
             )
 
@@ -185,17 +176,6 @@ class Log:
     def statistics(self) -> dict[int, HookStatistics]:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""
         return statistics(self.runtime)
-
-
-def capped(connection: Connection, *conditions: object) -> int:
-    """How many deliveries, counted to the cap."""
-    few = select(literal(1)).select_from(DELIVERIES).where(and_(*conditions)).limit(CAP).subquery()  # type: ignore[arg-type]
-    return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
-
-
-def errors_since(connection: Connection, since_ms: int) -> int:
-    few = select(literal(1)).where(ATTEMPTS.c.at_ms >= since_ms, ATTEMPTS.c.error.is_not(None)).limit(CAP).subquery()
-    return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
 
 
 class Settings:

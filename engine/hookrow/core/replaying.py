@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hookrow import plan
-from hookrow.attempt import SECRETS, Made, Order, compose, opened, perform, public_url
+from hookrow.attempt import Made, Order, compose, opened, perform, public_url
 from hookrow.checks import Unfit, check_url, take_userinfo
 from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
@@ -18,6 +18,7 @@ from hookrow.dates import show
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
 from hookrow.lang import Text
 from hookrow.message import masked_headers
+from hookrow.models import SEALED
 from hookrow.modes import WAITING
 from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
@@ -160,7 +161,7 @@ def elsewhere(to: str | None) -> str | None:
 
 def stand_ins(hook: StoredHook) -> dict[str, str]:
     """Something in the place of each secret that the hook has."""
-    return {name: STAND_IN for name in SECRETS if getattr(hook, name) is not None}
+    return {name: STAND_IN for name in SEALED if getattr(hook, name) is not None}
 
 
 class Workbench:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, select
-
 from hookrow.records import rfc3339
-from hookrow.store.tables import ATTEMPTS, DELIVERIES
+from hookrow.store import figures as store
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from hookrow.core.runtime import Runtime
 
 __all__ = ["Figures", "HookFigures", "HookStatistics", "last_day", "statistics"]
@@ -28,25 +28,6 @@ IN_ALL = 50_000
 log is."""
 AT_LEAST = 200
 """Deliveries of one hook that are looked at, however many hooks there are: enough for a p95."""
-
-# The newest deliveries of a hook come out of an index alone; each costs one look into the attempts.
-NEWEST = (
-    select(DELIVERIES.c.id, DELIVERIES.c.firing_id)
-    .where(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.firing_id >= bindparam("first"))
-    .order_by(DELIVERIES.c.firing_id.desc())
-    .limit(bindparam("most"))
-)
-OLDEST_SEEN = NEWEST.with_only_columns(DELIVERIES.c.firing_id).offset(bindparam("last"))
-CALLS = select(ATTEMPTS.c.at_ms, ATTEMPTS.c.ms, ATTEMPTS.c.error.is_not(None), ATTEMPTS.c.id).where(
-    ATTEMPTS.c.delivery_id.in_(select(NEWEST.subquery("newest").c.id)),
-    ATTEMPTS.c.at_ms >= bindparam("since"),
-    ATTEMPTS.c.elsewhere.is_(False),
-)
-
-
-LAST = select(ATTEMPTS.c.status, ATTEMPTS.c.error, ATTEMPTS.c.ms, ATTEMPTS.c.at_ms).where(
-    ATTEMPTS.c.id == bindparam("call")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +118,16 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
 def of_hook(connection: Connection, hook: int, now_ms: int, most: int) -> HookStatistics:
     """The figures of a hook's newest `most` deliveries."""
     day_ms, week_ms = now_ms - DAY_MS, now_ms - WEEK_MS
-    asked = {"hook": hook, "first": (week_ms - RETRIED_MS) << 20, "most": most}
-    rows = connection.execute(CALLS, {**asked, "since": week_ms}).all()
-    oldest = connection.execute(OLDEST_SEEN, {**asked, "most": 1, "last": most - 1}).scalar()
-    # Ids are moments: what was fired before the oldest delivery seen may be missing.
-    seen_ms = 0 if oldest is None else oldest >> 20
-    return HookStatistics(figures(rows, day_ms, seen_ms), figures(rows, week_ms, seen_ms))
+    first_ms = week_ms - RETRIED_MS
+    calls = store.calls(connection, hook, first_ms, week_ms, most)
+    # What was fired before the oldest delivery seen may be missing.
+    seen_ms = store.seen_since(connection, hook, first_ms, most)
+    return HookStatistics(figures(calls, day_ms, seen_ms), figures(calls, week_ms, seen_ms))
 
 
-def figures(rows: Sequence[Any], since_ms: int, seen_ms: int) -> Figures:
-    calls = [(ms, failed) for at_ms, ms, failed, _ in rows if at_ms >= since_ms]
-    return Figures.of(calls, max(since_ms, seen_ms), seen_ms > since_ms)
+def figures(calls: Sequence[Any], since_ms: int, seen_ms: int) -> Figures:
+    found = [(call.ms, call.failed) for call in calls if call.at_ms >= since_ms]
+    return Figures.of(found, max(since_ms, seen_ms), seen_ms > since_ms)
 
 
 def last_day(runtime: Runtime) -> dict[int, HookFigures]:
@@ -155,14 +135,12 @@ def last_day(runtime: Runtime) -> dict[int, HookFigures]:
     day_ms = runtime.clock.now_ms() - DAY_MS
     hooks = [hook.id for hook in runtime.config().hooks.values() if not hook.deleted]
     most = max(GLANCE // max(len(hooks), 1), AT_LEAST)
-    asked = {"first": (day_ms - RETRIED_MS) << 20, "most": most, "since": day_ms}
     found = {}
     with runtime.database.read() as connection:
         for hook in hooks:
-            calls = connection.execute(CALLS, {**asked, "hook": hook}).all()
+            calls = store.calls(connection, hook, day_ms - RETRIED_MS, day_ms, most)
             if calls:
-                newest = max(calls, key=lambda call: call.id).id
-                last = connection.execute(LAST, {"call": newest}).one()
-                failed = sum(bool(call[2]) for call in calls)
+                last = store.last_call(connection, calls)
+                failed = sum(bool(call.failed) for call in calls)
                 found[hook] = HookFigures(len(calls), failed, last.status, last.error, last.ms, last.at_ms)
     return found

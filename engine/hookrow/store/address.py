@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def address_of(url: str) -> URL:
             given is not repeated: it may hold a password.
     """
     try:
+        if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
+            raise ValueError(url)
         address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
     except (ArgumentError, ValueError):
         raise NoDatabase(

@@ -109,6 +109,9 @@ class Database:
             # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
             settings = server_settings(self.address)
             ask = purpose == "read"
+            if ask:
+                # What is asked for is a page or less, and may be rare: an index, whatever the statistics expect.
+                settings["options"] += " -cenable_seqscan=off"
             return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path

@@ -14,9 +14,9 @@ from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.lang import Text
 from hookrow.models import HookRow
 from hookrow.store import outbox
-from hookrow.store.revisions import SEALED, Author, history, record, revise
+from hookrow.store.revisions import Author, history, record, revise
 
-__all__ = ["SEALED", "Author", "change", "create", "history", "new_uid", "next_position"]
+__all__ = ["Author", "change", "create", "history", "new_uid", "next_position"]
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 LAST_POSITION = 9999

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto, loads
 from hookrow.store.config import Config
 from hookrow.store.log_ids import ids
+from hookrow.store.prepared import PreparedIn
 from hookrow.store.rows import delivery_id, firing_id
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["attempts", "by_ids", "firing_by_uid", "page"]
+__all__ = ["attempts", "by_ids", "firing_by_uid", "page", "payloads"]
 
 
 def hook_ref(config: Config, number: int) -> HookRef:
@@ -35,16 +36,32 @@ def page(
     return by_ids(connection, config, ids(connection, wanted, before=before, after=after, limit=limit))
 
 
+FIRING_COLUMNS = (
+    *("id", "uid", "event", "moment", "at_ms", "outcome", "payload", "data", "result", "veto", "warnings", "ms"),
+    *("hidden", "replay_of", "asked_by", "deferred"),
+)
+DELIVERY_COLUMNS = (
+    *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
+    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key"),
+)
+FIRINGS_OF = PreparedIn(
+    lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
+)
+DELIVERIES_OF = PreparedIn(
+    lambda found: (
+        select(*(DELIVERIES.c[name] for name in DELIVERY_COLUMNS))
+        .where(DELIVERIES.c.firing_id.in_(found))
+        .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
+    )
+)
+
+
 def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> list[Firing]:
     """The firings of these row ids, in that order; those that were purged are left out."""
     order = list(wanted)
-    if not order:
-        return []
-    rows = {row.id: row for row in connection.execute(select(FIRINGS).where(FIRINGS.c.id.in_(order)))}
-    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(
-        select(DELIVERIES).where(DELIVERIES.c.firing_id.in_(order)).order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
-    ):
+    rows = {row.id: row for row in FIRINGS_OF.all(connection, order)}
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in DELIVERIES_OF.all(connection, order):
         found[row.firing_id].append(row)
     return [firing_from(rows[number], found[number], config) for number in order if number in rows]
 
@@ -55,7 +72,16 @@ def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | 
     return None if number is None else by_ids(connection, config, [number])[0]
 
 
-def firing_from(row: Row[Any], deliveries: Sequence[Row[Any]], config: Config) -> Firing:
+def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
+    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
+    for number in ids(connection, LogFilter(event=event), limit=last):
+        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
+        payload: dict[str, Any] | None = loads(text)
+        if payload is not None:  # None: purged meanwhile
+            yield payload
+
+
+def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
     """The record of a firing's row and its deliveries' rows."""
     payload = loads(row.payload)
     veto = loads(row.veto)
@@ -81,7 +107,7 @@ def firing_from(row: Row[Any], deliveries: Sequence[Row[Any]], config: Config) -
     )
 
 
-def delivery_from(row: Row[Any], firing: Row[Any], config: Config) -> Delivery:
+def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
     return Delivery(
         id=delivery_id(firing.uid, row.seq),
         firing_id=firing_id(firing.uid),

@@ -1,20 +1,35 @@
 """Which firings a filter finds: keyset pages over the log's indexes, and text search slice by slice.
 
-No OFFSET over a page, no COUNT. Each value of a filter, also one that never occurred, is found by an index of its own;
-only text search goes through the rows. Two conditions together are read by the rarer one's index, as far as can be told
-without counting.
+No OFFSET over a page, no COUNT over the log. Each value of a filter, also one that never occurred, is found by an index
+of its own; only text search goes through the rows. Of several conditions together it is asked first in which kinds of
+deliveries they meet (`log_kinds`); these are read, each by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, exists, func, literal_column, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
+from hookrow.models import DELIVERY_STATES
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.store.log_kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.parking import NOTABLE
 from hookrow.store.tables import DELIVERIES, FIRINGS
 
@@ -30,13 +45,15 @@ LONGEST_MS = 3_600_000
 """No firing takes longer than this."""
 PENDING = ("blocked", "queued", "leased")
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
-STATES: dict[str, list[tuple[str, ColumnElement[bool]]]] = {
-    "queued": [(state, UNTRIED) for state in PENDING],
-    "retrying": [("retrying", true()), *((state, TRIED) for state in PENDING)],
-    "cancelled": [("cancelled", true()), ("dropped", true())],
+STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
+    "queued": [(PENDING, UNTRIED)],
+    "retrying": [(("retrying",), true()), (PENDING, TRIED)],
+    "cancelled": [(("cancelled", "dropped"), true())],
 }
 """The states that an outcome means, where it is not the word itself (DESIGN 12)."""
 USUAL = ("ok", "sent", "skipped")
+FEW = 200
+"""So many rows are looked at one by one."""
 
 
 def words(*given: str) -> list[Any]:
@@ -85,6 +102,11 @@ class Stream:
 
     number: ColumnElement[int]
     conditions: Sequence[Any]
+    each: Sequence[Mapping[str, Any]] = ({},)
+    """The parameters of each stream, where several are asked for by one statement."""
+    first: int = 0
+    last: int = NO_ID
+    """No firing before or after these is in it."""
 
     def rows(self, *more: Any) -> Select[Any]:
         """The firings' ids; `more` are conditions on the firing."""
@@ -106,22 +128,12 @@ def of_firing(wanted: LogFilter) -> list[Any]:
     return found
 
 
-def codes(wanted: LogFilter) -> tuple[int, int] | None:
-    """The lowest and the highest status that the filter means."""
-    if wanted.code is None:
-        return None
-    code = wanted.code.lower()
-    if code.endswith("xx"):
-        return int(code[0]) * 100, int(code[0]) * 100 + 99
-    return int(code), int(code)
-
-
 def of_delivery(wanted: LogFilter) -> list[Any]:
     """The filter's conditions on one and the same delivery, but for its outcome."""
     found: list[Any] = []
     if wanted.hook is not None:
         found.append(DELIVERIES.c.hook_id == wanted.hook)
-    if (code := codes(wanted)) is not None:
+    if (code := wanted.codes) is not None:
         found.append(DELIVERIES.c.status.between(*code))
     return found
 
@@ -140,55 +152,79 @@ def row_is(of_firing: Sequence[Any]) -> Any:
 
 def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
+    if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
+        return combined(connection, wanted)
+    if wanted.event is not None:
+        known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]
+        return [
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome == bindparam("outcome")], known),
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome.is_(None)]),
+        ]
+    if wanted.hook is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
+    if (code := wanted.codes) is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
     outcome = wanted.outcome
     if outcome is None or outcome == "allowed":
-        return by_rows(connection, wanted, [] if outcome is None else [FIRINGS.c.outcome == outcome])
-    its = of_delivery(wanted)
+        return [Stream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
     if outcome in USUAL:
-        # A hook's or an event's own rows are mostly ok or sent, if it has any; what was skipped is rare.
-        its.append(DELIVERIES.c.state == words(outcome)[0])
-        if wanted.hook is not None and outcome != "skipped":
-            return [Stream(DELIVERIES.c.firing_id, its)]
-        if wanted.event is not None and outcome == "ok":
-            return [Stream(FIRINGS.c.id, [row_holds(its)])]
-        return [Stream(DELIVERIES.c.firing_id, [*its, NORMAL])]
+        return [Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(outcome)[0]])]
     found = [
-        Stream(DELIVERIES.c.firing_id, [*its, NOTABLE, DELIVERIES.c.state == state, also])
-        for state, also in STATES.get(outcome, [(outcome, true())])
+        Stream(
+            DELIVERIES.c.firing_id,
+            [NOTABLE, DELIVERIES.c.state == bindparam("state"), also],
+            [{"state": state} for state in states],
+        )
+        for states, also in states_of(outcome)
     ]
     if outcome in FIRING_OUTCOMES:
-        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome, *([row_holds(its)] if its else [])]))
+        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
     return found
 
 
-def by_rows(connection: Connection, wanted: LogFilter, own: Sequence[Any]) -> list[Stream]:
-    """Streams of the firings for which `own` is true, by the hook and the status of their deliveries."""
-    its, code = of_delivery(wanted), codes(wanted)
-    if not its:
-        return [Stream(FIRINGS.c.id, own)]
-    also = [row_is(own)] if own else []
-    if code is None:
-        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
-    kept = statuses(connection, *code)
-    # Receivers mostly answer 200: a hook's or an event's own rows are the shorter way then, if there is a 2xx at all.
-    if kept and code[0] // 100 == 2 and wanted.hook is not None:
-        return [Stream(DELIVERIES.c.firing_id, [*its, *also])]
-    if kept and code[0] // 100 == 2 and wanted.event is not None:
-        return [Stream(FIRINGS.c.id, [*own, row_holds(its)])]
-    return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each, *its, *also]) for each in kept]
+def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[bool]]]:
+    """The states that a delivery's outcome means, with what else must be true; all of them without an outcome."""
+    return [(DELIVERY_STATES, true())] if outcome is None else STATES.get(outcome, [((outcome,), true())])
 
 
-def statuses(connection: Connection, low: int, high: int) -> list[int]:
-    """The statuses in this range that occur in the log, each found by one look into their index."""
-    found: list[int] = []
-    while low <= high:
-        next_one = select(func.min(DELIVERIES.c.status)).where(DELIVERIES.c.status >= low, DELIVERIES.c.status <= high)
-        status = connection.execute(next_one).scalar()
-        if status is None:
-            break
-        found.append(status)
-        low = status + 1
+def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """The same for two or more conditions: the kinds of deliveries in which they meet."""
+    if wanted.outcome is None and wanted.code is None and wanted.hook is not None:
+        had = wanted.event in events_of(connection, wanted.hook)
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
+    meant = states_of(wanted.outcome)
+    verdict = wanted.outcome in FIRING_OUTCOMES
+    # A firing of this outcome is found by any of its deliveries, whatever became of that one.
+    any_state = verdict and (wanted.hook is not None or wanted.code is not None)
+    met = kinds(connection, wanted, DELIVERY_STATES if any_state else [one for states, _ in meant for one in states])
+    found = [of_kinds([kind for kind in met if kind.state in states], also) for states, also in meant]
+    if any_state:
+        found += of_verdict(connection, wanted, met)
+    elif verdict:
+        found.append(Stream(FIRINGS.c.id, [FIRINGS.c.outcome == wanted.outcome]))
     return found
+
+
+def of_kinds(found: Sequence[Kind], also: Any) -> Stream:
+    """The deliveries of these kinds for which this is true."""
+    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [kind.given for kind in found])
+
+
+def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[Kind]) -> list[Stream]:
+    """Firings of the outcome that is asked for, with a delivery of one of these kinds."""
+    verdict = FIRINGS.c.outcome == wanted.outcome
+    pairs = ended(connection, str(wanted.outcome))
+    hooks = {hook for hook, _ in pairs}
+    # A hook that said no was obeyed: that firing is not allowed.
+    met = [kind for kind in met if kind.hook in hooks and (kind.state, wanted.outcome) != ("vetoed", "allowed")]
+    # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
+    by_answer = wanted.code is not None and wanted.outcome == "allowed"
+    if by_answer or at_most(connection, met, FEW):
+        return [of_kinds(met, row_is([verdict]))]
+    hooks = {kind.hook for kind in met}
+    events = [{"event": event} for event in sorted({event for hook, event in pairs if hook in hooks})]
+    rows = [FIRINGS.c.event == bindparam("event"), verdict, row_holds(of_delivery(wanted))]
+    return [Stream(FIRINGS.c.id, rows, events, *bounds(connection, met))]
 
 
 def ids(
@@ -216,8 +252,8 @@ def ids(
 
 def asked(wanted: LogFilter) -> LogFilter:
     """The filter as a database takes it; no payload holds what is replaced."""
-    event, search = wanted.event and storable(wanted.event), wanted.search and storable(wanted.search)
-    return replace(wanted, event=event, search=search)
+    event, outcome, search = (text and storable(text) for text in (wanted.event, wanted.outcome, wanted.search))
+    return replace(wanted, event=event, outcome=outcome, search=search)
 
 
 def search(connection: Connection, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
@@ -264,12 +300,16 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
         late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
         span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
     for stream in streams(connection, wanted):
+        if not stream.each:
+            continue
         order = stream.number if span.oldest_first else stream.number.desc()
         statement = stream.rows(*conditions).order_by(order).limit(span.limit)
-        between = statement.where(stream.number >= span.low, stream.number < span.top)
-        found.update(connection.execute(between).scalars())
-        for few in [late[at : at + 500] for at in range(0, len(late), 500)]:
-            found.update(connection.execute(statement.where(stream.number.in_(few))).scalars())
+        # One range: of two SQLite takes the first, and reads all that is in it.
+        low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
+        between = statement.where(stream.number >= low, stream.number <= last)
+        these = [between, *(statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500))]
+        for asked, values in product(these, stream.each):
+            found.update(connection.execute(asked, values).scalars())
     return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
 
 

@@ -9,17 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from hookrow.models import HookRevision, HookRow
+from hookrow.models import SEALED, HookRevision, HookRow
 from hookrow.records import Revision, rfc3339
 
-__all__ = ["ENGINE", "SEALED", "Author", "history", "public", "record", "revise"]
+__all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
 ENGINE = "hookrow"
 """Who pauses a hook whose receiver is gone or fails again and again, and who resumes it."""
-SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
-"""Every sealed column of the table; the key rotation and its test go through this list."""
 HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")
 
 
@@ -65,6 +63,7 @@ def record(
             at_ms=author.at_ms,
             who=author.who,
             action=action,
+            event=after["event"],
             before=None if old is None else json.dumps(old, ensure_ascii=False),
             after=json.dumps(new, ensure_ascii=False),
         )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from hookrow.models import HookRow
-from hookrow.store.revisions import SEALED, Author, revise
+from hookrow.models import SEALED, HookRow
+from hookrow.store.revisions import Author, revise
 from hookrow.vault import Place, Vault
 
 __all__ = ["reseal_all", "sealed_values"]

@@ -46,7 +46,7 @@ CREATE TABLE firing (
 )
 
 -- next
-CREATE INDEX firing_event ON firing (event, id)
+CREATE INDEX firing_event ON firing (event, outcome, id)
 
 -- next
 CREATE INDEX firing_idempotency ON firing (event, idempotency_key, id) WHERE idempotency_key IS NOT NULL
@@ -171,6 +171,9 @@ CREATE INDEX delivery_due ON delivery (hook_id, due_ms) WHERE state IN ('blocked
 CREATE INDEX delivery_hook ON delivery (hook_id, firing_id)
 
 -- next
+CREATE INDEX delivery_kind ON delivery (hook_id, state, coalesce(status, 0), firing_id)
+
+-- next
 CREATE INDEX delivery_leased ON delivery (lease_ms) WHERE state = 'leased'
 
 -- next
@@ -183,10 +186,10 @@ CREATE INDEX delivery_order ON delivery (hook_id, order_key, id) WHERE order_key
 CREATE UNIQUE INDEX delivery_row ON delivery (firing_id, seq)
 
 -- next
-CREATE INDEX delivery_status ON delivery (status, firing_id, hook_id) WHERE status IS NOT NULL
+CREATE INDEX delivery_status ON delivery (status, firing_id) WHERE status IS NOT NULL
 
 -- next
-CREATE INDEX delivery_usual ON delivery (state, firing_id, hook_id) WHERE state IN ('ok', 'sent', 'skipped')
+CREATE INDEX delivery_usual ON delivery (state, firing_id) WHERE state IN ('ok', 'sent', 'skipped')
 
 -- next
 CREATE TABLE hook_revision (
@@ -196,11 +199,15 @@ CREATE TABLE hook_revision (
 	at_ms BIGINT NOT NULL,
 	who TEXT NOT NULL,
 	action VARCHAR(16) NOT NULL,
+	event VARCHAR(64) NOT NULL,
 	before TEXT,
 	after TEXT,
 	PRIMARY KEY (id),
 	FOREIGN KEY(hook_id) REFERENCES hook (id) ON DELETE CASCADE
 )
+
+-- next
+CREATE INDEX hook_revision_event ON hook_revision (event, hook_id)
 
 -- next
 CREATE UNIQUE INDEX hook_revision_number ON hook_revision (hook_id, revision)

@@ -229,7 +229,9 @@ class Batch:
         rows: defaultdict[int, list[Any]] = defaultdict(list)
         for row in NOW_STANDING.all(self.connection, due):
             found = taking.get(row.firing_id)
-            if found is not None and standing(row).hook == "on" and jobs[found].well.get(row.hook_id):
+            if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
+                continue
+            if standing(row).hook == "on" and jobs[found].well.get(row.hook_id):
                 rows[found].append(row)
         for number, theirs in rows.items():
             timeouts = {row.hook_id: row.timeout for row in theirs}

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from apps import Shown, shown, until
-from fake_engine import FakeEngine
+from fake_engine import NOON_MS, FakeEngine
 
 from hookrow.records import Attempt
 from hookrow_tui.log import LogScreen
@@ -63,8 +64,17 @@ def log_of(at: Shown) -> LogScreen:
 async def open_log(
     size: tuple[int, int] = (80, 24), *, lang: Any = "ru", engine: FakeEngine | None = None, **made: Any
 ) -> AsyncIterator[Shown]:
-    """The log, read and with the first detail on the screen."""
+    """The log, read and with the first detail on the screen, on the day of the drawn firings."""
     engine = with_attempts(FakeEngine()) if engine is None else engine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hookrow_tui.log_reader.now_ms", lambda: NOON_MS)
+        async with opened(size, lang=lang, engine=engine, **made) as at:
+            yield at
+
+
+@asynccontextmanager
+async def opened(size: tuple[int, int], *, lang: Any, engine: FakeEngine, **made: Any) -> AsyncIterator[Shown]:
+    """As `open_log`, today."""
     async with shown(size, lang=lang, engine=engine) as at:
         at.app.push_screen(LogScreen(**made))
         await at.pilot.pause()

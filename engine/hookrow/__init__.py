@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from hookrow import errors
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight import ConditionMatches
-    from hookrow.core.logbook import Summary
     from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
-    from hookrow.core.statistics import Figures, HookFigures, HookStatistics
+    from hookrow.core.statistics import Figures, HookStatistics
     from hookrow.egress import Egress
     from hookrow.errors import (
         Ambiguous,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from hookrow.models import Hook
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
+    from hookrow.store.glance import HookFigures, Summary
     from hookrow.vault import KeyRing, Secret
 
 __all__ = [
@@ -86,14 +86,14 @@ __all__ = [
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.core.insight": ("ConditionMatches",),
-    "hookrow.core.logbook": ("Summary",),
     "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
-    "hookrow.core.statistics": ("Figures", "HookFigures", "HookStatistics"),
+    "hookrow.core.statistics": ("Figures", "HookStatistics"),
     "hookrow.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
     "hookrow.models": ("Hook",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.records": ("Attempt", "Delivery", "Firing", "HookRef", "LogFilter", "Revision", "Veto"),
+    "hookrow.store.glance": ("HookFigures", "Summary"),
     "hookrow.vault": ("KeyRing", "Secret"),
 }
 HOME = {name: module for module, names in HOMES.items() for name in names}

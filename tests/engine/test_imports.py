@@ -45,6 +45,13 @@ def test_help_is_quick() -> None:
     assert loaded_after(code) & HEAVY == set()
 
 
+def test_a_glance_needs_no_engine(tmp_path: Path) -> None:
+    """The terminal interface's first list is read by SQLite's driver alone."""
+    with hookrow.HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False):
+        code = f"from hookrow.glance import glance\nassert glance('sqlite:///{tmp_path}/hooks.db').summary.queue == 0"
+        assert loaded_after(code) & HEAVY == set()
+
+
 def test_the_engine_never_loads_the_interface() -> None:
     """All of the engine's modules together bring neither Textual nor the terminal interface."""
     loaded = loaded_after(f"import importlib\nfor name in {MODULES!r}:\n    importlib.import_module(name)")

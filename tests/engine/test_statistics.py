@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine_bench import Bench
 from hookrow.core import statistics
 from hookrow.core.statistics import percentile
+from hookrow.store import glance
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -81,8 +82,8 @@ async def test_a_busy_hook_says_from_when_its_figures_count(bench: Bench, monkey
 
 async def test_a_glance_at_a_busy_hook_counts_the_newest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """`hook_figures` costs the same however long the log is; the last call is the newest one."""
-    monkeypatch.setattr(statistics, "GLANCE", 3)
-    monkeypatch.setattr(statistics, "AT_LEAST", 3)
+    monkeypatch.setattr(glance, "GLANCE", 3)
+    monkeypatch.setattr(glance, "AT_LEAST", 3)
     bench.network.on("h", answer(500), answer(), answer(), answer(503), answer(201))
     hook = await bench.gate("h")
     for _ in range(5):

@@ -5,18 +5,18 @@ from __future__ import annotations
 import builtins
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from hookrow.core.doors import awaited
-from hookrow.core.statistics import HookFigures, HookStatistics, last_day, statistics
+from hookrow.core.statistics import HookStatistics, statistics
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
-from hookrow.store import figures, log_ids, outbox
+from hookrow.store import glance, log_ids, outbox
 from hookrow.store import log as logstore
 from hookrow.store import settings as settingstore
+from hookrow.store.glance import HookFigures, Summary
 from hookrow.store.log_ids import Found
 from hookrow.store.purge import Purged, kept_bytes, purge
 from hookrow.store.rows import delivery_place, firing_uid
@@ -25,26 +25,7 @@ from hookrow.store.settings import SettingValue
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings", "Summary"]
-
-DAY_MS = 24 * 3600 * 1000
-HOUR_MS = 3600 * 1000
-OVERDUE_MS = 60_000
-"""A due row older than this means that nobody drains the queue (DESIGN 5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The banner's figures. Counts stop at 1,001."""
-
-    queue: int
-    oldest_due_ms: int | None
-    undrained: bool
-    """Due rows are older than a minute: no worker runs."""
-    errors_last_hour: int
-    dead: int
-    paused: Sequence[int]
-    """Ids of paused hooks, those set to `stop` first."""
+__all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings"]
 
 
 class Log:
@@ -154,24 +135,15 @@ class Log:
 
     def summary(self) -> Summary:
         """The figures of the banner."""
-        now_ms = self.runtime.clock.now_ms()
-        hooks = self.runtime.config_now().hooks.values()
-        paused = [hook for hook in hooks if hook.paused and not hook.deleted]
-        paused.sort(key=lambda hook: (hook.on_failure != "stop", hook.id))
-        with self.runtime.database.read() as connection:
-            oldest = figures.first_due(connection)
-            return Summary(
-                queue=figures.queued(connection),
-                oldest_due_ms=oldest,
-                undrained=oldest is not None and oldest < now_ms - OVERDUE_MS,
-                errors_last_hour=figures.errors_since(connection, now_ms - HOUR_MS),
-                dead=figures.dead(connection),
-                paused=tuple(hook.id for hook in paused),
-            )
+        hooks = [hook for hook in self.runtime.config_now().hooks.values() if not hook.deleted]
+        with self.runtime.database.asking() as ask:
+            return glance.summary(ask, hooks, self.runtime.clock.now_ms())
 
     def hook_figures(self) -> dict[int, HookFigures]:
-        """What each hook that was called did in the last 24 hours, by its id; see `core.statistics`."""
-        return last_day(self.runtime)
+        """What each hook that was called did in the last 24 hours, by its id; a fifth of what `statistics` costs."""
+        hooks = [hook.id for hook in self.runtime.config().hooks.values() if not hook.deleted]
+        with self.runtime.database.asking() as ask:
+            return glance.last_day(ask, hooks, self.runtime.clock.now_ms())
 
     def statistics(self) -> dict[int, HookStatistics]:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""

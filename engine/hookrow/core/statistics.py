@@ -7,27 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hookrow.records import rfc3339
-from hookrow.store import figures as store
+from hookrow.store.glance import AT_LEAST, CALLS, DAY_MS, OLDEST_SEEN, RETRIED_MS, Ask
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Figures", "HookFigures", "HookStatistics", "last_day", "statistics"]
+__all__ = ["Figures", "HookStatistics", "statistics"]
 
-DAY_MS = 24 * 3600 * 1000
 WEEK_MS = 7 * DAY_MS
-RETRIED_MS = 4 * DAY_MS
-"""The last automatic retry comes within four days of its firing (DESIGN 7): what was fired so long before the week may
-have been called within it."""
-GLANCE = 10_000
-"""As `IN_ALL`, for the figures that are asked again and again."""
 IN_ALL = 50_000
 """Deliveries that are looked at for all hooks together: 0.3 to 0.7 s, measured on three million rows; however long the
 log is."""
-AT_LEAST = 200
-"""Deliveries of one hook that are looked at, however many hooks there are: enough for a p95."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +74,6 @@ class HookStatistics:
         return {"day": self.day.as_json(), "week": self.week.as_json()}
 
 
-@dataclass(frozen=True, slots=True)
-class HookFigures:
-    """A hook's last 24 hours: calls, failed ones, and its newest call. Of a busy hook only the newest are counted."""
-
-    calls: int
-    errors: int
-    last_status: int | None
-    last_error: str | None
-    last_ms: int | None
-    last_at_ms: int | None
-
-
 def percentile(times: Sequence[int], share: int) -> int | None:
     """The nearest rank of a sorted sequence: the least of them that `share` per cent don't exceed."""
     return times[-(-len(times) * share // 100) - 1] if times else None
@@ -111,36 +89,21 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
     now_ms = runtime.clock.now_ms()
     hooks = [hook.id for hook in runtime.config().hooks.values() if not hook.deleted]
     most = max(IN_ALL // max(len(hooks), 1), AT_LEAST)
-    with runtime.database.read() as connection:
-        return {hook: of_hook(connection, hook, now_ms, most) for hook in hooks}
+    with runtime.database.asking() as ask:
+        return {hook: of_hook(ask, hook, now_ms, most) for hook in hooks}
 
 
-def of_hook(connection: Connection, hook: int, now_ms: int, most: int) -> HookStatistics:
+def of_hook(ask: Ask, hook: int, now_ms: int, most: int) -> HookStatistics:
     """The figures of a hook's newest `most` deliveries."""
     day_ms, week_ms = now_ms - DAY_MS, now_ms - WEEK_MS
-    first_ms = week_ms - RETRIED_MS
-    calls = store.calls(connection, hook, first_ms, week_ms, most)
-    # What was fired before the oldest delivery seen may be missing.
-    seen_ms = store.seen_since(connection, hook, first_ms, most)
-    return HookStatistics(figures(calls, day_ms, seen_ms), figures(calls, week_ms, seen_ms))
+    asked = {"hook": hook, "first": (week_ms - RETRIED_MS) << 20}
+    rows = ask(CALLS, {**asked, "most": most, "since": week_ms})
+    oldest = next((seen for (seen,) in ask(OLDEST_SEEN, {**asked, "last": most - 1})), None)
+    # Ids are moments: what was fired before the oldest delivery seen may be missing.
+    seen_ms = 0 if oldest is None else oldest >> 20
+    return HookStatistics(figures(rows, day_ms, seen_ms), figures(rows, week_ms, seen_ms))
 
 
-def figures(calls: Sequence[Any], since_ms: int, seen_ms: int) -> Figures:
-    found = [(call.ms, call.failed) for call in calls if call.at_ms >= since_ms]
-    return Figures.of(found, max(since_ms, seen_ms), seen_ms > since_ms)
-
-
-def last_day(runtime: Runtime) -> dict[int, HookFigures]:
-    """What a glance at the list of hooks tells: their last 24 hours and the newest call, at a fifth of the cost."""
-    day_ms = runtime.clock.now_ms() - DAY_MS
-    hooks = [hook.id for hook in runtime.config().hooks.values() if not hook.deleted]
-    most = max(GLANCE // max(len(hooks), 1), AT_LEAST)
-    found = {}
-    with runtime.database.read() as connection:
-        for hook in hooks:
-            calls = store.calls(connection, hook, day_ms - RETRIED_MS, day_ms, most)
-            if calls:
-                last = store.last_call(connection, calls)
-                failed = sum(bool(call.failed) for call in calls)
-                found[hook] = HookFigures(len(calls), failed, last.status, last.error, last.ms, last.at_ms)
-    return found
+def figures(rows: Sequence[Any], since_ms: int, seen_ms: int) -> Figures:
+    calls = [(ms, failed) for at_ms, ms, failed, _ in rows if at_ms >= since_ms]
+    return Figures.of(calls, max(since_ms, seen_ms), seen_ms > since_ms)

@@ -12,13 +12,13 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -28,6 +28,7 @@ from hookrow.lang import Text
 from hookrow.store import readonly, schema
 from hookrow.store.address import address_of, path_of, server_settings, shown
 from hookrow.store.failures import Interrupted, damaged, interrupted, translate, unsure
+from hookrow.store.glance import Ask
 from hookrow.store.locks import LOCK_LIMIT, insist
 from hookrow.store.writer import Writer
 
@@ -164,6 +165,16 @@ class Database:
             raise translate(error) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """As `read`, for questions in plain SQL."""
+        with self.read() as connection:
+
+            def ask(question: str, values: Mapping[str, Any]) -> Sequence[Any]:
+                return connection.execute(text(question), values).all()
+
+            yield ask
 
     def may_only_read(self) -> bool:
         """Whether this role of a server may not write (PostgreSQL)."""

@@ -19,16 +19,18 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     update,
 )
 
 from hookrow.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, longest_pauses
+from hookrow.store.glance import OLDEST_DUE
 from hookrow.store.parking import BREAKERS, HOOKS
 from hookrow.store.prepared import Prepared
 from hookrow.store.release import pending, state_in
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["BUSY", "NOW", "OLDEST", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
+__all__ = ["BUSY", "NOW", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
 
 COUNTED = 1001
 """Overdue rows are counted up to here."""
@@ -55,7 +57,7 @@ def hooks_with_pending_rows() -> CTE:
 
 BUSY = hooks_with_pending_rows()
 THEIRS = and_(DELIVERIES.c.hook_id == BUSY.c.hook, pending)
-OLDEST = select(func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS).scalar_subquery())).select_from(BUSY)
+OLDEST = text(OLDEST_DUE)
 NEXT_DUE = Prepared(
     select(
         func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS, DELIVERIES.c.due_ms > NOW).scalar_subquery())

@@ -19,6 +19,7 @@ from hookrow.lang import Text
 from hookrow.store import readonly
 from hookrow.store.address import PG_SCHEMA
 from hookrow.store.failures import translate
+from hookrow.store.glance import HEAD
 from hookrow.store.locks import insist
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "TABLES", "prepare", "triggers", "version_of"]
 
-HEAD = "0001"
-"""The newest migration that this Hookrow knows; a test holds it against `store/migrations/versions`."""
 VERSION_TABLE = "hookrow_version"
 """Not alembic's default: a host's own migrations may live in the same database."""
 VERSIONS = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))

@@ -1,0 +1,145 @@
+"""The list of hooks before the engine is there: read from a SQLite file by its driver alone, in milliseconds.
+
+Importing the engine takes the better part of a second; the terminal interface shows this meanwhile. What it shows is
+what the engine gives: both ask `store.glance`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hookrow import plan
+from hookrow.clock import Clock, SystemClock, from_ms, to_ms
+from hookrow.errors import StorageError
+from hookrow.events import CATALOGUE
+from hookrow.modes import Mode, mode
+from hookrow.store import glance as asked
+from hookrow.store import readonly
+from hookrow.store.glance import HookFigures, Summary
+
+__all__ = ["Glance", "SeenHook", "glance"]
+
+SQLITE = "sqlite:///"
+PATIENCE = 0.2
+"""Seconds to wait for a lock: whoever holds it longer is waited for by the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHook:
+    """What a list shows of a hook: named as in `hookrow.Hook`, and nothing can be done with it."""
+
+    id: int
+    key: str
+    name: str
+    url: str
+    event: str
+    position: int
+    timeout: float
+    valid_from_ms: int | None
+    valid_until_ms: int | None
+    active: bool
+    fire_and_forget: bool
+    wait_for_response: bool
+    response_has_data: bool
+    condition: str
+    on_failure: str
+    paused_by: str | None
+    paused_reason: str | None
+    paused_ms: int | None
+    now_ms: int
+    """When it was seen."""
+
+    @property
+    def mode(self) -> Mode:
+        return mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+    @property
+    def state(self) -> str:
+        return plan.state(self, self.now_ms)
+
+    @property
+    def valid_from(self) -> datetime | None:
+        return None if self.valid_from_ms is None else from_ms(self.valid_from_ms)
+
+    @property
+    def valid_until(self) -> datetime | None:
+        return None if self.valid_until_ms is None else from_ms(self.valid_until_ms)
+
+    @property
+    def paused_at(self) -> datetime | None:
+        return None if self.paused_ms is None else from_ms(self.paused_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The hooks, the codes of the events in the catalogue's order, and the figures, all of one moment."""
+
+    hooks: Sequence[SeenHook]
+    events: Sequence[str]
+    figures: Mapping[int, HookFigures]
+    summary: Summary
+    zone: ZoneInfo
+
+
+def glance(url: str, clock: Clock | None = None) -> Glance | None:
+    """What can be seen of a SQLite file at once; None where only the engine can tell: another database, a file of
+    another version, one that is locked, damaged or gone."""
+    if not url.startswith(SQLITE) or "?" in url:
+        return None
+    path = Path(url.removeprefix(SQLITE)).absolute()
+    now_ms = (clock or SystemClock()).now_ms()
+    try:
+        before = readonly.stamp(path)
+        read_only = readonly.is_read_only(path)
+        with closing(readonly.connect(path) if read_only else connect(path)) as connection:
+            seen = read(connection, now_ms)
+        if read_only:
+            readonly.unchanged(path, before)
+        return seen
+    except (sqlite3.Error, OSError, StorageError, ValueError, LookupError):
+        return None  # the engine finds it again, and says it in words
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PATIENCE, isolation_level=None)
+
+
+def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
+    """All of it in one transaction."""
+
+    def ask(question: str, values: Mapping[str, Any]) -> Sequence[Any]:
+        return connection.execute(question, values).fetchall()
+
+    connection.execute("BEGIN")
+    if ask(asked.VERSION, {}) != [(asked.HEAD,)]:
+        return None
+    hooks = [hook_from(row, now_ms) for row in ask(asked.HOOKS, {})]
+    ((zone,),) = ask(asked.SETTING, {"name": "timezone"})
+    return Glance(
+        hooks,
+        list(dict.fromkeys([*(event.code for event in CATALOGUE), *(code for (code,) in ask(asked.EVENTS, {}))])),
+        asked.last_day(ask, [hook.id for hook in hooks], now_ms),
+        asked.summary(ask, hooks, now_ms),
+        ZoneInfo(zone),
+    )
+
+
+def hook_from(row: Sequence[Any], now_ms: int) -> SeenHook:
+    """A hook from a row of `HOOKS`. SQLite keeps flags as numbers and the period as text, in UTC."""
+    values = [*row[:7], *map(moment, row[7:9]), *map(bool, row[9:13]), *row[13:], now_ms]
+    return SeenHook(*values)
+
+
+def moment(kept: str | None) -> int | None:
+    return None if kept is None else to_ms(datetime.fromisoformat(kept).replace(tzinfo=UTC))

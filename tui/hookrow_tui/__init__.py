@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ def run(url: str, *, lang: Language | None = None) -> int:
         sys.stderr.write(f"hookrow: {reason}\n")
         return 2
 
+    gc.disable()  # of what starting makes nothing is garbage, and looking for some takes a tenth of the time
     from hookrow_tui.app import HookrowApp
-    from hookrow_tui.engine import open_engine
+    from hookrow_tui.engine import first_look, open_engine
     from hookrow_tui.look import choose
 
     assert isinstance(sys.__stderr__, TextIOWrapper)
@@ -41,6 +43,6 @@ def run(url: str, *, lang: Language | None = None) -> int:
     look = choose()
     read_any_bytes(look.encoding)
     with Guarded(sys.__stderr__):
-        app = HookrowApp(url, start=open_engine, look=look)
+        app = HookrowApp(url, start=open_engine, glance=first_look, look=look)
         left = app.run(mouse=look.mouse)
     return left if left is not None else app.return_code or 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
-from hookrow_tui.engine import Answered, Follower, Moved, Opened, Troubled
+from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.look import DARK, LIGHT, PLAIN, Look
 from hookrow_tui.page import Dialog, Page
@@ -29,7 +29,11 @@ from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
+    from textual.dom import DOMNode
+
     from hookrow import HookEngine
+    from hookrow.glance import Glance
 
 __all__ = ["HookrowApp"]
 
@@ -39,7 +43,8 @@ class HookrowApp(App[int]):
 
     Args:
         url: the database, as the command line takes it.
-        start: opens the engine; called in a worker after the first frame.
+        start: opens the engine; called in a worker when the list stands, or can't be read without it.
+        glance: reads the list without the engine; called in a worker after the first frame.
         look: how this terminal is drawn on.
     """
 
@@ -47,10 +52,18 @@ class HookrowApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
 
-    def __init__(self, url: str, *, start: Callable[[str], HookEngine], look: Look) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        start: Callable[[str], HookEngine],
+        look: Look,
+        glance: Callable[[str], Glance | None] = lambda url: None,
+    ) -> None:
         super().__init__(ansi_color=look.theme.startswith("ansi"))
         self.url = url
         self.start = start
+        self.glance = glance
         self.look = look
         self.engine: HookEngine | None = None
         self.trouble = ""
@@ -73,7 +86,19 @@ class HookrowApp(App[int]):
         on_end_signals(self.end_by_signal)
         self.app_suspend_signal.subscribe(self, self.forget_terminal)
         self.app_resume_signal.subscribe(self, self.forget_terminal)
-        self.call_after_refresh(self.open)
+        self.call_after_refresh(self.peek)
+
+    @work(thread=True)
+    def peek(self) -> None:
+        self.post_message(Glanced(self.glance(self.url)))
+
+    @on(Glanced)
+    def show_glance(self, message: Glanced) -> None:
+        if message.glance is not None:
+            for screen in self.screen_stack:
+                if isinstance(screen, Page):
+                    screen.glanced(message.glance)
+        self.call_after_refresh(self.open)  # painted first: importing the engine would slow that down
 
     @work(thread=True)
     def open(self) -> None:
@@ -89,6 +114,7 @@ class HookrowApp(App[int]):
         self.follower.start()
         if self.read_only:
             self.screen.query(KeyBar).refresh()
+        self.tell_pages()
 
     # Questions to the engine
 
@@ -162,6 +188,16 @@ class HookrowApp(App[int]):
                 screen.notice(message.text)
 
     # Keys
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        if isinstance(action, str) and isinstance(self.screen, Page) and self.screen.postpones(action):
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:

@@ -5,6 +5,7 @@ Everything here blocks or waits; it runs in threads that only post messages.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +20,21 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
     from hookrow import HookEngine
+    from hookrow.glance import Glance
 
-__all__ = ["Answered", "Follower", "Moved", "Opened", "Troubled", "open_engine"]
+__all__ = ["Answered", "Follower", "Glanced", "Moved", "Opened", "Troubled", "first_look", "open_engine"]
 
 INTERVAL = 0.25
 """Seconds between two looks at the database (DESIGN 14: at most 4 a second)."""
 FRESHEN = 40
 """Looks after which the figures are read again even if nothing was committed: the hour of errors moves."""
+
+
+@dataclass
+class Glanced(Message):
+    """What could be read before the engine is there; None where it could not."""
+
+    glance: Glance | None
 
 
 @dataclass
@@ -58,15 +67,30 @@ class Troubled(Message):
     text: str
 
 
+def first_look(url: str) -> Glance | None:
+    """What the list of hooks shows, without the engine: it takes milliseconds, where importing that takes a second."""
+    from hookrow.glance import glance
+
+    return glance(url)
+
+
 def open_engine(url: str) -> HookEngine:
     """The engine on a database, without a worker of its own: the interface sends only what it is asked to.
+
+    It brings what sends requests along, so that the first one is as quick as any other. What was loaded so far stays as
+    long as the process: Python's collector, which was off while the interface started, never looks at it again.
 
     Raises:
         StorageError, KeyProblem
     """
-    from hookrow import HookEngine  # the first frame is painted before this import begins
+    try:
+        from hookrow import HookEngine  # the list is painted before this import begins
 
-    return HookEngine(url, worker=False, create=False)
+        return HookEngine(url, worker=False, create=False)
+    finally:
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
 
 
 class Follower(threading.Thread):

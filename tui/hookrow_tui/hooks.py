@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 from rich.text import Text as Styled
@@ -16,7 +17,7 @@ from textual.widgets import Input, Static
 from hookrow.dates import Here
 from hookrow.modes import WAITING
 from hookrow_tui import drafts
-from hookrow_tui.actions import Group, bindings
+from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.dialogs import Question
 from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
 from hookrow_tui.hook_table import HookTable
@@ -26,7 +27,10 @@ from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine, HookStatistics
+    from hookrow import Hook, HookEngine, HookFigures, HookStatistics
+    from hookrow.glance import Glance
+
+    Read = tuple[list[Row], Any, tzinfo]
 
 __all__ = ["HooksScreen"]
 
@@ -35,6 +39,7 @@ TITLE = Say("Webhooks")
 COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 REFUSES = Say(" (refuses operations)")
+NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
 
 
 class Rule(Line):
@@ -61,6 +66,10 @@ class HooksScreen(Page[None]):
         self.drafts: set[int | None] = set()
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
+        self.opened = False
+        """Whether the rows are the engine's."""
+        self.asked: tuple[str, int | None] | None = None
+        """The last action that was asked for before, and on which hook."""
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
@@ -92,10 +101,28 @@ class HooksScreen(Page[None]):
             self.counted_at = monotonic()
             self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count)
 
-    def take(self, read: tuple[list[Row], Any, tzinfo]) -> None:
+    def take(self, read: Read) -> None:
+        self.opened = True
+        asked, self.asked = self.asked, None
+        self.show(read, asked[1] if asked else None)
+        if asked:
+            self.call_later(self.run_action, asked[0])
+
+    def show(self, read: Read, hook_id: int | None = None) -> None:
         self.rows, self.summary, self.zone = read
         self.query_one(HookTable).zone = self.zone
+        self.draw(hook_id)
+
+    def glanced(self, glance: Glance) -> None:
+        hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `postpones`
+        self.show((rows_of(hooks, glance.figures, glance.events), glance.summary, glance.zone))
+
+    def postpones(self, action: str) -> bool:
+        if self.opened or action not in NEED_ENGINE:
+            return False
+        self.asked = action, None if self.chosen is None else self.chosen.id
         self.draw()
+        return True
 
     def count(self, statistics: dict[int, HookStatistics]) -> None:
         self.statistics = statistics
@@ -103,6 +130,8 @@ class HooksScreen(Page[None]):
 
     def notice(self, text: str) -> None:
         self.trouble = text
+        if self.hookrow.engine is None:
+            self.asked = None
         self.draw()
 
     def draw(self, hook_id: int | None = None) -> None:
@@ -118,7 +147,7 @@ class HooksScreen(Page[None]):
 
     def standing(self) -> str:
         """The figures of the title line."""
-        if self.summary is None:
+        if self.summary is None or self.asked is not None:
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
         on = sum(row.hook.state == "on" for row in self.rows)
@@ -351,16 +380,20 @@ def stops(hook: Hook) -> bool:
     return hook.on_failure == "stop" and hook.mode in WAITING
 
 
-def read_list(engine: HookEngine) -> tuple[list[Row], Any, tzinfo]:
+def read_list(engine: HookEngine) -> Read:
     """Everything that the list shows, in one worker."""
-    figures = engine.log.hook_figures()
+    rows = rows_of(engine.hooks.list(), engine.log.hook_figures(), [event.code for event in engine.events.list()])
+    return rows, engine.log.summary(), ZoneInfo(str(engine.settings.get("timezone")))
+
+
+def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[Row]:
+    """The rows in the order of the list."""
     rows = []
-    for hook in engine.hooks.list():
+    for hook in hooks:
         seen = figures.get(hook.id or 0)
         rows.append(
             Row(hook)
             if seen is None
             else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error)
         )
-    zone = ZoneInfo(str(engine.settings.get("timezone")))
-    return in_order(rows, [event.code for event in engine.events.list()]), engine.log.summary(), zone
+    return in_order(rows, events)

@@ -16,6 +16,7 @@ from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
+    from hookrow.glance import Glance
     from hookrow_tui.app import HookrowApp
 
 __all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
@@ -103,6 +104,13 @@ class Page(Screen[Result]):
         of their own."""
         if text:
             self.notify(visible(text), markup=False, severity="warning", timeout=8)
+
+    def glanced(self, glance: Glance) -> None:
+        """What could be read before the engine is there."""
+
+    def postpones(self, action: str) -> bool:
+        """Whether this action of the page waits until the engine is there; then the page does it by itself."""
+        return False
 
     def moved(self) -> None:
         """Something was committed to the database, by us or by another process: read again what is shown."""

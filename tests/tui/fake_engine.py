@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
@@ -426,6 +427,9 @@ class FakeEvents:
 class FakeSettings:
     def get(self, name: str) -> str:
         return {"timezone": "Europe/Moscow"}[name]
+
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.get("timezone"))
 
 
 class FakeEngine:

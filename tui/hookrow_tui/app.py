@@ -6,7 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
 from rich.text import Text as Styled
@@ -15,6 +15,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.events import Event, Key
 from textual.filter import LineFilter
+from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -22,7 +23,7 @@ from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.keybar import KeyBar
-from hookrow_tui.look import DARK, LIGHT, PLAIN, Look
+from hookrow_tui.look import OURS, PLAIN, Look
 from hookrow_tui.page import Dialog, Page
 from hookrow_tui.repaint import Change, Shown
 from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
@@ -31,6 +32,7 @@ from hookrow_tui.words import READ_ONLY, Say
 if TYPE_CHECKING:
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
+    from textual.theme import Theme
 
     from hookrow import HookEngine
     from hookrow.glance import Glance
@@ -48,9 +50,11 @@ class HookrowApp(App[int]):
         look: how this terminal is drawn on.
     """
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks.tcss", "form.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
+    # From the beginning: changed later, every rule would be parsed once more.
+    theme: Reactive[str] = Reactive(Initialize(lambda app: cast("HookrowApp", app).look.theme))
 
     def __init__(
         self,
@@ -60,11 +64,11 @@ class HookrowApp(App[int]):
         look: Look,
         glance: Callable[[str], Glance | None] = lambda url: None,
     ) -> None:
+        self.look: Look = look
         super().__init__(ansi_color=look.theme.startswith("ansi"))
         self.url = url
         self.start = start
         self.glance = glance
-        self.look = look
         self.engine: HookEngine | None = None
         self.trouble = ""
         self.shown = Shown()
@@ -72,10 +76,7 @@ class HookrowApp(App[int]):
         self.follower: Follower | None = None
         self.warned_of_bytes = False
         self.animation_level = "none"
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = look.theme
-        self.set_class(look.mono, "-mono")
+        self.set_class(look.mono, "-mono", update=False)
 
     def get_default_screen(self) -> Screen[Any]:
         from hookrow_tui.hooks import HooksScreen
@@ -247,6 +248,9 @@ class HookrowApp(App[int]):
         self.forget_terminal()
 
     # What reaches the terminal
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        return OURS.get(theme_name) or super().get_theme(theme_name)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return PLAIN

@@ -45,6 +45,7 @@ MASK = 8
 class FormView(Page[int]):
     """The form's two pages, on a hook, a copy of it, or nothing. It gives the id of the hook that was written."""
 
+    CSS_PATH = "form.tcss"
     GROUPS: ClassVar[tuple[Group, ...]] = ("form",)
     BINDINGS: ClassVar[list[Any]] = [
         *bindings("form"),

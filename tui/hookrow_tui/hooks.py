@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from zoneinfo import ZoneInfo
 
 from rich.text import Text as Styled
 from textual import events, on
@@ -16,9 +15,7 @@ from textual.widgets import Input, Static
 
 from hookrow.dates import Here
 from hookrow.modes import WAITING
-from hookrow_tui import drafts
 from hookrow_tui.actions import Group, actions_of, bindings
-from hookrow_tui.dialogs import Question
 from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
 from hookrow_tui.hook_table import HookTable
 from hookrow_tui.keybar import KeyBar
@@ -74,7 +71,6 @@ class HooksScreen(Page[None]):
     def compose(self) -> ComposeResult:
         yield Title(id="title")
         yield Line(id="filter")
-        yield Input(id="find", compact=True, select_on_focus=False)
         yield Line(id="columns")
         yield HookTable(self.hookrow.look.glyphs)
         yield KeyBar("hooks")
@@ -86,9 +82,7 @@ class HooksScreen(Page[None]):
             yield Line(id="figures")
 
     def on_mount(self) -> None:
-        self.query_one("#find", Input).cursor_blink = False
         self.query_one(HookTable).focus()
-        self.drafts = drafts.waiting(self.hookrow.url)
         self.draw()
         if self.hookrow.engine is not None:
             self.moved()
@@ -109,9 +103,16 @@ class HooksScreen(Page[None]):
             self.call_later(self.run_action, asked[0])
 
     def show(self, read: Read, hook_id: int | None = None) -> None:
+        if self.summary is None:
+            self.find_drafts()
         self.rows, self.summary, self.zone = read
         self.query_one(HookTable).zone = self.zone
         self.draw(hook_id)
+
+    def find_drafts(self) -> None:
+        from hookrow_tui import drafts
+
+        self.drafts = drafts.waiting(self.hookrow.url)
 
     def glanced(self, glance: Glance) -> None:
         hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `postpones`
@@ -200,8 +201,11 @@ class HooksScreen(Page[None]):
 
     # Finding
 
-    def action_find(self) -> None:
+    async def action_find(self) -> None:
+        if not self.query("#find"):  # made at its first use: the first frame comes sooner without it
+            await self.mount(Input(id="find", compact=True, select_on_focus=False), after="#filter")
         field = self.query_one("#find", Input)
+        field.cursor_blink = False
         field.value = self.filter.text()
         self.set_class(True, "-finding")
         field.focus()
@@ -261,7 +265,7 @@ class HooksScreen(Page[None]):
 
     def came_back(self, hook_id: int | None) -> None:
         """From the form; the hook that it wrote."""
-        self.drafts = drafts.waiting(self.hookrow.url)
+        self.find_drafts()
         if hook_id is not None:
             self.change(lambda engine: None, hook_id)
 
@@ -280,6 +284,8 @@ class HooksScreen(Page[None]):
 
     def confirm(self, title: Say, text: Say, then: Any, *more: str) -> None:
         """Ask; «No» is marked at the beginning."""
+        from hookrow_tui.dialogs import Question
+
         answers = [("no", str(NO)), ("yes", str(YES))]
         question = Question(str(title), [str(text), *more], answers)
         self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
@@ -383,7 +389,7 @@ def stops(hook: Hook) -> bool:
 def read_list(engine: HookEngine) -> Read:
     """Everything that the list shows, in one worker."""
     rows = rows_of(engine.hooks.list(), engine.log.hook_figures(), [event.code for event in engine.events.list()])
-    return rows, engine.log.summary(), ZoneInfo(str(engine.settings.get("timezone")))
+    return rows, engine.log.summary(), engine.settings.zone()
 
 
 def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[Row]:

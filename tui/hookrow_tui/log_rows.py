@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from hookrow.clock import from_ms
-from hookrow.records import Delivery, Firing
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.look import Glyphs
 from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Delivery, Firing
 
 __all__ = [
     "ATTEMPTS",

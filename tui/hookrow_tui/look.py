@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from textual.theme import Theme
 
-__all__ = ["ASCII", "DARK", "LIGHT", "PLAIN", "UNICODE", "Glyphs", "Look", "choose"]
+__all__ = ["ASCII", "DARK", "LIGHT", "OURS", "PLAIN", "UNICODE", "Glyphs", "Look", "choose"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ LIGHT = Theme(
 )
 
 
+OURS = {theme.name: theme for theme in (DARK, LIGHT)}
 PLAIN = {"bright": "ansi_default", "quiet": "ansi_default", "cursor": "ansi_cyan", "cursor-text": "ansi_black"}
 """Our variables where the terminal's own palette is used."""
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from array import array
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text as Drawn
@@ -58,7 +58,7 @@ class ReplayScreen(Dialog[None]):
         many: what the filter shows.
     """
 
-    CSS_PATH = "replay.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["form.tcss", "replay.tcss"]  # its switch is one of the form's
     DEFAULT_CSS = box_css("ReplayScreen")
     BINDINGS: ClassVar[list[Any]] = [("f4", "edit", ""), ("f5", "go", "")]
 

@@ -9,7 +9,6 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.commands import command
-from hookrow.cli.init import offer
 from hookrow.cli.output import has_keyboard, in_terminal
 from hookrow.cli.session import Session, pass_session
 from hookrow.lang import Text
@@ -30,8 +29,12 @@ def open_terminal_interface(session: Session) -> int:
     Raises:
         NoDatabase: there is none; it says how to make one.
     """
-    if has_keyboard() and in_terminal() and not offer(session):
-        return exits.DONE
+    path = session.path
+    if path is not None and not path.exists() and has_keyboard() and in_terminal():
+        from hookrow.cli.init import offer
+
+        if not offer(session):
+            return exits.DONE
     session.require()
     return open_on(session.url)
 

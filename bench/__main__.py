@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import signal
 import sys
 import tempfile
@@ -33,6 +34,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it started ends with it
+    for folder in ("engine", "tui"):  # as an installation has it: starting must not be charged with compiling
+        compileall.compile_dir(ROOT / folder, quiet=1)
     goals = [name.lower() for name in given.goals]
     if given.full and goals == list(GOALS):
         goals += ["growth", "soak"]

@@ -1,0 +1,186 @@
+"""The start: the list stands before the engine is there; keys work meanwhile, and what needs the engine waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from apps import TERMINAL, until
+from screens import drawn
+from textual.pilot import Pilot
+
+from hookrow import Hook, HookEngine, StorageError
+from hookrow.glance import glance
+from hookrow.lang import use
+from hookrow_tui import drafts
+from hookrow_tui.app import HookrowApp
+from hookrow_tui.form import FormScreen
+from hookrow_tui.help import HelpScreen
+from hookrow_tui.hook_table import HookTable
+from hookrow_tui.hooks import HooksScreen
+from hookrow_tui.look import choose
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[2]
+DRAFT = {"hook_id": None, "revision": 0, "texts": {}, "base": {}}
+HEAVY = ("sqlalchemy", "sqlmodel", "pydantic", "httpx", "aiohttp", "alembic", "zoneinfo", "hookrow.records")
+
+
+def filled(path: Path) -> str:
+    """A database with three hooks, one of them off and one paused, called or not; gives its URL."""
+    url = f"sqlite:///{path / 'hooks.db'}"
+    with HookEngine(url, worker=False) as engine:
+        for name, event in (("Third", "on_subscription"), ("First", "before_registration"), ("Second", "hook.paused")):
+            engine.hooks.add(Hook(name=name, event=event, url="http://127.0.0.1:9/", active=name != "Third"))
+        engine.hooks.pause("First", "repairs")
+        engine.fire("before_registration", {"user": {"id": 7}})
+    return url
+
+
+class Starting:
+    """An interface whose engine opens when the test says so."""
+
+    def __init__(self, app: HookrowApp, pilot: Pilot[int], gate: threading.Event) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.gate = gate
+
+    @property
+    def hooks(self) -> HooksScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, HooksScreen)
+        return screen
+
+    @property
+    def cursor(self) -> str:
+        """The name of the hook under the cursor."""
+        row = self.hooks.query_one(HookTable).row
+        return "" if row is None else row.hook.name
+
+    async def stands(self) -> None:
+        """Until the list is filled without the engine."""
+        await until(self.pilot, lambda: bool(self.hooks.rows), "the list")
+        await self.pilot.pause()
+        assert self.app.engine is None
+
+    async def opens(self) -> None:
+        """Let the engine come, and its list."""
+        self.gate.set()
+        await until(self.pilot, lambda: self.hooks.opened, "the engine's list")
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def starting(url: str, fault: StorageError | None = None) -> AsyncIterator[Starting]:
+    """The interface on a database, while its engine is being opened."""
+    gate = threading.Event()
+
+    def start(url: str) -> HookEngine:
+        assert gate.wait(20)
+        if fault is not None:
+            raise fault
+        return HookEngine(url, worker=False, create=False)
+
+    use("en")
+    app = HookrowApp(url, start=start, glance=glance, look=choose(TERMINAL, "utf-8"))
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            yield Starting(app, pilot, gate)
+    finally:
+        gate.set()
+
+
+def lines(at: Starting) -> list[str]:
+    """The screen without the line of figures that are counted later."""
+    counted = at.hooks.query_one("#figures").region.y
+    return [line for number, line in enumerate(drawn(at.app).splitlines()) if number != counted]
+
+
+async def test_the_list_stands_before_the_engine_is_there(tmp_path: Path) -> None:
+    """The same rows, order, figures and words, to the last character; a lost session's draft is told of at once."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    (kept := drafts.path_for(url, None)).parent.mkdir(parents=True)
+    kept.with_name(kept.name.replace(str(os.getpid()), "999999999")).write_text(json.dumps(DRAFT))
+    async with starting(url) as at:
+        await at.stands()
+        early = lines(at)
+        await at.opens()
+        late = lines(at)
+    text = "\n".join(early)
+    assert "3 hooks" in text
+    assert "Paused: First" in text
+    assert "a new hook (n)" in text
+    assert text.index("First ") < text.index("Third ") < text.index("Second ")
+    assert early == late
+
+
+async def test_keys_work_while_the_engine_is_opened(tmp_path: Path) -> None:
+    """The cursor moves, the list is narrowed, help opens; nothing waits."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    async with starting(url) as at:
+        await at.stands()
+        before = at.cursor
+        await at.pilot.press("j")
+        assert at.cursor != before
+        await at.pilot.press("slash", *"third", "enter")
+        assert at.cursor == "Third"
+        await at.pilot.press("escape", "f1")
+        assert isinstance(at.app.screen, HelpScreen)
+
+
+async def test_an_action_waits_for_the_engine(tmp_path: Path) -> None:
+    """The last one asked for is done, on the hook that it was asked for; the title says what it waits for."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    async with starting(url) as at:
+        await at.stands()
+        chosen = at.cursor
+        await at.pilot.press("l", "enter", "j")
+        assert at.cursor != chosen
+        assert at.app.screen is at.hooks
+        assert "opening…" in drawn(at.app)
+        await at.opens()
+        await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
+        assert chosen in drawn(at.app)
+        await at.pilot.press("escape")
+        assert "3 hooks" in drawn(at.app)
+
+
+async def test_an_action_does_not_outlive_an_engine_that_cannot_be_opened(tmp_path: Path) -> None:
+    """What is wrong is said, the list stays, nothing waits any more."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    async with starting(url, StorageError("the disk is on fire")) as at:
+        await at.stands()
+        await at.pilot.press("enter")
+        at.gate.set()
+        await until(at.pilot, lambda: "the disk is on fire" in drawn(at.app), "the reason")
+        assert at.hooks.asked is None
+        assert "Third" in drawn(at.app)
+
+
+async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> None:
+    """A file of another version: the list stays empty until the engine has it."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    async with starting(url + "?timeout=5") as at:
+        await until(at.pilot, lambda: bool(at.app.workers), "the engine's worker")
+        assert not at.hooks.rows
+        assert "opening…" in drawn(at.app)
+        await at.opens()
+        assert "3 hooks" in drawn(at.app)
+
+
+def test_the_first_frame_needs_nothing_heavy() -> None:
+    """No module of the first screen brings the engine, the time zones or the log's records along."""
+    code = f"import sys, hookrow_tui.app, hookrow_tui.hooks; print([name for name in {HEAVY} if name in sys.modules])"
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("engine", "tui"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

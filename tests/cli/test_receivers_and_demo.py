@@ -168,8 +168,7 @@ def test_the_demos_interface_has_live_events(monkeypatch: pytest.MonkeyPatch, ho
 def test_the_interface_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, hookrow: Hookrow, made: Path) -> None:
     """Without Textual the commands work, and `tui` says how to get it: exit 2."""
     monkeypatch.setattr("hookrow.cli.tui.find_spec", lambda name: None)
-    monkeypatch.setattr("hookrow.cli.tui.in_terminal", lambda *_: True)
-    monkeypatch.setattr("hookrow.cli.tui.has_keyboard", lambda: True)
+    monkeypatch.setattr("hookrow.cli.tui.interactive", lambda: True)
     assert "hookrow[tui]" in hookrow("tui", code=2).err
 
 

@@ -1,4 +1,4 @@
-"""The start: the list stands before the engine is there; keys work meanwhile, and what needs the engine waits for it."""
+"""The start: the list stands before the engine is there; keys work meanwhile; what needs the engine waits for it."""
 
 from __future__ import annotations
 

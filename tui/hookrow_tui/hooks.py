@@ -63,6 +63,7 @@ class HooksScreen(Page[None]):
         self.drafts: set[int | None] = set()
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
+        self.banner = ""
         self.opened = False
         """Whether the rows are the engine's."""
         self.asked: tuple[str, int | None] | None = None
@@ -140,10 +141,12 @@ class HooksScreen(Page[None]):
         self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
         self.query_one("#filter", Line).show(self.filter.line())
         self.query_one("#columns", Line).show(header(self.app.size.width))
-        banner = self.query_one("#banner", Static)
         words = self.trouble or self.warning()
-        banner.display = bool(words)
-        banner.update(Styled(visible(words)))
+        if words != self.banner:  # it takes a new layout of the screen
+            self.banner = words
+            banner = self.query_one("#banner", Static)
+            banner.display = bool(words)
+            banner.update(Styled(visible(words)))
         self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
 
     def standing(self) -> str:

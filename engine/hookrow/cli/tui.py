@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -9,7 +10,6 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.commands import command
-from hookrow.cli.output import has_keyboard, in_terminal
 from hookrow.cli.session import Session, pass_session
 from hookrow.lang import Text
 
@@ -30,7 +30,7 @@ def open_terminal_interface(session: Session) -> int:
         NoDatabase: there is none; it says how to make one.
     """
     path = session.path
-    if path is not None and not path.exists() and has_keyboard() and in_terminal():
+    if path is not None and not path.exists() and interactive():
         from hookrow.cli.init import offer
 
         if not offer(session):
@@ -39,13 +39,18 @@ def open_terminal_interface(session: Session) -> int:
     return open_on(session.url)
 
 
+def interactive() -> bool:
+    """Whether a person is at both ends, without all that `output` would bring along."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def open_on(url: str) -> int:
     """The terminal interface on a database; its exit code.
 
     Raises:
         click.UsageError: no terminal, or it is not installed.
     """
-    if not (has_keyboard() and in_terminal()):
+    if not interactive():
         raise click.UsageError(str(Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")))
     if find_spec("textual") is None or find_spec("hookrow_tui") is None:
         missing = Text(

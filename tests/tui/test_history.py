@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC
 from typing import Any
 
@@ -10,6 +11,7 @@ from apps import Shown, shown, until
 from fake_engine import FakeEngine, Secret
 from screens import SIZES, drawn, same_as_golden
 
+from hookrow import StorageError
 from hookrow.records import Revision
 from hookrow_tui.changes import back_to, changed_codes, detail, summary
 from hookrow_tui.history import HistoryScreen
@@ -53,6 +55,35 @@ async def test_the_history_as_drawn(size: tuple[int, int], lang: Any) -> None:
         await at.press("down", "down", "down")
         await at.pilot.pause()
         same_as_golden(at.app, f"history-{size[0]}x{size[1]}-{lang}")
+
+
+@pytest.mark.parametrize(("lang", "word"), [("ru", "Читаю…"), ("en", "Reading…")])
+async def test_it_says_that_it_is_being_read(lang: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list is no answer: until there is one a line says so, and no longer."""
+    engine, gate = busy_engine(), threading.Event()
+    history = engine.hooks.history
+    monkeypatch.setattr(engine.hooks, "history", lambda ref: gate.wait(20) and history(ref))
+    async with shown((80, 24), lang=lang, engine=engine) as at:
+        await at.press("h")
+        await until(at.pilot, lambda: word in drawn(at.app), "the word")
+        gate.set()
+        await until(at.pilot, lambda: word not in drawn(at.app), "the history")
+        assert isinstance(at.app.screen, HistoryScreen)
+        assert at.app.screen.listing.rows
+
+
+async def test_it_does_not_say_so_when_it_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason stands there instead."""
+    engine = busy_engine()
+
+    def broken(ref: int) -> Any:
+        raise StorageError("the disk is on fire")
+
+    monkeypatch.setattr(engine.hooks, "history", broken)
+    async with shown((80, 24), lang="en", engine=engine) as at:
+        await at.press("h")
+        await until(at.pilot, lambda: "the disk is on fire" in drawn(at.app), "the reason")
+        assert "Reading…" not in drawn(at.app)
 
 
 async def test_a_rollback_is_asked_about_with_what_it_changes_and_made() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from hookrow.errors import ChangedMeanwhile, HookrowError
 from hookrow.records import Revision
@@ -15,11 +12,9 @@ from hookrow_tui.actions import Group, bindings
 from hookrow_tui.changes import back_to, detail, summary, when
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.dialogs import Question
-from hookrow_tui.keybar import KeyBar
+from hookrow_tui.list_page import ListPage
 from hookrow_tui.listing import Listing
-from hookrow_tui.page import Line, Page, Title
-from hookrow_tui.pane import Pane
-from hookrow_tui.styled import plain, wrap
+from hookrow_tui.styled import Line, plain
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
@@ -48,87 +43,39 @@ class Revisions(Listing[Revision]):
         return fit(start + steady(summary(row)), self.size.width), ""
 
 
-class HistoryScreen(Page[int]):
+class HistoryScreen(ListPage[int]):
     """The revisions of a hook and what the chosen one changed. It gives the hook's id where a rollback was made."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("history",)
     BINDINGS: ClassVar[list[Any]] = [*bindings("history")]
-    DEFAULT_CSS = """
-    HistoryScreen #columns { color: $quiet; text-style: bold; }
-    HistoryScreen #lower { dock: bottom; height: 50%; margin-bottom: 1; }
-    HistoryScreen #rule { color: $panel; }
-    HistoryScreen Pane { height: 1fr; }
-    HistoryScreen #notice { display: none; background: $warning; color: $background; text-style: bold; }
-    .-mono HistoryScreen #notice { text-style: bold reverse; }
-    """
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__()
-        self.hook = hook
-        self.zone = zone
+        super().__init__(hook, Revisions(zone), zone=zone)
 
-    def compose(self) -> ComposeResult:
-        yield Title()
-        yield Line(id="columns")
-        yield Revisions(self.zone)
-        with Vertical(id="lower"):
-            yield Line(id="notice")
-            yield Line(id="rule")
-            yield Pane(self.hookrow.look.glyphs, id="changes")
-        yield KeyBar("history")
-
-    def on_mount(self) -> None:
+    def columns(self) -> str:
         revision, time, who, what = Say("No."), Say("When"), Say("Who, from where"), Say("What")
-        self.query_one("#columns", Line).show(
-            f"{fit(str(revision), 5, right=True)}  {fit(str(time), TIME)}  {fit(str(who), WHO)}  {what}"
-        )
-        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * self.app.size.width)
-        self.query_one(Title).show(f" {HISTORY} › {steady(self.hook.name)}")
-        self.query_one(Revisions).focus()
-        self.moved()
+        return f"{fit(str(revision), 5, right=True)}  {fit(str(time), TIME)}  {fit(str(who), WHO)}  {what}"
+
+    def heading(self) -> str:
+        return f"{HISTORY} › {steady(self.hook.name)}"
+
+    def about(self, row: Revision) -> Iterable[Line]:
+        return detail(row, self.zone)
 
     def moved(self) -> None:
         number = self.hook.id
         self.hookrow.ask(self, lambda engine: engine.hooks.history(number or 0), self.take)
 
     def take(self, revisions: list[Revision]) -> None:
-        listing = self.query_one(Revisions)
-        if revisions != listing.rows:
-            count = SayPlural("{n} change", "{n} changes", len(revisions))
-            self.query_one(Title).show(f" {HISTORY} › {steady(self.hook.name)}", f"{count} ")
-            listing.show(revisions)
-
-    def notice(self, text: str) -> None:
-        line = self.query_one("#notice", Line)
-        line.display = bool(text)
-        line.show(f" {steady(text)}")
-
-    @on(Listing.Moved)
-    def describe(self) -> None:
-        row, pane = self.query_one(Revisions).row, self.query_one(Pane)
-        lines = [] if row is None else detail(row, self.zone)
-        pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=True)
-
-    def on_resize(self, event: Any) -> None:  # besides Page's: Textual calls both
-        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * event.size.width)
-        self.call_after_refresh(self.describe)
+        if revisions != self.listing.rows:
+            self.entitle(str(SayPlural("{n} change", "{n} changes", len(revisions))))
+            self.listing.show(revisions)
 
     # What can be done
 
-    def action_pane(self) -> None:
-        """Tab: from the revisions to what the chosen one changed, and back."""
-        listing = self.query_one(Revisions)
-        (self.query_one(Pane) if listing.has_focus else listing).focus()
-
-    def action_back(self) -> None:
-        if self.query_one(Pane).has_focus:
-            self.query_one(Revisions).focus()
-        else:
-            self.dismiss(None)
-
     def action_rollback(self) -> None:
         """Ask, showing what it would change; then make the hook what it was after the chosen revision."""
-        rows, row = self.query_one(Revisions).rows, self.query_one(Revisions).row
+        rows, row = self.listing.rows, self.listing.row
         if row is None:
             return
         if not self.hookrow.writable():

@@ -47,6 +47,8 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
         super().__init__()
         self.rows: list[RowT] = []
         self.place = 0
+        self.empty = ""
+        """What the first line says while there are no rows."""
 
     def line(self, row: RowT) -> tuple[str, str]:
         """A row as text, and how it is coloured: `quiet`, `bad` or ''."""
@@ -104,7 +106,8 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
         place = y + self.scroll_offset.y
         width = self.size.width
         if place >= len(self.rows):
-            return Strip.blank(width, self.rich_style)
+            said = "" if self.rows or place else self.empty
+            return Strip([Segment(said, self.rich_style)]).adjust_cell_length(width, self.rich_style)
         text, kind = self.line(self.rows[place])
         name = "table--cursor" if place == self.place else f"table--{kind}" if kind else ""
         style = self.get_component_rich_style(name) if name else self.rich_style

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from hookrow.errors import InvalidInput
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.changes import when
 from hookrow_tui.columns import fit, steady
-from hookrow_tui.keybar import KeyBar
+from hookrow_tui.list_page import ListPage
 from hookrow_tui.listing import Listing
-from hookrow_tui.page import Line, Page, Title
-from hookrow_tui.pane import Pane
 from hookrow_tui.reasons import Reason, act, lines_of
-from hookrow_tui.styled import wrap
+from hookrow_tui.styled import Line
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -78,41 +73,25 @@ class Steps(Listing[Reason]):
         return fit(text, self.size.width), kind
 
 
-class WhyScreen(Page[None]):
+class WhyScreen(ListPage[None]):
     """The plan of a hook's event, with the cursor on that hook."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("why",)
     BINDINGS: ClassVar[list[Any]] = [*bindings("why")]
-    DEFAULT_CSS = """
-    WhyScreen #columns { color: $quiet; text-style: bold; }
-    WhyScreen #lower { dock: bottom; height: 60%; margin-bottom: 1; }
-    WhyScreen #rule { color: $panel; }
-    WhyScreen Pane { height: 1fr; }
-    WhyScreen #notice { display: none; background: $warning; color: $background; text-style: bold; }
-    .-mono WhyScreen #notice { text-style: bold reverse; }
-    """
+    DEFAULT_CSS = "WhyScreen #lower { height: 60%; }"
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__()
-        self.hook = hook
-        self.zone = zone
+        super().__init__(hook, Steps(), zone=zone)
         self.reading = False
 
-    def compose(self) -> ComposeResult:
-        yield Title()
-        yield Line(id="columns")
-        yield Steps()
-        with Vertical(id="lower"):
-            yield Line(id="notice")
-            yield Line(id="rule")
-            yield Pane(self.hookrow.look.glyphs, id="reason")
-        yield KeyBar("why")
+    def columns(self) -> str:
+        return f"    №  {fit(str(HOOK), NAME)}  {IF_NOW}"
 
-    def on_mount(self) -> None:
-        self.query_one("#columns", Line).show(f"    №  {fit(str(HOOK), NAME)}  {IF_NOW}")
-        self.query_one(Title).show(f" {WHY} › {steady(self.hook.event)}")
-        self.query_one(Steps).focus()
-        self.moved()
+    def heading(self) -> str:
+        return f"{WHY} › {steady(self.hook.event)}"
+
+    def about(self, row: Reason) -> Iterable[Line]:
+        return lines_of(row, self.zone)
 
     def moved(self) -> None:
         if not self.reading:
@@ -127,37 +106,21 @@ class WhyScreen(Page[None]):
             if moment is None
             else Say("on the data of {when}", when=when(moment, self.zone))
         )
-        self.query_one(Title).show(f" {WHY} › {steady(self.hook.event)}", f"{data} ")
-        steps = self.query_one(Steps)
-        first = not steps.rows
-        if first or plan.reasons != steps.rows:
-            steps.show(plan.reasons, self.hook.id if first else None)
+        self.entitle(str(data))
+        first = not self.listing.rows
+        if first or plan.reasons != self.listing.rows:
+            self.listing.show(plan.reasons, self.hook.id if first else None)
 
     def refused(self, error: Exception) -> None:
         self.reading = False
         self.notice(str(error))
-
-    def notice(self, text: str) -> None:
-        line = self.query_one("#notice", Line)
-        line.display = bool(text)
-        line.show(f" {steady(text)}")
-
-    @on(Listing.Moved)
-    def describe(self) -> None:
-        row, pane = self.query_one(Steps).row, self.query_one(Pane)
-        lines = [] if row is None else lines_of(row, self.zone)
-        pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=True)
-
-    def on_resize(self, event: Any) -> None:  # besides Page's: Textual calls both
-        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * event.size.width)
-        self.call_after_refresh(self.describe)
 
     # What can be done
 
     @property
     def chosen(self) -> Hook | None:
         """The hook under the cursor."""
-        row = self.query_one(Steps).row
+        row = self.listing.row
         return None if row is None else row.hook
 
     def action_open(self) -> None:
@@ -171,14 +134,3 @@ class WhyScreen(Page[None]):
 
         if self.chosen is not None:
             self.app.push_screen(LogScreen(hook=self.chosen))
-
-    def action_pane(self) -> None:
-        """Tab: from the hooks to what is known of the chosen one, and back."""
-        steps = self.query_one(Steps)
-        (self.query_one(Pane) if steps.has_focus else steps).focus()
-
-    def action_back(self) -> None:
-        if self.query_one(Pane).has_focus:
-            self.query_one(Steps).focus()
-        else:
-            self.dismiss(None)

@@ -10,6 +10,7 @@ from apps import Shown, shown, until
 from fake_engine import FakeEngine
 from screens import SIZES, drawn, same_as_golden
 
+from hookrow_tui.dialogs import Prompt
 from hookrow_tui.hook_table import HookTable
 
 pytestmark = pytest.mark.anyio
@@ -149,7 +150,30 @@ async def test_pausing_a_hook_that_refuses_says_so_first() -> None:
         assert already.index("Скидки по договору") < already.index("Карточка")
         assert engine.hooks.get(1).state == "on"
         await at.press("right", "enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, Prompt), "the question for a reason")
+        await at.press("enter")
         await until(at.pilot, lambda: engine.hooks.get(1).state == "paused", "the hook is paused")
+        assert engine.hooks.get(1).paused_reason == ""
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+async def test_a_pause_is_asked_why(lang: Any) -> None:
+    """A line of text; Escape leaves the hook as it is, Enter pauses it with the reason, which its row then tells."""
+    engine = FakeEngine()
+    async with shown(lang=lang, engine=engine) as at:
+        table = at.app.screen.query_one(HookTable)
+        table.go(next(place for place, row in enumerate(table.rows) if row.hook.mode == "forget"))
+        hook = table.row.hook.id
+        await at.press("p")
+        same_as_golden(at.app, f"pause-80x24-{lang}")
+        await at.press("escape")
+        assert engine.hooks.get(hook).state == "on"
+        await at.press("p")
+        await at.type(" repairs till 5 ")
+        await at.press("enter")
+        await until(at.pilot, lambda: engine.hooks.get(hook).state == "paused", "the hook is paused")
+        assert engine.hooks.get(hook).paused_reason == "repairs till 5"
+        await until(at.pilot, lambda: "repairs till 5" in drawn(at.app), "the reason")
 
 
 async def test_a_small_window_gets_a_sentence() -> None:

@@ -13,12 +13,12 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from hookrow_tui.page import Dialog
 from hookrow_tui.terminal import visible
 
-__all__ = ["Choices", "Question", "box_css"]
+__all__ = ["Choices", "Prompt", "Question", "box_css"]
 
 
 def box_css(name: str, width: int = 66) -> str:
@@ -117,3 +117,38 @@ class Question(Dialog[str]):
     @on(Choices.Chosen)
     def answer(self, message: Choices.Chosen) -> None:
         self.dismiss(message.code)
+
+
+class Prompt(Dialog[str]):
+    """Asks for a line of text; gives it without blanks around it, or None after Escape.
+
+    Args:
+        sentence: what is asked for.
+        keys: what Enter and Escape do.
+        text: what stands in the field at the beginning.
+    """
+
+    DEFAULT_CSS = box_css("Prompt") + "Prompt Static { width: 100%; height: auto; }"
+
+    def __init__(self, title: str, sentence: str, keys: str, text: str = "") -> None:
+        super().__init__()
+        self.heading = title
+        self.sentence = sentence
+        self.keys = keys
+        self.text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = visible(self.heading).replace("[", "\\[")
+            box.border_subtitle = self.keys
+            yield Static(Styled(visible(self.sentence)))
+            yield Input(self.text, compact=True, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        field = self.query_one(Input)
+        field.cursor_blink = False
+        field.focus()
+
+    @on(Input.Submitted)
+    def answer(self, message: Input.Submitted) -> None:
+        self.dismiss(message.value.strip())

@@ -310,7 +310,16 @@ class HooksScreen(Page[None]):
             self.pause(hook)
 
     def pause(self, hook: Hook) -> None:
-        self.change(lambda engine: engine.hooks.pause(hook.id))
+        """Ask why, then pause; Escape leaves the hook as it is."""
+        from hookrow_tui.dialogs import Prompt
+
+        def write(reason: str | None) -> None:
+            if reason is not None:
+                self.change(lambda engine: engine.hooks.pause(hook.id, reason))
+
+        asked = str(Say("Why? Everybody will see it; it may stay empty."))
+        keys = str(Say("Enter pauses, Esc closes"))
+        self.app.push_screen(Prompt(str(Say("Pause «{name}»?", name=hook.name)), asked, keys), write)
 
     def action_later(self) -> None:
         self.reorder(1)

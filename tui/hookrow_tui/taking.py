@@ -9,23 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-from textual import on
-from textual.app import ComposeResult, SuspendNotSupported
-from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.app import SuspendNotSupported
 
 from hookrow_tui.body import kibibytes
 from hookrow_tui.columns import steady_lines
 from hookrow_tui.detail import Detail, Tab, copied, whole
-from hookrow_tui.dialogs import box_css
-from hookrow_tui.page import Dialog
+from hookrow_tui.dialogs import Prompt
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow_tui.page import Page
 
-__all__ = ["WriteScreen", "copy_out", "page_out", "write_file", "write_out"]
+__all__ = ["copy_out", "page_out", "write_file", "write_out"]
 
 CLIPBOARD = 48 * 1024
 """Bytes that terminals take in one OSC 52."""
@@ -76,7 +71,9 @@ def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     def said(text: Say) -> None:
         page.app.notify(str(text), markup=False, timeout=8)
 
-    page.app.push_screen(WriteScreen(f"{ref}-{part}.txt"), write)
+    asked = str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))
+    keys = str(Say("Enter writes, Esc closes"))
+    page.app.push_screen(Prompt(str(Say("Write to a file")), asked, keys, f"{ref}-{part}.txt"), write)
 
 
 def write_file(path: Path, data: bytes) -> Say:
@@ -88,29 +85,3 @@ def write_file(path: Path, data: bytes) -> Say:
     except OSError as error:
         return Say("{path} was not written: {reason}", path=path, reason=error.strerror or error)
     return Say("{path} was written: {size}, mode 0600.", path=path, size=kibibytes(len(data)))
-
-
-class WriteScreen(Dialog[str]):
-    """Asks for a file's name; gives it, or None after Escape."""
-
-    DEFAULT_CSS = box_css("WriteScreen") + "WriteScreen Static { width: 100%; height: 1; }"
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.proposed = name
-
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = str(Say("Write to a file"))
-            box.border_subtitle = str(Say("Enter writes, Esc closes"))
-            asked = str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))
-            yield Static(Text(asked))
-            yield Input(self.proposed, compact=True, select_on_focus=False)
-
-    def on_mount(self) -> None:
-        self.query_one(Input).cursor_blink = False
-        self.query_one(Input).focus()
-
-    @on(Input.Submitted)
-    def chosen(self, message: Input.Submitted) -> None:
-        self.dismiss(message.value.strip())

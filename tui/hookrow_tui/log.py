@@ -199,8 +199,7 @@ class LogScreen(Page[None]):
 
     # Looks
 
-    def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+    def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
         self.lay_out()
         self.draw()
         self.call_after_refresh(self.read_detail)

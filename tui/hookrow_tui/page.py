@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from rich.cells import cell_len
 from rich.text import Text as Styled
 from textual import events
+from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -93,6 +94,7 @@ class Page(Screen[Result]):
     GROUPS: ClassVar[tuple[Group, ...]] = ()
     DEFAULT_CSS = "Page { layers: base cover; overflow: hidden; }"
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # Textual's own would repaint the whole screen
+    laid_out: Size | None = None
 
     @property
     def hookrow(self) -> HookrowApp:
@@ -116,6 +118,10 @@ class Page(Screen[Result]):
         """Something was committed to the database, by us or by another process: read again what is shown."""
 
     def on_resize(self, event: events.Resize) -> None:
+        if event.size == self.laid_out:  # at the start Textual tells a size three times, and would lay out thrice
+            event.prevent_default()
+            return
+        self.laid_out = event.size
         small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
         covers = self.query(TooSmall)
         if small and not covers:

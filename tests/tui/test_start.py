@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -17,11 +18,14 @@ from apps import TERMINAL, until
 from screens import drawn
 from textual.pilot import Pilot
 
+import hookrow_tui
 from hookrow import Hook, HookEngine, StorageError
+from hookrow.errors import NoDatabase
 from hookrow.glance import glance
 from hookrow.lang import use
 from hookrow_tui import drafts
 from hookrow_tui.app import HookrowApp
+from hookrow_tui.engine import open_engine
 from hookrow_tui.form import FormScreen
 from hookrow_tui.help import HelpScreen
 from hookrow_tui.hook_table import HookTable
@@ -184,3 +188,24 @@ def test_the_first_frame_needs_nothing_heavy() -> None:
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_collector_is_off_only_while_the_interface_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on again when the engine was opened, whether that went well or not, and when the interface was left."""
+    seen = []
+
+    def stay(url: str, lang: str | None) -> int:
+        seen.append(gc.isenabled())
+        with pytest.raises(NoDatabase):
+            open_engine("sqlite:///none.db")
+        seen.append(gc.isenabled())
+        gc.disable()
+        return 0
+
+    monkeypatch.setattr(hookrow_tui, "stay", stay)
+    try:
+        assert hookrow_tui.run("sqlite:///none.db") == 0
+        assert [*seen, gc.isenabled()] == [False, True, True]
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -23,6 +23,15 @@ def run(url: str, *, lang: Language | None = None) -> int:
     Returns:
         The exit code: 0; 2 where this terminal can't show it (said on stderr); 128 + the signal that ended it.
     """
+    gc.disable()  # of what starting makes nothing is garbage, and looking for some takes a tenth of the time
+    try:
+        return stay(url, lang)
+    finally:
+        gc.enable()  # `open_engine` has done so, if it came to that
+
+
+def stay(url: str, lang: Language | None) -> int:
+    """As `run`."""
     from hookrow.lang import use
     from hookrow_tui.terminal import Guarded, read_any_bytes, refusal
 
@@ -33,7 +42,6 @@ def run(url: str, *, lang: Language | None = None) -> int:
         sys.stderr.write(f"hookrow: {reason}\n")
         return 2
 
-    gc.disable()  # of what starting makes nothing is garbage, and looking for some takes a tenth of the time
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import first_look, open_engine
     from hookrow_tui.look import choose

@@ -134,9 +134,10 @@ async def test_paused_hooks_and_a_forgotten_queue_are_said_on_the_screen() -> No
         assert banner.index("Скидки по договору") < banner.index("Проверка ИНН")
 
 
-async def test_pausing_a_hook_that_refuses_says_so_first() -> None:
+@pytest.mark.parametrize("keys", [["right"], ["tab"], ["shift+tab"], ["tab", "shift+tab", "left"]])
+async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> None:
     """p on a hook set to `stop` asks, since every operation would be refused, and names those that are paused already,
-    the ones that refuse first."""
+    the ones that refuse first. Arrows and Tab go to the other answer."""
     engine = FakeEngine()
     engine.hooks.update(1, on_failure="stop")
     engine.hooks.update(4, on_failure="stop")
@@ -149,7 +150,7 @@ async def test_pausing_a_hook_that_refuses_says_so_first() -> None:
         already = asked.partition("Уже на паузе: ")[2]
         assert already.index("Скидки по договору") < already.index("Карточка")
         assert engine.hooks.get(1).state == "on"
-        await at.press("right", "enter")
+        await at.press(*keys, "enter")
         await until(at.pilot, lambda: isinstance(at.app.screen, Prompt), "the question for a reason")
         await at.press("enter")
         await until(at.pilot, lambda: engine.hooks.get(1).state == "paused", "the hook is paused")

@@ -95,12 +95,15 @@ class Choices(Widget, can_focus=True):
 class Question(Dialog[str]):
     """Asks; gives the code of the answer, or None after Escape. The first answer is marked at the beginning.
 
+    Tab marks the next one, as the arrows do: there is nothing else to go to.
+
     Args:
         sentences: shown one under the other, wrapped.
         answers: code and label.
     """
 
     DEFAULT_CSS = box_css("Question") + "Question Static { width: 100%; height: auto; padding: 0 1 1 1; }"
+    BINDINGS: ClassVar[list[Any]] = [("tab", "mark(1)", ""), ("shift+tab", "mark(-1)", "")]
 
     def __init__(self, title: str, sentences: Sequence[str], answers: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -113,6 +116,9 @@ class Question(Dialog[str]):
             box.border_title = visible(self.heading).replace("[", "\\[")
             yield Static(Styled("\n".join(visible(each) for each in self.sentences)))
             yield Choices(self.answers)
+
+    def action_mark(self, step: int) -> None:
+        self.query_one(Choices).action_move(step)
 
     @on(Choices.Chosen)
     def answer(self, message: Choices.Chosen) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from hookrow import Hook, HookEngine
+from hookrow.store import claims, due, glance
+from hookrow.store.prepared import Prepared
 from receivers import Receiver, reply
 
 EVENT = "before_order_add"
@@ -64,3 +66,29 @@ def test_a_fire_without_hooks(engine: HookEngine) -> None:
         engine.fire(EVENT, PAYLOAD)
     driver.set_trace_callback(None)
     assert (words, asked) == ([], ["PRAGMA data_version"])
+
+
+@pytest.mark.parametrize("question", [claims.HOOKS_NOW, due.NEXT_DUE, due.OLDEST, glance.OLDEST_DUE])
+def test_what_is_due_is_found_by_the_index_of_what_waits(engine: HookEngine, question: Any) -> None:
+    """Another index begins with the hook too; by that one the whole log would be read, four times a second."""
+    plan = plan_of(engine, question)
+    assert [step for step in plan if "delivery" in step or "following" in step] == [
+        step for step in plan if "INDEX delivery_due" in step
+    ]
+    assert sum("INDEX delivery_due" in step for step in plan) == 3
+
+
+def test_a_probe_is_not_looked_for_among_all_that_is_parked(engine: HookEngine) -> None:
+    """The oldest ids come out of an index alone, and only their rows are looked at."""
+    plan = plan_of(engine, claims.PARKED_HEAD)
+    assert plan[0] == "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"
+    assert "SEARCH earlier USING COVERING INDEX delivery_kind (hook_id=? AND state=?)" in plan
+
+
+def plan_of(engine: HookEngine, statement: Any) -> list[str]:
+    """How SQLite does it, step by step."""
+    with engine.runtime.database.read() as connection:
+        asked = statement.statement if isinstance(statement, Prepared) else statement
+        text = asked if isinstance(asked, str) else str(asked.compile(dialect=connection.dialect))
+        driver: Any = connection.connection.driver_connection
+        return [step[3] for step in driver.execute(f"EXPLAIN QUERY PLAN {text}", [1] * text.count("?"))]

@@ -85,10 +85,11 @@ FAILED = "SELECT count(*) FROM (SELECT 1 FROM attempt WHERE at_ms >= :since AND 
 # One step through the index `delivery_due` for each hook that something waits for: see `store.due`.
 OLDEST_DUE = """
 WITH RECURSIVE busy(hook) AS (
-    SELECT min(hook_id) FROM delivery WHERE state IN ('blocked', 'queued', 'retrying')
+    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying')
+        ORDER BY hook_id, due_ms LIMIT 1)
     UNION ALL
-    SELECT (SELECT min(hook_id) FROM delivery
-        WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook)
+    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook
+        ORDER BY hook_id, due_ms LIMIT 1)
     FROM busy WHERE busy.hook IS NOT NULL)
 SELECT min((SELECT min(due_ms) FROM delivery
     WHERE hook_id = busy.hook AND state IN ('blocked', 'queued', 'retrying'))) FROM busy

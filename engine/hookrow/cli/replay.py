@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookrow.cli.commands import command, option
-from hookrow.cli.curl import curl_line
-from hookrow.cli.explain import put_plan
 from hookrow.cli.given import hook_id, parse_payload
 from hookrow.cli.layout import Cell, Column, visible
 from hookrow.cli.output import paint, put, put_json, put_table, to_json
-from hookrow.cli.redeliver import put_request
 from hookrow.cli.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import COLOURS, OUTCOMES, deed, milliseconds, outcome_cell, word
@@ -93,6 +90,11 @@ def settled(engine: HookEngine, firing: Firing) -> Firing:
 
 def put_again(again: Replayed, firing: Firing | None, *, as_json: bool) -> None:
     """The plan of a dry run, or both firings side by side."""
+    # Here, so that `--help` need not wait for other commands.
+    from hookrow.cli.curl import curl_line
+    from hookrow.cli.explain import put_plan
+    from hookrow.cli.redeliver import put_request
+
     if as_json:
         plan = [
             step.as_json() | ({} if step.request is None else {"curl": curl_line(step.request)}) for step in again.plan

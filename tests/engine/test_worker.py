@@ -93,8 +93,8 @@ async def test_the_row_is_sent_in_its_order(database: Database) -> None:
     assert [claimed.row_id for claimed in receiver.sent] == ids
 
 
-async def test_hooks_that_are_well_need_no_claim_each(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once its hooks are known to be well a firing is claimed once; the rest of its row comes with the results."""
+async def test_a_firing_is_claimed_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of its row comes with the results, of hooks that were never tried as well."""
     claims = []
     claim = outbox.claim
     monkeypatch.setattr(outbox, "claim", lambda *given, **named: claims.append(claim(*given, **named)) or claims[-1])
@@ -108,6 +108,20 @@ async def test_hooks_that_are_well_need_no_claim_each(database: Database, monkey
             taken = [row.row_id for each in claims for row in each.rows]
     assert [each.row_id for each in receiver.sent][-6:] == made
     assert taken == made[:1]
+
+
+async def test_a_hook_that_is_not_well_gathers_no_rows(database: Database) -> None:
+    """One of it may come with a result while none is here; of a hook that is well as many as there are slots."""
+    worker = worker_on(database, Receiver(), concurrency=8)
+    hook = add_hook(database, "a")
+    assert worker.slots.spare(hook) == 1
+    fire(database, [hook], now_ms())
+    await worker.claim()
+    assert worker.slots.spare(hook) == 0
+    assert worker.slots.next() is not None
+    assert worker.slots.spare(hook) == 0
+    worker.slots.well[hook] = True
+    assert worker.slots.spare(hook) == 8
 
 
 async def test_a_row_that_comes_with_a_result_while_the_worker_ends_is_let_go(database: Database) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from hookrow.store import outbox
 from hookrow.store.database import Database
+from hookrow.store.outbox import Settle
 from hookrow.store.writing import DELIVERIES
 from outbox_rows import (
     T0,
@@ -44,17 +45,17 @@ def test_rows_are_released_in_their_order(database: Database) -> None:
 
 
 def test_the_next_row_is_leased_with_the_result_of_the_one_before(database: Database) -> None:
-    """To a worker that has room, if the next hook is well and on: then no claim is needed for it."""
+    """To a worker that has room for the next hook: then no claim is needed for it."""
     hooks = [add_hook(database, key) for key in "abc"]
     _, (first, second, third) = fire(database, hooks)
     claimed = one(database)
-    settled = settle(database, claimed, failed(), owner="w1", well={hooks[1]: True})
+    settled = settle(database, claimed, failed(), owner="w1", room=lambda hook: int(hook == hooks[1]))
     [following] = settled.next
     assert (following.row_id, following.fence, following.lease_ms) == (second, 1, T0 + 10_000)
     assert (state(database, second), settled.due) == ("leased", False)
     assert claim(database).rows == []
-    settled = settle(database, following, result(), owner="w1", well={hooks[1]: True})
-    assert (settled.next, settled.due, state(database, third)) == ((), True, "queued"), "c is not known to be well"
+    settled = settle(database, following, result(), owner="w1", room=lambda hook: int(hook == hooks[1]))
+    assert (settled.next, settled.due, state(database, third)) == ((), True, "queued"), "there is no room for c"
     assert first == claimed.row_id
 
 
@@ -64,7 +65,7 @@ def test_a_row_whose_hook_was_switched_off_unseen_is_not_leased_with_a_result(da
     _, (_, second) = fire(database, hooks)
     claimed = one(database)
     database.writer.write(lambda connection: set_hook(connection, hooks[1], active=False))
-    settled = settle(database, claimed, result(), owner="w1", well={hooks[1]: True})
+    settled = settle(database, claimed, result(), owner="w1", room=lambda hook: 9)
     assert (settled.next, state(database, second)) == ((), "queued")
 
 
@@ -75,11 +76,22 @@ def test_hundreds_of_hooks_are_given_their_turns(database: Database) -> None:
     claimed, sent = one(database), []
     while True:
         sent.append(claimed.row_id)
-        settled = settle(database, claimed, result(), owner="w1", well=dict.fromkeys(hooks, True))
+        settled = settle(database, claimed, result(), owner="w1", room=lambda hook: 1)
         if not settled.next:
             break
         [claimed] = settled.next
     assert sent == made
+
+
+def test_no_more_rows_come_with_results_than_there_is_room_for(database: Database) -> None:
+    """Of results that are written together, too: the others wait for a claim, which minds the slots."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    for _ in range(3):
+        fire(database, hooks)
+    jobs = [Settle(each, result(), T0, owner="w1", room=lambda hook: 2) for each in claim(database).rows]
+    settled = database.writer.write(lambda connection: Settle.run_many(connection, jobs))
+    assert [len(each.next) for each in settled] == [1, 1, 0]
+    assert all(each.due for each in settled)
 
 
 def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:

@@ -7,9 +7,9 @@ note, a receiver that is gone pauses its hook. Many results are written together
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, update
@@ -115,12 +115,17 @@ NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
 )
 
 
+def no_room(hook: int) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Settle:
     """A job for the writer: one result. `jitter` (-1 … 1) spreads the retry; `now_ms` is the attempt's end.
 
-    A worker that has room for more gives its `owner` and which hooks are `well`: their rows that come after this one
-    in the firing are leased to it at once, which saves each of them a claim.
+    A worker that has room for more gives its `owner` and how many rows of a hook it has `room` for: rows that come
+    after this one in the firing are leased to it at once, which saves each of them a claim. It is asked in the
+    writer's thread.
 
     For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
     `elsewhere` (`--to`) nothing does (DESIGN 13).
@@ -133,7 +138,7 @@ class Settle:
     by_hand: bool = False
     elsewhere: bool = False
     owner: str = ""
-    well: Mapping[int, bool] = field(default_factory=dict)
+    room: Callable[[int], int] = no_room
 
     many: ClassVar[bool] = True
 
@@ -227,11 +232,13 @@ class Batch:
         if not due or not taking:
             return taken
         rows: defaultdict[int, list[Any]] = defaultdict(list)
+        chosen: Counter[int] = Counter()
         for row in NOW_STANDING.all(self.connection, due):
             found = taking.get(row.firing_id)
             if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
                 continue
-            if standing(row).hook == "on" and jobs[found].well.get(row.hook_id):
+            if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
+                chosen[row.hook_id] += 1
                 rows[found].append(row)
         for number, theirs in rows.items():
             timeouts = {row.hook_id: row.timeout for row in theirs}

@@ -367,9 +367,8 @@ class Worker:
     async def record(self, claimed: Claimed, made: Made) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
-        room = not self.closing and self.slots.wanted() > 0
-        owner, well = (self.owner, self.slots.well) if room else ("", {})
-        job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, well=well)
+        owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
+        job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
         settled: Settled | None = None
         while settled is None:
             try:

@@ -71,6 +71,13 @@ class Slots:
         """How many rows of a hook may be in flight and held, where they are claimed: a well one's next ones, too."""
         return self.cap(hook) * (2 if self.well.get(hook, False) else 1)
 
+    def spare(self, hook: int) -> int:
+        """How many rows of a hook may come with results; from any thread. One, of a hook that is not known to be well,
+        where it has none here: a receiver that is dead must not gather rows that other workers could send."""
+        if self.well.get(hook, False):
+            return self.concurrency
+        return 0 if hook in self.flying or hook in self.held else 1
+
     def wanted(self) -> int:
         """How many rows a claim may bring: for the free slots, and for each slot the next one, so that none waits."""
         held = sum(min(len(queue), max(self.most(hook) - self.busy(hook), 0)) for hook, queue in self.held.items())

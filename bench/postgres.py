@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from bench.receiver import Receiver
 from hookrow import Hook, HookEngine
 from postgres_kept import kept_postgres
-from receivers import FastReceiver
 
 EVENT = "on_subscription"
 PAYLOAD = {"subscription": {"id": 905, "name": "Coffee every month", "user_id": 48213}}
@@ -81,7 +81,7 @@ def main() -> None:
     given = parser.parse_args()
     kinds = (("one caller", alone, False), (f"{CALLERS} callers", together, False), ("delivered", delivered, True))
     name = f"bench{time.time_ns()}"
-    with FastReceiver() as receiver, tempfile.TemporaryDirectory() as folder, kept_postgres(name) as server:
+    with Receiver() as receiver, tempfile.TemporaryDirectory() as folder, kept_postgres(name) as server:
         urls = {"SQLite": f"sqlite:///{folder}/hooks.db", "PostgreSQL": server.url}
         print(f"{'firings a second':24} {'SQLite':>10} {'PostgreSQL':>10} {'ratio':>8}")
         for title, kind, worker in kinds:

@@ -26,7 +26,7 @@ from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import from_ms
 from hookrow.errors import NotRedeliverable
 from hookrow.states import UNFINISHED
-from hookrow.store.outbox import Settle
+from hookrow.store.outbox import Settle, Settled, Taken
 from hookrow.store.rows import delivery_id
 from hookrow.worker import Worker
 from scripted import HandClock
@@ -144,11 +144,18 @@ class Engine(RuleBasedStateMachine):
         writer = self.engine.runtime.database.writer
 
         async def at_once(job: Any) -> Any:
-            """A commit of its own for each job: which of them a thread would commit together is chance."""
+            """A commit of its own for each job: which of them a thread would commit together is chance.
+
+            Where it pauses or resumes a hook, the turn of what is leased already was given by what held before.
+            """
             answer = writer.write(job)
             if isinstance(job, Settle) and not job.by_hand and answer.accepted:
                 name = delivery_id(job.claimed.uid, job.claimed.seq)
                 self.recorded(self.shares[name], self.results.pop(name))
+            if isinstance(answer, Settled):
+                self.disturbed += answer.resumed or answer.paused is not None
+            elif isinstance(answer, Taken):
+                self.disturbed += bool(answer.resumed)
             return answer
 
         writer.awrite = at_once  # type: ignore[method-assign]
@@ -365,14 +372,12 @@ class Engine(RuleBasedStateMachine):
             self.worker.perform = self.perform
             self.worker.retention = None  # weeks go by: the model remembers all
             await self.worker.mend_clock()
-        before = self.pauses_now()
         self.worker.look = True  # as if its quarter of a second had passed: rows of others are looked for, too
         self.worker.closing = not start  # so it starts nothing, but claims, holds on and lets go as ever
         await self.worker.step()
         self.worker.closing = False
         while self.worker.tasks:
             await asyncio.wait(self.worker.tasks)
-        self.disturbed += self.pauses_now() != before
 
     async def perform(self, claimed: Any, hook: Any) -> Any:
         """An attempt, unless the worker is dead."""
@@ -388,9 +393,6 @@ class Engine(RuleBasedStateMachine):
             raise Killed
         self.results[name] = self.receivers[hook.key].mood
         return made
-
-    def pauses_now(self) -> list[Any]:
-        return [hook.paused_by for hook in self.engine.runtime.config().hooks.values()]
 
     def recorded(self, share: Share, mood: str) -> None:
         """What the model makes of a result."""

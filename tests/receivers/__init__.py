@@ -9,11 +9,10 @@
 
 A script is a function of a `Peer` (one accepted connection): it reads the request if it likes, sends any bytes, waits
 for an event, closes or resets. The ready-made ones are in `receivers.scripts`. A receiver runs in threads of its own,
-so that sync and async tests, and other processes (`receiver.url` is all they need), can use it. `FastReceiver` is a
-well-behaved one in a process of its own, for measurements and for tests that kill processes. `BlackHole` never accepts.
+so that sync and async tests, and other processes (`receiver.url` is all they need), can use it. `BlackHole` never
+accepts. A quick and well-behaved one in a process of its own is `bench.receiver`.
 """
 
-from receivers.fast import FastReceiver
 from receivers.scripts import Script, close, drip, hold, reply, reset, send, silence
 from receivers.server import BlackHole, Peer, Receiver, Request
 from receivers.tls import Authority
@@ -21,7 +20,6 @@ from receivers.tls import Authority
 __all__ = [
     "Authority",
     "BlackHole",
-    "FastReceiver",
     "Peer",
     "Receiver",
     "Request",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,23 +11,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.egress import Egress
 from hookrow.errors import EngineClosed, TransactionMisuse
-from hookrow.events import CATALOGUE, Event, Events
+from hookrow.events import Event, Events
 from hookrow.fields import SECRETS
 from hookrow.lang import Text
-from hookrow.models import EventRow
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
 from hookrow.store import hooks as hookstore
 from hookrow.store import log as logstore
 from hookrow.store import settings as settingstore
 from hookrow.store import writing
+from hookrow.store.catalogue import keep_events
 from hookrow.store.claims import Claimed
 from hookrow.store.config import Config, ConfigCache, StoredHook
 from hookrow.store.database import Database
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
-EVENTS = EventRow.__table__  # type: ignore[attr-defined]
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
@@ -87,8 +85,8 @@ class Runtime:
         self.routed: tuple[Mapping[str, Event], Events] | None = None
         self.pid = os.getpid()
         self.reset()
-        if not self.database.read_only:
-            self.store_events()
+        if not self.database.read_only and keep_events(self.database, self.own_events):
+            self.cache.forget()
         if self.wants_worker:
             self.require_keys()
         self.database.disconnect()
@@ -169,45 +167,6 @@ class Runtime:
 
     def author(self) -> hookstore.Author:
         return hookstore.Author(self.author_name, self.clock.now_ms())
-
-    def store_events(self) -> None:
-        """Keep the catalogue in the database, so that another process's form offers the service's events too."""
-        wanted = {
-            event.code: {
-                "title_en": getattr(event.title, "en", str(event.title)),
-                "title_ru": getattr(event.title, "ru", str(event.title)),
-                "moment": event.moment,
-                "methods": json.dumps(event.methods),
-                "sample": json.dumps(event.sample, ensure_ascii=False),
-                "private": json.dumps(event.private),
-                "origin": event.origin,
-                "place": place,
-            }
-            for place, event in enumerate((*CATALOGUE, *self.own_events))
-        }
-        with self.database.read() as connection:
-            rows = connection.execute(select(EVENTS).where(EVENTS.c.code.in_(list(wanted))))
-            kept = {row.code: {name: getattr(row, name) for name in wanted[row.code]} for row in rows}
-        # Places of a service's events differ between services on one database: they are no reason to write.
-        new = {code: values for code, values in wanted.items() if code not in kept}
-        changed = {
-            code: values
-            for code, values in wanted.items()
-            if code in kept and {**values, "place": 0} != {**kept[code], "place": 0}
-        }
-        if not new and not changed:
-            return
-
-        def job(connection: Connection) -> None:
-            present = set(connection.execute(select(EVENTS.c.code)).scalars())
-            for code, values in {**new, **changed}.items():
-                if code in present:
-                    connection.execute(update(EVENTS).where(EVENTS.c.code == code).values(**values))
-                else:
-                    connection.execute(insert(EVENTS).values(code=code, **values))
-
-        self.database.writer.write(job)
-        self.cache.forget()
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

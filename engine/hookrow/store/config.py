@@ -6,7 +6,6 @@ One question a firing decides whether it is still true: SQLite's `data_version`,
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import defaultdict
@@ -17,23 +16,22 @@ from sqlalchemy import Connection, Row, select, text
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
-from hookrow.lang import Both
-from hookrow.models import EventRow, HookRow, Setting
+from hookrow.models import HookRow, Setting
 from hookrow.modes import Mode, mode
 from hookrow.records import HookRef
+from hookrow.store.catalogue import read_events
 from hookrow.store.failures import Interrupted
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
 
-__all__ = ["Config", "ConfigCache", "StoredHook", "event_from", "hook_from"]
+__all__ = ["Config", "ConfigCache", "StoredHook", "hook_from"]
 
 LOOK, PG_LOOK = 0.001, 1.0
 """Seconds between two looks for edits by others. On PostgreSQL a look is a round trip (DESIGN 8); on SQLite some
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
-EVENTS = EventRow.__table__  # type: ignore[attr-defined]
 SETTINGS = Setting.__table__  # type: ignore[attr-defined]
 
 
@@ -98,19 +96,6 @@ def hook_from(row: Row[Any]) -> StoredHook:
     return StoredHook(**values, mode=mode(*flags))
 
 
-def event_from(row: Row[Any]) -> Event:
-    """An event from a row of the stored catalogue."""
-    return Event(
-        code=row.code,
-        title=Both(row.title_en, row.title_ru),
-        moment=row.moment,
-        methods=tuple(json.loads(row.methods)),
-        sample=json.loads(row.sample),
-        private=tuple(json.loads(row.private)),
-        origin=row.origin,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """One consistent reading of hooks, events and settings."""
@@ -134,10 +119,7 @@ def read_config(connection: Connection, n: int) -> Config:
         n,
         hooks,
         {code: tuple(row) for code, row in rows.items()},
-        {
-            row.code: event_from(row)
-            for row in connection.execute(select(EVENTS).order_by(EVENTS.c.place, EVENTS.c.code))
-        },
+        read_events(connection),
         {row.name: row.value for row in connection.execute(select(SETTINGS))},
     )
 

@@ -200,6 +200,12 @@ class HookRevision(SQLModel, table=True):
     __table_args__ = (
         Index("hook_revision_number", "hook_id", "revision", unique=True),
         Index("hook_revision_event", "event", "hook_id"),
+        Index(
+            "hook_revision_engine",
+            "at_ms",
+            sqlite_where=text("who = 'hookrow'"),
+            postgresql_where=text("who = 'hookrow'"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)

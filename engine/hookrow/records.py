@@ -26,6 +26,7 @@ __all__ = [
     "LogFilter",
     "Revision",
     "Veto",
+    "as_of",
     "loads",
     "rfc3339",
 ]
@@ -324,6 +325,16 @@ class Revision:
             "action": self.action,
             "changes": {name: [old, new] for name, old, new in self.changes()},
         }
+
+
+def as_of(history: Sequence[Revision], number: int) -> Revision | None:
+    """What a hook was at that revision (`history`: newest first); None if it has had no such one.
+
+    Where retention took the engine's own pause or resumption, the revision before it says what the fields were.
+    """
+    if not history or number > history[0].revision:
+        return None
+    return next((each for each in history if each.revision <= number), None)
 
 
 def loads(value: str | None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hookrow import Hook, HookEngine
-from hookrow.store import claims, due, glance
+from hookrow.store import claims, due, glance, purge
 from hookrow.store.prepared import Prepared
 from receivers import Receiver, reply
 
@@ -83,6 +83,13 @@ def test_a_probe_is_not_looked_for_among_all_that_is_parked(engine: HookEngine) 
     plan = plan_of(engine, claims.PARKED_HEAD)
     assert plan[0] == "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"
     assert "SEARCH earlier USING COVERING INDEX delivery_kind (hook_id=? AND state=?)" in plan
+
+
+def test_old_pauses_are_looked_for_among_the_engines_own(engine: HookEngine) -> None:
+    """Not in all that people ever changed, every ten minutes."""
+    plan = plan_of(engine, purge.OWN_PAUSES.where(purge.REVISIONS.c.at_ms < 1).order_by(purge.REVISIONS.c.at_ms))
+    assert plan[0] == "SEARCH hook_revision USING INDEX hook_revision_engine (at_ms<?)"
+    assert not any(step.startswith(("SCAN", "USE TEMP")) for step in plan)
 
 
 def plan_of(engine: HookEngine, statement: Any) -> list[str]:

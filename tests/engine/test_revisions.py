@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,12 @@ import pytest
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook
 from hookrow.core.actor import actor
+from hookrow.errors import HookNotFound
+from hookrow.records import as_of
+from hookrow.store import breaker
 from hookrow.store.breaker import try_again
+from hookrow.store.purge import purge
+from hookrow.store.revisions import ENGINE
 from hookrow.store.sealed import reseal_all
 from scripted import answer
 
@@ -120,6 +126,24 @@ async def test_nothing_changed_is_no_revision(bench: Bench) -> None:
     assert len(await bench.engine.hooks.history("h")) == 2
 
 
+async def test_a_revision_that_retention_took_is_still_an_address(bench: Bench) -> None:
+    """It said no more than that the engine paused the hook: the fields were those of the revision before."""
+    hook = await bench.hook("h", timeout=3)
+    database, number = bench.engine.runtime.database, hook.id or 0
+    now_ms = bench.engine.runtime.clock.now_ms()
+    database.writer.write(lambda connection: breaker.pause(connection, number, "breaker", "timeout", now_ms))
+    database.writer.write(lambda connection: breaker.resume(connection, number, now_ms))
+    bench.engine.runtime.cache.forget()
+    await bench.engine.hooks.update("h", timeout=9)
+    purge(database, days=1, most_bytes=2**40, now_ms=now_ms + 2 * 86_400_000)
+    history = await bench.engine.hooks.history("h")
+    assert [each.revision for each in history] == [4, 1]
+    assert [as_of(history, number) for number in (0, 1, 2, 3, 4, 5)] == [None, *[history[1]] * 3, history[0], None]
+    assert (await bench.engine.hooks.rollback("h", 3)).timeout == 3
+    with pytest.raises(HookNotFound):
+        await bench.engine.hooks.rollback("h", 6)
+
+
 async def test_a_deleted_hook_still_tells_its_history(bench: Bench) -> None:
     """By id and by key."""
     hook = await bench.hook("h", key="k")
@@ -135,6 +159,12 @@ def test_who_is_at_work_is_no_matter_of_variables(monkeypatch: pytest.MonkeyPatc
     assert actor({}) == ME
     assert actor({"SSH_CONNECTION": "192.0.2.7 51000 192.0.2.1 22"}) == f"{ME}@192.0.2.7"
     assert actor({"SUDO_USER": "olga", "SSH_CLIENT": "192.0.2.7 1 22"}) == f"{ME}(olga)@192.0.2.7"
+
+
+def test_nobody_is_taken_for_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's system user may be called as the engine calls itself in revisions."""
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: SimpleNamespace(pw_name=ENGINE))
+    assert actor({}) == f"{ENGINE}(uid {os.getuid()})"
 
 
 async def test_the_ssh_client_stands_in_the_revision(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

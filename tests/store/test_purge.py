@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
+from hookrow.store import breaker
 from hookrow.store import purge as purge_module
 from hookrow.store.database import Database
-from hookrow.store.purge import BATCH_ROWS, Purging, kept_bytes, purge, size
+from hookrow.store.parking import HOOKS
+from hookrow.store.purge import BATCH, BATCH_ROWS, Purging, kept_bytes, purge, size
+from hookrow.store.revisions import ENGINE, Author, history, revise
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from outbox_rows import T0, add_hook, claim, failed, fire, ids, result, rows, set_hook, settle
 
@@ -101,6 +104,44 @@ def many(database: Database, hook: int, count: int, *, deliveries: int = 1, stat
         )
 
     database.writer.write(job)
+
+
+def flaps(database: Database, hook: int, count: int, at_ms: int) -> None:
+    """The hook's breaker opens and closes again, so many times, a minute apart."""
+
+    def job(connection: Connection) -> None:
+        for number in range(count):
+            now_ms = at_ms + number * 60_000
+            assert breaker.pause(connection, hook, "breaker", "timeout", now_ms)
+            assert breaker.resume(connection, hook, now_ms + 30_000)
+
+    database.writer.write(job)
+
+
+def test_the_engines_own_pauses_go_by_age(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver that fails on and on makes revisions without end; what people did stays, and a hook's newest one."""
+    monkeypatch.setattr(purge_module, "PAUSE", 0)
+    hook, other = add_hook(database, "a"), add_hook(database, "b")
+    flaps(database, hook, BATCH, T0)
+
+    def by_hand(connection: Connection) -> None:
+        row = connection.execute(select(HOOKS).where(HOOKS.c.id == hook)).one()
+        stands = dict(row._mapping)
+        for action, paused in (("pause", "person"), ("resume", None)):
+            stands = revise(connection, stands, {"paused_by": paused}, Author("olga", T0 + DAY), action)
+
+    database.writer.write(by_hand)
+    flaps(database, hook, 3, T0 + 8 * DAY)
+    flaps(database, other, 1, T0)
+    assert purge(database, days=3, most_bytes=2**40, now_ms=T0 + 10 * DAY).firings == 0
+    with database.read() as connection:
+        left = history(connection, hook)
+        assert [each.action for each in history(connection, other)] == ["resume"], "the newest says how the hook stands"
+    assert [(each.who, each.action) for each in left[6:]] == [("olga", "resume"), ("olga", "pause")]
+    assert [each.who for each in left[:6]] == [ENGINE] * 6
+    before = database.writer.commits
+    purge(database, days=3, most_bytes=2**40, now_ms=T0 + 10 * DAY)
+    assert database.writer.commits == before, "a look is no transaction of writing"
 
 
 def test_a_batch_is_small(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from hookrow.cli.layout import Cell, Column
 from hookrow.cli.output import put_json, put_table, say, to_json
 from hookrow.fields import FIELDS, HEADER_VALUE, Field, Unfit
 from hookrow.lang import Text
+from hookrow.records import as_of
 
 if TYPE_CHECKING:
     from hookrow.models import Hook
@@ -28,9 +29,10 @@ def put_conflict(
         mine: the fields that this command line names.
         history: the hook's revisions, newest first.
     """
-    then = next((each.after or {} for each in history if each.revision == revision), None)
-    if then is None:
+    base_revision = as_of(history, revision)
+    if base_revision is None:
         return  # no such revision: there is nothing to compare with
+    then = base_revision.after or {}
     now = hook_json(current)
     rows: list[dict[str, Any]] = []
     for field in FIELDS:

@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Mapping
 
 from hookrow.payload import storable
+from hookrow.store.revisions import ENGINE
 
 __all__ = ["actor"]
 
@@ -23,5 +24,7 @@ def actor(environ: Mapping[str, str] | None = None) -> str:
         user = f"uid{os.getuid()}"
     if env.get("SUDO_USER"):
         user = f"{user}({env['SUDO_USER']})"
+    if user == ENGINE:  # a service's own user may be called so: what he does is not the engine's doing
+        user = f"{user}(uid {os.getuid()})"
     client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
     return storable(f"{user}@{client}" if client else user)

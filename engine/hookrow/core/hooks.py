@@ -20,7 +20,7 @@ from hookrow.lang import Text
 from hookrow.message import envelope
 from hookrow.models import Hook
 from hookrow.payload import dumps, storable
-from hookrow.records import Revision
+from hookrow.records import Revision, as_of
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import Config, StoredHook
 from hookrow.vault import Place, Secret, new_signing_secret
@@ -348,7 +348,7 @@ class Hooks:
             InvalidHook, EventNotFound, InvalidTemplate, KeyTaken: what was right then is not any more.
         """
         found = self.find(ref)
-        then = next((each for each in self.history(found.id) if each.revision == revision), None)
+        then = as_of(self.history(found.id), revision)
         if then is None or then.after is None:
             raise HookNotFound(Text("«{name}» has no revision {revision}", name=found.name, revision=revision))
         values = {code: then.after[code] for code in COLUMNS if code in then.after and code != "custom_header"}

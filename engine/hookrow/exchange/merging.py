@@ -8,7 +8,7 @@ from typing import Any
 from hookrow.exchange.reading import Entry, Sheet
 from hookrow.fields import SECRETS
 from hookrow.lang import Text
-from hookrow.records import Revision
+from hookrow.records import Revision, as_of
 
 __all__ = ["merged"]
 
@@ -23,7 +23,8 @@ def merged(
         current: the fields as the database has them.
         values: the file's fields that differ from those.
     """
-    then = next((each.after for each in history if each.revision == entry.revision), None)
+    revision = as_of(history, entry.revision or 0)
+    then = None if revision is None else revision.after
     if then is None:
         sheet.refuse(entry.line, f"{entry.key}.revision", Text("The hook has no such revision."))
         return {}

@@ -2,6 +2,9 @@
 
 A firing goes whole, with its deliveries and attempts, and only if all of it is finished: what is pending, dead, or
 still running stays, however old. What may go is looked for by a reader; the write lock is held for the deletion alone.
+
+By age go also the revisions that say no more than that the engine itself paused or resumed a hook: a receiver that
+fails on and on makes a thousand a day.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from sqlalchemy import (
 from hookrow.errors import DiskFull
 from hookrow.store import reserve
 from hookrow.store.database import Database
+from hookrow.store.revisions import REVISIONS
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = ["BATCH", "Purged", "Purging", "kept_bytes", "purge", "size"]
@@ -69,6 +73,18 @@ one_firings_attempts = (
 )
 
 
+later = REVISIONS.alias("later")
+OWN_PAUSES = select(REVISIONS.c.id).where(
+    REVISIONS.c.who == literal_column("'hookrow'"),  # the term of the index `hook_revision_engine`
+    exists(
+        select(literal_column("1")).where(
+            later.c.hook_id == REVISIONS.c.hook_id, later.c.revision > REVISIONS.c.revision
+        )
+    ),
+)
+"""What the engine itself did, which is to pause and to resume hooks; but for a hook's newest revision."""
+
+
 @dataclass(frozen=True, slots=True)
 class Purged:
     """What went: `firings`, and their size in `bytes`, those of the long columns and 300 for the rest of each row."""
@@ -80,6 +96,8 @@ class Purged:
 class Purging:
     """One purge on its way: first what is older than `days`, then the oldest until all fits into `most_bytes`.
 
+    Firings come first, the engine's own pauses of hooks (by age alone) last.
+
     `step` deletes one batch, in a transaction of its own through the writer, so that firings go on in between. What was
     deleted is free for new rows at once; the file itself does not shrink. A full disk costs the reserve.
     """
@@ -88,11 +106,14 @@ class Purging:
         self.database = database
         self.most_bytes = most_bytes
         self.now_ms = now_ms
-        self.before_ms: int | None = now_ms - round(days * 86_400_000)
+        self.oldest_ms = now_ms - round(days * 86_400_000)
+        self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
         self.over = self.kept = 0
         """In the second part: bytes too many, and those that are never purged and don't count for the limit."""
         self.after = 0
+        self.done = False
+        """No firing is left that may go."""
         self.tight = False
         """The disk was full: what a batch wrote to the WAL is given back before the next."""
         self.firings = 0
@@ -104,6 +125,12 @@ class Purging:
         Raises:
             StorageError: the batch could not be committed; those before it are gone.
         """
+        return self.step_firings() or self.step_pauses()
+
+    def step_firings(self) -> bool:
+        """As `step`, of firings."""
+        if self.done:
+            return False
         sizes = self.candidates()
         if not sizes and self.before_ms is not None:
             self.before_ms, self.after = None, 0
@@ -111,10 +138,13 @@ class Purging:
             if self.over > 0:
                 self.kept = kept_bytes(self.database)
                 self.over -= self.kept
-            return self.over > 0
+            self.done = self.over <= 0
+            return not self.done
         if not sizes:
+            self.done = True
             return False
-        gone = self.delete(list(sizes))
+        tried, gone = self.delete(list(sizes), purge_batch)
+        self.after = tried[-1]
         self.firings += len(gone)
         self.bytes += (freed := sum(sizes[number] for number in gone))
         if self.before_ms is not None:
@@ -142,11 +172,23 @@ class Purging:
             found = found[: 1 + sum(up_to < self.over for up_to in accumulate(measured[number] for number in found))]
         return {number: measured[number] for number in found}
 
-    def delete(self, found: list[int]) -> list[int]:
-        """Delete these. On a full disk give up the reserve, then try ever fewer; empty the WAL each time."""
+    def step_pauses(self) -> bool:
+        """As `step`, of the revisions that say that the engine paused or resumed a hook."""
+        old = OWN_PAUSES.where(REVISIONS.c.at_ms < self.oldest_ms).order_by(REVISIONS.c.at_ms).limit(BATCH)
+        with self.database.read() as connection:
+            found = list(connection.execute(old).scalars())
+        if found:
+            self.delete(found, purge_pauses)
+        return len(found) == BATCH
+
+    def delete(self, found: list[int], batch: Callable[..., list[int]]) -> tuple[list[int], list[int]]:
+        """Delete these (ids); which were tried, and which of them are gone.
+
+        On a full disk give up the reserve, then try ever fewer; empty the WAL each time.
+        """
         while True:
             try:
-                gone = self.database.writer.write(partial(purge_batch, found=found, now_ms=self.now_ms))
+                gone = self.database.writer.write(partial(batch, found=found, now_ms=self.now_ms))
             except DiskFull:
                 self.tight = True
                 if self.database.path is None or not reserve.release(self.database.path):
@@ -157,8 +199,7 @@ class Purging:
                 continue
             if self.tight:
                 self.database.checkpoint()
-            self.after = found[-1]
-            return gone
+            return found, gone
 
 
 def finished(now_ms: int) -> ColumnElement[bool]:
@@ -175,6 +216,12 @@ def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> li
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.firing_id.in_(ids)))
     connection.execute(delete(FIRINGS).where(FIRINGS.c.id.in_(ids)))
     return ids
+
+
+def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
+    """Delete these revisions, in the caller's transaction. They were not the newest; no other has become so since."""
+    connection.execute(delete(REVISIONS).where(REVISIONS.c.id.in_(found)))
+    return list(found)
 
 
 def sizes_of(connection: Connection, firings: Sequence[int] | Select[Any]) -> Select[Any]:

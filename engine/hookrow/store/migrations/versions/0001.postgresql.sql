@@ -207,6 +207,9 @@ CREATE TABLE hook_revision (
 )
 
 -- next
+CREATE INDEX hook_revision_engine ON hook_revision (at_ms) WHERE who = 'hookrow'
+
+-- next
 CREATE INDEX hook_revision_event ON hook_revision (event, hook_id)
 
 -- next

@@ -261,18 +261,21 @@ def figures(seen: HookStatistics | None, width: int) -> str:
     """How a hook fared in the last day and the last week: calls, errors, p50 and p95."""
     if seen is None or not seen.week.calls:
         return str(Say(" Not called in the last seven days."))
-    texts = (
-        (
-            Say(" Calls in 24 h: {calls}, errors {errors}, p50 {middle} ms, p95 {slow} ms", **counted(seen.day)),
-            Say("in 7 d: {calls}, errors {errors}, p50 {middle} ms, p95 {slow} ms", **counted(seen.week)),
+    day, week = (counted(stretch) for stretch in (seen.day, seen.week))
+    if width >= WIDE:
+        parts = (
+            (Say(" Calls in 24 h: {calls}, errors {errors}", **day), Say("p50 {middle} ms, p95 {slow} ms", **day)),
+            (Say("in 7 d: {calls}, errors {errors}", **week), Say("p50 {middle} ms, p95 {slow} ms", **week)),
         )
-        if width >= WIDE
-        else (
-            Say(" Calls 24 h: {calls}, err {errors}, p50/p95 {middle}/{slow} ms", **counted(seen.day)),
-            Say("7 d: {calls}, err {errors}, {middle}/{slow}", **counted(seen.week)),
+    else:
+        parts = (
+            (Say(" Calls 24 h: {calls}, err {errors}", **day), Say("p50/p95 {middle}/{slow} ms", **day)),
+            (Say("7 d: {calls}, err {errors}", **week), Say("{middle}/{slow}", **week)),
         )
+    timed = (seen.day.p50_ms is not None, seen.week.p50_ms is not None)
+    return " · ".join(
+        f"{calls}, {times}" if known else str(calls) for (calls, times), known in zip(parts, timed, strict=True)
     )
-    return " · ".join(map(str, texts))
 
 
 def counted(seen: Figures) -> dict[str, str]:
@@ -280,13 +283,9 @@ def counted(seen: Figures) -> dict[str, str]:
     return {
         "calls": number(seen.calls) + ("+" if seen.capped else ""),
         "errors": number(seen.errors),
-        "middle": quick(seen.p50_ms),
-        "slow": quick(seen.p95_ms),
+        "middle": number(round(seen.p50_ms or 0)),
+        "slow": number(round(seen.p95_ms or 0)),
     }
-
-
-def quick(ms: float | None) -> str:
-    return "—" if ms is None else number(round(ms))
 
 
 def reordered(hooks: Sequence[Hook], moved: int, step: int) -> Mapping[int, int]:

@@ -122,10 +122,11 @@ class HookEngine:
         connection: Any = None,
         defer: bool = False,
     ) -> Firing:
-        """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread.
+        """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
         Raises:
-            UseAsyncEngine: called where an event loop runs; besides, all that `AsyncHookEngine.fire` raises.
+            UseAsyncEngine: called where an event loop runs, without `connection=`; besides, all that
+                `AsyncHookEngine.fire` raises.
         """
         if connection is not None:
             if is_async(connection):

@@ -331,6 +331,8 @@ class Engine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-DAY, -3600, -3, 3, 3600, DAY]))
     def the_clock_is_set(self, seconds: int) -> None:
         self.disturbed += 1
+        if self.worker is not None:  # between two such moments it has looked, as it does four times a second
+            self.runner.run(self.worker.watch_clock())
         self.clock.wall += seconds * 1000
 
     @rule()

@@ -241,6 +241,17 @@ def test_nobody_sends_a_row_twice_at_once(database: Database) -> None:
     assert ids(claim(database, T0 + 14_001)) == [row]
 
 
+def test_a_redelivery_takes_over_its_own_row_alone(database: Database) -> None:
+    """Its process's clock may just have been set forward: living leases look lapsed by it."""
+    hook = add_hook(database, "a")
+    (mine,), (theirs,) = (fire(database, [hook])[1] for _ in range(2))
+    assert sorted(ids(claim(database))) == sorted([mine, theirs])
+    late = T0 + 86_400_000
+    lease = database.writer.write(lambda c: outbox.lease_for_redelivery(c, mine, owner="cli", now_ms=late))
+    found = rows(database)
+    assert (lease.state, found[mine].state, found[theirs].state) == ("queued", "queued", "leased")
+
+
 def test_dead_letters_are_dropped_or_revived_by_hand(database: Database) -> None:
     """Only dead ones; a revived one gets one more attempt."""
     hook = add_hook(database, "a")

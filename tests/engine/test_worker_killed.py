@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,6 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     assert sent.total() - len(ids) <= KILLS * CONCURRENCY
     assert max(sent.values()) <= 3
     assert any(row.fence > 1 for row in found), "no kill met a leased row: the test showed nothing"
-    with sqlite3.connect(path) as plain:
+    with closing(sqlite3.connect(path)) as plain, plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     plain.close()

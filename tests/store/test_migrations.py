@@ -131,7 +131,7 @@ def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> 
     database.close()
     assert kept is not None
     assert kept.stat().st_mode & 0o777 == 0o600
-    with sqlite3.connect(kept) as copy:
+    with closing(sqlite3.connect(kept)) as copy, copy:
         assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
         assert copy.execute("SELECT count(*) FROM hook").fetchone() == (1,)
     copy.close()
@@ -241,12 +241,12 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
 def test_a_hosts_database_takes_our_tables_beside_its_own(tmp_path: Path) -> None:
     """Which is what `connection=` is for."""
     path = tmp_path / "shop.db"
-    with sqlite3.connect(path) as host:
+    with closing(sqlite3.connect(path)) as host, host:
         host.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
         host.execute("INSERT INTO customers DEFAULT VALUES")
     host.close()
     Database(f"sqlite:///{path}").close()
-    with sqlite3.connect(path) as host:
+    with closing(sqlite3.connect(path)) as host, host:
         assert host.execute("SELECT count(*) FROM customers").fetchone() == (1,)
     host.close()
 

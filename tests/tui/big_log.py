@@ -9,6 +9,8 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ class Writer:
     """Adds firings to a log; ids go up, as the engine's do."""
 
     def __init__(self, path: Path, hooks: list[int]) -> None:
-        self.connection = sqlite3.connect(path, timeout=10)
+        self.path = path
         self.hooks = hooks
         self.ids = 0
 
@@ -91,12 +93,18 @@ class Writer:
                         "response_length": 2,
                     }
                     attempts.append({**attempt, **last})
-        for table, rows in (("firing", firings), ("delivery", deliveries), ("attempt", attempts)):
-            if rows:
-                names = ", ".join(rows[0])
-                marks = ", ".join(f":{name}" for name in rows[0])
-                self.connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
-        self.connection.commit()
+        with self.transaction() as connection:
+            for table, rows in (("firing", firings), ("delivery", deliveries), ("attempt", attempts)):
+                if rows:
+                    names = ", ".join(rows[0])
+                    marks = ", ".join(f":{name}" for name in rows[0])
+                    connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            yield connection
 
     def fill(self, count: int) -> None:
         """A long log, in batches; made-up times before now."""

@@ -89,7 +89,8 @@ def test_following_twenty_events_a_second_stays_in_the_budget(tmp_path: Path) ->
 def test_what_a_receiver_sends_can_not_script_the_terminal(tmp_path: Path) -> None:
     """A name, a header and a body full of escape sequences and markup: no clipboard, no clearing, no quitting."""
     path, writer = make(tmp_path, 0)
-    writer.connection.execute("UPDATE hook SET name = ?", (EVIL[:100],))
+    with writer.transaction() as connection:
+        connection.execute("UPDATE hook SET name = ?", (EVIL[:100],))
     evil = f'[["x-evil", "{EVIL}"]]'.replace("\x1b", "\\u001b").replace("\x07", "\\u0007")
     writer.add(
         3, response_body=EVIL.encode(), response_headers=evil, request_headers=evil, detail=EVIL, error="bad_reply"
@@ -152,10 +153,11 @@ def test_the_whole_goes_through_the_pager_and_back(tmp_path: Path) -> None:
 def test_the_next_failure_far_below_is_found_by_the_index(tmp_path: Path) -> None:
     """«]» finds the one failed delivery behind twenty thousand good ones."""
     path, writer = make(tmp_path, 20_000)
-    writer.connection.execute(
-        "UPDATE delivery SET state = 'failed', error = 'timeout', status = NULL"
-        " WHERE id = (SELECT min(id) FROM delivery)"
-    )
+    with writer.transaction() as connection:
+        connection.execute(
+            "UPDATE delivery SET state = 'failed', error = 'timeout', status = NULL"
+            " WHERE id = (SELECT min(id) FROM delivery)"
+        )
     writer.add(50)
     with log_on(path) as terminal:
         terminal.wait_for("20 050 записей")

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ async def test_another_process_is_followed(url: str, colleague: Any) -> None:
 async def test_a_locked_database_is_a_line_on_the_screen(url: str, colleague: Any, tmp_path: Path) -> None:
     """A writer that never ends: the form says so and keeps what was typed."""
     stock(colleague)
-    with sqlite3.connect(tmp_path / "hooks.db", isolation_level=None) as other:
+    with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other, other:
         async with shown(engine=HookEngine(url, worker=False)) as at:
             form = await in_form(at)
             await write(at, form, "name", "Склад")

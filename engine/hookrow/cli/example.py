@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -300,7 +300,7 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
 
 def normalise(path: Path) -> None:
     """Replace what is random in a database by what is not: ids by hashes of their order, names by one name."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         firings = connection.execute("SELECT uid, at_ms FROM firing ORDER BY id").fetchall()
         hooks = connection.execute("SELECT uid FROM hook ORDER BY id").fetchall()

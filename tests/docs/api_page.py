@@ -161,7 +161,8 @@ def engines_page(made: str) -> str:
         "# Every public name: the engines",
         made,
         "Further: [what is given to them](api-given.md) and [handed out](api-records.md);",
-        "[middleware, testing kit](api-kit.md); [errors](errors.md). Each name is at work in a program of [services.md](services.md) that runs as a test.",
+        "[middleware, testing kit](api-kit.md); [errors](errors.md).",
+        "Each name is at work in a program of [services.md](services.md) that runs as a test.",
         "Times are milliseconds where a name ends in `ms`, else seconds; sizes are bytes. Both engines have the same",
         "methods; `AsyncHookEngine`'s are awaited.",
     ]

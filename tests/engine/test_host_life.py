@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
-from hookrow.errors import EngineClosed, UseAsyncEngine
+from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, UseAsyncEngine
 from receivers import Receiver, hold, reply
 
 EVENT = "before_order_add"
@@ -62,6 +62,28 @@ def test_no_thread_before_the_first_need(url: str, receiver: Receiver) -> None:
     with engine:
         assert "hookrow-loop" in ours()
     assert ours() == []
+
+
+def test_an_engine_that_is_refused_leaves_nothing_open(url: str, receiver: Receiver) -> None:
+    """Neither for a key that is lost nor for an argument that is none: nobody could close it."""
+    path = Path(url.removeprefix("sqlite:///"))
+    with HookEngine(url, worker=False) as engine:
+        engine.hooks.add(Hook(name="h", event=EVENT, url=receiver.url, auth_login="shop", auth_password="horse"))
+    path.with_name("hookrow.key").unlink()
+    refusals: list[BaseException] = []  # kept: an exception's traceback keeps alive what it saw
+    for wrong in ({}, {"egress": "nowhere"}):
+        with pytest.raises(HookrowError) as refused:
+            HookEngine(url, **wrong)
+        refusals.append(refused.value)
+    assert [type(each) for each in refusals] == [KeyMissing, InvalidSetting]
+    assert open_files(path) == []
+
+
+def open_files(path: Path) -> list[str]:
+    """What this process has open of a database."""
+    names = os.listdir("/proc/self/fd")
+    found = [os.readlink(f"/proc/self/fd/{name}") for name in names if os.path.exists(f"/proc/self/fd/{name}")]
+    return [each for each in found if each.startswith(str(path))]
 
 
 def test_the_first_fire_starts_the_worker(url: str, receiver: Receiver) -> None:

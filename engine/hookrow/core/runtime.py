@@ -74,9 +74,7 @@ class Runtime:
         self.clock: Clock = clock or SystemClock()
         self.database = Database(url, clock=self.clock, create=create)
         self.cache = ConfigCache(self.database)
-        self.vault = Vault.for_database(self.database.path, os.environ, keys)
         self.own_events = tuple(events)
-        self.egress = self.tightened(egress)
         self.given_transport = transport
         self.observers = tuple(observers)
         self.wants_worker = worker and not self.database.read_only
@@ -84,11 +82,17 @@ class Runtime:
         self.closed = False
         self.routed: tuple[Mapping[str, Event], Events] | None = None
         self.pid = os.getpid()
-        self.reset()
-        if not self.database.read_only and keep_events(self.database, self.own_events):
-            self.cache.forget()
-        if self.wants_worker:
-            self.require_keys()
+        try:
+            self.vault = Vault.for_database(self.database.path, os.environ, keys)
+            self.egress = self.tightened(egress)
+            self.reset()
+            if not self.database.read_only and keep_events(self.database, self.own_events):
+                self.cache.forget()
+            if self.wants_worker:
+                self.require_keys()
+        except BaseException:
+            self.database.close()  # nobody else could: the caller gets no engine
+            raise
         self.database.disconnect()
 
     def reset(self) -> None:

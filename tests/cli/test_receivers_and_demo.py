@@ -90,8 +90,9 @@ def test_listen_shows_people_what_came() -> None:
     """The request, prettily; what could script the terminal is spelled; a 4xx without `allow` is warned of."""
     with listening("--reply", "status:404") as (running, url):
         request = urllib.request.Request(f"{url}/x", data=b'{"a": "\\u001b[2J"}', headers={"hook-event": "e"})
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request)
+        refused.value.close()
         lines = iter(running.stdout.readline, "\n")
         shown = "".join(lines)
     assert shown.startswith("POST /x  e\n")

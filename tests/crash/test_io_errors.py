@@ -48,7 +48,6 @@ def in_child(work: Callable[[Path], Any], path: Path) -> Any:
     assert child.exitcode == 0
     with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
     return told
 
 

@@ -22,6 +22,9 @@ DOORS = {"hooks": (Hooks, AsyncHooks), "log": (Log, AsyncLog), "settings": (Sett
 ENGINES = (hookrow.AsyncHookEngine, hookrow.HookEngine)
 BOTH = (set(vars(hookrow.HookEngine)) & set(vars(hookrow.AsyncHookEngine)) | {"afire", "backup"}) - {"enqueue"}
 GIVEN = ("Hook", "Event", "Secret", "KeyRing", "Egress", "Observer", "LogFilter")
+"""What a caller makes; all else of `hookrow` is handed out."""
+WIDEST = 110
+"""A longer call is shown on a line for each parameter."""
 INTERNAL = {"answer", "ask", "follow", "handle", "matching", "may_mean", "meant", "report", "until_told"}
 """Of the middleware and the receiver: how they work, not what one calls."""
 
@@ -56,9 +59,6 @@ def documented() -> Iterator[tuple[str, Any]]:
     for name, (door, awaited) in DOORS.items():
         yield from ((f"engine.{name}.{each}", value) for each, value in behind(door, awaited))
     yield from ((f"engine.events.{each}", value) for each, value in methods(Catalogue))
-
-
-WIDEST = 110
 
 
 class Shown:

@@ -84,7 +84,6 @@ async def test_a_dead_delivery_can_be_dropped(bench: Bench) -> None:
     alive = await bench.fire()
     with closing(sqlite3.connect(bench.engine.path or "")) as raw, raw:
         raw.execute("UPDATE delivery SET state = 'dead' WHERE id = ?", (dead.deliveries[0].row_id,))
-    raw.close()
     refs = [dead.deliveries[0].id, alive.deliveries[0].id]
     assert await bench.engine.log.drop(refs) == 1
 

@@ -106,4 +106,3 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     assert any(row.fence > 1 for row in found), "no kill met a leased row: the test showed nothing"
     with closing(sqlite3.connect(path)) as plain, plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    plain.close()

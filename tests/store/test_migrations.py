@@ -134,7 +134,6 @@ def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> 
     with closing(sqlite3.connect(kept)) as copy, copy:
         assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
         assert copy.execute("SELECT count(*) FROM hook").fetchone() == (1,)
-    copy.close()
 
 
 def to_second(url: str, scripts: Path, all_open: Any, answers: Any) -> None:
@@ -244,11 +243,9 @@ def test_a_hosts_database_takes_our_tables_beside_its_own(tmp_path: Path) -> Non
     with closing(sqlite3.connect(path)) as host, host:
         host.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
         host.execute("INSERT INTO customers DEFAULT VALUES")
-    host.close()
     Database(f"sqlite:///{path}").close()
     with closing(sqlite3.connect(path)) as host, host:
         assert host.execute("SELECT count(*) FROM customers").fetchone() == (1,)
-    host.close()
 
 
 def test_a_folder_or_a_missing_one_is_a_declared_error(tmp_path: Path) -> None:

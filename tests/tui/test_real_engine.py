@@ -222,7 +222,6 @@ async def test_a_locked_database_is_a_line_on_the_screen(url: str, colleague: An
             other.execute("ROLLBACK")
             await at.press("f2")
             await until(at.pilot, lambda: closed(at), "the list")
-    other.close()
     assert colleague.hooks.get("Склад").revision == 2
 
 

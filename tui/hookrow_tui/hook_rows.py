@@ -263,19 +263,14 @@ def figures(seen: HookStatistics | None, width: int) -> str:
         return str(Say(" Not called in the last seven days."))
     day, week = (counted(stretch) for stretch in (seen.day, seen.week))
     if width >= WIDE:
-        parts = (
-            (Say(" Calls in 24 h: {calls}, errors {errors}", **day), Say("p50 {middle} ms, p95 {slow} ms", **day)),
-            (Say("in 7 d: {calls}, errors {errors}", **week), Say("p50 {middle} ms, p95 {slow} ms", **week)),
-        )
+        today = [Say(" Calls in 24 h: {calls}, errors {errors}", **day), Say("p50 {middle} ms, p95 {slow} ms", **day)]
+        lately = [Say("in 7 d: {calls}, errors {errors}", **week), Say("p50 {middle} ms, p95 {slow} ms", **week)]
     else:
-        parts = (
-            (Say(" Calls 24 h: {calls}, err {errors}", **day), Say("p50/p95 {middle}/{slow} ms", **day)),
-            (Say("7 d: {calls}, err {errors}", **week), Say("{middle}/{slow}", **week)),
-        )
-    timed = (seen.day.p50_ms is not None, seen.week.p50_ms is not None)
-    return " · ".join(
-        f"{calls}, {times}" if known else str(calls) for (calls, times), known in zip(parts, timed, strict=True)
-    )
+        today = [Say(" Calls 24 h: {calls}, err {errors}", **day), Say("p50/p95 {middle}/{slow} ms", **day)]
+        lately = [Say("7 d: {calls}, err {errors}", **week), Say("{middle}/{slow}", **week)]
+    if seen.day.p50_ms is None:
+        today.pop()  # without calls nothing took time; the week has some
+    return " · ".join(", ".join(map(str, stretch)) for stretch in (today, lately))
 
 
 def counted(seen: Figures) -> dict[str, str]:

@@ -321,7 +321,6 @@ def normalise(path: Path) -> None:
         connection.execute("UPDATE attempt SET asked_by = ? WHERE asked_by IS NOT NULL", (WHO,))
         connection.commit()
         connection.execute("VACUUM")
-    connection.close()
 
 
 def digest(text: str) -> str:

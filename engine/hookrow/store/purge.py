@@ -35,7 +35,7 @@ from sqlalchemy import (
 from hookrow.errors import DiskFull
 from hookrow.store import reserve
 from hookrow.store.database import Database
-from hookrow.store.revisions import REVISIONS
+from hookrow.store.revisions import ENGINE, REVISIONS
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = ["BATCH", "Purged", "Purging", "kept_bytes", "purge", "size"]
@@ -75,7 +75,7 @@ one_firings_attempts = (
 
 later = REVISIONS.alias("later")
 OWN_PAUSES = select(REVISIONS.c.id).where(
-    REVISIONS.c.who == literal_column("'hookrow'"),  # the term of the index `hook_revision_engine`
+    REVISIONS.c.who == literal_column(f"'{ENGINE}'"),  # the term of the index `hook_revision_engine`
     exists(
         select(literal_column("1")).where(
             later.c.hook_id == REVISIONS.c.hook_id, later.c.revision > REVISIONS.c.revision

@@ -166,6 +166,11 @@ class Delivery:
             return "retrying" if self.attempts else "queued"
         return "cancelled" if self.state == "dropped" else self.state
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery."""
+        return self.outcome in ("dead", "failed", "retrying") or (self.state == "parked" and self.attempts > 0)
+
     def as_json(self) -> dict[str, Any]:
         """The shape that `--json` prints."""
         return {

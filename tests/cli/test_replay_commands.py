@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, environment, program
-from receivers import Receiver, hold, reply
+from hookrow import HookEngine
+from receivers import Peer, Receiver, hold, reply
 
 Add = Callable[..., dict[str, Any]]
 GATE = ("--wait-for-response",)
@@ -182,6 +183,26 @@ def test_many_ask_first(add: Add, hookrow: Hookrow) -> None:
     assert [each["delivery"]["id"] for each in ran.lines] == [each["deliveries"][0]["id"] for each in fired]
     assert len(receiver.requests) == sent + 7
     assert "7 done, 0 of them without success." in ran.err
+
+
+def test_what_was_settled_since_it_was_chosen_is_not_sent_again(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """Many at a pace take their time: what arrived meanwhile is left out and said; an id named goes."""
+    with Receiver(reply(500)) as receiver, HookEngine(f"sqlite:///{made}", worker=False) as other:
+        add(receiver.url, *NOTIFY)
+        first, second = (fire(hookrow, number=number)["deliveries"][0]["id"] for number in range(2))
+        receiver.wait(2)
+
+        def meanwhile(peer: Peer) -> None:
+            peer.read()
+            other.redeliver(second)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        receiver.play(meanwhile, reply(200))
+        ran = hookrow("redeliver", "--outcome", "retrying", "--yes")
+        assert [request.header("webhook-id") for request in receiver.requests[2:]] == [first, second]
+        assert f"{second} was settled meanwhile: it is not sent again" in ran.err
+        hookrow("redeliver", first, second, "--yes")
+        assert len(receiver.requests) == 6
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from engine_bench import Bench
 from hookrow.clock import from_ms
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable
+from hookrow.store import outbox
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +22,14 @@ async def dead_or_retrying(bench: Bench, **fields: Any) -> Any:
     """A firing whose one background delivery failed at its first attempt and waits for a retry."""
     bench.network.on("h", answer(500), answer(200))
     await bench.hook("h", **{"fire_and_forget": False, **fields})
+    return await bench.engine.send_own(await bench.fire())
+
+
+async def two_that_failed(bench: Bench, **fields: Any) -> Any:
+    """A firing whose two deliveries failed; the next requests are answered well."""
+    for name in "hi":
+        bench.network.on(name, answer(500), answer(200))
+        await bench.hook(name, **{"fire_and_forget": False, **fields})
     return await bench.engine.send_own(await bench.fire())
 
 
@@ -166,11 +176,78 @@ async def test_a_firing_whose_hooks_were_all_left_out_can_be_replayed(bench: Ben
 
 
 async def test_two_people_at_one_delivery_send_it_once_at_a_time(bench: Bench) -> None:
-    """The second is told that it is being sent right now."""
+    """While one of them waits for the answer, the other is told that it is being sent."""
     firing = await dead_or_retrying(bench)
-    sent = await asyncio.gather(*(bench.engine.redeliver(firing.id) for _ in range(2)), return_exceptions=True)
-    assert sorted(type(each).__name__ for each in sent) == ["NotRedeliverable", "list"]
+    asked, may = asyncio.Event(), asyncio.Event()
+
+    async def held() -> httpx.Response:
+        asked.set()
+        await may.wait()
+        return httpx.Response(200)
+
+    bench.network.on("h", lambda request: held())
+    first = asyncio.create_task(bench.engine.redeliver(firing.id))
+    await asked.wait()
+    with pytest.raises(NotRedeliverable, match="being sent"):
+        await bench.engine.redeliver(firing.id)
+    may.set()
+    assert [each.ok for each in await first] == [True]
     assert len(bench.network.requests) == 2
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_what_arrives_while_it_is_looked_up_is_not_sent_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Between the look and the lease another person was faster: refused; asked for once more by its id, it goes."""
+    firing = await dead_or_retrying(bench)
+    ref = firing.deliveries[0].id if named else firing.id
+    looked_up, ours = bench.engine.runtime.firing, False
+
+    async def slow(*given: Any) -> Any:
+        nonlocal ours
+        found = await looked_up(*given)
+        if not ours:
+            ours = True
+            await bench.engine.redeliver(ref)
+        return found
+
+    monkeypatch.setattr(bench.engine.runtime, "firing", slow)
+    with pytest.raises(NotRedeliverable, match="arrived meanwhile"):
+        await bench.engine.redeliver(ref)
+    assert len(bench.network.requests) == 2
+    assert len(await bench.engine.redeliver(ref)) == named
+
+
+async def test_a_firing_stands_for_what_was_tried_and_did_not_arrive(bench: Bench) -> None:
+    """Also where the hook is paused meanwhile; what its pause kept from being tried at all is not meant."""
+    firing = await dead_or_retrying(bench)
+    await bench.engine.hooks.pause(firing.deliveries[0].hook.id, reason="moving")
+    untried = await bench.fire()
+    tried = await bench.engine.log.get(firing.id)
+    assert [each.deliveries[0].outcome for each in (tried, untried)] == ["parked", "parked"]
+    assert [each.ok for each in await bench.engine.redeliver(tried.id)] == [True]
+    assert await bench.engine.redeliver(untried.id) == []
+
+
+async def test_of_several_one_that_another_sends_is_left_to_him(bench: Bench) -> None:
+    """The rest goes, and only that is told of."""
+    firing = await two_that_failed(bench)
+    held = firing.deliveries[0].row_id
+    await bench.engine.runtime.database.writer.awrite(
+        lambda c: outbox.lease_for_redelivery(c, held, owner="other", now_ms=bench.clock.now_ms())
+    )
+    assert [(each.delivery.hook.name, each.ok) for each in await bench.engine.redeliver(firing.id)] == [("i", True)]
+
+
+async def test_of_several_none_goes_where_one_never_can(bench: Bench) -> None:
+    """A deleted hook's delivery is refused before the first of them has left."""
+    firing = await two_that_failed(bench, wait_for_response=True)
+    bench.network.requests.clear()
+    await bench.engine.hooks.remove(firing.deliveries[1].hook.id)
+    with pytest.raises(NotRedeliverable, match="--to"):
+        await bench.engine.redeliver(firing.id)
+    assert bench.network.requests == []
 
 
 async def test_what_is_not_in_the_log_is_said(bench: Bench) -> None:

@@ -20,8 +20,9 @@ from hookrow.events import Event, Events
 from hookrow.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
 from hookrow.store.log_ids import Found
+from hookrow_tui import spans
 
-__all__ = ["FakeEngine", "hooks_of_the_screens"]
+__all__ = ["DAY", "FakeEngine", "hooks_of_the_screens"]
 
 DAY = datetime(2026, 11, 25, 12, 3, 7, 918000, tzinfo=UTC)
 NOON_MS = int(DAY.timestamp() * 1000)
@@ -117,7 +118,7 @@ def hooks_of_the_screens() -> list[FakeHook]:
                 state=state,
             )
         )
-    made[8].valid_from = datetime.now(UTC) + timedelta(days=3, hours=1)
+    made[8].valid_from = spans.clock() + timedelta(days=3, hours=1)
     made[3].__dict__.update(
         url="https://price.example.ru/discount?v=2",
         valid_from=datetime(2026, 10, 31, 21, tzinfo=UTC),

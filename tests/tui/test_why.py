@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from apps import Beside, Shown, shown, until
 from fake_engine import FakeEngine
+from rich.cells import cell_len
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow import Hook, HookEngine
 from hookrow.core.insight import ConditionMatches
 from hookrow.core.replaying import Explained, Request
 from hookrow.dates import Here
+from hookrow.lang import Language, use
 from hookrow.records import HookRef
 from hookrow_tui.hook_rows import Row, badge, figures, line
 from hookrow_tui.hook_table import HookTable
@@ -158,11 +160,11 @@ def made_row(**values: Any) -> Any:
 @pytest.mark.parametrize(
     ("values", "short", "long"),
     [
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "in 3d", "waits 3 d"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "in 5min", "waits 5 min"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "from 15.12", "from 15.12"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "from 2029", "from 2029"),
-        ({"valid_until": timedelta(hours=5, minutes=59)}, "5h left", "expires in 5 h"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "28.11", "waits 3 d"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "12:05", "waits 5 min"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "15.12", "from 15.12"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "2029", "from 2029"),
+        ({"valid_until": timedelta(hours=5, minutes=59)}, "for 5h", "expires in 5 h"),
         ({"valid_until": timedelta(days=30)}, "", ""),
         ({"state": "expired", "valid_until": timedelta(days=-1)}, "expired", "expired"),
         ({"state": "off", "valid_until": timedelta(hours=1)}, "off", "off"),
@@ -173,8 +175,29 @@ def test_a_hook_says_when_it_begins_and_how_long_it_has_left(values: dict[str, A
     moved = {code: HERE.now + value if isinstance(value, timedelta) else value for code, value in values.items()}
     hook = made_row(**moved)
     assert (badge(hook, HERE), badge(hook, HERE, long=True)) == (short, long)
-    assert len(line(Row(hook), 80, UNICODE, HERE)) <= 82
-    assert len(line(Row(hook), 120, UNICODE, HERE, room=119)) <= 119
+
+
+AWAY = [
+    timedelta(**each)
+    for each in ({"seconds": 59}, {"minutes": 59}, {"hours": 23}, {"days": 6}, {"days": 9}, {"days": 40})
+]
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("name", ["Чёрная пятница", "客" * 40])
+def test_no_badge_is_cut(lang: Language, name: str) -> None:
+    """In every state, however far its dates are: the row with the longest event fits beside a scrollbar."""
+    use(lang)
+    soon = [{"state": "not_yet_valid", "valid_from": HERE.now + away} for away in (*AWAY, timedelta(days=4000))]
+    late = [{"state": "on", "valid_until": HERE.now + away} for away in AWAY]
+    rest = [{"state": state} for state in ("off", "expired", "paused", "not_yet_valid")]
+    usual = {"name": name, "event": "before_delivery_service_calculate", "position": 9999}
+    for values in (*soon, *late, *rest):
+        row = Row(made_row(**usual, **values), calls=10**6, errors=10**5)
+        for width in (80, 120):
+            text = line(row, width, UNICODE, HERE, room=width - 1)
+            assert cell_len(text) <= width - 1, text
+            assert text.endswith((badge(row.hook, HERE), badge(row.hook, HERE, long=True)))
 
 
 def test_the_figures_of_a_hook_fit_both_screens() -> None:

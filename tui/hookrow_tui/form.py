@@ -17,6 +17,7 @@ from hookrow_tui.editor import NotEdited, edited
 from hookrow_tui.form_fields import Body
 from hookrow_tui.form_state import ROW_LIMIT, SECRETS, FormState, Texts, Value, merge, texts_of, too_long, worst
 from hookrow_tui.form_view import FormView
+from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say
 
@@ -78,7 +79,7 @@ class FormScreen(FormView):
 
     def find_fault(self) -> bool:
         """Check all; go to the first field at fault."""
-        checked = self.state.checked(self.here)
+        checked = self.state.checked(here(self.zone))
         self.problems = checked.problems
         if not self.problems:
             return False
@@ -92,7 +93,7 @@ class FormScreen(FormView):
         return True
 
     def write(self) -> None:
-        checked = self.state.checked(self.here)
+        checked = self.state.checked(here(self.zone))
         stored = self.state.hook
         number = None if stored is None else stored.id
         self.saving = True
@@ -194,7 +195,7 @@ class FormScreen(FormView):
         """The marked request, without saving."""
         if self.find_fault():
             return
-        checked = self.state.checked(self.here)
+        checked = self.state.checked(here(self.zone))
         from hookrow_tui.check import CheckScreen
 
         self.app.push_screen(CheckScreen(self.state.hook, checked.values if self.dirty else None))

@@ -5,7 +5,7 @@ Saving, testing and leaving stand in `hookrow_tui.form`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text as Styled
@@ -15,7 +15,6 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hookrow.dates import Here
 from hookrow.document import FIELD, GROUPS, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow_tui import drafts
 from hookrow_tui.actions import Group, bindings
@@ -27,6 +26,7 @@ from hookrow_tui.form_preview import TRIED, PreviewScreen, tried
 from hookrow_tui.form_state import FLAGS, ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Page, Title
+from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say
 
@@ -144,11 +144,6 @@ class FormView(Page[int]):
         self.draw_hint()
 
     @property
-    def here(self) -> Here:
-        """When and where a date is typed."""
-        return Here(datetime.now(UTC), self.zone)
-
-    @property
     def draft_id(self) -> int | None:
         return None if self.state.hook is None else self.state.hook.id
 
@@ -206,7 +201,7 @@ class FormView(Page[int]):
             sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
             return f"{sign} {' '.join(seen.split())}", good is False
         each, text = FIELD[code], self.state.texts[code]
-        wrong, understood = looked_at(each, text, self.here)
+        wrong, understood = looked_at(each, text, here(self.zone))
         wrong = wrong or self.problems.get(code, "")
         if wrong:
             return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from hookrow.dates import Here, show
 from hookrow.document import FIELD
 from hookrow.lang import Both
@@ -52,6 +54,8 @@ SOON = 7 * DAY
 FAR = 10 * DAY
 """Seconds from which on a date says more than a number of days."""
 POSITION_LAST = 9999
+BEGINS, ENDS_IN = Both("{}", "с {}"), Both("for {}", "ещё {}")
+"""For 80 columns: seven characters are left beside a hook, and the sign before it tells the states apart."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None =
         f"{number(row.calls):>{len(str(LAST_DAY))}}  {number(row.errors):>{len(str(ERROR_COUNT))}}  {letters(row)}  "
     )
     word = badge(hook, here, long=True)
-    return columns + (word if len(columns) + len(word) <= (room or width) else badge(hook, here))
+    return columns + (word if cell_len(columns + word) <= (room or width) else badge(hook, here))
 
 
 def few(count: int) -> str:
@@ -185,18 +189,20 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
     """The word beside a hook that is not simply on: its state, when it begins, how long it has left before it ends."""
     begins, ends = hook.valid_from, hook.valid_until
     if hook.state == "not_yet_valid" and begins is not None:
-        away = (begins - here.now).total_seconds()
-        if away < FAR:
-            return str(Say("waits {span}", span=span(away)) if long else Say("in {span}", span=packed(away)))
-        return str(Say("from {day}", day=f"{begins.astimezone(here.zone):%d.%m}" if away < 300 * DAY else begins.year))
+        away, local = (begins - here.now).total_seconds(), begins.astimezone(here.zone)
+        if long and away < FAR:
+            return str(Say("waits {span}", span=span(away)))
+        day = f"{local:%H:%M}" if away < DAY and not long else f"{local:%d.%m}" if away < 300 * DAY else f"{local:%Y}"
+        return str(Say("from {day}", day=day)) if long else str(BEGINS).format(day)
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
-        return str(Say("expires in {span}", span=span(left)) if long else Say("{span} left", span=packed(left)))
+        return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(packed(left))
     return "" if hook.state == "on" else str(STATES[hook.state])
 
 
 def packed(seconds: float) -> str:
-    """A duration without its blank, for a narrow column."""
-    return str(span(seconds)).replace(" ", "")
+    """A duration for a narrow column: its number and the first letter of its unit."""
+    count, unit = str(span(seconds)).split(" ")
+    return f"{count}{unit[0]}"
 
 
 def letters(row: Row) -> str:

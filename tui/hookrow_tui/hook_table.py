@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 
-from hookrow.dates import Here
 from hookrow_tui.hook_rows import Row, line
 from hookrow_tui.listing import Listing
 from hookrow_tui.look import Glyphs
+from hookrow_tui.spans import here
 
 __all__ = ["HookTable"]
 
@@ -25,5 +25,4 @@ class HookTable(Listing[Row]):
 
     def line(self, row: Row) -> tuple[str, str]:
         kind = "quiet" if row.hook.state != "on" else "bad" if row.failing else ""
-        here = Here(datetime.now(UTC), self.zone)
-        return line(row, self.app.size.width, self.glyphs, here, room=self.size.width), kind
+        return line(row, self.app.size.width, self.glyphs, here(self.zone), room=self.size.width), kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -13,13 +13,13 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from hookrow.dates import Here
 from hookrow.modes import WAITING
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
 from hookrow_tui.hook_table import HookTable
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Line, Page, Title
+from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
 from hookrow_tui.words import Say, SayPlural
 
@@ -192,8 +192,7 @@ class HooksScreen(Page[None]):
         glyphs = self.hookrow.look.glyphs
         self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
         empty = "" if self.rows or self.summary is None else str(Say(" There are no hooks yet: n makes the first."))
-        here = Here(datetime.now(UTC), self.zone)
-        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here))
+        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
         seen = ""
         if row is not None and self.statistics is not None:
             seen = figures(self.statistics.get(row.hook.id or 0), self.app.size.width)

@@ -1,12 +1,23 @@
-"""How long something takes or is away, for people: in its largest unit."""
+"""How far away something is, for people: from now, in its largest unit."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+
+from hookrow.dates import Here
 from hookrow_tui.words import Say
 
-__all__ = ["DAY", "span"]
+__all__ = ["DAY", "here", "span"]
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+clock = partial(datetime.now, UTC)
+"""The interface's wall clock."""
+
+
+def here(zone: tzinfo) -> Here:
+    """This moment in a time zone."""
+    return Here(clock(), zone)
 
 
 def span(seconds: float) -> Say:

@@ -8,8 +8,8 @@ from hookrow.cli.commands import command
 from hookrow.cli.curl import curl_line
 from hookrow.cli.firing_lines import put_body, put_headers
 from hookrow.cli.layout import visible
-from hookrow.cli.output import paint, put, put_json
-from hookrow.cli.selection import again_options, failed_deliveries, go_through, remaining
+from hookrow.cli.output import paint, put, put_json, say
+from hookrow.cli.selection import again_options, failed_deliveries, go_through, remaining, still_failed
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.wording import ERRORS, milliseconds, word
 from hookrow.lang import Plural, Text
@@ -42,6 +42,9 @@ def redeliver(
     with session.engine() as engine:
 
         def act(ref: str) -> bool:
+            if ref not in refs and not still_failed(engine, ref, options):
+                say(Text("{ref} was settled meanwhile: it is not sent again", ref=ref))
+                return True
             again = engine.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
             for each in again:
                 put_again(each, as_json=as_json)

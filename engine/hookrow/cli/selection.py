@@ -20,7 +20,7 @@ from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.records import Firing
+    from hookrow.records import Delivery, Firing
 
 __all__ = [
     "Rate",
@@ -30,6 +30,7 @@ __all__ = [
     "remaining",
     "selected",
     "selection_options",
+    "still_failed",
 ]
 
 SAMPLE = 5
@@ -37,6 +38,7 @@ SAMPLE = 5
 CHUNK = 500
 EVERYTHING = 10_000_000
 FAILED = ("dead", "failed", "retrying", "parked")
+"""The outcomes that, where a filter names one, are also those of the deliveries that are meant."""
 
 
 class Mark(NamedTuple):
@@ -141,14 +143,23 @@ def failed_deliveries(
         sendable: of a firing, only those that have a request to send again.
     """
     only = None if options.get("hook") is None else hook_id(engine, options["hook"])
-    outcome = options.get("outcome")
-    wanted = (outcome,) if outcome in FAILED else FAILED
     for ref, firing in selected(engine, refs, options):
         for delivery in firing.deliveries:
             has_request = delivery.body is not None or not sendable
-            meant = delivery.id == ref if ref.startswith("msg_") else delivery.outcome in wanted and has_request
-            if meant and (only is None or delivery.hook.id == only):
+            chosen = delivery.id == ref if ref.startswith("msg_") else did_fail(delivery, options) and has_request
+            if chosen and (only is None or delivery.hook.id == only):
                 yield delivery.id, firing
+
+
+def did_fail(delivery: Delivery, options: dict[str, Any]) -> bool:
+    """Whether a delivery that nobody named is meant, by what is known of it now."""
+    outcome = options.get("outcome")
+    return delivery.outcome == outcome if outcome in FAILED else delivery.failed
+
+
+def still_failed(engine: HookEngine, ref: str, options: dict[str, Any]) -> bool:
+    """Whether a delivery chosen some time ago would be chosen again: a worker, or a person, may have settled it."""
+    return any(each.id == ref and did_fail(each, options) for each in engine.log.get(ref).deliveries)
 
 
 def place_of(ref: str, firing: Firing | Mark) -> tuple[int, str]:

@@ -22,19 +22,20 @@ from hookrow.models import SEALED
 from hookrow.modes import WAITING
 from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
+from hookrow.states import ANSWERED
 from hookrow.store import outbox
 from hookrow.store.config import StoredHook
 from hookrow.store.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.store.settling import Settle
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from hookrow.core.runtime import Runtime
 
 __all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
 
 STAND_IN = "whsec_" + "A" * 43 + "="
-FAILED = ("dead", "failed", "retrying")
-"""What a firing's id stands for in a redelivery: its deliveries that were tried and did not arrive (DESIGN 13)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +313,10 @@ class Workbench:
     async def redeliver(
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
     ) -> list[Redelivered]:
-        """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries."""
+        """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries.
+
+        Of several, those that somebody else is sending are left to them.
+        """
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
         uid = firing_uid(ref)
@@ -323,15 +327,32 @@ class Workbench:
         chosen = [
             each
             for each in firing.deliveries
-            if (each.seq == place[1] if place is not None else each.state in FAILED and each.body is not None)
+            if (each.seq == place[1] if place is not None else each.failed and each.body is not None)
         ]
         if place is not None and not chosen:
             raise FiringNotFound(Text("the log holds no delivery {ref}", ref=ref))
-        return [await self.again(firing, each, to, with_auth, dry_run) for each in chosen]
+        # All are judged before one is sent: a refusal must not hide what has left already.
+        orders = [(each, self.again(firing, each, to, with_auth)) for each in chosen]
+        if dry_run:
+            return [Redelivered(each, None, self.request(order)) for each, order in orders]
+        done, taken = [], None
+        for each, order in orders:
+            try:
+                made = await self.settled(order, each)
+            except NotRedeliverable as error:
+                taken = error
+            else:
+                done.append(Redelivered(each, attempt_of(made.values, each.body), ok=made.error is None))
+        if taken is not None and not done:
+            raise taken
+        return done
 
-    async def again(
-        self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool, dry_run: bool
-    ) -> Redelivered:
+    def again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Order:
+        """The recorded request as one to make now.
+
+        Raises:
+            NotRedeliverable: there never was one, or its hook is gone.
+        """
         runtime = self.runtime
         hook = runtime.config().hooks.get(delivery.hook.id)
         if delivery.body is None:
@@ -339,7 +360,7 @@ class Workbench:
         if hook is None or (hook.deleted and to is None):
             raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING
-        order = Order(
+        return Order(
             hook=hook,
             webhook_id=delivery.id,
             event=firing.event,
@@ -356,23 +377,24 @@ class Workbench:
             origin="redeliver",
             asked_by=runtime.author_name,
         )
-        if dry_run:
-            return Redelivered(delivery, None, self.request(order))
-        made = await self.settled(order, delivery)
-        return Redelivered(delivery, attempt_of(made.values, delivery.body), ok=made.error is None)
 
     async def settled(self, order: Order, delivery: Delivery) -> Made:
         """Take the row's lease first, so that no worker sends it meanwhile; then send, and record what came of it.
 
         Raises:
-            NotRedeliverable: it is being sent right now.
+            NotRedeliverable: it is being sent right now, or has arrived since it was looked up.
         """
         runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
-        claimed = await writer.awrite(
-            lambda connection: outbox.lease_for_redelivery(
+
+        def lease(connection: Connection) -> outbox.Claimed:
+            claimed = outbox.lease_for_redelivery(
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
-        )
+            if claimed.state in ANSWERED and delivery.state not in ANSWERED:
+                raise NotRedeliverable(Text("{ref} arrived meanwhile: it is not sent again", ref=delivery.id))
+            return claimed
+
+        claimed = await writer.awrite(lease)
         made = await perform(runtime.tools(runtime.config()), replace(order, number=claimed.number))
         elsewhere = order.url is not None
         await writer.awrite(Settle(claimed, made, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))

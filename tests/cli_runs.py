@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+LOOKS = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}
+"""What changes how the program writes; a test that means it says so."""
 
 
 @dataclass
@@ -36,7 +38,8 @@ Hookrow = Callable[..., Ran]
 
 def environment(**more: str) -> dict[str, str]:
     """The environment for the program itself."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKROW", "LC_"))}
+    kept = {name: value for name, value in os.environ.items() if name not in LOOKS}
+    kept = {name: value for name, value in kept.items() if not name.startswith(("HOOKROW", "LC_"))}
     path = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui"), kept.get("PYTHONPATH", "")])
     return kept | {"PYTHONPATH": path, "LANG": "C.UTF-8"} | more
 
@@ -48,3 +51,12 @@ def program(*arguments: object, **how: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "hookrow", *map(str, arguments)], env=env, **{**pipes, "text": True, **how}
     )
+
+
+def said(running: subprocess.Popen[str], words: str) -> None:
+    """Wait until the program has said this on its error output; the line is taken from the pipe."""
+    assert running.stderr is not None
+    for line in running.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it ended without saying {words!r}")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from postgres_kept import KeptPostgres, kept_postgres
 
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
-    starts them with the signal ignored: children inherit that."""
+    """Make all machines alike.
+
+    Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
+    starts them with the signal ignored: children inherit that. No proxy stands between the tests and 127.0.0.1,
+    and what is started writes UTF-8. Hypothesis does not time its examples.
+    """
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "PYTHONIOENCODING"):
+        os.environ.pop(name, None)
+        os.environ.pop(name.lower(), None)
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from hookrow import lang
 from hookrow.cli.app import run
 
 
+def where_it_is_noon() -> str:
+    """A time zone without summer time in which no day ends while a test runs: «today» stays the same."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder, and an environment that says nothing."""
@@ -23,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in list(os.environ):
         if name.startswith(("HOOKROW", "LC_", "CREDENTIALS", "SSH_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("TZ", where_it_is_noon())
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("LANGUAGE", "en")
     before = lang.current()

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from crash_sizes import sizes, until
 SPEED = 8
 """How fast the clocks run: a lease of 7 s lapses in 0.9."""
 POINT_SPEED = 16
+PATIENT_SPEED = 2
+"""Where nobody is killed and nothing may go twice: a lease of 3.5 s, longer than a busy machine makes one wait."""
 EXPECTED = {"settle:inside": {1, 2}, "send:after": {2}, "settle:before": {2}}
 """How often a row is sent whose first worker was killed at a point; once at all others."""
 CHECK_OR_TORTURE = sizes(sqlite=(40, 200), postgresql=(8, 200))
@@ -57,7 +60,8 @@ def test_random_kills_with_a_feeder(court: Any, dice: random.Random, kills: int)
         f"kills {kills + 1}, rows {rows}, lost 0, "
         f"duplicates {duplicates} (in flight {len(in_flight)}), most sends {most}"
     )
-    assert most <= 3
+    met = Counter(row for row, _ in in_flight)
+    assert most <= 1 + max(met.values(), default=0), "a row goes once more for each kill that met it"
     assert in_flight, "no kill met a leased row: the test showed nothing"
 
 
@@ -107,8 +111,8 @@ def test_two_workers_killed_in_turn(court: Any, dice: random.Random, seconds: in
 @pytest.mark.parametrize("courts", ["sqlite", "postgresql"], indirect=True)
 def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
     """Stopped past its lease with a request in flight, another worker sends the row; woken, it records nothing."""
-    court = courts(slow=0.6)
-    court.hooks("slow")
+    court = courts(slow=1.5)
+    court.hooks("slow", timeout=15)
     court.fire_fast(SPEED)
     zombie = court.nursery.start("worker", db=court.db, speed=SPEED)
     until(lambda: court.sends().total() == 1)
@@ -126,10 +130,10 @@ def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(("courts", "count"), sizes(sqlite=(300, 1000), postgresql=(100, 1000)), indirect=["courts"])
 def test_born_leased_rows_are_sent_once(courts: Callable[..., Any], count: int) -> None:
     """Handed over in memory behind a slow hook whose timeout rises meanwhile, beside another worker: none twice."""
-    court = courts(slow=0.05)
+    court = courts(slow=0.5)
     court.hooks("slow")
-    host = court.nursery.start("born_leased", db=court.db, acks=str(court.acks), count=count, speed=SPEED)
-    other = court.nursery.start("worker", db=court.db, speed=SPEED)
+    host = court.nursery.start("born_leased", db=court.db, acks=str(court.acks), count=count, speed=PATIENT_SPEED)
+    other = court.nursery.start("worker", db=court.db, speed=PATIENT_SPEED)
     until(lambda: len(court.acks.read_text().splitlines() if court.acks.exists() else ()) == count and court.done())
     for each in (host, other):
         court.nursery.kill(each)

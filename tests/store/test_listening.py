@@ -49,9 +49,16 @@ def heard(postgres_url: str) -> Iterator[list[str]]:
     """The channels of what was announced inside the block."""
     found: list[str] = []
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("LISTEN hookrow_due; LISTEN hookrow_config")
+        connection.execute("LISTEN hookrow_due; LISTEN hookrow_config; LISTEN mark")
         yield found
-        found += [notice.channel for notice in connection.notifies(timeout=0.05)]
+        # The server tells in the order of commits: behind the mark nothing of the block comes any more.
+        with psycopg.connect(postgres_url, autocommit=True) as another:
+            another.execute("NOTIFY mark")
+        for notice in connection.notifies(timeout=10):
+            if notice.channel == "mark":
+                return
+            found.append(notice.channel)
+    raise AssertionError("the server did not tell of the mark")
 
 
 def end_connections(postgres_url: str, which: str = "true") -> int:

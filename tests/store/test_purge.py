@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -203,11 +204,14 @@ def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
             took.append(time.perf_counter() - started)
 
     def sentinel() -> None:
-        """How late a thread is that wants nothing but to run: the machine's share."""
-        due = time.perf_counter() + 0.005
-        while not done.wait(0.005):
-            late.append(time.perf_counter() - due)
-            due = time.perf_counter() + 0.005
+        """How late a thread is that wants but to run and to see a byte on the disk: the machine's share."""
+        with (tmp_path / "beside").open("wb", buffering=0) as beside:
+            while not done.is_set():
+                due = time.perf_counter() + 0.005
+                done.wait(0.005)
+                beside.write(b"x")
+                os.fsync(beside.fileno())
+                late.append(time.perf_counter() - due)
 
     threads = [threading.Thread(target=each) for each in (firing, sentinel)]
     for thread in threads:

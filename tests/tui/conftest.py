@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from hookrow_tui import spans
+
 sys.path.insert(0, str(Path(__file__).parent))
+from fake_engine import DAY
+
+
+@pytest.fixture
+def on_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the day of the drawn screens: what is near or past stays so."""
+    monkeypatch.setattr(spans, "clock", lambda: DAY)
 
 
 @pytest.fixture(autouse=True)

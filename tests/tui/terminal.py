@@ -2,7 +2,7 @@
 
 with Terminal([sys.executable, "-m", "hookrow"], size=(80, 24)) as terminal:
     terminal.wait_for("Веб-хуки")
-    spent = terminal.spend(b"j", until=lambda screen: "…" in screen)   # bytes written for one key
+    spent = terminal.spend("\r", "Основные параметры")   # bytes written for one key
 """
 
 from __future__ import annotations
@@ -125,12 +125,23 @@ class Terminal:
                     return
                 assert time.monotonic() < limit, "the program never stops writing"
 
-    def spend(self, data: bytes | str, quiet: float = 0.3) -> int:
-        """How many bytes the program writes for what is typed."""
+    def rests(self) -> bool:
+        """Whether 1.5 s pass in which nothing is written; what a busy machine wrote late is waited for first."""
+        for _ in range(3):
+            self.settle()
+            before = len(self.raw)
+            time.sleep(1.5)  # there is no event to wait for: that nothing comes is the point
+            if len(self.raw) == before:
+                return True
+        return False
+
+    def spend(self, data: bytes | str, shown: str = "") -> int:
+        """How many bytes the program writes for what is typed, until the screen shows this and nothing more comes."""
         self.settle()
         before = len(self.raw)
         self.send(data)
-        self.settle(quiet)
+        self.wait_for(shown)
+        self.settle(0.3)
         return len(self.raw) - before
 
     def resize(self, columns: int, rows: int) -> None:

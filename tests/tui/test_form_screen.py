@@ -23,7 +23,7 @@ from hookrow_tui import drafts
 from hookrow_tui.form import FormScreen
 from hookrow_tui.form_fields import Body, Line
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
 GONE = "999999999"
 """A process number that no process has."""

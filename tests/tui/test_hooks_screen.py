@@ -7,20 +7,13 @@ from typing import Any
 
 import pytest
 from apps import Shown, shown, until
-from fake_engine import DAY, FakeEngine
+from fake_engine import FakeEngine
 from screens import SIZES, drawn, same_as_golden
 
-from hookrow_tui import spans
 from hookrow_tui.dialogs import Prompt
 from hookrow_tui.hook_table import HookTable
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def _on_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The day of the drawn screens: the list shows dates near by."""
-    monkeypatch.setattr(spans, "clock", lambda: DAY)
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
 
 def row_of(at: Shown, name: str) -> Any:

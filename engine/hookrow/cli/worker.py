@@ -49,6 +49,7 @@ async def drain(session: Session, concurrency: int) -> None:
     def stop(running: Worker, number: int) -> None:
         if closing:
             os._exit(128 + number)  # leases lapse and are taken over by others; what is unsent stays queued
+        say(Text("Stopping: up to {grace} s for what is in flight; a second signal leaves at once.", grace=int(GRACE)))
         closing.append(loop.create_task(running.drain(GRACE)))
 
     def started(running: Worker) -> None:

@@ -53,6 +53,13 @@ def program(*arguments: object, **how: Any) -> subprocess.Popen[str]:
     )
 
 
+def command_line(running: subprocess.Popen[str]) -> str:
+    """What everybody may see of a process; for an instant after its start it is empty."""
+    while not (seen := Path(f"/proc/{running.pid}/cmdline").read_text()):
+        assert running.poll() is None
+    return seen
+
+
 def said(running: subprocess.Popen[str], words: str) -> None:
     """Wait until the program has said this on its error output; the line is taken from the pipe."""
     assert running.stderr is not None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from hookrow.lang import Text, current
 
-__all__ = ["MODES", "WAITING", "Mode", "Seconds", "mode", "mode_sentence"]
+__all__ = ["MODES", "WAITING", "Mode", "Seconds", "mode", "mode_sentence", "pause_reason"]
 
 Mode = Literal["forget", "notify", "record", "gate", "transform"]
 MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
@@ -31,6 +31,15 @@ class Seconds:
 
     def __hash__(self) -> int:
         return hash(self.value)
+
+
+def pause_reason(by: str | None, reason: str | None) -> str:
+    """Why a hook is paused, in words: what a person wrote, or what made the engine do it and how it ends."""
+    if by == "breaker":
+        return str(Text("ten failures in a row, the last {error}; it is tried again by itself", error=reason or "—"))
+    if by == "gone":
+        return str(Text("the receiver wants no more (410); somebody must resume it"))
+    return reason or "—"
 
 
 def mode(fire_and_forget: bool, wait_for_response: bool, response_has_data: bool) -> Mode:

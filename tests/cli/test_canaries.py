@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli_runs import Hookrow, Ran, environment, program
+from cli_runs import Hookrow, Ran, command_line, environment, program
 from hookrow import Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.errors import HookrowError, KeyMissing
@@ -346,7 +346,7 @@ def test_a_secret_is_no_argument_and_a_refusal_does_not_repeat_it(hookrow: Hookr
     assert adding.stdin is not None
     adding.stdin.write(PASSWORD)
     adding.stdin.flush()
-    assert PASSWORD not in Path(f"/proc/{adding.pid}/cmdline").read_text()
+    assert PASSWORD not in command_line(adding)
     adding.communicate()
     assert adding.returncode == 0
 

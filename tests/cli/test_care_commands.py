@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -95,6 +96,24 @@ def test_moments_are_typed_in_the_settings_zone(hookrow: Hookrow, made: Path) ->
     ).json
     assert hook["valid_until"] == "2030-11-01T14:00:00Z"
     assert "02.11.2030 00:00 +10:00" in hookrow("hooks", "show", 1).out
+
+
+def test_a_key_file_that_can_t_be_written_is_named(
+    add: Add, hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file system: exit 3, the old key stays and opens everything."""
+    add("http://127.0.0.1:9/a")
+    hookrow("hooks", "secret", "new", 1)
+
+    def refused(*names: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    before = (folder / "hookrow.key").read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr("hookrow.vault.os.replace", refused)
+        assert "hookrow.key: Read-only file system" in hookrow("keys", "rotate", code=3).err
+    assert (folder / "hookrow.key").read_text() == before
+    hookrow("keys", "check")
 
 
 def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli_runs import Hookrow, program
+from cli_runs import Hookrow, command_line, program
 from hookrow.fields import FIELDS
 from receivers import Receiver, reply
 
@@ -271,7 +271,7 @@ def test_the_list_of_processes_shows_no_secret(add: Add, made: Path) -> None:
     """While the command runs, `ps` has nothing to show, which reads what is read here."""
     add(URL)
     with program("hooks", "edit", 1, "--auth-password-stdin", "--auth-login", "a", cwd=made.parent) as running:
-        seen = Path(f"/proc/{running.pid}/cmdline").read_text()
+        seen = command_line(running)
         assert "--auth-password-stdin" in seen
         assert CANARY not in seen
         _, err = running.communicate(CANARY + "\n", timeout=30)

@@ -145,7 +145,7 @@ def test_a_replay_elsewhere_reaches_nobody_else(add: Add, hookrow: Hookrow) -> N
         add(own.url, *NOTIFY, name="Later")
         fired = fire(hookrow)
         own.wait(2)
-        hookrow("replay", fired["id"], "--to", laptop.url)
+        hookrow("replay", fired["id"], "--to", laptop.url, code=1)
         laptop.wait(2)
         assert len(own.requests) == 2
     assert hookrow("log", "--outcome", "retrying", "--json").out == ""

@@ -17,6 +17,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from cli_runs import Hookrow, program
+from hookrow import HookEngine
+from hookrow.errors import StorageError
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -71,7 +73,7 @@ def test_a_megabyte_is_sent_again_byte_for_byte(add: Add, hookrow: Hookrow, made
         add(receiver.url, *NOTIFY)
         fired = fire(hookrow, data)
         hookrow("redeliver", fired["id"], code=1)
-        hookrow("replay", fired["id"], "--json")
+        hookrow("replay", fired["id"], "--json", code=1)
         first, again, replayed = receiver.wait(3)
     assert len(first.body) > 900_000
     assert hashlib.sha256(first.body).digest() == hashlib.sha256(again.body).digest()
@@ -85,7 +87,7 @@ def test_the_signature_is_valid_when_sent_again(add: Add, hookrow: Hookrow) -> N
         secret = hookrow("hooks", "secret", "new", 1).out.strip().split()[-1]
         fired = fire(hookrow)
         hookrow("redeliver", fired["id"], code=1)
-        hookrow("replay", fired["id"])
+        hookrow("replay", fired["id"], code=1)
         sent = receiver.wait(3)
     for request in sent:
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -169,3 +171,54 @@ def test_a_fixture_is_a_test_that_passes(
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout
+
+
+def test_a_replay_that_its_receiver_does_not_take_is_no_success(add: Add, hookrow: Hookrow) -> None:
+    """Allowed, since nobody waits; but of those replayed it is counted, and the exit code is 1."""
+    with Receiver(reply(500)) as receiver:
+        add(receiver.url, *NOTIFY)
+        for _ in range(2):
+            fire(hookrow)
+        ran = hookrow("replay", "--event", "before_order_add", "--yes", code=1)
+        assert "2 done, 2 of them without success." in ran.err
+        receiver.play(reply(200))
+        assert "4 done, 0 of them" in hookrow("replay", "--since", "1h", "--outcome", "retrying", "--yes").err
+
+
+def test_trouble_with_the_database_ends_a_run_of_many(
+    add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 3 at the first one that is not recorded, and how to go on; the rest is not tried."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, *NOTIFY)
+        fired = [fire(hookrow)["id"] for _ in range(3)]
+        replay, tried = HookEngine.replay, []
+
+        def full(engine: HookEngine, ref: str, **how: Any) -> Any:
+            tried.append(ref)
+            if len(tried) == 2:
+                raise StorageError("the disk is full")
+            return replay(engine, ref, **how)
+
+        monkeypatch.setattr(HookEngine, "replay", full)
+        ran = hookrow("replay", "--event", "before_order_add", "--yes", code=3)
+    assert tried == fired[:2]
+    assert "the disk is full" in ran.err
+    assert f"--resume {fired[1]}..{fired[2]}" in ran.err
+
+
+def test_what_arrived_goes_again_where_its_outcome_is_named(add: Add, hookrow: Hookrow) -> None:
+    """The receiver lost it after all: `--outcome ok` means deliveries that arrived, without it none of them."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, *NOTIFY)
+        fired = fire(hookrow)["deliveries"][0]["id"]
+        assert "Nothing matches." in hookrow("redeliver", "--since", "1h").err
+        hookrow("redeliver", "--since", "1h", "--outcome", "ok")
+        assert [each.header("webhook-id") for each in receiver.wait(2)] == [fired] * 2
+
+
+def test_when_the_next_attempt_is_due(add: Add, hookrow: Hookrow) -> None:
+    """`show` says it, and how many there were."""
+    with Receiver(reply(500)) as receiver:
+        add(receiver.url, *NOTIFY)
+        assert "1 of 10 were made." in hookrow("show", fire(hookrow)["id"]).out

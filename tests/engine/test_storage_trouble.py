@@ -153,6 +153,17 @@ async def test_a_full_disk_says_what_to_do(bench: Bench) -> None:
         await bench.fire({"order": {"text": "x" * 200_000}})
 
 
+async def test_a_replay_that_is_not_recorded_fails(bench: Bench) -> None:
+    """Unlike the host of an `after` event, who asks for its replay has nothing that must go on."""
+    await bench.hook("h", event=AFTER)
+    firing = await bench.fire({"order": {"text": "x" * 200_000}}, event=AFTER)
+    with bench.engine.runtime.database.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StorageError, match="disk is full"):
+        await bench.engine.replay(firing.id)
+
+
 async def test_hooks_that_can_t_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """What has already happened goes on and carries the error; a `before` event raises; no request is made."""
     await bench.gate("gate")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,3 +97,28 @@ def test_a_name_that_is_taken_is_refused(filled: Database, tmp_path: Path) -> No
     assert ask(tmp_path / "copy.db", "SELECT count(*) FROM hookrow_version") == 1
     with pytest.raises(StorageError):
         back_up(filled, tmp_path / "nowhere" / "copy.db")
+
+
+@pytest.mark.parametrize("link", [None, os.link, os.symlink])
+def test_the_database_is_no_copy_of_itself(filled: Database, tmp_path: Path, link: Any) -> None:
+    """Under its own name or another one: its file would change under all who have it open."""
+    name = tmp_path / "hooks.db"
+    if link is not None:
+        name = tmp_path / "other.db"
+        link(tmp_path / "hooks.db", name)
+    before = (tmp_path / "hooks.db").stat().st_ino
+    with pytest.raises(Refused, match="the database itself"):
+        back_up(filled, name, replace=True)
+    assert (tmp_path / "hooks.db").stat().st_ino == before
+
+
+def test_a_database_in_use_is_not_replaced(filled: Database, tmp_path: Path) -> None:
+    """SQLite would read what stands in its WAL into the copy."""
+    with closing(sqlite3.connect(tmp_path / "other.db", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE mine (id)")
+        with pytest.raises(Refused, match=r"other\.db-wal is there"):
+            back_up(filled, tmp_path / "other.db", replace=True)
+        assert other.execute("SELECT count(*) FROM mine").fetchone() == (0,)
+    back_up(filled, tmp_path / "other.db", replace=True)
+    assert ask(tmp_path / "other.db", "SELECT count(*) FROM hookrow_version") == 1

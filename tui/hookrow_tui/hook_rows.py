@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from hookrow.dates import Here, show
 from hookrow.document import FIELD
 from hookrow.lang import Both
-from hookrow.modes import WAITING, Seconds
+from hookrow.modes import WAITING, Seconds, pause_reason
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.log_rows import ERRORS
 from hookrow_tui.look import Glyphs
@@ -259,7 +259,7 @@ def sentence(row: Row, here: Here) -> str:
 def paused(hook: Hook, zone: tzinfo) -> Say:
     """That a hook is paused: why, else since when."""
     if hook.paused_reason or hook.paused_at is None:
-        return Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))
+        return Say("paused: {reason}", reason=steady(pause_reason(hook.paused_by, hook.paused_reason)))
     return Say("paused since {when}", when=day(hook.paused_at.replace(second=0, microsecond=0), zone))
 
 

@@ -16,7 +16,7 @@ from hookrow.cli.given import here_of
 from hookrow.cli.wording import SOON, span
 from hookrow.errors import KeyProblem
 from hookrow.lang import Plural, Text
-from hookrow.modes import WAITING, Seconds
+from hookrow.modes import WAITING, Seconds, pause_reason
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -104,7 +104,8 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
 
     paused = [hook for hook in found if hook.state == "paused"]
     for hook in sorted(paused, key=refuses, reverse=True):
-        values = {"hook": f"{hook.id} «{hook.name}»", "reason": hook.paused_reason or "—", "event": hook.event}
+        reason = pause_reason(hook.paused_by, hook.paused_reason)
+        values = {"hook": f"{hook.id} «{hook.name}»", "reason": reason, "event": hook.event}
         if refuses(hook):
             stops = Text("{hook} is paused ({reason}) and set to stop: every {event} is refused.", **values)
             yield Finding("paused_stop", stops, hook)

@@ -43,6 +43,7 @@ def fire(
         if given is None:
             say(Text("No --payload: the sample of {event} is sent.", event=event))
         firing = engine.fire(event, found.sample if given is None else given, idempotency_key=idempotency_key)
+        firing.raise_for_error()
         if not no_wait and not firing.reused:
             firing = sent(engine, firing)
     if as_json:
@@ -54,15 +55,13 @@ def fire(
         waits = sum(delivery.outcome in ("queued", "retrying") for delivery in firing.deliveries)
         if waits:
             say(Text("{n} of its deliveries wait for a worker: hookrow worker", n=waits))
-    if firing.error is not None:
-        raise firing.error
     return exits.DONE if firing.allowed else exits.NO
 
 
 def sent(engine: HookEngine, firing: Firing) -> Firing:
     """Send the firing's own background deliveries, one attempt each, and give it as it stands then."""
     waiting = [delivery for delivery in firing.deliveries if delivery.outcome == "queued"]
-    if not waiting or firing.error is not None:
+    if not waiting:
         return firing
     label = str(Text("Sending"))
     with click.progressbar(

@@ -22,6 +22,7 @@ from hookrow.cli.wording import COLOURS, MODES, STATES, clock_time, milliseconds
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.lang import Text
+from hookrow.modes import pause_reason
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -90,7 +91,7 @@ def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
     remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
-        remarks.append(f"«{hook.paused_reason}»")
+        remarks.append(f"«{pause_reason(hook.paused_by, hook.paused_reason)}»")
     if contradicts(hook):
         remarks.append(str(NO_EFFECT))
     return (
@@ -143,7 +144,7 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
     said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
     rows.append((Cell(str(Text("State")), dim=True), Cell(said, COLOURS.get(hook.state))))
     if hook.paused_reason:
-        rows.append((Cell(str(Text("Paused because")), dim=True), hook.paused_reason))
+        rows.append((Cell(str(Text("Paused because")), dim=True), pause_reason(hook.paused_by, hook.paused_reason)))
     rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
     put_table([Column(), Column()], rows)
     if "\n" in hook.body:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookrow.cli.commands import Command, family
 from hookrow.cli.output import put, say
 from hookrow.cli.session import Session, pass_session
-from hookrow.errors import Refused
+from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
+
+if TYPE_CHECKING:
+    from hookrow.vault import KeyRing
 
 __all__ = ["keys"]
 
@@ -67,7 +72,6 @@ def check(session: Session) -> None:
 def rotate(session: Session) -> None:
     """Make a new key and seal every secret with it."""
     from hookrow.store.sealed import reseal_all
-    from hookrow.vault import write_key_file
 
     with session.engine() as engine:
         vault = engine.runtime.vault
@@ -75,11 +79,11 @@ def rotate(session: Session) -> None:
         if ring.path is None:
             raise Refused(Text("The keys come from {source}: put a new one first there by hand.", source=ring.source))
         fresh = ring.with_new_key()
-        write_key_file(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
+        write(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
         vault.reload()
         author = engine.runtime.author()
         count = engine.runtime.database.writer.write(lambda connection: reseal_all(connection, vault, author))
-        write_key_file(ring.path, fresh.only(fresh.active_id, ring.active_id))
+        write(ring.path, fresh.only(fresh.active_id, ring.active_id))
     say(
         Plural(
             "{n} secret is sealed with the new key {id}.",
@@ -88,3 +92,17 @@ def rotate(session: Session) -> None:
             id=fresh.active_id,
         )
     )
+
+
+def write(path: Path, ring: KeyRing) -> None:
+    """Put these keys into the file.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    from hookrow.vault import write_key_file
+
+    try:
+        write_key_file(path, ring)
+    except OSError as error:
+        raise StorageError(Text("can't write {path}: {reason}", path=path, reason=error.strerror or "")) from None

@@ -55,7 +55,7 @@ def replay(
             again = engine.replay(ref, hook=only, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
             firing = None if again.firing is None else settled(engine, again.firing)
             put_again(again, firing, as_json=as_json)
-            return firing is None or firing.allowed
+            return firing is None or (firing.allowed and not any(each.failed for each in firing.deliveries))
 
         return go_through(
             engine,

@@ -15,7 +15,7 @@ from hookrow.cli.commands import option
 from hookrow.cli.given import filter_given, filter_options, hook_id, log_filter, zone_of
 from hookrow.cli.output import confirm, say
 from hookrow.cli.wording import clock_time
-from hookrow.errors import NotFound, Refused
+from hookrow.errors import NotFound, Refused, StorageError
 from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ SAMPLE = 5
 """How many of the chosen are shown before the question."""
 CHUNK = 500
 EVERYTHING = 10_000_000
-FAILED = ("dead", "failed", "retrying", "parked")
+CHOOSING = ("dead", "failed", "retrying", "parked", "ok", "sent")
 """The outcomes that, where a filter names one, are also those of the deliveries that are meant."""
 
 
@@ -81,7 +81,7 @@ class Stretch(click.ParamType[tuple[str, str]]):
 resume_option = option(
     "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Go on where an interrupted run stopped.")
 )
-rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second."))
+rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second; 30/m: a minute."))
 
 
 AGAIN = (
@@ -154,7 +154,7 @@ def failed_deliveries(
 def did_fail(delivery: Delivery, options: dict[str, Any]) -> bool:
     """Whether a delivery that nobody named is meant, by what is known of it now."""
     outcome = options.get("outcome")
-    return delivery.outcome == outcome if outcome in FAILED else delivery.failed
+    return delivery.outcome == outcome if outcome in CHOOSING else delivery.failed
 
 
 def still_failed(engine: HookEngine, ref: str, options: dict[str, Any]) -> bool:
@@ -225,19 +225,11 @@ def go_through(
                 say(f"{ref}: {error}")
             done += 1
     except KeyboardInterrupt:
-        say(
-            Text(
-                "Stopped after {done} of {all}; the next one would have been {ref}.",
-                done=done,
-                all=len(chosen),
-                ref=chosen[done][0],
-            )
-        )
-        places = [place_of(*each) for each in chosen]
-        if places == sorted(places):
-            token = f"{chosen[done][0]}..{chosen[-1][0]}"
-            say(Text("To go on: the same command with --resume {token}", token=token))
+        say_stopped(chosen, done)
         return exits.STOPPED
+    except StorageError:
+        say_stopped(chosen, done)
+        raise
     say(
         Plural(
             "{n} done, {refused} of them without success.",
@@ -247,6 +239,15 @@ def go_through(
         )
     )
     return exits.NO if refused else exits.DONE
+
+
+def say_stopped(chosen: Sequence[tuple[str, Mark]], done: int) -> None:
+    """How far it came, and how to go on."""
+    ref = chosen[done][0]
+    say(Text("Stopped after {done} of {all}; the next one would have been {ref}.", done=done, all=len(chosen), ref=ref))
+    places = [place_of(*each) for each in chosen]
+    if places == sorted(places):
+        say(Text("To go on: the same command with --resume {token}", token=f"{ref}..{chosen[-1][0]}"))
 
 
 def paced(refs: Sequence[str], rate: float | None) -> Iterator[str]:

@@ -15,6 +15,7 @@ from hookrow.cli.given import zone_of
 from hookrow.cli.layout import visible, visible_lines
 from hookrow.cli.output import confirm, put, put_json, say
 from hookrow.cli.session import Session, pass_session
+from hookrow.cli.wording import clock_time
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
         for share in shares:
             if attempts[share.id]:
                 put_attempts(share, attempts[share.id], zone)
+            if share.outcome == "retrying" and share.due_ms is not None:
+                due = clock_time(share.due_ms, zone)
+                put(str(Text("The next attempt is due {time}; {n} of 10 were made.", time=due, n=share.attempts)))
         return DONE
 
 

@@ -19,7 +19,7 @@ from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedelive
 from hookrow.lang import Text
 from hookrow.message import masked_headers
 from hookrow.models import SEALED
-from hookrow.modes import WAITING
+from hookrow.modes import WAITING, pause_reason
 from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
 from hookrow.states import ANSWERED
@@ -241,7 +241,7 @@ class Workbench:
         if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
             return show(from_ms(hook.valid_from_ms), zone)
         if share.act == "park":
-            return hook.paused_reason or None
+            return pause_reason(hook.paused_by, hook.paused_reason) if hook.paused_reason else None
         return None if share.detail is None else str(share.detail)
 
     def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
@@ -306,6 +306,7 @@ class Workbench:
         )
         run = Run(runtime, occasion, given, hooks, handover=to is None)
         firing = await run.fire()
+        firing.raise_for_error()  # a host goes on without its event's record, a person who asks for one does not
         return Replayed(recorded, firing)
 
     # -- redeliver ----------------------------------------------------------------------------------------------------

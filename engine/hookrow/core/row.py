@@ -17,7 +17,7 @@ from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.lang import Text
 from hookrow.message import envelope
-from hookrow.modes import WAITING
+from hookrow.modes import WAITING, pause_reason
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.records import Veto, rfc3339
 from hookrow.store.breaker import Note
@@ -200,7 +200,11 @@ class Row:
             return share
         waits = hook.mode in WAITING and not self.occasion.in_background
         if verdict.act == "fail" and waits:
-            self.fail(share, "paused", Text("the hook is paused: {reason}", reason=hook.paused_reason or "—"))
+            self.fail(
+                share,
+                "paused",
+                Text("the hook is paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
+            )
             return share
         try:
             if not self.holds(hook, private=waits):

@@ -32,7 +32,7 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     """Copy the database at one moment, verify the copy, give it its name only then (0600).
 
     Raises:
-        Refused: `target` exists and `replace` is false.
+        Refused: `target` exists and `replace` is false; it is this database, or another one that is in use.
         StorageError: no SQLite file, or the copy could not be written.
         DatabaseDamaged: the copy does not pass SQLite's integrity check.
     """
@@ -40,6 +40,12 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
         raise StorageError(Text("only an SQLite file is copied; use pg_dump for {url}", url=database.url))
     if target.exists() and not replace:
         raise Refused(Text("{path} exists already", path=target))
+    # A database's file must not change under those who have it open, and a WAL left beside would be read into the copy.
+    if target.exists() and target.samefile(database.path):
+        raise Refused(Text("{path} is the database itself: give the copy another name", path=target))
+    for beside in (target.with_name(f"{target.name}-{end}") for end in ("wal", "journal")):
+        if beside.exists():
+            raise Refused(Text("{path} is in use or was not closed: {beside} is there", path=target, beside=beside))
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -1,0 +1,21 @@
+"""What is said of a paused hook."""
+
+from __future__ import annotations
+
+import pytest
+
+from hookrow.modes import pause_reason
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "words"),
+    [
+        ("person", "moving house", "moving house"),
+        ("person", None, "—"),
+        ("breaker", "bad_status 503", "ten failures in a row, the last bad_status 503; it is tried again by itself"),
+        ("gone", "bad_status 410", "the receiver wants no more (410); somebody must resume it"),
+    ],
+)
+def test_why_a_hook_is_paused(by: str, reason: str | None, words: str) -> None:
+    """What the person wrote; of the engine's own pauses what made them, and how they end."""
+    assert pause_reason(by, reason) == words

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseDamaged, Refused, StorageError
 from hookrow.lang import Text
+from hookrow.store import readonly
 from hookrow.store.failures import translate
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        copy(database.path, part, progress)
+        copy(database.path, part, progress, read_only=database.read_only)
         part.chmod(0o600)
         part.replace(target)
         sync(target.parent)
@@ -63,20 +64,30 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     return target
 
 
-def copy(source: Path, part: Path, progress: Progress | None) -> None:
-    """Copy by SQLite's own backup, and verify."""
+def copy(source: Path, part: Path, progress: Progress | None, *, read_only: bool = False) -> None:
+    """Copy by SQLite's own backup, and verify.
+
+    Args:
+        read_only: this user may not write the source, nor what SQLite keeps beside it.
+    """
 
     def step(status: int, left: int, total: int) -> None:
         if progress is not None:
             progress(total - left, total)
 
-    reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    before = readonly.stamp(source)
+    if read_only:
+        reading = readonly.connect(source)
+    else:
+        reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, isolation_level=None)
     writing = sqlite3.connect(part)
     try:
         # One view for the whole copy: SQLite would begin anew after every commit of others, and never end.
         reading.execute("BEGIN")
         reading.execute("SELECT 1 FROM sqlite_master").fetchone()
         reading.backup(writing, pages=PAGES, progress=step)
+        if read_only:
+            readonly.unchanged(source, before)
         # A copy is one file: no WAL beside it that could be forgotten.
         writing.execute("PRAGMA journal_mode=DELETE")
         [said] = writing.execute("PRAGMA integrity_check").fetchone()

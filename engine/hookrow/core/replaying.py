@@ -285,7 +285,7 @@ class Workbench:
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
         if recorded is None or uid is None:
-            raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
+            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
         place = delivery_place(ref)
         if place is not None and hook is None:
             hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
@@ -323,7 +323,7 @@ class Workbench:
         uid = firing_uid(ref)
         firing = None if uid is None else await runtime.firing(config, uid)
         if firing is None:
-            raise FiringNotFound(Text("the log holds no firing {ref}", ref=ref))
+            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
         place = delivery_place(ref)
         chosen = [
             each
@@ -331,7 +331,7 @@ class Workbench:
             if (each.seq == place[1] if place is not None else each.failed and each.body is not None)
         ]
         if place is not None and not chosen:
-            raise FiringNotFound(Text("the log holds no delivery {ref}", ref=ref))
+            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
         orders = [(each, self.again(firing, each, to, with_auth)) for each in chosen]
         if dry_run:

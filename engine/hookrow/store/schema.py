@@ -92,7 +92,10 @@ def prepare(database: Database, *, create: bool) -> None:
         raise DatabaseReadOnly(Text("the database needs an upgrade, which this user may not write"))
     if found is None and not create:
         raise NoDatabase(
-            Text("{path} is no Hookrow database: name another file; «hookrow init» makes a new one", path=database.path or database.url)
+            Text(
+                "{path} is no Hookrow database: name another file; «hookrow init» makes a new one",
+                path=database.path or database.url,
+            )
         )
     if found is None:
         make(database)

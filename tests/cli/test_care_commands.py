@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
+from hookrow.cli import keys as keys_command
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -114,6 +117,27 @@ def test_a_key_file_that_can_t_be_written_is_named(
         assert "hookrow.key: Read-only file system" in hookrow("keys", "rotate", code=3).err
     assert (folder / "hookrow.key").read_text() == before
     hookrow("keys", "check")
+
+
+def test_one_rotates_keys_at_a_time(add: Add, hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two at once, the second would write a ring without the key that the first sealed everything with."""
+    add("http://127.0.0.1:9/a")
+    hookrow("hooks", "secret", "new", 1)
+    write, refused = keys_command.write, []
+
+    def watched(path: Path, ring: Any) -> None:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refused.append(path)
+        finally:
+            os.close(handle)
+        write(path, ring)
+
+    monkeypatch.setattr(keys_command, "write", watched)
+    hookrow("keys", "rotate")
+    assert [path.name for path in refused] == ["hookrow.key"] * 2
 
 
 def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:

@@ -51,6 +51,18 @@ async def test_ensure_leaves_what_the_admins_made(bench: Bench) -> None:
         await bench.engine.hooks.ensure(Hook(name="x", event=EVENT, url="http://receiver.test/"))
 
 
+async def test_ensure_gives_what_another_process_made_at_the_same_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes of a service start together: one adds the hook, the others get it."""
+    wanted = Hook(key="k", name="k", event=EVENT, url="http://receiver.test/")
+    theirs = await bench.engine.hooks.add(wanted)
+    door = bench.engine.hook_door
+    looks = iter([lambda key: None, door.of_key])  # not there yet when it looks first
+    monkeypatch.setattr(door, "of_key", lambda key: next(looks)(key))
+    assert (await bench.engine.hooks.ensure(wanted)).id == theirs.id
+
+
 SECRET = {"auth_login": "bob", "auth_password": "pw-canary", "custom_header": "X-Key: header-canary"}
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from engine_bench import Bench
 from hookrow.clock import from_ms
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable
 from hookrow.store import outbox
+from hookrow.store.tables import DELIVERIES
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -213,7 +215,7 @@ async def test_what_arrives_while_it_is_looked_up_is_not_sent_again(
         return found
 
     monkeypatch.setattr(bench.engine.runtime, "firing", slow)
-    with pytest.raises(NotRedeliverable, match="arrived meanwhile"):
+    with pytest.raises(NotRedeliverable, match="settled meanwhile"):
         await bench.engine.redeliver(ref)
     assert len(bench.network.requests) == 2
     assert len(await bench.engine.redeliver(ref)) == named
@@ -248,6 +250,44 @@ async def test_of_several_none_goes_where_one_never_can(bench: Bench) -> None:
     with pytest.raises(NotRedeliverable, match="--to"):
         await bench.engine.redeliver(firing.id)
     assert bench.network.requests == []
+
+
+async def test_of_several_each_goes_as_its_hook_stands_then(bench: Bench) -> None:
+    """While the first one is sent a colleague moves the second hook."""
+    firing = await two_that_failed(bench, wait_for_response=True)
+    hook = firing.deliveries[1].hook.id
+
+    async def move() -> httpx.Response:
+        await bench.engine.hooks.update(hook, url="http://receiver.test/moved")
+        return httpx.Response(200)
+
+    bench.network.on("h", lambda request: move())
+    bench.network.requests.clear()
+    await bench.engine.redeliver(firing.id)
+    assert bench.network.paths() == ["h", "moved"]
+
+
+@pytest.mark.parametrize("gone", ["removed", "dropped"])
+async def test_of_several_one_that_is_given_up_meanwhile_is_not_sent(bench: Bench, gone: str) -> None:
+    """Its hook is deleted, or a colleague drops it, while the one before it is sent."""
+    firing = await two_that_failed(bench, wait_for_response=gone == "removed")
+    second = firing.deliveries[1]
+    if gone == "dropped":
+        await bench.engine.runtime.database.writer.awrite(
+            lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == second.row_id).values(state="dead"))
+        )
+
+    async def give_up() -> httpx.Response:
+        if gone == "removed":
+            await bench.engine.hooks.remove(second.hook.id)
+        else:
+            assert await bench.engine.log.drop([second.id]) == 1
+        return httpx.Response(200)
+
+    bench.network.on("h", lambda request: give_up())
+    bench.network.requests.clear()
+    assert [each.delivery.hook.name for each in await bench.engine.redeliver(firing.id)] == ["h"]
+    assert bench.network.paths() == ["h"]
 
 
 async def test_what_is_not_in_the_log_is_said(bench: Bench) -> None:

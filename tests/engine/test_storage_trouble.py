@@ -196,3 +196,15 @@ def test_hooks_that_can_t_be_read_by_a_thread(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(StorageError, match="does not answer"):
             engine.fire("before_order_add", {})
         assert "does not answer" in str(engine.fire(AFTER, {}).error)
+
+
+async def test_what_is_kept_back_outlives_a_purge(bench: Bench) -> None:
+    """`defer=True`: whoever prunes between the operation and its commit takes nothing away; a day later he does."""
+    await bench.hook("h", fire_and_forget=False)
+    firing = await bench.fire(defer=True)
+    assert (await bench.engine.log.prune(days=0)).firings == 0
+    await firing.enqueue()
+    assert [each.outcome for each in (await bench.logged()).deliveries] == ["queued"]
+    await bench.fire(defer=True)
+    bench.clock.forward(2 * 86_400)
+    assert (await bench.engine.log.prune(days=0)).firings == 1

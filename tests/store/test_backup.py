@@ -122,3 +122,16 @@ def test_a_database_in_use_is_not_replaced(filled: Database, tmp_path: Path) -> 
         assert other.execute("SELECT count(*) FROM mine").fetchone() == (0,)
     back_up(filled, tmp_path / "other.db", replace=True)
     assert ask(tmp_path / "other.db", "SELECT count(*) FROM hookrow_version") == 1
+
+
+def test_a_file_made_meanwhile_is_not_replaced(filled: Database, tmp_path: Path) -> None:
+    """Two copies of one name at once: the first to be ready stands."""
+    target = tmp_path / "copy.db"
+
+    def theirs(done: int, total: int) -> None:
+        target.write_text("theirs")
+
+    with pytest.raises(Refused, match="exists already"):
+        back_up(filled, target, progress=theirs)
+    assert target.read_text() == "theirs"
+    assert [each.name for each in tmp_path.glob("*part*")] == []

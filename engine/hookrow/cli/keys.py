@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +76,7 @@ def rotate(session: Session) -> None:
     """Make a new key and seal every secret with it."""
     from hookrow.store.sealed import reseal_all
 
-    with session.engine() as engine:
+    with session.engine() as engine, rotating(session.path):
         vault = engine.runtime.vault
         ring = vault.ready()
         if ring.path is None:
@@ -92,6 +95,20 @@ def rotate(session: Session) -> None:
             id=fresh.active_id,
         )
     )
+
+
+@contextmanager
+def rotating(database: Path | None) -> Iterator[None]:
+    """Be the only one who rotates keys beside this database: of two at once, one would throw the other's key away."""
+    if database is None:
+        yield
+        return
+    folder = os.open(database.absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def write(path: Path, ring: KeyRing) -> None:

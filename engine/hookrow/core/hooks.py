@@ -14,7 +14,7 @@ from hookrow import fields, plan, template
 from hookrow.clock import from_ms
 from hookrow.core.doors import awaited
 from hookrow.core.insight import last_payload
-from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyTaken, Problem
 from hookrow.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.message import envelope
@@ -171,10 +171,20 @@ class Hooks:
         """
         if not hook.key:
             raise InvalidHook([Problem("key", Text("ensure() needs a key to know the hook by"))])
-        found = [each for each in self.runtime.config_now().hooks.values() if each.key == hook.key and not each.deleted]
-        if found:
-            return hook_of(found[0], self.runtime.clock.now_ms())
-        return self.add(hook)
+        if found := self.of_key(hook.key):
+            return found
+        try:
+            return self.add(hook)
+        except KeyTaken:  # another process of the service was faster
+            self.runtime.cache.forget()
+            if found := self.of_key(hook.key):
+                return found
+            raise
+
+    def of_key(self, key: str) -> Hook | None:
+        """The hook of this key, as the database has it now."""
+        found = [each for each in self.runtime.config_now().hooks.values() if each.key == key and not each.deleted]
+        return hook_of(found[0], self.runtime.clock.now_ms()) if found else None
 
     def update(
         self,

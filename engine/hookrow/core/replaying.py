@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
 
+SETTLED = (*ANSWERED, "dropped", "cancelled")
+"""States of a delivery that nobody needs to send any more, unless he names it as it is."""
 STAND_IN = "whsec_" + "A" * 43 + "="
 
 
@@ -337,9 +339,9 @@ class Workbench:
         if dry_run:
             return [Redelivered(each, None, self.request(order)) for each, order in orders]
         done, taken = [], None
-        for each, order in orders:
+        for each in chosen:
             try:
-                made = await self.settled(order, each)
+                made = await self.settled(firing, each, to, with_auth)
             except NotRedeliverable as error:
                 taken = error
             else:
@@ -379,11 +381,11 @@ class Workbench:
             asked_by=runtime.author_name,
         )
 
-    async def settled(self, order: Order, delivery: Delivery) -> Made:
+    async def settled(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Made:
         """Take the row's lease first, so that no worker sends it meanwhile; then send, and record what came of it.
 
         Raises:
-            NotRedeliverable: it is being sent right now, or has arrived since it was looked up.
+            NotRedeliverable: it is being sent right now, or was settled since it was looked up, or its hook is gone.
         """
         runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
 
@@ -391,13 +393,14 @@ class Workbench:
             claimed = outbox.lease_for_redelivery(
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
-            if claimed.state in ANSWERED and delivery.state not in ANSWERED:
-                raise NotRedeliverable(Text("{ref} arrived meanwhile: it is not sent again", ref=delivery.id))
+            if claimed.state in SETTLED and claimed.state != delivery.state:
+                raise NotRedeliverable(Text("{ref} was settled meanwhile: it is not sent again", ref=delivery.id))
             return claimed
 
         claimed = await writer.awrite(lease)
+        order = self.again(firing, delivery, to, with_auth)  # the hook as it stands now, whatever went before took
         made = await perform(runtime.tools(runtime.config()), replace(order, number=claimed.number))
-        elsewhere = order.url is not None
+        elsewhere = to is not None
         await writer.awrite(Settle(claimed, made, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))
         runtime.cache.forget()  # a 410 pauses the hook
         return made

@@ -52,8 +52,14 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         copy(database.path, part, progress, read_only=database.read_only)
         part.chmod(0o600)
-        part.replace(target)
+        if replace:
+            part.replace(target)
+        else:
+            os.link(part, target)  # unlike a look before, this can't replace what another one made meanwhile
+            part.unlink()
         sync(target.parent)
+    except FileExistsError:
+        raise Refused(Text("{path} exists already", path=target)) from None
     except sqlite3.Error as error:
         raise translate(DBAPIError(None, None, error)) from None
     except OSError as error:

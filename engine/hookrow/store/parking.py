@@ -149,7 +149,8 @@ def move(
     )
     moved = 0
     for change, alternatives in kinds(cause, states, standing, now_ms).items():
-        values: dict[str, Any] = {"state": change.state, "skipped": change.reason, "lease_ms": None, "owner": None}
+        # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside him.
+        values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
         values["done_ms"] = now_ms if change.state in FINISHED else None
         if change.due_ms is not None:
             values["due_ms"] = change.due_ms
@@ -178,7 +179,7 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
         rows = connection.execute(
             select(
                 *(DELIVERIES.c[name] for name in ("id", "state", "attempts", "released_ms", "firing_id", "hook_id")),
-                *(DELIVERIES.c[name] for name in ("order_key", "skipped")),
+                *(DELIVERIES.c[name] for name in ("order_key", "skipped", "lease_ms")),
                 *(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms")),
             )
             .join(HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
@@ -189,7 +190,7 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
             hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
             standing = Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
             change = decide(standing, Happening(cause), now_ms)
-            if change is None:
+            if change is None or (row.lease_ms is not None and row.lease_ms > now_ms):  # it is being sent by hand
                 continue
             values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
             values["done_ms"] = now_ms if change.finished else None

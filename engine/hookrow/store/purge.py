@@ -22,11 +22,13 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Select,
+    and_,
     cast,
     delete,
     exists,
     func,
     literal_column,
+    not_,
     or_,
     select,
     union_all,
@@ -50,16 +52,11 @@ KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
 """States whose firing is never purged."""
 FINISHED_LATE_MS = 3_600_000
 """A firing without an outcome is left alone until its deadline is so long past: its hooks may still be waited for."""
+DEFERRED_MS = 86_400_000
+"""What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
 SAMPLE = 1000
 """The newest firings, by whose average the size of all is told on PostgreSQL."""
 
-held = exists(
-    select(literal_column("1")).where(
-        DELIVERIES.c.firing_id == FIRINGS.c.id,
-        or_(DELIVERIES.c.state.in_(KEPT), DELIVERIES.c.lease_ms.is_not(None)),
-    )
-)
-"""A delivery of it is unfinished, dead, or being sent again by hand."""
 # The second term is that of the index `delivery_notable`, which is used only where a query repeats it.
 held_firings = select(DELIVERIES.c.firing_id).where(
     DELIVERIES.c.state.in_(KEPT), DELIVERIES.c.state.not_in(("ok", "sent", "skipped"))
@@ -158,7 +155,7 @@ class Purging:
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
         wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
-        wanted = wanted.where(FIRINGS.c.id > self.after, ~held, finished(self.now_ms))
+        wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.now_ms), finished(self.now_ms))
         if self.before_ms is not None:
             wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < self.before_ms << 20)
         with self.database.read() as connection:
@@ -202,14 +199,25 @@ class Purging:
             return found, gone
 
 
+def held(now_ms: int) -> ColumnElement[bool]:
+    """A delivery of the firing is unfinished, dead, or being sent again by hand."""
+    sent_by_hand = DELIVERIES.c.lease_ms > now_ms
+    return exists(
+        select(literal_column("1")).where(
+            DELIVERIES.c.firing_id == FIRINGS.c.id, or_(DELIVERIES.c.state.in_(KEPT), sent_by_hand)
+        )
+    )
+
+
 def finished(now_ms: int) -> ColumnElement[bool]:
-    """No hook of the firing is waited for any more."""
-    return or_(FIRINGS.c.outcome.is_not(None), FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS)
+    """No hook of the firing is waited for any more, and its host no longer thinks about what it keeps back."""
+    kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > now_ms - DEFERRED_MS)
+    return and_(or_(FIRINGS.c.outcome.is_not(None), FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS), not_(kept_back))
 
 
 def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
     """Delete those of these firings that may go still, in the caller's transaction; which they were."""
-    wanted = select(FIRINGS.c.id).where(FIRINGS.c.id.in_(found), ~held, finished(now_ms))
+    wanted = select(FIRINGS.c.id).where(FIRINGS.c.id.in_(found), ~held(now_ms), finished(now_ms))
     ids = list(connection.execute(wanted).scalars())
     deliveries = select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id.in_(ids))
     connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(deliveries)))

@@ -75,19 +75,24 @@ def version_of(connection: Connection) -> str | None:
         raise
 
 
+def too_new(found: str) -> SchemaTooNew:
+    """The refusal of a schema that this Hookrow does not know."""
+    return SchemaTooNew(
+        Text(
+            "the database has schema {found}, made by a newer Hookrow; this one knows {known}: upgrade Hookrow",
+            found=found,
+            known=HEAD,
+        )
+    )
+
+
 def prepare(database: Database, *, create: bool) -> None:
     """Make the database usable, or refuse it untouched. Raises as `Database` says."""
     found = look(database, create)
     if found == HEAD:
         return
     if found is not None and found > HEAD:
-        raise SchemaTooNew(
-            Text(
-                "the database has schema {found}, made by a newer Hookrow; this one knows {known}: upgrade Hookrow",
-                found=found,
-                known=HEAD,
-            )
-        )
+        raise too_new(found)
     if database.read_only:
         raise DatabaseReadOnly(Text("the database needs an upgrade, which this user may not write"))
     if found is None and not create:

@@ -237,6 +237,8 @@ class Batch:
             found = taking.get(row.firing_id)
             if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
                 continue
+            if row.lease_ms is not None and row.lease_ms > self.now_ms:  # somebody is sending it by hand
+                continue
             if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
                 chosen[row.hook_id] += 1
                 rows[found].append(row)

@@ -16,7 +16,7 @@ from hookrow.errors import DatabaseDamaged
 from hookrow.lang import Text
 from hookrow.store.backup import back_up
 from hookrow.store.failures import translate
-from hookrow.store.schema import HEAD, triggers, version_of
+from hookrow.store.schema import HEAD, too_new, triggers, version_of
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
@@ -35,6 +35,7 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
     find it done. So the backup, too, is made under the lock: it never shows a half-way or a newer schema.
 
     Raises:
+        SchemaTooNew: a newer Hookrow has migrated it meanwhile.
         DatabaseDamaged: after the migration a foreign key points nowhere; nothing was changed.
         StorageError: the database could not do it; nothing was changed.
     """
@@ -52,6 +53,8 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                     found = version_of(connection)
                     if found == target:
                         return None
+                    if found is not None and found > target:  # a newer Hookrow was faster
+                        raise too_new(found)
                     if database.path is not None:
                         kept = database.path.with_name(f"{database.path.name}.schema-{found}")
                         for cut_short in kept.parent.glob(f".{kept.name}.*.part*"):

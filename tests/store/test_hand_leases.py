@@ -1,0 +1,55 @@
+"""What a person sends by hand no worker sends beside him, whatever happens to its hook or its firing meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hookrow.store import outbox
+from hookrow.store.database import Database
+from outbox_rows import T0, add_hook, claim, fire, ids, one, pause, result, resume, rows, settle
+
+
+def by_hand(database: Database, row: int, now_ms: int = T0) -> Any:
+    """The lease of a redelivery."""
+    return database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=now_ms))
+
+
+def test_its_hook_is_resumed_meanwhile(database: Database) -> None:
+    """The row is queued again, and held until the person's lease lapses; his result is taken."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    pause(database, hook)
+    lease = by_hand(database, row)
+    resume(database, hook)
+    assert rows(database)[row].state == "queued"
+    assert claim(database, T0 + 10).rows == []
+    settled = database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 20))
+    assert (settled.accepted, settled.state) == (True, "ok")
+
+
+def test_its_turn_in_the_firing_comes_meanwhile(database: Database) -> None:
+    """The result of the row before it, with which a worker takes the next one, leaves this one alone."""
+    hooks = [add_hook(database, key) for key in "ab"]
+    _, (first, second) = fire(database, hooks)
+    claimed = one(database)
+    assert claimed.row_id == first
+    lease = by_hand(database, second)
+    settled = settle(database, claimed, result(), T0 + 10, owner="w", room=lambda hook: 8)
+    assert list(settled.next) == []
+    assert rows(database)[second].state == "queued"
+    assert claim(database, T0 + 20).rows == []
+    assert database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 30)).accepted
+    assert rows(database)[second].state == "ok"
+
+
+def test_a_colleague_drops_it_meanwhile(database: Database) -> None:
+    """Not while it is being sent; afterwards, where it failed again."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    broken = result("failed", error="template_error", status=None, values={})
+    assert settle(database, one(database), broken).dead
+    lease = by_hand(database, row, T0 + 10)
+    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 20)) == 0
+    database.writer.write(lambda c: outbox.settle_redelivery(c, lease, broken, T0 + 30))
+    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 40)) == 1
+    assert ids(claim(database, T0 + 50)) == []

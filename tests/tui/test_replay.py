@@ -17,10 +17,10 @@ from screens import SIZES, drawn, same_as_golden
 from test_log_screen import go
 
 from hookrow.errors import DatabaseBusy, NotRedeliverable
-from hookrow.records import Attempt
+from hookrow.records import Attempt, HookRef
 from hookrow_tui.look import UNICODE
 from hookrow_tui.replay import ReplayScreen, ResultScreen
-from hookrow_tui.replay_many import ManyScreen, Wish, repeat
+from hookrow_tui.replay_many import ManyScreen, Wish, may_have_failed, repeat
 from hookrow_tui.replay_result import curl, planned, redelivered, replayed
 from hookrow_tui.styled import plain
 from hookrow_tui.terminal import UNSAFE
@@ -209,6 +209,118 @@ def test_a_fault_of_one_is_counted_one_of_the_database_ends_all() -> None:
     assert tally.fault == "busy"
 
 
+async def test_a_fault_of_the_database_says_how_many_were_not_repeated() -> None:
+    """The run ends there, with the fault and the number of those that are left."""
+    async with open_log() as at:
+        answers: list[Any] = [SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())]
+
+        def fail(ref: str, **_: Any) -> Any:
+            if not answers:
+                raise DatabaseBusy("the disk is full")
+            return answers.pop()
+
+        at.engine.answers["replay"] = fail
+        wish = Wish(array("q", [1, 2, 3]), None, None, False)
+        await at.app.push_screen(ManyScreen(wish))
+        await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+        await at.pilot.pause()
+        assert "the disk is full" in drawn(at.app)
+        assert "не повторено 2" in drawn(at.app)
+
+
+def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:
+    """What the receivers said counts; a refusal stays one."""
+    engine, halt = with_attempts(FakeEngine()), threading.Event()
+    failing, refusing = anew(), replace(anew(), outcome="vetoed")
+    news = [failing, refusing, replace(failing, deliveries=failing.deliveries[:1])]
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=news.pop(0), plan=())
+    *_, tally = repeat(engine, Wish(array("q", [1, 2, 3]), None, None, False), halt)  # type: ignore[arg-type]
+    assert tally.outcomes == Counter(failed=1, vetoed=1, allowed=1)
+
+
+def redelivering(**arrive: bool) -> tuple[FakeEngine, list[str]]:
+    """An engine on which two of the newest firing's deliveries are dead, and the public ids of its deliveries; what a
+    redelivery of each comes to; one that is not named is refused."""
+    engine = with_attempts(FakeEngine())
+    firing = engine.log.rows[0]
+    shares = [replace(each, state="dead") if each.seq < 3 else each for each in firing.deliveries]
+    engine.log.rows[0] = replace(firing, deliveries=shares)
+    refs = {share.id: f"of{share.seq}" for share in shares}
+
+    def send(ref: str, *, to: str | None, dry_run: bool) -> Any:
+        if refs.get(ref) not in arrive:
+            raise NotRedeliverable("gone")
+        share = engine.log.delivery(ref)
+        return [SimpleNamespace(delivery=share, attempt=None if dry_run else Attempt(2, 0, ""), ok=arrive[refs[ref]])]
+
+    engine.answers["redeliver"] = send
+    return engine, list(refs)
+
+
+@pytest.mark.parametrize(
+    ("hook", "dry", "counted"),
+    [
+        (None, False, {"arrived": 1, "lost": 1, "nothing": 1}),
+        (5, False, {"lost": 1, "nothing": 1}),
+        (6, False, {"nothing": 2}),
+        (None, True, {"shown": 2, "nothing": 1}),
+    ],
+)
+def test_failed_deliveries_again_are_counted_one_by_one(hook: int | None, dry: bool, counted: dict[str, int]) -> None:
+    """Those that failed go again under their own ids, and only this hook's if there is one; nothing is fired anew."""
+    engine, refs = redelivering(of1=True, of2=False)
+    wish = Wish(array("q", [3, 5]), hook, None, dry, again=True)
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert (tally.done, tally.outcomes) == (2, Counter(counted))
+    wanted = {None: refs[:2], 5: refs[1:2], 6: []}[hook]
+    assert [(name, args[0]) for name, args, _ in engine.calls] == [("redeliver", ref) for ref in wanted]
+
+
+def test_what_failed_is_judged_at_the_moment_of_sending() -> None:
+    """A delivery that arrives while its neighbour is sent stays as it is; one whose hook is gone keeps no other."""
+    engine, refs = redelivering(of2=True)
+    wish = Wish(array("q", [5]), None, None, False, again=True)
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert tally.outcomes == Counter({"nothing": 1, "arrived": 1})
+
+    def arrive(ref: str, **_: Any) -> Any:
+        firing = engine.log.rows[0]
+        engine.log.rows[0] = replace(firing, deliveries=[replace(each, state="sent") for each in firing.deliveries])
+        return [SimpleNamespace(delivery=None, attempt=Attempt(2, 0, ""), ok=True)]
+
+    engine.answers["redeliver"] = arrive
+    engine.calls.clear()
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert tally.outcomes == Counter({"arrived": 1, "nothing": 1})
+    assert [args[0] for _, args, _ in engine.calls] == refs[:1]
+
+
+def test_failed_deliveries_are_offered_where_there_may_be_some() -> None:
+    """Some among the firings, of this hook; or more firings than are looked at."""
+    engine: Any = with_attempts(FakeEngine())
+    assert may_have_failed(engine, [5, 4, 3], None)
+    assert may_have_failed(engine, [5, 4, 3], 3)
+    assert not may_have_failed(engine, [5, 4, 3], 4)
+    assert not may_have_failed(engine, [5, 3], None)
+    assert may_have_failed(engine, [5] * 1001, None)
+
+
+async def test_the_failed_deliveries_of_all_that_the_filter_shows() -> None:
+    """Beside «all»: asked about twice, then each goes again under its own id, with a count of those that arrived."""
+    engine, refs = redelivering(of1=True, of2=False)
+    async with open_log(engine=engine) as at:
+        screen = await dialog(at)
+        screen.query_one(Ways).choose("failed")
+        await at.press("f5")
+        await until(at.pilot, lambda: "недошедшее из 5" in drawn(at.app), "the question")
+        assert not engine.calls
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+        assert [call[1][0] for call in engine.calls] == [engine.log.rows[1].deliveries[0].id, *refs[:2]]
+        assert "  дошло: 1" in drawn(at.app)
+        assert "не дошло: 1" in drawn(at.app)
+
+
 def test_the_result_stands_beside_what_was_recorded() -> None:
     """Verdict, times, every hook, and the changes as a diff."""
     text = plain(replayed(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=()), UNICODE))  # type: ignore[arg-type]
@@ -217,6 +329,35 @@ def test_the_result_stands_beside_what_was_recorded() -> None:
     assert "  - order.sum: 11950\n  + order.sum: 11000" in text
     assert "timeout" in text
     assert "Передача заказа в 1С" in text
+
+
+def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None:
+    """Both ids stand whole in one line; a long figure goes on in its own column."""
+    long = {"state": "retrying", "error": "timeout", "status": None, "attempts": 3, "ms": 30000}
+    was = replace(RECORDED.deliveries[0], hook=HookRef(4, "hook-4", "Передача заказа в 1С-2"), **long)  # type: ignore[arg-type]
+    new = replace(anew(), id="evt_38ghg477hvg194vzsxf8", deliveries=[replace(was, error="blocked_address")])
+    old = replace(RECORDED, id="evt_38ghg41hbz5s909p9jhe", deliveries=[was])
+    lines = replayed(SimpleNamespace(recorded=old, firing=new, plan=()), UNICODE)  # type: ignore[arg-type]
+    text = [plain([line]) for line in lines]
+    assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
+    assert [line for line in text if len(line) > 72] == []
+    assert text[5:7] == [
+        "Передача заказа в 1С… ✗ timeout, attempt     ≠ ✗ address forbidden,",
+        "                      3/10 30000 ms            3/10 30000 ms",
+    ]
+
+
+def test_each_delivery_sent_again_stands_beside_its_own_last_attempt() -> None:
+    """From a firing's row there is no attempt under the cursor, but there is one that was recorded."""
+    share = RECORDED.deliveries[0]
+    done = SimpleNamespace(delivery=share, attempt=Attempt(3, 0, "", status=200, ms=7), request=None, ok=True)
+    tries = [Attempt(1, 0, "", status=500, ms=4), Attempt(2, 0, "", status=503, ms=5)]
+    text = plain(redelivered([done], {share.id: tries})).splitlines()  # type: ignore[list-item]
+    assert [line.split() for line in text[2:5]] == [
+        ["response", "503", "≠", "200"],
+        ["time", "5", "ms", "≠", "7", "ms"],
+        ["attempt", "2", "≠", "3"],
+    ]
 
 
 def test_a_plan_shows_requests_and_a_command() -> None:
@@ -230,7 +371,7 @@ def test_a_plan_shows_requests_and_a_command() -> None:
 
 def test_redelivering_nothing_says_so() -> None:
     """A firing whose deliveries all arrived has nothing to send again."""
-    assert "None of its deliveries" in plain(redelivered([], None))
+    assert "None of its deliveries" in plain(redelivered([], {}))
 
 
 async def test_the_dialog_is_about_the_row_under_the_cursor() -> None:

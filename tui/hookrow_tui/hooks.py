@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
@@ -21,7 +22,7 @@ from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Line, Page, Title
 from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
-from hookrow_tui.words import Say, SayPlural
+from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine, HookFigures, HookStatistics
@@ -35,6 +36,8 @@ YES, NO = Say("Yes"), Say("No")
 TITLE = Say("Webhooks")
 COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
+SEEN = 4.0
+"""Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
 REFUSES = Say(" (refuses operations)")
 NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
 
@@ -60,6 +63,7 @@ class HooksScreen(Page[None]):
         self.zone: tzinfo = UTC
         self.last_removed: Hook | None = None
         self.trouble = ""
+        self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
@@ -98,6 +102,8 @@ class HooksScreen(Page[None]):
 
     def take(self, read: Read) -> None:
         self.opened = True
+        if monotonic() - self.troubled_at >= SEEN:
+            self.trouble = self.hookrow.trouble
         asked, self.asked = self.asked, None
         self.show(read, asked[1] if asked else None)
         if asked:
@@ -131,10 +137,15 @@ class HooksScreen(Page[None]):
         self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
-        self.trouble = text
+        self.trouble, self.troubled_at = text, monotonic()
         if self.hookrow.engine is None:
             self.asked = None
         self.draw()
+
+    def pressed(self) -> None:
+        if self.trouble != self.hookrow.trouble:  # that one lasts until it is over
+            self.trouble = self.hookrow.trouble
+            self.draw()
 
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
@@ -147,24 +158,25 @@ class HooksScreen(Page[None]):
             banner = self.query_one("#banner", Static)
             banner.display = bool(words)
             banner.update(Styled(visible(words)))
-        self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
+        table = self.query_one(HookTable)
+        table.empty = f" {NO_MATCH}" if self.rows else ""
+        table.show([row for row in self.rows if self.filter.fits(row)], hook_id)
 
     def standing(self) -> str:
         """The figures of the title line."""
         if self.summary is None or self.asked is not None:
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
-        on = sum(row.hook.state == "on" for row in self.rows)
-        return " · ".join(
-            str(part)
-            for part in (
-                hooks,
-                SayPlural("{n} is on", "{n} are on", on),
-                Say("queue {n}", n=number(self.summary.queue)),
-                Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)),
-                *([Say("read only")] if self.hookrow.read_only else []),
-            )
-        )
+        on = SayPlural("{n} is on", "{n} are on", sum(row.hook.state == "on" for row in self.rows))
+        more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
+        if self.summary.dead:
+            more.append(Say("dead {n}", n=number(self.summary.dead)))
+        more.append(Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)))
+        if self.hookrow.read_only:
+            more.append(Say("read only"))
+        whole = " · ".join(map(str, (hooks, on, *more)))
+        room = self.app.size.width - len(f" {TITLE}") - 2
+        return whole if len(whole) <= room else " · ".join(map(str, (hooks, *more)))  # the rows show what is on
 
     def warning(self) -> str:
         """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
@@ -241,7 +253,7 @@ class HooksScreen(Page[None]):
         """Change something, then read the list again with the cursor on this hook."""
 
         def changed(_: Any) -> None:
-            self.trouble = ""
+            self.trouble = self.hookrow.trouble
             if hook_id is not None:
                 self.query_one(HookTable).show(self.query_one(HookTable).rows, hook_id)
             self.moved()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -18,7 +19,7 @@ from hookrow_tui.columns import steady
 from hookrow_tui.detail import TABS, Detail, Tab, tab_title
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.log_feed import Feed
-from hookrow_tui.log_heading import count, heading, tab_line
+from hookrow_tui.log_heading import count, heading, nothing, tab_line
 from hookrow_tui.log_list import Place
 from hookrow_tui.log_reader import (
     Chosen,
@@ -216,9 +217,12 @@ class LogScreen(Page[None]):
 
     def draw(self) -> None:
         """Bring every line up to date."""
+        self.view.say(nothing(self.feed))
         self.view.draw()
-        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs)
-        self.query_one("#title", Title).show(title, Text(f"{count(self.feed)} "))
+        known = Text(f"{count(self.feed)} ")
+        room = self.app.size.width - known.cell_len - 1
+        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs, room)
+        self.query_one("#title", Title).show(title, known)
         self.query_one("#tabs", Line).show(tab_line(self.tab))
         problem = self.query_one("#problem", Line)
         problem.display = bool(self.trouble)
@@ -346,9 +350,15 @@ class LogScreen(Page[None]):
 
     def open_replay(self, detail: Detail) -> None:
         from hookrow_tui.replay import Many, ReplayScreen
+        from hookrow_tui.replay_many import may_have_failed
 
         many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
-        self.app.push_screen(ReplayScreen(detail, many), self.replayed)
+
+        def ask(failed: bool) -> None:
+            if self.app.screen is self:  # not a second time, and not over what was opened meanwhile
+                self.app.push_screen(ReplayScreen(detail, replace(many, failed=failed)), self.replayed)
+
+        self.hookrow.ask(self, lambda engine: may_have_failed(engine, many.ids, many.hook), ask)
 
     def replayed(self, _: object) -> None:
         self.moved()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from hookrow.lang import current
@@ -12,13 +13,13 @@ from hookrow_tui.hook_rows import number
 from hookrow_tui.log_feed import Feed
 from hookrow_tui.look import Glyphs
 from hookrow_tui.query import OUTCOMES, rest_of
-from hookrow_tui.words import Say, SayPlural
+from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
-__all__ = ["count", "heading", "tab_line"]
+__all__ = ["count", "heading", "nothing", "tab_line"]
 
 
-def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
-    """The left part: follow mode, new rows, filter."""
+def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int) -> Text:
+    """The left part: follow mode, new rows, filter; of that only what narrows the log where not all of it has room."""
     line = Text().append(" ").append(str(Say("Log"))).append("  ")
     if feed.rows.following:
         line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
@@ -31,13 +32,16 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
     everything, outcome = str(Say("all")), wanted.outcome
     if outcome is not None and current() == "ru":
         outcome = OUTCOMES.get(outcome, (outcome,))[0]
-    for part in (
-        Say("Event: {event}", event=steady(wanted.event or everything)),
-        Say("Outcome: {outcome}", outcome=outcome or everything),
-        Say("Find: {text}", text=steady(rest_of(typed)) or "—"),
-    ):
-        line.append("  ").append(str(part))
-    return line
+    rest = rest_of(typed)
+    parts = (
+        (wanted.event, Say("Event: {event}", event=steady(wanted.event or everything))),
+        (outcome, Say("Outcome: {outcome}", outcome=outcome or everything)),
+        (rest, Say("Find: {text}", text=steady(rest) or "—")),
+    )
+    whole = "".join(f"  {part}" for _, part in parts)
+    if line.cell_len + cell_len(whole) > room:
+        whole = "".join(f"  {part}" for given, part in parts if given)
+    return line.append(whole)
 
 
 def count(feed: Feed) -> str:
@@ -49,6 +53,14 @@ def count(feed: Feed) -> str:
         return str(Say("found {n}, searched {share}", n=number(known), share=f"{feed.share:.0%}"))
     shown = number(known) + ("" if feed.complete else "+")
     return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
+
+
+def nothing(feed: Feed) -> str:
+    """What is said instead of rows where there are none, once that is known."""
+    if not feed.complete or len(feed.rows.ids):
+        return ""
+    said = Say("Nothing was fired yet.") if feed.filter == LogFilter() else NO_MATCH
+    return f" {said}"
 
 
 def tab_line(chosen: Tab) -> Text:

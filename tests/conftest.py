@@ -7,6 +7,8 @@ import math
 import os
 import secrets
 import signal
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -47,22 +49,31 @@ def anyio_backend() -> str:
 
 
 class Lag:
-    """How late the event loop ran what was due, at worst: the machine's share in a measured time."""
+    """The machine's share in a measured time: how late the loop ran what was due, how long the disk took, at worst.
+
+    What the engine does ends with commits, for which the loop waits in other threads: a slow disk is no lag of the
+    loop. So a thread writes to the disk of the tests and syncs, as a commit does.
+    """
 
     STEP = 0.005
+    PAUSE = 0.05
+    """Seconds between two writes: few enough to leave the disk to what is measured."""
 
     def __init__(self) -> None:
         self.largest = 0.0
-        self.due = math.inf
+        self.slowest = 0.0
+        self.due = self.syncing = math.inf
+        self.ended = threading.Event()
 
     def look(self) -> None:
         """Take into account how late the sentinel is now: whoever asks may have been woken before it."""
         self.largest = max(self.largest, asyncio.get_running_loop().time() - self.due)
 
     def bound(self, seconds: float) -> float:
-        """A limit for a time measured in this test: `seconds`, and ten times the largest lag seen so far."""
+        """A limit for a time measured in this test: `seconds`, and ten times the largest lag, of loop or of disk."""
         self.look()
-        return seconds + 10 * self.largest
+        syncing = time.monotonic() - self.syncing  # asked for first: the thread writes `slowest` first
+        return seconds + 10 * max(self.largest, syncing, self.slowest)
 
     async def watch(self) -> None:
         """Measure until cancelled."""
@@ -72,24 +83,39 @@ class Lag:
             await asyncio.sleep(self.STEP)
             self.look()
 
+    def sync(self, path: Path) -> None:
+        """Time small writes to this file until ended, in a thread."""
+        with path.open("wb", buffering=0) as file:
+            while not self.ended.is_set():
+                self.syncing = time.monotonic()
+                file.write(b"x")
+                os.fsync(file.fileno())
+                self.slowest = max(self.slowest, time.monotonic() - self.syncing)
+                self.syncing = math.inf
+                self.ended.wait(self.PAUSE)
+
 
 @asynccontextmanager
-async def watched_lag() -> AsyncIterator[Lag]:
-    """Measure the running loop's lag inside the block."""
+async def watched_lag(path: Path) -> AsyncIterator[Lag]:
+    """Measure the running loop's lag inside the block, and that of the disk by writing this file."""
     lag = Lag()
     sentinel = asyncio.create_task(lag.watch(), name="lag")
+    disk = threading.Thread(target=lag.sync, args=(path,), name="lag", daemon=True)
+    disk.start()
     await asyncio.sleep(0)
     try:
         yield lag
     finally:
         sentinel.cancel()
         await asyncio.wait([sentinel])
+        lag.ended.set()
+        disk.join()
 
 
 @pytest.fixture
-async def lag(anyio_backend: str) -> AsyncIterator[Lag]:
+async def lag(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Lag]:
     """For async tests that assert a time: `assert elapsed <= lag.bound(1.25)`."""
-    async with watched_lag() as measured:
+    async with watched_lag(tmp_path / "lag") as measured:
         yield measured
 
 

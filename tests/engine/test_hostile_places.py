@@ -107,21 +107,21 @@ def drips_a_handshake(peer: Peer) -> None:
         peer.pause(0.05)
 
 
-HANDSHAKES: dict[str, tuple[Script, str]] = {
-    "plain HTTP": (plain, "tls_error"),
-    "silence": (silence, "timeout"),
-    "half a hello": (hello_and_no_more, "timeout"),
-    "a drip": (drips_a_handshake, "timeout"),
+HANDSHAKES: dict[str, tuple[Script, str, float]] = {
+    "plain HTTP": (plain, "tls_error", 30),
+    "silence": (silence, "timeout", 0.4),
+    "half a hello": (hello_and_no_more, "timeout", 0.4),
+    "a drip": (drips_a_handshake, "timeout", 0.4),
 }
 
 
 @pytest.mark.parametrize("kind", HANDSHAKES)
 async def test_a_handshake_that_is_none_ends(engine: AsyncHookEngine, lag: Any, kind: str) -> None:
-    """With its word, at the limit at the latest."""
-    script, wanted = HANDSHAKES[kind]
+    """With its word, at the limit or long before it."""
+    script, wanted, limit = HANDSHAKES[kind]
     with Receiver(script) as receiver:
         began = asyncio.get_running_loop().time()
-        found = await in_every_mode(engine, receiver.url.replace("http://", "https://"), timeout=0.4)
+        found = await in_every_mode(engine, receiver.url.replace("http://", "https://"), timeout=limit)
         assert found == dict.fromkeys(MODES, wanted)
         assert asyncio.get_running_loop().time() - began <= lag.bound(2.0)
 
@@ -156,16 +156,17 @@ async def test_a_place_that_never_accepts(engine: AsyncHookEngine, lag: Any) -> 
         assert asyncio.get_running_loop().time() - began <= lag.bound(1.5)
 
 
+@pytest.mark.usefixtures("untraced")
 async def test_hostile_receivers_do_not_delay_a_healthy_one(engine: AsyncHookEngine, lag: Any) -> None:
     """While floods, bombs and drips are being read, a hook of another receiver is answered at once, again and again."""
     noisy = ("endless interim answers", "chunks of a byte without end", "a chunk extension without end", "a gzip bomb")
     scripts = [{**HEADS, **BODIES}[name].script for name in noisy]
     with ExitStack() as stack:
         well = stack.enter_context(Receiver(reply(200, b"{}")))
-        await engine.hooks.add(Hook(name="well", url=well.url, timeout=2, **MODES["transform"]))
+        await engine.hooks.add(Hook(name="well", url=well.url, timeout=30, **MODES["transform"]))
         for script in scripts:
             hostile = stack.enter_context(Receiver(script))
-            await engine.hooks.add(Hook(name="h", url=hostile.url, timeout=5, **MODES["gate"]))
+            await engine.hooks.add(Hook(name="h", url=hostile.url, timeout=30, **MODES["gate"]))
         busy = asyncio.ensure_future(engine.fire(MODES["gate"]["event"], {"order": {}}))
         while not busy.done():
             delivery, took = await fired(engine, MODES["transform"]["event"], {"order": {}})
@@ -186,11 +187,11 @@ async def test_a_request_that_is_not_taken_in_did_not_go_out(anyio_backend: str,
                 request = httpx.Request("POST", receiver.url, content=bytes(8_000_000))
                 began = asyncio.get_running_loop().time()
                 got = await exchange(
-                    transport, request, timeout=0.4, limit=1024, keep=None, clock=SystemClock(), wait=wait
+                    transport, request, timeout=1.0, limit=1024, keep=None, clock=SystemClock(), wait=wait
                 )
                 assert (got.error, got.sent) == ("timeout", False)
                 assert "sending" in str(got.detail)
-                assert asyncio.get_running_loop().time() - began <= lag.bound(0.65)
+                assert asyncio.get_running_loop().time() - began <= lag.bound(1.25)
 
 
 RETRY: dict[str, tuple[list[str], float]] = {

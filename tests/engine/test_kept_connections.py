@@ -13,6 +13,7 @@ from hookrow.clock import SystemClock
 from hookrow.egress import Egress
 from hookrow.errors import Misuse
 from hookrow.transport import Exchange, Transport, exchange
+from hookrow.transport.watch import Watch
 from receivers import Peer, Receiver, reply, reset
 from receivers.scripts import response
 
@@ -44,23 +45,28 @@ async def test_a_kept_connection_is_used_again(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("more", [response(200, b'{"allow": false}'), b"garbage\r\n\r\n"])
-async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(transport: Transport, more: bytes) -> None:
+async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
     """What comes on an idle connection answers nothing: the next request goes out on a new one."""
-    go, gone = threading.Event(), threading.Event()
+    go, taken_in = threading.Event(), asyncio.Event()
+    take_in = Watch.data_received
+
+    def data_received(watch: Watch, data: bytes) -> None:
+        take_in(watch, data)
+        taken_in.set()
 
     def talkative(peer: Peer) -> None:
         peer.read()
         peer.send(response(200, b"first"))
         peer.wait(go)
         peer.send(more)
-        gone.set()
 
     with Receiver(talkative, reply(200, b"second")) as receiver:
         assert (await post(transport, receiver.url)).body == b"first"
+        monkeypatch.setattr(Watch, "data_received", data_received)
         go.set()
-        await asyncio.to_thread(gone.wait, 10)
-        for _ in range(3):  # the bytes lie in our socket by now; the loop takes them in at its next turns
-            await asyncio.sleep(0)
+        await asyncio.wait_for(taken_in.wait(), 20)
         got = await post(transport, receiver.url)
         assert (got.error, got.body, got.reused) == (None, b"second", False)
         assert len(receiver.requests) == 2

@@ -23,7 +23,7 @@ from hookrow.store.sealed import reseal_all
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
-ME = pwd.getpwuid(os.getuid()).pw_name
+ME = actor()  # over SSH, under sudo or without a name, as containers are
 Act = Callable[[Bench], Awaitable[Any]]
 
 
@@ -153,12 +153,19 @@ async def test_a_deleted_hook_still_tells_its_history(bench: Bench) -> None:
 
 
 def test_who_is_at_work_is_no_matter_of_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process's user, with the address of an SSH client and with who called sudo."""
+    """The name of the process's user id, with the address of an SSH client and with who called sudo."""
+    monkeypatch.setattr(pwd, "getpwuid", {os.getuid(): SimpleNamespace(pw_name="ada")}.__getitem__)
     for name in ("LOGNAME", "USER"):
         monkeypatch.setenv(name, "somebody")
-    assert actor({}) == ME
-    assert actor({"SSH_CONNECTION": "192.0.2.7 51000 192.0.2.1 22"}) == f"{ME}@192.0.2.7"
-    assert actor({"SUDO_USER": "olga", "SSH_CLIENT": "192.0.2.7 1 22"}) == f"{ME}(olga)@192.0.2.7"
+    assert actor({}) == "ada"
+    assert actor({"SSH_CONNECTION": "192.0.2.7 51000 192.0.2.1 22"}) == "ada@192.0.2.7"
+    assert actor({"SUDO_USER": "olga", "SSH_CLIENT": "192.0.2.7 1 22"}) == "ada(olga)@192.0.2.7"
+
+
+def test_a_user_without_a_name_is_his_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As containers have them."""
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert actor({}) == f"uid{os.getuid()}"
 
 
 def test_nobody_is_taken_for_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,4 +180,4 @@ async def test_the_ssh_client_stands_in_the_revision(tmp_path: Any, monkeypatch:
     monkeypatch.delenv("SUDO_USER", raising=False)
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
         await engine.hooks.add(Hook(name="h", event="before_order_add", url="http://receiver.test/h"))
-        assert (await engine.hooks.history("h"))[0].who == f"{ME}@192.0.2.7"
+        assert (await engine.hooks.history("h"))[0].who == f"{actor({})}@192.0.2.7"

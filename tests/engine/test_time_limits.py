@@ -54,8 +54,8 @@ async def test_the_limit_is_of_the_whole_exchange(
     """Every byte of the response counts; then the next hook is called and the operation goes on."""
     slow = receivers.enter_context(Receiver(SLOW[kind]))
     quick = receivers.enter_context(Receiver(reply(200, b"{}")))
-    for url in (slow.url, quick.url):
-        await engine.hooks.add(Hook(name="h", event=EVENT, url=url, wait_for_response=True, timeout=0.6))
+    for url, limit in ((slow.url, 0.6), (quick.url, 5)):
+        await engine.hooks.add(Hook(name="h", event=EVENT, url=url, wait_for_response=True, timeout=limit))
     firing, elapsed = await timed(engine)
     assert [each.error or each.outcome for each in firing.deliveries] == ["timeout", "ok"]
     assert firing.allowed
@@ -88,9 +88,11 @@ async def test_the_rows_deadline_holds_over_many_slow_hooks(
     """Hooks that are each allowed to fail don't add up past it; those not reached fail as `deadline`."""
     hole = receivers.enter_context(BlackHole())
     for _ in range(4):
-        await engine.hooks.add(Hook(name="h", event=EVENT, url=hole.url, wait_for_response=True, timeout=0.5))
+        await engine.hooks.add(Hook(name="h", event=EVENT, url=hole.url, wait_for_response=True, timeout=0.3))
     firing, elapsed = await timed(engine, deadline=0.8)
-    assert [each.error for each in firing.deliveries] == ["timeout", "timeout", "deadline", "deadline"]
+    first, *middle, last = [each.error for each in firing.deliveries]
+    assert (first, last) == ("timeout", "deadline")
+    assert {*middle} <= {"timeout", "deadline"}  # a machine held up for a moment does not reach the second one
     assert firing.allowed
     assert elapsed <= lag.bound(0.8 + 0.25)
 
@@ -98,7 +100,7 @@ async def test_the_rows_deadline_holds_over_many_slow_hooks(
 async def test_no_cap_below_the_hooks_own_limit(engine: AsyncHookEngine, receivers: ExitStack) -> None:
     """A receiver that takes longer than the default timeout, and less than its own, succeeds."""
     receiver = receivers.enter_context(Receiver(reply(200, b"{}", after=5.5)))
-    await engine.hooks.add(Hook(name="h", event=EVENT, url=receiver.url, wait_for_response=True, timeout=7))
+    await engine.hooks.add(Hook(name="h", event=EVENT, url=receiver.url, wait_for_response=True, timeout=20))
     firing, elapsed = await timed(engine)
     assert (firing.deliveries[0].outcome, elapsed >= 5.5) == ("ok", True)
 

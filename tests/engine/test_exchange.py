@@ -355,3 +355,12 @@ def taken_or_refused(engine: HookEngine, source: str) -> None:
     except InvalidImport:
         return
     assert not import_hooks(engine, source, environ={}).changed
+
+
+def test_only_those_are_removed_that_somebody_agreed_to(engine: HookEngine) -> None:
+    """`prune` with keys: what a colleague added since the question stays."""
+    for key in ("old", "colleagues"):
+        engine.hooks.add(Hook(key=key, name=key, event="before_order_add", url="http://x.test/"))
+    done = import_hooks(engine, "hookrow: 1\nhooks: {}\n", prune=["old"])
+    assert [(each.key, each.action) for each in done.changes] == [("old", "remove")]
+    assert [each.key for each in engine.hooks.list()] == ["colleagues"]

@@ -273,3 +273,27 @@ async def test_a_body_given_at_creation_is_used_and_saving_again_doubles_nothing
         ("http://receiver.test/h", b'{"number": "7"}'),
         ("http://receiver.test/elsewhere", b'{"number": "8"}'),
     ]
+
+
+async def test_of_two_who_rotate_at_once_both_secrets_verify(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each was shown his own, for the only time: the later one's is the secret, the earlier one's the old."""
+    hook = await bench.hook("h")
+    await bench.engine.hooks.new_secret("h")
+    door = bench.engine.hook_door
+    write, shown = door.write, []
+
+    def late(number: int, values: Any, **how: Any) -> bool:
+        if not shown:  # a colleague's rotation ends first
+            shown.append("theirs, not known yet")
+            shown[0] = door.new_secret(hook.id, rotate=True)
+        return write(number, values, **how)
+
+    monkeypatch.setattr(door, "write", late)
+    ours = await bench.engine.hooks.new_secret("h", rotate=True)
+    await bench.engine.send_own(await bench.fire())
+    [request] = bench.network.requests
+    at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
+    signed = [
+        Webhook(each).sign(request.headers["webhook-id"], at, request.content.decode()) for each in (ours, *shown)
+    ]
+    assert request.headers["webhook-signature"].split() == signed

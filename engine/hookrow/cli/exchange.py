@@ -104,13 +104,15 @@ def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, 
     name = getattr(file, "name", "-")
     folder = Path(name).parent if isinstance(name, str) and os.path.exists(name) else Path()
     with session.engine() as engine:
+        removing: bool | list[str] = prune
         if prune and not dry_run:
             plan = import_hooks(engine, source, prune=True, dry_run=True, folder=folder)
             gone = [each.key for each in plan.changes if each.action == "remove"]
             question = Text("Remove what the file does not hold: {keys}?", keys=", ".join(gone))
             if gone and not confirm(question, yes=yes):
                 return exits.STOPPED
-        done = import_hooks(engine, source, prune=prune, dry_run=dry_run, folder=folder)
+            removing = gone  # not what a colleague added while the question stood
+        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, folder=folder)
         if engine.runtime.vault.notice is not None:
             say(engine.runtime.vault.notice)
     for warning in done.warnings:

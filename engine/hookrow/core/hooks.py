@@ -328,19 +328,30 @@ class Hooks:
 
         Raises:
             HookNotFound, Ambiguous, KeyProblem
+            ChangedMeanwhile: others kept changing it.
         """
-        found = self.find(ref)
+        found, tries = self.find(ref), TRIES
         secret = new_signing_secret().value
-        values: dict[str, Any] = {
-            "signing_secret": self.seal(found.uid, "signing_secret", secret),
-            "signing_secret_old": None,
-            "signing_old_until_ms": None,
-        }
-        if rotate and found.signing_secret is not None:
-            old = self.runtime.vault.open(found.signing_secret, Place("hook", found.uid, "signing_secret"))
-            values["signing_secret_old"] = self.seal(found.uid, "signing_secret_old", old)
-            values["signing_old_until_ms"] = self.runtime.clock.now_ms() + ROTATION_MS
-        self.write(found.id, values, action="secret", resealed=("signing_secret",))
+        while True:
+            values: dict[str, Any] = {
+                "signing_secret": self.seal(found.uid, "signing_secret", secret),
+                "signing_secret_old": None,
+                "signing_old_until_ms": None,
+            }
+            if rotate and found.signing_secret is not None:
+                old = self.runtime.vault.open(found.signing_secret, Place("hook", found.uid, "signing_secret"))
+                values["signing_secret_old"] = self.seal(found.uid, "signing_secret_old", old)
+                values["signing_old_until_ms"] = self.runtime.clock.now_ms() + ROTATION_MS
+            try:
+                # Upon this revision: of two who rotate at once the later one keeps the earlier one's secret as the old.
+                self.write(found.id, values, action="secret", revision=found.revision, resealed=("signing_secret",))
+                break
+            except ChangedMeanwhile:
+                tries -= 1
+                if not tries:
+                    raise
+                self.runtime.cache.forget()
+                found = self.find(found.id)
         self.fresh(found.id)
         return secret
 

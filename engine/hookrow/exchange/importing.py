@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ def import_hooks(
     engine: HookEngine | AsyncHookEngine,
     source: str | bytes,
     *,
-    prune: bool = False,
+    prune: bool | Collection[str] = False,
     dry_run: bool = False,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -56,7 +56,7 @@ def import_hooks(
 
     Args:
         source: YAML as `export_hooks` writes it, at most 1 MiB.
-        prune: remove the hooks that the file does not hold.
+        prune: remove the hooks that the file does not hold; of these only those whose keys are given here.
         dry_run: only say what would be done.
         folder: from which `file:` references lead; the working folder where it is not given.
         environ: where `env:` references look; this process's variables where it is not given.
@@ -98,7 +98,7 @@ class Importer:
         self.warnings: list[str] = []
         self.secrets: dict[tuple[str, str], Secret | None] = {}
 
-    def plan(self, prune: bool) -> list[Step]:
+    def plan(self, prune: bool | Collection[str]) -> list[Step]:
         """What differs from the database as it stands now.
 
         Raises:
@@ -112,6 +112,8 @@ class Importer:
         steps = [self.step(entry, alive.get(entry.key)) for entry in self.sheet.entries.values()]
         if prune:
             gone = [hook for key, hook in alive.items() if key not in self.sheet.entries]
+            if not isinstance(prune, bool):
+                gone = [hook for hook in gone if hook.key in prune]
             steps += [Step(hook.key, hook, removed=True) for hook in gone]
         if self.sheet.problems:
             raise InvalidImport(self.sheet.problems)

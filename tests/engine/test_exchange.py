@@ -364,3 +364,16 @@ def test_only_those_are_removed_that_somebody_agreed_to(engine: HookEngine) -> N
     done = import_hooks(engine, "hookrow: 1\nhooks: {}\n", prune=["old"])
     assert [(each.key, each.action) for each in done.changes] == [("old", "remove")]
     assert [each.key for each in engine.hooks.list()] == ["colleagues"]
+
+
+@pytest.mark.parametrize("place", ["a{}b", "{}\n", "a{}b\nc\n", "x\n{}", " {} x\ny"])
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029", "\ufeff", "\xa0", "\r", "\t"])
+def test_line_ends_that_only_some_know_come_back(engine: HookEngine, place: str, sign: str) -> None:
+    """In a body of one line or of many, wherever they stand: the second export is the first."""
+    body = "{# " + place.format(sign) + " #}1"
+    engine.hooks.add(hook(key="a", body=body))
+    kept = engine.hooks.get("a").body
+    source = export_hooks(engine)
+    engine.hooks.update("a", body="")
+    import_hooks(engine, source)
+    assert (engine.hooks.get("a").body, export_hooks(engine)) == (kept, source)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export_hooks"]
 
-UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-"""What would act on a terminal or hide from a reviewer: written as an escape."""
+UNSEEN = re.compile("[\x85\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What would act on a terminal, hide from a reviewer or end a line in YAML alone: written as an escape."""
 HEADING = """\
 # Hooks of Hookrow. Secrets are not in this file: «kept» leaves what the database has, «none» takes it away,
 # env:NAME and file:PATH are read when the file is imported. What is not named here stays as it is.

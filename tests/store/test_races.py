@@ -14,6 +14,7 @@ from hookrow.store.breaker import Note, note
 from hookrow.store.database import Database
 from hookrow.store.parking import unpark
 from hookrow.store.settling import Settle
+from hookrow.store.writing import Begin, Rows, Written
 from outbox_rows import T0, add_hook, breaker, claim, failed, fire, hook_row, set_hook, settle, state
 
 LIMIT = 30.0
@@ -36,6 +37,13 @@ def other(database: Database) -> Iterator[Database]:
     made.close()
 
 
+def waiting(postgres_url: str) -> int:
+    """How many transactions of this database wait for another."""
+    asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        return len(connection.execute(asked).fetchall())
+
+
 @pytest.fixture
 def at_once(database: Database, other: Database, postgres_url: str) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Runs a job here and one in the other process, which waits for the first; the first commits then."""
@@ -52,10 +60,8 @@ def at_once(database: Database, other: Database, postgres_url: str) -> Callable[
         leading = database.writer.submit(held)
         assert done.wait(LIMIT)
         late = other.writer.submit(second)
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            while not late.done() and connection.execute(asked).fetchone() is None:
-                pass
+        while not waiting(postgres_url):
+            assert not late.done()
         gate.set()
         return leading.result(LIMIT), late.result(LIMIT)
 
@@ -116,3 +122,51 @@ def test_a_failure_after_a_breaker_that_another_closes(
 
     at_once(closing, failure(hook, T0 + 20))
     assert (breaker(database, hook).failures, breaker(database, hook).since_ms) == (1, T0 + 20)
+
+
+# -- idempotency keys -------------------------------------------------------------------------------------------------
+
+
+def begin(uid: str, key: str) -> Begin:
+    """The beginning of a firing under a key."""
+    firing = {"uid": uid, "event": "after_order_add", "moment": "after", "at_ms": T0, "deadline_ms": T0 + 30_000}
+    return Begin(Rows(T0, {**firing, "payload": "{}", "idempotency_key": key, "payload_hash": "h"}))
+
+
+def test_a_key_that_two_processes_use(at_once: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    """One of them fires; the other waits for its commit, and finds the firing."""
+    first, second = at_once(begin("one", "k"), begin("two", "k"))
+    assert isinstance(first, Written)
+    assert (second.id, second.uid) == (first.firing, "one")
+
+
+def test_another_key_is_not_waited_for(database: Database, other: Database) -> None:
+    """A firing under another key commits while the first transaction, which asks for its own key twice, is open."""
+
+    def job(connection: Connection) -> tuple[Any, Any, Any]:
+        first, again = Begin.run_many(connection, [begin("one", "k"), begin("two", "k")])
+        return first, again, other.writer.submit(begin("three", "l")).result(LIMIT)
+
+    first, again, beside = database.writer.write(job)
+    assert (again.id, isinstance(beside, Written)) == (first.firing, True)
+
+
+def test_keys_of_a_group_are_taken_in_one_order(database: Database, other: Database, postgres_url: str) -> None:
+    """Two processes with the same keys in opposite order: no deadlock, after which one would begin again."""
+    tries: list[str] = []
+
+    def job(*keys: str) -> Callable[[Connection], list[Any]]:
+        def run(connection: Connection) -> list[Any]:
+            tries.append(keys[0])
+            return Begin.run_many(connection, [begin(f"{keys[0]}{key}", key) for key in keys])
+
+        return run
+
+    with psycopg.connect(postgres_url) as third:
+        third.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("after_order_add k",))
+        ours, theirs = database.writer.submit(job("k", "l")), other.writer.submit(job("l", "k"))
+        while waiting(postgres_url) < 2:
+            assert not ours.done()
+            assert not theirs.done()
+    began = [isinstance(each, Written) for each in ours.result(LIMIT) + theirs.result(LIMIT)]
+    assert (sorted(began), sorted(tries)) == ([False, False, True, True], ["k", "l"])

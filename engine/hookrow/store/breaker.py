@@ -20,8 +20,8 @@ from hookrow.store.revisions import ENGINE, Author, revise
 __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
 
 
-# Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds none
-# if another deletes it meanwhile: it would take the breaker for closed, and write over one that was just opened.
+# Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
+# none if another deletes it meanwhile: it would take an opened breaker for closed, and write over it.
 ROW = Prepared(
     text(
         "INSERT INTO breaker (hook_id, failures, wait_ms) VALUES (:hook, 0, 0) "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from hookrow.events import CATALOGUE, Event
+from hookrow.store import catalogue, settings
 from hookrow.store.breaker import Note, note
 from hookrow.store.database import Database
 from hookrow.store.parking import unpark
@@ -18,6 +21,7 @@ from hookrow.store.writing import Begin, Rows, Written
 from outbox_rows import T0, add_hook, breaker, claim, failed, fire, hook_row, set_hook, settle, state
 
 LIMIT = 30.0
+VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention_days")
 
 
 @pytest.fixture
@@ -170,3 +174,41 @@ def test_keys_of_a_group_are_taken_in_one_order(database: Database, other: Datab
             assert not theirs.done()
     began = [isinstance(each, Written) for each in ours.result(LIMIT) + theirs.result(LIMIT)]
     assert (sorted(began), sorted(tries)) == ([False, False, True, True], ["k", "l"])
+
+
+# -- the catalogue and the settings -----------------------------------------------------------------------------------
+
+
+def test_two_services_that_start_at_once(
+    database: Database, other: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the catalogue empty, and both store it; an event of both is as the later has it."""
+    one, two = (Event("before_sale", title, "before", origin="service") for title in ("One", "Two"))
+    own = Event("after_sale", "After", "after", origin="service")
+    late: list[Future[bool]] = []
+    write = database.writer.write
+
+    def held(job: Any) -> None:
+        def beside(connection: Connection) -> None:
+            job(connection)
+            late.append(pool.submit(catalogue.keep_events, other, [two, own]))
+            while not waiting(postgres_url):
+                assert not late[0].done()
+
+        write(beside)
+
+    monkeypatch.setattr(database.writer, "write", held)
+    with ThreadPoolExecutor(1) as pool:
+        assert catalogue.keep_events(database, [own, one])
+        assert late[0].result(LIMIT)
+    with database.read() as connection:
+        found = catalogue.read_events(connection)
+    assert found.keys() == {event.code for event in (*CATALOGUE, one, own)}
+    assert str(found["before_sale"].title) == "Two"
+
+
+def test_a_setting_that_two_processes_make(database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    """The later value stands, and neither is refused."""
+    at_once(lambda c: settings.store(c, "retention_days", "7"), lambda c: settings.store(c, "retention_days", "8"))
+    with database.read() as connection:
+        assert connection.execute(VALUE).scalar() == "8"

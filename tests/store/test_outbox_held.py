@@ -183,7 +183,7 @@ def test_one_probe_over_all_processes_and_success_resumes(database: Database) ->
     settled = settle(database, probe, result(), then + 5)
     assert (settled.state, settled.resumed, settled.due) == ("ok", True, True)
     assert hook_row(database, hook).paused_by is None
-    assert breaker(database, hook) is None
+    assert (breaker(database, hook).failures, breaker(database, hook).probe_ms) == (0, None)
     assert "parked" not in {row.state for row in rows(database).values()}
 
 
@@ -278,4 +278,4 @@ def test_a_person_overrules_the_breaker(database: Database) -> None:
     pause(database, hook, now)
     assert claim(database, now + 40_000, recovering=False).rows == []
     resume(database, hook, now + 40_000)
-    assert breaker(database, hook) is None
+    assert (breaker(database, hook).failures, breaker(database, hook).probe_ms) == (0, None)

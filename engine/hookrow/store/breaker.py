@@ -10,17 +10,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text, update
 
 from hookrow.states import CLOSED, STEP, Breaker, after_attempt
 from hookrow.store.parking import BREAKERS, HOOKS, park, unpark
-from hookrow.store.prepared import PreparedIn
+from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.revisions import ENGINE, Author, revise
 
 __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
 
 
-OF_HOOKS = PreparedIn(lambda hooks: select(BREAKERS).where(BREAKERS.c.hook_id.in_(hooks)).with_for_update())
+# Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
+# none if another deletes it meanwhile: it would take an opened breaker for closed, and write over it.
+ROW = Prepared(
+    text(
+        "INSERT INTO breaker (hook_id, failures, wait_ms) VALUES (:hook, 0, 0) "
+        "ON CONFLICT (hook_id) DO UPDATE SET failures = breaker.failures"  # which locks the row
+    )
+)
+OF_HOOKS = PreparedIn(
+    lambda hooks: (
+        select(BREAKERS)
+        .where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)  # successes don't wait for one another
+        .order_by(BREAKERS.c.hook_id)
+        .with_for_update()
+    )
+)
+WRITE = Prepared(
+    update(BREAKERS)
+    .where(BREAKERS.c.hook_id == bindparam("hook"))
+    .values({name: bindparam(f"new_{name}") for name in ("failures", "since_ms", "wait_ms", "probe_ms")})
+)
 
 
 @dataclass(slots=True)
@@ -57,6 +77,9 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
     if not notes:
         return moved
     hooks = sorted({each.hook for each in notes})
+    failing = {each.hook for each in notes if each.countable and not each.success}
+    if failing:
+        ROW.many(connection, [{"hook": hook} for hook in sorted(failing)])
     rows = OF_HOOKS.all(connection, hooks)
     before = {row.hook_id: Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms) for row in rows}
     after, reasons = dict(before), {}
@@ -84,17 +107,13 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
 
 
 def write(connection: Connection, hook: int, breaker: Breaker) -> None:
-    connection.execute(delete(BREAKERS).where(BREAKERS.c.hook_id == hook))
-    if breaker != CLOSED:
-        connection.execute(
-            insert(BREAKERS).values(
-                hook_id=hook,
-                failures=breaker.failures,
-                since_ms=breaker.since_ms,
-                wait_ms=breaker.wait_ms,
-                probe_ms=breaker.probe_ms,
-            )
-        )
+    values = {
+        "new_failures": breaker.failures,
+        "new_since_ms": breaker.since_ms,
+        "new_wait_ms": breaker.wait_ms,
+        "new_probe_ms": breaker.probe_ms,
+    }
+    WRITE.run(connection, {"hook": hook, **values})
 
 
 def pause(connection: Connection, hook: int, by: str, reason: str, now_ms: int) -> bool:

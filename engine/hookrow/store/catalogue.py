@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, text
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.lang import Both
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["keep_events", "read_events"]
 
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
+KEEP = text(
+    "INSERT INTO event (code, title_en, title_ru, moment, methods, sample, private, origin, place) "
+    "VALUES (:code, :title_en, :title_ru, :moment, :methods, :sample, :private, :origin, :place) "
+    "ON CONFLICT (code) DO UPDATE SET title_en = excluded.title_en, title_ru = excluded.title_ru, "
+    "moment = excluded.moment, methods = excluded.methods, sample = excluded.sample, private = excluded.private, "
+    "origin = excluded.origin, place = excluded.place"
+)
 
 
 def read_events(connection: Connection) -> dict[str, Event]:
@@ -73,12 +80,8 @@ def keep_events(database: Database, own: Sequence[Event]) -> bool:
         return False
 
     def job(connection: Connection) -> None:
-        present = set(connection.execute(select(EVENTS.c.code)).scalars())
-        for code, values in changed.items():
-            if code in present:
-                connection.execute(update(EVENTS).where(EVENTS.c.code == code).values(**values))
-            else:
-                connection.execute(insert(EVENTS).values(code=code, **values))
+        # Sorted: two services that start at once with the same events in different orders must not deadlock.
+        connection.execute(KEEP, [{"code": code, **changed[code]} for code in sorted(changed)])
 
     database.writer.write(job)
     return True

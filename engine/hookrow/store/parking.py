@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, literal_column, or_, select, update
 
 from hookrow.models import BreakerRow, HookRow
 from hookrow.states import FINISHED, PENDING, Cause, Change, Happening, HookStanding, Standing, decide, hook_standing
@@ -65,7 +65,8 @@ def unpark(connection: Connection, hook: int, now_ms: int) -> int:
     standing = standing_of(connection, hook)
     if standing != "on":
         return 0
-    connection.execute(delete(BREAKERS).where(BREAKERS.c.hook_id == hook))
+    anew = {"failures": 0, "since_ms": None, "wait_ms": 0, "probe_ms": None}
+    connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == hook, BREAKERS.c.failures > 0).values(anew))
     return move(connection, hook, "hook_resumed", ("parked",), standing, now_ms)
 
 

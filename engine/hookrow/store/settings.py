@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, text
 
 from hookrow.egress import Egress
 from hookrow.errors import InvalidSetting, Problem
@@ -16,6 +16,9 @@ from hookrow.models import Setting
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
 TABLE = Setting.__table__  # type: ignore[attr-defined]
+KEEP = text(
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 MIB = 1024 * 1024
 UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
 
@@ -169,5 +172,5 @@ def store(connection: Connection, name: str, value: str | None) -> None:
     """Keep a value; None takes it away."""
     if value is None:
         connection.execute(delete(TABLE).where(TABLE.c.name == name))
-    elif not connection.execute(update(TABLE).where(TABLE.c.name == name).values(value=value)).rowcount:
-        connection.execute(insert(TABLE).values(name=name, value=value))
+    else:
+        connection.execute(KEEP, {"name": name, "value": value})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
 
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
@@ -172,6 +172,9 @@ def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
     ).first()
 
 
+KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:key AS text), 0))")
+
+
 @dataclass(slots=True)
 class Begin:
     """A job: commit a firing as running under its idempotency key, or find the one that has it (DESIGN 5).
@@ -185,7 +188,27 @@ class Begin:
 
     rows: Rows
 
+    many: ClassVar[bool] = True
+
+    @property
+    def lock(self) -> str:
+        """What its key is locked by; no event's code holds a space."""
+        firing = self.rows.firing or {}
+        return f"{firing['event']} {firing['idempotency_key']}"
+
     def __call__(self, connection: Connection) -> Any:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Begin]) -> list[Any]:
+        """On PostgreSQL a key belongs to one transaction at a time: two that don't see each other would both fire."""
+        if connection.dialect.name == "postgresql":
+            # In one order, so that two processes with the same keys don't wait for each other.
+            for key in sorted({job.lock for job in jobs}):
+                connection.execute(KEY_LOCK, {"key": key})
+        return [job.begin(connection) for job in jobs]
+
+    def begin(self, connection: Connection) -> Any:
         firing = self.rows.firing or {}
         found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
         if found is not None:

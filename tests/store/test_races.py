@@ -1,0 +1,214 @@
+"""Two processes on one PostgreSQL that do the same at once: the second finds what the first has written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, select
+
+from hookrow.events import CATALOGUE, Event
+from hookrow.store import catalogue, settings
+from hookrow.store.breaker import Note, note
+from hookrow.store.database import Database
+from hookrow.store.parking import unpark
+from hookrow.store.settling import Settle
+from hookrow.store.writing import Begin, Rows, Written
+from outbox_rows import T0, add_hook, breaker, claim, failed, fire, hook_row, set_hook, settle, state
+
+LIMIT = 30.0
+VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention_days")
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    """An empty database on PostgreSQL."""
+    made = Database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def other(database: Database) -> Iterator[Database]:
+    """The same, as another process has it."""
+    # Engines of one process on one URL write in turn; these two are as apart as two processes.
+    made = Database(database.address.render_as_string(hide_password=False) + "&application_name=other")
+    yield made
+    made.close()
+
+
+def waiting(postgres_url: str) -> int:
+    """How many transactions of this database wait for another."""
+    asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        return len(connection.execute(asked).fetchall())
+
+
+@pytest.fixture
+def at_once(database: Database, other: Database, postgres_url: str) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Runs a job here and one in the other process, which waits for the first; the first commits then."""
+
+    def both(first: Any, second: Any) -> tuple[Any, Any]:
+        done, gate = threading.Event(), threading.Event()
+
+        def held(connection: Connection) -> Any:
+            answer = first(connection)
+            done.set()
+            assert gate.wait(LIMIT)
+            return answer
+
+        leading = database.writer.submit(held)
+        assert done.wait(LIMIT)
+        late = other.writer.submit(second)
+        while not waiting(postgres_url):
+            assert not late.done()
+        gate.set()
+        return leading.result(LIMIT), late.result(LIMIT)
+
+    return both
+
+
+def failure(hook: int, now_ms: int = T0) -> Callable[[Connection], Any]:
+    """A job: the hook's receiver has failed."""
+    return lambda connection: note(connection, [Note(hook, success=False, countable=True, answered=True)], now_ms)
+
+
+# -- the breaker ------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_does_not_write_over_a_breaker_that_another_opens(
+    database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]]
+) -> None:
+    """The tenth failure opens it while the eleventh waits for it: the hook is probed all the same, and goes on."""
+    hook = add_hook(database, "a")
+    rows = [fire(database, [hook], T0 + number)[1][0] for number in range(3)]
+    for number in range(9):
+        database.writer.write(failure(hook, T0 + number * 9000))
+    now = T0 + 90_000
+    tenth, eleventh, _ = claim(database, now).rows
+    first, second = at_once(Settle(tenth, failed(), now), Settle(eleventh, failed(), now + 1))
+    assert (first.paused, second.accepted, second.paused) == ("breaker", True, None)
+    assert (hook_row(database, hook).paused_by, breaker(database, hook).probe_ms) == ("breaker", now + 30_000)
+    (probe,) = claim(database, now + 30_000).rows
+    assert probe.probe
+    assert settle(database, probe, failed(400), now + 30_001).resumed
+    assert "parked" not in {state(database, row) for row in rows}
+
+
+def test_the_first_failures_of_two_processes(
+    database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]]
+) -> None:
+    """Both count, and neither is refused."""
+    hook = add_hook(database, "a")
+    at_once(failure(hook), failure(hook, T0 + 1))
+    assert (breaker(database, hook).failures, breaker(database, hook).since_ms) == (2, T0)
+
+
+@pytest.mark.parametrize("by", ["success", "person"])
+def test_a_failure_after_a_breaker_that_another_closes(
+    database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]], by: str
+) -> None:
+    """It is the first of a new row of failures, not lost, where a success or a person ended the old one meanwhile."""
+    hook = add_hook(database, "a")
+    for number in range(3):
+        database.writer.write(failure(hook, T0 + number))
+
+    def closing(connection: Connection) -> None:
+        if by == "success":
+            note(connection, [Note(hook, success=True, answered=True)], T0 + 10)
+        else:
+            set_hook(connection, hook, paused_by=None)
+            unpark(connection, hook, T0 + 10)
+
+    at_once(closing, failure(hook, T0 + 20))
+    assert (breaker(database, hook).failures, breaker(database, hook).since_ms) == (1, T0 + 20)
+
+
+# -- idempotency keys -------------------------------------------------------------------------------------------------
+
+
+def begin(uid: str, key: str) -> Begin:
+    """The beginning of a firing under a key."""
+    firing = {"uid": uid, "event": "after_order_add", "moment": "after", "at_ms": T0, "deadline_ms": T0 + 30_000}
+    return Begin(Rows(T0, {**firing, "payload": "{}", "idempotency_key": key, "payload_hash": "h"}))
+
+
+def test_a_key_that_two_processes_use(at_once: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    """One of them fires; the other waits for its commit, and finds the firing."""
+    first, second = at_once(begin("one", "k"), begin("two", "k"))
+    assert isinstance(first, Written)
+    assert (second.id, second.uid) == (first.firing, "one")
+
+
+def test_another_key_is_not_waited_for(database: Database, other: Database) -> None:
+    """A firing under another key commits while the first transaction, which asks for its own key twice, is open."""
+
+    def job(connection: Connection) -> tuple[Any, Any, Any]:
+        first, again = Begin.run_many(connection, [begin("one", "k"), begin("two", "k")])
+        return first, again, other.writer.submit(begin("three", "l")).result(LIMIT)
+
+    first, again, beside = database.writer.write(job)
+    assert (again.id, isinstance(beside, Written)) == (first.firing, True)
+
+
+def test_keys_of_a_group_are_taken_in_one_order(database: Database, other: Database, postgres_url: str) -> None:
+    """Two processes with the same keys in opposite order: no deadlock, after which one would begin again."""
+    tries: list[str] = []
+
+    def job(*keys: str) -> Callable[[Connection], list[Any]]:
+        def run(connection: Connection) -> list[Any]:
+            tries.append(keys[0])
+            return Begin.run_many(connection, [begin(f"{keys[0]}{key}", key) for key in keys])
+
+        return run
+
+    with psycopg.connect(postgres_url) as third:
+        third.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("after_order_add k",))
+        ours, theirs = database.writer.submit(job("k", "l")), other.writer.submit(job("l", "k"))
+        while waiting(postgres_url) < 2:
+            assert not ours.done()
+            assert not theirs.done()
+    began = [isinstance(each, Written) for each in ours.result(LIMIT) + theirs.result(LIMIT)]
+    assert (sorted(began), sorted(tries)) == ([False, False, True, True], ["k", "l"])
+
+
+# -- the catalogue and the settings -----------------------------------------------------------------------------------
+
+
+def test_two_services_that_start_at_once(
+    database: Database, other: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the catalogue empty, and both store it; an event of both is as the later has it."""
+    one, two = (Event("before_sale", title, "before", origin="service") for title in ("One", "Two"))
+    own = Event("after_sale", "After", "after", origin="service")
+    late: list[Future[bool]] = []
+    write = database.writer.write
+
+    def held(job: Any) -> None:
+        def beside(connection: Connection) -> None:
+            job(connection)
+            late.append(pool.submit(catalogue.keep_events, other, [two, own]))
+            while not waiting(postgres_url):
+                assert not late[0].done()
+
+        write(beside)
+
+    monkeypatch.setattr(database.writer, "write", held)
+    with ThreadPoolExecutor(1) as pool:
+        assert catalogue.keep_events(database, [own, one])
+        assert late[0].result(LIMIT)
+    with database.read() as connection:
+        found = catalogue.read_events(connection)
+    assert found.keys() == {event.code for event in (*CATALOGUE, one, own)}
+    assert str(found["before_sale"].title) == "Two"
+
+
+def test_a_setting_that_two_processes_make(database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    """The later value stands, and neither is refused."""
+    at_once(lambda c: settings.store(c, "retention_days", "7"), lambda c: settings.store(c, "retention_days", "8"))
+    with database.read() as connection:
+        assert connection.execute(VALUE).scalar() == "8"

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, select
 from hookrow.events import CATALOGUE, Event
 from hookrow.store import catalogue, settings
 from hookrow.store.breaker import Note, note
+from hookrow.store.claims import give_back
 from hookrow.store.database import Database
-from hookrow.store.parking import unpark
+from hookrow.store.parking import park, unpark
 from hookrow.store.settling import Settle
 from hookrow.store.writing import Begin, Rows, Written
-from outbox_rows import T0, add_hook, breaker, claim, failed, fire, hook_row, set_hook, settle, state
+from outbox_rows import T0, add_hook, breaker, change_hook, claim, failed, fire, hook_row, set_hook, settle, state
 
 LIMIT = 30.0
 VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention_days")
@@ -212,3 +213,28 @@ def test_a_setting_that_two_processes_make(database: Database, at_once: Callable
     at_once(lambda c: settings.store(c, "retention_days", "7"), lambda c: settings.store(c, "retention_days", "8"))
     with database.read() as connection:
         assert connection.execute(VALUE).scalar() == "8"
+
+
+# -- a hook's pause ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_result_beside_the_end_of_its_hooks_pause(
+    database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]], given_back: bool
+) -> None:
+    """The row was still leased when the resumption looked for parked ones: it is not left parked under a hook that is
+    on."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    (claimed,) = claim(database, T0).rows
+    change_hook(database, hook, park, paused_by="person")
+
+    def resuming(connection: Connection) -> None:
+        set_hook(connection, hook, paused_by=None)
+        unpark(connection, hook, T0 + 5)
+
+    def giving_back(connection: Connection) -> int:
+        return give_back(connection, [claimed], T0 + 10)
+
+    at_once(resuming, giving_back if given_back else Settle(claimed, failed(), T0 + 10))
+    assert state(database, row) == ("queued" if given_back else "retrying")

@@ -34,7 +34,7 @@ from hookrow.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decid
 from hookrow.store.breaker import put_off, take_probe, try_again
 from hookrow.store.due import BUSY, NOW, leased, next_due
 from hookrow.store.listening import announce
-from hookrow.store.parking import BREAKERS, HOOKS, cancel, chunks, park
+from hookrow.store.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
 from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.release import EARLIER, advance, free_keys, goes_first, pending, state_in
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
@@ -399,9 +399,12 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
     changes: list[dict[str, Any]] = []
     firings: set[int] = set()
     keys: set[tuple[int, str | None]] = set()
+    parked: set[int] = set()
     for row in rows:
         change = decide(standing(row), Happening(cause), now_ms)
         assert change is not None
+        if change.state == "parked":
+            parked.add(row.hook_id)
         changes.append(
             {
                 "row": row.id,
@@ -417,6 +420,7 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
             keys.add((row.hook_id, row.order_key))
     if changes:
         connection.execute(UNLEASE, changes)
+        catch_up(connection, parked, now_ms)
         advance(connection, firings, now_ms)
         free_keys(connection, keys, now_ms)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from hookrow.states import Answer, Change, Happening, Kind, decide
 from hookrow.store.breaker import Moved, Note, note, pause_gone
 from hookrow.store.claims import WITH_HOOK, Claimed, lease, standing
+from hookrow.store.parking import catch_up
 from hookrow.store.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.release import advance, free_keys
 from hookrow.store.rows import allocate
@@ -115,6 +116,10 @@ NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
 )
 
 
+def is_parked(change: Change | None) -> bool:
+    return change is not None and change.state == "parked"
+
+
 def no_room(hook: int) -> int:
     return 0
 
@@ -197,6 +202,8 @@ class Batch:
         for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
             if values:
                 statement.many(self.connection, values)
+        # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
+        catch_up(self.connection, {current[n].hook_id for n, each in changes.items() if is_parked(each)}, self.now_ms)
         due = advance(self.connection, self.firings, self.now_ms)
         taken = self.take_next(due, accepted)
         leased = sum(len(rows) for rows in taken.values())

@@ -101,7 +101,7 @@ class ReplayScreen(Dialog[None]):
                 offers.append(("again", Say("This delivery again: the same bytes, the same webhook-id")))
             offers.append(("hook", Say("The event anew, this hook only: a new webhook-id")))
         elif any(failing(each) for each in firing.deliveries):
-            offers.append(("again", Say("Its failed deliveries again: the same bytes, the same webhook-id")))
+            offers.append(("again", Say("Its failed deliveries again: same bytes, same webhook-id")))
         count = len(firing.deliveries)
         row = SayPlural(
             "The event anew, the whole row: {n} hook", "The event anew, the whole row: {n} hooks in order", count

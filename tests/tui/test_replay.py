@@ -20,7 +20,7 @@ from hookrow.errors import DatabaseBusy, NotRedeliverable
 from hookrow.records import Attempt
 from hookrow_tui.look import UNICODE
 from hookrow_tui.replay import ReplayScreen, ResultScreen
-from hookrow_tui.replay_many import ManyScreen, Wish, repeat
+from hookrow_tui.replay_many import ManyScreen, Wish, may_have_failed, repeat
 from hookrow_tui.replay_result import curl, planned, redelivered, replayed
 from hookrow_tui.styled import plain
 from hookrow_tui.terminal import UNSAFE
@@ -207,6 +207,89 @@ def test_a_fault_of_one_is_counted_one_of_the_database_ends_all() -> None:
     assert tally.done == 1
     assert tally.outcomes == Counter({"gone": 1})
     assert tally.fault == "busy"
+
+
+def redelivering(**arrive: bool) -> tuple[FakeEngine, list[str]]:
+    """An engine on which two of the newest firing's deliveries are dead, and the public ids of its deliveries; what a
+    redelivery of each comes to; one that is not named is refused."""
+    engine = with_attempts(FakeEngine())
+    firing = engine.log.rows[0]
+    shares = [replace(each, state="dead") if each.seq < 3 else each for each in firing.deliveries]
+    engine.log.rows[0] = replace(firing, deliveries=shares)
+    refs = {share.id: f"of{share.seq}" for share in shares}
+
+    def send(ref: str, *, to: str | None, dry_run: bool) -> Any:
+        if refs.get(ref) not in arrive:
+            raise NotRedeliverable("gone")
+        share = engine.log.delivery(ref)
+        return [SimpleNamespace(delivery=share, attempt=None if dry_run else Attempt(2, 0, ""), ok=arrive[refs[ref]])]
+
+    engine.answers["redeliver"] = send
+    return engine, list(refs)
+
+
+@pytest.mark.parametrize(
+    ("hook", "dry", "counted"),
+    [
+        (None, False, {"arrived": 1, "lost": 1, "nothing": 1}),
+        (5, False, {"lost": 1, "nothing": 1}),
+        (6, False, {"nothing": 2}),
+        (None, True, {"shown": 2, "nothing": 1}),
+    ],
+)
+def test_failed_deliveries_again_are_counted_one_by_one(hook: int | None, dry: bool, counted: dict[str, int]) -> None:
+    """Those that failed go again under their own ids, and only this hook's if there is one; nothing is fired anew."""
+    engine, refs = redelivering(of1=True, of2=False)
+    wish = Wish(array("q", [3, 5]), hook, None, dry, again=True)
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert (tally.done, tally.outcomes) == (2, Counter(counted))
+    wanted = {None: refs[:2], 5: refs[1:2], 6: []}[hook]
+    assert [(name, args[0]) for name, args, _ in engine.calls] == [("redeliver", ref) for ref in wanted]
+
+
+def test_what_failed_is_judged_at_the_moment_of_sending() -> None:
+    """A delivery that arrives while its neighbour is sent stays as it is; one whose hook is gone keeps no other."""
+    engine, refs = redelivering(of2=True)
+    wish = Wish(array("q", [5]), None, None, False, again=True)
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert tally.outcomes == Counter({"nothing": 1, "arrived": 1})
+
+    def arrive(ref: str, **_: Any) -> Any:
+        firing = engine.log.rows[0]
+        engine.log.rows[0] = replace(firing, deliveries=[replace(each, state="sent") for each in firing.deliveries])
+        return [SimpleNamespace(delivery=None, attempt=Attempt(2, 0, ""), ok=True)]
+
+    engine.answers["redeliver"] = arrive
+    engine.calls.clear()
+    *_, tally = repeat(engine, wish, threading.Event())  # type: ignore[arg-type]
+    assert tally.outcomes == Counter({"arrived": 1, "nothing": 1})
+    assert [args[0] for _, args, _ in engine.calls] == refs[:1]
+
+
+def test_failed_deliveries_are_offered_where_there_may_be_some() -> None:
+    """Some among the firings, of this hook; or more firings than are looked at."""
+    engine: Any = with_attempts(FakeEngine())
+    assert may_have_failed(engine, [5, 4, 3], None)
+    assert may_have_failed(engine, [5, 4, 3], 3)
+    assert not may_have_failed(engine, [5, 4, 3], 4)
+    assert not may_have_failed(engine, [5, 3], None)
+    assert may_have_failed(engine, [5] * 1001, None)
+
+
+async def test_the_failed_deliveries_of_all_that_the_filter_shows() -> None:
+    """Beside «all»: asked about twice, then each goes again under its own id, with a count of those that arrived."""
+    engine, refs = redelivering(of1=True, of2=False)
+    async with open_log(engine=engine) as at:
+        screen = await dialog(at)
+        screen.query_one(Ways).choose("failed")
+        await at.press("f5")
+        await until(at.pilot, lambda: "недошедшее из 5" in drawn(at.app), "the question")
+        assert not engine.calls
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+        assert [call[1][0] for call in engine.calls] == [engine.log.rows[1].deliveries[0].id, *refs[:2]]
+        assert "  дошло: 1" in drawn(at.app)
+        assert "не дошло: 1" in drawn(at.app)
 
 
 def test_the_result_stands_beside_what_was_recorded() -> None:

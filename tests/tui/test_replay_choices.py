@@ -38,8 +38,8 @@ def details() -> Iterator[Detail]:
 def many() -> Iterator[Many]:
     """Nothing but this row, a few, as many as there may be, some of which are still being read; or the marked ones."""
     yield Many(array("q", [5]), complete=True)
-    for count, complete, marked in product((2, MILLIONS), (True, False), (True, False)):
-        yield Many(array("q", bytes(8 * count)), complete=complete, marked=marked)
+    for count, complete, marked, failed in product((2, MILLIONS), (True, False), (True, False), (True, False)):
+        yield Many(array("q", bytes(8 * count)), complete=complete, marked=marked, failed=failed)
 
 
 @pytest.mark.parametrize("lang", ["ru", "en"])

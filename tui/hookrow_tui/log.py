@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -346,9 +347,15 @@ class LogScreen(Page[None]):
 
     def open_replay(self, detail: Detail) -> None:
         from hookrow_tui.replay import Many, ReplayScreen
+        from hookrow_tui.replay_many import may_have_failed
 
         many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
-        self.app.push_screen(ReplayScreen(detail, many), self.replayed)
+
+        def ask(failed: bool) -> None:
+            if self.app.screen is self:  # not a second time, and not over what was opened meanwhile
+                self.app.push_screen(ReplayScreen(detail, replace(many, failed=failed)), self.replayed)
+
+        self.hookrow.ask(self, lambda engine: may_have_failed(engine, many.ids, many.hook), ask)
 
     def replayed(self, _: object) -> None:
         self.moved()

@@ -25,7 +25,7 @@ from hookrow_tui.detail import Detail
 from hookrow_tui.dialogs import Choices, Question, box_css
 from hookrow_tui.form_fields import Flag
 from hookrow_tui.hook_rows import number
-from hookrow_tui.log_rows import clock, failing
+from hookrow_tui.log_rows import clock
 from hookrow_tui.page import Dialog
 from hookrow_tui.pane import Pane
 from hookrow_tui.replay_many import ManyScreen, Wish, sent
@@ -39,15 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Many", "ReplayScreen", "ResultScreen"]
 
+ANEW = frozenset({"hook", "row"})
+"""The choices with which edited data can go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """All that the filter shows: row ids, newest first; whether they are all known; the one hook that it names."""
+    """All that the filter shows: row ids, newest first; whether they are all known; the one hook that it names; whether
+    they are marked ones instead; whether there may be failed deliveries among them."""
 
     ids: array[int]
     complete: bool
     hook: int | None = None
     marked: bool = False
+    failed: bool = False
 
 
 class ReplayScreen(Dialog[None]):
@@ -100,7 +105,7 @@ class ReplayScreen(Dialog[None]):
             if delivery.body is not None:
                 offers.append(("again", Say("This delivery again: the same bytes, the same webhook-id")))
             offers.append(("hook", Say("The event anew, this hook only: a new webhook-id")))
-        elif any(failing(each) for each in firing.deliveries):
+        elif any(each.failed for each in firing.deliveries):
             offers.append(("again", Say("Its failed deliveries again: same bytes, same webhook-id")))
         count = len(firing.deliveries)
         row = SayPlural(
@@ -113,6 +118,8 @@ class ReplayScreen(Dialog[None]):
             offers.append(
                 ("all", all_of if self.many.marked else Say("All that the filter shows: {events}", events=events))
             )
+            if self.many.failed:
+                offers.append(("failed", Say("Of these only the failed deliveries: same webhook-id")))
         return [(code, str(label)) for code, label in offers]
 
     def counted(self) -> str:
@@ -175,7 +182,7 @@ class ReplayScreen(Dialog[None]):
         self.payload = None if value == self.detail.firing.payload else value
         self.query_one("#data", Static).update(Drawn(self.data_text()))
         ways = self.query_one(Ways)
-        if self.payload is not None and ways.code in ("again", "all"):
+        if self.payload is not None and ways.code not in ANEW:
             ways.choose("hook" if self.detail.delivery is not None else "row")
 
     @on(Choices.Chosen)
@@ -194,10 +201,10 @@ class ReplayScreen(Dialog[None]):
         way = self.query_one(Ways).code
         to = self.query_one("#to", Input).value.strip() or None
         dry = self.query_one(Flag).on
-        if self.payload is not None and way in ("again", "all"):
+        if self.payload is not None and way not in ANEW:
             self.fault(Say("Edited data goes out only with the event anew."))
-        elif way == "all":
-            self.ask_many(to, dry)
+        elif way in ("all", "failed"):
+            self.ask_many(to, dry, again=way == "failed")
         else:
             self.fault(Say("Asking…") if dry else Say("Sending…"))
             self.hookrow.ask(self, lambda engine: self.perform(engine, way, to, dry), self.show_result, self.refused)
@@ -218,12 +225,12 @@ class ReplayScreen(Dialog[None]):
     def show_result(self, lines: list[Line]) -> None:
         self.app.switch_screen(ResultScreen(lines))
 
-    def ask_many(self, to: str | None, dry: bool) -> None:
+    def ask_many(self, to: str | None, dry: bool, *, again: bool) -> None:
         """First the count and a sample, then a question."""
         if not self.many.complete:
             self.fault(Say("The log is still being read: wait for its count, or narrow the filter."))
             return
-        wish = Wish(self.many.ids[::-1], self.many.hook, to, dry)
+        wish = Wish(self.many.ids[::-1], self.many.hook, to, dry, again)
         self.hookrow.ask(
             self, lambda engine: engine.log.by_rows(list(wish.ids[:3])), lambda seen: self.sample(wish, seen)
         )
@@ -235,9 +242,19 @@ class ReplayScreen(Dialog[None]):
         if len(wish.ids) > len(seen):
             sentences.append("…")
         where = Say("to {url}", url=wish.to) if wish.to else Say("to each hook's own URL")
-        sentences.append(str(Say("Every event is fired anew, {where}.", where=where)))
-        yes = SayPlural("Repeat {n}", "Repeat {n}", len(wish.ids))
-        title = SayPlural("Repeat {n} event?", "Repeat {n} events?", len(wish.ids))
+        count = len(wish.ids)
+        if wish.again:
+            sentences.append(str(Say("What of them has failed by then is sent again, {where}.", where=where)))
+            title = SayPlural(
+                "Send the failed deliveries of {n} event again?",
+                "Send the failed deliveries of {n} events again?",
+                count,
+            )
+            yes: Text = Say("Send again")
+        else:
+            sentences.append(str(Say("Every event is fired anew, {where}.", where=where)))
+            title = SayPlural("Repeat {n} event?", "Repeat {n} events?", count)
+            yes = SayPlural("Repeat {n}", "Repeat {n}", count)
         answers = [("no", str(Say("Cancel"))), ("yes", str(yes))]
 
         def answered(answer: str | None) -> None:

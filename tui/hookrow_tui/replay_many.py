@@ -6,6 +6,7 @@ import threading
 import time
 from array import array
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,31 +17,45 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from hookrow.errors import HookrowError, StorageError
+from hookrow.errors import HookrowError, NotRedeliverable, StorageError
 from hookrow_tui.dialogs import box_css
 from hookrow_tui.hook_rows import number
 from hookrow_tui.page import Dialog
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import HookEngine, Replayed
+    from hookrow import Delivery, Firing, HookEngine, Replayed
 
-__all__ = ["ManyScreen", "Tally", "Wish", "repeat", "sent"]
+__all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "sent"]
 
 PAUSE = 0.25
 """Seconds between two counts on the screen."""
 BAR = 40
-WORDS = {"allowed": Say("allowed"), "vetoed": Say("refused"), "failed": Say("failed"), "cancelled": Say("cancelled")}
+WORDS = {
+    "allowed": Say("allowed"),
+    "vetoed": Say("refused"),
+    "failed": Say("failed"),
+    "cancelled": Say("cancelled"),
+    "shown": Say("shown"),
+    "arrived": Say("arrived"),
+    "lost": Say("did not arrive"),
+    "nothing": Say("nothing to send any more, or its hook is gone"),
+}
+LOOKED = 1000
+"""Firings that are looked at for failed deliveries before these are offered; among more there may be some."""
+CHUNK = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to repeat: row ids in the order in which they happened; one hook or the row; another URL; only a plan."""
+    """What to repeat: row ids in the order in which they happened; one hook or the row; another URL; only a plan; the
+    failed deliveries again instead of the events anew."""
 
     ids: array[int]
     hook: int | None
     to: str | None
     dry: bool
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -133,6 +148,40 @@ def sent(engine: HookEngine, done: Replayed) -> Replayed:
     return replace(done, firing=engine.send_own(new))
 
 
+def failed_of(firing: Firing, hook: int | None) -> list[Delivery]:
+    """The deliveries that were tried and have not arrived, of this hook or of all."""
+    return [each for each in firing.deliveries if each.failed and hook in (None, each.hook.id)]
+
+
+def may_have_failed(engine: HookEngine, ids: Sequence[int], hook: int | None) -> bool:
+    """Whether one of these firings has a failed delivery, as far as can be told at once."""
+    for start in range(0, min(len(ids), LOOKED), CHUNK):
+        if any(failed_of(each, hook) for each in engine.log.by_rows(list(ids[start : start + CHUNK]))):
+            return True
+    return len(ids) > LOOKED
+
+
+def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+    """Send the firing's failed deliveries again, each if it is one still; what came of each, as words of `WORDS`."""
+    failed = failed_of(firing, wish.hook)
+    if not failed:
+        yield "nothing"
+    for each in failed:
+        try:  # one by one, so that a deleted hook's delivery keeps none of its neighbours
+            here = engine.log.delivery(each.id).failed
+            done = engine.redeliver(each.id, to=wish.to, dry_run=wish.dry) if here else []
+        except NotRedeliverable:
+            done = []
+        came = done[0] if done else None
+        yield "nothing" if came is None else "shown" if came.attempt is None else "arrived" if came.ok else "lost"
+
+
+def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+    """Fire the event anew; its outcome."""
+    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, dry_run=wish.dry)).firing
+    yield "shown" if new is None else new.outcome or "failed"
+
+
 def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
     """Repeat one by one, giving the tally after each. A fault of one is counted; one of the database ends all."""
     tally = Tally()
@@ -142,9 +191,8 @@ def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
             return
         try:
             for firing in engine.log.by_rows([row]):  # none if it was purged meanwhile
-                done = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, dry_run=wish.dry))
-                new = done.firing
-                tally.outcomes[str(Say("shown")) if new is None else new.outcome or "failed"] += 1
+                for word in (again if wish.again else anew)(engine, wish, firing):
+                    tally.outcomes[word] += 1
                 tally.last = firing.id
         except StorageError as error:
             tally.fault = str(error)

@@ -209,6 +209,35 @@ def test_a_fault_of_one_is_counted_one_of_the_database_ends_all() -> None:
     assert tally.fault == "busy"
 
 
+async def test_a_fault_of_the_database_says_how_many_were_not_repeated() -> None:
+    """The run ends there, with the fault and the number of those that are left."""
+    async with open_log() as at:
+        answers: list[Any] = [SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())]
+
+        def fail(ref: str, **_: Any) -> Any:
+            if not answers:
+                raise DatabaseBusy("the disk is full")
+            return answers.pop()
+
+        at.engine.answers["replay"] = fail
+        wish = Wish(array("q", [1, 2, 3]), None, None, False)
+        await at.app.push_screen(ManyScreen(wish))
+        await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+        await at.pilot.pause()
+        assert "the disk is full" in drawn(at.app)
+        assert "не повторено 2" in drawn(at.app)
+
+
+def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:
+    """What the receivers said counts; a refusal stays one."""
+    engine, halt = with_attempts(FakeEngine()), threading.Event()
+    failing, refusing = anew(), replace(anew(), outcome="vetoed")
+    news = [failing, refusing, replace(failing, deliveries=failing.deliveries[:1])]
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=news.pop(0), plan=())
+    *_, tally = repeat(engine, Wish(array("q", [1, 2, 3]), None, None, False), halt)  # type: ignore[arg-type]
+    assert tally.outcomes == Counter(failed=1, vetoed=1, allowed=1)
+
+
 def redelivering(**arrive: bool) -> tuple[FakeEngine, list[str]]:
     """An engine on which two of the newest firing's deliveries are dead, and the public ids of its deliveries; what a
     redelivery of each comes to; one that is not named is refused."""

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from apps import Shown, shown, until
+from apps import Beside, Shown, shown, until
 from log_fixtures import log_of
 from screens import drawn
 
 from hookrow import Hook, HookEngine
+from hookrow_tui.dialogs import Question
 from hookrow_tui.log import LogScreen
 from hookrow_tui.replay import ReplayScreen, ResultScreen
+from hookrow_tui.replay_many import ManyScreen
 from hookrow_tui.ways import Ways
 
 pytestmark = pytest.mark.anyio
@@ -155,3 +157,38 @@ async def test_edited_data_to_another_url(engine: HookEngine, receiver: str) -> 
         newest = at.engine.log.page()[0]
         (attempt,) = at.engine.log.attempts(newest.deliveries[0].id)
         assert attempt.elsewhere
+
+
+async def test_many_that_fail_and_their_deliveries_once_more(engine: HookEngine, receiver: str) -> None:
+    """Fired anew at a receiver that answers 500 they count as errors; what failed goes again under its own id."""
+    Receiver.answer = (500, {})
+    Beside(engine).fire(EVENT, {"order": {"number": "A-2", "sum": 1}})
+    async with shown(engine=engine) as at:
+        screen = await dialog(at, 0)
+        screen.query_one(Ways).choose("all")
+        await at.press("f5")
+        await ended(at)
+        assert "ошибка: 2" in drawn(at.app)
+        assert "разрешено" not in drawn(at.app).partition("2 / 2")[2].partition("╰")[0]
+        await at.press("escape")
+        failed = [each for firing in at.engine.log.page() for each in firing.deliveries if each.failed]
+        assert failed
+        Receiver.answer = (200, {})
+        Receiver.came.clear()
+        await until(at.pilot, lambda: len(log_of(at).view.rows.ids) == 4, "the new firings in the list")
+        await at.press("r")
+        await until(at.pilot, lambda: isinstance(at.app.screen, ReplayScreen), "the dialog")
+        at.app.screen.query_one(Ways).choose("failed")
+        await at.press("f5")
+        await ended(at)
+        assert f"дошло: {len(failed)}" in drawn(at.app)
+        assert sorted(head["webhook-id"] for head, _ in Receiver.came) == sorted(each.id for each in failed)
+        assert len(at.engine.log.page()) == 4
+
+
+async def ended(at: Shown) -> None:
+    """Answer the question with yes, and wait for the end."""
+    await until(at.pilot, lambda: isinstance(at.app.screen, Question), "the question")
+    await at.press("right", "enter")
+    await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
+    await at.pilot.pause()

@@ -238,3 +238,15 @@ async def test_commands_are_found_by_name() -> None:
         await at.type("выход")
         await at.press("enter")
         await until(at.pilot, lambda: at.app._exit, "the end")
+
+
+async def test_what_has_no_room_in_the_details_ends_in_a_sign() -> None:
+    """A cut sentence says that it is one, in a terminal without «…» as well."""
+    for environ, sign in ((None, "…"), ({"TERM": "linux"}, "...")):
+        async with shown(lang="en", environ=environ) as at:
+            at.engine.hooks.update(4, condition="order.sum > 1000 and order.customer.city == 'Novosibirsk'")
+            go_to(at, "Скидки по договору")
+            await until(at.pilot, lambda: "order.sum > 1000" in drawn(at.app), "the sentence")
+            said = row_of(at, "order.sum > 1000")
+            assert len(said) == 80
+            assert said.endswith(sign)

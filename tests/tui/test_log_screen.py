@@ -271,3 +271,21 @@ async def test_every_action_of_the_registry_exists() -> None:
         for action in actions_of("log"):
             if action.bound:
                 assert hasattr(log_of(at), f"action_{action.name.partition('(')[0]}"), action.id
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"),
+    [
+        ("code:200 since:20m", "Найти: code:200 since:20m "),
+        ("code:200 event:before_order_add", "Событие: before_order_add  Найти: code:200 "),
+        ("code:200 since:20m event:before_order_add", "Событие: before_order_add  Найти: code:200 since:2… "),
+    ],
+)
+async def test_a_filter_is_read_as_it_holds(typed: str, seen: str) -> None:
+    """What narrows nothing makes room for it; where it is cut all the same, a sign says so."""
+    async with open_log() as at:
+        await at.press("slash")
+        await at.type(typed)
+        await at.press("enter")
+        await until(at.pilot, lambda: "code" in title(at), "the filter in the heading")
+        assert seen in title(at)

@@ -218,8 +218,10 @@ class LogScreen(Page[None]):
     def draw(self) -> None:
         """Bring every line up to date."""
         self.view.draw()
-        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs)
-        self.query_one("#title", Title).show(title, Text(f"{count(self.feed)} "))
+        known = Text(f"{count(self.feed)} ")
+        room = self.app.size.width - known.cell_len - 1
+        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs, room)
+        self.query_one("#title", Title).show(title, known)
         self.query_one("#tabs", Line).show(tab_line(self.tab))
         problem = self.query_one("#problem", Line)
         problem.display = bool(self.trouble)

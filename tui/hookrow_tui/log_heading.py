@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from hookrow.lang import current
@@ -17,8 +18,8 @@ from hookrow_tui.words import Say, SayPlural
 __all__ = ["count", "heading", "tab_line"]
 
 
-def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
-    """The left part: follow mode, new rows, filter."""
+def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int) -> Text:
+    """The left part: follow mode, new rows, filter; of that only what narrows the log where not all of it has room."""
     line = Text().append(" ").append(str(Say("Log"))).append("  ")
     if feed.rows.following:
         line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
@@ -31,13 +32,16 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs) -> Text:
     everything, outcome = str(Say("all")), wanted.outcome
     if outcome is not None and current() == "ru":
         outcome = OUTCOMES.get(outcome, (outcome,))[0]
-    for part in (
-        Say("Event: {event}", event=steady(wanted.event or everything)),
-        Say("Outcome: {outcome}", outcome=outcome or everything),
-        Say("Find: {text}", text=steady(rest_of(typed)) or "—"),
-    ):
-        line.append("  ").append(str(part))
-    return line
+    rest = rest_of(typed)
+    parts = (
+        (wanted.event, Say("Event: {event}", event=steady(wanted.event or everything))),
+        (outcome, Say("Outcome: {outcome}", outcome=outcome or everything)),
+        (rest, Say("Find: {text}", text=steady(rest) or "—")),
+    )
+    whole = "".join(f"  {part}" for _, part in parts)
+    if line.cell_len + cell_len(whole) > room:
+        whole = "".join(f"  {part}" for given, part in parts if given)
+    return line.append(whole)
 
 
 def count(feed: Feed) -> str:

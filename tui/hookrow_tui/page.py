@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from rich.cells import cell_len
 from rich.text import Text as Styled
 from textual import events
 from textual.geometry import Size
@@ -29,7 +28,7 @@ Result = TypeVar("Result")
 
 
 class Line(Widget):
-    """One line of text of ours, cut to the width; `parts` are texts with the name of the style that they are drawn in.
+    """One line of text of ours, cut to the width with a sign.
 
     Style names are variables of the theme (`quiet`, `error`, …) or Rich styles.
     """
@@ -51,15 +50,23 @@ class Line(Widget):
 
     def render(self) -> Styled:
         width = self.size.width
-        room = width - cell_len(self.right.plain) - (1 if self.right else 0)
-        left = self.left.copy()
-        left.truncate(max(room, 0), overflow="crop", pad=bool(self.right))
+        right = self.cut(self.right, width)
+        left = self.cut(self.left, max(0, width - right.cell_len - 1) if right else width)
         line = Styled(no_wrap=True, overflow="crop", end="")
         line.append_text(left)
-        if self.right:
-            line.append(" ")
-            line.append_text(self.right)
+        if right:
+            line.pad_right(width - right.cell_len - left.cell_len)
+            line.append_text(right)
         return line
+
+    def cut(self, text: Styled, room: int) -> Styled:
+        """A copy in so many columns; what is left out is shown to be: a figure that ends too soon is another figure."""
+        text = text.copy()
+        if text.cell_len > room:
+            more = cast("HookrowApp", self.app).look.glyphs.more[:room]
+            text.truncate(room - len(more), overflow="crop")
+            text.append(more)
+        return text
 
 
 class Title(Line):

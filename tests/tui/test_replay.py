@@ -17,7 +17,7 @@ from screens import SIZES, drawn, same_as_golden
 from test_log_screen import go
 
 from hookrow.errors import DatabaseBusy, NotRedeliverable
-from hookrow.records import Attempt
+from hookrow.records import Attempt, HookRef
 from hookrow_tui.look import UNICODE
 from hookrow_tui.replay import ReplayScreen, ResultScreen
 from hookrow_tui.replay_many import ManyScreen, Wish, may_have_failed, repeat
@@ -331,6 +331,35 @@ def test_the_result_stands_beside_what_was_recorded() -> None:
     assert "Передача заказа в 1С" in text
 
 
+def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None:
+    """Both ids stand whole in one line; a long figure goes on in its own column."""
+    long = {"state": "retrying", "error": "timeout", "status": None, "attempts": 3, "ms": 30000}
+    was = replace(RECORDED.deliveries[0], hook=HookRef(4, "hook-4", "Передача заказа в 1С-2"), **long)  # type: ignore[arg-type]
+    new = replace(anew(), id="evt_38ghg477hvg194vzsxf8", deliveries=[replace(was, error="blocked_address")])
+    old = replace(RECORDED, id="evt_38ghg41hbz5s909p9jhe", deliveries=[was])
+    lines = replayed(SimpleNamespace(recorded=old, firing=new, plan=()), UNICODE)  # type: ignore[arg-type]
+    text = [plain([line]) for line in lines]
+    assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
+    assert [line for line in text if len(line) > 72] == []
+    assert text[5:7] == [
+        "Передача заказа в 1С… ✗ timeout, attempt     ≠ ✗ address forbidden,",
+        "                      3/10 30000 ms            3/10 30000 ms",
+    ]
+
+
+def test_each_delivery_sent_again_stands_beside_its_own_last_attempt() -> None:
+    """From a firing's row there is no attempt under the cursor, but there is one that was recorded."""
+    share = RECORDED.deliveries[0]
+    done = SimpleNamespace(delivery=share, attempt=Attempt(3, 0, "", status=200, ms=7), request=None, ok=True)
+    tries = [Attempt(1, 0, "", status=500, ms=4), Attempt(2, 0, "", status=503, ms=5)]
+    text = plain(redelivered([done], {share.id: tries})).splitlines()  # type: ignore[list-item]
+    assert [line.split() for line in text[2:5]] == [
+        ["response", "503", "≠", "200"],
+        ["time", "5", "ms", "≠", "7", "ms"],
+        ["attempt", "2", "≠", "3"],
+    ]
+
+
 def test_a_plan_shows_requests_and_a_command() -> None:
     """The command is one shell word a part, its secrets masked, its control characters visible."""
     text = plain(planned([step()]))
@@ -342,7 +371,7 @@ def test_a_plan_shows_requests_and_a_command() -> None:
 
 def test_redelivering_nothing_says_so() -> None:
     """A firing whose deliveries all arrived has nothing to send again."""
-    assert "None of its deliveries" in plain(redelivered([], None))
+    assert "None of its deliveries" in plain(redelivered([], {}))
 
 
 async def test_the_dialog_is_about_the_row_under_the_cursor() -> None:

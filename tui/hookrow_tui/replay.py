@@ -214,7 +214,7 @@ class ReplayScreen(Dialog[None]):
         firing, delivery, glyphs = self.detail.firing, self.detail.delivery, self.hookrow.look.glyphs
         if way == "again":
             ref = firing.id if delivery is None else delivery.id
-            return redelivered(engine.redeliver(ref, to=to, dry_run=dry), self.detail.last)
+            return redelivered(engine.redeliver(ref, to=to, dry_run=dry), self.detail.attempts)
         hook = delivery.hook.id if delivery is not None and way == "hook" else None
         done = engine.replay(firing.id, hook=hook, to=to, payload=self.payload, dry_run=dry)
         return replayed(sent(engine, done), glyphs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
+from itertools import zip_longest
+from textwrap import wrap as fill
 from typing import TYPE_CHECKING, Any
 
 from hookrow.records import Attempt, Delivery
@@ -13,7 +15,7 @@ from hookrow_tui.body import read_body
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.log_rows import ERRORS, SKIPPED, dotted, milliseconds, rows_of
 from hookrow_tui.look import Glyphs
-from hookrow_tui.styled import Line
+from hookrow_tui.styled import Line, wrap
 from hookrow_tui.waterfall import value_text
 from hookrow_tui.words import Say
 
@@ -22,22 +24,31 @@ if TYPE_CHECKING:
 
 __all__ = ["curl", "planned", "redelivered", "replayed", "requested"]
 
-LABEL, COLUMN = 26, 22
+LABEL, COLUMN, NOW = 22, 23, 24
+"""Columns of a figure's name, of what was recorded, and of what it is now: with the sign between the two they fit into
+the pane of a screen of 80."""
 
 
 def words(text: object, role: str = "") -> Line:
     return ((str(text), role),)
 
 
-def row(label: str, before: str, after: str, role: str = "") -> Line:
-    """One figure, recorded and now; what differs is marked with a sign, not only with a colour."""
+def row(label: str, before: str, after: str, role: str = "") -> Iterator[Line]:
+    """One figure, recorded and now, each in its column; what differs is marked with a sign, not only with a colour."""
     differs = before != after
-    return (
-        (fit(label, LABEL), "key"),
-        (fit(before, COLUMN), "gone" if differs else ""),
-        ("≠ " if differs else "= ", "head"),
-        (after, role or ("add" if differs else "")),
-    )
+    columns = [label], cells(before, COLUMN - 1), ["≠" if differs else "="], cells(after, NOW)
+    for name, was, sign, now in zip_longest(*columns, fillvalue=""):
+        yield (
+            (fit(name, LABEL - 1) + " ", "key"),
+            (fit(was, COLUMN), "gone" if differs else ""),
+            (fit(sign, 2), "head"),
+            (now, role or ("add" if differs else "")),
+        )
+
+
+def cells(text: str, width: int) -> list[str]:
+    """The text in lines of at most so many columns, broken at blanks if it can be."""
+    return ["".join(piece for piece, _ in line) for part in fill(text, width) for line in wrap(((part, ""),), width)]
 
 
 def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
@@ -49,20 +60,21 @@ def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
         rows_of(replace(each, replay_of=None), zone=UTC, today_ms=each.at_ms, glyphs=glyphs) for each in (old, new)
     )
     lines = [
-        row("", str(Say("recorded")), str(Say("now"))),
-        row(str(Say("firing")), old.id[:COLUMN], new.id),
-        row(str(Say("verdict")), before[0].words, after[0].words, after[0].kind),
-        row(str(Say("time")), before[0].ms, after[0].ms),
+        words(f"{old.id} {glyphs.arrow} {new.id}", "head"),
+        *row("", str(Say("recorded")), str(Say("now"))),
+        *row(str(Say("verdict")), before[0].words, after[0].words, after[0].kind),
+        *row(str(Say("time")), before[0].ms, after[0].ms),
         (),
     ]
     earlier = {each.hook.id: (each, line) for each, line in zip(old.deliveries, before[1:], strict=True)}
     for delivery, line in zip(new.deliveries, after[1:], strict=True):
         was = earlier.pop(delivery.hook.id, None)
-        lines.append(row(steady(delivery.hook.name), told(*was) if was else "—", told(delivery, line), line.kind))
+        lines += row(steady(delivery.hook.name), told(*was) if was else "—", told(delivery, line), line.kind)
         if delivery.detail:
             lines.append(words(f"  {steady(delivery.detail)}", "quiet"))
         lines += compared(was[0].changes if was else (), delivery.changes)
-    lines += [row(steady(each.hook.name), told(each, line), "—") for each, line in earlier.values()]
+    for each, line in earlier.values():
+        lines += row(steady(each.hook.name), told(each, line), "—")
     if new.veto is not None:
         lines += [(), words(f"{new.veto.status} «{steady(new.veto.message)}»", "veto")]
     return lines
@@ -91,8 +103,8 @@ def compared(old: Sequence[tuple[str, Any, Any]], new: Sequence[tuple[str, Any, 
     return lines
 
 
-def redelivered(done: Sequence[Redelivered], before: Attempt | None) -> list[Line]:
-    """What each delivery that was sent again came to; `before` is the attempt that was looked at."""
+def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Attempt]]) -> list[Line]:
+    """What each delivery that was sent again came to, beside the newest of its `recorded` attempts, by public id."""
     if not done:
         return [words(Say("None of its deliveries is waiting to be sent again."))]
     lines: list[Line] = []
@@ -100,12 +112,12 @@ def redelivered(done: Sequence[Redelivered], before: Attempt | None) -> list[Lin
         lines.append(words(f"{steady(each.delivery.hook.name)} · {each.delivery.id}", "head"))
         if each.request is not None:
             lines += requested(each.request)
-        now = each.attempt
+        now, before = each.attempt, next(reversed(recorded.get(each.delivery.id, ())), None)
         if now is not None:
-            lines.append(row("", str(Say("recorded")), str(Say("now"))))
-            lines.append(row(str(Say("response")), came(before), came(now), "good" if each.ok else "bad"))
-            lines.append(row(str(Say("time")), milliseconds(before.ms if before else None), milliseconds(now.ms)))
-            lines.append(row(str(Say("attempt")), str(before.number) if before else "—", str(now.number)))
+            lines += row("", str(Say("recorded")), str(Say("now")))
+            lines += row(str(Say("response")), came(before), came(now), "good" if each.ok else "bad")
+            lines += row(str(Say("time")), milliseconds(before.ms if before else None), milliseconds(now.ms))
+            lines += row(str(Say("attempt")), str(before.number) if before else "—", str(now.number))
             if now.elsewhere:
                 lines.append(words(Say("to another URL than the hook's: it changes nothing else"), "quiet"))
             if now.detail:

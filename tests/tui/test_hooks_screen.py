@@ -240,6 +240,21 @@ async def test_commands_are_found_by_name() -> None:
         await until(at.pilot, lambda: at.app._exit, "the end")
 
 
+async def test_a_search_without_a_match_says_so() -> None:
+    """An empty frame, or an empty list, leaves one waiting."""
+    async with shown(lang="en") as at:
+        await at.press("colon")
+        await at.type("zzz")
+        await until(at.pilot, lambda: "Nothing matches." in drawn(at.app), "the word in the palette")
+        await at.press("enter", "backspace", "backspace", "backspace")
+        await until(at.pilot, lambda: "Nothing matches." not in drawn(at.app), "the commands")
+        await at.press("escape", "slash")
+        await at.type("zzz")
+        await until(at.pilot, lambda: "Nothing matches." in drawn(at.app), "the word in the list")
+        await at.press("escape")
+        await until(at.pilot, lambda: "Nothing matches." not in drawn(at.app), "the hooks")
+
+
 async def test_what_has_no_room_in_the_details_ends_in_a_sign() -> None:
     """A cut sentence says that it is one, in a terminal without «…» as well."""
     for environ, sign in ((None, "…"), ({"TERM": "linux"}, "...")):

@@ -289,3 +289,17 @@ async def test_a_filter_is_read_as_it_holds(typed: str, seen: str) -> None:
         await at.press("enter")
         await until(at.pilot, lambda: "code" in title(at), "the filter in the heading")
         assert seen in title(at)
+
+
+async def test_a_filter_without_hits_says_so() -> None:
+    """An empty list would look like one that is being read; an empty log is another thing."""
+    async with open_log(lang="en") as at:
+        await at.press("slash")
+        await at.type("outcome:dead")
+        await at.press("enter")
+        await until(at.pilot, lambda: drawn(at.app).splitlines()[1] == " Nothing matches.", "the word")
+        await at.press("slash", *["backspace"] * 12, "enter")
+        await until(at.pilot, lambda: "before_order_add" in drawn(at.app).splitlines()[1], "the rows")
+        at.engine.log.rows.clear()
+        await at.press("slash", "enter")
+        await until(at.pilot, lambda: "Nothing was fired yet." in drawn(at.app), "that there is nothing")

@@ -21,7 +21,7 @@ from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Line, Page, Title
 from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
-from hookrow_tui.words import Say, SayPlural
+from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine, HookFigures, HookStatistics
@@ -147,7 +147,9 @@ class HooksScreen(Page[None]):
             banner = self.query_one("#banner", Static)
             banner.display = bool(words)
             banner.update(Styled(visible(words)))
-        self.query_one(HookTable).show([row for row in self.rows if self.filter.fits(row)], hook_id)
+        table = self.query_one(HookTable)
+        table.empty = f" {NO_MATCH}" if self.rows else ""
+        table.show([row for row in self.rows if self.filter.fits(row)], hook_id)
 
     def standing(self) -> str:
         """The figures of the title line."""

@@ -19,7 +19,7 @@ from hookrow_tui.columns import steady
 from hookrow_tui.detail import TABS, Detail, Tab, tab_title
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.log_feed import Feed
-from hookrow_tui.log_heading import count, heading, tab_line
+from hookrow_tui.log_heading import count, heading, nothing, tab_line
 from hookrow_tui.log_list import Place
 from hookrow_tui.log_reader import (
     Chosen,
@@ -217,6 +217,7 @@ class LogScreen(Page[None]):
 
     def draw(self) -> None:
         """Bring every line up to date."""
+        self.view.say(nothing(self.feed))
         self.view.draw()
         known = Text(f"{count(self.feed)} ")
         room = self.app.size.width - known.cell_len - 1

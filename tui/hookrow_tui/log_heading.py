@@ -13,9 +13,9 @@ from hookrow_tui.hook_rows import number
 from hookrow_tui.log_feed import Feed
 from hookrow_tui.look import Glyphs
 from hookrow_tui.query import OUTCOMES, rest_of
-from hookrow_tui.words import Say, SayPlural
+from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
-__all__ = ["count", "heading", "tab_line"]
+__all__ = ["count", "heading", "nothing", "tab_line"]
 
 
 def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int) -> Text:
@@ -53,6 +53,14 @@ def count(feed: Feed) -> str:
         return str(Say("found {n}, searched {share}", n=number(known), share=f"{feed.share:.0%}"))
     shown = number(known) + ("" if feed.complete else "+")
     return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
+
+
+def nothing(feed: Feed) -> str:
+    """What is said instead of rows where there are none, once that is known."""
+    if not feed.complete or len(feed.rows.ids):
+        return ""
+    said = Say("Nothing was fired yet.") if feed.filter == LogFilter() else NO_MATCH
+    return f" {said}"
 
 
 def tab_line(chosen: Tab) -> Text:

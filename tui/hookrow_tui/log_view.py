@@ -75,11 +75,19 @@ class LogView(Widget, can_focus=True):
         self.lines: list[Shown] = []
         self.thumb = 0
         self.highlighted: Row | None = None
+        self.empty = ""
+        """What the first line says while there are no rows."""
 
     @property
     def row(self) -> Row | None:
         """The line under the cursor."""
         return self.rows.row(self.rows.cursor)
+
+    def say(self, empty: str) -> None:
+        """What stands there while there are no rows."""
+        if empty != self.empty:
+            self.empty = empty
+            self.refresh(Region(0, 0, self.size.width, 1))
 
     def draw(self) -> None:
         """Bring the screen up to date with `rows`: only lines that differ are drawn."""
@@ -144,7 +152,8 @@ class LogView(Widget, can_focus=True):
         width = self.size.width
         base = self.rich_style
         if y >= len(self.lines):
-            return Strip([Segment(" " * width, base)], width)
+            said = "" if self.lines or y else self.empty
+            return Strip([Segment(said, base)]).adjust_cell_length(width, base)
         shown = self.lines[y]
         row = shown.row
         if row is None:

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from hookrow_tui.columns import steady
 from hookrow_tui.dialogs import box_css
 from hookrow_tui.page import Dialog
+from hookrow_tui.words import NO_MATCH
 
 __all__ = ["Pick", "matching"]
 
@@ -68,7 +69,8 @@ class Found(Widget):
     def render_line(self, y: int) -> Strip:
         place = y + self.first
         if place >= len(self.items):
-            return Strip.blank(self.size.width, self.rich_style)
+            said = "" if self.items or y else f"  {NO_MATCH}"
+            return Strip([Segment(said, self.rich_style)]).adjust_cell_length(self.size.width, self.rich_style)
         here = place == self.place
         style = self.get_component_rich_style("found--cursor") if here else self.rich_style
         text = f"{'>' if here else ' '} {steady(self.items[place][1])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hookrow.lang import Plural, Text
 
-__all__ = ["DOMAIN", "READ_ONLY", "Say", "SayPlural"]
+__all__ = ["DOMAIN", "NO_MATCH", "READ_ONLY", "Say", "SayPlural"]
 
 DOMAIN = "hookrow_tui"
 
@@ -29,3 +29,5 @@ class SayPlural(Plural):
 
 READ_ONLY = Say("This database is read only for you: nothing can be changed.")
 """Why an action that writes can't be done here."""
+NO_MATCH = Say("Nothing matches.")
+"""What stands in the place of rows that a filter has left out, all of them."""

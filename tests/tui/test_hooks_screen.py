@@ -10,8 +10,11 @@ from apps import Shown, shown, until
 from fake_engine import FakeEngine
 from screens import SIZES, drawn, same_as_golden
 
+from hookrow.errors import DatabaseBusy
+from hookrow_tui import hooks
 from hookrow_tui.dialogs import Prompt
 from hookrow_tui.hook_table import HookTable
+from hookrow_tui.hooks import HooksScreen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
@@ -238,6 +241,44 @@ async def test_commands_are_found_by_name() -> None:
         await at.type("выход")
         await at.press("enter")
         await until(at.pilot, lambda: at.app._exit, "the end")
+
+
+@pytest.mark.parametrize("way", ["key", "action", "read"])
+async def test_an_error_goes_when_it_was_seen(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the next key, the next action that succeeds, or the list read anew a while later; not before."""
+    async with shown(lang="en") as at:
+        at.app.notice("the disk is full")
+        await until(at.pilot, lambda: "the disk is full" in drawn(at.app), "the error")
+        at.engine.version += 1
+        at.engine.hooks.rows[1].name = "Read anew"
+        await until(at.pilot, lambda: "Read anew" in drawn(at.app), "a read right after it")
+        assert "the disk is full" in drawn(at.app)
+        if way == "key":
+            await at.press("j")
+        elif way == "action":
+            screen = at.app.screen
+            assert isinstance(screen, HooksScreen)
+            screen.change(lambda engine: None)
+        else:
+            monkeypatch.setattr(hooks, "SEEN", 0.0)
+            at.engine.version += 1
+        await until(at.pilot, lambda: "the disk is full" not in drawn(at.app), "that it goes")
+
+
+async def test_what_keeps_the_database_from_being_read_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as that lasts no key takes it away."""
+    async with shown(lang="en") as at:
+
+        def lost() -> int:
+            raise DatabaseBusy("the database is locked")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(at.engine.log, "data_version", lost)
+            await until(at.pilot, lambda: "the database is locked" in drawn(at.app), "the trouble")
+            await at.press("j")
+            await at.pilot.pause()
+            assert "the database is locked" in drawn(at.app)
+        await until(at.pilot, lambda: "the database is locked" not in drawn(at.app), "its end")
 
 
 async def test_a_search_without_a_match_says_so() -> None:

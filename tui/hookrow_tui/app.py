@@ -205,6 +205,8 @@ class HookrowApp(App[int]):
             if event.character == "\ufffd":
                 self.warn_of_bytes()
                 return
+            if isinstance(self.screen, Page):
+                self.screen.pressed()
             if not self.typing(event):
                 event = latin_key(event)
         await super().on_event(event)

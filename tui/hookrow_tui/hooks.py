@@ -35,6 +35,8 @@ YES, NO = Say("Yes"), Say("No")
 TITLE = Say("Webhooks")
 COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
+SEEN = 4.0
+"""Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
 REFUSES = Say(" (refuses operations)")
 NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
 
@@ -60,6 +62,7 @@ class HooksScreen(Page[None]):
         self.zone: tzinfo = UTC
         self.last_removed: Hook | None = None
         self.trouble = ""
+        self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
@@ -98,6 +101,8 @@ class HooksScreen(Page[None]):
 
     def take(self, read: Read) -> None:
         self.opened = True
+        if monotonic() - self.troubled_at >= SEEN:
+            self.trouble = self.hookrow.trouble
         asked, self.asked = self.asked, None
         self.show(read, asked[1] if asked else None)
         if asked:
@@ -131,10 +136,15 @@ class HooksScreen(Page[None]):
         self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
-        self.trouble = text
+        self.trouble, self.troubled_at = text, monotonic()
         if self.hookrow.engine is None:
             self.asked = None
         self.draw()
+
+    def pressed(self) -> None:
+        if self.trouble != self.hookrow.trouble:  # that one lasts until it is over
+            self.trouble = self.hookrow.trouble
+            self.draw()
 
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
@@ -243,7 +253,7 @@ class HooksScreen(Page[None]):
         """Change something, then read the list again with the cursor on this hook."""
 
         def changed(_: Any) -> None:
-            self.trouble = ""
+            self.trouble = self.hookrow.trouble
             if hook_id is not None:
                 self.query_one(HookTable).show(self.query_one(HookTable).rows, hook_id)
             self.moved()

@@ -121,6 +121,9 @@ class Page(Screen[Result]):
         """Whether this action of the page waits until the engine is there; then the page does it by itself."""
         return False
 
+    def pressed(self) -> None:
+        """A key was pressed: what was said before it has been seen."""
+
     def moved(self) -> None:
         """Something was committed to the database, by us or by another process: read again what is shown."""
 

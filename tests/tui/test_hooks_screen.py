@@ -243,6 +243,22 @@ async def test_commands_are_found_by_name() -> None:
         await until(at.pilot, lambda: at.app._exit, "the end")
 
 
+@pytest.mark.parametrize(
+    ("lang", "dead", "width", "seen"),
+    [
+        ("en", 3, 80, " Webhooks          10 hooks · 8 are on · queue 3 · dead 3 · errors in an hour 2"),
+        ("ru", 1001, 80, "  10 хуков · очередь 3 · не доставлено 1 001 · ошибок за час 2"),
+        ("ru", 1001, 120, "10 хуков · 8 включены · очередь 3 · не доставлено 1 001 · ошибок за час 2"),
+    ],
+)
+async def test_dead_deliveries_stand_in_the_heading(lang: Any, dead: int, width: int, seen: str) -> None:
+    """Where there are some; the number of hooks that are on makes room for it, since the rows show them."""
+    async with shown((width, 24), lang=lang) as at:
+        at.engine.log.figures.dead = dead
+        at.engine.version += 1
+        await until(at.pilot, lambda: seen in drawn(at.app).splitlines()[0], "the number")
+
+
 @pytest.mark.parametrize("way", ["key", "action", "read"])
 async def test_an_error_goes_when_it_was_seen(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the next key, the next action that succeeds, or the list read anew a while later; not before."""

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
@@ -166,17 +167,16 @@ class HooksScreen(Page[None]):
         if self.summary is None or self.asked is not None:
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
-        on = sum(row.hook.state == "on" for row in self.rows)
-        return " · ".join(
-            str(part)
-            for part in (
-                hooks,
-                SayPlural("{n} is on", "{n} are on", on),
-                Say("queue {n}", n=number(self.summary.queue)),
-                Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)),
-                *([Say("read only")] if self.hookrow.read_only else []),
-            )
-        )
+        on = SayPlural("{n} is on", "{n} are on", sum(row.hook.state == "on" for row in self.rows))
+        more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
+        if self.summary.dead:
+            more.append(Say("dead {n}", n=number(self.summary.dead)))
+        more.append(Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)))
+        if self.hookrow.read_only:
+            more.append(Say("read only"))
+        whole = " · ".join(map(str, (hooks, on, *more)))
+        room = self.app.size.width - len(f" {TITLE}") - 2
+        return whole if len(whole) <= room else " · ".join(map(str, (hooks, *more)))  # the rows show what is on
 
     def warning(self) -> str:
         """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""

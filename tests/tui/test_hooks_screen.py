@@ -109,7 +109,41 @@ async def test_a_deleted_hook_comes_back() -> None:
     async with shown() as at:
         go_to(at, "Остатки склада")
         await at.press("d", "right", "enter")
-        await until(at.pilot, lambda: at.engine.hooks.rows[5].deleted, "the hook is deleted")
+        await until(at.pilot, lambda: at.app.screen.last_removed is not None, "the hook is deleted")
+        assert at.engine.hooks.rows[5].deleted
+        await at.press("u")
+        await until(at.pilot, lambda: not at.engine.hooks.rows[5].deleted, "the hook is back")
+
+
+async def test_a_deletion_that_is_refused_is_not_said_to_have_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colleague changed the hook while the question stood: it stays, and u has nothing to bring back."""
+    async with shown() as at:
+        said: list[str] = []
+        monkeypatch.setattr(at.app, "notify", lambda text, **_: said.append(text))
+        go_to(at, "Остатки склада")
+        screen = at.app.screen
+        await at.press("d")
+        at.engine.hooks.update(5, name="Имя коллеги")
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: bool(screen.trouble), "the refusal")
+        assert (said, screen.last_removed, at.engine.hooks.get(5).deleted) == ([], None, False)
+
+
+async def test_a_restoration_that_failed_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is busy at the first u; the second one brings the hook back."""
+    async with shown() as at:
+        go_to(at, "Остатки склада")
+        screen = at.app.screen
+        await at.press("d", "right", "enter")
+        await until(at.pilot, lambda: screen.last_removed is not None, "the hook is deleted")
+
+        def busy(*_: Any) -> Any:
+            raise DatabaseBusy("база занята")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(at.engine.hooks, "restore", busy)
+            await at.press("u")
+            await until(at.pilot, lambda: screen.trouble == "база занята", "the refusal")
         await at.press("u")
         await until(at.pilot, lambda: not at.engine.hooks.rows[5].deleted, "the hook is back")
 

@@ -164,6 +164,32 @@ async def test_a_refusal_is_a_sentence_in_the_dialog() -> None:
         assert isinstance(at.app.screen, ReplayScreen)
 
 
+@pytest.mark.parametrize("key", ["f5", "enter"])
+async def test_a_press_while_sending_sends_nothing_more(key: str) -> None:
+    """The receiver is slow, the person impatient: one request leaves; after a refusal the next press sends again."""
+    async with open_log() as at:
+        gate, asked = threading.Event(), []
+
+        def slow(ref: str, **_: Any) -> Any:
+            asked.append(ref)
+            assert gate.wait(20)
+            raise NotRedeliverable("хука больше нет")
+
+        at.engine.answers["redeliver"] = slow
+        screen = await dialog(at)
+        screen.query_one("#to").focus()
+        try:
+            await at.press(key, key)
+            await until(at.pilot, lambda: bool(asked), "the request")
+        finally:
+            gate.set()
+        await at.app.workers.wait_for_complete()
+        await until(at.pilot, lambda: "хука больше нет" in drawn(at.app), "the sentence")
+        assert len(asked) == 1
+        await at.press(key)
+        await until(at.pilot, lambda: len(asked) == 2, "the request after the refusal")
+
+
 async def test_all_that_the_filter_shows_is_asked_about_twice_and_counted() -> None:
     """First the number and a sample, then a question whose first answer is no, then progress, oldest event first."""
     async with open_log() as at:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from textual import on
+from textual import events, on
+from textual.widget import Widget
 
 from hookrow.document import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
@@ -14,7 +15,7 @@ from hookrow_tui import drafts
 from hookrow_tui.changes import changed_codes
 from hookrow_tui.dialogs import Choices, Question
 from hookrow_tui.editor import NotEdited, edited
-from hookrow_tui.form_fields import Body
+from hookrow_tui.form_fields import Body, Line
 from hookrow_tui.form_state import ROW_LIMIT, SECRETS, FormState, Texts, Value, merge, texts_of, too_long, worst
 from hookrow_tui.form_view import FormView
 from hookrow_tui.spans import here
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from hookrow.records import Revision
 
 __all__ = ["FormScreen"]
+
+QUITTING = frozenset({"ctrl+c", "ctrl+q", "f10"})
+"""The keys that a form takes while it saves."""
 
 
 class FormScreen(FormView):
@@ -39,6 +43,7 @@ class FormScreen(FormView):
     def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
         super().__init__(hook, zone=zone, copy=copy)
         self.saving = False
+        self.focused_before: Widget | None = None
         self.afterwards: Callable[[], Any] | None = None
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
@@ -58,15 +63,17 @@ class FormScreen(FormView):
 
     @on(Choices.Chosen)
     def press(self, message: Choices.Chosen) -> None:
+        if self.saving:
+            return
         {"save": self.action_save, "test": self.action_test, "cancel": self.action_back}[message.code]()
 
     def action_save(self) -> None:
         """«Записать и закрыть»."""
-        if not self.hookrow.writable():
+        if self.saving or not self.hookrow.writable():
             return
         if self.state.hook is not None and not self.dirty:
             self.close(None)
-        elif not self.saving and not self.find_fault():
+        elif not self.find_fault():
             seconds = worst(self.hooks, self.state)
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
@@ -96,7 +103,7 @@ class FormScreen(FormView):
         checked = self.state.checked(here(self.zone))
         stored = self.state.hook
         number = None if stored is None else stored.id
-        self.saving = True
+        self.hold()
 
         def call(engine: HookEngine) -> Any:
             if stored is None or number is None:
@@ -106,21 +113,52 @@ class FormScreen(FormView):
             return engine.hooks.update(number, checked.values, revision=stored.revision, stored=True)
 
         def written(hook: Hook) -> None:
-            self.saving = False
             for note in checked.notes:
                 self.hookrow.notify(visible(note), markup=False)
             self.close(hook.id)
 
         self.hookrow.ask(self, call, written, self.refused)
 
+    def hold(self) -> None:
+        """Take no keys until the engine answered: what is typed meanwhile would be written nowhere."""
+        if not self.saving:
+            self.focused_before = self.focused
+            self.set_focus(None)
+            self.saving = True
+
+    def release(self) -> None:
+        """Go on with the form where the person was."""
+        if self.saving:
+            self.saving = False
+            if isinstance(self.focused_before, Line):
+                self.focused_before.untouched = True  # marked as a whole, its text would go with the next key
+            self.set_focus(self.focused_before)
+            self.draw()
+
+    def set_focus(self, widget: Widget | None, *args: Any, **kwargs: Any) -> None:
+        if not self.saving:  # Textual focuses a field whenever a question over the form is gone
+            super().set_focus(widget, *args, **kwargs)
+
+    def _forward_event(self, event: events.Event) -> None:
+        held = self.saving and isinstance(event, events.InputEvent | events.Paste)
+        if not held or (isinstance(event, events.Key) and event.key in QUITTING):
+            super()._forward_event(event)
+
+    def draw_hint(self) -> None:
+        if not self.saving:
+            super().draw_hint()
+
     def refused(self, error: HookrowError) -> None:
         """What the engine says against it: a field, a colleague's edit, a deleted hook, the database."""
-        self.saving = False
         if isinstance(error, ChangedMeanwhile):
-            self.hookrow.ask(self, self.read_theirs, self.settle)
-        elif isinstance(error, HookNotFound):
+            self.hookrow.ask(self, self.read_theirs, self.settle, self.refused)
+            return
+        self.release()
+        if isinstance(error, HookNotFound):
             self.ask_about_deleted(str(error))
-        elif isinstance(error, InvalidInput):
+            return
+        self.afterwards = None
+        if isinstance(error, InvalidInput):
             self.problems = {problem.field: str(problem.text) for problem in error.problems}
             code = next((code for code in FIELD if code in self.problems), None)
             if code is not None:
@@ -147,10 +185,11 @@ class FormScreen(FormView):
             self.save_as_new()
         elif answer == "restore" and stored is not None:
             number = stored.id or 0
+            self.hold()
             self.hookrow.ask(
                 self,
                 lambda engine: engine.hooks.restore(number),
-                lambda _: self.hookrow.ask(self, self.read_theirs, self.settle),
+                lambda _: self.hookrow.ask(self, self.read_theirs, self.settle, self.refused),
                 self.refused,
             )
 
@@ -172,6 +211,7 @@ class FormScreen(FormView):
         """A colleague saved this hook meanwhile: take what only he changed, ask about what both did."""
         from hookrow_tui.conflict import ConflictScreen
 
+        self.release()
         theirs, since = read
         texts = texts_of(theirs, self.zone)
         merged = merge(self.state.base, self.state.texts, texts, also=SECRETS.intersection(changed_codes(since)))
@@ -206,8 +246,10 @@ class FormScreen(FormView):
         self.leave()
 
     def leave(self, then: Callable[[], Any] | None = None) -> None:
-        """Close, asking first if something was changed; then go on with `then`."""
+        """Close, asking first if something was changed; then go on with `then`. A save under way closes by itself."""
         self.afterwards = then
+        if self.saving:
+            return
         if not self.dirty or self.hookrow.read_only:
             self.close(None)
             return
@@ -225,6 +267,10 @@ class FormScreen(FormView):
 
     def close(self, hook_id: int | None) -> None:
         """Go, and leave no draft."""
+        if self not in self.app.screen_stack:
+            return
+        while self.app.screen is not self:  # `dismiss` takes away what is uppermost, whatever that is
+            self.app.pop_screen()
         if self.draft_timer is not None:
             self.draft_timer.stop()
         drafts.forget(self.hookrow.url, self.draft_id)

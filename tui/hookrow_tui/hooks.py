@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -249,10 +249,12 @@ class HooksScreen(Page[None]):
         row = self.query_one(HookTable).row
         return None if row is None else row.hook
 
-    def change(self, call: Any, hook_id: int | None = None) -> None:
-        """Change something, then read the list again with the cursor on this hook."""
+    def change(self, call: Any, hook_id: int | None = None, then: Callable[[], None] | None = None) -> None:
+        """Change something; once it is done go on with `then`, and read the list again with the cursor on this hook."""
 
         def changed(_: Any) -> None:
+            if then is not None:
+                then()
             self.trouble = self.hookrow.trouble
             if hook_id is not None:
                 self.query_one(HookTable).show(self.query_one(HookTable).rows, hook_id)
@@ -359,8 +361,10 @@ class HooksScreen(Page[None]):
             return
 
         def remove() -> None:
+            self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
+
+        def removed() -> None:
             self.last_removed = hook
-            self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision))
             self.hookrow.notify(
                 str(Say("«{name}» was deleted; u brings it back.", name=visible(hook.name))), markup=False
             )
@@ -370,9 +374,14 @@ class HooksScreen(Page[None]):
 
     def action_undo(self) -> None:
         hook = self.last_removed
-        if hook is not None and self.hookrow.writable():
-            self.last_removed = None
-            self.change(lambda engine: engine.hooks.restore(hook.id), hook.id)
+        if hook is None or not self.hookrow.writable():
+            return
+
+        def restored() -> None:
+            if self.last_removed is hook:  # another one may have been deleted meanwhile
+                self.last_removed = None
+
+        self.change(lambda engine: engine.hooks.restore(hook.id), hook.id, restored)
 
     def action_test(self) -> None:
         from hookrow_tui.check import CheckScreen

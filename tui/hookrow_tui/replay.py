@@ -72,6 +72,8 @@ class ReplayScreen(Dialog[None]):
         self.detail = detail
         self.many = many
         self.payload: dict[str, Any] | None = None
+        self.sending = False
+        """Whether the engine was asked and has not answered: a slow receiver must not get everything twice."""
 
     def compose(self) -> ComposeResult:
         firing = self.detail.firing
@@ -198,6 +200,8 @@ class ReplayScreen(Dialog[None]):
 
     def action_go(self) -> None:
         """Do it, or say what stands against it."""
+        if self.sending:
+            return
         way = self.query_one(Ways).code
         to = self.query_one("#to", Input).value.strip() or None
         dry = self.query_one(Flag).on
@@ -206,6 +210,7 @@ class ReplayScreen(Dialog[None]):
         elif way in ("all", "failed"):
             self.ask_many(to, dry, again=way == "failed")
         else:
+            self.sending = True
             self.fault(Say("Asking…") if dry else Say("Sending…"))
             self.hookrow.ask(self, lambda engine: self.perform(engine, way, to, dry), self.show_result, self.refused)
 
@@ -220,6 +225,7 @@ class ReplayScreen(Dialog[None]):
         return replayed(sent(engine, done), glyphs)
 
     def refused(self, error: HookrowError) -> None:
+        self.sending = False
         self.fault(error)
 
     def show_result(self, lines: list[Line]) -> None:
@@ -231,12 +237,17 @@ class ReplayScreen(Dialog[None]):
             self.fault(Say("The log is still being read: wait for its count, or narrow the filter."))
             return
         wish = Wish(self.many.ids[::-1], self.many.hook, to, dry, again)
+        self.sending = True
         self.hookrow.ask(
-            self, lambda engine: engine.log.by_rows(list(wish.ids[:3])), lambda seen: self.sample(wish, seen)
+            self,
+            lambda engine: engine.log.by_rows(list(wish.ids[:3])),
+            lambda seen: self.sample(wish, seen),
+            self.refused,
         )
 
     def sample(self, wish: Wish, seen: list[Any]) -> None:
         """Ask once more, with the number and the first few."""
+        self.sending = False
         detail = self.detail
         sentences = [f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen]
         if len(wish.ids) > len(seen):

@@ -1,4 +1,4 @@
-"""A choice of one among a few lines: `(*)` before the chosen one, a bar before it while it has the focus."""
+"""A choice of one among a few labels: `(*)` before the chosen one, a bar before it while it has the focus."""
 
 from __future__ import annotations
 

@@ -276,8 +276,8 @@ def migrating(db: str, scripts: str, point: str) -> None:
     if point == "migrate:copy":
         copied = backup.copy
 
-        def half(source: Path, part: Path, progress: Any) -> None:
-            copied(source, part, progress)
+        def half(source: Path, part: Path, progress: Any, **how: Any) -> None:
+            copied(source, part, progress, **how)
             os.truncate(part, part.stat().st_size // 2)
             die()
 

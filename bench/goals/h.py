@@ -82,7 +82,7 @@ def spent(command: list[str], env: dict[str, str]) -> Iterator[Row]:
         terminal.settle()
         terminal.spend(b"j")
         yield limit("bytes for a move by a row", max(terminal.spend(b"j") for _ in range(3)), 800, "B", digits=0)
-        form = terminal.spend(b"\r", quiet=0.8)
+        form = terminal.spend(b"\r", "URL")
         yield limit("bytes for the form", form / 1000, 16, "kB")
         keys = max(terminal.spend(letter) for letter in (b"a", b"b", b"c"))
         yield limit("bytes for a key in a field", keys, 200, "B", digits=0)

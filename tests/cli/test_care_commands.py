@@ -71,6 +71,16 @@ def test_a_second_signal_leaves_at_once(add: Add, hookrow: Hookrow, made: Path) 
     assert hookrow("log", "--json").json["deliveries"][0]["outcome"] in ("queued", "retrying")
 
 
+def test_a_worker_to_which_nobody_listens_stops_as_well(hookrow: Hookrow, made: Path) -> None:
+    """Its error output is a pipe that was closed: what it says at its end keeps it from nothing."""
+    with program("worker", cwd=made.parent) as running:
+        said(running, "Sending what is queued")
+        assert running.stderr is not None
+        running.stderr.close()
+        running.terminate()
+        assert running.wait(30) == 0
+
+
 def test_settings(hookrow: Hookrow, made: Path) -> None:
     """list gives value and source; set checks, exit 5; every process sees it."""
     before = {each["name"]: each for each in hookrow("settings", "list", "--json").lines}

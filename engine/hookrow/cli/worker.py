@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -49,8 +50,13 @@ async def drain(session: Session, concurrency: int) -> None:
     def stop(running: Worker, number: int) -> None:
         if closing:
             os._exit(128 + number)  # leases lapse and are taken over by others; what is unsent stays queued
-        say(Text("Stopping: up to {grace} s for what is in flight; a second signal leaves at once.", grace=int(GRACE)))
         closing.append(loop.create_task(running.drain(GRACE)))
+        with suppress(OSError):  # nobody may be left who reads it
+            say(
+                Text(
+                    "Stopping: up to {grace} s for what is in flight; a second signal leaves at once.", grace=int(GRACE)
+                )
+            )
 
     def started(running: Worker) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -72,6 +72,7 @@ async def dialog(at: Shown, row: int) -> ReplayScreen:
     """The log on that line, and the dialog over it."""
     at.app.push_screen(LogScreen())
     await until(at.pilot, lambda: isinstance(at.app.screen, LogScreen) and log_of(at).laid is not None, "the log")
+    await until(at.pilot, lambda: log_of(at).feed.complete, "the whole log")  # all of it can be repeated only then
     await at.press(*["down"] * row)
     wanted = log_of(at).view.row
     assert wanted is not None
@@ -175,7 +176,7 @@ async def test_many_that_fail_and_their_deliveries_once_more(engine: HookEngine,
         assert failed
         Receiver.answer = (200, {})
         Receiver.came.clear()
-        await until(at.pilot, lambda: len(log_of(at).view.rows.ids) == 4, "the new firings in the list")
+        await until(at.pilot, lambda: len(log_of(at).view.rows.ids) == 4 and log_of(at).feed.complete, "the new ones")
         await at.press("r")
         await until(at.pilot, lambda: isinstance(at.app.screen, ReplayScreen), "the dialog")
         at.app.screen.query_one(Ways).choose("failed")

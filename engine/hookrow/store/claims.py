@@ -36,7 +36,7 @@ from hookrow.store.due import BUSY, NOW, leased, next_due
 from hookrow.store.listening import announce
 from hookrow.store.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
 from hookrow.store.prepared import Prepared, PreparedIn
-from hookrow.store.release import EARLIER, advance, free_keys, goes_first, pending, state_in
+from hookrow.store.release import EARLIER, advance, free_keys, goes_first, is_held, pending, state_in
 from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = [
@@ -467,7 +467,7 @@ def lease_for_redelivery(connection: Connection, row_id: int, *, owner: str, now
         row = connection.execute(asked).first()
     if row is None:
         raise DeliveryNotFound(Text("there is no delivery {ref}", ref=row_id))
-    if row.state == "leased" or (row.lease_ms is not None and row.lease_ms > now_ms):
+    if row.state == "leased" or is_held(row, now_ms):
         raise NotRedeliverable(Text("the delivery is being sent right now; look at its outcome in a moment"))
     connection.execute(
         update(DELIVERIES)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, lit
 from hookrow.models import BreakerRow, HookRow
 from hookrow.states import FINISHED, PENDING, Cause, Change, Happening, HookStanding, Standing, decide, hook_standing
 from hookrow.store.listening import announce
-from hookrow.store.release import advance, free_keys, pending, state_in, waiting_again
+from hookrow.store.release import advance, free_keys, is_held, pending, state_in, waiting_again
 from hookrow.store.tables import DELIVERIES
 
 __all__ = [
@@ -191,7 +191,7 @@ def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, no
             hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
             standing = Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
             change = decide(standing, Happening(cause), now_ms)
-            if change is None or (row.lease_ms is not None and row.lease_ms > now_ms):  # it is being sent by hand
+            if change is None or is_held(row, now_ms):  # it is being sent by hand
                 continue
             values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
             values["done_ms"] = now_ms if change.finished else None

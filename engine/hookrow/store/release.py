@@ -33,9 +33,25 @@ from hookrow.states import FINISHED, PENDING, STEP, UNFINISHED, Happening, Place
 from hookrow.store.prepared import Prepared, PreparedIn
 from hookrow.store.tables import DELIVERIES
 
-__all__ = ["EARLIER", "admit", "advance", "free_keys", "pending", "state_in", "unfinished", "unstick", "waiting_again"]
+__all__ = [
+    "EARLIER",
+    "admit",
+    "advance",
+    "free_keys",
+    "is_held",
+    "pending",
+    "state_in",
+    "unfinished",
+    "unstick",
+    "waiting_again",
+]
 
 RELEASED = Happening("released")
+
+
+def is_held(row: Any, now_ms: int) -> bool:
+    """Whether somebody has the delivery's lease still: a worker, or a person who sends it by hand, in any state."""
+    return bool(row.lease_ms is not None and row.lease_ms > now_ms)
 
 
 def state_in(words: Iterable[str], table: Any = DELIVERIES) -> ColumnElement[bool]:

@@ -20,7 +20,7 @@ from hookrow.store.breaker import Moved, Note, note, pause_gone
 from hookrow.store.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.parking import catch_up
 from hookrow.store.prepared import Prepared, PreparedIn, savepoint
-from hookrow.store.release import advance, free_keys
+from hookrow.store.release import advance, free_keys, is_held
 from hookrow.store.rows import allocate
 from hookrow.store.tables import ATTEMPTS, DELIVERIES
 from hookrow.store.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
@@ -244,7 +244,7 @@ class Batch:
             found = taking.get(row.firing_id)
             if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
                 continue
-            if row.lease_ms is not None and row.lease_ms > self.now_ms:  # somebody is sending it by hand
+            if is_held(row, self.now_ms):  # somebody is sending it by hand
                 continue
             if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
                 chosen[row.hook_id] += 1

@@ -92,7 +92,7 @@ $(VENV)/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hookrow needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(SAY) "making $(VENV), once: about half a minute"
 	@$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@$(PIP) install -qq --require-hashes -r requirements.lock
+	@$(PIP) install -qq --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.app: pyproject.toml $(VENV)/.runtime
@@ -102,7 +102,7 @@ $(VENV)/.app: pyproject.toml $(VENV)/.runtime
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.app
 	$(SAY) "adding the tools for development"
-	@$(PIP) install -qq --require-hashes -r requirements-dev.lock
+	@$(PIP) install -qq --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # What the benchmarks compare with, apart from the product. Where it can't be had they say so and measure without it.
@@ -110,5 +110,5 @@ $(PEERS)/.made: bench/requirements.lock $(VENV)/.runtime
 	$(SAY) "making $(PEERS), once: the task queues that are compared with"
 	@rm -rf $(PEERS)
 	@if $(PYTHON) -m venv --without-pip $(PEERS) && $(PYTHON) -m pip --python $(PEERS)/bin/python \
-		--disable-pip-version-check install -qq --require-hashes -r bench/requirements.lock; \
+		--disable-pip-version-check install -qq --no-deps --require-hashes -r bench/requirements.lock; \
 	then touch $@; else rm -rf $(PEERS); echo "They can't be had here: Hookrow is measured alone."; fi

@@ -16,7 +16,7 @@ from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import refuse
 from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import PLAIN, Arrival, Barrier
+from hookrow.core.arrival import PLAIN, UNSEEN, Arrival, Barrier
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.lang import Text
@@ -204,7 +204,7 @@ class HookMiddleware:
         way = self.unseen.get(code) or self.unseen.get(EVERY, "refuse")
         if unseen is None or way == "ask":
             return None
-        return Barrier("unseen_body", unseen.status, unseen.text, on_failure=way == "on_failure")
+        return Barrier(UNSEEN, unseen.status, unseen.text, on_failure=way == "on_failure")
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from hookrow.lang import Text
 
-__all__ = ["PLAIN", "Arrival", "Barrier"]
+__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier"]
+
+UNSEEN = "unseen_body"
+"""Hooks can't see the body of the API call."""
+LOOP = "loop"
+"""The call came through too many hooks."""
 
 
 @dataclass(frozen=True, slots=True)

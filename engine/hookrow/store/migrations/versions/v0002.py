@@ -43,14 +43,15 @@ def without_checks(connection: Connection) -> None:
     that SQLite documents for constraints (lang_altertable.html, 7).
     """
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    tables = dict(connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all())
+    found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    tables: dict[str, str] = {row.name: row.sql for row in found}
     connection.exec_driver_sql("PRAGMA writable_schema=ON")
     try:
         for table, check in WORD_LISTS:
             written = rf",\s*CONSTRAINT {check} CHECK \((?:[^()]|\([^()]*\))*\)"
-            tables[table], found = re.subn(written, "", tables[table])
-            if found != 1:
-                raise LookupError(f"{found} constraints {check} in the table {table}")
+            tables[table], taken = re.subn(written, "", tables[table])
+            if taken != 1:
+                raise LookupError(f"{taken} constraints {check} in the table {table}")
             connection.execute(
                 text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :name"),
                 {"sql": tables[table], "name": table},

@@ -148,6 +148,7 @@ async def test_what_happens_on_failure_is_never_cut(size: tuple[int, int], lang:
 
 
 async def secret_field(at: Any, form: Any, code: str = "auth_password") -> SecretLine:
+    """The field of a secret, with the focus in it."""
     form.go_to(code)
     await at.pilot.pause()
     field = form.widget(code)

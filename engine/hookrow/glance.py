@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hookrow import plan
 from hookrow.clock import Clock, SystemClock, from_ms, to_ms
+from hookrow.delivery import plan
 from hookrow.errors import StorageError
 from hookrow.events import CATALOGUE
-from hookrow.modes import Mode, mode
-from hookrow.store import glance as asked
-from hookrow.store import readonly
-from hookrow.store.glance import HookFigures, Summary
+from hookrow.hook.modes import Mode, mode
+from hookrow.store.database import readonly
+from hookrow.store.database.migrations import HEAD
+from hookrow.store.log import glance as asked
+from hookrow.store.log.glance import HookFigures, Summary
 
 __all__ = ["Glance", "SeenHook", "glance"]
 
@@ -122,7 +123,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
         return connection.execute(question, values).fetchall()
 
     connection.execute("BEGIN")
-    if ask(asked.VERSION, {}) != [(asked.HEAD,)]:
+    if ask(asked.VERSION, {}) != [(HEAD,)]:
         return None
     hooks = [hook_from(row, now_ms) for row in ask(asked.HOOKS, {})]
     ((zone,),) = ask(asked.SETTING, {"name": "timezone"})

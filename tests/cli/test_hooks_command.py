@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, command_line, program
-from hookrow.fields import FIELDS
+from hookrow.hook.fields import FIELDS
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -187,6 +187,18 @@ def test_rollback(add: Add, hookrow: Hookrow) -> None:
     hookrow("hooks", "edit", 1, "--timeout", 9)
     ran = hookrow("hooks", "rollback", 1, 1, "--json")
     assert (ran.json["timeout"], ran.json["revision"]) == (5, 3)
+
+
+def test_move_says_the_new_order(add: Add, hookrow: Hookrow) -> None:
+    """By places or beside another hook; exactly one of the three options, else a usage error."""
+    for _ in range(3):
+        add(URL)
+    ran = hookrow("hooks", "move", 3, "--by", -1, "--json")
+    assert [(each["id"], each["position"]) for each in ran.lines] == [(1, 10), (3, 15), (2, 20)]
+    assert hookrow("hooks", "move", 1, "--after", 2).out.split()[0::2][:3] != []
+    assert [each["id"] for each in hookrow("hooks", "list", "--json").lines] == [3, 2, 1]
+    hookrow("hooks", "move", 1, code=2)
+    hookrow("hooks", "move", 1, "--by", 1, "--before", 2, code=2)
 
 
 def test_a_test_sends_one_marked_request(add: Add, hookrow: Hookrow) -> None:

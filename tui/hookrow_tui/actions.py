@@ -1,7 +1,7 @@
 """Everything that a key can do, declared once: bindings, key bar, help and command palette are made of this registry.
 
 An action `hooks.new` runs the Textual action `new` of its screen. Letters work in the Russian layout too (see
-`hookrow_tui.terminal`). None stands on a key that terminal multiplexers take (ctrl+a, ctrl+b, ctrl+o, ctrl+t).
+`hookrow_tui.terminal.terminal`). None stands on a key that terminal multiplexers take (ctrl+a, ctrl+b, ctrl+o, ctrl+t).
 """
 
 from __future__ import annotations
@@ -158,6 +158,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.preview", "form", ("f3",), Say("Body preview"), "F3", bar=70),
     Action("form.editor", "form", ("f4",), Say("Body in editor"), "F4", "F3  F4", Say("body: as sent; editor"), 60),
     Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5", Say("test without saving"), 30),
+    Action("form.fault", "form", ("f8",), Say("Next mistake"), "F8", bar=80),
+    Action("form.jump", "form", ("f9",), Say("Go to"), "F9", bar=55),
     Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", bar=40),
     Action("form.back", "form", ("escape",), Say("Back"), "Esc", "Esc", Say("back (asks if changed)"), 50),
     # The log

@@ -13,23 +13,24 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.doors import LET_GO, Portal, forbid_running_loop, off_loops
+from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.bridge import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
-from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.logbook import Log, Settings
+from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.log import Log, Settings
 from hookrow.core.loops import Loops
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
-from hookrow.egress import Egress
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
+from hookrow.hook.egress import Egress
+from hookrow.hook.model import Hook
 from hookrow.lang import Text
-from hookrow.models import Hook
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.store.backup import back_up
-from hookrow.vault import KeyRing
+from hookrow.secrets.vault import KeyRing
+from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]
@@ -158,9 +159,13 @@ class HookEngine:
 
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
-        firing = await self.portal.join(
-            self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+        return await self.fire_as(
+            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
         )
+
+    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+        """As `AsyncHookEngine.fire_as`, awaited on whatever event loop runs."""
+        firing = await self.portal.join(self.core.fire_as(arrival, event, payload, **how))
         return self.core.enqueueable(firing, self.enqueue)
 
     def enqueue(self, firing: Firing, connection: Any) -> None:

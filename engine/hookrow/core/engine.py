@@ -11,25 +11,27 @@ from typing import Any, Self
 import httpx
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.catalogue import Catalogue
+from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
-from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
+from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
 from hookrow.core.runtime import Runtime
 from hookrow.core.transaction import run_async
-from hookrow.egress import Egress
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
-from hookrow.fields import SECRETS
+from hookrow.hook.egress import Egress
+from hookrow.hook.fields import SECRETS
+from hookrow.hook.model import Hook
+from hookrow.hook.modes import mode
+from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
-from hookrow.models import Hook
-from hookrow.modes import mode
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.store.config import Config, StoredHook
-from hookrow.vault import KeyRing, Place, Secret
+from hookrow.secrets.vault import KeyRing, Place, Secret
+from hookrow.store.configuration.cache import Config
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]
@@ -145,8 +147,25 @@ class AsyncHookEngine:
             run = self.run_in_background(event, payload, deadline)
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
+        return await self.fire_as(
+            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+        )
+
+    async def fire_as(
+        self,
+        arrival: Arrival,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        defer: bool = False,
+    ) -> Firing:
+        """`fire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
         try:
-            run = self.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+            run = self.run(
+                event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, arrival=arrival
+            )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
         self.runtime.start_worker()
@@ -161,10 +180,19 @@ class AsyncHookEngine:
             error, None
         )
 
-    def run(self, event: str, payload: Payload, *, idempotency_key: str | None, deadline: float, defer: bool) -> Run:
+    def run(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None,
+        deadline: float,
+        defer: bool,
+        arrival: Arrival = PLAIN,
+    ) -> Run:
         """A firing that has not begun."""
         config = self.runtime.config()
-        occasion = occasion_for(self.runtime, config, event, deadline)
+        occasion = occasion_for(self.runtime, config, event, deadline, arrival=arrival)
         hooks = config.rows.get(event, ())
         return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
 

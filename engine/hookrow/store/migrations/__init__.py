@@ -1,3 +1,0 @@
-"""The schema's migrations, run by Alembic; they ship in the wheel."""
-
-__all__: list[str] = []

@@ -25,6 +25,9 @@ INSTALL = install -qq --no-user --no-deps
 LOCKED = $(INSTALL) --require-hashes
 SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 
+# Relative to where they are written: Python 3.11 does not start in the locale C with a folder's Cyrillic name there.
+SOURCES = ../../../../engine ../../../../tui
+
 # What somebody's own Python is to look at would be taken for installed, or imported instead of it.
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 
@@ -105,6 +108,7 @@ $(VENV)/.runtime: requirements.lock
 
 $(VENV)/.app: pyproject.toml $(VENV)/.runtime
 	@$(PIP) $(BIN)/python $(INSTALL) --no-build-isolation -e .
+	@printf '%s\n' $(SOURCES) > $$(echo $(VENV)/lib/*/site-packages/_hookrow.pth)
 	@$(SOUND)
 	@$(BIN)/python -m compileall -q engine tui
 	@touch $@

@@ -37,7 +37,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.app ## fire the nine sample events at a local receiver and show what happened
+demo: $(VENV)/.app ## fire the nine sample events at local receivers and show what happened
 	@$(BIN)/hookrow demo
 
 run: $(VENV)/.app ## open the terminal interface on ./hooks.db (made from the example if there is none)

@@ -53,7 +53,7 @@ COMMANDS: dict[str, Listed] = {
     "drop": Listed("drop", Text("Give up dead deliveries."), AGAIN),
     "worker": Listed("worker", Text("Send what is queued until told to stop."), BACKGROUND),
     "listen": Listed("listen", Text("A receiver for developers: prints what comes, answers as told."), BACKGROUND),
-    "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show what happened."), BACKGROUND),
+    "demo": Listed("demo", Text("Fire the nine sample events at local receivers and show what happened."), BACKGROUND),
     "doctor": Listed("doctor", Text("Say what is wrong or would surprise; which settings are in force."), CARE),
     "prune": Listed("prune", Text("Delete finished firings beyond the settings of retention."), CARE),
     "init": Listed("init", Text("Make a database here."), CARE),

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from hookrow.hook.stored import HookRef
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
-    from hookrow.secrets.vault import KeyRing, Secret
+    from hookrow.secrets.keyring import KeyRing
+    from hookrow.secrets.secret import Secret
     from hookrow.store.log.glance import HookFigures, Summary
 
 __all__ = [

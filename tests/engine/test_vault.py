@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 
 from hookrow.errors import KeyMissing, KeyUnsafe, KeyWrong
 from hookrow.secrets import vault
-from hookrow.secrets.vault import (
-    KeyRing,
-    Place,
-    Vault,
-    key_file_beside,
-    make_key_file,
-    write_key_file,
-)
+from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file, write_key_file
+from hookrow.secrets.vault import Place, Vault
 
 HERE = Place("hook", "a1", "auth_password")
 PROPERTY = settings(max_examples=60, deadline=None)

@@ -29,7 +29,7 @@ from hookrow.hook.model import Hook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 

@@ -30,7 +30,9 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing, Place, Secret
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
 from hookrow.worker import Worker
 

@@ -24,7 +24,8 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
-from hookrow.secrets.vault import KeyRing, Place, Vault
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.vault import Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache

@@ -18,7 +18,7 @@ from typing import Any
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
-from hookrow.secrets.vault import MASK
+from hookrow.secrets.secret import MASK
 
 __all__ = [
     "Message",

@@ -18,7 +18,7 @@ from sqlmodel import Column, Field, SQLModel
 from hookrow.errors import InvalidHook
 from hookrow.hook import fields
 from hookrow.lang import Text as Message
-from hookrow.secrets.vault import Secret
+from hookrow.secrets.secret import Secret
 
 __all__ = [
     "SEALED",

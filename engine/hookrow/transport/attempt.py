@@ -24,7 +24,8 @@ from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps, storable
-from hookrow.secrets.vault import MASK, Place, Vault
+from hookrow.secrets.secret import MASK
+from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]

@@ -194,7 +194,7 @@ def files(path: Path | None) -> Iterator[Finding]:
     """Files that others than their owner may read or write."""
     if path is None:
         return
-    from hookrow.secrets.vault import key_file_beside
+    from hookrow.secrets.keyring import key_file_beside
 
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
         found = stat_of(file)

@@ -16,9 +16,10 @@ from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
-from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
+from hookrow.core.log import AsyncLog, Log
+from hookrow.core.replaying import Workbench
 from hookrow.core.runtime import Runtime
+from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -30,6 +31,7 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
+from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place

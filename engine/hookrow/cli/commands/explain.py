@@ -16,7 +16,7 @@ from hookrow.cli.show.wording import ERRORS, MODES, SKIPS, word
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Explained
+    from hookrow.results import Explained
 
 __all__ = ["explain", "put_plan"]
 

@@ -15,7 +15,7 @@ from hookrow.cli.show.wording import ERRORS, milliseconds, word
 from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Redelivered
+    from hookrow.results import Redelivered
 
 __all__ = ["put_request", "redeliver"]
 

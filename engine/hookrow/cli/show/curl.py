@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Request
+    from hookrow.results import Request
 
 __all__ = ["curl_line"]
 

@@ -12,7 +12,7 @@ from hookrow.cli.show.wording import COLOURS, ERRORS, OUTCOMES, milliseconds, wo
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Tested
+    from hookrow.results import Tested
 
 __all__ = ["put_trial"]
 

@@ -10,12 +10,11 @@ from sqlalchemy import Connection, delete, text
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
-from hookrow.hook.model import Setting
 from hookrow.lang import Both, Text
+from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
-TABLE = Setting.__table__  # type: ignore[attr-defined]
 KEEP = text(
     "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )

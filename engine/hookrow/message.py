@@ -39,6 +39,7 @@ OWN_HEADERS = frozenset(
         "host",
         "hook-attempt",
         "hook-deadline-ms",
+        "hook-depth",
         "hook-event",
         "hook-mode",
         "hook-occurred-at",
@@ -120,6 +121,7 @@ def headers(
     occurred_at_ms: int,
     body: bytes,
     deadline_ms: int | None = None,
+    depth: int = 1,
     replay_of: str | None = None,
     test: bool = False,
     login: str = "",
@@ -135,6 +137,7 @@ def headers(
         sent_at_s: seconds since 1970 of this attempt.
         occurred_at_ms: when `fire()` was called.
         deadline_ms: milliseconds that the receiver has; sent by waiting hooks only.
+        depth: how many hooks the receiver's own calls come through: this one, and those of the call that led to it.
         replay_of: the public id of the firing that is replayed.
         login, password: if one of them is not empty, basic authentication is sent.
         custom_header: name and value; a user agent of its own takes the place of ours.
@@ -153,6 +156,7 @@ def headers(
         ("hook-event", event),
         ("hook-mode", mode),
         ("hook-attempt", str(attempt)),
+        ("hook-depth", str(depth)),
         ("hook-occurred-at", str(rfc3339(occurred_at_ms))),
     ]
     if deadline_ms is not None and mode in WAITING:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.catalogue import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
@@ -126,6 +126,7 @@ class AsyncHookEngine:
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
 
@@ -135,6 +136,8 @@ class AsyncHookEngine:
             deadline: seconds for all waiting hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.
             defer: keep back what nobody waits for until `firing.enqueue()`.
+            depth: the header `hook-depth` of the call that led here, as it came: past the setting `loop_depth` hooks go
+                round in a circle, and a `before` event is refused.
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
@@ -143,11 +146,16 @@ class AsyncHookEngine:
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """
         if connection is not None:
-            run = self.run_in_background(event, payload, deadline)
+            run = self.run_in_background(event, payload, deadline, depth)
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
         return await self.fire_as(
-            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+            Arrival(depth=depth_of(depth)),
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
         )
 
     async def fire_as(
@@ -191,11 +199,11 @@ class AsyncHookEngine:
     ) -> Run:
         """A firing that has not begun."""
         config = self.runtime.config()
-        occasion = occasion_for(self.runtime, config, event, deadline, arrival=arrival)
+        occasion = occasion_for(self.runtime, config, event, deadline, arrival)
         hooks = config.rows.get(event, ())
         return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
 
-    def run_in_background(self, event: str, payload: Payload, deadline: float) -> Run:
+    def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
         """A firing that makes no request now: inside the caller's transaction."""
         config = self.runtime.config()
         if self.runtime.event(config, event).moment == "before":
@@ -205,7 +213,9 @@ class AsyncHookEngine:
                     "fire(defer=True) first, then firing.enqueue(connection) inside it"
                 )
             )
-        occasion = occasion_for(self.runtime, config, event, deadline, in_background=True)
+        occasion = occasion_for(
+            self.runtime, config, event, deadline, Arrival(depth=depth_of(depth)), in_background=True
+        )
         return Run(self.runtime, occasion, payload, config.rows.get(event, ()), handover=False)
 
     def enqueueable(self, firing: Firing, enqueue: Callable[[Firing, Any], Any]) -> Firing:

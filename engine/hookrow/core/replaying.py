@@ -375,6 +375,7 @@ class Workbench:
             payload=firing.payload if waiting else None,
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
+            depth=firing.depth,
             url=to,
             with_auth=with_auth,
             origin="redeliver",

@@ -214,6 +214,7 @@ class Runtime:
             timeout=hook.timeout,
             payload=loads(claimed.payload),
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
+            depth=claimed.depth,
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
@@ -338,6 +339,7 @@ class Runtime:
                 lease_ms=delivery.values["lease_ms"],
                 order_key=share.order_key,
                 replay_of=occasion.replay_of,
+                depth=occasion.arrival.depth,
             )
             for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"

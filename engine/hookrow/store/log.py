@@ -38,7 +38,7 @@ def page(
 
 FIRING_COLUMNS = (
     *("id", "uid", "event", "moment", "at_ms", "outcome", "payload", "data", "result", "veto", "warnings", "ms"),
-    *("hidden", "replay_of", "asked_by", "deferred"),
+    *("hidden", "replay_of", "asked_by", "depth", "deferred"),
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
@@ -102,6 +102,7 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
         hidden=loads(row.hidden) or (),
         replay_of=None if row.replay_of is None else firing_id(row.replay_of),
         asked_by=row.asked_by,
+        depth=row.depth,
         deferred=row.deferred,
         row_id=row.id,
     )

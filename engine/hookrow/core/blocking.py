@@ -13,7 +13,7 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import Arrival, depth_of
+from hookrow.core.arrival import Arrival
 from hookrow.core.doors import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
@@ -135,9 +135,13 @@ class HookEngine:
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
             run = self.core.run_in_background(event, payload, deadline, depth)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
+            self.core.fired_by_handler(event)
             self.ensure_worker()
             return firing
         forbid_running_loop()
+        known = self.core.fired_already(event, payload, idempotency_key, defer)
+        if known is not None:
+            return known
         try:
             run = self.core.run(
                 event,
@@ -145,13 +149,14 @@ class HookEngine:
                 idempotency_key=idempotency_key,
                 deadline=deadline,
                 defer=defer,
-                arrival=Arrival(depth=depth_of(depth)),
+                arrival=self.core.arrival(depth),
             )
         except StorageError as error:
             return self.core.unreadable(event, payload, deadline, error)
         self.ensure_worker()
         with self.portal.in_thread():
             firing = run.fire_here(self.loops.run)
+        self.core.fired_by_handler(event)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(
@@ -169,7 +174,7 @@ class HookEngine:
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
         return await self.fire_as(
-            Arrival(depth=depth_of(depth)),
+            self.core.arrival(depth),
             event,
             payload,
             idempotency_key=idempotency_key,

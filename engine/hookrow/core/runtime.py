@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import Connection
 
+from hookrow import plan
 from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
+from hookrow.core.arrival import Arrival
 from hookrow.egress import Egress
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
@@ -163,6 +165,17 @@ class Runtime:
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))
+
+    def too_deep(self, depth: int, events: Iterable[str]) -> Text | str | None:
+        """Why a call that came through so many hooks is refused if it means one of these events; None = it is not.
+
+        An event without a hook in force leads no further.
+        """
+        config = self.config()
+        barrier = Arrival(depth=depth).limited(self.number(config, "loop_depth")).barrier
+        now_ms = self.clock.now_ms()
+        in_force = any(plan.judge(hook, now_ms).act != "skip" for code in events for hook in config.rows.get(code, ()))
+        return barrier.text if barrier is not None and in_force else None
 
     def policy(self, config: Config) -> Egress:
         """Which addresses may be reached, now."""

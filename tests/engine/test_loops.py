@@ -36,12 +36,12 @@ def test_of_several_headers_the_largest_counts() -> None:
 
 def test_every_request_says_how_deep_it_is(hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
     """One more than the call that led to it: waiting, queued, retried and redelivered; a replay begins anew."""
-    hook_engine.hooks.add(gate(BEFORE, hook_receiver.on("gate")))
+    hook_engine.hooks.add(gate(BEFORE, hook_receiver.url))
     hook_engine.hooks.add(Hook(key="erp", name="ERP", event=BEFORE, url=hook_receiver.on("erp", fails()), position=90))
     hook_engine.hooks.update("erp", fire_and_forget=False)
     firing = hook_engine.fire(BEFORE, {"order": {"id": 7}}, depth="2")
     hook_engine.deliver()
-    hook_engine.clock.advance(10)
+    hook_engine.clock.forward(10)
     hook_engine.deliver()
     hook_engine.redeliver(firing.deliveries[1].id)
     hook_engine.replay(firing.id)
@@ -114,7 +114,7 @@ def test_what_has_happened_is_recorded_and_calls_nobody(
     assert {(each.outcome, each.skipped) for each in engine.log.get(within.id).deliveries} == {("skipped", "loop")}
     assert engine.log.get(within.id).depth == 6
     assert engine.send_own(firing).deliveries == found.deliveries
-    assert (engine.log.summary().queued, hook_receiver.received) == (0, [])
+    assert (engine.log.summary().dead, hook_receiver.received) == (0, [])
 
 
 def test_a_queued_delivery_keeps_its_depth(engine: HookEngine, hook_receiver: HookReceiver) -> None:

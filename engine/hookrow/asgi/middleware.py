@@ -224,7 +224,7 @@ class HookMiddleware:
 
         What the handler has fired by itself is not fired once more.
         """
-        events = [event for event in events if event.code not in in_hand.own]
+        events = [event for event in events if not in_hand.noted(event.code)]
         for event in events:
             in_hand.note(event.code)
         done = replace(call, status=response.status, response=response.json())

@@ -55,6 +55,10 @@ class CallInHand:
         if self.outer is not None:
             self.outer.note(event)
 
+    def noted(self, event: str) -> bool:
+        """Whether it was fired inside, or by whoever is around."""
+        return event in self.own or (self.outer is not None and self.outer.noted(event))
+
     def take(self, event: str, payload: Mapping[str, Any], *, deferred: bool, key: str | None) -> Firing | None:
         """The middleware's own firing, where the handler fires the same once more; None = it is another one.
 

@@ -18,7 +18,7 @@ from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
-from hookrow.egress import Egress
+from hookrow.egress import Egress, literal
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.fields import SECRETS
@@ -176,6 +176,10 @@ class Runtime:
         now_ms = self.clock.now_ms()
         in_force = any(plan.judge(hook, now_ms).act != "skip" for code in events for hook in config.rows.get(code, ()))
         return barrier.text if barrier is not None and in_force else None
+
+    def refused_address(self, host: str, port: int) -> Text | None:
+        """Why a literal address must not be reached; None for a name, or where it may."""
+        return self.policy(self.config()).verdict(host, host=host, port=port) if literal(host) is not None else None
 
     def policy(self, config: Config) -> Egress:
         """Which addresses may be reached, now."""

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from hookrow import Hook, HookEngine
+from hookrow.cli.show.findings import find
 from hookrow.core.arrival import depth_of
 from hookrow.testing import HookReceiver, MemoryEngine, fails
 from hookrow.testing.fixtures import hook_clock, hook_engine, hook_receiver
@@ -115,6 +116,16 @@ def test_what_has_happened_is_recorded_and_calls_nobody(
     assert engine.log.get(within.id).depth == 6
     assert engine.send_own(firing).deliveries == found.deliveries
     assert (engine.log.summary().dead, hook_receiver.received) == (0, [])
+
+
+def test_the_log_knows_hooks_that_go_round(engine: HookEngine, hook_receiver: HookReceiver) -> None:
+    """From three hooks on; `doctor` names them."""
+    for event, depth in ((BEFORE, 2), (AFTER, 3), ("on_subscription", 6)):
+        engine.hooks.add(Hook(key=str(depth), name="Hook", event=event, url=hook_receiver.url))
+        engine.fire(event, {}, depth=depth)
+    assert {hook.key for hook in engine.hooks.list() if hook.id in engine.log.deep_hooks()} == {"3", "6"}
+    found = [each for each in find(engine) if each.code == "loop"]
+    assert [each.hook.key for each in found if each.hook is not None] == ["3", "6"]
 
 
 def test_a_queued_delivery_keeps_its_depth(engine: HookEngine, hook_receiver: HookReceiver) -> None:

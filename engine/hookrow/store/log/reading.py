@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 
 from hookrow.hook.stored import HookRef
 from hookrow.ids import delivery_id, firing_id
@@ -16,7 +16,10 @@ from hookrow.store.database.prepared import PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
-__all__ = ["attempts", "by_ids", "firing_by_uid", "page", "payloads"]
+__all__ = ["attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
+
+DEEP = FIRINGS.c.depth >= literal_column("3")
+"""The term of the index `firing_deep`."""
 
 
 def hook_ref(config: Config, number: int) -> HookRef:
@@ -71,6 +74,12 @@ def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | 
     """The firing of a public id, None if the log does not hold it."""
     number = connection.execute(select(FIRINGS.c.id).where(FIRINGS.c.uid == uid)).scalar()
     return None if number is None else by_ids(connection, config, [number])[0]
+
+
+def deep_hooks(connection: Connection, since_ms: int) -> set[int]:
+    """The hooks whose firings since that moment came through three hooks or more."""
+    found = select(DELIVERIES.c.hook_id).join(FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
+    return set(connection.execute(found.where(DEEP, FIRINGS.c.at_ms >= since_ms).distinct()).scalars())
 
 
 def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:

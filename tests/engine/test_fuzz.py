@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from fuzzing import EXAMPLES, JSON, WILD, fuzz, pieces
 from hookrow import Event, Hook, message, reply
-from hookrow.attempt import prepared, public_url
+from hookrow.attempt import prepared
 from hookrow.clock import SystemClock
 from hookrow.egress import Egress
 from hookrow.errors import InvalidPayload
 from hookrow.events import CATALOGUE, Events
 from hookrow.fields import FIELDS
+from hookrow.message import public_url
 from hookrow.payload import admit, get_pointer, pointer_parts
 from hookrow.store import settings as settingstore
 from hookrow.template import Body, Condition, prepare

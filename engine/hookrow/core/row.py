@@ -5,14 +5,13 @@ What a hook did or was kept from doing becomes its `Share`; shares are written b
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hookrow import plan
 from hookrow.attempt import Made, Order, Tools, perform
-from hookrow.core.private import Concealer
+from hookrow.concealing import Concealer
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.lang import Text
@@ -124,7 +123,7 @@ class Row:
         self.shares: list[Share] = []
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
-        """The event's private pointers, and those to which a waiting hook has copied such a value."""
+        """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
         self.concealer = Concealer(self.private)
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
@@ -288,10 +287,13 @@ class Row:
             url=occasion.url,
             with_auth=occasion.with_auth,
             asked_by=occasion.asked_by,
+            conceal=self.concealer if waits else None,
         )
+        if waits:
+            self.concealer.learn(self.data)
         try:
             made = await perform(tools, order)
-        except asyncio.CancelledError:
+        except BaseException:
             share.state = "cancelled"
             raise
         self.obey(share, made)
@@ -300,11 +302,6 @@ class Row:
     def obey(self, share: Share, made: Made) -> None:
         """Take over what the waiting hook answered."""
         answer, conceal = made.answer, self.concealer
-        conceal.learn(self.data)
-        if answer.data is not None:
-            conceal.learn(answer.data)
-        if conceal.values:
-            self.forget_echoes(made.values)
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms
         if self.occasion.url is None:
@@ -313,19 +310,16 @@ class Row:
             share.note = Note(
                 share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
             )
-        self.warnings += [f"{share.hook.name}: {conceal.text(str(warning))}" for warning in answer.warnings]
+        self.warnings += [f"{share.hook.name}: {warning}" for warning in answer.warnings]
         if answer.kind == "failed":
-            detail = None if made.detail is None else conceal.text(made.detail)
-            self.fail(share, made.error or "bad_reply", detail)
+            self.fail(share, made.error or "bad_reply", made.detail)
             return
         share.state = answer.kind
         if answer.veto is not None:
             refusal = answer.veto
-            message, code = conceal.text(refusal.message), conceal.text(refusal.code)
-            share.detail = storable(message) or None
+            share.detail = refusal.message or None
             if answer.kind == "vetoed":
-                errors = tuple(conceal.json(list(refusal.errors)))
-                self.veto = Veto("hook", share.hook.ref, message, code, refusal.status, errors)
+                self.veto = Veto("hook", share.hook.ref, refusal.message, refusal.code, refusal.status, refusal.errors)
             return
         if answer.has_result:
             self.result, self.has_result = answer.result, True
@@ -336,13 +330,6 @@ class Row:
             )
             share.changes = public_changes(answer.changes, self.private)
             self.see(answer.data)
-
-    def forget_echoes(self, values: dict[str, Any]) -> None:
-        """What the attempt's row keeps of the response, without private values that the receiver sent back."""
-        values["response_body"] = self.concealer.body(values.get("response_body"))
-        for name in ("response_headers", "detail"):
-            if values.get(name) is not None:
-                values[name] = self.concealer.text(values[name])
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:

@@ -17,9 +17,9 @@ import pytest
 
 from engine_bench import Bench
 from hookrow import Hook
-from hookrow.concealing import Concealer
-from hookrow.spellings import Hidden, raw
-from hookrow.vault import MASK
+from hookrow.delivery.concealing import Concealer
+from hookrow.secrets.vault import MASK
+from hookrow.delivery.spellings import Hidden, raw
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

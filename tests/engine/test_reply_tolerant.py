@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import reply
-from hookrow.reply import Answer, broken_off
-from hookrow.replyjson import members, strict_text
+from hookrow.delivery import reply
+from hookrow.delivery.reply import Answer, broken_off
+from hookrow.delivery.replyjson import members, strict_text
 
 JSON = {"Content-Type": "application/json"}
 PAYLOAD = {"order": {"id": 7, "sum": 100}}

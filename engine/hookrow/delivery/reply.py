@@ -1,0 +1,392 @@
+"""What an answer means: DESIGN 6's table as functions of status, headers, body and the payload that was sent.
+
+Nothing here fails on what a receiver says: what can't be obeyed is an `Answer` of kind `failed`, with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from hookrow.delivery.replyjson import NotJson, decoded, is_blank, members, strict_loads, strict_text
+from hookrow.hook.modes import Mode
+from hookrow.lang import Text
+from hookrow.payload import diff, merge_patch, same, storable
+
+__all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "broken_off", "read", "retry_after"]
+
+KEYS = ("allow", "message", "code", "status", "errors", "data", "result", "warnings")
+"""What an answer may say; all optional, everything else is passed over."""
+LONGEST_RETRY_AFTER = 86_400
+"""Seconds: no receiver puts a delivery off for more than a day."""
+MESSAGE_LIMIT, CODE_LIMIT, LIST_LIMIT = 1000, 100, 100
+NEVER_REPAIRED = ("data", "result")
+"""What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
+NOT_USABLE = object()
+"""Stands for a word that can't be read; of no kind that any word may be of."""
+MEANT = Text('It holds "allow" and false: a refusal may have been meant.')
+BEGINNING = 65_536
+"""Bytes of a reply that is too long in which a «no» is looked for."""
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A hook's «no»: what it says to the caller. `errors` are objects with `path` (JSON Pointer), `code`, `message`."""
+
+    message: str = ""
+    code: str = ""
+    status: int = 422
+    errors: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request, in the words of DESIGN 12.
+
+    kind: `ok`; `changed` (the payload was); `vetoed`; `refused` (a «no» that comes too late to stop anything);
+        `failed`; `sent` for fire and forget.
+    error: for `failed` the word that is recorded, and `detail` for people: it holds no secret and no body.
+    data: the changed payload, a new one; `changes` says what differs: (pointer, before, after).
+    pause: the receiver is gone (410): the hook is to be paused, visibly.
+    """
+
+    kind: Literal["ok", "changed", "vetoed", "refused", "failed", "sent"]
+    error: str | None = None
+    detail: Text | None = None
+    veto: Refusal | None = None
+    data: dict[str, Any] | None = None
+    changes: tuple[tuple[str, Any, Any], ...] = ()
+    has_result: bool = False
+    result: Any = None
+    warnings: tuple[Text | str, ...] = ()
+    pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a body says.
+
+    words: the object, None where there is none that can be obeyed. Of one that the strict reading refuses, only what
+        Hookrow knows, and only where it says `allow` itself.
+    fault: why it can't be read as JSON; with `words`, why it is no proper JSON.
+    broken: of `words`, the members that are never repaired (`data`, `result`) and why they can't be used.
+    """
+
+    words: dict[str, Any] | None = None
+    fault: Text | None = None
+    broken: Mapping[str, Text] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    empty: bool = False
+    meant: bool = False
+    """It can't be read, and a refusal may have been meant."""
+
+
+def heard(headers: Headers, body: bytes) -> Said:
+    """What a body says, read as tolerantly as is safe: a «no» is not lost to its spelling.
+
+    UTF-8 comes first, then a declared charset out of a list. What is ambiguous or no proper JSON anywhere is passed
+    over beside an `allow`, of two `allow` the «no» counts.
+    """
+    if not body.strip():
+        return Said(empty=True)
+    try:
+        value = strict_loads(body)
+    except NotJson as reason:
+        fault = reason.text
+    else:
+        return Said(value if isinstance(value, dict) else None)
+    text, charset = decoded(body, charset_of(headers))
+    if is_blank(text) or body in UTF16_MARKS:
+        return Said(empty=True)
+    notes: tuple[Text, ...] = ()
+    if charset is not None:
+        notes = (Text("The reply is not in UTF-8; it was read as {charset}, as it says.", charset=charset),)
+        try:
+            value = strict_text(text)
+        except NotJson as reason:
+            fault = reason.text
+        else:
+            return Said(value if isinstance(value, dict) else None, notes=notes)
+    words, broken = obeyed(text)
+    if words is None:
+        return Said(fault=fault, meant=may_refuse(text))
+    return Said(words, fault, broken, (*notes, Text("The reply is no proper JSON; only what can be read counts.")))
+
+
+def obeyed(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
+    """Of an object that is no proper JSON: what is known of it, and what of that is at fault.
+
+    None without an `allow` that is true or false; a doubled one with a false among them is a «no».
+    """
+    found = members(text)
+    if found is None:
+        return None, {}
+    allows = [value for key, value in found if key == "allow"]
+    if "false" not in allows and allows != ["true"]:
+        return None, {}
+    words: dict[str, Any] = {"allow": "false" not in allows}
+    broken: dict[str, Text] = {}
+    for key, value in found:
+        if key not in KEYS or key == "allow":
+            continue
+        try:
+            if key in NEVER_REPAIRED:
+                if key in words:
+                    raise NotJson(Text("The key {key} comes twice.", key=key))
+                value.encode()
+                words[key] = strict_text(value)
+            else:
+                words[key] = json.loads(value)
+        except (NotJson, UnicodeEncodeError) as reason:
+            words[key] = None
+            broken[key] = reason.text if isinstance(reason, NotJson) else Text("It is not in UTF-8.")
+        except (ValueError, RecursionError):  # a number of thousands of digits, a nesting of thousands of levels
+            words[key] = NOT_USABLE
+    return words, broken
+
+
+def may_refuse(text: str) -> bool:
+    """Whether a text that can't be read holds the words of a «no»."""
+    plain = text.replace("\0", "").lower()
+    return re.search(r"""["']allow["']""", plain) is not None and "false" in plain
+
+
+def read(
+    mode: Mode | str, moment_can_refuse: bool, status: int, headers: Headers, body: bytes, *, payload: dict[str, Any]
+) -> Answer:
+    """What the reply of a waiting hook means.
+
+    Args:
+        mode: `gate` or `transform`.
+        moment_can_refuse: whether the event is a `before`; what has happened can neither be stopped nor changed.
+        body: the whole body, decompressed, within the limit.
+        payload: what the hook was shown; it is not changed.
+    """
+    if status == 410:
+        return bad_status(status, headers)
+    said = heard(headers, body)
+    success = 200 <= status < 300
+    if said.words is not None and said.words.get("allow") is False and (success or 400 <= status < 500):
+        refusal, warnings = refusal_of(said.words, status)
+        kind: Literal["vetoed", "refused"] = "vetoed" if moment_can_refuse else "refused"
+        return Answer(kind, veto=refusal, warnings=(*said.notes, *warnings))
+    if not success:
+        return perhaps_refused(bad_status(status, headers), said.meant and 400 <= status < 500)
+    if said.words is not None:
+        return allowed(said, said.words, mode, moment_can_refuse, payload)
+    if said.fault is not None and is_json(headers):
+        return perhaps_refused(bad_reply(Text("The reply can't be read: {reason}", reason=said.fault)), said.meant)
+    if said.empty or mode != "transform":
+        return Answer("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
+    return perhaps_refused(bad_reply(Text("The reply is no JSON object.")), said.meant)
+
+
+def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> Answer:
+    """What a reply means whose body could not be read to its end: it is too long, broke off, came too late.
+
+    What its status alone says is obeyed: 410, a redirect, 5xx, and any other 4xx whose body does not begin with a
+    «no». Where success or a «no» may stand in what is missing, it is a failure for the reason why it is missing.
+
+    Args:
+        body: what was read of it.
+    """
+    meant = status != 410 and (200 <= status < 300 or 400 <= status < 500) and may_refuse_in(body)
+    if 300 <= status < 600 and not meant:
+        return bad_status(status, headers)
+    return perhaps_refused(Answer("failed", error, detail), meant)
+
+
+def may_refuse_in(body: bytes) -> bool:
+    """Whether the beginning of a body says «no»."""
+    return re.search(rb'"allow"\s*:\s*false', body[:BEGINNING].replace(b"\0", b"")) is not None
+
+
+def perhaps_refused(answer: Answer, meant: bool) -> Answer:
+    """The failure, and that a refusal may have been meant."""
+    if not meant:
+        return answer
+    return replace(answer, detail=Text("{failure} {hint}", failure=answer.detail or "", hint=MEANT))
+
+
+def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
+    """A reply with status 2xx, a JSON object that does not say no."""
+    if "allow" in words and words["allow"] is not True:
+        return bad_reply(Text("`allow` is neither true nor false."))
+    warnings = [*said.notes, *refusal_of(words, 422)[1]]
+    if words and not any(key in words for key in KEYS):
+        warnings.append(Text("The reply holds no key that Hookrow knows; it is taken as «allowed»."))
+    if mode != "transform":
+        if "data" in words or "result" in words:
+            warnings.append(Text("`data` and `result` were passed over: this hook's response holds no data."))
+        return Answer("ok", warnings=tuple(warnings))
+    for key, reason in said.broken.items():
+        return bad_reply(Text("`{key}` can't be read: {reason}", key=key, reason=reason))
+    has_result, result = "result" in words, words.get("result")
+    patch = words.get("data")
+    if patch is None:
+        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+    if not moment_can_refuse:
+        warnings.append(Text("`data` was passed over: it comes too late to change anything."))
+        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+    if not isinstance(patch, dict):
+        return bad_reply(Text("`data` is no JSON object."))
+    patch = news(patch, payload)
+    strange = [key for key in patch if key not in payload]
+    if strange:
+        return bad_reply(Text("`data` may not add the key {key} to the payload.", key=strange[0][:60]))
+    removed = [key for key, value in patch.items() if value is None]
+    if removed:
+        return bad_reply(Text("`data` may not remove the key {key} from the payload.", key=removed[0][:60]))
+    data = merge_patch(payload, patch)
+    changes = tuple(diff(payload, data))
+    if not changes:
+        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+    return Answer("changed", data=data, changes=changes, has_result=has_result, result=result, warnings=tuple(warnings))
+
+
+def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+    """The patch without what only repeats the target: an echo, of the whole or of parts, changes nothing.
+
+    Without this a receiver that sends back what it got would, by RFC 7396, delete every member that is null.
+    """
+    kept = {}
+    for key, value in patch.items():
+        if key in target:
+            known = target[key]
+            if isinstance(value, dict) and isinstance(known, dict):
+                if value and not (value := news(value, known)):
+                    continue
+            elif same(value, known):
+                continue
+        kept[key] = value
+    return kept
+
+
+def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text | str, ...]]:
+    """The words of a «no», and warnings: the receiver's own, and one for each word that could not be used.
+
+    A badly worded «no» is still a no: what can't be used is left out.
+    """
+    warnings: list[Text | str] = []
+
+    def text(key: str, limit: int) -> str:
+        value = said.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            warnings.append(Text("`{key}` was passed over: it is no text.", key=key))
+            return ""
+        value = storable(value)
+        return value if len(value) <= limit else value[: limit - 1] + "…"
+
+    message, code = text("message", MESSAGE_LIMIT), text("code", CODE_LIMIT)
+    given = said.get("status")
+    own = status if 400 <= status < 500 else 422
+    if given is not None:
+        if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
+            own = given
+        else:
+            warnings.append(Text("`status` was passed over: it is no number from 400 to 599."))
+    errors = []
+    listed = said.get("errors")
+    for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
+        parts = {key: error.get(key) or "" for key in ("path", "code", "message")} if isinstance(error, dict) else {}
+        if parts and all(isinstance(part, str) for part in parts.values()):
+            errors.append({key: storable(part)[:MESSAGE_LIMIT] for key, part in parts.items()})
+        else:
+            warnings.append(Text("An error was passed over: it is no object with the texts path, code and message."))
+    if listed is not None and not isinstance(listed, list):
+        warnings.append(Text("`{key}` was passed over: it is no list.", key="errors"))
+    own_warnings = said.get("warnings")
+    if own_warnings is not None and not isinstance(own_warnings, list):
+        warnings.append(Text("`{key}` was passed over: it is no list.", key="warnings"))
+    elif own_warnings:
+        texts = [each for each in own_warnings if isinstance(each, str)]
+        warnings = [*(storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
+        if len(texts) != len(own_warnings):
+            warnings.append(Text("A warning was passed over: it is no text."))
+    return Refusal(message, code, own, tuple(errors)), tuple(warnings)
+
+
+def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
+    """What the response to a background hook means: only 2xx is success, everything else is repeated (DESIGN 7).
+
+    Of a `forget` hook nothing is obeyed: once the request is out, it is `sent`.
+    """
+    if mode == "forget":
+        return Answer("sent")
+    return Answer("ok") if 200 <= status < 300 else bad_status(status, headers)
+
+
+def bad_status(status: int, headers: Headers) -> Answer:
+    """A status that is no success. Redirects are never followed: the URL wants mending."""
+    if status == 410:
+        return Answer("failed", "bad_status", Text("The receiver is gone (410): the hook is paused."), pause=True)
+    if 300 <= status < 400:
+        place = location(header(headers, "location"))
+        if place:
+            text = Text("The receiver redirects ({status}) to {place}: update the URL.", status=status, place=place)
+        else:
+            text = Text("The receiver redirects ({status}): update the URL.", status=status)
+        return Answer("failed", "redirect", text)
+    return Answer("failed", "bad_status", Text("The receiver answered {status}.", status=status))
+
+
+def bad_reply(text: Text) -> Answer:
+    return Answer("failed", "bad_reply", text)
+
+
+def location(text: str | None) -> str:
+    """Where a redirect leads, without credentials, query and fragment, which may hold secrets."""
+    try:
+        parts = urlsplit((text or "").strip())
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    origin = f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+    return re.sub(r"[^\x21-\x7e]", "?", origin + parts.path)[:200]
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The first header of this name, whatever its case."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return next((value for key, value in pairs if key.lower() == name), None)
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether the reply calls itself JSON; charset and other labels are not believed (JSON is UTF-8)."""
+    kind = (header(headers, "content-type") or "").partition(";")[0].strip().lower()
+    return kind in ("application/json", "text/json") or kind.endswith("+json")
+
+
+def charset_of(headers: Headers) -> str | None:
+    """The charset that a reply declares."""
+    found = re.search(r"charset\s*=\s*[\"']?([^\s;\"']+)", header(headers, "content-type") or "", re.IGNORECASE)
+    return None if found is None else found[1]
+
+
+def retry_after(headers: Headers, now_ms: int) -> float | None:
+    """Seconds that the receiver asks to wait, at most a day; None where it asks nothing that can be obeyed.
+
+    Whole seconds or an HTTP date (RFC 9110, 10.2.3); a date that is past asks nothing.
+    """
+    text = (header(headers, "retry-after") or "").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return float(LONGEST_RETRY_AFTER if len(text) > 9 else min(int(text), LONGEST_RETRY_AFTER))
+    if not re.match(r"[A-Za-z]{3}", text):
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+    return min(seconds, float(LONGEST_RETRY_AFTER)) if seconds > 0 else None

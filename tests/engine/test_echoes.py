@@ -18,8 +18,8 @@ import pytest
 from engine_bench import Bench
 from hookrow import Hook
 from hookrow.delivery.concealing import Concealer
-from hookrow.secrets.vault import MASK
 from hookrow.delivery.spellings import Hidden, raw
+from hookrow.secrets.vault import MASK
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

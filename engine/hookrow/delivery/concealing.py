@@ -16,10 +16,10 @@ from urllib.parse import unquote_plus, urlsplit
 from hookrow.delivery.message import basic_auth
 from hookrow.delivery.reply import Answer, Refusal
 from hookrow.delivery.replyjson import NotJson, strict_loads
+from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
 from hookrow.payload import dumps, get_pointer
 from hookrow.secrets.vault import MASK
-from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 
 __all__ = ["Concealer", "hidden_secrets", "url_tokens"]
 

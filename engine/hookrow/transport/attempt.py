@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 import httpx
 
 from hookrow.clock import Clock
-from hookrow.delivery.concealing import Concealer, hidden_secrets
 from hookrow.delivery import message, reply
+from hookrow.delivery.concealing import Concealer, hidden_secrets
 from hookrow.delivery.message import public_url
 from hookrow.errors import KeyProblem
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps, storable
 from hookrow.secrets.vault import Place, Vault
-from hookrow.store.configuration.cache import StoredHook
-from hookrow.store.database.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
 
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]

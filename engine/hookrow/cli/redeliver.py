@@ -11,8 +11,9 @@ from hookrow.cli.layout import visible
 from hookrow.cli.output import paint, put, put_json, say
 from hookrow.cli.selection import again_options, failed_deliveries, go_through, remaining, still_failed
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.wording import ERRORS, milliseconds, word
+from hookrow.cli.wording import milliseconds
 from hookrow.lang import Plural, Text
+from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
     from hookrow.core.replaying import Redelivered

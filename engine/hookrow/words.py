@@ -132,6 +132,7 @@ REFUSED_BY_FAILURE = Word("failed", "отклонено, ошибка", "bad", "
 ALLOWED_FAILED = Word("allowed, failed", "разрешено, ошибка", "bad", "bad", old=("allowed, with an error",))
 """Of a firing whose hook failed. The outcome `failed` finds both, the second by that hook's delivery."""
 
+LOOP = Word("loop", "хуки ходят по кругу", old=("hooks go round in a circle",))
 ERRORS = dictionary(
     Word("timeout", "таймаут"),
     Word("connect_error", "нет соединения", old=("no connection",)),
@@ -149,6 +150,8 @@ ERRORS = dictionary(
     Word("condition_error", "ошибка в условии", old=("condition failed", "fault in the condition")),
     Word("deadline", "не хватило времени", old=("нет времени", "no time left")),
     Word("paused", "хук на паузе", old=("хук приостановлен", "hook paused", "hook is paused")),
+    Word("unseen_body", "тело не видно хукам", old=("hooks can't see the call's body",)),
+    LOOP,
     Word("key_error", "секрет не расшифрован", old=("секрет не открывается", "secret can't be opened")),
 )
 """Why a delivery failed."""
@@ -172,6 +175,7 @@ SKIPS = dictionary(
         *("not_enqueued", "не встало в очередь"),
         old=("не поставлено в очередь", "не передан в очередь", "never enqueued", "was never enqueued"),
     ),
+    LOOP,
     Word("hook_deleted", "хук удалён", old=("hook removed",)),
 )
 """Why a delivery was not to be sent."""

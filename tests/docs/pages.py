@@ -66,6 +66,7 @@ SKIPS = {
     "condition_false": "The hook's condition is false for this payload.",
     "after_veto": "An earlier hook of the row refused.",
     "not_enqueued": "Fired with `defer=True`, and `enqueue()` was never called.",
+    "loop": "The call came through more hooks than the setting `loop_depth` allows.",
     "hook_deleted": "The hook was deleted while the delivery waited.",
 }
 ERRORS = {
@@ -83,6 +84,8 @@ ERRORS = {
     "deadline": "Less than 50 ms were left of the row's deadline; the hook was not called.",
     "paused": "The hook is paused: by a person, by its receiver's 410, or by the breaker.",
     "key_error": "A secret of the hook can't be opened: its key is missing or wrong.",
+    "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
+    "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }
 
 

@@ -20,6 +20,7 @@ from hookrow.events import Event, Events
 from hookrow.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
 from hookrow.store.log_ids import Found
+from hookrow.store.moving import Goal, numbers
 from hookrow_tui import spans
 
 __all__ = ["DAY", "FakeEngine", "hooks_of_the_screens"]
@@ -213,8 +214,16 @@ class FakeHooks:
     def preview(self, event: str, body: str) -> str:
         return body
 
+    def refused_address(self, url: str) -> str | None:
+        return "169.254.169.254 никогда не вызывается" if "169.254." in url else None
+
     def remove(self, ref: int, *, revision: int | None = None) -> Any:
         return self.update(ref, deleted=True, revision=revision, action="remove")
+
+    def move(self, ref: int, *, by: int) -> Any:
+        rows = sorted((hook.position, hook.id) for hook in self.list() if hook.event == self.get(ref).event)
+        for number, position in numbers(rows, ref, Goal(by=by)).items():
+            self.update(number, position=position, action="move")
 
     def restore(self, number: int) -> Any:
         self.rows[number] = self.rows[number].copy(deleted=False)

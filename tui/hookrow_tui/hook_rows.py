@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,6 @@ __all__ = [
     "in_order",
     "line",
     "number",
-    "reordered",
     "sentence",
     "target",
 ]
@@ -45,9 +44,9 @@ SOON = 7 * DAY
 """Seconds before its end from which on a hook's row says how long it has left."""
 FAR = 10 * DAY
 """Seconds from which on a date says more than a number of days."""
-POSITION_LAST = 9999
-BEGINS, ENDS_IN = Both("{}", "с {}"), Both("for {}", "ещё {}")
-"""For 80 columns: seven characters are left beside a hook, and the sign before it tells the states apart."""
+BEGINS, ENDS_IN = Both("from {}", "с {}"), Both("for {}", "ещё {}")
+NAME_COLUMNS = Both("19", "22")
+"""At 80 columns what is left beside a hook takes «с 28.11» or the longer «from 28.11»."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def header(width: int) -> str:
     """The names of the columns."""
     name, event = str(FIELD["name"].label), str(FIELD["event"].label)
     if width < WIDE:
-        return f"    №    {fit(name, 22)}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
+        return f"    №    {fit(name, int(str(NAME_COLUMNS)))}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
     more = width - WIDE
     return f"    №    {fit(name, 22 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
 
@@ -157,7 +156,7 @@ def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None =
     hook = row.hook
     start = f" {glyphs.state(hook.state)} {hook.position:>4}  "
     if width < WIDE:
-        middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {few(row.errors):>3}"
+        middle = f"{fit(steady(hook.name), int(str(NAME_COLUMNS)))}  {fit(hook.event, 33)}  {few(row.errors):>3}"
         return f"{start}{middle} {badge(hook, here)}"
     more = width - WIDE
     timeout = f"{Seconds(hook.timeout)} {SECONDS}"
@@ -276,20 +275,3 @@ def counted(seen: Figures) -> dict[str, str]:
         "middle": number(round(seen.p50_ms or 0)),
         "slow": number(round(seen.p95_ms or 0)),
     }
-
-
-def reordered(hooks: Sequence[Hook], moved: int, step: int) -> Mapping[int, int]:
-    """New positions by hook id after one hook went `step` places later (1) or earlier (-1) in its event's row.
-
-    The numbers that people chose stay in use; only where two are equal is the row numbered anew by tens.
-    """
-    row = sorted(hooks, key=lambda each: (each.position or 0, each.id or 0))
-    place = next(number for number, each in enumerate(row) if each.id == moved)
-    if not 0 <= place + step < len(row):
-        return {}
-    numbers = [each.position or 0 for each in row]
-    row[place], row[place + step] = row[place + step], row[place]
-    if len(set(numbers)) < len(numbers):
-        gap = 10 if len(row) * 10 <= POSITION_LAST else 1
-        numbers = [gap * (place + 1) for place in range(len(row))]
-    return {each.id: number for each, number in zip(row, numbers, strict=True) if each.id and each.position != number}

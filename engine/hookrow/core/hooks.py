@@ -23,6 +23,7 @@ from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import Config, StoredHook
+from hookrow.store.moving import Goal, move
 from hookrow.vault import Place, Secret, new_signing_secret
 
 if TYPE_CHECKING:
@@ -276,6 +277,39 @@ class Hooks:
             lambda connection: hookstore.change(connection, number, values, author, **how)
         )
 
+    def move(
+        self,
+        ref: int | str,
+        *,
+        before: int | str | None = None,
+        after: int | str | None = None,
+        by: int | None = None,
+    ) -> builtins.list[Hook]:
+        """Give a hook another place among its event's hooks; gives them all in their new order.
+
+        It takes a free number between its new neighbours; where there is none, the event is numbered anew by tens. All
+        of it is one transaction. Hooks that share a number keep sharing one, and it goes past them together.
+
+        Args:
+            before, after: the hook beside which it is to run.
+            by: so many places later, negative: earlier, counted on the order as it is stored by then.
+
+        Raises:
+            HookNotFound, Ambiguous
+            InvalidHook: none or several of the three were given; the other hook is of another event, or is this one.
+        """
+        if [before, after, by].count(None) != 2:
+            raise InvalidHook([Problem("position", Text("move() takes exactly one of before, after and by"))])
+        number = self.find(ref).id
+        goal = Goal(
+            before=None if before is None else self.find(before).id,
+            after=None if after is None else self.find(after).id,
+            by=by,
+        )
+        author = self.runtime.author()
+        self.runtime.database.writer.write(lambda connection: move(connection, number, goal, author))
+        return self.list(self.fresh(number).event)
+
     def remove(self, ref: int | str, *, revision: int | None = None) -> Hook:
         """Delete a hook: it is marked, its waiting deliveries are cancelled in the same transaction.
 
@@ -402,6 +436,20 @@ class Hooks:
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
         return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
 
+    def refused_address(self, url: str) -> Text | None:
+        """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.
+
+        None where nothing speaks against it, or where it is no URL yet.
+        """
+        from urllib.parse import urlsplit
+
+        try:
+            parts = urlsplit(url.strip())
+            host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        except ValueError:
+            return None
+        return self.runtime.refused_address(host, port)
+
     def check_templates(
         self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
     ) -> None:
@@ -443,6 +491,7 @@ class AsyncHooks:
     get = awaited(Hooks.get)
     list = awaited(Hooks.list)
     update = awaited(Hooks.update)
+    move = awaited(Hooks.move)
     remove = awaited(Hooks.remove)
     restore = awaited(Hooks.restore)
     pause = awaited(Hooks.pause)
@@ -452,3 +501,4 @@ class AsyncHooks:
     rollback = awaited(Hooks.rollback)
     example = awaited(Hooks.example)
     preview = awaited(Hooks.preview)
+    refused_address = awaited(Hooks.refused_address)

@@ -33,7 +33,7 @@ from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.log_kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.parking import NOTABLE
 from hookrow.store.tables import DELIVERIES, FIRINGS
-from hookrow.words import ERRORS, SKIPS
+from hookrow.words import ERRORS, REASONS, SKIPS
 
 __all__ = ["Found", "ids", "search"]
 
@@ -211,11 +211,10 @@ def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[
     """The states that an outcome, an error or a skip reason means, with what else must be true; all without one."""
     if outcome is None:
         return [(DELIVERY_STATES, true())]
-    if outcome in ERRORS:
+    if outcome in REASONS:
         same = DELIVERIES.c.error == outcome
-        return [(FAILING, same), (PENDING, and_(TRIED, same))]
-    if outcome in SKIPS:
-        return [(UNSENT, DELIVERIES.c.skipped == outcome)]
+        failed = [(FAILING, same), (PENDING, and_(TRIED, same))] if outcome in ERRORS else []
+        return [*failed, *([(UNSENT, DELIVERIES.c.skipped == outcome)] if outcome in SKIPS else [])]
     return STATES.get(outcome, [((outcome,), true())])
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text, update
 
+from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import new_uid
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.hooks import Author, change, create
 from hookrow.store.log import finding as log_ids

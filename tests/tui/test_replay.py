@@ -17,7 +17,8 @@ from screens import SIZES, drawn, same_as_golden
 from test_log_screen import go
 
 from hookrow.errors import DatabaseBusy, NotRedeliverable
-from hookrow.records import Attempt, HookRef
+from hookrow.hook.stored import HookRef
+from hookrow.records import Attempt
 from hookrow_tui.presenters.styled import plain
 from hookrow_tui.replay.many import ManyScreen, Wish, may_have_failed, repeat
 from hookrow_tui.replay.result import curl, planned, redelivered, replayed

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fake_engine import NOON_MS, FakeEngine
 
-from hookrow.records import Delivery, HookRef, Revision, Veto
+from hookrow.hook.stored import HookRef
+from hookrow.records import Delivery, Revision, Veto
 from hookrow_tui.presenters.styled import plain
 from hookrow_tui.presenters.unsent import asks_history, why_unsent
 

@@ -19,8 +19,8 @@ from hookrow import Hook, HookEngine
 from hookrow.core.insight.insight import ConditionMatches
 from hookrow.core.replaying import Explained, Request
 from hookrow.hook.dates import Here
+from hookrow.hook.stored import HookRef
 from hookrow.lang import Language, use
-from hookrow.records import HookRef
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
 from hookrow_tui.presenters.hook_rows import Row, badge, figures, line

@@ -19,12 +19,12 @@ from hookrow.hook.checks import Unfit, check_url, take_userinfo
 from hookrow.hook.dates import show
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING, pause_reason
+from hookrow.hook.stored import HookRef, StoredHook
+from hookrow.ids import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.lang import Text
 from hookrow.payload import admit
-from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
+from hookrow.records import Attempt, Delivery, Firing, loads
 from hookrow.store import outbox
-from hookrow.store.configuration.cache import StoredHook
-from hookrow.store.database.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, compose, opened, perform, public_url
 

@@ -17,11 +17,11 @@ from hookrow.delivery.message import envelope
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.hook.modes import WAITING, pause_reason
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.records import Veto, rfc3339
-from hookrow.store.configuration.cache import StoredHook
-from hookrow.store.database.rows import delivery_id, firing_id
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare
 from hookrow.transport.attempt import Made, Order, Tools, perform

@@ -19,12 +19,12 @@ from hookrow.delivery import message, reply
 from hookrow.errors import KeyProblem
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps, storable
 from hookrow.secrets.vault import MASK, Place, Vault
-from hookrow.store.configuration.cache import StoredHook
-from hookrow.store.database.rows import firing_id, firing_uid
 from hookrow.transport import Exchange, exchange
 
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]

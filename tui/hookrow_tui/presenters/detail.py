@@ -1,6 +1,7 @@
 """What is known of one firing or delivery, as lines: request, response, times, row. Pure.
 
-All that came from outside goes through `hookrow_tui.presenters.columns`: it neither steers the terminal nor shifts a column.
+All that came from outside goes through `hookrow_tui.presenters.columns`: it neither steers the terminal nor shifts a
+column.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ class LogFilter:
     event: str | None = None
     hook: int | None = None
     outcome: str | None = None
-    """A firing's or a delivery's outcome (DESIGN 12)."""
+    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None

@@ -181,11 +181,16 @@ class Run:
                 if earlier is not None:
                     return earlier
             await self.walk()
+        except StorageError as error:
+            return self.unrecorded(error, None)
         except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
             await self.cancelled()
             raise
-        except StorageError as error:
-            return self.unrecorded(error, None)
+        except BaseException:
+            # A fault of ours, or of a transport that the host brought: a request may have left, which is recorded.
+            if self.row.shares:
+                await self.cancelled()
+            raise
         return None
 
     def enqueue(self, connection: Connection) -> Firing:

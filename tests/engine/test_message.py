@@ -49,6 +49,7 @@ def test_headers_are_those_of_the_contract() -> None:
         "hook-event": "before_order_add",
         "hook-mode": "gate",
         "hook-attempt": "1",
+        "hook-depth": "1",
         "hook-occurred-at": "2026-11-25T09:04:03.007Z",
     }
     assert message.user_agent().startswith("Hookrow/")

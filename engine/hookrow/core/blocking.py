@@ -13,7 +13,7 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.arrival import Arrival
 from hookrow.core.bridge import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
@@ -122,6 +122,7 @@ class HookEngine:
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
@@ -132,18 +133,30 @@ class HookEngine:
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.core.run_in_background(event, payload, deadline)
+            run = self.core.run_in_background(event, payload, deadline, depth)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
+            self.core.fired_by_handler(event)
             self.ensure_worker()
             return firing
         forbid_running_loop()
+        known = self.core.fired_already(event, payload, idempotency_key, defer)
+        if known is not None:
+            return known
         try:
-            run = self.core.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+            run = self.core.run(
+                event,
+                payload,
+                idempotency_key=idempotency_key,
+                deadline=deadline,
+                defer=defer,
+                arrival=self.core.arrival(depth),
+            )
         except StorageError as error:
             return self.core.unreadable(event, payload, deadline, error)
         self.ensure_worker()
         with self.portal.in_thread():
             firing = run.fire_here(self.loops.run)
+        self.core.fired_by_handler(event)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(
@@ -154,13 +167,19 @@ class HookEngine:
         idempotency_key: str | None = None,
         deadline: float = 30.0,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
 
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
         return await self.fire_as(
-            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+            self.core.arrival(depth),
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
         )
 
     async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:

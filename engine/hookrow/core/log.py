@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings"]
 
+WEEK_MS = 7 * 24 * 3600 * 1000
+
 
 class Log:
     """The record of one database, newest first."""
@@ -94,6 +96,13 @@ class Log:
                 if delivery.seq == place[1]:
                     return delivery
         raise DeliveryNotFound(Text("the log holds no {ref}", ref=ref))
+
+    def deep_hooks(self) -> set[int]:
+        """The ids of hooks that seem to go round in a circle: a firing of theirs in the last seven days came through
+        three hooks or more."""
+        since_ms = self.runtime.clock.now_ms() - WEEK_MS
+        with self.runtime.database.read() as connection:
+            return logstore.deep_hooks(connection, since_ms)
 
     def attempts(self, ref: str) -> list[Attempt]:
         """Every attempt of a delivery, the first one first. Raises DeliveryNotFound."""

@@ -12,7 +12,8 @@ from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import plan
-from hookrow.delivery.message import masked_headers
+from hookrow.delivery.concealing import Concealer
+from hookrow.delivery.message import masked_headers, public_url
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
 from hookrow.hook.checks import Unfit, check_url, take_userinfo
@@ -26,7 +27,7 @@ from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, loads
 from hookrow.store import outbox
 from hookrow.store.outbox.settling import Settle
-from hookrow.transport.attempt import Made, Order, compose, opened, perform, public_url
+from hookrow.transport.attempt import Made, Order, compose, opened, perform
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -267,7 +268,9 @@ class Workbench:
         # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
         secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
         made = compose(order, secrets, runtime.clock.now_ms())
-        return Request(made.method, public_url(made.url), masked_headers(made.headers), order.body)
+        return Request(
+            made.method, public_url(made.url), masked_headers(made.headers, order.hook.custom_header), order.body
+        )
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
@@ -375,6 +378,7 @@ class Workbench:
             payload=firing.payload if waiting else None,
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
+            depth=firing.depth,
             url=to,
             with_auth=with_auth,
             origin="redeliver",
@@ -420,11 +424,14 @@ class Workbench:
         row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
+        conceal = Concealer(occasion.event.private if waiting else ())
+        conceal.learn(plain)
         order = replace(
             self.order(hook, occasion, 1, body),
             test=True,
             payload=plain if waiting else None,
             can_refuse=occasion.before,
+            conceal=conceal,
         )
         made = await perform(runtime.tools(runtime.config()), order)
         request = self.request(replace(order, body=row.render(hook, private=False)))
@@ -433,7 +440,7 @@ class Workbench:
             request,
             attempt_of(made.values, body if not row.hidden else request.body),
             answer.kind,
-            answer.data,
-            answer.result,
+            conceal.json(answer.data),
+            conceal.json(answer.result),
             tuple(str(warning) for warning in answer.warnings),
         )

@@ -269,6 +269,12 @@ class FiringRow(SQLModel, table=True):
             postgresql_where=text("id / 1048576 - at_ms > 60000"),
         ),
         Index(
+            "firing_deep",
+            "at_ms",
+            sqlite_where=text("depth >= 3"),
+            postgresql_where=text("depth >= 3"),
+        ),
+        Index(
             "firing_idempotency",
             "event",
             "idempotency_key",
@@ -299,6 +305,8 @@ class FiringRow(SQLModel, table=True):
     payload_hash: str | None = Field(default=None, max_length=64)
     replay_of: str | None = Field(default=None, max_length=20)
     asked_by: str | None = Field(default=None, sa_type=Text)
+    depth: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How many hooks its call came through, by the header `hook-depth`."""
     deferred: bool = False
     """Fired with defer=True and not enqueued yet: its background deliveries are not written."""
 

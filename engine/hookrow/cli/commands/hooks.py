@@ -66,7 +66,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     if undrained:
         say(UNDRAINED)
     if as_json:
-        from hookrow.transport.attempt import public_url  # tokens travel in queries: a list is no place for them
+        from hookrow.delivery.message import public_url  # tokens travel in queries: a list is no place for them
 
         for hook in found:
             put_json(hook_json(hook) | {"url": public_url(hook.url)})

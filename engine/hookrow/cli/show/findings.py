@@ -55,6 +55,7 @@ def find(engine: HookEngine) -> Iterator[Finding]:
     """Everything that is wrong or would surprise."""
     yield from queue(engine)
     yield from hooks(engine)
+    yield from circles(engine)
     yield from rows(engine)
     if not engine.read_only:  # who may only read has no key, and no say in the files
         yield from keys(engine)
@@ -125,6 +126,19 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
         elif hook.active and hook.valid_until is not None and hook.valid_until - now <= SOON:
             soon = Text("The period of {hook} ends in {time}.", hook=named, time=span(hook.valid_until - now))
             yield Finding("ends_soon", soon, hook)
+
+
+def circles(engine: HookEngine) -> Iterator[Finding]:
+    """Hooks whose receivers seem to call what fires them again."""
+    deep = engine.log.deep_hooks()
+    for hook in engine.hooks.list():
+        if hook.id in deep:
+            text = Text(
+                "{hook} was fired by calls that came through three hooks or more in the last seven days: does its "
+                "receiver call what fires it?",
+                hook=f"{hook.id} «{hook.name}»",
+            )
+            yield Finding("loop", text, hook)
 
 
 def rows(engine: HookEngine) -> Iterator[Finding]:

@@ -137,6 +137,15 @@ SETTINGS = {
             Both("bytes of a background hook's reply that are kept", "сколько байт ответа фонового хука хранить"),
             whole("reply_kept", 0, 16 * MIB),
         ),
+        Known(
+            "loop_depth",
+            "5",
+            Both(
+                "how many hooks a call may have come through (the header hook-depth) before it is refused",
+                "через сколько хуков может пройти вызов (заголовок hook-depth), прежде чем ему откажут",
+            ),
+            whole("loop_depth", 1, 100),
+        ),
     )
 }
 

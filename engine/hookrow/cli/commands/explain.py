@@ -41,7 +41,7 @@ def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | N
     """Say which hooks would run."""
     given = None if payload is None else read_payload(payload)
     with session.engine() as engine:
-        when = None if at is None else moment(at, here_of(engine), "at")
+        when = None if at is None else moment(at, here_of(engine), "--at", "moment")
         plan = engine.explain(event, given, at=when)
     if as_json:
         for each in plan:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hookrow import errors, lang
+from hookrow import errors, lang, words
 from hookrow.cli.app import root
 from hookrow.cli.catalogue import CARE, COMMANDS
 from hookrow.cli.exits import code_of
@@ -40,6 +40,25 @@ OUTCOMES = {
     "cancelled": "Its hook was deleted, it was never enqueued, its caller was cancelled, or a person dropped it.",
     "skipped": "It was not to run; `skipped` says why.",
 }
+FIRINGS = {
+    "running": "It has no outcome yet.",
+    "allowed": "The operation goes on; shown as `allowed, failed` where a hook failed.",
+    "vetoed": "A hook said no: the operation is refused.",
+    "failed": "A hook failed whose `on_failure` is `stop`: the operation is refused.",
+    "cancelled": "Its caller was cancelled, or its process died.",
+}
+STATES = {
+    "on": "It is called.",
+    "off": "A person switched it off.",
+    "not_yet_valid": "Its period has not begun.",
+    "expired": "Its period is over.",
+    "paused": "Paused by a person, by its receiver's 410, or by ten failures in a row.",
+}
+WORDS_SAID = (
+    "In English the word on every screen is the code word, in Russian the one beside it. The filters (`--outcome`, and",
+    "`outcome:` in the log of the terminal interface) take all of them: outcomes, errors and skip reasons, in both",
+    "languages.",
+)
 SKIPS = {
     "inactive": "The hook is switched off.",
     "not_yet_valid": "The hook's period has not begun.",
@@ -68,6 +87,18 @@ ERRORS = {
     "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }
+
+
+def word_table(
+    title: str, known: Mapping[str, words.Word], meanings: dict[str, str], *, signs: bool = False
+) -> list[str]:
+    """Code words with the Russian ones, their signs, and what they mean."""
+    assert set(meanings) <= set(known), set(meanings) - set(known)
+    rows = []
+    for code, meaning in meanings.items():
+        sign = (words.SIGNS[known[code].sign],) if signs else ()
+        rows.append((f"`{code}`", *sign, known[code].ru, meaning))
+    return table((title, *(("sign",) if signs else ()), "по-русски", "meaning"), rows)
 
 
 def cell(text: object) -> str:
@@ -197,17 +228,12 @@ def reference_page() -> str:
             for each in SETTINGS.values()
         ],
     )
-    lines += [
-        "## Outcomes of a delivery",
-        "",
-        *table(("outcome", "meaning"), [(f"`{k}`", v) for k, v in OUTCOMES.items()]),
-    ]
-    lines += [
-        "## Why a delivery was left out",
-        "",
-        *table(("skipped", "meaning"), [(f"`{k}`", v) for k, v in SKIPS.items()]),
-    ]
-    lines += ["## Why a delivery failed", "", *table(("error", "meaning"), [(f"`{k}`", v) for k, v in ERRORS.items()])]
+    lines += ["## Outcomes of a firing", "", *WORDS_SAID, ""]
+    lines += word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)
+    lines += ["## Outcomes of a delivery", "", *word_table("outcome", words.OUTCOMES, OUTCOMES, signs=True)]
+    lines += ["## Why a delivery was left out", "", *word_table("skipped", words.SKIPS, SKIPS)]
+    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
+    lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -369,8 +369,8 @@ def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None
     assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
     assert [line for line in text if len(line) > 72] == []
     assert text[5:7] == [
-        "Передача заказа в 1С… ✗ timeout, attempt     ≠ ✗ address forbidden,",
-        "                      3/10 30000 ms            3/10 30000 ms",
+        "Передача заказа в 1С… → timeout, attempt     ≠ → blocked_address, 3/10",
+        "                      3/10 30000 ms            30000 ms",
     ]
 
 

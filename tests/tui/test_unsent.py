@@ -11,7 +11,6 @@ from fake_engine import NOON_MS, FakeEngine
 
 from hookrow.hook.stored import HookRef
 from hookrow.records import Delivery, Revision, Veto
-from hookrow_tui.presenters.log_rows import SKIPPED, WORDS
 from hookrow_tui.presenters.styled import plain
 from hookrow_tui.presenters.unsent import asks_history, why_unsent
 
@@ -79,15 +78,3 @@ def test_a_veto_before_it_is_named() -> None:
     assert (
         plain(why_unsent(vetoed, share, (), UTC)) == "«Чёрный список» had refused before its turn: «ИНН в стоп-листе»"
     )
-
-
-@pytest.mark.parametrize("lang", ["ru", "en"])
-def test_the_log_has_room_for_every_reason(lang: str) -> None:
-    """No reason is cut in the log's column on 80 columns."""
-    from hookrow.lang import use
-
-    use("ru" if lang == "ru" else "en")
-    try:
-        assert [str(word) for word in SKIPPED.values() if len(str(word)) > WORDS] == []
-    finally:
-        use("en")

@@ -17,10 +17,10 @@ from screens import SIZES, drawn, same_as_golden
 
 from hookrow import Hook, HookEngine
 from hookrow.core.insight.insight import ConditionMatches
-from hookrow.core.replaying import Explained, Request
 from hookrow.hook.dates import Here
 from hookrow.hook.stored import HookRef
 from hookrow.lang import Language, use
+from hookrow.results import Explained, Request
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
 from hookrow_tui.presenters.hook_rows import Row, badge, figures, line
@@ -84,7 +84,7 @@ async def test_the_request_that_would_leave_is_shown() -> None:
         text = drawn(at.app)
         assert "POST https://price.example.ru/discount" in text
         assert '"order": "A-10492"' in text
-        assert "200 · изменил order.sum" in text
+        assert "200 · изменено: order.sum" in text
         await at.press("tab", "escape", "escape")
         await until(at.pilot, lambda: type(at.app.screen).__name__ == "HooksScreen", "the list")
 
@@ -128,9 +128,9 @@ async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(co
             await at.press("w")
             await until(at.pilot, lambda: "Refuses" in drawn(at.app) and "Last time" in drawn(at.app), "why")
             text = drawn(at.app)
-            assert "does not run: its condition is false" in text
-            assert "does not run: its period is over" in text
-            assert "fails, the operation is refused: hook is paused" in text
+            assert "does not run: condition_false" in text
+            assert "does not run: expired" in text
+            assert "fails, the operation is refused: paused" in text
             seen: dict[str, str] = {}
             for _ in range(4):
                 seen[at.app.screen.chosen.name] = drawn(at.app)  # type: ignore[attr-defined]

@@ -27,11 +27,12 @@ from hookrow.cli.show.output import (
     say,
     terminal_width,
 )
-from hookrow.cli.show.wording import ERRORS, MODES, deed, glyph, milliseconds, outcome_cell, word
+from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.clock import SystemClock
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.testing.server import Answer, Came, Receiver
+from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -174,8 +175,7 @@ def put_story(firings: Sequence[Firing], attempts: Mapping[str, Sequence[Attempt
     rest = iter(lines)
     for firing in firings:
         said = f"  «{firing.veto.message}»" if firing.veto else ""
-        verdict = outcome_cell(firing.outcome or "running").text
-        put(f"{firing.event}  {verdict}  {milliseconds(firing.ms)}{said}")
+        put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
             if did := tries(attempts[each.id]) if each.id in attempts else deed(each, firing):

@@ -12,11 +12,11 @@ from hookrow.cli.read.given import here_of, moment, read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put_json, put_table, say
-from hookrow.cli.show.wording import ERRORS, MODES, SKIPS, word
 from hookrow.lang import Text
+from hookrow.words import MODES, REASONS, word
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Explained
+    from hookrow.results import Explained
 
 __all__ = ["explain", "put_plan"]
 
@@ -41,7 +41,7 @@ def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | N
     """Say which hooks would run."""
     given = None if payload is None else read_payload(payload)
     with session.engine() as engine:
-        when = None if at is None else moment(at, here_of(engine), "at")
+        when = None if at is None else moment(at, here_of(engine), "--at", "moment")
         plan = engine.explain(event, given, at=when)
     if as_json:
         for each in plan:
@@ -73,5 +73,5 @@ def put_plan(plan: Sequence[Explained]) -> None:
 def what(step: Explained) -> str:
     """What happens to a hook, and why not more."""
     said = str(ACTS[step.act])
-    reason = word(SKIPS | ERRORS, step.reason)
+    reason = word(REASONS, step.reason)
     return ": ".join(part for part in (said, reason, step.detail or "") if part)

@@ -17,17 +17,18 @@ from hookrow.lang import Text
 __all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
 
 NOT_A_MOMENT = Text(
-    "A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo or end of month; or empty."
+    "A date and time: 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo, end of month. It may be empty."
 )
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
+NAIVE = Text("The time needs its UTC offset, as in 2026-11-01T00:00:00+03:00.")
 
 # Patterns are text, compiled at first use: most processes that import this never read a date.
 CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<part>\d{1,6}))?)?"
 OFFSET = r"(?P<offset>z|[+-]\d\d:?\d\d)"
 RUSSIAN = rf"(?a:(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( {CLOCK}( ?{OFFSET})?)?)"
 RFC3339 = rf"(?a:(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?)"
-WORD = rf"(?a:(?P<word>сегодня|today|завтра|tomorrow)( {CLOCK})?)"
+WORD = rf"(?a:(?P<word>вчера|yesterday|сегодня|today|завтра|tomorrow)( {CLOCK})?)"
+DAYS = {"вчера": -1, "yesterday": -1, "сегодня": 0, "today": 0, "завтра": 1, "tomorrow": 1}
 AHEAD = r"\+ ?(?P<count>[0-9]{1,5}) ?(?P<unit>[a-zа-я]+)\.?"
 UNITS = {
     **dict.fromkeys(("min", "minute", "minutes", "мин", "минута", "минуты", "минуту", "минут"), "minutes"),
@@ -73,7 +74,7 @@ class Moment:
         except OverflowError:
             raise Unfit(NOT_A_MOMENT) from None
         if not FIRST_YEAR <= value.year <= LAST_YEAR:
-            raise Unfit(Text("A moment of the years {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
+            raise Unfit(Text("A date and time from {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
         return cls(value, note)
 
 
@@ -153,7 +154,7 @@ def read(typed: str, here: Here, end: bool) -> Moment:
         day = months_on(today, count) if unit == "months" else today + timedelta(**{unit: count})
         return whole_day(day, here.zone, end)
     if found := re.fullmatch(WORD, typed):
-        day = today if found["word"] in ("сегодня", "today") else today + timedelta(days=1)
+        day = today + timedelta(days=DAYS[found["word"]])
         return (
             on_clock(datetime.combine(day, clock_of(found)), here.zone, end)
             if found["hour"]
@@ -225,10 +226,10 @@ def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
     value, kind = instant(wall, zone, fold=1 if end else 0)
     shown = show(value, zone)
     if kind == "twice":
-        note = Text("{wall} comes twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} occurs twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     if kind == "never":
-        note = Text("{wall} is left out by the clocks; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} doesn't exist on that day; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     return Moment.at(value)
 

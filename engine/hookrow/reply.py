@@ -89,41 +89,41 @@ def read(
     if not success:
         return bad_status(status, headers)
     if fault is not None and is_json(headers):
-        return bad_reply(Text("The reply can't be read: {reason}", reason=fault))
+        return bad_reply(Text("the response can't be read: {reason}", reason=fault))
     if said is not None:
         return allowed(said, mode, moment_can_refuse, payload)
     if not body.strip() or mode != "transform":
         return Answer("ok")
-    return bad_reply(Text("The reply is no JSON object."))
+    return bad_reply(Text("the response is not a JSON object"))
 
 
 def allowed(said: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in said and said["allow"] is not True:
-        return bad_reply(Text("`allow` is neither true nor false."))
+        return bad_reply(Text("`allow` is neither true nor false"))
     warnings = list(refusal_of(said, 422)[1])
     if said and not any(key in said for key in KEYS):
-        warnings.append(Text("The reply holds no key that Hookrow knows; it is taken as «allowed»."))
+        warnings.append(Text("The response has no key that Hookrow knows; taken as allowed."))
     if mode != "transform":
         if "data" in said or "result" in said:
-            warnings.append(Text("`data` and `result` were passed over: this hook's response holds no data."))
+            warnings.append(Text("`data` and `result` were ignored: response_has_data is off for this hook."))
         return Answer("ok", warnings=tuple(warnings))
     has_result, result = "result" in said, said.get("result")
     patch = said.get("data")
     if patch is None:
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
-        warnings.append(Text("`data` was passed over: it comes too late to change anything."))
+        warnings.append(Text("`data` was ignored: the event has already happened."))
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
-        return bad_reply(Text("`data` is no JSON object."))
+        return bad_reply(Text("`data` is not a JSON object"))
     patch = news(patch, payload)
     strange = [key for key in patch if key not in payload]
     if strange:
-        return bad_reply(Text("`data` may not add the key {key} to the payload.", key=strange[0][:60]))
+        return bad_reply(Text("`data` can't add the key {key} to the payload", key=strange[0][:60]))
     removed = [key for key, value in patch.items() if value is None]
     if removed:
-        return bad_reply(Text("`data` may not remove the key {key} from the payload.", key=removed[0][:60]))
+        return bad_reply(Text("`data` can't remove the key {key} from the payload", key=removed[0][:60]))
     data = merge_patch(payload, patch)
     changes = tuple(diff(payload, data))
     if not changes:
@@ -161,7 +161,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if value is None:
             return ""
         if not isinstance(value, str):
-            warnings.append(Text("`{key}` was passed over: it is no text.", key=key))
+            warnings.append(Text("`{key}` was ignored: it is not a string.", key=key))
             return ""
         return value if len(value) <= limit else value[: limit - 1] + "…"
 
@@ -172,7 +172,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
             own = given
         else:
-            warnings.append(Text("`status` was passed over: it is no number from 400 to 599."))
+            warnings.append(Text("`status` was ignored: it is not a number from 400 to 599."))
     errors = []
     listed = said.get("errors")
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
@@ -180,17 +180,17 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if parts and all(isinstance(part, str) for part in parts.values()):
             errors.append({key: part[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
-            warnings.append(Text("An error was passed over: it is no object with the texts path, code and message."))
+            warnings.append(Text("An error was ignored: it is not an object with the strings path, code and message."))
     if listed is not None and not isinstance(listed, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="errors"))
+        warnings.append(Text("`{key}` was ignored: it is not a list.", key="errors"))
     own_warnings = said.get("warnings")
     if own_warnings is not None and not isinstance(own_warnings, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="warnings"))
+        warnings.append(Text("`{key}` was ignored: it is not a list.", key="warnings"))
     elif own_warnings:
         texts = [each for each in own_warnings if isinstance(each, str)]
         warnings = [*(each[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
         if len(texts) != len(own_warnings):
-            warnings.append(Text("A warning was passed over: it is no text."))
+            warnings.append(Text("A warning was ignored: it is not a string."))
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
 
 
@@ -207,15 +207,15 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
 def bad_status(status: int, headers: Headers) -> Answer:
     """A status that is no success. Redirects are never followed: the URL wants mending."""
     if status == 410:
-        return Answer("failed", "bad_status", Text("The receiver is gone (410): the hook is paused."), pause=True)
+        return Answer("failed", "bad_status", Text("the receiver is gone (410), the hook is paused"), pause=True)
     if 300 <= status < 400:
         place = location(header(headers, "location"))
         if place:
-            text = Text("The receiver redirects ({status}) to {place}: update the URL.", status=status, place=place)
+            text = Text("the receiver redirects ({status}) to {place}: update the URL", status=status, place=place)
         else:
-            text = Text("The receiver redirects ({status}): update the URL.", status=status)
+            text = Text("the receiver redirects ({status}): update the URL", status=status)
         return Answer("failed", "redirect", text)
-    return Answer("failed", "bad_status", Text("The receiver answered {status}.", status=status))
+    return Answer("failed", "bad_status", Text("the receiver answered {status}", status=status))
 
 
 def bad_reply(text: Text) -> Answer:

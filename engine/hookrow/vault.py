@@ -90,7 +90,7 @@ class Secret:
     def value(self) -> str:
         """The value. Raises Misuse for a kept one."""
         if self.kept_sealed:
-            raise Misuse(Text("this secret is kept sealed; its value is not here"))
+            raise Misuse(Text("this secret is stored encrypted; its value is not here"))
         return self.text
 
     def __repr__(self) -> str:
@@ -136,10 +136,10 @@ def decode_key(entry: str, encoded: str, source: Text | str) -> tuple[str, bytes
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise KeyWrong(Text("{source}: this is no list of keys (id and base64 of 32 bytes)", source=source))
+        raise KeyWrong(Text("{source}: not a list of keys (ID and base64 of 32 bytes)", source=source))
     if entry != key_id(key):
         # The name that was written may be a misplaced secret: only the derived id is shown.
-        raise KeyWrong(Text("{source}: key {id} stands there under another id", source=source, id=key_id(key)))
+        raise KeyWrong(Text("{source}: key {id} is listed under another ID", source=source, id=key_id(key)))
     return entry, key
 
 
@@ -161,7 +161,7 @@ class KeyRing:
         """The id of the key that seals. Raises KeyMissing for an empty ring."""
         for found in self.keys:
             return found
-        raise KeyMissing(Text("there is no key; make one with «hookrow keys new»"))
+        raise KeyMissing(Text("there is no key; create one with hookrow keys new"))
 
     @classmethod
     def new(cls) -> KeyRing:
@@ -232,7 +232,7 @@ class KeyRing:
         except FileNotFoundError:
             return cls({}, source, path)
         except (OSError, UnicodeDecodeError) as problem:
-            reason = problem.strerror if isinstance(problem, OSError) else Text("this is no list of keys")
+            reason = problem.strerror if isinstance(problem, OSError) else Text("not a list of keys")
             raise KeyWrong(Text("the key file {path} can't be read: {reason}", path=path, reason=reason)) from None
 
 
@@ -341,7 +341,7 @@ class Vault:
         """The keys as they now are: another process may have made or rotated them. Raises KeyUnsafe, KeyWrong."""
         ring = self.given or KeyRing.load(self.database_path, self.environ)
         if self.loaded and self.loaded.keys and not ring.keys:
-            raise KeyMissing(Text("the keys are gone that were in {source}", source=self.loaded.source))
+            raise KeyMissing(Text("the keys that were in {source} are gone", source=self.loaded.source))
         self.loaded = ring
         return ring
 
@@ -353,14 +353,16 @@ class Vault:
                 return ring
             if self.database_path is None:
                 raise KeyMissing(
-                    Text("there is no key to seal secrets with; make one with «hookrow keys new» and set HOOKROW_KEYS")
+                    Text(
+                        "there is no key to encrypt secrets with; create one with hookrow keys new and set HOOKROW_KEYS"
+                    )
                 )
             path = key_file_beside(self.database_path)
             try:
                 if make_key_file(path):
                     self.made = path
                     self.notice = Text(
-                        "made the key file {path}; keep a copy: without it the secrets are lost", path=path
+                        "created the key file {path}; keep a copy: without it the secrets are lost", path=path
                     )
             except OSError as problem:
                 raise KeyMissing(
@@ -393,8 +395,8 @@ class Vault:
         if key is None:
             raise KeyMissing(
                 Text(
-                    "key {id}, which seals {field}, is not in {source}; keys are looked for in HOOKROW_KEYS, in"
-                    " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database",
+                    "key {id}, which encrypts {field}, is not in {source}; Hookrow looks in HOOKROW_KEYS, in "
+                    "$CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database",
                     id=name,
                     field=place.field,
                     source=self.ring.source,
@@ -430,5 +432,5 @@ def taken_apart(token: str, place: Place) -> tuple[str, bytes, bytes]:
 
 def damaged(place: Place) -> KeyWrong:
     return KeyWrong(
-        Text("the sealed {field} does not open: it was changed, or belongs to another hook", field=place.field)
+        Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook", field=place.field)
     )

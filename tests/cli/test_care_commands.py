@@ -229,7 +229,7 @@ def test_doctor_has_nothing_to_say(hookrow: Hookrow, made: Path) -> None:
     found = hookrow("doctor", "--json").json
     assert found["findings"] == []
     assert {each["name"] for each in found["settings"]} >= {"egress", "timezone", "retention_days"}
-    assert "Nothing to complain of." in hookrow("doctor").out
+    assert "No problems found." in hookrow("doctor").out
 
 
 def test_doctor_finds_what_needs_a_look(add: Add, hookrow: Hookrow, made: Path) -> None:
@@ -289,7 +289,7 @@ def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
         "postgresql",
     }
     assert hookrow("--db", url, "hooks", "stats", "--json").json["day"]["calls"] == 1
-    assert "Nothing differs." in hookrow("--db", url, "import", "-", stdin=hookrow("--db", url, "export").out).err
+    assert "No differences." in hookrow("--db", url, "import", "-", stdin=hookrow("--db", url, "export").out).err
     assert "pg_dump" in hookrow("--db", url, "db", "backup", "copy.db", code=2).err
     assert list(folder.iterdir()) == []
 

@@ -94,4 +94,4 @@ def test_the_compiled_catalogue_is_fresh(catalogue: Catalog) -> None:
 def test_russian_counts(monkeypatch: pytest.MonkeyPatch, n: int, words: str) -> None:
     """The three forms follow the number."""
     monkeypatch.setattr(lang.Speech, "language", "ru")
-    assert str(lang.Plural("{n} delivery dropped.", "{n} deliveries dropped.", n)) == words
+    assert str(lang.Plural("{n} delivery discarded.", "{n} deliveries discarded.", n)) == words

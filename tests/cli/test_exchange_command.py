@@ -21,7 +21,7 @@ def test_there_and_back(add: Add, hookrow: Hookrow, folder: Path) -> None:
     """What export writes is no change; on another database it makes the same hooks."""
     add("http://127.0.0.1:9/a?token=t", "--key", "stock")
     written = hookrow("export").out
-    assert "Nothing differs." in hookrow("import", "-", stdin=written).err
+    assert "No differences." in hookrow("import", "-", stdin=written).err
     hookrow("--db", "other.db", "init")
     hookrow("--db", "other.db", "import", "-", stdin=written)
     assert hookrow("--db", "other.db", "export").out == written

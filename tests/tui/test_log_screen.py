@@ -302,4 +302,4 @@ async def test_a_filter_without_hits_says_so() -> None:
         await until(at.pilot, lambda: "before_order_add" in drawn(at.app).splitlines()[1], "the rows")
         at.engine.log.rows.clear()
         await at.press("slash", "enter")
-        await until(at.pilot, lambda: "Nothing was fired yet." in drawn(at.app), "that there is nothing")
+        await until(at.pilot, lambda: "No firings yet." in drawn(at.app), "that there is nothing")

@@ -29,8 +29,8 @@ SHOWN = 64 * 1024
 OUTCOMES = {
     "ok": Say("allowed"),
     "changed": Say("allowed, and the data changed"),
-    "vetoed": Say("refused by the hook"),
-    "refused": Say("refused by the hook, which can't stop what has happened"),
+    "vetoed": Say("vetoed by the hook"),
+    "refused": Say("vetoed too late: the operation has already happened"),
     "failed": Say("failed"),
     "sent": Say("sent"),
 }
@@ -114,7 +114,7 @@ class CheckScreen(Dialog[None]):
         with VerticalScroll() as box:
             box.border_title = str(Say("Test"))
             box.border_subtitle = str(Say("Esc closes"))
-            yield Static(str(Say("Sending a request marked as a test…")), markup=False)
+            yield Static(str(Say("Sending a test request…")), markup=False)
 
     def on_mount(self) -> None:
         self.hookrow.ask(self, self.send, self.show, self.refused)

@@ -156,7 +156,7 @@ class FormView(Page[int]):
             else:
                 drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
         except OSError as error:
-            self.notice(str(Say("The draft can't be kept: {reason}", reason=error)))
+            self.notice(str(Say("The draft can't be saved: {reason}", reason=error)))
 
     @property
     def dirty(self) -> bool:
@@ -206,7 +206,7 @@ class FormView(Page[int]):
         if wrong:
             return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
         if code in self.state.overruled():
-            return str(Say("Has no effect: «{flag}» is on.", flag=FIELD["fire_and_forget"].label)), False
+            return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
         if code in FLAGS and not sentence_fits(self.pages[0]):
             return f"{self.pages[0].remark}.", False
         if code == "position":
@@ -215,7 +215,9 @@ class FormView(Page[int]):
         if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
             return str(too_long(seconds)), True
         if each.secret and getattr(self.focused, "is_kept", False):
-            return str(Say("Kept sealed. Type a new one to replace it, Delete removes it, Ctrl+R keeps it.")), False
+            return str(
+                Say("Stored encrypted. Type a new one to replace it, Delete removes it, Ctrl+R keeps it.")
+            ), False
         return f"{understood + '. ' if understood else ''}{each.hint}", False
 
     def first_problem(self) -> str | None:

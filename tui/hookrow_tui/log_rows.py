@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from hookrow.clock import from_ms
+from hookrow.lang import quoted
 from hookrow_tui.columns import fit, steady
 from hookrow_tui.look import Glyphs
 from hookrow_tui.words import Say
@@ -207,7 +208,7 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     if outcome in ("vetoed", "refused"):
         ours = firing.veto is not None and firing.veto.hook.id == delivery.hook.id
         said = firing.veto.message if ours and firing.veto is not None else delivery.detail
-        return f"«{said}»" if said else str(DELIVERIES[outcome])
+        return quoted(said) if said else str(DELIVERIES[outcome])
     if outcome == "skipped":
         return str(SKIPPED.get(delivery.skipped or "", DELIVERIES["skipped"]))
     if outcome == "retrying":

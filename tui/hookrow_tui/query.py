@@ -86,13 +86,13 @@ def read_outcome(value: str, typed: Typed) -> str:
         if word == outcome or word in twins:
             return outcome
     known = ", ".join(twins[0] if current() == "ru" else outcome for outcome, twins in OUTCOMES.items())
-    raise NotAFilter(Say("There is no outcome «{value}». Known: {known}.", value=value, known=known))
+    raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
 def read_code(value: str, typed: Typed) -> str:
     code = value.lower().replace("х", "x")  # the Cyrillic letter looks the same
     if not STATUS.fullmatch(code):
-        raise NotAFilter(Say("«{value}» is no status: write 409 or 5xx.", value=value))
+        raise NotAFilter(Say('"{value}" is not a response status. Examples: 409, 5xx.', value=value))
     return code
 
 
@@ -103,7 +103,7 @@ def read_hook(value: str, typed: Typed) -> int:
 def hook_number(ref: str) -> int:
     """The hook's id where nobody is there to ask for its key or name."""
     if not re.fullmatch(r"[0-9]{1,18}", ref):
-        raise NotAFilter(Say("«{value}» is no number of a hook.", value=ref))
+        raise NotAFilter(Say('"{value}" is not a hook\'s ID.', value=ref))
     return int(ref)
 
 
@@ -117,7 +117,7 @@ def read_moment(value: str, typed: Typed) -> int:
     except Unfit:
         moment = None
     if moment is None:
-        raise NotAFilter(Say("«{value}» is no time: write 1h, 30m, 2d, today or 01.11.2026.", value=value))
+        raise NotAFilter(Say('"{value}" is not a time. Examples: 1h, 30m, 2d, today, 01.11.2026.', value=value))
     return round(moment.timestamp() * 1000)
 
 
@@ -153,11 +153,11 @@ def parse(text: str, *, now_ms: int, zone: tzinfo = UTC, find_hook: Callable[[st
         part = NAMED.get(key.lower())
         if part is None:
             known = ", ".join(f"{name_of(part)}:" for part in PARTS)
-            raise NotAFilter(Say("There is no key «{key}». Known: {known}", key=key, known=known))
+            raise NotAFilter(Say('There is no key "{key}". Known: {known}', key=key, known=known))
         if not value:
-            raise NotAFilter(Say("«{key}:» has no value.", key=key))
+            raise NotAFilter(Say('"{key}:" has no value.', key=key))
         if part.field in found:
-            raise NotAFilter(Say("«{key}:» is given twice.", key=key))
+            raise NotAFilter(Say('"{key}:" is given twice.', key=key))
         found[part.field] = None if bare and value.lower() in ALL else part.read(value, typed)
     return LogFilter(**found, search=" ".join(words) or None)
 

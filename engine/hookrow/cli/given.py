@@ -63,16 +63,25 @@ def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
         try:
             return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
         except OverflowError:
-            raise InvalidInput([Problem(name, Text("«{text}» is before all dates.", text=text))]) from None
-    from hookrow.dates import parse
+            raise InvalidInput([Problem(name, Text('"{text}" is before all dates.', text=text))]) from None
+    from hookrow.dates import NOT_A_MOMENT, parse
     from hookrow.fields import Unfit
 
     try:
         value = parse(text, now=here.now, zone=here.zone, end=end).value
     except Unfit as fault:
-        raise InvalidInput([Problem(name, fault.text)]) from None
+        said = (
+            fault.text
+            if fault.text != NOT_A_MOMENT
+            else Text(
+                'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
+                "RFC 3339.",
+                text=text,
+            )
+        )
+        raise InvalidInput([Problem(name, said)]) from None
     if value is None:
-        raise InvalidInput([Problem(name, Text("a moment is missing"))])
+        raise InvalidInput([Problem(name, Text("the date and time is missing"))])
     return value
 
 
@@ -92,7 +101,7 @@ def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault)) from None
     if not isinstance(value, dict):
-        raise InvalidPayload("", Text("{name} holds no JSON object.", name=name))
+        raise InvalidPayload("", Text("{name} is not a JSON object.", name=name))
     return value
 
 
@@ -100,15 +109,13 @@ def filter_options(function: Any) -> Any:
     """Add the log's filters to a command; they mean the same everywhere."""
     words = [word for word in OUTCOMES if word != "running"]
     options = (
-        option("--event", metavar="EVENT", says=Text("Firings of this event.")),
-        option("--hook", metavar="HOOK", says=Text("Firings in which this hook had a share: id, key or exact name.")),
+        option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
+        option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
         option("--outcome", type=click.Choice(words), metavar="OUTCOME", says=outcome_help(words)),
-        option(
-            "--since", metavar="TIME", says=Text("From this moment on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")
-        ),
-        option("--until", metavar="TIME", says=Text("Before this moment.")),
-        option("--search", metavar="TEXT", says=Text("Firings whose payload holds this text.")),
-        option("--code", metavar="STATUS", says=Text("Firings with this HTTP status: 404, or 5xx.")),
+        option("--since", metavar="TIME", says=Text("From this time on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")),
+        option("--until", metavar="TIME", says=Text("Before this time.")),
+        option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
+        option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
     )
     for add in reversed(options):
         function = add(function)

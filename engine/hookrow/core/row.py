@@ -203,7 +203,7 @@ class Row:
             self.fail(
                 share,
                 "paused",
-                Text("the hook is paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
+                Text("{reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
             )
             return share
         try:
@@ -270,7 +270,7 @@ class Row:
         waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
-            self.fail(share, "deadline", Text("the row's deadline had passed"))
+            self.fail(share, "deadline", Text("the deadline of the firing had passed"))
             return None
         order = Order(
             hook=hook,

@@ -12,7 +12,12 @@ from hookrow.modes import pause_reason
     [
         ("person", "moving house", "moving house"),
         ("person", None, "—"),
-        ("breaker", "bad_status 503", "ten failures in a row, the last bad_status 503; it is tried again by itself"),
+        (
+            "breaker",
+            "bad_status 503",
+            "ten failures in a row, the last: bad_status 503; "
+            "the circuit breaker will try the receiver and resume the hook",
+        ),
         ("gone", "bad_status 410", "the receiver answered 410 (gone); it must be resumed by hand"),
     ],
 )

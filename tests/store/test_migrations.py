@@ -187,7 +187,7 @@ def test_an_upgrade_that_would_orphan_rows_is_taken_back(tmp_path: Path, scripts
     database = with_a_hook(tmp_path / "hooks.db")
     broken = SECOND_VERSION.replace("with op", 'op.execute("DELETE FROM hook")\n    with op')
     (scripts / "versions" / "v0002.py").write_text(broken)
-    with pytest.raises(DatabaseDamaged, match="taken back"):
+    with pytest.raises(DatabaseDamaged, match="was undone"):
         run.upgrade(database, scripts=scripts, target="0002")
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1

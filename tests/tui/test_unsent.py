@@ -76,7 +76,8 @@ def test_a_veto_before_it_is_named() -> None:
     vetoed = replace(FIRING, veto=Veto("hook", HookRef(2, "hook-2", "Чёрный список"), "ИНН в стоп-листе"))
     share = Delivery("msg_1", FIRING.id, HOOK, 1, 10, "gate", "skipped", NOON_MS, skipped="after_veto")
     assert (
-        plain(why_unsent(vetoed, share, (), UTC)) == "«Чёрный список» had refused before its turn: «ИНН в стоп-листе»"
+        plain(why_unsent(vetoed, share, (), UTC))
+        == 'Hook "Чёрный список" earlier in the chain stopped the operation: "ИНН в стоп-листе"'
     )
 
 

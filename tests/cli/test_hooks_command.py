@@ -189,6 +189,18 @@ def test_rollback(add: Add, hookrow: Hookrow) -> None:
     assert (ran.json["timeout"], ran.json["revision"]) == (5, 3)
 
 
+def test_move_says_the_new_order(add: Add, hookrow: Hookrow) -> None:
+    """By places or beside another hook; exactly one of the three options, else a usage error."""
+    for _ in range(3):
+        add(URL)
+    ran = hookrow("hooks", "move", 3, "--by", -1, "--json")
+    assert [(each["id"], each["position"]) for each in ran.lines] == [(1, 10), (3, 15), (2, 20)]
+    assert hookrow("hooks", "move", 1, "--after", 2).out.split()[0::2][:3] != []
+    assert [each["id"] for each in hookrow("hooks", "list", "--json").lines] == [3, 2, 1]
+    hookrow("hooks", "move", 1, code=2)
+    hookrow("hooks", "move", 1, "--by", 1, "--before", 2, code=2)
+
+
 def test_a_test_sends_one_marked_request(add: Add, hookrow: Hookrow) -> None:
     """`hooks test`: hook-test: 1 goes out, nothing is recorded; exit 0 for allow, 1 for a veto or a failure."""
     with Receiver(

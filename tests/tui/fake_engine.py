@@ -20,6 +20,7 @@ from hookrow.events import Event, Events
 from hookrow.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
 from hookrow.store.log_ids import Found
+from hookrow.store.moving import Goal, numbers
 from hookrow_tui import spans
 
 __all__ = ["DAY", "FakeEngine", "hooks_of_the_screens"]
@@ -215,6 +216,11 @@ class FakeHooks:
 
     def remove(self, ref: int, *, revision: int | None = None) -> Any:
         return self.update(ref, deleted=True, revision=revision, action="remove")
+
+    def move(self, ref: int, *, by: int) -> Any:
+        rows = sorted((hook.position, hook.id) for hook in self.list() if hook.event == self.get(ref).event)
+        for number, position in numbers(rows, ref, Goal(by=by)).items():
+            self.update(number, position=position, action="move")
 
     def restore(self, number: int) -> Any:
         self.rows[number] = self.rows[number].copy(deleted=False)

@@ -23,7 +23,7 @@ from textual.theme import Theme
 
 from hookrow.dates import Here
 from hookrow_tui.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
-from hookrow_tui.hook_rows import Filter, Row, reordered
+from hookrow_tui.hook_rows import Filter, Row
 from hookrow_tui.look import ASCII, DARK, LIGHT, choose
 from hookrow_tui.repaint import Shown
 from hookrow_tui.terminal import Harmless, refusal, visible
@@ -102,21 +102,6 @@ def test_the_filter_reads_both_languages(typed: str, count: int) -> None:
     """Keys and words of either language narrow the list."""
     wanted = Filter.read(typed)
     assert sum(wanted.fits(row) for row in rows()) == count
-
-
-@given(st.lists(st.integers(0, 9999), min_size=2, max_size=12), st.data())
-def test_a_move_changes_two_neighbours_and_nothing_else(positions: list[int], data: st.DataObject) -> None:
-    """After a move the row is the same but for the pair; positions stay within their range."""
-    hooks: Any = [hooks_of_the_screens()[0].copy(id=n, position=position) for n, position in enumerate(positions, 1)]
-    before = [each.id for each in sorted(hooks, key=lambda each: (each.position, each.id))]
-    place = data.draw(st.integers(0, len(before) - 2))
-    changes = reordered(hooks, before[place], 1)
-    for each in hooks:
-        each.position = changes.get(each.id, each.position)
-    after = [each.id for each in sorted(hooks, key=lambda each: (each.position, each.id))]
-    before[place], before[place + 1] = before[place + 1], before[place]
-    assert after == before
-    assert all(0 <= each.position <= 9999 for each in hooks)
 
 
 def test_what_the_form_shows_reads_back_as_the_same() -> None:

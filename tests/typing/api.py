@@ -59,6 +59,7 @@ def threads(connection: Connection) -> None:
         assert_type(engine.hooks.list("before_order_add"), list[Hook])
         assert_type(engine.hooks.update("stock", {"timeout": 3}, revision=hook.revision), Hook)
         assert_type(engine.hooks.history("stock"), list[Revision])
+        assert_type(engine.hooks.move("stock", by=1), list[Hook])
         assert_type(engine.hooks.rollback("stock", 1, current=hook.revision), Hook)
         assert_type(engine.hooks.new_secret("stock", rotate=True), str)
         firing = engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="7", deadline=10.0)

@@ -22,6 +22,7 @@ __all__ = ["ACTIONS", "back_to", "called", "changed_codes", "detail", "summary",
 ACTIONS: Mapping[str, Say] = {
     "add": Say("created"),
     "edit": Say("changed"),
+    "move": Say("moved"),
     "remove": Say("deleted"),
     "restore": Say("restored"),
     "pause": Say("paused"),

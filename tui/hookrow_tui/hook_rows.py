@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,6 @@ __all__ = [
     "in_order",
     "line",
     "number",
-    "reordered",
     "sentence",
     "target",
 ]
@@ -53,7 +52,6 @@ SOON = 7 * DAY
 """Seconds before its end from which on a hook's row says how long it has left."""
 FAR = 10 * DAY
 """Seconds from which on a date says more than a number of days."""
-POSITION_LAST = 9999
 BEGINS, ENDS_IN = Both("{}", "с {}"), Both("for {}", "ещё {}")
 """For 80 columns: seven characters are left beside a hook, and the sign before it tells the states apart."""
 
@@ -287,20 +285,3 @@ def counted(seen: Figures) -> dict[str, str]:
         "middle": number(round(seen.p50_ms or 0)),
         "slow": number(round(seen.p95_ms or 0)),
     }
-
-
-def reordered(hooks: Sequence[Hook], moved: int, step: int) -> Mapping[int, int]:
-    """New positions by hook id after one hook went `step` places later (1) or earlier (-1) in its event's row.
-
-    The numbers that people chose stay in use; only where two are equal is the row numbered anew by tens.
-    """
-    row = sorted(hooks, key=lambda each: (each.position or 0, each.id or 0))
-    place = next(number for number, each in enumerate(row) if each.id == moved)
-    if not 0 <= place + step < len(row):
-        return {}
-    numbers = [each.position or 0 for each in row]
-    row[place], row[place + step] = row[place + step], row[place]
-    if len(set(numbers)) < len(numbers):
-        gap = 10 if len(row) * 10 <= POSITION_LAST else 1
-        numbers = [gap * (place + 1) for place in range(len(row))]
-    return {each.id: number for each, number in zip(row, numbers, strict=True) if each.id and each.position != number}

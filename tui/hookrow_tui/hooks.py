@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from hookrow.lang import Text
 from hookrow.modes import WAITING
 from hookrow_tui.actions import Group, actions_of, bindings
-from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, reordered, sentence, target
+from hookrow_tui.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
 from hookrow_tui.hook_table import HookTable
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Line, Page, Title
@@ -353,16 +353,8 @@ class HooksScreen(Page[None]):
         hook = self.chosen
         if hook is None or hook.id is None or not self.hookrow.writable():
             return
-        row = [each.hook for each in self.rows if each.hook.event == hook.event]
-        places = reordered(row, hook.id, step)
-        revisions = {each.id: each.revision for each in row}
-
-        def write(engine: HookEngine) -> None:
-            for each, position in places.items():
-                engine.hooks.update(each, position=position, revision=revisions[each])
-
-        if places:
-            self.change(write, hook.id)
+        number = hook.id
+        self.change(lambda engine: engine.hooks.move(number, by=step), number)
 
     def action_remove(self) -> None:
         hook = self.chosen

@@ -315,6 +315,30 @@ def resume(session: Session, refs: tuple[str, ...]) -> None:
             say(Text("Resumed: {hook}.", hook=named(engine.hooks.resume(ref))))
 
 
+@verb(
+    "move",
+    Text("Give a hook another place among its event's hooks."),
+    Text("Exactly one of --before, --after and --by. Where no number is free between, the event is numbered by tens."),
+)
+@one
+@option("--before", metavar="HOOK", says=Text("To run before this hook."))
+@option("--after", metavar="HOOK", says=Text("To run after this hook."))
+@option("--by", type=int, metavar="N", says=Text("So many places later; negative: earlier."))
+@as_json
+@pass_session
+def move(session: Session, ref: str, before: str | None, after: str | None, by: int | None, as_json: bool) -> None:
+    """Give a hook another place among its event's hooks."""
+    if [before, after, by].count(None) != 2:
+        raise click.UsageError(str(Text("Give exactly one of --before, --after and --by.")))
+    with session.engine() as engine:
+        row = engine.hooks.move(ref, before=before, after=after, by=by)
+    for hook in row:
+        if as_json:
+            put_json(hook_json(hook))
+        else:
+            put(f"{hook.position:>5}  {visible(hook.name)}")
+
+
 @verb("history", Text("Show who changed a hook, when, and what."))
 @one
 @as_json

@@ -23,6 +23,7 @@ from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
 from hookrow.store import hooks as hookstore
 from hookrow.store.config import Config, StoredHook
+from hookrow.store.moving import Goal, move
 from hookrow.vault import Place, Secret, new_signing_secret
 
 if TYPE_CHECKING:
@@ -274,6 +275,39 @@ class Hooks:
             lambda connection: hookstore.change(connection, number, values, author, **how)
         )
 
+    def move(
+        self,
+        ref: int | str,
+        *,
+        before: int | str | None = None,
+        after: int | str | None = None,
+        by: int | None = None,
+    ) -> builtins.list[Hook]:
+        """Give a hook another place among its event's hooks; gives them all in their new order.
+
+        It takes a free number between its new neighbours; where there is none, the event is numbered anew by tens. All
+        of it is one transaction. Hooks that share a number keep sharing one, and it goes past them together.
+
+        Args:
+            before, after: the hook beside which it is to run.
+            by: so many places later, negative: earlier, counted on the order as it is stored by then.
+
+        Raises:
+            HookNotFound, Ambiguous
+            InvalidHook: none or several of the three were given; the other hook is of another event, or is this one.
+        """
+        if [before, after, by].count(None) != 2:
+            raise InvalidHook([Problem("position", Text("move() takes exactly one of before, after and by"))])
+        number = self.find(ref).id
+        goal = Goal(
+            before=None if before is None else self.find(before).id,
+            after=None if after is None else self.find(after).id,
+            by=by,
+        )
+        author = self.runtime.author()
+        self.runtime.database.writer.write(lambda connection: move(connection, number, goal, author))
+        return self.list(self.fresh(number).event)
+
     def remove(self, ref: int | str, *, revision: int | None = None) -> Hook:
         """Delete a hook: it is marked, its waiting deliveries are cancelled in the same transaction.
 
@@ -441,6 +475,7 @@ class AsyncHooks:
     get = awaited(Hooks.get)
     list = awaited(Hooks.list)
     update = awaited(Hooks.update)
+    move = awaited(Hooks.move)
     remove = awaited(Hooks.remove)
     restore = awaited(Hooks.restore)
     pause = awaited(Hooks.pause)

@@ -57,6 +57,7 @@ SKIPS = {
     "after_veto": "The operation was already stopped by an earlier hook: by a veto, or by a failure with "
     "`on_failure=stop`.",
     "not_enqueued": "Fired with `defer=True`, and `enqueue()` was never called.",
+    "loop": "The call came through more hooks than the setting `loop_depth` allows.",
     "hook_deleted": "The hook was deleted while the delivery waited.",
 }
 ERRORS = {
@@ -75,6 +76,8 @@ ERRORS = {
     "deadline": "Less than 50 ms of the firing's deadline were left; the hook was not called.",
     "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
     "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
+    "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
+    "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }
 VARIABLES = [
     (

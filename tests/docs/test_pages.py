@@ -46,6 +46,7 @@ def test_every_state_of_a_delivery_has_its_word() -> None:
 def test_every_reason_and_error_word_of_the_source_is_documented() -> None:
     """What the code records as a skip reason or an error stands in the reference, and nothing else does."""
     source = words_in("plan.py", "core/row.py", "core/firing.py", "states.py", "attempt.py", "reply.py", "errors.py")
+    source += words_in("core/arrival.py")
     source += words_in("transport/faults.py", "transport/exchange.py", "template.py")
     for word in (*SKIPS, *ERRORS):
         assert re.search(rf"\"{word}\"", source), word

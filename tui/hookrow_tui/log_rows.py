@@ -54,6 +54,8 @@ ERRORS: Mapping[str, Say] = {
     "deadline": Say("no time left"),
     "paused": Say("hook is paused"),
     "key_error": Say("secret can't be opened"),
+    "unseen_body": Say("hooks can't see the call's body"),
+    "loop": Say("hooks go round in a circle"),
 }
 SKIPPED: Mapping[str, Say] = {
     "inactive": Say("left out: off"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
+from hookrow.asgi.views import Kind, Unseen, content_kind, too_large, view
 from hookrow.replyjson import NotJson, strict_loads
 
-__all__ = ["Message", "Receive", "RequestBody", "ResponseBody", "Scope", "Send", "is_json", "text_headers"]
+__all__ = ["Message", "Receive", "RequestBody", "ResponseBody", "Scope", "Send", "text_headers"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,32 +22,39 @@ def text_headers(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str],
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
 
 
-def is_json(headers: Iterable[tuple[str, str]]) -> bool:
-    """Whether a body is JSON that can be read as it stands: neither compressed nor in another charset than UTF-8."""
-    found = dict(headers)
-    kind, *parameters = [part.strip().lower() for part in found.get("content-type", "").split(";")]
-    charset = next((part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
-    plain = found.get("content-encoding", "identity").strip().lower() in ("", "identity")
-    return plain and charset in ("utf-8", "utf8") and (kind == "application/json" or kind.endswith("+json"))
+def declared(headers: Sequence[tuple[str, str]]) -> int:
+    """The length that a request says its body has; 0 where it says none."""
+    length = dict(headers).get("content-length", "")
+    return int(length[:19]) if length.isascii() and length.isdigit() else 0
 
 
 class RequestBody:
-    """A request's body. `read` looks at it; `receive` then gives the application all of it, and what comes after."""
+    """A request's body. `look` reads it; `receive` then gives the application all of it, and what comes after."""
 
     def __init__(self, receive: Receive) -> None:
         self.original = receive
         self.kept: deque[Message] = deque()
-        self.value: Any = None
-        self.seen = False
-        """Whether it is JSON that hooks can see."""
+        self.value: dict[str, Any] | None = None
+        """What hooks see of it."""
+        self.form = False
+        """Whether that are a form's fields, which a hook can't change."""
+        self.unseen: Unseen | None = None
+        """Why they see nothing of it."""
+        self.empty = True
         self.gone = False
         """Whether the client left before its end."""
 
-    async def read(self, limit: int) -> None:
-        """Read it as JSON; what is longer than `limit` bytes, or no JSON, stays unseen. Never holds more than that."""
+    async def look(self, headers: Sequence[tuple[str, str]], limit: int) -> None:
+        """Find out what hooks see of it; what they can't see is left to the application as it comes.
+
+        Never holds more than `limit` bytes and the message in which they are exceeded.
+        """
+        kind: Kind | Unseen = too_large(limit) if declared(headers) > limit else content_kind(headers)
         chunks: list[bytes] = []
         size, more = 0, True
-        while more and size <= limit:
+        # Of a body that can't be seen only whether there is one: a stream is not held up.
+        most = limit if isinstance(kind, Kind) else 0
+        while more and size <= most:
             message = await self.original()
             self.kept.append(message)
             if message["type"] == "http.disconnect":
@@ -55,13 +63,18 @@ class RequestBody:
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             more = message.get("more_body", False)
-        if more or not 0 < size <= limit:
-            return
-        try:
-            self.value = strict_loads(b"".join(chunks))
-        except NotJson:
-            return
-        self.seen = True
+        self.empty = not size
+        if self.empty:
+            found: dict[str, Any] | Unseen = {}
+        elif isinstance(kind, Unseen):
+            found = kind
+        else:
+            found = too_large(limit) if size > limit else view(kind, b"".join(chunks))
+            self.form = kind.form
+        if isinstance(found, Unseen):
+            self.unseen = found
+        else:
+            self.value = found
 
     def replace(self, body: bytes) -> None:
         """Give the application another body."""
@@ -89,15 +102,16 @@ class ResponseBody:
 
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the application."""
-        kind = message["type"]
+        event = message["type"]
         last = False
-        if kind == "http.response.start":
+        if event == "http.response.start":
             self.status = message["status"]
-            self.chunks = [] if is_json(text_headers(message.get("headers", ()))) else None
-        elif kind == "http.response.body":
+            kind = content_kind(text_headers(message.get("headers", ())))
+            self.chunks = [] if isinstance(kind, Kind) and not kind.form else None
+        elif event == "http.response.body":
             last = not message.get("more_body", False)
             self.remember(message.get("body", b""))
-        elif kind in ("http.response.zerocopysend", "http.response.pathsend"):
+        elif event in ("http.response.zerocopysend", "http.response.pathsend"):
             last = not message.get("more_body", False)
             self.chunks = None
         try:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, is_json, text_headers
+from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
 from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import refuse
+from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.errors import InvalidPayload, StorageError, TransactionMisuse
+from hookrow.core.arrival import PLAIN, UNSEEN, Arrival, Barrier
+from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.lang import Text
 from hookrow.payload import dumps, same
@@ -31,6 +33,8 @@ BY_THE_SERVICE = {"before_registration": ()}
 GRACE = 5.0
 """Seconds for which the application's shutdown waits for after-hooks under way."""
 KEY = "hookrow"
+EVERY = "*"
+"""In `unseen`: every event that is not named."""
 
 
 def fired(request: Any) -> Mapping[str, Firing]:
@@ -60,6 +64,7 @@ class HookMiddleware:
         bind: Mapping[str, Sequence[str]] | None = None,
         defer: Collection[str] = (),
         limit: int = 1_048_576,
+        unseen: str | Mapping[str, str] = "refuse",
         deadline: float = 30.0,
     ) -> None:
         """Put it around an application.
@@ -74,16 +79,19 @@ class HookMiddleware:
             defer: before-events whose background deliveries are kept back until the handler calls
                 `fired(request)[code].enqueue(connection)`.
             limit: bytes of a request's or response's body that hooks can see.
+            unseen: what becomes of a call whose body hooks can't see, where its before-event has a waiting hook that is
+                active and in its period: `refuse` (415, 413 or 400, whatever the hooks' `on_failure` is), `on_failure`
+                (each such hook has failed, its own setting decides), `ask` (hooks are asked with an empty payload); or
+                one of these by event, the others as `refuse`. An event with a shape of its own is left to that.
             deadline: seconds for all waiting hooks of one event together.
 
         Raises:
             EventNotFound: the catalogue does not hold an event that is named here.
-            InvalidInput: a call of `bind` is not written as it should be.
+            InvalidInput: a call of `bind` is not written as it should be, or `unseen` holds another word.
             TransactionMisuse: `defer` names an event that is not a before-event.
         """
         self.app = app
         self.engine = engine
-        self.fire = engine.afire if isinstance(engine, HookEngine) else engine.fire
         self.conditions = dict(conditions or {})
         self.shapes = dict(shapes or {})
         self.bind = {**BY_THE_SERVICE, **(bind or {})}
@@ -91,7 +99,11 @@ class HookMiddleware:
         self.limit = limit
         self.deadline = deadline
         self.tasks: set[asyncio.Task[None]] = set()
-        for code in (*self.shapes, *self.defer):
+        self.unseen = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
+        for word in self.unseen.values():
+            if word not in ("refuse", "on_failure", "ask"):
+                raise InvalidInput([Problem("unseen", Text("refuse, on_failure or ask."))])
+        for code in (*self.shapes, *self.defer, *(self.unseen if isinstance(unseen, Mapping) else ())):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
         self.known = engine.events.current()
@@ -144,13 +156,12 @@ class HookMiddleware:
         """Before, the application, after."""
         body = RequestBody(receive)
         headers = text_headers(scope["headers"])
-        if is_json(headers) and declared(headers) <= self.limit:
-            await body.read(self.limit)
-            if body.gone:
-                await self.app(scope, body.receive, send)  # half a request asks for nothing
-                return
-        query = scope.get("query_string", b"").decode("latin-1")
-        call = ApiCall(scope["method"], below_root(scope), query, headers, scope, body.value, body.seen)
+        await body.look(headers, self.limit)
+        if body.gone:
+            await self.app(scope, body.receive, send)  # half a request asks for nothing
+            return
+        query, seen = scope.get("query_string", b"").decode("latin-1"), body.unseen is None
+        call = ApiCall(scope["method"], below_root(scope), query, headers, scope, body.value, seen, body.form)
         events = await self.meant(possible, call)
         firings: dict[str, Firing] = {}
         scope.setdefault("state", {})[KEY] = firings
@@ -159,7 +170,7 @@ class HookMiddleware:
             if event.moment != "before":
                 continue
             shape = self.shapes.get(event.code, BEFORE)
-            firing = firings[event.code] = await self.ask(event, shape, call)
+            firing = firings[event.code] = await self.ask(event, shape, call, body.unseen)
             if firing.veto is not None:
                 await refuse(send, firing)
                 return
@@ -174,16 +185,26 @@ class HookMiddleware:
             send = ResponseBody(send, self.limit, lambda response: self.follow(later, call, response)).send
         await self.app(scope, body.receive, send)
 
-    async def ask(self, event: Event, shape: Shape, call: ApiCall) -> Firing:
+    async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None) -> Firing:
         """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
-        defer = event.code in self.defer
+        how: dict[str, Any] = {"deadline": self.deadline, "defer": event.code in self.defer}
+        arrival = Arrival(self.barrier(event.code, unseen) if shape is BEFORE else None, fixed=call.form)
         try:
-            return await self.fire(event.code, payload, deadline=self.deadline, defer=defer)
-        except InvalidPayload:
+            return await self.engine.fire_as(arrival, event.code, payload, **how)
+        except InvalidPayload as fault:
             if shape is not BEFORE:
                 raise
-            return await self.fire(event.code, {}, deadline=self.deadline, defer=defer)
+            # Only its length is left to find fault with.
+            arrival = replace(arrival, barrier=self.barrier(event.code, Unseen(413, fault.problems[0].text)))
+            return await self.engine.fire_as(arrival, event.code, {}, **how)
+
+    def barrier(self, code: str, unseen: Unseen | None) -> Barrier | None:
+        """What keeps hooks from being asked about a body that they can't see."""
+        way = self.unseen.get(code) or self.unseen.get(EVERY, "refuse")
+        if unseen is None or way == "ask":
+            return None
+        return Barrier(UNSEEN, unseen.status, unseen.text, on_failure=way == "on_failure")
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -199,7 +220,7 @@ class HookMiddleware:
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
-                await self.fire(event.code, payload, deadline=self.deadline)
+                await self.engine.fire_as(PLAIN, event.code, payload, deadline=self.deadline)
             except Exception:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 
@@ -227,15 +248,11 @@ def below_root(scope: Scope) -> str:
     return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
 
 
-def declared(headers: Sequence[tuple[str, str]]) -> int:
-    """The length that a request says its body has; 0 where it says none."""
-    length = dict(headers).get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
 def resized(headers: Sequence[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
-    """The headers of a body that is now so many bytes long."""
+    """The headers of a body that is now so many bytes of JSON."""
     kept = [pair for pair in headers if pair[0].lower() not in (b"content-length", b"transfer-encoding")]
+    if all(name.lower() != b"content-type" for name, _ in kept):
+        kept.append((b"content-type", b"application/json"))  # there was no body
     return [*kept, (b"content-length", str(length).encode())]
 
 

@@ -65,6 +65,8 @@ ERRORS: dict[str, Text] = {
     "deadline": Text("no time left"),
     "paused": Text("hook paused"),
     "key_error": Text("secret can't be opened"),
+    "unseen_body": Text("hooks can't see the call's body"),
+    "loop": Text("hooks go round in a circle"),
 }
 SKIPS: dict[str, Text] = {
     "inactive": Text("switched off"),
@@ -74,6 +76,7 @@ SKIPS: dict[str, Text] = {
     "after_veto": Text("stands after a veto"),
     "not_enqueued": Text("never enqueued"),
     "hook_deleted": Text("hook removed"),
+    "loop": Text("hooks go round in a circle"),
 }
 STATES: dict[str, Text] = {
     "off": Text("off"),

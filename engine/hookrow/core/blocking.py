@@ -13,6 +13,7 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
+from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.doors import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
@@ -158,9 +159,13 @@ class HookEngine:
 
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
-        firing = await self.portal.join(
-            self.core.fire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+        return await self.fire_as(
+            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
         )
+
+    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+        """As `AsyncHookEngine.fire_as`, awaited on whatever event loop runs."""
+        firing = await self.portal.join(self.core.fire_as(arrival, event, payload, **how))
         return self.core.enqueueable(firing, self.enqueue)
 
     def enqueue(self, firing: Firing, connection: Any) -> None:

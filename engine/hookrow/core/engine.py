@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from hookrow.clock import Clock, to_ms
+from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.catalogue import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
@@ -145,8 +146,25 @@ class AsyncHookEngine:
             run = self.run_in_background(event, payload, deadline)
             self.runtime.start_worker()
             return await run_async(self.runtime.database, connection, run.enqueue)
+        return await self.fire_as(
+            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+        )
+
+    async def fire_as(
+        self,
+        arrival: Arrival,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        defer: bool = False,
+    ) -> Firing:
+        """`fire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
         try:
-            run = self.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+            run = self.run(
+                event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, arrival=arrival
+            )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
         self.runtime.start_worker()
@@ -161,10 +179,19 @@ class AsyncHookEngine:
             error, None
         )
 
-    def run(self, event: str, payload: Payload, *, idempotency_key: str | None, deadline: float, defer: bool) -> Run:
+    def run(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None,
+        deadline: float,
+        defer: bool,
+        arrival: Arrival = PLAIN,
+    ) -> Run:
         """A firing that has not begun."""
         config = self.runtime.config()
-        occasion = occasion_for(self.runtime, config, event, deadline)
+        occasion = occasion_for(self.runtime, config, event, deadline, arrival=arrival)
         hooks = config.rows.get(event, ())
         return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
 

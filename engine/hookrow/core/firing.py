@@ -102,6 +102,7 @@ class Run:
         self.handover = handover
         plain, self.text = admit(payload, occasion.payload_limit)
         self.row = Row(occasion, plain, self.text)
+        self.row.expect(hooks)
         self.payload = plain
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None

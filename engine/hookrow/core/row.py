@@ -6,12 +6,13 @@ What a hook did or was kept from doing becomes its `Share`; shares are written b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow import plan
 from hookrow.attempt import Made, Order, Tools, perform
+from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.private import Concealer
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
@@ -29,6 +30,7 @@ __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Text("The service is temporarily unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
+FIXED = Text("the call's body is a form, which hooks can't change: «data» was passed over")
 ABSENT: Any = object()
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
@@ -102,6 +104,7 @@ class Occasion:
     with_auth: bool = False
     in_background: bool = False
     """Fired inside the caller's transaction: waiting hooks are sent after its commit as well."""
+    arrival: Arrival = PLAIN
 
     @property
     def before(self) -> bool:
@@ -126,6 +129,8 @@ class Row:
         self.private = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value."""
         self.concealer = Concealer(self.private)
+        self.barred = False
+        """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
         self.see(payload)
@@ -195,10 +200,12 @@ class Row:
         if verdict.act == "skip":
             share.skipped = verdict.reason
             return share
-        if self.veto is not None:
+        waits = hook.mode in WAITING and not self.occasion.in_background
+        if self.veto is not None and not self.barred:
             share.skipped = "after_veto"
             return share
-        waits = hook.mode in WAITING and not self.occasion.in_background
+        if self.bar(share, waits):
+            return share
         if verdict.act == "fail" and waits:
             self.fail(
                 share,
@@ -219,6 +226,33 @@ class Row:
         share.order_key = self.key_of(hook)
         share.act = "call" if waits else "park" if verdict.act in ("park", "fail") else "queue"
         return share
+
+    def expect(self, hooks: Iterable[StoredHook]) -> None:
+        """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
+        barrier = self.occasion.arrival.barrier
+        if barrier is not None and not barrier.on_failure and self.occasion.before:
+            self.barred = any(
+                (barrier.skip is not None or hook.mode in WAITING)
+                and plan.judge(hook, self.occasion.at_ms).act != "skip"
+                for hook in hooks
+            )
+
+    def bar(self, share: Share, waits: bool) -> bool:
+        """Whether a hook that should run is kept from it by what the firing's call brought along."""
+        barrier = self.occasion.arrival.barrier
+        if barrier is None:
+            return False
+        if waits and self.barred:
+            share.state, share.error, share.detail = "failed", barrier.code, barrier.text
+        elif waits:
+            self.fail(share, barrier.code, barrier.text, barrier.status)
+        elif self.barred or barrier.skip is not None:
+            share.skipped = barrier.skip or "after_veto"
+        else:
+            return False
+        if self.barred and self.veto is None and (waits or barrier.skip is not None):
+            self.veto = Veto("failure", share.hook.ref, str(barrier.text), barrier.code, barrier.status)
+        return True
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
         return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook(private))
@@ -244,7 +278,7 @@ class Row:
         key = value if isinstance(value, str) else dumps(value)
         return storable(key) if len(key) <= LONGEST_KEY else canonical_hash(key)
 
-    def fail(self, share: Share, error: str, detail: Text | str | None) -> None:
+    def fail(self, share: Share, error: str, detail: Text | str | None, status: int = 503) -> None:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = share.hook
         share.error, share.detail = error, detail
@@ -254,7 +288,7 @@ class Row:
         share.state = "failed"
         if not plan.allowed_after_failure(hook.on_failure, self.occasion.event.moment):
             message = hook.fallback_message or str(FALLBACK)
-            self.veto = Veto("failure", hook.ref, message, error, 503)
+            self.veto = Veto("failure", hook.ref, message, error, status)
 
     async def call(
         self, share: Share, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
@@ -314,6 +348,9 @@ class Row:
                 share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
             )
         self.warnings += [f"{share.hook.name}: {conceal.text(str(warning))}" for warning in answer.warnings]
+        if answer.kind == "changed" and self.occasion.arrival.fixed:
+            self.warnings.append(f"{share.hook.name}: {FIXED}")
+            answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
             detail = None if made.detail is None else conceal.text(made.detail)
             self.fail(share, made.error or "bad_reply", detail)

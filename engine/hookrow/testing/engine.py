@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.arrival import Arrival
 from hookrow.core.runtime import Runtime
 from hookrow.egress import Egress
 from hookrow.events import Event
@@ -126,18 +127,9 @@ class MemoryEngine(HookEngine):
         )
         return self.calls.add(firing, connection)
 
-    async def afire(
-        self,
-        event: str,
-        payload: Payload,
-        *,
-        idempotency_key: str | None = None,
-        deadline: float = 30.0,
-        defer: bool = False,
-    ) -> Firing:
-        """As `HookEngine.afire`, and remembered in `fired`."""
-        firing = await super().afire(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
-        return self.calls.add(firing, None)
+    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+        """As `HookEngine.fire_as`, and remembered in `fired`."""
+        return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 
     def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
@@ -201,7 +193,11 @@ class AsyncMemoryEngine(AsyncHookEngine):
         firing = await super().fire(
             event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
         )
-        return self.calls.add(firing, connection)
+        return firing if connection is None else self.calls.add(firing, connection)
+
+    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+        """As `AsyncHookEngine.fire_as`, and remembered in `fired`."""
+        return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 
     async def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""

@@ -1,0 +1,169 @@
+"""What hooks see of a request's body: a JSON object, or a form's fields as texts; else why they can't see it.
+
+The client chooses the spelling of a body, and its handler may understand more than one; so whatever could be read in
+two ways is unseen, and never read in one of them (docs/services.md, "What hooks can't see").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from hookrow.lang import Text
+from hookrow.replyjson import NotJson, strict_loads
+
+__all__ = ["Kind", "Unseen", "content_kind", "too_large", "view"]
+
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+PARAMETER = rf'\s*;\s*({TOKEN})=({TOKEN}|"[^"\\\x00-\x1f\x7f]*")'
+CONTENT_TYPE = re.compile(rf"\s*({TOKEN}/{TOKEN})((?:{PARAMETER})*)\s*;?\s*")
+FIELD = re.compile(r'form-data\s*;\s*name="([^"\\]*)"\s*', re.IGNORECASE)
+FILE = re.compile(r'form-data\s*;\s*name="[^"\\]*"\s*;\s*filename\*?=.*', re.IGNORECASE)
+UNESCAPED = re.compile(r'[^!-~]|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})')
+"""What a form must escape (WHATWG URL): with it the same bytes might be JSON to a handler that asks for no type."""
+MOST_FIELDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Why hooks can't see a body: the status with which the call is refused (415, 413, 400), and the reason."""
+
+    status: int
+    text: Text | str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a body is written: `json`, `form` or `multipart`, the last with its boundary."""
+
+    name: str
+    boundary: str = ""
+
+    @property
+    def form(self) -> bool:
+        """Whether it is a form, in either spelling."""
+        return self.name != "json"
+
+
+def too_large(limit: int) -> Unseen:
+    """Longer than hooks can see."""
+    return Unseen(413, Text("The body is longer than {limit} bytes.", limit=limit))
+
+
+def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
+    """How the body is written, by the headers (names in lower case)."""
+    pairs = list(headers)
+    for encoding in (value.strip().lower() for name, value in pairs if name == "content-encoding"):
+        if encoding not in ("", "identity"):
+            return Unseen(415, Text("The body is encoded as {encoding}: send it as it is.", encoding=encoding[:60]))
+    types = [value for name, value in pairs if name == "content-type"]
+    if len(types) != 1:
+        return Unseen(415, Text("The body needs one content type; this request has {n}.", n=len(types)))
+    found = CONTENT_TYPE.fullmatch(types[0])
+    parameters = [] if found is None else re.findall(PARAMETER, found[2])
+    values = {name.lower(): value.strip('"') for name, value in parameters}
+    if found is None or len(values) != len(parameters):
+        return Unseen(415, Text("The content type can't be read: {type}.", type=types[0][:100]))
+    if values.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        return Unseen(415, Text("The charset {charset} is not taken: send UTF-8.", charset=values["charset"][:60]))
+    kind = found[1].lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return Kind("json")
+    if kind == "application/x-www-form-urlencoded":
+        return Kind("form")
+    if kind == "multipart/form-data" and values.get("boundary"):
+        return Kind("multipart", values["boundary"])
+    return Unseen(415, Text("The content type {type} is not taken: send application/json.", type=kind[:100]))
+
+
+def view(kind: Kind, body: bytes) -> dict[str, Any] | Unseen:
+    """The body as hooks see it. An empty one is an empty object."""
+    if not body:
+        return {}
+    try:
+        if kind.name == "json":
+            value = strict_loads(body)
+        else:
+            pairs = form_fields(body) if kind.name == "form" else multipart_fields(body, kind.boundary)
+            value = once(pairs)
+    except NotJson as fault:
+        return Unseen(400, fault.text)
+    except UnicodeDecodeError as fault:
+        return Unseen(400, Text("Not UTF-8 (at byte {at}).", at=fault.start))
+    except ValueError:
+        return Unseen(400, Text("The form can't be read."))
+    if not isinstance(value, dict):
+        return Unseen(400, Text("The body must be a JSON object."))
+    return value
+
+
+def once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The fields, none of which may come twice: the handler might take the other one."""
+    fields: dict[str, str] = {}
+    for name, text in pairs:
+        if name in fields:
+            raise NotJson(Text("The field {name} comes twice.", name=name[:60]))
+        fields[name] = text
+    return fields
+
+
+def form_fields(body: bytes) -> list[tuple[str, str]]:
+    """The fields of `application/x-www-form-urlencoded`. Raises ValueError where it is none."""
+    text = body.decode("ascii")
+    if UNESCAPED.search(text) or ";" in text:
+        raise ValueError("a form escapes these characters")
+    parts = [part.partition("=") for part in text.split("&") if part]
+    if len(parts) > MOST_FIELDS:
+        raise ValueError("more fields than anybody sends")
+    return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in parts]
+
+
+def multipart_fields(body: bytes, boundary: str) -> list[tuple[str, str]]:
+    """The fields of `multipart/form-data` that are no files. Raises ValueError where parsers could differ."""
+    mark = f"--{boundary}".encode("ascii")
+    ending = next((each for each in (mark + b"--\r\n", mark + b"--") if body.endswith(each)), None)
+    if ending is None:
+        raise ValueError("breaks off")
+    if body == ending:
+        return []
+    # Every delimiter stands on a line of its own, and nothing before the first: some parsers take less for one.
+    first, *parts = (b"\r\n" + body.removesuffix(ending)).split(b"\r\n" + mark + b"\r\n")
+    if first or not parts or not parts[-1].endswith(b"\r\n"):
+        raise ValueError("not where a part begins or ends")
+    parts[-1] = parts[-1].removesuffix(b"\r\n")
+    if len(parts) > MOST_FIELDS or any(mark in part for part in parts):
+        raise ValueError("a delimiter inside a line")
+    fields = []
+    for part in parts:
+        head, empty, data = part.partition(b"\r\n\r\n")
+        if not empty:
+            raise ValueError("a part without a body")
+        name = part_name(head.decode("utf-8"))
+        if name is not None:
+            fields.append((name, data.decode("utf-8")))
+    return fields
+
+
+def part_name(head: str) -> str | None:
+    """The name of a field; None for a file. Raises ValueError for a part that parsers could read differently."""
+    headers = {}
+    for line in head.split("\r\n"):
+        name, colon, value = line.partition(":")
+        if (
+            not colon
+            or not re.fullmatch(TOKEN, name)
+            or name.lower() in headers
+            or re.search(r"[\x00-\x08\n-\x1f]", value)
+        ):
+            raise ValueError("an odd header")
+        headers[name.lower()] = value.strip()
+    disposition, kind = headers.pop("content-disposition", ""), headers.pop("content-type", "text/plain")
+    if FILE.fullmatch(disposition):
+        return None
+    found = FIELD.fullmatch(disposition)
+    if found is None or headers or not re.fullmatch(r"text/plain(\s*;\s*charset=\"?utf-?8\"?)?", kind, re.IGNORECASE):
+        raise ValueError("an odd part")
+    return found[1]

@@ -145,10 +145,10 @@ def test_periods_are_said_in_the_list(add: Add, hookrow: Hookrow) -> None:
     add("http://127.0.0.1:9/a", "--valid-from", "01.01.2020", "--valid-until", "02.01.2020", name="over")
     add("http://127.0.0.1:9/a", "--valid-until", "01.01.2999", name="far")
     shown = {line.split()[3]: line for line in hookrow("hooks", "list").out.split("\n")[1:] if line}
-    assert "waits 3 d" in shown["waits"]
+    assert "starts in 3 d" in shown["waits"]
     assert "ends in 5 h" in shown["ends"]
     assert " d ago" in shown["over"]
     assert "ends in" not in shown["far"]
     russian = hookrow("--lang", "ru", "hooks", "list").out
-    assert "ждёт 3 д" in russian
+    assert "начнётся через 3 д" in russian
     assert "истекает через 5 ч" in russian

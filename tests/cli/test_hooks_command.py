@@ -89,7 +89,7 @@ def test_a_flag_turns_fire_and_forget_off_and_says_so(add: Add, hookrow: Hookrow
     add(URL, name="B")
     ran = hookrow("hooks", "edit", "B", "--response-has-data", "--json")
     assert ran.json["mode"] == "record"
-    assert "Fire and forget was turned off" in ran.err
+    assert "fire_and_forget was turned off" in ran.err
 
 
 def test_a_contradiction_on_one_line_is_refused(hookrow: Hookrow, made: Path) -> None:

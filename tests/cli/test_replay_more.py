@@ -221,4 +221,4 @@ def test_when_the_next_attempt_is_due(add: Add, hookrow: Hookrow) -> None:
     """`show` says it, and how many there were."""
     with Receiver(reply(500)) as receiver:
         add(receiver.url, *NOTIFY)
-        assert "1 of 10 were made." in hookrow("show", fire(hookrow)["id"]).out
+        assert "1 of 10 attempts were made." in hookrow("show", fire(hookrow)["id"]).out

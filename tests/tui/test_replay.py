@@ -251,7 +251,7 @@ async def test_a_fault_of_the_database_says_how_many_were_not_repeated() -> None
         await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
         await at.pilot.pause()
         assert "the disk is full" in drawn(at.app)
-        assert "не повторено 2" in drawn(at.app)
+        assert "не повторено: 2" in drawn(at.app)
 
 
 def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:

@@ -37,7 +37,7 @@ def history(*changes: tuple[str, dict[str, Any]]) -> list[Revision]:
         (
             {"skipped": "condition_false"},
             [("edit", {"condition": "order.sum\n> 1"})],
-            "Its condition was false on the data as they stood at its turn:\n  order.sum > 1",
+            "Its condition was false on the data that reached the hook:\n  order.sum > 1",
         ),
         (
             {"skipped": "expired"},

@@ -97,7 +97,7 @@ async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
         await at.press("down", "enter")
         await until(at.pilot, lambda: "Остатки склада" in drawn(at.app).splitlines()[0], "the form")
         await at.press("escape", "l")
-        await until(at.pilot, lambda: "2 записи" in drawn(at.app), "the log")
+        await until(at.pilot, lambda: "2 срабатывания" in drawn(at.app), "the log")
 
 
 @pytest.fixture

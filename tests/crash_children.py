@@ -30,6 +30,7 @@ from hookrow.store.migrations import run
 from hookrow.store.outbox import Settle
 from hookrow.store.writing import Rows
 from hookrow.worker import Worker
+from schemas import NEXT
 
 __all__ = ["EVENT", "POINTS", "FastClock", "hook_at"]
 
@@ -271,6 +272,7 @@ def making(db: str, point: str) -> None:
 
 def migrating(db: str, scripts: str, point: str) -> None:
     """Upgrade to the next schema, and be killed while the copy is made, or around the migration's commit."""
+    schema.HEAD = "0001"
     database = Database(db)
     marked: list[bool] = []
     if point == "migrate:copy":
@@ -291,7 +293,7 @@ def migrating(db: str, scripts: str, point: str) -> None:
 
         run.restore_triggers = restored
         kill_at(database, point, marked)
-    run.upgrade(database, scripts=Path(scripts), target="0002")
+    run.upgrade(database, scripts=Path(scripts), target=NEXT)
     die()
 
 

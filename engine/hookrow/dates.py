@@ -38,6 +38,8 @@ UNITS = {
     **dict.fromkeys(("mo", "month", "months", "мес", "месяц", "месяца", "месяцев"), "months"),
 }
 """After `+` and a number. A bare «m» or «м» would be minutes to one and months to another."""
+OPEN = frozenset({"без срока", "no start", "no end"})
+"""What the form shows in an empty end of the period."""
 NOW = frozenset({"сейчас", "now"})
 END_OF_WEEK = frozenset({"конец недели", "end of week", "eow"})
 END_OF_MONTH = frozenset({"конец месяца", "end of month", "eom"})
@@ -139,6 +141,8 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     """The moment of lower-case text with single spaces."""
     today = here.now.date()
     minute = here.now.astimezone(UTC).replace(second=0, microsecond=0)
+    if typed in OPEN:
+        return Moment(None)
     if typed in NOW:
         return Moment.at(minute)
     if typed in END_OF_WEEK:

@@ -23,6 +23,7 @@ from hookrow.modes import Mode, mode
 from hookrow.store import glance as asked
 from hookrow.store import readonly
 from hookrow.store.glance import HookFigures, Summary
+from hookrow.store.migrations import HEAD
 
 __all__ = ["Glance", "SeenHook", "glance"]
 
@@ -122,7 +123,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
         return connection.execute(question, values).fetchall()
 
     connection.execute("BEGIN")
-    if ask(asked.VERSION, {}) != [(asked.HEAD,)]:
+    if ask(asked.VERSION, {}) != [(HEAD,)]:
         return None
     hooks = [hook_from(row, now_ms) for row in ask(asked.HOOKS, {})]
     ((zone,),) = ask(asked.SETTING, {"name": "timezone"})

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from crash_sizes import sizes, until
-from hookrow import Hook, HookEngine
+from hookrow import HookEngine
 from hookrow.store.database import Database
 from hookrow.store.migrations import run
+from schemas import NEXT, make_oldest, scripts_with
 
 KILLS = sizes(sqlite=(20, 200), postgresql=(5, 200))
 COMMITS = sizes(sqlite=(5, 25), postgresql=(2, 25))
@@ -109,36 +110,18 @@ def test_killed_while_a_database_is_made(nursery: Any, tmp_path: Path, point: st
             assert engine.hooks.list() == []
 
 
-SECOND_VERSION = '''
-"""A later schema: hook gets a column, by making the table anew."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-
-
-def upgrade() -> None:
-    with op.batch_alter_table("hook", recreate="always") as hook:
-        hook.add_column(sa.Column("note", sa.Text()))
-'''
-
-
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("point", ["migrate:copy", "migrate:before", "migrate:inside", "migrate:after"])
 def test_a_migration_killed(
     nursery: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, times: int
 ) -> None:
     """The old schema or the new one, whole; the next start upgrades; one copy of the old one lies beside it, whole."""
-    scripts = tmp_path / "scripts"
-    shutil.copytree(run.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "v0002.py").write_text(SECOND_VERSION)
+    scripts = scripts_with(tmp_path)
     first = tmp_path / "first.db"
-    with HookEngine(f"sqlite:///{first}", worker=False) as engine:
-        for number in range(20):
-            engine.hooks.add(Hook(name=str(number), event="after_registration", url="http://receiver.test/"))
-            engine.fire("after_registration", {"number": number})
+    make_oldest(first)
+    with closing(sqlite3.connect(first)) as plain:
+        kept = {table: plain.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("hook", "delivery")}
+        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     found = []
     for number in range(times):
         folder = tmp_path / str(number)
@@ -151,21 +134,21 @@ def test_a_migration_killed(
             assert plain.execute("PRAGMA foreign_key_check").fetchall() == []
             [version] = plain.execute("SELECT version_num FROM hookrow_version").fetchone()
             columns = [name for _, name, *_ in plain.execute("PRAGMA table_info(hook)")]
-            assert ("note" in columns) == (version == "0002")
+            assert ("note" in columns) == (version == NEXT)
             found.append(version)
             plain.execute("UPDATE hookrow_version SET version_num = version_num")  # it can be written
         monkeypatch.setattr("hookrow.store.schema.HEAD", version)  # whichever it is, this Hookrow opens it
         database = Database(f"sqlite:///{path}")
-        run.upgrade(database, scripts=scripts, target="0002")
+        run.upgrade(database, scripts=scripts, target=NEXT)
         database.close()
         with closing(sqlite3.connect(path)) as plain:
-            assert plain.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0002",)
-            assert plain.execute("SELECT count(*), count(note) FROM hook").fetchone() == (20, 0)
-            assert plain.execute("SELECT count(*) FROM delivery").fetchone() == (20 * 21 // 2,)
+            assert plain.execute("SELECT version_num FROM hookrow_version").fetchone() == (NEXT,)
+            assert plain.execute("SELECT count(*) FROM hook WHERE note IS NULL").fetchone() == kept["hook"]
+            assert plain.execute("SELECT count(*) FROM delivery WHERE weight = 0").fetchone() == kept["delivery"]
         with closing(sqlite3.connect(folder / "hooks.db.schema-0001")) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert copy.execute("SELECT count(*) FROM hook").fetchone() == (20,)
+            assert copy.execute("SELECT count(*) FROM hook").fetchone() == kept["hook"]
         assert not list(folder.glob("*.part*")), "a copy cut short is taken away"
-    expected = {"migrate:copy": {"0001"}, "migrate:before": {"0001"}, "migrate:after": {"0002"}}
-    assert set(found) <= expected.get(point, {"0001", "0002"})
+    expected = {"migrate:copy": {"0001"}, "migrate:before": {"0001"}, "migrate:after": {NEXT}}
+    assert set(found) <= expected.get(point, {"0001", NEXT})
     assert not [each for each in nursery.errors().splitlines() if "Error" in each]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,92 +18,105 @@ from typing import Any
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+import hookrow
+from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseDamaged, NoDatabase, SchemaTooNew, StorageError
+from hookrow.records import LogFilter
 from hookrow.store import schema
 from hookrow.store.database import Database
-from hookrow.store.migrations import run
-from outbox_rows import add_hook, change_hook
-
-SECOND_VERSION = '''
-"""A later schema: hook gets a column, by making the table anew."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-
-
-def upgrade() -> None:
-    anew = "always" if op.get_bind().dialect.name == "sqlite" else "never"
-    with op.batch_alter_table("hook", recreate=anew) as hook:
-        hook.add_column(sa.Column("note", sa.Text()))
-'''
-
-SQLITE_CATALOGUE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
-PG_CATALOGUE = (
-    "SELECT 'column', table_name, column_name, data_type || is_nullable || coalesce(character_maximum_length, 0)"
-    " FROM information_schema.columns WHERE table_schema = 'hookrow' UNION ALL"
-    " SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'hookrow' UNION ALL"
-    " SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-    " WHERE connamespace = 'hookrow'::regnamespace UNION ALL"
-    " SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
-    " ORDER BY 1, 2, 3"
-)
-
-
-def catalogue(database: Database) -> list[Any]:
-    """Everything that the database says of its own shape."""
-    statement = SQLITE_CATALOGUE if database.dialect == "sqlite" else PG_CATALOGUE
-    with database.read() as connection:
-        rows = [tuple(row) for row in connection.execute(text(statement))]
-    return [tuple(" ".join(part.split()) if isinstance(part, str) else part for part in row) for row in rows]
-
-
-def emptied(database: Database) -> None:
-    """Take every table away, but leave the table that says there is none."""
-    with database.engine("write").begin() as connection:
-        if database.dialect == "postgresql":
-            connection.exec_driver_sql("DROP SCHEMA hookrow CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA hookrow")
-        else:
-            connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-            names = connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            )
-            for name in list(names.scalars()):
-                connection.exec_driver_sql(f"DROP TABLE {name}")
-
-
-def test_a_migrated_database_is_shaped_as_a_new_one(database: Database) -> None:
-    """Tables, columns, constraints, indexes and triggers, as the database itself spells them."""
-    fresh = catalogue(database)
-    emptied(database)
-    with database.engine("write").begin() as connection:
-        schema.VERSIONS.create(connection)
-    run.upgrade(database)
-    assert catalogue(database) == fresh
-    with database.read() as connection:
-        assert schema.version_of(connection) == schema.HEAD
-        assert connection.execute(text("SELECT n FROM config_version")).scalar() == 1
+from hookrow.store.migrations import HEAD, SCRIPTS, run
+from outbox_rows import add_hook, change_hook, fire
+from schemas import NEXT, NEXT_VERSION, make_oldest, scripts_with, shape
 
 
 def test_the_head_is_the_newest_script() -> None:
     """What the engine takes for current is what the scripts lead to."""
     config = Config()
-    config.set_main_option("script_location", str(run.SCRIPTS))
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
     """The shipped scripts, and one more."""
-    folder = tmp_path / "scripts"
-    shutil.copytree(run.SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002.py").write_text(SECOND_VERSION)
-    return folder
+    return scripts_with(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def oldest(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of the oldest schema, with data in every table."""
+    if request.param == "sqlite":
+        return make_oldest(tmp_path / "oldest.db")
+    return make_oldest(request.getfixturevalue("postgres_url"))
+
+
+def contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table of the oldest schema."""
+    found = {}
+    for table in ("hook", "hook_revision", "event", "firing", "delivery", "attempt", "breaker"):
+        order = {"event": "code", "breaker": "hook_id"}.get(table, "id")
+        rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))
+        found[table] = [dict(row._mapping) for row in rows]
+        assert found[table], table
+    return found
+
+
+def test_the_oldest_schema_becomes_todays(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the database itself tells it: columns, keys, foreign keys, CHECKs, indexes and their conditions, triggers,
+    sequences. And no row is lost or changed."""
+    todays = shape(database)
+    if database.path is not None:
+        oldest = make_oldest(tmp_path / "oldest.db")
+    else:
+        with database.engine("write").begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA hookrow CASCADE")
+        oldest = make_oldest(database.address.render_as_string(hide_password=False).replace("+psycopg", ""))
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "HEAD", "0001")
+        upgraded = Database(oldest)
+    with upgraded.read() as connection:
+        before = contents(connection)
+    run.upgrade(upgraded)
+    found = shape(upgraded)
+    assert {kind: found[kind] ^ todays[kind] for kind in todays if found[kind] != todays[kind]} == {}
+    with upgraded.read() as connection:
+        assert schema.version_of(connection) == HEAD
+        after = contents(connection)
+    upgraded.close()
+    for table, rows in before.items():
+        assert [{name: row[name] for name in rows[0]} for row in after[table]] == rows, table
+
+
+def test_an_upgraded_database_is_opened_and_works(oldest: str) -> None:
+    """At the first start, by whoever comes: it fires, reads what was recorded before, and pauses and resumes hooks."""
+    with HookEngine(oldest, worker=False) as engine:
+        assert len(engine.log.page(LogFilter())) == 5
+        firing = engine.fire("shop.shipped", {"order": {"id": 8}})
+        assert [each.outcome for each in firing.deliveries] == ["parked", "queued"]
+        engine.hooks.resume("crm")
+        assert {each.outcome for each in engine.log.get(firing.id).deliveries} == {"queued"}
+
+
+def test_no_id_of_a_deleted_hook_is_given_again(oldest: str) -> None:
+    """AUTOINCREMENT outlives the upgrade, by deed: the newest hook is taken away for good, a new one has a new id."""
+    with HookEngine(oldest, worker=False) as engine:
+        hooks = engine.hooks
+        newest = hooks.add(Hook(key="new", name="New", event="before_order_add", url="http://receiver.example/"))
+        with engine.runtime.database.write() as connection:
+            connection.execute(text("DELETE FROM hook WHERE id = :id"), {"id": newest.id})
+        again = hooks.add(Hook(key="new", name="New", event="before_order_add", url="http://receiver.example/"))
+        assert (again.id or 0) > (newest.id or 0) > 0
+
+
+def test_a_new_word_needs_no_migration(database: Database) -> None:
+    """What states, outcomes and modes there are is held by the code: the database takes any."""
+    hook = add_hook(database, "a", paused_by="somebody", on_failure="ask")
+    _, [row] = fire(database, [hook], mode="silent")
+    with database.write() as connection:
+        connection.execute(text("UPDATE delivery SET state = 'thinking' WHERE id = :id"), {"id": row})
+        connection.execute(text("UPDATE firing SET outcome = 'unsure'"))
 
 
 def with_a_hook(path: Path) -> Database:
@@ -122,26 +138,26 @@ def with_a_hook(path: Path) -> Database:
 def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> None:
     """A table made anew loses nobody who points at it; the file as it was lies beside it, for its owner alone."""
     database = with_a_hook(tmp_path / "hooks.db")
-    kept = run.upgrade(database, scripts=scripts, target="0002")
+    kept = run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
         assert connection.execute(text("SELECT hook_id FROM hook_revision")).scalar() == 1
         assert connection.execute(text("SELECT note FROM hook")).scalar() is None
-        assert schema.version_of(connection) == "0002"
+        assert schema.version_of(connection) == NEXT
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     database.close()
     assert kept is not None
     assert kept.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(kept)) as copy, copy:
-        assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
+        assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == (HEAD,)
         assert copy.execute("SELECT count(*) FROM hook").fetchone() == (1,)
 
 
-def to_second(url: str, scripts: Path, all_open: Any, answers: Any) -> None:
+def to_next(url: str, scripts: Path, all_open: Any, answers: Any) -> None:
     """In a child: upgrade, and tell whether a copy was made, or what was raised."""
     database = Database(url)
     all_open.wait(30)
     try:
-        answers.put(run.upgrade(database, scripts=scripts, target="0002") is not None)
+        answers.put(run.upgrade(database, scripts=scripts, target=NEXT) is not None)
     except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
         answers.put(f"{type(error)}: {error}")
     database.close()
@@ -154,7 +170,7 @@ def test_processes_that_upgrade_at_once_make_one_upgrade(database: Database, scr
     url = database.address.render_as_string(hide_password=False)
     fork = multiprocessing.get_context("fork")
     all_open, answers = fork.Barrier(4), fork.Queue()
-    children = [fork.Process(target=to_second, args=(url, scripts, all_open, answers)) for _ in range(4)]
+    children = [fork.Process(target=to_next, args=(url, scripts, all_open, answers)) for _ in range(4)]
     for child in children:
         child.start()
     told = [answers.get(timeout=60) for _ in children]
@@ -163,17 +179,17 @@ def test_processes_that_upgrade_at_once_make_one_upgrade(database: Database, scr
     assert told.count(False) == (3 if database.path else 4), told
     assert told.count(True) == (1 if database.path else 0), told
     with database.read() as connection:
-        assert schema.version_of(connection) == "0002"
+        assert schema.version_of(connection) == NEXT
         assert connection.execute(text("SELECT id FROM hook WHERE note IS NULL")).scalar() == hook
     if database.path is not None:
-        with closing(sqlite3.connect(database.path.with_name("hooks.db.schema-0001"))) as copy:
-            assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == ("0001",)
+        with closing(sqlite3.connect(database.path.with_name(f"hooks.db.schema-{HEAD}"))) as copy:
+            assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == (HEAD,)
 
 
 def test_a_table_made_anew_keeps_its_triggers(tmp_path: Path, scripts: Path) -> None:
     """The hook cache lives by them: a migration that loses them would hide every later edit."""
     database = with_a_hook(tmp_path / "hooks.db")
-    run.upgrade(database, scripts=scripts, target="0002")
+    run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
         before = connection.execute(text("SELECT n FROM config_version")).scalar()
     change_hook(database, 1, name="B")
@@ -185,13 +201,13 @@ def test_a_table_made_anew_keeps_its_triggers(tmp_path: Path, scripts: Path) -> 
 def test_an_upgrade_that_would_orphan_rows_is_taken_back(tmp_path: Path, scripts: Path) -> None:
     """Foreign keys are off while tables are made anew, so they are checked before the commit."""
     database = with_a_hook(tmp_path / "hooks.db")
-    broken = SECOND_VERSION.replace("with op", 'op.execute("DELETE FROM hook")\n    with op')
-    (scripts / "versions" / "v0002.py").write_text(broken)
+    broken = NEXT_VERSION.replace("with op", 'op.execute("DELETE FROM hook")\n    with op')
+    (scripts / "versions" / f"v{NEXT}.py").write_text(broken)
     with pytest.raises(DatabaseDamaged, match="was undone"):
-        run.upgrade(database, scripts=scripts, target="0002")
+        run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1
-        assert schema.version_of(connection) == "0001"
+        assert schema.version_of(connection) == HEAD
     with database.write() as connection:
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     database.close()
@@ -206,9 +222,60 @@ def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:
     database.close()
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     for create in (True, False):
-        with pytest.raises(SchemaTooNew, match=r"9999.*0001"):
+        with pytest.raises(SchemaTooNew, match=rf"9999.*{HEAD}"):
             Database(f"sqlite:///{path}", create=create)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+REFUSED = """
+import sys
+from hookrow.errors import SchemaTooNew
+from hookrow.store.database import Database
+from hookrow.store.migrations import HEAD
+try:
+    Database(sys.argv[1])
+except SchemaTooNew as error:
+    print(HEAD, error)
+"""
+
+
+def test_a_process_that_knows_one_version_less_refuses_todays(database: Database, tmp_path: Path) -> None:
+    """Yesterday's package, the newest version's file taken out, on today's database: not a byte of it is changed."""
+    yesterdays = shutil.copytree(Path(hookrow.__file__).parent, tmp_path / "old" / "hookrow")
+    (yesterdays / "store" / "migrations" / "versions" / f"v{HEAD}.py").unlink()
+    url = database.address.render_as_string(hide_password=False)
+    database.close()
+    before = [path.read_bytes() for path in tmp_path.glob("hooks.db")]
+    child = subprocess.run(
+        [sys.executable, "-c", REFUSED, url],
+        env={**os.environ, "PYTHONPATH": str(yesterdays.parent), "HOOKROW_LANG": "en"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert child.stdout.startswith(f"{int(HEAD) - 1:04} the database has schema {HEAD}, made by a newer Hookrow")
+    assert [path.read_bytes() for path in tmp_path.glob("hooks.db")] == before
+
+
+def test_a_process_that_runs_meanwhile_goes_on(database: Database, scripts: Path) -> None:
+    """It has asked at its start, and asks no more: what it fires, edits and reads is right on the next schema too."""
+    url = database.address.render_as_string(hide_password=False)
+    database.disconnect()
+    with HookEngine(url, worker=False) as running:
+        running.hooks.add(Hook(key="a", name="A", event="after_registration", url="http://receiver.example/"))
+        running.fire("after_registration", {"number": 1})
+        fork = multiprocessing.get_context("fork")
+        all_open, answers = fork.Barrier(1), fork.Queue()
+        newer = fork.Process(target=to_next, args=(url, scripts, all_open, answers))
+        newer.start()
+        assert answers.get(timeout=60) is (database.path is not None)
+        newer.join(30)
+        running.hooks.update("a", {"name": "B"})
+        firing = running.fire("after_registration", {"number": 2})
+        assert [each.hook.name for each in firing.deliveries] == ["B"]
+        assert [each.payload["number"] for each in running.log.page(LogFilter())] == [2, 1]
+    with pytest.raises(SchemaTooNew):
+        HookEngine(url, worker=False).hooks.list()
 
 
 NO_DATABASES = {
@@ -295,7 +362,7 @@ def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, t
         assert open_at_once(url, 6) == []
         database = Database(url, create=False)
         with database.read() as connection:
-            assert schema.version_of(connection) == schema.HEAD
+            assert schema.version_of(connection) == HEAD
         database.close()
 
 

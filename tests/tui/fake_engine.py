@@ -214,6 +214,9 @@ class FakeHooks:
     def preview(self, event: str, body: str) -> str:
         return body
 
+    def refused_address(self, url: str) -> str | None:
+        return "169.254.169.254 никогда не вызывается" if "169.254." in url else None
+
     def remove(self, ref: int, *, revision: int | None = None) -> Any:
         return self.update(ref, deleted=True, revision=revision, action="remove")
 

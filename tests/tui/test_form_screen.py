@@ -210,7 +210,7 @@ async def test_a_row_that_may_outlast_the_operation_is_warned_of() -> None:
 
 
 async def test_secrets_are_never_shown_and_can_be_replaced_removed_or_kept() -> None:
-    """Dots for what is kept; the first key replaces, Delete removes, ctrl+r keeps."""
+    """Dots for what is kept; the first key replaces, Delete asks and removes, ctrl+r keeps."""
     async with shown() as at:
         form = await open_form(at)
         assert "••••••••" in drawn(at.app)
@@ -222,7 +222,8 @@ async def test_secrets_are_never_shown_and_can_be_replaced_removed_or_kept() -> 
         await at.press("ctrl+r")
         assert form.state.texts["auth_password"] is None
         assert not form.dirty
-        await at.press("delete")
+        await at.press("delete", "right", "enter")
+        await at.pilot.pause()
         assert form.state.texts["auth_password"] == ""
         form.go_to("custom_header")
         await at.pilot.pause()
@@ -304,7 +305,7 @@ async def test_leaving_with_changes_asks() -> None:
         await at.pilot.pause()
         assert at.app.screen is form
         assert form.state.texts["name"] == "Другое"
-        await at.press("escape", "right", "enter")
+        await at.press("escape", "left", "enter")
         await until(at.pilot, lambda: closed(at), "the list")
         assert at.engine.hooks.get(4).name == "Скидки по договору"
 

@@ -175,6 +175,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.preview", "form", ("f3",), Say("Body preview"), "F3", bar=70),
     Action("form.editor", "form", ("f4",), Say("Edit body"), "F4", "F3  F4", Say("body: preview, edit"), 60),
     Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5", Say("test without saving"), 30),
+    Action("form.fault", "form", ("f8",), Say("Next mistake"), "F8", bar=80),
+    Action("form.jump", "form", ("f9",), Say("Go to"), "F9", bar=55),
     Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", bar=40),
     Action("form.back", "form", ("escape",), Say("Back"), "Esc", "Esc", Say("back (asks if changed)"), 50),
     # The log

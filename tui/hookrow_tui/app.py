@@ -22,6 +22,7 @@ from textual.widget import Widget
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
+from hookrow_tui.failures import sentence
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.look import OURS, PLAIN, Look
 from hookrow_tui.page import Dialog, Page
@@ -157,7 +158,7 @@ class HookrowApp(App[int]):
 
     def say_error(self, error: HookrowError) -> None:
         """An error that nobody handled better: one sentence on the page that is open."""
-        self.notice(str(error))
+        self.notice(sentence(error))
 
     def notice(self, text: str) -> None:
         """See `Page.notice`; on whatever screen is open."""

@@ -272,13 +272,19 @@ def phases(attempt: Attempt, width: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
+def tried(number: int, detail: Detail) -> Say:
+    """Which attempt it was; of how many only where more follow by themselves."""
+    waited = detail.delivery is not None and detail.delivery.mode in WAITING
+    return Say("attempt {n}", n=number) if waited else Say("attempt {n}/{all}", n=number, all=ATTEMPTS)
+
+
 def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
     """One attempt in a line, and what went wrong in another."""
     outcome = str(attempt.status or "") if attempt.error is None else str(ERRORS.get(attempt.error, attempt.error))
     if attempt.error is not None and attempt.status is not None:
         outcome = f"{attempt.status} {outcome}"
     parts = [
-        str(Say("attempt {n}/{all}", n=attempt.number, all=ATTEMPTS)),
+        str(tried(attempt.number, detail)),
         full_time(attempt.at_ms, detail),
         outcome,
         str(Say("{n} ms", n=attempt.ms)),

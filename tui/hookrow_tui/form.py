@@ -15,6 +15,7 @@ from hookrow_tui import drafts
 from hookrow_tui.changes import changed_codes
 from hookrow_tui.dialogs import Choices, Question
 from hookrow_tui.editor import NotEdited, edited
+from hookrow_tui.failures import sentence
 from hookrow_tui.form_fields import Body, Line
 from hookrow_tui.form_state import ROW_LIMIT, SECRETS, FormState, Texts, Value, merge, texts_of, too_long, worst
 from hookrow_tui.form_view import FormView
@@ -163,9 +164,9 @@ class FormScreen(FormView):
             code = next((code for code in FIELD if code in self.problems), None)
             if code is not None:
                 self.go_to(code)
-            self.notice("" if code else str(error))
+            self.notice("" if code else sentence(error))
         else:
-            self.notice(str(error))
+            self.notice(sentence(error))
 
     def ask_about_deleted(self, text: str) -> None:
         """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
@@ -262,7 +263,7 @@ class FormScreen(FormView):
             else:
                 self.afterwards = None
 
-        answers = [("save", str(Say("Save"))), ("drop", str(Say("Don't save"))), ("back", str(Say("Keep editing")))]
+        answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
         self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
 
     def close(self, hook_id: int | None) -> None:

@@ -22,7 +22,9 @@ from hookrow_tui.words import READ_ONLY, Say
 if TYPE_CHECKING:
     from hookrow_tui.app import HookrowApp
 
-__all__ = ["Body", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
+__all__ = ["Body", "Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
+
+UNCHANGED = Say("unchanged: the kept one stays")
 
 
 @dataclass
@@ -101,29 +103,58 @@ class Line(Input):
 
 
 class SecretLine(Line):
-    """A secret that is kept is shown as dots; the first key replaces it, Delete or Backspace removes it, ctrl+r brings
-    the kept one back.
+    """A secret that is kept is shown as dots. Typing replaces it, Delete asks whether to remove it, nothing else takes
+    it away: a field that was opened and emptied again leaves it as it is, and says so. ctrl+r brings it back.
+
+    What is typed is shown as dots, too; of a header (`masked` False) the name can be read, the value while it is typed.
 
     Args:
         kept: what is shown for the kept secret; '' where there is none.
     """
 
-    def __init__(self, code: str, kept: str, *, empty: bool = False, password: bool = True) -> None:
-        super().__init__(code, "" if empty else kept)
+    @dataclass
+    class Removal(Message):
+        """The kept secret is to be removed: whoever holds the form asks first, then calls `remove`."""
+
+        field: SecretLine
+
+    def __init__(self, code: str, kept: str, *, empty: bool = False, masked: bool = True) -> None:
+        self.is_kept = bool(kept) and not empty
+        self.masked = masked
+        super().__init__(code, kept if self.is_kept else "", password=masked and not self.is_kept)
         self.selects = False
         self.kept_text = kept
-        self.masks = password
-        self.is_kept = bool(kept) and not empty
+        self.removing = bool(kept) and empty
+
+    @property
+    def _value(self) -> Styled:
+        dot = getattr(self.app, "look").glyphs.secret  # noqa: B009 - the app is ours
+        name, colon, content = self.value.partition(":")
+        shown = self.value
+        if self.password:
+            shown = dot * len(shown)
+        elif not (self.is_kept or self.has_focus):
+            shown = f"{name}{colon}{dot * len(content)}"
+        return Styled(shown, no_wrap=True, overflow="ignore", end="")
+
+    def on_blur(self) -> None:
+        self.refresh()
 
     def tell(self, value: str) -> None:
-        if not self.is_kept:  # what stands there then are dots, not a secret
+        if self.is_kept:  # what stands there then are dots, not a secret
+            return
+        self.removing = False
+        if value or not self.kept_text:
             super().tell(value)
+        else:
+            self.placeholder = str(UNCHANGED)
+            self.post_message(Edited(self.code, None))
 
     def take_over(self) -> None:
         if self.is_kept:
             self.is_kept = False
             with self.prevent(Input.Changed):
-                self.password = self.masks
+                self.password = self.masked
                 self.value = ""
 
     async def _on_key(self, event: events.Key) -> None:
@@ -133,21 +164,33 @@ class SecretLine(Line):
         event.prevent_default()
 
     def action_delete_left(self) -> None:
-        if self.is_kept:
-            self.clear_secret()
-        else:
+        if not self.is_kept:
             super().action_delete_left()
+        else:
+            self.post_message(Warned(self.code, str(Say("It stays as it is: only Delete removes a kept secret."))))
 
     def action_delete_right(self) -> None:
-        if self.is_kept:
-            self.clear_secret()
+        if self.is_kept or (self.kept_text and not self.value and not self.removing):
+            self.post_message(self.Removal(self))
         else:
             super().action_delete_right()
 
-    def clear_secret(self) -> None:
-        """Nothing is kept any more."""
-        self.take_over()
+    def replace(self, text: str, start: int, end: int) -> None:
+        if not self.is_kept:  # no key that cuts or deletes a part of a line can have a part of the dots
+            super().replace(text, start, end)
+
+    def remove_secret(self) -> None:
+        """Nothing is kept any more once the form is saved."""
+        self.is_kept, self.removing = False, True
+        with self.prevent(Input.Changed):
+            self.value = ""
+        self.placeholder = str(Say("will be removed when you save; Ctrl+R keeps it"))
         self.post_message(Edited(self.code, ""))
+
+    def write(self, secret: str) -> None:
+        """Put a new secret in the place of what stands here."""
+        self.take_over()
+        self.value = secret
 
     def action_keep(self) -> None:
         """The kept secret stays after all."""
@@ -157,10 +200,11 @@ class SecretLine(Line):
 
     def renew(self, kept: str) -> None:
         """Another secret is kept now, or none: show that, whatever was typed."""
+        self.is_kept, self.removing = bool(kept), False
         with self.prevent(Input.Changed):
-            self.password = self.masks and not kept
+            self.password = self.masked and not kept
+            self.placeholder = ""
             self.value = self.kept_text = kept
-        self.is_kept = bool(kept)
 
     def forbid(self) -> None:
         self.disabled = True
@@ -214,6 +258,31 @@ class Flag(Drawn):
 
     def on_click(self) -> None:
         self.action_turn()
+
+
+class Button(Drawn):
+    """`[ label ]` between the fields; Enter, Space or a click press it."""
+
+    BINDINGS: ClassVar[list[Any]] = [("space,enter", "press", "")]
+
+    @dataclass
+    class Pressed(Message):
+        """It was pressed."""
+
+        code: str
+
+    def __init__(self, code: str, label: str) -> None:
+        super().__init__(code)
+        self.label = label
+
+    def render(self) -> Styled:
+        return Styled(f"[ {self.label} ]", no_wrap=True)
+
+    def action_press(self) -> None:
+        self.post_message(Warned(self.code, str(READ_ONLY)) if self.locked else self.Pressed(self.code))
+
+    def on_click(self) -> None:
+        self.action_press()
 
 
 class Switch(Drawn):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -23,12 +25,13 @@ __all__ = ["FormPage", "Label", "Spot", "first_page", "second_page"]
 
 @dataclass(frozen=True)
 class Label:
-    """A text on the page; `title` for the name of a group."""
+    """A text on the page; `title` for the name of a group, `code` where it names a field."""
 
     x: int
     y: int
     text: str
     title: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,36 +46,48 @@ class Spot:
 
 
 VALUES, EXTRA, BEYOND = 22, 45, 26
+FIXED = 14
+"""Rows of the first page that are not the body's."""
 BODY_ROWS = 6
 """Rows of the body at 24 lines; every further line of the screen is its own."""
+SECRET_COLUMNS = 24
+"""Columns of the signing secret: the button that makes one stands beside it."""
+MAKE_SECRET = "make_secret"
+"""The code of that button."""
 
 
-def first_page(more: int) -> tuple[list[Label], list[Spot]]:
-    """The document's page: its groups, labels and order. `more` is how many rows the body has beyond its six."""
+def first_page(rows: int, said: int = 1) -> tuple[list[Label], list[Spot]]:
+    """The document's page: its groups, labels and order.
+
+    Args:
+        rows: of the body and of the mode's sentence beyond its first line.
+        said: lines of the mode's sentence.
+    """
 
     def label(code: str) -> str:
         return str(FIELD[code].label)
 
     russian = current() == "ru"
     flag = 48
-    below = 10 + BODY_ROWS + more
+    body = 9 + said
+    below = 10 + rows
     period = f"{PERIOD_TITLE} {label('valid_from')}" if russian else label("valid_from")
     labels = [
         Label(1, 1, str(GROUPS["main"]), title=True),
-        Label(1, 2, label("name")),
-        Label(1, 3, label("url")),
-        Label(1, 4, label("event")),
-        Label(1, 5, label("position")),
-        Label(34, 5, label("timeout")),
+        Label(1, 2, label("name"), code="name"),
+        Label(1, 3, label("url"), code="url"),
+        Label(1, 4, label("event"), code="event"),
+        Label(1, 5, label("position"), code="position"),
+        Label(34, 5, label("timeout"), code="timeout"),
         Label(61, 5, str(Say("s"))),
-        Label(1, 6, period),
-        Label(48 if russian else 46, 6, label("valid_until").split()[-1]),
+        Label(1, 6, period, code="valid_from"),
+        Label(48 if russian else 46, 6, label("valid_until").split()[-1], code="valid_until"),
         Label(1, 7, str(FLAGS_TITLE)),
-        Label(1, 9, str(GROUPS["body"]), title=True),
+        Label(1, 9, str(GROUPS["body"]), title=True, code="body"),
         Label(1, below, str(GROUPS["extra"]), title=True),
-        Label(1, below + 1, label("auth_login")),
-        Label(1, below + 2, label("auth_password")),
-        Label(1, below + 3, label("custom_header")),
+        Label(1, below + 1, label("auth_login"), code="auth_login"),
+        Label(1, below + 2, label("auth_password"), code="auth_password"),
+        Label(1, below + 3, label("custom_header"), code="custom_header"),
     ]
     spots = [
         Spot("name", VALUES, 2),
@@ -86,7 +101,7 @@ def first_page(more: int) -> tuple[list[Label], list[Spot]]:
         Spot("fire_and_forget", flag, 7, 24),
         Spot("wait_for_response", VALUES, 8, 24),
         Spot("response_has_data", flag, 8, 28),
-        Spot("body", 2, 10, stretch=True),
+        Spot("body", 2, body, stretch=True),
         Spot("auth_login", EXTRA, below + 1),
         Spot("auth_password", EXTRA, below + 2),
         Spot("custom_header", EXTRA, below + 3),
@@ -98,8 +113,13 @@ def second_page() -> tuple[list[Label], list[Spot]]:
     """What goes beyond the document."""
     codes = [code for code, each in FIELD.items() if each.group == "beyond"]
     labels = [Label(1, 1, str(GROUPS["beyond"]), title=True)]
-    labels += [Label(1, 2 + row, str(FIELD[code].label)) for row, code in enumerate(codes)]
-    return labels, [Spot(code, BEYOND, 2 + row) for row, code in enumerate(codes)]
+    labels += [Label(1, 2 + row, str(FIELD[code].label), code=code) for row, code in enumerate(codes)]
+    spots = []
+    for row, code in enumerate(codes):
+        spots.append(Spot(code, BEYOND, 2 + row, SECRET_COLUMNS if code == "signing_secret" else 0))
+        if code == "signing_secret":
+            spots.append(Spot(MAKE_SECRET, BEYOND + SECRET_COLUMNS + 2, 2 + row))
+    return labels, spots
 
 
 class Placed(Layout):
@@ -118,28 +138,37 @@ class Placed(Layout):
                 region = Region(0, 0, size.width, 1)
             else:
                 width = min(spot.width or size.width, size.width - spot.x)
-                region = Region(spot.x, spot.y, width, BODY_ROWS + parent.more(size) if spot.stretch else 1)
+                region = Region(spot.x, spot.y, width, parent.body_rows(size) if spot.stretch else 1)
             placements.append(WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child))
         return placements
 
 
 class FormPage(Widget):
-    """One page. `remark` is drawn at the right of the body's title."""
+    """One page. `remark` is drawn at the right of the body's title, and below it where it is longer."""
 
     DEFAULT_CSS = """
     FormPage { width: 1fr; height: 1fr; overflow: hidden; }
     FormPage > .form--title { color: $primary; text-style: bold; }
     FormPage > .form--label { color: $foreground; }
+    FormPage > .form--wrong { color: $error; text-style: bold; }
     FormPage > .form--remark { color: $quiet; }
     FormPage > .form--focus { color: $accent; text-style: bold; }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"form--title", "form--label", "form--remark", "form--focus"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "form--title",
+        "form--label",
+        "form--wrong",
+        "form--remark",
+        "form--focus",
+    }
 
-    def __init__(self, fields: Sequence[Widget], focus_sign: str, *, first: bool) -> None:
+    def __init__(self, fields: Sequence[Widget], focus_sign: str, wrong_sign: str, *, first: bool) -> None:
         super().__init__(*fields)
         self.first = first
         self.focus_sign = focus_sign
+        self.wrong_sign = wrong_sign
         self.remark = ""
+        self.wrong: frozenset[str] = frozenset()
         self.marked: int | None = None
         self.placed = Placed()
 
@@ -147,13 +176,29 @@ class FormPage(Widget):
     def layout(self) -> Layout:
         return self.placed
 
-    def more(self, size: Size) -> int:
-        """How many rows the body has beyond its six."""
-        return max(0, size.height - 20)
+    def said(self, width: int) -> list[str]:
+        """The mode's sentence in as many lines as it takes at this width; the number of lines does not change while a
+        time limit is typed in it."""
+        room = width - len(str(GROUPS["body"])) - 4
+        longest = re.sub(r"\d+(?:[.,]\d+)?", "29.999", self.remark)
+        if len(longest) <= room or room < 20:
+            return [self.remark]
+        lines = wrap(self.remark, room)
+        halves = self.remark.partition("; ")
+        if len(lines) <= 2 and halves[2] and max(map(len, halves)) < room:
+            return [f"{halves[0]};", halves[2]]  # what happens on failure stays together
+        return lines[:3] if len(lines) > 1 else [self.remark, ""]
+
+    def body_rows(self, size: Size) -> int:
+        """How many rows the body has."""
+        return max(1, size.height - FIXED - len(self.said(size.width)) + 1)
 
     def arranged(self, size: Size) -> tuple[list[Label], list[Spot]]:
         """Labels and fields for this size."""
-        return first_page(self.more(size)) if self.first else second_page()
+        if not self.first:
+            return second_page()
+        said = len(self.said(size.width))
+        return first_page(self.body_rows(size) + said - 1, said)
 
     def mark(self, code: str | None) -> None:
         """Draw the sign of the focus at the left of this field's row."""
@@ -168,7 +213,14 @@ class FormPage(Widget):
     def say(self, remark: str) -> None:
         """Draw this remark."""
         if remark != self.remark:
+            before = len(self.said(self.size.width))
             self.remark = remark
+            self.refresh(layout=len(self.said(self.size.width)) != before)
+
+    def blame(self, codes: Collection[str]) -> None:
+        """Mark the labels of these fields: what stands in them can't be saved."""
+        if frozenset(codes) != self.wrong:
+            self.wrong = frozenset(codes)
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -187,8 +239,10 @@ class FormPage(Widget):
         if y == self.marked:
             put(0, self.focus_sign[:1], self.get_component_rich_style("form--focus"))
         for label in sorted((label for label in labels if label.y == y), key=lambda each: each.x):
-            put(label.x, label.text, self.get_component_rich_style("form--title" if label.title else "form--label"))
-        if self.first and y == 9 and self.remark:
-            text = fit(self.remark, min(len(self.remark), width - at - 3))
+            wrong = label.code in self.wrong
+            name = "form--wrong" if wrong else "form--title" if label.title else "form--label"
+            put(label.x, f"{label.text}{self.wrong_sign}" if wrong else label.text, self.get_component_rich_style(name))
+        if self.first and 9 <= y < 9 + len(said := self.said(width)):
+            text = fit(said[y - 9], min(len(said[y - 9]), width - at - 3))
             put(width - len(text) - 1, text, self.get_component_rich_style("form--remark"))
         return Strip(segments).adjust_cell_length(width, self.rich_style)

@@ -15,6 +15,7 @@ from hookrow_tui.changes import when
 from hookrow_tui.check import pretty
 from hookrow_tui.columns import steady
 from hookrow_tui.dialogs import box_css
+from hookrow_tui.failures import sentence
 from hookrow_tui.log_reader import zone_of
 from hookrow_tui.page import Dialog
 from hookrow_tui.reasons import matching
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TRIED", "PreviewScreen", "tried"]
 
-TRIED = ("body", "condition")
+TRIED = ("url", "body", "condition")
 """The fields that can be tried."""
 
 
@@ -36,6 +37,8 @@ def tried(engine: HookEngine, code: str, event: str, text: str) -> tuple[str, bo
     Raises:
         InvalidTemplate, EventNotFound
     """
+    if code == "url":
+        return str(engine.hooks.refused_address(text) or ""), False
     if code == "body":
         return engine.hooks.preview(event, text), True
     matches = engine.condition_matches(event, text)
@@ -77,7 +80,7 @@ class PreviewScreen(Dialog[None]):
         self.query_one(Static).update(text)
 
     def refused(self, error: HookrowError) -> None:
-        self.query_one(Static).update(Styled(visible(str(error))))
+        self.query_one(Static).update(Styled(visible(sentence(error))))
 
 
 SAMPLE = Say("On the event's sample: no firing is recorded yet.")

@@ -160,7 +160,7 @@ def looked_at(each: Field, text: Value, here: Here) -> tuple[str, str]:
 def resolved(value: datetime, text: str, here: Here) -> str:
     """The moment that was understood, with its offset, and how far away it is."""
     shown = show_moment(value, here.zone)
-    away = (value - here.now).total_seconds()
+    away = (value - here.now.replace(second=0, microsecond=0)).total_seconds()  # as «+2h» is counted
     far = Say("in {span}", span=span(away)) if away >= 0 else Say("this is in the past")
     return f"{far}" if text == shown else f"= {shown}, {far}"
 

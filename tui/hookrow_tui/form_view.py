@@ -15,23 +15,28 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hookrow.document import FIELD, GROUPS, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.document import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.errors import HookrowError
+from hookrow.lang import Text
 from hookrow_tui import drafts
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.changes import called
-from hookrow_tui.dialogs import Choices
-from hookrow_tui.form_fields import Body, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
-from hookrow_tui.form_page import FormPage, first_page, second_page
+from hookrow_tui.dialogs import Choices, Question
+from hookrow_tui.event_notes import explained
+from hookrow_tui.failures import sentence
+from hookrow_tui.form_faults import faults, next_fault
+from hookrow_tui.form_fields import Body, Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
+from hookrow_tui.form_page import MAKE_SECRET, FormPage, first_page, second_page
 from hookrow_tui.form_preview import TRIED, PreviewScreen, tried
-from hookrow_tui.form_state import FLAGS, ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.keybar import KeyBar
 from hookrow_tui.page import Page, Title
 from hookrow_tui.spans import here
 from hookrow_tui.terminal import visible
-from hookrow_tui.words import Say
+from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine
+    from hookrow import Event, Hook, HookEngine
 
 __all__ = ["FormView"]
 
@@ -40,6 +45,8 @@ DRAFT_AFTER = 1.0
 PREVIEW_AFTER = 0.4
 """Seconds after the last key until a body or a condition is tried."""
 MASK = 8
+OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
+"""What stands in an empty end of the period; typed, it means just that."""
 
 
 class FormView(Page[int]):
@@ -59,30 +66,34 @@ class FormView(Page[int]):
         self.state = FormState.of(hook, zone, copy=copy)
         self.stored = hook
         self.hooks: list[Hook] = []
-        self.titles: dict[str, tuple[str, str]] = {}
+        self.titles: dict[str, Event] = {}
         self.problems: dict[str, str] = {}
         self.trouble = ""
         self.warned: tuple[str, str] | None = None
         self.draft_timer: Timer | None = None
         self.preview_timer: Timer | None = None
         self.previews: dict[str, tuple[str, bool | None]] = {}
+        self.untried: dict[str, str] = {}
+        """Why a body or a condition can't be tried as it stands."""
 
     # Building
 
     def compose(self) -> ComposeResult:
         yield Title()
-        sign = self.hookrow.look.glyphs.focus
+        signs = self.hookrow.look.glyphs.focus, self.hookrow.look.glyphs.bad
         buttons = Choices(
             [("save", str(SAVE_AND_CLOSE)), ("test", str(Say("Test…"))), ("cancel", str(Say("Cancel")))], id="buttons"
         )
         first = [self.field(spot.code) for spot in first_page(0)[1]]
-        yield FormPage([buttons, *first], sign, first=True)
-        yield FormPage([self.field(spot.code) for spot in second_page()[1]], sign, first=False)
+        yield FormPage([buttons, *first], *signs, first=True)
+        yield FormPage([self.field(spot.code) for spot in second_page()[1]], *signs, first=False)
         yield Static(id="hint")
         yield KeyBar("form")
 
     def field(self, code: str) -> Widget:
-        """The widget of one field."""
+        """The widget of one field, or of the button beside one."""
+        if code == MAKE_SECRET:
+            return Button(code, str(Say("Make a signing secret")))
         each, text = FIELD[code], self.state.texts[code]
         if each.kind == "flag":
             return Flag(code, str(each.label), bool(text))
@@ -94,9 +105,8 @@ class FormView(Page[int]):
             return Switch(code, [(value, str(label)) for value, label in each.choices], str(text))
         if each.secret:
             kept = self.mask(code)
-            return SecretLine(code, kept, empty=text == "", password=each.kind != "header")
-        empty = str(Say("no end")) if each.kind == "moment" else ""
-        return Line(code, str(text), placeholder=empty)
+            return SecretLine(code, kept, empty=text == "", masked=each.kind != "header")
+        return Line(code, str(text), placeholder=str(OPEN.get(code, "")))
 
     def mask(self, code: str) -> str:
         """What is shown for a secret that is kept; a header's name is no secret."""
@@ -133,7 +143,7 @@ class FormView(Page[int]):
     # What stands around the fields
 
     def moved(self) -> None:
-        def take(read: tuple[list[Hook], dict[str, tuple[str, str]]]) -> None:
+        def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
             self.hooks, self.titles = read
             self.draw()
 
@@ -167,18 +177,31 @@ class FormView(Page[int]):
         stored = self.state.hook
         name = visible(stored.name if stored is not None else str(Say("new")))
         mark = " *" if self.dirty else ""
-        right = Say("changed · not saved") if self.dirty else Say("read only") if self.hookrow.read_only else None
-        self.query_one(Title).show(f" {PAGE_TITLE} › {name}{mark}", Styled(f"{right} " if right else ""))
+        right: list[Text] = [Say("read only")] if self.hookrow.read_only else []
+        if self.dirty:
+            right = [Say("changed · not saved")]
+        found = self.faults()
+        if found:
+            right.insert(0, SayPlural("{n} mistake, F8", "{n} mistakes, F8", len(found)))
+        for page in self.pages:
+            page.blame(found)
+        self.query_one(Title).show(
+            f" {PAGE_TITLE} › {name}{mark}", Styled(f"{' · '.join(map(str, right))} " if right else "")
+        )
         code = str(self.state.texts["event"])
-        title, moment = self.titles.get(code, ("", "before"))
-        self.pages[0].say(self.state.sentence(moment))
+        event = self.titles.get(code)
+        self.pages[0].say(self.state.sentence("before" if event is None else event.moment))
         picked = self.widget("event")
         assert isinstance(picked, Picked)
-        picked.show(code, title)
+        picked.show(code, "" if event is None else str(event.title))
         overruled = self.state.overruled()
         for flag in self.query(Flag):
             flag.show(bool(self.state.texts[flag.code]), dim=flag.code in overruled)
         self.draw_hint()
+
+    def faults(self) -> dict[str, str]:
+        """A sentence for each field that can't be saved as it stands."""
+        return faults(self.state, here(self.zone), self.hooks, {**self.untried, **self.problems})
 
     def draw_hint(self) -> None:
         text, bad = self.hint()
@@ -192,36 +215,37 @@ class FormView(Page[int]):
             return self.trouble, True
         code = getattr(self.focused, "code", None)
         if code is None:
-            return str(self.first_problem() or Say("Enter chooses; Tab goes to the fields.")), bool(self.problems)
+            found = self.faults()
+            first = next((f"{called(each)}: {text}" for each, text in found.items()), None)
+            return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
+        if code == MAKE_SECRET:
+            return str(
+                Say("A fresh secret of Standard Webhooks, shown once; it is kept when the form is saved.")
+            ), False
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
-        if code in self.previews and code not in self.problems:
-            seen, good = self.previews[code]
+        wrong = self.faults().get(code, "")
+        seen, good = self.previews.get(code, ("", None))
+        if seen and not wrong:
             glyphs = self.hookrow.look.glyphs
             sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
             return f"{sign} {' '.join(seen.split())}", good is False
         each, text = FIELD[code], self.state.texts[code]
-        wrong, understood = looked_at(each, text, here(self.zone))
-        wrong = wrong or self.problems.get(code, "")
+        _, understood = looked_at(each, text, here(self.zone))
         if wrong:
             return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
         if code in self.state.overruled():
             return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
-        if code in FLAGS and not sentence_fits(self.pages[0]):
-            return f"{self.pages[0].remark}.", False
         if code == "position":
             row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
             return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
         if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
             return str(too_long(seconds)), True
         if each.secret and getattr(self.focused, "is_kept", False):
-            return str(
-                Say("Stored encrypted. Type a new one to replace it, Delete removes it, Ctrl+R keeps it.")
-            ), False
+            return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
+        if code == "on_failure":
+            return str(Say("What happens if this blocking hook fails. Space changes it.")), False
         return f"{understood + '. ' if understood else ''}{each.hint}", False
-
-    def first_problem(self) -> str | None:
-        return next((f"{called(code)}: {text}" for code, text in self.problems.items() if code in FIELD), None)
 
     # Editing
 
@@ -231,6 +255,7 @@ class FormView(Page[int]):
             return
         self.state.texts[message.code] = message.value
         self.problems.pop(message.code, None)
+        self.untried.pop(message.code, None)
         self.warned = None
         self.trouble = ""
         self.draw()
@@ -239,6 +264,8 @@ class FormView(Page[int]):
         self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
         if message.code == "event":
             self.previews.clear()
+            self.untried.clear()
+            self.preview_all()
         elif message.code in TRIED:
             self.previews.pop(message.code, None)
             self.preview_later(message.code)
@@ -254,14 +281,26 @@ class FormView(Page[int]):
         if not text.strip() or event not in self.titles:
             return
 
-        def show(seen: tuple[str, bool | None]) -> None:
-            if (text, event) == (self.state.texts[code], self.state.texts["event"]):
-                self.previews[code] = seen
-                self.draw_hint()
+        def stands() -> bool:
+            return (text, event) == (self.state.texts[code], self.state.texts["event"])
 
-        self.hookrow.ask(
-            self, lambda engine: tried(engine, code, event, text), show, lambda error: show((str(error), False))
-        )
+        def show(seen: tuple[str, bool | None]) -> None:
+            if stands():
+                self.untried.pop(code, None)
+                self.previews[code] = seen
+                self.draw()
+
+        def refuse(error: HookrowError) -> None:
+            if stands():
+                self.untried[code] = sentence(error)
+                self.draw()
+
+        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text), show, refuse)
+
+    def preview_all(self) -> None:
+        """Try what can be tried, now: another event has other names."""
+        for code in TRIED:
+            self.ask_preview(code)
 
     def action_preview(self) -> None:
         """The whole body as it would leave."""
@@ -279,9 +318,56 @@ class FormView(Page[int]):
     def pick_event(self, message: Picked.Wanted) -> None:
         from hookrow_tui.pick import Pick
 
-        items = [(code, f"{code} — {title}") for code, (title, _) in self.titles.items()]
-        pick = Pick(str(FIELD["event"].label), items, chosen=str(self.state.texts["event"]), typed=message.typed)
+        items = [(code, f"{code} — {event.title}") for code, event in self.titles.items()]
+        notes = {code: explained(event) for code, event in self.titles.items()}
+        chosen = str(self.state.texts["event"])
+        pick = Pick(str(FIELD["event"].label), items, chosen=chosen, typed=message.typed, notes=notes)
         self.app.push_screen(pick, lambda code: self.edited(Edited("event", code)) if code else None)
+
+    @on(SecretLine.Removal)
+    def ask_removal(self, message: SecretLine.Removal) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "remove":
+                message.field.remove_secret()
+
+        answers = [("back", str(Say("Keep editing"))), ("remove", str(Say("Remove it")))]
+        text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
+        title = Say("Remove «{field}»?", field=called(message.field.code))
+        self.app.push_screen(Question(str(title), [str(text)], answers), answered)
+
+    @on(Button.Pressed)
+    def make_secret(self) -> None:
+        from hookrow_tui.form_secret import SecretShown, fresh_secret
+
+        field, secret = self.widget("signing_secret"), fresh_secret()
+        assert isinstance(field, SecretLine)
+
+        def answered(take: bool | None) -> None:
+            if take:
+                field.write(secret)
+
+        self.app.push_screen(SecretShown(secret, replaces=bool(field.kept_text)), answered)
+
+    def action_fault(self) -> None:
+        """To the next field that can't be saved."""
+        code = next_fault(self.faults(), getattr(self.focused, "code", None))
+        if code is None:
+            self.hookrow.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
+        else:
+            self.go_to(code)
+
+    def action_jump(self) -> None:
+        """To a group or a field by its name."""
+        from hookrow_tui.form_jump import Jump
+
+        def chosen(code: str | None) -> None:
+            if code == "buttons":
+                self.show_page(self.pages[0])
+                self.query_one("#buttons", Choices).focus()
+            elif code is not None:
+                self.go_to(code)
+
+        self.app.push_screen(Jump(), chosen)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         code = getattr(event.widget, "code", None)
@@ -341,11 +427,6 @@ class FormView(Page[int]):
         self.draw()
 
 
-def sentence_fits(page: FormPage) -> bool:
-    """Whether the mode's sentence is drawn in full beside the body's title."""
-    return len(page.remark) + len(str(GROUPS["body"])) + 4 <= page.size.width
-
-
-def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, tuple[str, str]]]:
-    """All hooks, and each event's title and moment."""
-    return engine.hooks.list(), {event.code: (str(event.title), event.moment) for event in engine.events.list()}
+def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, Event]]:
+    """All hooks, and the catalogue by code."""
+    return engine.hooks.list(), {event.code: event for event in engine.events.list()}

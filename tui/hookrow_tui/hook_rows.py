@@ -52,8 +52,9 @@ SOON = 7 * DAY
 """Seconds before its end from which on a hook's row says how long it has left."""
 FAR = 10 * DAY
 """Seconds from which on a date says more than a number of days."""
-BEGINS, ENDS_IN = Both("{}", "с {}"), Both("for {}", "ещё {}")
-"""For 80 columns: seven characters are left beside a hook, and the sign before it tells the states apart."""
+BEGINS, ENDS_IN = Both("from {}", "с {}"), Both("for {}", "ещё {}")
+NAME_COLUMNS = Both("19", "22")
+"""At 80 columns what is left beside a hook takes «с 28.11» or the longer «from 28.11»."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def header(width: int) -> str:
     """The names of the columns."""
     name, event = str(FIELD["name"].label), str(FIELD["event"].label)
     if width < WIDE:
-        return f"    №    {fit(name, 22)}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
+        return f"    №    {fit(name, int(str(NAME_COLUMNS)))}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
     more = width - WIDE
     return f"    №    {fit(name, 22 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
 
@@ -166,7 +167,7 @@ def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None =
     hook = row.hook
     start = f" {glyphs.state(hook.state)} {hook.position:>4}  "
     if width < WIDE:
-        middle = f"{fit(steady(hook.name), 22)}  {fit(hook.event, 33)}  {few(row.errors):>3}"
+        middle = f"{fit(steady(hook.name), int(str(NAME_COLUMNS)))}  {fit(hook.event, 33)}  {few(row.errors):>3}"
         return f"{start}{middle} {badge(hook, here)}"
     more = width - WIDE
     timeout = f"{Seconds(hook.timeout)} {SECONDS}"

@@ -256,11 +256,24 @@ class HooksScreen(Page[None]):
             if then is not None:
                 then()
             self.trouble = self.hookrow.trouble
-            if hook_id is not None:
-                self.query_one(HookTable).show(self.query_one(HookTable).rows, hook_id)
-            self.moved()
+            self.read_again(hook_id)
 
         self.hookrow.ask(self, call, changed)
+
+    def read_again(self, hook_id: int | None = None) -> None:
+        """Read the list; the cursor goes to this hook, which may be new, and which no filter hides then."""
+
+        def take(read: Read) -> None:
+            self.take(read)
+            row = next((row for row in self.rows if row.hook.id == hook_id), None)
+            if row is not None:
+                self.filter = self.filter if self.filter.fits(row) else Filter()
+                self.draw(hook_id)
+
+        if hook_id is None:
+            self.moved()
+        else:
+            self.hookrow.ask(self, read_list, take)
 
     def action_open(self) -> None:
         if self.chosen is not None:
@@ -283,7 +296,7 @@ class HooksScreen(Page[None]):
         """From the form; the hook that it wrote."""
         self.find_drafts()
         if hook_id is not None:
-            self.change(lambda engine: None, hook_id)
+            self.read_again(hook_id)
 
     def action_turn(self) -> None:
         hook = self.chosen

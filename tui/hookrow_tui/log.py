@@ -320,7 +320,7 @@ class LogScreen(Page[None]):
     def action_only_marked(self) -> None:
         rows = self.view.rows
         if self.feed.marked:
-            self.begin()
+            self.feed.all_again(self.view.size.height or 20)
         elif rows.marks:
             self.feed.only(rows.marks)
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
-from hookrow_tui.log_list import LogList
+from hookrow_tui.log_list import Ids, LogList
 from hookrow_tui.log_reader import Fresh, Part, Reader, read_part, zone_of
 from hookrow_tui.log_rows import Row
 from hookrow_tui.look import Glyphs
@@ -54,6 +54,8 @@ class Feed:
         """The older ids go on below this one."""
         self.marked = False
         """Whether only chosen firings are shown: nothing comes and nothing is read on."""
+        self.whole: tuple[Ids, bool, int | None, float | None] | None = None
+        """What was known of the log before only chosen firings were shown."""
         self.epoch = 0
         self.busy: set[str] = set()
         self.look_again = False
@@ -83,6 +85,7 @@ class Feed:
     def forget(self) -> None:
         self.epoch += 1
         self.busy.clear()
+        self.whole = None
         self.rows.clear()
 
     def begin(self, wanted: LogFilter, height: int) -> None:
@@ -177,10 +180,28 @@ class Feed:
             self.ask(lambda engine: reader.read(engine, ids), take, "rows")
 
     def only(self, ids: Iterable[int]) -> None:
-        """Show only these firings, until `begin`."""
+        """Show only these firings, until `all_again` or `begin`."""
+        whole = self.rows.ids, self.complete, self.next, self.share
         self.forget()
+        self.whole = whole
         self.marked = self.complete = True
         self.rows.following = False
         self.rows.older(sorted(ids, reverse=True))
         self.rows.home()
         self.drawn()
+
+    def all_again(self, height: int) -> None:
+        """Show all that the filter finds again; the cursor stays on its firing."""
+        at = self.rows.cursor
+        if self.whole is None:
+            self.begin(self.filter, height)
+            return
+        self.epoch += 1
+        self.busy.clear()
+        self.rows.ids, self.complete, self.next, self.share = self.whole
+        self.whole, self.marked = None, False
+        self.rows.top = self.rows.cursor = at
+        self.rows.settle()
+        self.rows.reveal(height)
+        self.drawn()
+        self.look(height)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.segment import Segment
+from rich.text import Text as Styled
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from hookrow_tui.columns import steady
 from hookrow_tui.dialogs import box_css
@@ -83,9 +84,12 @@ class Pick(Dialog[str]):
     Args:
         chosen: the code that is marked at the beginning.
         typed: what stands in the line already.
+        notes: lines about each code, shown below the list for the marked one.
     """
 
-    DEFAULT_CSS = box_css("Pick", 76) + "Pick Input { padding: 0 2; }"
+    DEFAULT_CSS = box_css("Pick", 76) + (
+        "Pick Input { padding: 0 2; } Pick #note { width: 100%; height: auto; padding: 0 2; color: $quiet; }"
+    )
     BINDINGS: ClassVar[list[Any]] = [
         ("escape", "dismiss(None)", ""),
         ("up", "move(-1)", ""),
@@ -94,8 +98,17 @@ class Pick(Dialog[str]):
         ("pagedown", "move(11)", ""),
     ]
 
-    def __init__(self, title: str, items: Sequence[Item], *, chosen: str = "", typed: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        items: Sequence[Item],
+        *,
+        chosen: str = "",
+        typed: str = "",
+        notes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__()
+        self.notes = notes or {}
         self.heading = title
         self.items = list(items)
         self.chosen = chosen
@@ -109,9 +122,24 @@ class Pick(Dialog[str]):
             field.cursor_blink = False
             yield field
             yield Found(self.items, place)
+            if self.notes:
+                note = Static(id="note")
+                note.styles.height = max(map(len, self.notes.values())) + 1
+                yield note
+
+    def on_mount(self) -> None:
+        self.explain()
+
+    def explain(self) -> None:
+        """Say what is known of the marked item."""
+        if self.notes:
+            found = self.query_one(Found)
+            code = found.items[found.place][0] if found.items else ""
+            self.query_one("#note", Static).update(Styled("\n".join(self.notes.get(code, ()))))
 
     def action_move(self, step: int) -> None:
         self.query_one(Found).move(step)
+        self.explain()
 
     @on(Input.Changed)
     def narrow(self, message: Input.Changed) -> None:
@@ -119,6 +147,7 @@ class Pick(Dialog[str]):
             self.query_one(Found).show(matching(self.items, message.value))
         elif len(self.query_one(Found).items) != len(self.items):
             self.query_one(Found).show(self.items)
+        self.explain()
 
     @on(Input.Submitted)
     @on(Found.Clicked)

@@ -434,6 +434,20 @@ class Hooks:
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
         return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
 
+    def refused_address(self, url: str) -> Text | None:
+        """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.
+
+        None where nothing speaks against it, or where it is no URL yet.
+        """
+        from urllib.parse import urlsplit
+
+        try:
+            parts = urlsplit(url.strip())
+            host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        except ValueError:
+            return None
+        return self.runtime.refused_address(host, port)
+
     def check_templates(
         self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
     ) -> None:
@@ -485,3 +499,4 @@ class AsyncHooks:
     rollback = awaited(Hooks.rollback)
     example = awaited(Hooks.example)
     preview = awaited(Hooks.preview)
+    refused_address = awaited(Hooks.refused_address)

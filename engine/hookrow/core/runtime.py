@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
-from hookrow.egress import Egress
+from hookrow.egress import Egress, literal
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.fields import SECRETS
@@ -163,6 +163,10 @@ class Runtime:
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))
+
+    def refused_address(self, host: str, port: int) -> Text | None:
+        """Why a literal address must not be reached; None for a name, or where it may."""
+        return self.policy(self.config()).verdict(host, host=host, port=port) if literal(host) is not None else None
 
     def policy(self, config: Config) -> Egress:
         """Which addresses may be reached, now."""

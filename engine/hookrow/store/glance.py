@@ -15,7 +15,6 @@ __all__ = [
     "CALLS",
     "DAY_MS",
     "EVENTS",
-    "HEAD",
     "HOOKS",
     "OLDEST_DUE",
     "OLDEST_SEEN",
@@ -32,8 +31,6 @@ __all__ = [
 Ask = Callable[[str, Mapping[str, Any]], Sequence[Any]]
 """Runs a SELECT with parameters written as `:name`, and gives its rows."""
 
-HEAD = "0001"
-"""The newest migration that this Hookrow knows; a test holds it against `store/migrations/versions`."""
 VERSION = "SELECT version_num FROM hookrow_version"
 
 HOUR_MS = 3600 * 1000

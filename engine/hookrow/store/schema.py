@@ -19,8 +19,8 @@ from hookrow.lang import Text
 from hookrow.store import readonly
 from hookrow.store.address import PG_SCHEMA
 from hookrow.store.failures import translate
-from hookrow.store.glance import HEAD
 from hookrow.store.locks import insist
+from hookrow.store.migrations import HEAD
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database

@@ -16,16 +16,15 @@ from hookrow.errors import DatabaseDamaged
 from hookrow.lang import Text
 from hookrow.store.backup import back_up
 from hookrow.store.failures import translate
-from hookrow.store.schema import HEAD, too_new, triggers, version_of
+from hookrow.store.migrations import HEAD, SCRIPTS
+from hookrow.store.schema import too_new, triggers, version_of
 
 if TYPE_CHECKING:
     from hookrow.store.database import Database
 
-__all__ = ["SCRIPTS", "upgrade"]
+__all__ = ["upgrade"]
 
 log = logging.getLogger("hookrow")
-SCRIPTS = Path(__file__).parent
-"""The folder with `versions/`."""
 
 
 def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) -> Path | None:

@@ -1,0 +1,22 @@
+"""An error of the engine in words for the person at the screen, who calls no function of it."""
+
+from __future__ import annotations
+
+from hookrow.errors import DatabaseBusy, HookrowError, InvalidInput
+from hookrow_tui.words import Say
+
+__all__ = ["sentence"]
+
+
+def sentence(error: HookrowError) -> str:
+    """What went wrong and what to do. The faults of fields stand without the field's code: a label is beside them."""
+    if isinstance(error, DatabaseBusy):
+        return str(
+            Say(
+                "The database is busy: another program is writing to it and did not stop in time. Nothing was changed; "
+                "try again."
+            )
+        )
+    if isinstance(error, InvalidInput):
+        return "; ".join(str(problem.text) for problem in error.problems)
+    return str(error)

@@ -62,7 +62,7 @@ bench-full: $(VENV)/.dev $(PEERS)/.made ## the same with 5 million firings, grow
 	@$(BIN)/python -m bench --full $(BENCH_ARGS)
 
 example: $(VENV)/.app ## make hooks.db.example anew
-	@$(BIN)/python -m hookrow.cli.example hooks.db.example
+	@$(BIN)/python -m hookrow.cli.example.example hooks.db.example
 
 lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	@$(PIP) install -qq $(UV)

@@ -23,7 +23,7 @@ from hypothesis import settings
 from postgres_kept import KeptPostgres, kept_postgres
 
 if TYPE_CHECKING:
-    from hookrow.store.database import Database
+    from hookrow.store.database.database import Database
 
 
 def pytest_configure() -> None:
@@ -154,7 +154,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind, on the machine's clock: what holds for the store holds on both."""
-    from hookrow.store.database import Database
+    from hookrow.store.database.database import Database
 
     if request.param == "sqlite":
         made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")

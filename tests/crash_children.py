@@ -24,11 +24,13 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event, insert
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
-from hookrow.store import backup, outbox, purge, schema
-from hookrow.store.database import Database
-from hookrow.store.migrations import run
+from hookrow.store import outbox
+from hookrow.store.database import backup, schema
+from hookrow.store.database.database import Database
+from hookrow.store.database.migrations import run
+from hookrow.store.log import purge
 from hookrow.store.outbox import Settle
-from hookrow.store.writing import Rows
+from hookrow.store.outbox.writing import Rows
 from hookrow.worker import Worker
 from schemas import NEXT
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from hookrow import states
+from hookrow.delivery import states
 from hookrow.store import outbox
-from hookrow.store.claims import Claimed, Taken
-from hookrow.store.database import Database
-from hookrow.store.parking import BREAKERS, HOOKS
-from hookrow.store.release import admit
-from hookrow.store.rows import new_uid
-from hookrow.store.settling import Settle, Settled
-from hookrow.store.writing import ATTEMPTS, DELIVERIES, NewDelivery, Rows
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import new_uid
+from hookrow.store.outbox.claims import Claimed, Taken
+from hookrow.store.outbox.parking import BREAKERS, HOOKS
+from hookrow.store.outbox.release import admit
+from hookrow.store.outbox.settling import Settle, Settled
+from hookrow.store.outbox.writing import ATTEMPTS, DELIVERIES, NewDelivery, Rows
 
 SECOND = 1000
 T0 = 1_800_000_000_000

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import text
 
-from hookrow.store.database import Database
-from hookrow.store.migrations import HEAD, SCRIPTS
+from hookrow.store.database.database import Database
+from hookrow.store.database.migrations import HEAD, SCRIPTS
 
 __all__ = ["NEXT", "NEXT_VERSION", "make_oldest", "scripts_with", "shape"]
 

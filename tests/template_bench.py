@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template import Body, prepare
+from hookrow.template.compiled import Body, prepare
 
 __all__ = ["ORDER", "WEBHOOK", "refused", "render", "same", "value"]
 

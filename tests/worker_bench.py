@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hookrow.clock import SystemClock
-from hookrow.store.config import hook_from
-from hookrow.store.database import Database
+from hookrow.store.configuration.cache import hook_from
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.worker import Worker
 from outbox_rows import (

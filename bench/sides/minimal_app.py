@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 if "models" in sys.argv:
-    import hookrow.models  # noqa: F401
+    import hookrow.hook.model  # noqa: F401
 
 
 class Minimal(App[None]):

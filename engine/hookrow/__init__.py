@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookrow import errors
     from hookrow.core import AsyncHookEngine, HookEngine
-    from hookrow.core.insight import ConditionMatches
+    from hookrow.core.insight.insight import ConditionMatches
+    from hookrow.core.insight.statistics import Figures, HookStatistics
     from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
-    from hookrow.core.statistics import Figures, HookStatistics
-    from hookrow.egress import Egress
     from hookrow.errors import (
         Ambiguous,
         ChangedMeanwhile,
@@ -34,11 +33,12 @@ if TYPE_CHECKING:
         Vetoed,
     )
     from hookrow.events import ORDER_SUM_AUTHORISED, Event
-    from hookrow.models import Hook
+    from hookrow.hook.egress import Egress
+    from hookrow.hook.model import Hook
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
-    from hookrow.store.glance import HookFigures, Summary
-    from hookrow.vault import KeyRing, Secret
+    from hookrow.secrets.vault import KeyRing, Secret
+    from hookrow.store.log.glance import HookFigures, Summary
 
 __all__ = [
     "ORDER_SUM_AUTHORISED",
@@ -85,16 +85,16 @@ __all__ = [
 
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
-    "hookrow.core.insight": ("ConditionMatches",),
+    "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
-    "hookrow.core.statistics": ("Figures", "HookStatistics"),
-    "hookrow.egress": ("Egress",),
+    "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
+    "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
-    "hookrow.models": ("Hook",),
+    "hookrow.hook.model": ("Hook",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.records": ("Attempt", "Delivery", "Firing", "HookRef", "LogFilter", "Revision", "Veto"),
-    "hookrow.store.glance": ("HookFigures", "Summary"),
-    "hookrow.vault": ("KeyRing", "Secret"),
+    "hookrow.store.log.glance": ("HookFigures", "Summary"),
+    "hookrow.secrets.vault": ("KeyRing", "Secret"),
 }
 HOME = {name: module for module, names in HOMES.items() for name in names}
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from hookrow.checks import Unfit, line
 from hookrow.errors import EventNotFound, InvalidInput, InvalidPayload, Problem
+from hookrow.hook.checks import Unfit, line
 from hookrow.lang import Both, Text
 from hookrow.payload import get_pointer, normalise, pointer_parts
 

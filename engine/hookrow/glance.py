@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hookrow import plan
 from hookrow.clock import Clock, SystemClock, from_ms, to_ms
+from hookrow.delivery import plan
 from hookrow.errors import StorageError
 from hookrow.events import CATALOGUE
-from hookrow.modes import Mode, mode
-from hookrow.store import glance as asked
-from hookrow.store import readonly
-from hookrow.store.glance import HookFigures, Summary
-from hookrow.store.migrations import HEAD
+from hookrow.hook.modes import Mode, mode
+from hookrow.store.database import readonly
+from hookrow.store.database.migrations import HEAD
+from hookrow.store.log import glance as asked
+from hookrow.store.log.glance import HookFigures, Summary
 
 __all__ = ["Glance", "SeenHook", "glance"]
 

@@ -25,8 +25,8 @@ from cli_runs import Hookrow, Ran, command_line, environment, program
 from hookrow import Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.errors import HookrowError, KeyMissing
-from hookrow.fields import SECRETS
-from hookrow.models import SEALED
+from hookrow.hook.fields import SECRETS
+from hookrow.hook.model import SEALED
 from receivers import Receiver, reply
 
 PASSWORD = "canary-password-7f3a"
@@ -301,10 +301,10 @@ def test_a_rotation_killed_on_its_way_leaves_every_secret_readable(hookrow: Hook
     script = """
 import os, signal, sys
 from hookrow.cli.app import run
-import hookrow.vault, hookrow.store.sealed
+import hookrow.secrets.vault, hookrow.store.sealed
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 moment, writes = sys.argv[1], []
-write, reseal = hookrow.vault.write_key_file, hookrow.store.sealed.reseal_all
+write, reseal = hookrow.secrets.vault.write_key_file, hookrow.store.sealed.reseal_all
 def writing(path, ring):
     if moment == "commit done" and writes:
         die()
@@ -317,7 +317,7 @@ def resealing(connection, vault, author):
     if moment == "inside the commit":
         die()
     return count
-hookrow.vault.write_key_file, hookrow.store.sealed.reseal_all = writing, resealing
+hookrow.secrets.vault.write_key_file, hookrow.store.sealed.reseal_all = writing, resealing
 run(["keys", "rotate"])
 """
     guarded(folder, 5)

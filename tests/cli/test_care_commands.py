@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
-from hookrow.cli import keys as keys_command
+from hookrow.cli.commands import keys as keys_command
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -123,7 +123,7 @@ def test_a_key_file_that_can_t_be_written_is_named(
 
     before = (folder / "hookrow.key").read_text()
     with monkeypatch.context() as patched:
-        patched.setattr("hookrow.vault.os.replace", refused)
+        patched.setattr("hookrow.secrets.vault.os.replace", refused)
         assert "hookrow.key: Read-only file system" in hookrow("keys", "rotate", code=3).err
     assert (folder / "hookrow.key").read_text() == before
     hookrow("keys", "check")
@@ -299,7 +299,7 @@ def test_doctor_finds_what_outgrows_its_limits(hookrow: Hookrow, made: Path, mon
     from hookrow import Hook, HookEngine
 
     hookrow("settings", "set", "retention_bytes", "1M")
-    monkeypatch.setattr("hookrow.cli.findings.LARGE_WAL", 100_000)
+    monkeypatch.setattr("hookrow.cli.show.findings.LARGE_WAL", 100_000)
     with closing(sqlite3.connect(made)) as reader, HookEngine(f"sqlite:///{made}", worker=False) as engine:
         engine.hooks.add(Hook(name="a", event="on_subscription", url="http://127.0.0.1:9/"))
         reader.execute("BEGIN")

@@ -68,7 +68,7 @@ def test_an_address_that_is_never_called(add: Add, hookrow: Hookrow) -> None:
 
 def test_a_disk_that_is_nearly_full(hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the log can't be written any more."""
-    monkeypatch.setattr("hookrow.cli.findings.LEAST_FREE", 1 << 60)
+    monkeypatch.setattr("hookrow.cli.show.findings.LEAST_FREE", 1 << 60)
     assert codes(hookrow) == [("disk", None)]
 
 

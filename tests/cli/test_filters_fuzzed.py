@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from fuzzing import EXAMPLES, fuzz, pieces
 from hookrow import Hook, HookEngine
-from hookrow.cli.given import log_filter, moment, parse_payload
-from hookrow.cli.listen import ReplyChoice
-from hookrow.cli.selection import Rate, Stretch
-from hookrow.dates import Here
+from hookrow.cli.commands.listen import ReplyChoice
+from hookrow.cli.read.given import log_filter, moment, parse_payload
+from hookrow.cli.read.selection import Rate, Stretch
 from hookrow.errors import HookrowError
-from hookrow_tui.query import parse
+from hookrow.hook.dates import Here
+from hookrow_tui.presenters.query import parse
 
 REFUSALS = (HookrowError, click.UsageError)
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, command_line, program
-from hookrow.fields import FIELDS
+from hookrow.hook.fields import FIELDS
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]

@@ -15,7 +15,7 @@ from cli_runs import Hookrow, Ran, program
 from crash_sizes import until
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import root
-from hookrow.cli.log import followed
+from hookrow.cli.commands.log import followed
 from hookrow.records import LogFilter
 from receivers import Receiver, reply
 

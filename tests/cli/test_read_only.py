@@ -23,8 +23,8 @@ import pytest
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import run
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly
-from hookrow.store import readonly
-from hookrow.store.database import Database
+from hookrow.store.database import readonly
+from hookrow.store.database.database import Database
 
 NOBODY = 65534
 EVENT = "before_order_add"

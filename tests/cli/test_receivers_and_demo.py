@@ -19,11 +19,11 @@ import pytest
 
 from cli_runs import ROOT, Hookrow, program
 from hookrow import HookEngine, lang
-from hookrow.cli import demo
-from hookrow.cli.example import build, normalise
-from hookrow.cli.sample_hooks import SAMPLE_HOOKS
-from hookrow.listening import Answer, Receiver
-from hookrow.modes import MODES
+from hookrow.cli.commands import demo
+from hookrow.cli.example.example import build, normalise
+from hookrow.cli.example.sample_hooks import SAMPLE_HOOKS
+from hookrow.hook.modes import MODES
+from hookrow.testing.server import Answer, Receiver
 
 Add = Callable[..., dict[str, Any]]
 
@@ -160,7 +160,7 @@ def test_the_demos_interface_has_live_events(monkeypatch: pytest.MonkeyPatch, ho
         return 0
 
     monkeypatch.setattr(demo, "BETWEEN", 0.05)
-    monkeypatch.setattr("hookrow.cli.tui.open_on", interface)
+    monkeypatch.setattr("hookrow.cli.commands.tui.open_on", interface)
     hookrow("demo", "--ui")
     assert seen
     assert "demo" not in {thread.name for thread in threading.enumerate()}
@@ -168,8 +168,8 @@ def test_the_demos_interface_has_live_events(monkeypatch: pytest.MonkeyPatch, ho
 
 def test_the_interface_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, hookrow: Hookrow, made: Path) -> None:
     """Without Textual the commands work, and `tui` says how to get it: exit 2."""
-    monkeypatch.setattr("hookrow.cli.tui.find_spec", lambda name: None)
-    monkeypatch.setattr("hookrow.cli.tui.interactive", lambda: True)
+    monkeypatch.setattr("hookrow.cli.commands.tui.find_spec", lambda name: None)
+    monkeypatch.setattr("hookrow.cli.commands.tui.interactive", lambda: True)
     assert "hookrow[tui]" in hookrow("tui", code=2).err
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli_runs import Hookrow, environment, program
-from hookrow.cli.commands import COMMANDS
+from hookrow.cli.catalogue import COMMANDS
 
 HEAVY = ("sqlmodel", "sqlalchemy", "httpx", "aiohttp", "textual", "cryptography", "werkzeug", "pydantic", "minijinja")
 
@@ -164,7 +164,7 @@ def test_a_fault_of_the_program_shows_where_but_no_values(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(canary)
 
-    monkeypatch.setattr("hookrow.core.logbook.Log.page", broken)
+    monkeypatch.setattr("hookrow.core.log.Log.page", broken)
     ran = hookrow("log", code=1)
     assert "RuntimeError" in ran.err
     assert "log.py" in ran.err

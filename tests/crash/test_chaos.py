@@ -23,9 +23,9 @@ import pytest
 import crash_children
 from crash_sizes import until
 from hookrow import HookEngine
+from hookrow.delivery.states import LONGEST_LEASE
 from hookrow.errors import DatabaseBusy
-from hookrow.states import LONGEST_LEASE
-from hookrow.store.rows import delivery_id
+from hookrow.store.database.rows import delivery_id
 
 SPEED = 8
 HOUR = 3_600_000

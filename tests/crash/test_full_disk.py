@@ -20,8 +20,8 @@ import pytest
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import run
 from hookrow.errors import DiskFull
-from hookrow.store import reserve
-from hookrow.store.database import Database
+from hookrow.store.database import reserve
+from hookrow.store.database.database import Database
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 

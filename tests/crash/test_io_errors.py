@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hookrow import AsyncHookEngine, Hook, StorageError
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from outbox_rows import Result, add_hook, fire, result, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hookrow.errors import StorageError
-from hookrow.store.database import Database
-from hookrow.store.purge import purge
+from hookrow.store.database.database import Database
+from hookrow.store.log.purge import purge
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
@@ -25,7 +25,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def test_locked_by_another_process(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     """The lock is held through many tries: one line, then one that it works again; the row is sent."""
-    monkeypatch.setattr("hookrow.store.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
     database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     _, [row] = fire(database, [hook], now_ms())

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import hookrow
 import hookrow.asgi
 import hookrow.testing
-from hookrow.core.catalogue import Catalogue
+from hookrow.core.events import Catalogue
 from hookrow.core.hooks import AsyncHooks, Hooks
-from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
+from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
 
 __all__ = ["DOORS", "MODULES", "documented", "engines_page", "given_page", "kit_page", "records_page"]
 

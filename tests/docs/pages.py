@@ -15,11 +15,11 @@ import click
 
 from hookrow import errors, lang
 from hookrow.cli.app import root
-from hookrow.cli.commands import CARE, COMMANDS
+from hookrow.cli.catalogue import CARE, COMMANDS
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
-from hookrow.fields import FIELDS, GROUPS, Field
-from hookrow.store.settings import SETTINGS
+from hookrow.hook.fields import FIELDS, GROUPS, Field
+from hookrow.store.configuration.settings import SETTINGS
 
 __all__ = ["PAGES"]
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from hookrow import HookEngine
-from hookrow.exchange import export_hooks, import_hooks
-from hookrow.fields import FIELDS, HEADER_VALUE
+from hookrow.hook.fields import FIELDS, HEADER_VALUE
+from hookrow.hookfile import export_hooks, import_hooks
 
 ROOT = Path(__file__).parents[2]
 

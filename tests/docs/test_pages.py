@@ -13,7 +13,7 @@ import pytest
 
 from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
 from hookrow import errors
-from hookrow.models import DELIVERY_STATES
+from hookrow.hook.model import DELIVERY_STATES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hookrow import Hook, HookEngine
-from hookrow.exchange import export_hooks, import_hooks
+from hookrow.hookfile import export_hooks, import_hooks
 from scripted import HandClock, Network, answer
 
 EVENT = "before_order_add"

@@ -14,7 +14,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import to_ms
-from hookrow.dates import parse
+from hookrow.hook.dates import parse
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio

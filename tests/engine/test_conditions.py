@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template import Condition, check_condition, names, prepare
+from hookrow.template.compiled import Condition, check_condition, names, prepare
 
 WEBHOOK = {"id": "evt_1", "type": "before_order_add", "timestamp": "2026-11-25T09:14:03Z"}
 ORDER: dict[str, Any] = {

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from hookrow import Hook, HookEngine
-from hookrow.store import claims, due, glance, purge
-from hookrow.store.prepared import Prepared
+from hookrow.store.database.prepared import Prepared
+from hookrow.store.log import glance, purge
+from hookrow.store.outbox import claims, due
 from receivers import Receiver, reply
 
 EVENT = "before_order_add"

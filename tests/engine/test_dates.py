@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow.checks import Unfit
-from hookrow.dates import Moment, parse, parse_absolute, show
+from hookrow.hook.checks import Unfit
+from hookrow.hook.dates import Moment, parse, parse_absolute, show
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow.egress import Egress
 from hookrow.errors import InvalidSetting
+from hookrow.hook.egress import Egress
 
 NEVER = [
     *("169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "64:ff9b::a9fe:a9fe"),

@@ -24,10 +24,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import from_ms
+from hookrow.delivery.states import UNFINISHED
 from hookrow.errors import NotRedeliverable
-from hookrow.states import UNFINISHED
+from hookrow.store.database.rows import delivery_id
 from hookrow.store.outbox import Settle, Settled, Taken
-from hookrow.store.rows import delivery_id
 from hookrow.worker import Worker
 from scripted import HandClock
 

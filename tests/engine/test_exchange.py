@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import InvalidHook, InvalidImport
-from hookrow.exchange import LIMIT, export_hooks, import_hooks, schema
-from hookrow.fields import FIELDS
+from hookrow.hook.fields import FIELDS
+from hookrow.hookfile import LIMIT, export_hooks, import_hooks, schema
 from scripted import HandClock, Network
 
 EVENT = "before_order_add"

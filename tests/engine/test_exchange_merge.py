@@ -11,7 +11,7 @@ import pytest
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import ChangedMeanwhile, InvalidImport
-from hookrow.exchange import export_hooks, import_hooks
+from hookrow.hookfile import export_hooks, import_hooks
 
 EVENT = "before_order_add"
 
@@ -119,7 +119,7 @@ def test_an_import_overtaken_by_an_edit_looks_again(
     olga: HookEngine, ivan: HookEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between its look and its transaction somebody edits another field: both are kept."""
-    from hookrow.exchange.importing import Importer
+    from hookrow.hookfile.importing import Importer
 
     write = Importer.write
 

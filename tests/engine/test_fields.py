@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import Hook, fields, lang
+from hookrow import Hook, lang
 from hookrow.errors import InvalidHook
-from hookrow.fields import FIELD, FIELDS, clean, clean_change
-from hookrow.vault import Secret
+from hookrow.hook import fields
+from hookrow.hook.fields import FIELD, FIELDS, clean, clean_change
+from hookrow.secrets.vault import Secret
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import Vetoed
 from hookrow.errors import EventNotFound, InvalidPayload
-from hookrow.models import Hook
+from hookrow.hook.model import Hook
 from scripted import answer, fails
 
 pytestmark = pytest.mark.anyio

@@ -16,17 +16,18 @@ import pytest
 from hypothesis import strategies as st
 
 from fuzzing import EXAMPLES, JSON, WILD, fuzz, pieces
-from hookrow import Event, Hook, message, reply
-from hookrow.attempt import prepared, public_url
+from hookrow import Event, Hook
 from hookrow.clock import SystemClock
-from hookrow.egress import Egress
+from hookrow.delivery import message, reply
 from hookrow.errors import InvalidPayload
 from hookrow.events import CATALOGUE, Events
-from hookrow.fields import FIELDS
+from hookrow.hook.egress import Egress
+from hookrow.hook.fields import FIELDS
 from hookrow.payload import admit, get_pointer, pointer_parts
-from hookrow.store import settings as settingstore
-from hookrow.template import Body, Condition, prepare
+from hookrow.store.configuration import settings as settingstore
+from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.transport import Transport, exchange
+from hookrow.transport.attempt import prepared, public_url
 from hookrow.transport.wire import target
 from receivers import Peer, Receiver
 

@@ -17,8 +17,8 @@ import pytest
 from front_door import MODES, fired, word
 from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import SystemClock, from_ms
-from hookrow.egress import Egress
 from hookrow.errors import Vetoed
+from hookrow.hook.egress import Egress
 from hookrow.transport import Transport, exchange
 from receivers import Authority, BlackHole, Peer, Receiver, reply, silence
 from receivers.bodies import BODIES

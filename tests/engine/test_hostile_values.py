@@ -15,7 +15,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Event, HookEngine
 from hookrow.errors import HookrowError, InvalidInput, InvalidPayload, NoDatabase
-from hookrow.fields import FIELD
+from hookrow.hook.fields import FIELD
 from hookrow.lang import Both
 from hookrow.records import LogFilter
 from scripted import HandClock, Network, answer

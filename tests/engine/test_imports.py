@@ -13,7 +13,7 @@ import hookrow
 
 ROOT = Path(__file__).parents[2]
 # Alembic runs its own scripts; `python -m hookrow` is the command line.
-NOT_IMPORTED = ("hookrow.store.migrations", "hookrow.__main__")
+NOT_IMPORTED = ("hookrow.store.database.migrations", "hookrow.__main__", "hookrow.cli.example.__main__")
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(hookrow.__path__, "hookrow.")
@@ -75,9 +75,9 @@ def test_every_module_says_what_it_gives(name: str) -> None:
 
 
 def test_importing_the_fields_loads_nothing_heavy() -> None:
-    """`hookrow.fields` stands on the standard library alone, so that help and completion start at once."""
+    """`hookrow.hook.fields` stands on the standard library alone, so that help and completion start at once."""
     heavy = ("sqlmodel", "pydantic", "httpx", "aiohttp", "click", "werkzeug", "minijinja", "cryptography", "textual")
-    code = f"import sys, hookrow.fields; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys, hookrow.hook.fields; print([m for m in {heavy!r} if m in sys.modules])"
     root = Path(__file__).parents[2] / "engine"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}

@@ -7,7 +7,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import HookEngine
 from hookrow.errors import EventNotFound, InvalidTemplate
-from hookrow.template import SAMPLE_WEBHOOK, Condition, prepare
+from hookrow.template.compiled import SAMPLE_WEBHOOK, Condition, prepare
 
 pytestmark = pytest.mark.anyio
 EVENT = "before_order_add"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from hookrow.clock import SystemClock
-from hookrow.egress import Egress
 from hookrow.errors import Misuse
+from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
 from hookrow.transport.watch import Watch
 from receivers import Peer, Receiver, reply, reset

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from hookrow import message
-from hookrow.modes import MODES, WAITING
-from hookrow.vault import MASK, new_signing_secret
+from hookrow.delivery import message
+from hookrow.hook.modes import MODES, WAITING
+from hookrow.secrets.vault import MASK, new_signing_secret
 
 OCCURRED = 1_795_597_443_007
 SENT = 1_795_597_450

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from hookrow import AsyncHookEngine, Hook, InvalidHook
 from hookrow.clock import SystemClock
-from hookrow.egress import Egress
+from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Resolver, Transport, exchange
 from receivers import Authority, Receiver, reply
 from scripted import HandClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hookrow.modes import pause_reason
+from hookrow.hook.modes import pause_reason
 
 
 @pytest.mark.parametrize(

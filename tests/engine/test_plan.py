@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import plan
 from hookrow.clock import to_ms
-from hookrow.dates import parse
-from hookrow.modes import MODES, WAITING
+from hookrow.delivery import plan
+from hookrow.hook.dates import parse
+from hookrow.hook.modes import MODES, WAITING
 
 NOW = 1_000_000
 

@@ -13,7 +13,7 @@ from engine_bench import Bench
 from hookrow.clock import from_ms
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable
 from hookrow.store import outbox
-from hookrow.store.tables import DELIVERIES
+from hookrow.store.database.tables import DELIVERIES
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import reply
+from hookrow.delivery import reply
+from hookrow.delivery.reply import Answer, Refusal, background, retry_after
 from hookrow.payload import dumps, merge_patch
-from hookrow.reply import Answer, Refusal, background, retry_after
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 HTML = {"Content-Type": "text/html"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hookrow import AsyncHookEngine, Hook
-from hookrow.store import purge
-from hookrow.store.reserve import reserve_of
+from hookrow.store.database.reserve import reserve_of
+from hookrow.store.log import purge
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import standardwebhooks
 from pydantic import BaseModel, ConfigDict
 
 from hookrow.errors import Misuse
-from hookrow.vault import (
+from hookrow.secrets.vault import (
     MASK,
     KeyRing,
     Place,

@@ -11,8 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow import models, states
-from hookrow.states import Answer, Breaker, Happening, Place, Standing, after_attempt, births, decide, delay_ms, turn
+from hookrow.delivery import states
+from hookrow.delivery.states import (
+    Answer,
+    Breaker,
+    Happening,
+    Place,
+    Standing,
+    after_attempt,
+    births,
+    decide,
+    delay_ms,
+    turn,
+)
+from hookrow.hook import model as models
 
 PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "state_machine.md"
 NOW = 1_800_000_000_000

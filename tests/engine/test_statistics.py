@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_bench import Bench
-from hookrow.core import statistics
-from hookrow.core.statistics import percentile
-from hookrow.store import glance
+from hookrow.core.insight import statistics
+from hookrow.core.insight.statistics import percentile
+from hookrow.store.log import glance
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

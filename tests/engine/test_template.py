@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template import Body, check_body, names, prepare
+from hookrow.template.compiled import Body, check_body, names, prepare
 from template_bench import ORDER, WEBHOOK, refused, render, same, value
 
 SCALARS = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template import Body, prepare
+from hookrow.template.compiled import Body, prepare
 from template_bench import WEBHOOK, refused, render, value
 
 

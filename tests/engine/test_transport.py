@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from hookrow.clock import SystemClock
-from hookrow.egress import Egress
+from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
 from receivers import Authority, BlackHole, Peer, Receiver, Script, close, drip, hold, reply, reset, send, silence
 from receivers.scripts import response

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookrow import vault
 from hookrow.errors import KeyMissing, KeyUnsafe, KeyWrong
-from hookrow.vault import (
+from hookrow.secrets import vault
+from hookrow.secrets.vault import (
     KeyRing,
     Place,
     Vault,
@@ -329,7 +329,7 @@ def test_threads_that_race_make_one_key(tmp_path: Path) -> None:
 def test_processes_that_race_make_one_key(tmp_path: Path) -> None:
     """Two processes that wait for the same signal seal with the same key."""
     script = (
-        "import sys; from pathlib import Path; from hookrow.vault import Place, Vault\n"
+        "import sys; from pathlib import Path; from hookrow.secrets.vault import Place, Vault\n"
         "safe = Vault.for_database(Path(sys.argv[1]), {}); print('ready', flush=True); sys.stdin.readline()\n"
         "print(safe.seal('S3cret', Place('hook', 'a1', 'auth_password')))\n"
     )
@@ -384,7 +384,7 @@ def test_replacing_the_key_file_is_all_or_nothing(tmp_path: Path, monkeypatch: p
 
 def test_importing_the_vault_loads_no_cryptography() -> None:
     """A command that touches no secret does not pay for the library."""
-    script = "import sys, hookrow.vault; print(any(name.startswith('cryptography') for name in sys.modules))"
+    script = "import sys, hookrow.secrets.vault; print(any(name.startswith('cryptography') for name in sys.modules))"
     environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[1])}
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environ, check=True)
     assert ran.stdout == "False\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from outbox_rows import (
     Result,

@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hookrow.store.config import hook_from
-from hookrow.store.database import Database
+from hookrow.store.configuration.cache import hook_from
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.worker import Worker
 from outbox_rows import Result, add_hook, fire, hook_row, result, rows

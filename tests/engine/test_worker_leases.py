@@ -11,7 +11,7 @@ import pytest
 
 from hookrow.errors import StorageError
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.worker.trouble import Trouble
 from outbox_rows import (

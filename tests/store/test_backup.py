@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hookrow.errors import Refused, StorageError
-from hookrow.store import settings
-from hookrow.store.backup import back_up
-from hookrow.store.database import Database
+from hookrow.store.configuration import settings
+from hookrow.store.database.backup import back_up
+from hookrow.store.database.database import Database
 from outbox_rows import add_hook
 
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy
-from hookrow.store.config import ConfigCache
-from hookrow.store.database import Database
+from hookrow.store.configuration.cache import ConfigCache
+from hookrow.store.database.database import Database
 from outbox_rows import add_hook
 from scripted import HandClock
 

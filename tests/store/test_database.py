@@ -18,11 +18,11 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, NoDatabase, StorageError
-from hookrow.store import settings
-from hookrow.store.backup import back_up
-from hookrow.store.config import ConfigCache
-from hookrow.store.database import Database
-from hookrow.store.writing import FIRINGS
+from hookrow.store.configuration import settings
+from hookrow.store.configuration.cache import ConfigCache
+from hookrow.store.database.backup import back_up
+from hookrow.store.database.database import Database
+from hookrow.store.outbox.writing import FIRINGS
 from outbox_rows import T0, add_hook, fire
 
 NOBODY = 65534
@@ -149,7 +149,7 @@ def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
 
 def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going into WAL needs a moment alone with the file; who does not get it is told the usual way, and tries again."""
-    monkeypatch.setattr("hookrow.store.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
     made = Database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
@@ -175,8 +175,8 @@ def test_a_copy_that_another_reads_goes_into_wal_a_moment_later(
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM hook").fetchall()
         clock = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback())
-        monkeypatch.setattr("hookrow.store.locks.time", clock)
-        monkeypatch.setattr("hookrow.store.database.LOCK_LIMIT", 0.05)
+        monkeypatch.setattr("hookrow.store.database.locks.time", clock)
+        monkeypatch.setattr("hookrow.store.database.database.LOCK_LIMIT", 0.05)
         add_hook(copy, "a")
         assert not reader.in_transaction, "it waited for the reader"
     copy.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from outbox_rows import T0, add_hook, claim, fire, ids, one, pause, result, resume, rows, settle
 
 

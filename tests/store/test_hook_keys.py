@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from hookrow.errors import KeyTaken
 from hookrow.store import hooks
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.hooks import Author
 from outbox_rows import T0
 

@@ -11,12 +11,15 @@ from sqlalchemy import text
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.records import Firing, LogFilter
-from hookrow.store import hooks, log, log_ids, settings
-from hookrow.store.config import ConfigCache
-from hookrow.store.database import Database
+from hookrow.store import hooks
+from hookrow.store.configuration import settings
+from hookrow.store.configuration.cache import ConfigCache
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import new_uid
 from hookrow.store.hooks import Author
-from hookrow.store.rows import new_uid
-from hookrow.store.writing import NewDelivery, Rows
+from hookrow.store.log import finding as log_ids
+from hookrow.store.log import reading as log
+from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 from scripted import HandClock
 

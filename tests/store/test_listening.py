@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from hookrow.errors import StorageError
-from hookrow.store import listening, outbox
-from hookrow.store.config import ConfigCache
-from hookrow.store.database import Database
-from hookrow.store.listening import announce
+from hookrow.store import outbox
+from hookrow.store.configuration.cache import ConfigCache
+from hookrow.store.database import notify as listening
+from hookrow.store.database.database import Database
+from hookrow.store.database.notify import announce
 from outbox_rows import add_hook, fire, pause, resume, rows, state
 from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, seen, worker_on

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Connection, event, text, update
 
 from hookrow.records import FIRING_OUTCOMES, LogFilter
-from hookrow.store import log_ids
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import new_uid
+from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.hooks import Author, change, create
-from hookrow.store.rows import new_uid
-from hookrow.store.tables import DELIVERIES
-from hookrow.store.writing import NewDelivery, Rows
+from hookrow.store.log import finding as log_ids
+from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 
 MINUTE = 60_000

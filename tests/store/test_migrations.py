@@ -24,9 +24,9 @@ import hookrow
 from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseDamaged, NoDatabase, SchemaTooNew, StorageError
 from hookrow.records import LogFilter
-from hookrow.store import schema
-from hookrow.store.database import Database
-from hookrow.store.migrations import HEAD, SCRIPTS, run
+from hookrow.store.database import schema
+from hookrow.store.database.database import Database
+from hookrow.store.database.migrations import HEAD, SCRIPTS, run
 from outbox_rows import add_hook, change_hook, fire
 from schemas import NEXT, NEXT_VERSION, make_oldest, scripts_with, shape
 
@@ -230,8 +230,8 @@ def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:
 REFUSED = """
 import sys
 from hookrow.errors import SchemaTooNew
-from hookrow.store.database import Database
-from hookrow.store.migrations import HEAD
+from hookrow.store.database.database import Database
+from hookrow.store.database.migrations import HEAD
 try:
     Database(sys.argv[1])
 except SchemaTooNew as error:
@@ -374,7 +374,7 @@ def test_whoever_reads_an_empty_database_delays_its_making(tmp_path: Path, monke
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM customers").fetchall()
         monkeypatch.setattr(
-            "hookrow.store.locks.time",
+            "hookrow.store.database.locks.time",
             SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback()),
         )
         Database(f"sqlite:///{path}").close()

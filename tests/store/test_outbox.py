@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import event, update
 
 from hookrow.errors import NotRedeliverable
-from hookrow.store import outbox, prepared
-from hookrow.store.database import Database
+from hookrow.store import outbox
+from hookrow.store.database import prepared
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle, Taken
-from hookrow.store.writing import DELIVERIES
+from hookrow.store.outbox.writing import DELIVERIES
 from outbox_rows import (
     SECOND,
     T0,

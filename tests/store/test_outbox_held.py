@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import new_uid
 from hookrow.store.outbox import Settle
-from hookrow.store.parking import BREAKERS
-from hookrow.store.rows import new_uid
-from hookrow.store.writing import DELIVERIES, NewDelivery, Rows
+from hookrow.store.outbox.parking import BREAKERS
+from hookrow.store.outbox.writing import DELIVERIES, NewDelivery, Rows
 from outbox_rows import (
     T0,
     add_hook,

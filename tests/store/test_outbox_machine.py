@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import NotRedeliverable
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed, Settle
 from outbox_rows import T0, Result, add_hook, failed, fire, hook_row, result, rows, set_hook
 

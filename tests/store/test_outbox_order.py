@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import update
 
 from hookrow.store import outbox
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
-from hookrow.store.writing import DELIVERIES
+from hookrow.store.outbox.writing import DELIVERIES
 from outbox_rows import (
     T0,
     add_hook,

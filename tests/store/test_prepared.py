@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hookrow.models import Setting
-from hookrow.store.database import Database
-from hookrow.store.prepared import Prepared, PreparedIn, savepoint
-from hookrow.store.tables import DELIVERIES
+from hookrow.hook.model import Setting
+from hookrow.store.database.database import Database
+from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
+from hookrow.store.database.tables import DELIVERIES
 from outbox_rows import T0, add_hook, fire
 
 SETTINGS: Any = Setting.__table__  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def test_a_list_of_any_length(database: Database, count: int) -> None:
 
 def test_more_ids_than_a_statement_takes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are asked for in parts."""
-    monkeypatch.setattr("hookrow.store.prepared.MOST_IDS", 4)
+    monkeypatch.setattr("hookrow.store.database.prepared.MOST_IDS", 4)
     hook = add_hook(database, "a")
     ids = [fire(database, [hook], T0)[1][0] for _ in range(11)]
     assert sorted(row.id for row in database.writer.write(lambda c: OF_ROWS.all(c, ids))) == ids

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from hookrow.store import breaker
-from hookrow.store import purge as purge_module
-from hookrow.store.database import Database
-from hookrow.store.parking import HOOKS
-from hookrow.store.purge import BATCH, BATCH_ROWS, Purging, kept_bytes, purge, size
-from hookrow.store.revisions import ENGINE, Author, history, revise
-from hookrow.store.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.configuration.revisions import ENGINE, Author, history, revise
+from hookrow.store.database.database import Database
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.log import purge as purge_module
+from hookrow.store.log.purge import BATCH, BATCH_ROWS, Purging, kept_bytes, purge, size
+from hookrow.store.outbox import breaker
+from hookrow.store.outbox.parking import HOOKS
 from outbox_rows import T0, add_hook, claim, failed, fire, ids, result, rows, set_hook, settle
 
 DAY = 86_400_000
@@ -233,8 +233,8 @@ def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize("reader", [False, True])
 def test_the_wal_is_emptied_in_a_lull(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: bool) -> None:
     """A second without work, and the WAL is empty; behind a long reader some seconds after its end, by itself."""
-    monkeypatch.setattr("hookrow.store.writer.LULL", 0.05)
-    monkeypatch.setattr("hookrow.store.writer.LONGEST_LULL", 0.1)
+    monkeypatch.setattr("hookrow.store.database.writer.LULL", 0.05)
+    monkeypatch.setattr("hookrow.store.database.writer.LONGEST_LULL", 0.1)
     path = tmp_path / "hooks.db"
     database = Database(f"sqlite:///{path}")
     wal = path.with_name("hooks.db-wal")
@@ -266,7 +266,7 @@ def until(true: Callable[[], bool]) -> None:
 def test_the_wal_is_bounded_under_readers_that_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is always somebody who reads, none for long, and never a lull: the WAL stays near its limit."""
     limit = 400_000
-    monkeypatch.setattr("hookrow.store.database.LARGE_WAL", limit)
+    monkeypatch.setattr("hookrow.store.database.database.LARGE_WAL", limit)
     path = tmp_path / "hooks.db"
     database = Database(f"sqlite:///{path}")
     hook = add_hook(database, "a")
@@ -309,9 +309,9 @@ def many_payload(database: Database, hook: int) -> None:
 def test_the_wal_behind_a_reader_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It grows, that can't be helped; writers hardly wait for it, and it is emptied when the reader has gone."""
     limit = 200_000
-    monkeypatch.setattr("hookrow.store.database.LARGE_WAL", limit)
-    monkeypatch.setattr("hookrow.store.writer.LULL", 0.05)
-    monkeypatch.setattr("hookrow.store.writer.LONGEST_LULL", 0.1)
+    monkeypatch.setattr("hookrow.store.database.database.LARGE_WAL", limit)
+    monkeypatch.setattr("hookrow.store.database.writer.LULL", 0.05)
+    monkeypatch.setattr("hookrow.store.database.writer.LONGEST_LULL", 0.1)
     path = tmp_path / "hooks.db"
     wal = path.with_name("hooks.db-wal")
     database = Database(f"sqlite:///{path}")

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Connection, select
 
 from hookrow.events import CATALOGUE, Event
-from hookrow.store import catalogue, settings
-from hookrow.store.breaker import Note, note
-from hookrow.store.claims import give_back
-from hookrow.store.database import Database
-from hookrow.store.parking import park, unpark
-from hookrow.store.settling import Settle
-from hookrow.store.writing import Begin, Rows, Written
+from hookrow.store.configuration import catalogue, settings
+from hookrow.store.database.database import Database
+from hookrow.store.outbox.breaker import Note, note
+from hookrow.store.outbox.claims import give_back
+from hookrow.store.outbox.parking import park, unpark
+from hookrow.store.outbox.settling import Settle
+from hookrow.store.outbox.writing import Begin, Rows, Written
 from outbox_rows import T0, add_hook, breaker, change_hook, claim, failed, fire, hook_row, set_hook, settle, state
 
 LIMIT = 30.0

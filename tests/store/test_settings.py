@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hookrow.errors import InvalidSetting
-from hookrow.store import settings
-from hookrow.store.config import ConfigCache
-from hookrow.store.database import Database
+from hookrow.store.configuration import settings
+from hookrow.store.configuration.cache import ConfigCache
+from hookrow.store.database.database import Database
 
 
 @pytest.mark.parametrize(

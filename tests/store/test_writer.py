@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
-from hookrow.store import settings
-from hookrow.store.database import Database
-from hookrow.store.rows import new_uid
-from hookrow.store.writing import NewDelivery, Rows
+from hookrow.store.configuration import settings
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import new_uid
+from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 
 
@@ -98,7 +98,7 @@ def test_row_ids_follow_the_log_when_the_clock_goes_back(database: Database) -> 
 
 CHILD = """
 import sys
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 from hookrow.store import settings
 database = Database(sys.argv[1])
 for number in range(int(sys.argv[2])):
@@ -152,7 +152,7 @@ def test_sqlite_is_set_up_as_it_was_found_safe(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_never_given_up_is_busy_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the ways out; afterwards everything works."""
-    monkeypatch.setattr("hookrow.store.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
     made = Database(f"sqlite:///{tmp_path}/hooks.db")
     other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from hookrow.store.database import Database
+from hookrow.store.database.database import Database
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_what_callers_wrote_themselves_leaves_the_wal_in_a_lull(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread sees to it, though it wrote nothing."""
-    monkeypatch.setattr("hookrow.store.writer.LULL", 0.01)
+    monkeypatch.setattr("hookrow.store.database.writer.LULL", 0.01)
     sqlite.writer.write(lambda c: c.exec_driver_sql("INSERT INTO setting (name, value) VALUES ('a', 'b')").close())
     assert sqlite.path is not None
     wal = Path(f"{sqlite.path}-wal")
@@ -122,8 +122,8 @@ def test_what_callers_wrote_themselves_leaves_the_wal_in_a_lull(
 
 def test_an_idle_thread_ends_and_the_next_job_starts_another(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library keeps no thread that nobody needs."""
-    monkeypatch.setattr("hookrow.store.writer.IDLE", 0.01)
-    monkeypatch.setattr("hookrow.store.writer.LULL", 0.01)
+    monkeypatch.setattr("hookrow.store.database.writer.IDLE", 0.01)
+    monkeypatch.setattr("hookrow.store.database.writer.LULL", 0.01)
     sqlite.writer.write(lambda c: 1)
     first = sqlite.writer.thread
     if first is not None:

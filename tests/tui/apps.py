@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from hookrow.lang import Language, use
 from hookrow_tui.app import HookrowApp
-from hookrow_tui.look import choose
+from hookrow_tui.terminal.look import choose
 
 __all__ = ["Beside", "Shown", "shown", "until"]
 

@@ -132,12 +132,12 @@ def make(folder: Path, count: int, *, name: str = "Скидки по догов�
 def main(path: str) -> int:
     """The log alone on this terminal."""
     from hookrow.lang import use
-    from hookrow_tui import log
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import open_engine
-    from hookrow_tui.log import LogScreen
-    from hookrow_tui.look import choose
-    from hookrow_tui.terminal import read_any_bytes
+    from hookrow_tui.log import screen as log
+    from hookrow_tui.log.screen import LogScreen
+    from hookrow_tui.terminal.look import choose
+    from hookrow_tui.terminal.terminal import read_any_bytes
 
     use("ru")
     look = choose()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hookrow_tui import spans
+from hookrow_tui.presenters import spans
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_engine import DAY

@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
-from hookrow.fields import mode
+from hookrow.hook.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
-from hookrow.store.log_ids import Found
+from hookrow.store.log.finding import Found
 from hookrow.store.moving import Goal, numbers
-from hookrow_tui import spans
+from hookrow_tui.presenters import spans
 
 __all__ = ["DAY", "FakeEngine", "hooks_of_the_screens"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from apps import Shown, until
 
-from hookrow_tui.form import FormScreen
-from hookrow_tui.hook_table import HookTable
+from hookrow_tui.form.screen import FormScreen
+from hookrow_tui.hooks.table import HookTable
 
 __all__ = ["closed", "fill", "new_form", "open_form"]
 

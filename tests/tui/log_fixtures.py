@@ -12,7 +12,7 @@ from apps import Shown, shown, until
 from fake_engine import NOON_MS, FakeEngine
 
 from hookrow.records import Attempt
-from hookrow_tui.log import LogScreen
+from hookrow_tui.log.screen import LogScreen
 
 __all__ = ["log_of", "open_log", "with_attempts"]
 
@@ -67,7 +67,7 @@ async def open_log(
     """The log, read and with the first detail on the screen, on the day of the drawn firings."""
     engine = with_attempts(FakeEngine()) if engine is None else engine
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hookrow_tui.log_reader.now_ms", lambda: NOON_MS)
+        patch.setattr("hookrow_tui.log.reader.now_ms", lambda: NOON_MS)
         async with opened(size, lang=lang, engine=engine, **made) as at:
             yield at
 

@@ -17,7 +17,7 @@ from apps import shown, until
 from screens import drawn
 
 from hookrow import HookEngine
-from hookrow_tui.form import FormScreen
+from hookrow_tui.form.screen import FormScreen
 
 NOBODY = 65534
 

@@ -8,15 +8,15 @@ from textual.events import Key
 from hookrow.lang import use
 from hookrow_tui.actions import ACTIONS, GROUPS, actions_of, bar_of, bindings
 from hookrow_tui.help import help_lines
-from hookrow_tui.keybar import fitting
-from hookrow_tui.terminal import latin_key
+from hookrow_tui.terminal.terminal import latin_key
+from hookrow_tui.widgets.keybar import fitting
 
 SCREENS = {
-    "hooks": "hookrow_tui.hooks.HooksScreen",
-    "form": "hookrow_tui.form.FormScreen",
-    "log": "hookrow_tui.log.LogScreen",
-    "history": "hookrow_tui.history.HistoryScreen",
-    "why": "hookrow_tui.why.WhyScreen",
+    "hooks": "hookrow_tui.hooks.screen.HooksScreen",
+    "form": "hookrow_tui.form.screen.FormScreen",
+    "log": "hookrow_tui.log.screen.LogScreen",
+    "history": "hookrow_tui.hooks.history.HistoryScreen",
+    "why": "hookrow_tui.hooks.why.WhyScreen",
 }
 MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}
 

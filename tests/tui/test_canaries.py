@@ -12,9 +12,9 @@ from apps import shown, until
 from screens import drawn
 
 from hookrow import Hook, HookEngine
-from hookrow_tui.form import FormScreen
-from hookrow_tui.log import LogScreen
-from hookrow_tui.log_view import LogView
+from hookrow_tui.form.screen import FormScreen
+from hookrow_tui.log.screen import LogScreen
+from hookrow_tui.log.view import LogView
 from receivers import Receiver, reply
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ from screens import drawn
 from hookrow.errors import DatabaseBusy, InvalidTemplate
 from hookrow.lang import Text
 from hookrow_tui.event_notes import DOCUMENT, explained
-from hookrow_tui.form_fields import SecretLine
-from hookrow_tui.form_page import FormPage
+from hookrow_tui.form.fields import SecretLine
+from hookrow_tui.form.page import FormPage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 

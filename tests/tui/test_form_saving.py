@@ -12,7 +12,7 @@ from apps import Shown, shown, until
 from forms import closed, fill, new_form, open_form
 
 from hookrow.errors import DatabaseBusy
-from hookrow_tui.dialogs import Question
+from hookrow_tui.widgets.dialogs import Question
 
 pytestmark = pytest.mark.anyio
 

@@ -17,11 +17,11 @@ from screens import SIZES, drawn, same_as_golden
 from textual import events
 
 from hookrow import HookEngine
-from hookrow.core.insight import ConditionMatches
+from hookrow.core.insight.insight import ConditionMatches
 from hookrow.records import Attempt
-from hookrow_tui import drafts
-from hookrow_tui.form import FormScreen
-from hookrow_tui.form_fields import Body, Line
+from hookrow_tui.form.fields import Body, Line
+from hookrow_tui.form.screen import FormScreen
+from hookrow_tui.presenters import drafts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 

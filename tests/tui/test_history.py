@@ -13,10 +13,10 @@ from screens import SIZES, drawn, same_as_golden
 
 from hookrow import StorageError
 from hookrow.records import Revision
-from hookrow_tui.changes import back_to, changed_codes, detail, summary
-from hookrow_tui.history import HistoryScreen
-from hookrow_tui.hook_table import HookTable
-from hookrow_tui.styled import plain
+from hookrow_tui.hooks.history import HistoryScreen
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.presenters.changes import back_to, changed_codes, detail, summary
+from hookrow_tui.presenters.styled import plain
 from hookrow_tui.words import READ_ONLY
 
 pytestmark = pytest.mark.anyio

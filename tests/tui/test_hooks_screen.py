@@ -11,10 +11,10 @@ from fake_engine import FakeEngine
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow.errors import DatabaseBusy
-from hookrow_tui import hooks
-from hookrow_tui.dialogs import Prompt
-from hookrow_tui.hook_table import HookTable
-from hookrow_tui.hooks import HooksScreen
+from hookrow_tui.hooks import screen as hooks
+from hookrow_tui.hooks.screen import HooksScreen
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.widgets.dialogs import Prompt
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 

@@ -17,10 +17,10 @@ from textual.widgets import Input
 
 from hookrow.errors import DatabaseBusy
 from hookrow.records import LogFilter
-from hookrow_tui.log import LogScreen
-from hookrow_tui.log_list import Place
-from hookrow_tui.pane import Pane
-from hookrow_tui.taking import write_file
+from hookrow_tui.log.screen import LogScreen
+from hookrow_tui.log.taking import write_file
+from hookrow_tui.presenters.log_list import Place
+from hookrow_tui.widgets.pane import Pane
 
 pytestmark = pytest.mark.anyio
 

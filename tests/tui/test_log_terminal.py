@@ -172,8 +172,8 @@ def test_following_does_not_search_the_whole_log(tmp_path: Path) -> None:
     path, writer = make(tmp_path, 20_000)
     from hookrow import HookEngine
     from hookrow.records import LogFilter
-    from hookrow_tui.log_reader import Reader
-    from hookrow_tui.look import UNICODE
+    from hookrow_tui.log.reader import Reader
+    from hookrow_tui.terminal.look import UNICODE
 
     with HookEngine(f"sqlite:///{path}", worker=False) as engine:
         (top,) = engine.log.ids(LogFilter(), limit=1)

@@ -21,12 +21,12 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.theme import Theme
 
-from hookrow.dates import Here
-from hookrow_tui.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
-from hookrow_tui.hook_rows import Filter, Row
-from hookrow_tui.look import ASCII, DARK, LIGHT, choose
-from hookrow_tui.repaint import Shown
-from hookrow_tui.terminal import Harmless, refusal, visible
+from hookrow.hook.dates import Here
+from hookrow_tui.presenters.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
+from hookrow_tui.presenters.hook_rows import Filter, Row
+from hookrow_tui.terminal.look import ASCII, DARK, LIGHT, choose
+from hookrow_tui.terminal.repaint import Shown
+from hookrow_tui.terminal.terminal import Harmless, refusal, visible
 
 ZONE = ZoneInfo("Europe/Moscow")
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), ZONE)

@@ -17,10 +17,10 @@ from screens import drawn
 
 from hookrow import Hook, HookEngine
 from hookrow.core.hooks import Hooks
-from hookrow.core.logbook import Log
-from hookrow.vault import KeyRing
-from hookrow_tui.form import FormScreen
-from hookrow_tui.hook_table import HookTable
+from hookrow.core.log import Log
+from hookrow.secrets.vault import KeyRing
+from hookrow_tui.form.screen import FormScreen
+from hookrow_tui.hooks.table import HookTable
 from receivers import Receiver, reply
 
 pytestmark = pytest.mark.anyio

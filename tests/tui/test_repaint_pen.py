@@ -6,7 +6,7 @@ import pyte
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow_tui.repaint import turn
+from hookrow_tui.terminal.repaint import turn
 
 COLOURS = st.sampled_from(["", "31", "97", "38;5;111", "38;2;1;2;3"])
 GROUNDS = st.sampled_from(["", "41", "107", "48;5;234", "48;2;9;8;7"])

@@ -14,10 +14,10 @@ from fake_engine import FakeEngine
 from log_fixtures import with_attempts
 from screens import SIZES, drawn
 
-from hookrow_tui.detail import Detail
-from hookrow_tui.look import UNICODE
-from hookrow_tui.replay import Many, ReplayScreen
-from hookrow_tui.ways import BEFORE, Ways
+from hookrow_tui.presenters.detail import Detail
+from hookrow_tui.replay.screen import Many, ReplayScreen
+from hookrow_tui.terminal.look import UNICODE
+from hookrow_tui.widgets.ways import BEFORE, Ways
 
 pytestmark = pytest.mark.anyio
 

@@ -15,11 +15,11 @@ from log_fixtures import log_of
 from screens import drawn
 
 from hookrow import Hook, HookEngine
-from hookrow_tui.dialogs import Question
-from hookrow_tui.log import LogScreen
-from hookrow_tui.replay import ReplayScreen, ResultScreen
-from hookrow_tui.replay_many import ManyScreen
-from hookrow_tui.ways import Ways
+from hookrow_tui.log.screen import LogScreen
+from hookrow_tui.replay.many import ManyScreen
+from hookrow_tui.replay.screen import ReplayScreen, ResultScreen
+from hookrow_tui.widgets.dialogs import Question
+from hookrow_tui.widgets.ways import Ways
 
 pytestmark = pytest.mark.anyio
 EVENT = "before_order_add"

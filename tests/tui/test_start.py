@@ -23,14 +23,14 @@ from hookrow import Hook, HookEngine, StorageError
 from hookrow.errors import NoDatabase
 from hookrow.glance import glance
 from hookrow.lang import use
-from hookrow_tui import drafts
 from hookrow_tui.app import HookrowApp
 from hookrow_tui.engine import open_engine
-from hookrow_tui.form import FormScreen
+from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.help import HelpScreen
-from hookrow_tui.hook_table import HookTable
-from hookrow_tui.hooks import HooksScreen
-from hookrow_tui.look import choose
+from hookrow_tui.hooks.screen import HooksScreen
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.presenters import drafts
+from hookrow_tui.terminal.look import choose
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -182,7 +182,7 @@ async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> Non
 
 def test_the_first_frame_needs_nothing_heavy() -> None:
     """No module of the first screen brings the engine, the time zones or the log's records along."""
-    code = f"import sys, hookrow_tui.app, hookrow_tui.hooks; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, hookrow_tui.app, hookrow_tui.hooks.screen; print([name for name in {HEAVY} if name in sys.modules])"
     path = os.pathsep.join(str(ROOT / folder) for folder in ("engine", "tui"))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True

@@ -10,9 +10,9 @@ import pytest
 from fake_engine import NOON_MS, FakeEngine
 
 from hookrow.records import Delivery, HookRef, Revision, Veto
-from hookrow_tui.log_rows import SKIPPED, WORDS
-from hookrow_tui.styled import plain
-from hookrow_tui.unsent import asks_history, why_unsent
+from hookrow_tui.presenters.log_rows import SKIPPED, WORDS
+from hookrow_tui.presenters.styled import plain
+from hookrow_tui.presenters.unsent import asks_history, why_unsent
 
 FIRING = FakeEngine().log.rows[0]
 HOOK = HookRef(4, "hook-4", "Скидки")

@@ -16,16 +16,16 @@ from rich.cells import cell_len
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow import Hook, HookEngine
-from hookrow.core.insight import ConditionMatches
+from hookrow.core.insight.insight import ConditionMatches
 from hookrow.core.replaying import Explained, Request
-from hookrow.dates import Here
+from hookrow.hook.dates import Here
 from hookrow.lang import Language, use
 from hookrow.records import HookRef
-from hookrow_tui.hook_rows import Row, badge, figures, line
-from hookrow_tui.hook_table import HookTable
-from hookrow_tui.look import UNICODE
-from hookrow_tui.reasons import matching
-from hookrow_tui.why import WhyScreen
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.hooks.why import WhyScreen
+from hookrow_tui.presenters.hook_rows import Row, badge, figures, line
+from hookrow_tui.presenters.reasons import matching
+from hookrow_tui.terminal.look import UNICODE
 from receivers import Receiver, reply
 
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)

@@ -13,7 +13,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from screens import drawn
 
-from hookrow_tui.hook_table import HookTable
+from hookrow_tui.hooks.table import HookTable
 
 PACKAGE = Path(__file__).parents[2] / "tui" / "hookrow_tui"
 CATALOGUE = PACKAGE / "locale" / "ru" / "LC_MESSAGES" / "hookrow_tui.po"

@@ -1,7 +1,7 @@
 """Everything that a key can do, declared once: bindings, key bar, help and command palette are made of this registry.
 
 An action `hooks.new` runs the Textual action `new` of its screen. Letters work in the Russian layout too (see
-`hookrow_tui.terminal`). None stands on a key that terminal multiplexers take (ctrl+a, ctrl+b, ctrl+o, ctrl+t).
+`hookrow_tui.terminal.terminal`). None stands on a key that terminal multiplexers take (ctrl+a, ctrl+b, ctrl+o, ctrl+t).
 """
 
 from __future__ import annotations

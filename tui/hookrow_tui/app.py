@@ -23,11 +23,11 @@ from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.failures import sentence
-from hookrow_tui.keybar import KeyBar
-from hookrow_tui.look import OURS, PLAIN, Look
-from hookrow_tui.page import Dialog, Page
-from hookrow_tui.repaint import Change, Shown
-from hookrow_tui.terminal import Harmless, latin_key, on_end_signals
+from hookrow_tui.terminal.look import OURS, PLAIN, Look
+from hookrow_tui.terminal.repaint import Change, Shown
+from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
+from hookrow_tui.widgets.keybar import KeyBar
+from hookrow_tui.widgets.page import Dialog, Page
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class HookrowApp(App[int]):
         look: how this terminal is drawn on.
     """
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks/hooks.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
     # From the beginning: changed later, every rule would be parsed once more.
@@ -80,7 +80,7 @@ class HookrowApp(App[int]):
         self.set_class(look.mono, "-mono", update=False)
 
     def get_default_screen(self) -> Screen[Any]:
-        from hookrow_tui.hooks import HooksScreen
+        from hookrow_tui.hooks.screen import HooksScreen
 
         return HooksScreen()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hookrow_tui.actions import Group, actions_of
-from hookrow_tui.columns import fit
-from hookrow_tui.pick import Pick
+from hookrow_tui.presenters.columns import fit
+from hookrow_tui.widgets.pick import Pick
 from hookrow_tui.words import Say
 
 __all__ = ["command_screen", "commands"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hookrow.lang import Both
-from hookrow_tui.columns import steady
+from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from hookrow.dates import Here
-from hookrow.document import FIELD
-from hookrow_tui.form_state import FormState, looked_at
+from hookrow.hook.dates import Here
+from hookrow.hook.form import FIELD
+from hookrow_tui.presenters.form_state import FormState, looked_at
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

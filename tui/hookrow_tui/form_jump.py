@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual import on
 from textual.widgets import Input
 
-from hookrow.document import FIELD, FLAGS_TITLE, GROUPS, SAVE_AND_CLOSE
-from hookrow_tui.changes import called
-from hookrow_tui.pick import Item, Pick
+from hookrow.hook.form import FIELD, FLAGS_TITLE, GROUPS, SAVE_AND_CLOSE
+from hookrow_tui.presenters.changes import called
+from hookrow_tui.widgets.pick import Item, Pick
 from hookrow_tui.words import Say
 
 __all__ = ["Jump", "places"]

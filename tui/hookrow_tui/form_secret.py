@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from hookrow.document import FIELD
-from hookrow_tui.dialogs import Choices, box_css
-from hookrow_tui.page import Dialog
+from hookrow.hook.form import FIELD
+from hookrow_tui.widgets.dialogs import Choices, box_css
+from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 __all__ = ["SecretShown", "fresh_secret"]

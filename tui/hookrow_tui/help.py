@@ -10,9 +10,9 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from hookrow_tui.actions import GROUPS, Group, actions_of
-from hookrow_tui.columns import fit
-from hookrow_tui.dialogs import box_css
-from hookrow_tui.page import Dialog
+from hookrow_tui.presenters.columns import fit
+from hookrow_tui.widgets.dialogs import box_css
+from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 __all__ = ["HelpScreen", "help_lines"]

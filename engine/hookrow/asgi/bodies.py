@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import Any
 
 from hookrow.asgi.views import Kind, Unseen, content_kind, too_large, view
-from hookrow.replyjson import NotJson, strict_loads
+from hookrow.delivery.replyjson import NotJson, strict_loads
 
 __all__ = ["Message", "Receive", "RequestBody", "ResponseBody", "Scope", "Send", "text_headers"]
 

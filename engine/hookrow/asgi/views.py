@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.lang import Text
-from hookrow.replyjson import NotJson, strict_loads
 
 __all__ = ["Kind", "Unseen", "content_kind", "too_large", "view"]
 

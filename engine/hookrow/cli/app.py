@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from hookrow.cli.commands import Lazy, option
-from hookrow.cli.words import speak
+from hookrow.cli.catalogue import Lazy, option
+from hookrow.cli.click_words import speak
 from hookrow.lang import Text, detect
 
 __all__ = ["root", "run"]
@@ -24,7 +24,7 @@ def choose_language(ctx: click.Context, parameter: click.Parameter, value: str |
 def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and leave."""
     if value and not ctx.resilient_parsing:
-        from hookrow.message import user_agent
+        from hookrow.delivery.message import user_agent
 
         click.echo(user_agent().replace("/", " ").lower())
         ctx.exit()
@@ -57,7 +57,7 @@ def root(ctx: click.Context, db: str | None) -> int | None:
     if ctx.invoked_subcommand is not None:
         return None
     if sys.stdin.isatty() and sys.stdout.isatty():
-        from hookrow.cli.tui import open_terminal_interface
+        from hookrow.cli.commands.tui import open_terminal_interface
 
         return open_terminal_interface(ctx.obj)
     click.echo(ctx.get_help())

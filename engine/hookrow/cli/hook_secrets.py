@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from hookrow.cli.commands import Command, Family, option
-from hookrow.cli.output import put, put_json, say
+from hookrow.cli.catalogue import Command, Family, option
 from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.output import put, put_json, say
 from hookrow.errors import Refused
 from hookrow.lang import Text
 

@@ -9,10 +9,10 @@ import traceback
 import click
 
 from hookrow.cli import exits
-from hookrow.cli.commands import ReaderGone
-from hookrow.cli.output import say
+from hookrow.cli.catalogue import ReaderGone
+from hookrow.cli.show.output import say
 from hookrow.errors import Ambiguous, HookrowError, InvalidInput
-from hookrow.fields import FIELD
+from hookrow.hook.fields import FIELD
 from hookrow.lang import Text
 
 __all__ = ["end"]

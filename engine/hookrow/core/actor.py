@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Mapping
 
 from hookrow.payload import storable
-from hookrow.store.revisions import ENGINE
+from hookrow.store.configuration.revisions import ENGINE
 
 __all__ = ["actor"]
 

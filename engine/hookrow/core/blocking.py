@@ -14,23 +14,23 @@ from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.doors import LET_GO, Portal, forbid_running_loop, off_loops
+from hookrow.core.bridge import LET_GO, Portal, forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
-from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.logbook import Log, Settings
+from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.log import Log, Settings
 from hookrow.core.loops import Loops
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
 from hookrow.core.transaction import is_async, run_sync
-from hookrow.egress import Egress
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
+from hookrow.hook.egress import Egress
+from hookrow.hook.model import Hook
 from hookrow.lang import Text
-from hookrow.models import Hook
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.store.backup import back_up
-from hookrow.vault import KeyRing
+from hookrow.secrets.vault import KeyRing
+from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]

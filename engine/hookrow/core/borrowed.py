@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
-    from hookrow.store.database import Database
+    from hookrow.store.database.database import Database
 
 __all__ = ["borrowed", "is_django"]
 

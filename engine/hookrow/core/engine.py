@@ -12,25 +12,25 @@ import httpx
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.catalogue import Catalogue
+from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
-from hookrow.core.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.logbook import AsyncLog, AsyncSettings, Log, Settings
+from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
 from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
 from hookrow.core.runtime import Runtime
 from hookrow.core.transaction import run_async
-from hookrow.egress import Egress
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
-from hookrow.fields import SECRETS
+from hookrow.hook.egress import Egress
+from hookrow.hook.fields import SECRETS
+from hookrow.hook.model import Hook
+from hookrow.hook.modes import mode
 from hookrow.lang import Text
-from hookrow.models import Hook
-from hookrow.modes import mode
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.store.config import Config, StoredHook
-from hookrow.vault import KeyRing, Place, Secret
+from hookrow.secrets.vault import KeyRing, Place, Secret
+from hookrow.store.configuration.cache import Config, StoredHook
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]

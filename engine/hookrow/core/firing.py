@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from hookrow import states
 from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
+from hookrow.delivery import states
 from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
 from hookrow.events import redact
+from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
-from hookrow.modes import WAITING
 from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
 from hookrow.records import Delivery, Firing
-from hookrow.store.breaker import Moved
-from hookrow.store.config import Config, StoredHook
-from hookrow.store.rows import delivery_id, firing_id, new_uid
-from hookrow.store.writing import Begin, NewDelivery, Rows, Written
+from hookrow.store.configuration.cache import Config, StoredHook
+from hookrow.store.database.rows import delivery_id, firing_id, new_uid
+from hookrow.store.outbox.breaker import Moved
+from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

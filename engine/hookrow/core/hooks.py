@@ -10,21 +10,23 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from hookrow import fields, plan, template
 from hookrow.clock import from_ms
-from hookrow.core.doors import awaited
-from hookrow.core.insight import last_payload
+from hookrow.core.bridge import awaited
+from hookrow.core.insight.insight import last_payload
+from hookrow.delivery import plan
+from hookrow.delivery.message import envelope
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyTaken, Problem
-from hookrow.fields import SECRETS
+from hookrow.hook import fields
+from hookrow.hook.fields import SECRETS
+from hookrow.hook.model import Hook
 from hookrow.lang import Text
-from hookrow.message import envelope
-from hookrow.models import Hook
 from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
+from hookrow.secrets.vault import Place, Secret, new_signing_secret
 from hookrow.store import hooks as hookstore
-from hookrow.store.config import Config, StoredHook
+from hookrow.store.configuration.cache import Config, StoredHook
 from hookrow.store.moving import Goal, move
-from hookrow.vault import Place, Secret, new_signing_secret
+from hookrow.template import compiled as template
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from hookrow import plan
-from hookrow.attempt import Made, Order, compose, opened, perform, public_url
-from hookrow.checks import Unfit, check_url, take_userinfo
 from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.row import Occasion, Row, Share
-from hookrow.dates import show
+from hookrow.delivery import plan
+from hookrow.delivery.message import masked_headers
+from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
+from hookrow.hook.checks import Unfit, check_url, take_userinfo
+from hookrow.hook.dates import show
+from hookrow.hook.model import SEALED
+from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.lang import Text
-from hookrow.message import masked_headers
-from hookrow.models import SEALED
-from hookrow.modes import WAITING, pause_reason
 from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
-from hookrow.states import ANSWERED
 from hookrow.store import outbox
-from hookrow.store.config import StoredHook
-from hookrow.store.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
-from hookrow.store.settling import Settle
+from hookrow.store.configuration.cache import StoredHook
+from hookrow.store.database.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
+from hookrow.store.outbox.settling import Settle
+from hookrow.transport.attempt import Made, Order, compose, opened, perform, public_url
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

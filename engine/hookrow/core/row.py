@@ -10,21 +10,21 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hookrow import plan
-from hookrow.attempt import Made, Order, Tools, perform
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.private import Concealer
+from hookrow.core.insight.private import Concealer
+from hookrow.delivery import plan
+from hookrow.delivery.message import envelope
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
+from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.lang import Text
-from hookrow.message import envelope
-from hookrow.modes import WAITING, pause_reason
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.records import Veto, rfc3339
-from hookrow.store.breaker import Note
-from hookrow.store.config import StoredHook
-from hookrow.store.rows import delivery_id, firing_id
-from hookrow.template import Body, Condition, View, prepare
+from hookrow.store.configuration.cache import StoredHook
+from hookrow.store.database.rows import delivery_id, firing_id
+from hookrow.store.outbox.breaker import Note
+from hookrow.template.compiled import Body, Condition, View, prepare
+from hookrow.transport.attempt import Made, Order, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 

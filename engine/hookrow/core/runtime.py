@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import Connection
 
-from hookrow.attempt import Limits, Made, Order, Tools, perform
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
-from hookrow.egress import Egress, literal
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
-from hookrow.fields import SECRETS
+from hookrow.hook.egress import Egress, literal
+from hookrow.hook.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
+from hookrow.secrets.vault import KeyRing, Place, Vault
 from hookrow.store import hooks as hookstore
-from hookrow.store import log as logstore
-from hookrow.store import settings as settingstore
-from hookrow.store import writing
-from hookrow.store.catalogue import keep_events
-from hookrow.store.claims import Claimed
-from hookrow.store.config import Config, ConfigCache, StoredHook
-from hookrow.store.database import Database
-from hookrow.store.rows import delivery_id, firing_id
-from hookrow.store.writing import NewDelivery, Written
+from hookrow.store.configuration import settings as settingstore
+from hookrow.store.configuration.cache import Config, ConfigCache, StoredHook
+from hookrow.store.configuration.catalogue import keep_events
+from hookrow.store.database.database import Database
+from hookrow.store.database.rows import delivery_id, firing_id
+from hookrow.store.log import reading as logstore
+from hookrow.store.outbox import writing
+from hookrow.store.outbox.claims import Claimed
+from hookrow.store.outbox.writing import NewDelivery, Written
 from hookrow.transport import Transport
-from hookrow.vault import KeyRing, Place, Vault
+from hookrow.transport.attempt import Limits, Made, Order, Tools, perform
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:

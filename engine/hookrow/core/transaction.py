@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from hookrow.core.borrowed import borrowed, is_django
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
-from hookrow.store.address import PG_SCHEMA
-from hookrow.store.failures import translate
+from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.failures import translate
 
 if TYPE_CHECKING:
-    from hookrow.store.database import Database
+    from hookrow.store.database.database import Database
 
 __all__ = ["is_async", "run_async", "run_sync"]
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
+from hookrow.hook.model import HookRow
 from hookrow.lang import Text
-from hookrow.models import HookRow
 from hookrow.store import outbox
-from hookrow.store.revisions import Author, history, record, revise
+from hookrow.store.configuration.revisions import Author, history, record, revise
 
 __all__ = ["Author", "change", "create", "history", "new_uid", "next_position"]
 

@@ -9,10 +9,10 @@ from itertools import groupby
 from sqlalchemy import Connection, select
 
 from hookrow.errors import HookNotFound, InvalidHook, Problem
+from hookrow.hook.model import HookRow
 from hookrow.lang import Text
-from hookrow.models import HookRow
+from hookrow.store.configuration.revisions import Author
 from hookrow.store.hooks import LAST_POSITION, change
-from hookrow.store.revisions import Author
 
 __all__ = ["Goal", "move", "numbers"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from hookrow.models import SEALED, HookRow
-from hookrow.store.revisions import Author, revise
-from hookrow.vault import Place, Vault
+from hookrow.hook.model import SEALED, HookRow
+from hookrow.secrets.vault import Place, Vault
+from hookrow.store.configuration.revisions import Author, revise
 
 __all__ = ["reseal_all", "sealed_values"]
 

@@ -17,11 +17,11 @@ Nothing here needs pytest; `hookrow.testing.fixtures` holds the same as pytest's
 
 from __future__ import annotations
 
-from hookrow.listening import Answer
 from hookrow.testing.assertions import assert_allowed, assert_fired, assert_received, assert_vetoed
 from hookrow.testing.clock import ManualClock
 from hookrow.testing.engine import AsyncMemoryEngine, MemoryEngine
 from hookrow.testing.receiver import HookReceiver, Received, allows, changes, delays, fails, gives, vetoes
+from hookrow.testing.server import Answer
 
 __all__ = [
     "Answer",

@@ -13,14 +13,14 @@ import httpx
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import Arrival
 from hookrow.core.runtime import Runtime
-from hookrow.egress import Egress
 from hookrow.events import Event
+from hookrow.hook.egress import Egress
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.store import log as logstore
-from hookrow.store.rows import firing_uid
+from hookrow.secrets.vault import KeyRing
+from hookrow.store.database.rows import firing_uid
+from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
-from hookrow.vault import KeyRing
 
 __all__ = ["AsyncMemoryEngine", "MemoryEngine"]
 

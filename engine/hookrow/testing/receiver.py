@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from hookrow.listening import Answer, Came, Receiver
+from hookrow.testing.server import Answer, Came, Receiver
 
 __all__ = ["HookReceiver", "Received", "allows", "changes", "delays", "fails", "gives", "vetoes"]
 

@@ -22,8 +22,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import AddrInfoType
 
 from hookrow.clock import Clock
-from hookrow.egress import Egress, literal
 from hookrow.errors import Misuse
+from hookrow.hook.egress import Egress, literal
 from hookrow.lang import Text
 from hookrow.transport.names import Resolver
 from hookrow.transport.progress import (

@@ -16,13 +16,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from hookrow.clock import Clock
+from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.errors import StorageError
-from hookrow.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.store import outbox
-from hookrow.store.database import Database
-from hookrow.store.listening import Channel, Listener
+from hookrow.store.database.database import Database
+from hookrow.store.database.notify import Channel, Listener
+from hookrow.store.database.rows import delivery_id
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
-from hookrow.store.rows import delivery_id
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hookrow.errors import StorageError
+from hookrow.store.database.rows import delivery_id, firing_id
 from hookrow.store.outbox import Claimed, Made, Settled
-from hookrow.store.rows import delivery_id, firing_id
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
 

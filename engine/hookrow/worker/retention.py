@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from hookrow.clock import Clock
 from hookrow.errors import EngineClosed, StorageError
-from hookrow.store import reserve
-from hookrow.store.database import Database
-from hookrow.store.purge import Purging
+from hookrow.store.database import reserve
+from hookrow.store.database.database import Database
+from hookrow.store.log.purge import Purging
 
 __all__ = ["Limits", "Retention"]
 

@@ -1,0 +1,226 @@
+"""The commands that exist, in the order in which help shows them, and the classes they are made of.
+
+A command's module is imported when the command is used: the list here is all that `hookrow --help` needs. Texts are
+translated when they are shown, since the language is known only after the options were read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from keyword import iskeyword
+from typing import Any
+
+import click
+
+from hookrow.lang import Both, Plural, Text
+
+__all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
+
+
+class Listed:
+    """A command of the first level: where it is, and what it does in a line."""
+
+    __slots__ = ("brief", "module", "section")
+
+    def __init__(self, module: str, brief: Text, section: Text) -> None:
+        self.module = module
+        self.brief = brief
+        self.section = section
+
+
+CONFIGURE = Text("Hooks and events")
+HAPPEN = Text("Firing and log")
+AGAIN = Text("Redeliver and replay")
+BACKGROUND = Text("Running")
+CARE = Text("Maintenance")
+
+COMMANDS: dict[str, Listed] = {
+    "tui": Listed("tui", Text("Open the terminal interface; so does hookrow without a command."), CONFIGURE),
+    "hooks": Listed("hooks", Text("List, show, add, edit, pause, test and remove hooks."), CONFIGURE),
+    "export": Listed("exchange", Text("Export the hooks as YAML, without secrets."), CONFIGURE),
+    "import": Listed("exchange", Text("Import hooks from such a file, all of them or none."), CONFIGURE),
+    "events": Listed("events", Text("List event types, or find those that an API call triggers."), CONFIGURE),
+    "fire": Listed("fire", Text("Fire an event and print the result."), HAPPEN),
+    "explain": Listed("explain", Text("Show which hooks would run, and why others would not. Sends nothing."), HAPPEN),
+    "log": Listed("log", Text("Show what happened, newest first; or follow it live."), HAPPEN),
+    "show": Listed("show", Text("Show everything about one firing or delivery."), HAPPEN),
+    "fixture": Listed("fixture", Text("Write a recorded request and its reply as a pytest test."), HAPPEN),
+    "redeliver": Listed("redeliver", Text("Send recorded deliveries again: same bytes, same webhook-id."), AGAIN),
+    "replay": Listed("replay", Text("Fire recorded payloads again through today's hooks and compare."), AGAIN),
+    "drop": Listed("drop", Text("Discard dead deliveries for good."), AGAIN),
+    "worker": Listed("worker", Text("Send the queued deliveries until stopped."), BACKGROUND),
+    "listen": Listed("listen", Text("Run a test receiver that prints requests and answers them."), BACKGROUND),
+    "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show the results."), BACKGROUND),
+    "doctor": Listed("doctor", Text("Check for problems and show the active settings."), CARE),
+    "prune": Listed("prune", Text("Delete finished firings older or larger than the retention settings allow."), CARE),
+    "init": Listed("init", Text("Create a database here."), CARE),
+    "settings": Listed("settings", Text("List and change settings shared by all processes on this database."), CARE),
+    "keys": Listed("keys", Text("Create, change and check the key that encrypts secrets."), CARE),
+    "db": Listed("db", Text("Upgrade or back up the database."), CARE),
+}
+
+
+# Placeholders of usage lines and options, as help shows them.
+PLACES: dict[str, Text] = {
+    "ARGS": Text("ARGS"),
+    "COMMAND": Text("COMMAND"),
+    "CONDITION": Text("CONDITION"),
+    "EVENT": Text("EVENT"),
+    "FILE": Text("FILE"),
+    "FIRST": Text("FIRST"),
+    "HOOK": Text("HOOK"),
+    "KEY": Text("KEY"),
+    "LAST": Text("LAST"),
+    "METHOD": Text("METHOD"),
+    "NAME": Text("NAME"),
+    "OPTIONS": Text("OPTIONS"),
+    "OUTCOME": Text("OUTCOME"),
+    "PATH": Text("PATH"),
+    "PORT": Text("PORT"),
+    "REPLY": Text("REPLY"),
+    "REVISION": Text("REVISION"),
+    "STATUS": Text("STATUS"),
+    "TARGET": Text("TARGET"),
+    "TEXT": Text("TEXT"),
+    "TIME": Text("TIME"),
+    "VALUE": Text("VALUE"),
+    "VAR": Text("VAR"),
+}
+
+
+def spoken(place: str) -> str:
+    """A placeholder such as `FILE|-` or `[HOOK]...` in the language in use."""
+    return re.sub(r"[A-Z]{3,}", lambda found: str(PLACES.get(found[0], found[0])), place)
+
+
+class Spoken(click.Command):
+    """What the library itself writes into a command's help, in the language in use."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [spoken(piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = str(Text("Show this message and exit."))
+        return found
+
+
+class Command(Spoken):
+    """A command whose help is translated when it is shown. `more` follows the first sentence on its own page."""
+
+    def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.brief = brief
+        self.more = more
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            # Not repeated: somebody may have typed a secret where none is taken.
+            ctx.fail(str(Plural("There is {n} argument too many.", "There are {n} arguments too many.", len(rest))))
+        return rest
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return str(self.brief)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_help(formatter, self.brief, self.more)
+
+
+class Family(Spoken, click.Group):
+    """A group of commands, such as `hooks`; its help is translated when it is shown."""
+
+    def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.brief = brief
+        self.more = more
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return str(self.brief)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_help(formatter, self.brief, self.more)
+
+
+class ReaderGone(Exception):
+    """Whoever read our output went away, as `| head` does."""
+
+
+class Lazy(Spoken, click.Group):
+    """The root: knows its commands' names and first sentences, and imports a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        listed = COMMANDS.get(cmd_name)
+        if listed is None:
+            return None
+        module = import_module(f"hookrow.cli.commands.{listed.module}")
+        found: click.Command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None  # click would end the process with a code of its own
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_help(formatter, Text("Call webhooks in order and on time, and log every request."), None)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections = dict.fromkeys(listed.section for listed in COMMANDS.values())
+        for section in sections:
+            with formatter.section(str(section)):
+                formatter.write_dl(
+                    [(name, str(each.brief)) for name, each in COMMANDS.items() if each.section == section]
+                )
+
+
+class Option(click.Option):
+    """An option whose help is translated when it is shown."""
+
+    def __init__(self, *args: Any, says: Any = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.says = says
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        return spoken(super().make_metavar(ctx))
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help = str(self.says)
+        return super().get_help_record(ctx)
+
+
+def write_help(formatter: click.HelpFormatter, brief: Text, more: Text | None) -> None:
+    """The paragraphs above the options."""
+    for text in (brief, more):
+        if text is not None:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(str(text))
+
+
+def command(
+    name: str, brief: Text | None = None, more: Text | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a command of a function. One of the first level has its sentence in `COMMANDS`."""
+    return click.command(name, cls=Command, brief=brief or COMMANDS[name].brief, more=more)
+
+
+def family(name: str, more: Text | None = None) -> Family:
+    """An empty group of the first level."""
+    return Family(name, brief=COMMANDS[name].brief, more=more)
+
+
+def option(*declarations: str, says: Text | Both | str = "", **attributes: Any) -> Callable[[Any], Any]:
+    """An option of a command. `says` is its help."""
+    return click.option(*declarations, cls=Option, says=says, **attributes)

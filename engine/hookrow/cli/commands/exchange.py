@@ -1,0 +1,172 @@
+"""`hookrow export` and `hookrow import`: hooks as a file that can be kept, compared and reviewed like code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.catalogue import command, option
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.layout import visible
+from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
+from hookrow.hook.modes import Seconds
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow.hookfile import Change, Imported
+
+__all__ = ["export", "import_"]
+
+MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
+LONG = 60
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@command(
+    "export",
+    more=Text(
+        'Secrets are not exported: the file says "kept" instead, or nothing. URLs may contain tokens: protect the file.'
+    ),
+)
+@option(
+    "--output",
+    "-o",
+    type=OUTPUT,
+    metavar="FILE",
+    says=Text("Write to this file, with permissions 0600."),
+)
+@option("--event", metavar="EVENT", says=Text("Only hooks of this event."))
+@option("--revisions", is_flag=True, says=Text("Include revisions, so that import can merge and detect conflicts."))
+@option("--schema", is_flag=True, says=Text("The JSON Schema of such a file instead, for editors."))
+@pass_session
+def export(session: Session, output: Path | None, event: str | None, revisions: bool, schema: bool) -> None:
+    """Write the hooks as YAML."""
+    from hookrow import hookfile as exchange
+
+    if schema:
+        text = to_json(exchange.schema(), indent=2) + "\n"
+    else:
+        with session.engine() as engine:
+            text = exchange.export_hooks(engine, event=event, revisions=revisions)
+    if output is None:
+        sys.stdout.write(text)  # YAML has its own escapes for what a terminal should not get
+        return
+    write_whole(output, text)
+    say(Text("Wrote {path}", path=output))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file for its owner alone, all of it or nothing: whoever reads it meanwhile sees the old one.
+
+    Raises:
+        click.UsageError: it can't be written there.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise click.UsageError(
+            str(Text("{path} can't be written: {reason}", path=path, reason=error.strerror or ""))
+        ) from None
+
+
+@command(
+    "import",
+    more=Text(
+        "Hooks are matched by key. Hooks and fields that are not in the file are left unchanged. Secrets are "
+        "references: kept, none, env:NAME or file:PATH; they are read now and encrypted."
+    ),
+)
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@option("--dry-run", is_flag=True, says=Text("Only show what would change, and how long operations may wait then."))
+@option("--prune", is_flag=True, says=Text("Remove the hooks that are not in the file."))
+@option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
+@pass_session
+def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> int:
+    """Bring hooks from a file."""
+    from hookrow.hookfile import LIMIT, import_hooks
+
+    source = file.read(LIMIT + 1)
+    name = getattr(file, "name", "-")
+    folder = Path(name).parent if isinstance(name, str) and os.path.exists(name) else Path()
+    with session.engine() as engine:
+        removing: bool | list[str] = prune
+        if prune and not dry_run:
+            plan = import_hooks(engine, source, prune=True, dry_run=True, folder=folder)
+            gone = [each.key for each in plan.changes if each.action == "remove"]
+            question = Text("Remove the hooks that are not in the file: {keys}?", keys=", ".join(gone))
+            if gone and not confirm(question, yes=yes):
+                return exits.STOPPED
+            removing = gone  # not what a colleague added while the question stood
+        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, folder=folder)
+        if engine.runtime.vault.notice is not None:
+            say(engine.runtime.vault.notice)
+    for warning in done.warnings:
+        say(warning)
+    if as_json:
+        put_json(done.as_json())
+    else:
+        put_done(done)
+    return exits.DONE
+
+
+def put_done(done: Imported) -> None:
+    """What changed, hook by hook, and the rows' times; a line in the end that counts."""
+    counts = dict.fromkeys(MARKS, 0)
+    for change in done.changes:
+        if change.action in MARKS:
+            counts[change.action] += 1
+            put_change(change)
+    for row in done.rows:
+        if row.before or row.after:
+            before, after = str(Seconds(row.before)), str(Seconds(row.after))
+            told = Text(
+                "{event}: an operation may wait {after} s for its hooks (now {before} s)",
+                event=row.event,
+                after=after,
+                before=before,
+            )
+            put(str(told))
+    if not done.changed:
+        say(Text("No differences."))
+        return
+    said = Text(
+        "{add} added, {change} changed, {remove} removed",
+        add=counts["add"],
+        change=counts["change"],
+        remove=counts["remove"],
+    )
+    say(f"{said}." if done.applied else Text("{said}; nothing was written.", said=said))
+
+
+def put_change(change: Change) -> None:
+    """A hook's line and its fields below."""
+    sign, colour = MARKS[change.action]
+    put(paint(f"{sign} {change.key}", colour))
+    for code, old, new in change.fields:
+        if change.action == "add":
+            put(f"    {code}: {short(new)}")
+        else:
+            put(f"    {code}: {short(old)} → {short(new)}")
+
+
+def short(value: Any) -> str:
+    """A value in a line."""
+    text = visible(value) if isinstance(value, str) else to_json(value)
+    return text if len(text) <= LONG else text[: LONG - 1] + "…"

@@ -1,0 +1,78 @@
+"""`hookrow explain`: the plan of an event, with the reason of every hook that would not run; sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from hookrow.cli.catalogue import command, option
+from hookrow.cli.read.given import here_of, moment, read_payload
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.layout import Cell, Column
+from hookrow.cli.show.output import put_json, put_table, say
+from hookrow.cli.show.wording import ERRORS, MODES, SKIPS, word
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow.core.replaying import Explained
+
+__all__ = ["explain", "put_plan"]
+
+ACTS = {
+    "call": Text("is called, the operation waits"),
+    "queue": Text("is sent in the background"),
+    "park": Text("is parked"),
+    "skip": Text("is not called"),
+    "fail": Text("fails"),
+}
+
+
+@command(
+    "explain",
+    more=Text("Conditions are evaluated on the payload as given, without the changes that earlier hooks would make."),
+)
+@click.argument("event")
+@option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("The payload; else the event's sample."))
+@option("--at", metavar="TIME", says=Text("At this time instead of now: 01.11.2026 00:00, tomorrow, RFC 3339."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one hook per line."))
+@pass_session
+def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | None, as_json: bool) -> None:
+    """Say which hooks would run."""
+    given = None if payload is None else read_payload(payload)
+    with session.engine() as engine:
+        when = None if at is None else moment(at, here_of(engine), "at")
+        plan = engine.explain(event, given, at=when)
+    if as_json:
+        for each in plan:
+            put_json(each.as_json())
+    elif plan:
+        put_plan(plan)
+    else:
+        say(Text("No hook is attached to {event}.", event=event))
+
+
+def put_plan(plan: Sequence[Explained]) -> None:
+    """The plan as a table, in the order in which the hooks run."""
+    columns = [
+        Column(str(Text("Position")), right=True),
+        Column(str(Text("Hook")), shrink=True),
+        Column(str(Text("Mode"))),
+        Column(str(Text("What happens")), shrink=True),
+    ]
+    colours = {"call": "green", "queue": "green", "park": "yellow", "fail": "red"}
+    put_table(
+        columns,
+        [
+            (str(each.position), each.hook.name, word(MODES, each.mode), Cell(what(each), colours.get(each.act)))
+            for each in plan
+        ],
+    )
+
+
+def what(step: Explained) -> str:
+    """What happens to a hook, and why not more."""
+    said = str(ACTS[step.act])
+    reason = word(SKIPS | ERRORS, step.reason)
+    return ": ".join(part for part in (said, reason, step.detail or "") if part)

@@ -1,0 +1,123 @@
+"""`hookrow log`: what happened, newest first; or followed live."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli.catalogue import command, option
+from hookrow.cli.read.given import filter_options, log_filter, zone_of
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.firing_lines import put_firings
+from hookrow.cli.show.output import in_terminal, put_json
+from hookrow.clock import SystemClock
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.records import Firing, LogFilter
+
+__all__ = ["log"]
+
+PAGE = 200
+POLL = 0.25
+"""Seconds between two looks: DESIGN 14 allows four a second."""
+LATE = 15_000 << 20
+"""Row ids hold milliseconds in their upper bits: so much of the newest is looked through again, since on PostgreSQL a
+firing may become visible after a later one."""
+TAIL = 10
+LONGEST_MS = 120_000
+"""A firing that has run for longer died with its process: it is shown as it is."""
+
+
+@command("log")
+@filter_options
+@option("--limit", type=click.IntRange(min=1), metavar="N", says=Text("How many firings; 50, or 10 with --follow."))
+@option("--follow", "-f", is_flag=True, says=Text("Keep printing new firings until Ctrl+C."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
+@pass_session
+def log(session: Session, limit: int | None, follow: bool, as_json: bool, **options: Any) -> None:
+    """What happened, newest first; or followed live."""
+    with session.engine() as engine:
+        wanted = log_filter(engine, options)
+        zone = zone_of(engine)
+        found = followed(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
+        for firing in found:
+            if as_json:
+                put_json(firing.as_json())
+            else:
+                put_firings([firing], zone)
+
+
+def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """So many firings, newest first, read in pages."""
+    if wanted.search:
+        yield from searched(engine, wanted, limit)
+        return
+    before = None
+    while limit > 0:
+        found = engine.log.page(wanted, before=before, limit=min(limit, PAGE))
+        yield from found
+        if len(found) < min(limit, PAGE):
+            return
+        limit -= len(found)
+        before = found[-1].row_id
+
+
+def searched(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """So many firings that hold a text, each as soon as it is found; where a person looks on, how far the search is."""
+    before: int | None = None
+    told = ""
+    while limit > 0:
+        found = engine.log.search(wanted, before=before, limit=min(limit, PAGE))
+        if told:
+            click.echo("\r" + " " * len(told) + "\r", err=True, nl=False)
+        yield from engine.log.by_rows(found.ids)
+        limit -= len(found.ids)
+        before = found.before
+        if before is None:
+            return
+        if in_terminal(sys.stderr):
+            told = str(Text("searched {share}", share=f"{found.share:.0%}"))
+            click.echo(told, err=True, nl=False)
+
+
+def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+    """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
+    clock, pause = SystemClock(), threading.Event()
+    fresh = list(engine.log.ids(wanted, limit=limit))
+    last = fresh[0] if fresh else 0
+    shown = {number for number in came_after(engine, wanted, last - LATE) if fresh and number < fresh[-1]}
+    seen: int | None = None
+    while True:
+        running = False
+        for firing in engine.log.by_rows(sorted(fresh)[:PAGE]):
+            running = firing.outcome is None and clock.now_ms() - firing.at_ms < LONGEST_MS
+            if running:
+                pause.wait(POLL)
+                break
+            shown.add(firing.row_id)
+            last = max(last, firing.row_id)
+            yield firing
+        if not running and len(fresh) <= PAGE:
+            while (version := engine.log.data_version()) == seen:
+                pause.wait(POLL)
+            seen = version
+        shown = {number for number in shown if number > last - LATE}
+        fresh = [number for number in came_after(engine, wanted, last - LATE) if number not in shown]
+
+
+def came_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:
+    """Row ids of all firings beyond this one."""
+    found: list[int] = []
+    after = max(after, 0)
+    while True:
+        part = engine.log.ids(wanted, after=after, limit=PAGE)
+        found += part
+        if len(part) < PAGE:
+            return found
+        after = part[0]

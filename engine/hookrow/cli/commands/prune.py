@@ -1,0 +1,56 @@
+"""`hookrow prune`: deletes finished firings that are older, or take more room, than the settings allow."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.catalogue import command, option
+from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.output import put_json, say
+from hookrow.errors import DiskFull
+from hookrow.lang import Plural, Text
+
+__all__ = ["prune"]
+
+
+@command("prune", more=Text("Pending and dead deliveries stay, whatever their age."))
+@option(
+    "--days",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    says=Text("Keep firings for N days; else the setting retention_days."),
+)
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
+@pass_session
+def prune(session: Session, days: float | None, as_json: bool) -> int:
+    """Delete finished firings beyond the settings."""
+    spinner = sys.stderr.isatty()
+
+    def told(firings: int) -> None:
+        if spinner:
+            click.echo(f"\r{firings}", nl=False, err=True)
+
+    make_room_to_open(session)
+    with session.engine() as engine:
+        purged = engine.log.prune(days=days, progress=told)
+    if spinner:
+        click.echo("\r", nl=False, err=True)
+    if as_json:
+        put_json({"firings": purged.firings, "bytes": purged.bytes})
+    say(Plural("{n} firing deleted.", "{n} firings deleted.", purged.firings))
+    return exits.DONE
+
+
+def make_room_to_open(session: Session) -> None:
+    """On a full disk an SQLite file can't even be opened if nobody has it open: then the reserve is given up first."""
+    from hookrow.store.database import reserve
+
+    try:
+        with session.engine():
+            return
+    except DiskFull:
+        if session.path is None or not reserve.release(session.path):
+            raise

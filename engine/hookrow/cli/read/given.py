@@ -1,0 +1,170 @@
+"""What a person gives besides a hook's fields: payload files, moments in the settings' zone, the log's filters."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from hookrow.cli.catalogue import option
+from hookrow.cli.show.wording import OUTCOMES
+from hookrow.clock import SystemClock, from_ms, to_ms
+from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.hook.dates import Here
+    from hookrow.records import LogFilter
+
+__all__ = [
+    "filter_given",
+    "filter_options",
+    "here_of",
+    "hook_id",
+    "log_filter",
+    "moment",
+    "parse_payload",
+    "read_payload",
+    "zone_of",
+]
+
+AGO = re.compile(r"-?(?P<count>\d{1,6}) ?(?P<unit>[smhdсмчд])", re.IGNORECASE)
+UNITS = {"s": 1, "с": 1, "m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86400, "д": 86400}
+FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
+
+
+def zone_of(engine: HookEngine) -> tzinfo:
+    """The time zone of the settings, in which moments are typed and shown (DESIGN 8)."""
+    from zoneinfo import ZoneInfo
+
+    name = str(engine.settings.get("timezone"))
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def here_of(engine: HookEngine) -> Here:
+    """When and where the person types."""
+    from hookrow.hook.dates import Here
+
+    return Here(from_ms(SystemClock().now_ms()), zone_of(engine))
+
+
+def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
+    """A moment as the form takes it, RFC 3339 with an offset, or a time ago: `15m`, `2h`, `3d`.
+
+    Raises:
+        InvalidInput: none of these.
+    """
+    ago = AGO.fullmatch(text.strip())
+    if ago is not None:
+        try:
+            return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
+        except OverflowError:
+            raise InvalidInput([Problem(name, Text('"{text}" is before all dates.', text=text))]) from None
+    from hookrow.hook.dates import NOT_A_MOMENT, parse
+    from hookrow.hook.fields import Unfit
+
+    try:
+        value = parse(text, now=here.now, zone=here.zone, end=end).value
+    except Unfit as fault:
+        said = (
+            fault.text
+            if fault.text != NOT_A_MOMENT
+            else Text(
+                'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
+                "RFC 3339.",
+                text=text,
+            )
+        )
+        raise InvalidInput([Problem(name, said)]) from None
+    if value is None:
+        raise InvalidInput([Problem(name, Text("the date and time is missing"))])
+    return value
+
+
+def read_payload(file: IO[bytes]) -> dict[str, Any]:
+    """The JSON object in a file or on stdin.
+
+    Raises:
+        InvalidPayload: it holds something else.
+    """
+    return parse_payload(file.read(), getattr(file, "name", "-"))
+
+
+def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
+    """The JSON object in these bytes; `name` says in an error where they come from."""
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as fault:
+        raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault)) from None
+    if not isinstance(value, dict):
+        raise InvalidPayload("", Text("{name} is not a JSON object.", name=name))
+    return value
+
+
+def filter_options(function: Any) -> Any:
+    """Add the log's filters to a command; they mean the same everywhere."""
+    words = [word for word in OUTCOMES if word != "running"]
+    options = (
+        option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
+        option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
+        option("--outcome", type=click.Choice(words), metavar="OUTCOME", says=outcome_help(words)),
+        option("--since", metavar="TIME", says=Text("From this time on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")),
+        option("--until", metavar="TIME", says=Text("Before this time.")),
+        option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
+        option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
+    )
+    for add in reversed(options):
+        function = add(function)
+    return function
+
+
+def outcome_help(words: list[str]) -> Text:
+    """The words that a filter by outcome takes."""
+    return Text("With this outcome, of the firing or of a delivery: {words}.", words=", ".join(words))
+
+
+def filter_given(options: dict[str, Any]) -> bool:
+    """Whether any filter was named."""
+    return any(options.get(name) is not None for name in FILTERS)
+
+
+def log_filter(engine: HookEngine, options: dict[str, Any]) -> LogFilter:
+    """The filter that the options mean.
+
+    Raises:
+        HookNotFound, Ambiguous: for `--hook`.
+        EventNotFound: for `--event`.
+        InvalidInput: for a moment or a status.
+    """
+    from hookrow.records import LogFilter
+
+    here = here_of(engine)
+    since, until = options.get("since"), options.get("until")
+    if options.get("event") is not None:
+        engine.events.get(options["event"])
+    return LogFilter(
+        event=options.get("event"),
+        hook=None if options.get("hook") is None else hook_id(engine, options["hook"]),
+        outcome=options.get("outcome"),
+        since_ms=None if since is None else to_ms(moment(since, here, "since")),
+        until_ms=None if until is None else to_ms(moment(until, here, "until")),
+        search=options.get("search"),
+        code=options.get("code"),
+    )
+
+
+def hook_id(engine: HookEngine, ref: str) -> int:
+    """A hook's id; the log also speaks of deleted ones, which are found by id, key or name as well."""
+    try:
+        found = engine.hooks.get(ref)
+    except HookNotFound:
+        gone = [each for each in engine.hooks.list(deleted=True) if ref in (str(each.id), each.key, each.name)]
+        if not gone:
+            raise
+        found = gone[-1]
+    assert found.id is not None
+    return found.id

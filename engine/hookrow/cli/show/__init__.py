@@ -1,0 +1,3 @@
+"""What commands print: layout, words, lines. Nothing here opens a database."""
+
+__all__: list[str] = []

@@ -1,0 +1,56 @@
+"""A request as a `curl` line that can be run: what is secret in it stands as a shell variable."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hookrow.core.replaying import Request
+
+__all__ = ["curl_line"]
+
+PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")
+
+
+def curl_line(request: Request) -> str:
+    """The line. Variables: HOOK_LOGIN and HOOK_PASSWORD for basic auth, HOOK_… by the name of any other secret."""
+    from hookrow.secrets.vault import MASK
+
+    parts = ["curl", "-X", request.method, url_part(request.url)]
+    for name, value in request.headers:
+        if name.lower() == "authorization" and value.startswith("Basic "):
+            parts += ["--user", '"$HOOK_LOGIN:$HOOK_PASSWORD"']
+        elif MASK in value:
+            parts += ["-H", f'"{name}: ${variable(name)}"']
+        else:
+            parts += ["-H", quoted(f"{name}: {value}")]
+    return " ".join([*parts, "--data-binary", quoted(request.body)])
+
+
+def url_part(url: str) -> str:
+    """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
+    from hookrow.secrets.vault import MASK
+
+    if MASK not in url:
+        return quoted(url)
+    pieces = re.split(rf"([^?&=]+=)?{re.escape(MASK)}", url)
+    text = quoted(pieces[0])
+    for name, rest in zip(pieces[1::2], pieces[2::2], strict=True):
+        text += (quoted(name) if name else "") + f'"${variable(name[:-1] if name else "QUERY")}"'
+        text += quoted(rest) if rest else ""
+    return text
+
+
+def variable(name: str) -> str:
+    """The variable that stands for a secret of this name."""
+    return "HOOK_" + re.sub(r"\W", "_", name, flags=re.ASCII).upper()
+
+
+def quoted(text: str) -> str:
+    """A shell word; control characters are written by `$'…'`, so that the line is safe to print and to paste."""
+    if PRINTABLE.fullmatch(text) and "\n" not in text:
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t")
+    return "$'" + re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\u{ord(found.group()):04x}", escaped) + "'"

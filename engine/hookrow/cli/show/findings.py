@@ -1,0 +1,228 @@
+"""What `hookrow doctor` finds: each finding has a stable code, a sentence with the way out, and perhaps a hook."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hookrow.cli.read.given import here_of
+from hookrow.cli.show.wording import SOON, span
+from hookrow.errors import KeyProblem
+from hookrow.hook.modes import WAITING, Seconds, pause_reason
+from hookrow.lang import Plural, Text, quoted
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+    from hookrow.hook.model import Hook
+
+__all__ = ["MIB", "UNDRAINED", "Finding", "contradicts", "find"]
+
+UNDRAINED = Text("The queue is not being processed: no worker is running. Start one: hookrow worker")
+MANY = 1000
+MIB = 1024 * 1024
+LARGE_WAL = 64 * MIB
+"""Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
+LEAST_FREE = 256 * MIB
+"""Bytes of the disk: with less a busy log is full before anybody looks."""
+ROW_LIMIT = 30.0
+"""Seconds that an operation waits for its whole row, unless its caller says otherwise (DESIGN 5)."""
+STUCK_MS = 60_000
+"""A lease that lapsed so long ago: a worker would have taken the row over within a second."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person should look at: a stable code, a sentence, and the hook if it is about one."""
+
+    code: str
+    text: Text
+    hook: Hook | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        about = self.hook
+        named = None if about is None else {"id": about.id, "key": about.key, "name": about.name}
+        return {"code": self.code, "message": str(self.text), "hook": named}
+
+
+def find(engine: HookEngine) -> Iterator[Finding]:
+    """Everything that is wrong or would surprise."""
+    yield from queue(engine)
+    yield from hooks(engine)
+    yield from rows(engine)
+    if not engine.read_only:  # who may only read has no key, and no say in the files
+        yield from keys(engine)
+        yield from files(engine.path)
+    yield from egress(engine)
+    yield from room(engine)
+
+
+def queue(engine: HookEngine) -> Iterator[Finding]:
+    """A queue that nobody drains, leases that nobody takes over, deliveries that were given up."""
+    from hookrow.store.outbox.due import lapsed
+
+    summary = engine.log.summary()
+    with engine.runtime.database.read() as connection:
+        stuck = lapsed(connection, engine.runtime.clock.now_ms() - STUCK_MS)
+    if stuck:
+        yield Finding(
+            "stuck",
+            Plural(
+                "{n} delivery is held by a process that has ended: run hookrow worker, which takes it over.",
+                "{n} deliveries are held by processes that have ended: run hookrow worker, which takes them over.",
+                stuck,
+            ),
+        )
+    if summary.undrained:
+        yield Finding("undrained", UNDRAINED)
+    if summary.dead > MANY:
+        yield Finding("dead", Text("More than {n} deliveries are dead: hookrow log --outcome dead", n=MANY))
+    elif summary.dead:
+        yield Finding(
+            "dead",
+            Plural(
+                "{n} delivery is dead: hookrow log --outcome dead",
+                "{n} deliveries are dead: hookrow log --outcome dead",
+                summary.dead,
+            ),
+        )
+
+
+def hooks(engine: HookEngine) -> Iterator[Finding]:
+    """Paused hooks, those that refuse operations meanwhile first; flags without effect."""
+    found, now = engine.hooks.list(), here_of(engine).now
+    stopping = {event.code for event in engine.events if event.moment == "before"}
+
+    def refuses(hook: Hook) -> bool:
+        return hook.mode in WAITING and hook.on_failure == "stop" and hook.event in stopping
+
+    paused = [hook for hook in found if hook.state == "paused"]
+    for hook in sorted(paused, key=refuses, reverse=True):
+        reason = pause_reason(hook.paused_by, hook.paused_reason)
+        values = {"hook": f"{hook.id} {quoted(hook.name)}", "reason": reason, "event": hook.event}
+        if refuses(hook):
+            stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)
+            yield Finding("paused_stop", stops, hook)
+        else:
+            yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
+    for hook in found:
+        if contradicts(hook):
+            flags = Text(
+                "{hook}: fire_and_forget is on, the other two flags have no effect.",
+                hook=f"{hook.id} {quoted(hook.name)}",
+            )
+            yield Finding("contradiction", flags, hook)
+    for hook in found:
+        named = f"{hook.id} {quoted(hook.name)}"
+        if hook.state == "expired" and hook.valid_until is not None:
+            over = Text("{hook} is on, but its period ended {time} ago.", hook=named, time=span(now - hook.valid_until))
+            yield Finding("expired", over, hook)
+        elif hook.active and hook.valid_until is not None and hook.valid_until - now <= SOON:
+            soon = Text("The period of {hook} ends in {time}.", hook=named, time=span(hook.valid_until - now))
+            yield Finding("ends_soon", soon, hook)
+
+
+def rows(engine: HookEngine) -> Iterator[Finding]:
+    """Events whose waiting hooks may together take longer than an operation waits for them."""
+    worst: defaultdict[str, float] = defaultdict(float)
+    for hook in engine.hooks.list():
+        if hook.active and hook.state != "expired" and hook.mode in WAITING:
+            worst[hook.event] += hook.timeout
+    for event, seconds in worst.items():
+        if seconds > ROW_LIMIT:
+            text = Text(
+                "The blocking hooks of {event} may take {worst} s together, but an operation waits {limit} s: the "
+                "last ones may not be called.",
+                event=event,
+                worst=Seconds(seconds),
+                limit=Seconds(ROW_LIMIT),
+            )
+            yield Finding("row_too_long", text)
+
+
+def egress(engine: HookEngine) -> Iterator[Finding]:
+    """Hooks whose URL names an address that is never called, or that the settings refuse. Names are not looked up."""
+    policy = engine.runtime.policy(engine.runtime.config())
+    for hook in engine.hooks.list():
+        parts = urlsplit(hook.url)
+        host = parts.hostname or ""
+        if host.replace(".", "").isdigit() or ":" in host:
+            refused = policy.verdict(host, host=host, port=parts.port or {"http": 80, "https": 443}[parts.scheme])
+            if refused is not None:
+                text = Text("{hook} can't be reached: {reason}", hook=f"{hook.id} {quoted(hook.name)}", reason=refused)
+                yield Finding("egress", text, hook)
+
+
+def contradicts(hook: Hook) -> bool:
+    """Whether flags are on that «Блок без ответа» keeps from having an effect (DESIGN 4)."""
+    return hook.fire_and_forget and (hook.wait_for_response or hook.response_has_data)
+
+
+def keys(engine: HookEngine) -> Iterator[Finding]:
+    """Secrets that don't open here."""
+    from hookrow.store.sealed import sealed_values
+
+    with engine.runtime.database.read() as connection:
+        for _, place, token in sealed_values(connection):
+            try:
+                engine.runtime.vault.open(token, place)
+            except KeyProblem as problem:
+                yield Finding("key", Text("A secret can't be decrypted: {reason}", reason=problem))
+                return
+
+
+def stat_of(file: Path) -> os.stat_result | None:
+    """None where there is no such file: beside a database they come and go with whoever has it open."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
+
+
+def wal_bytes(path: Path) -> int:
+    """The size of a database's write-ahead log."""
+    found = stat_of(path.with_name(path.name + "-wal"))
+    return 0 if found is None else found.st_size
+
+
+def files(path: Path | None) -> Iterator[Finding]:
+    """Files that others than their owner may read or write."""
+    if path is None:
+        return
+    from hookrow.secrets.vault import key_file_beside
+
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
+        found = stat_of(file)
+        if found is not None and stat.S_IMODE(found.st_mode) & 0o077:
+            yield Finding("file_mode", Text("Other users can read {path}: chmod 600 {path}", path=file))
+
+
+def room(engine: HookEngine) -> Iterator[Finding]:
+    """Rows that retention may not touch beyond its limit; a WAL that a long reader keeps from being emptied."""
+    kept, limit = engine.log.kept_bytes(), int(engine.settings.get("retention_bytes"))
+    if kept > limit:
+        many = Text(
+            "Pending and dead deliveries take {kept} MiB, more than retention_bytes ({limit} MiB). They are "
+            "never deleted automatically: use hookrow redeliver or hookrow drop.",
+            kept=kept // MIB,
+            limit=limit // MIB,
+        )
+        yield Finding("kept", many)
+    if engine.path is not None and (size := wal_bytes(engine.path)) > LARGE_WAL:
+        long = Text(
+            "{path} has grown to {size} MiB: a program has been reading the database for a long time; the file "
+            "shrinks when that program ends.",
+            path=f"{engine.path}-wal",
+            size=size // MIB,
+        )
+        yield Finding("wal", long)
+    if engine.path is not None and (free := shutil.disk_usage(engine.path.parent).free) < LEAST_FREE:
+        yield Finding(
+            "disk", Text("Only {free} MiB are free on the disk that holds {path}", free=free // MIB, path=engine.path)
+        )

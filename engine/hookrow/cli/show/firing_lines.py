@@ -1,0 +1,161 @@
+"""A firing as people read it: a line for itself, a line for each hook of its row; and everything about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+from typing import TYPE_CHECKING
+
+from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.show.output import paint, put, put_table, to_json
+from hookrow.cli.show.wording import COLOURS, MODES, OUTCOMES, clock_time, deed, glyph, milliseconds, outcome_cell, word
+from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from hookrow.records import Attempt, Delivery, Firing
+
+__all__ = [
+    "put_attempts",
+    "put_body",
+    "put_firing",
+    "put_firings",
+    "put_headers",
+    "put_payload",
+    "put_row",
+    "put_verdict",
+]
+
+KEPT = 2000
+"""Characters of a body that `show` prints; all of it is in --json."""
+
+
+def put_firings(firings: Iterable[Firing], zone: tzinfo) -> None:
+    """Lines of the log."""
+    for firing in firings:
+        outcome = firing.outcome or "running"
+        head = f"{clock_time(firing.at_ms, zone)}  {firing.event}"
+        said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome))
+        put(
+            "  ".join(
+                part for part in (visible(head), said, milliseconds(firing.ms), paint(firing.id, dim=True)) if part
+            )
+        )
+        put_row(firing)
+
+
+def put_row(firing: Firing) -> None:
+    """The hooks of a firing in their order: position, name, mode, outcome, status, time, deed."""
+    put_table(
+        [
+            Column(),
+            Column(),
+            Column(right=True),
+            Column(shrink=True),
+            Column(),
+            Column(),
+            Column(),
+            Column(right=True),
+            Column(shrink=True),
+        ],
+        [row_line(delivery, firing) for delivery in firing.deliveries],
+    )
+
+
+def row_line(delivery: Delivery, firing: Firing) -> Sequence[str | Cell]:
+    """A hook's line under its firing."""
+    return (
+        " ",
+        glyph(delivery.outcome),
+        str(delivery.position),
+        delivery.hook.name,
+        Cell(word(MODES, delivery.mode), dim=True),
+        outcome_cell(delivery.outcome),
+        "" if delivery.status is None else str(delivery.status),
+        milliseconds(delivery.ms),
+        deed(delivery, firing),
+    )
+
+
+def put_verdict(firing: Firing) -> None:
+    """What the firing means to whoever fired it."""
+    outcome = firing.outcome or "running"
+    said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome), bold=True)
+    put(f"{firing.event}  {said}  {milliseconds(firing.ms)}  {firing.id}")
+    put_row(firing)
+    if firing.veto is not None:
+        put(
+            str(
+                Text(
+                    'Vetoed by "{hook}": {message}',
+                    hook=visible(firing.veto.hook.name),
+                    message=visible(firing.veto.message),
+                )
+            )
+        )
+    if firing.has_result:
+        put(str(Text("Result: {value}", value=to_json(firing.result))))
+    for warning in firing.warnings:
+        put(str(Text("Warning: {text}", text=visible(warning))))
+
+
+def put_firing(firing: Firing, zone: tzinfo) -> None:
+    """Everything about a firing but its attempts."""
+    put(f"{clock_time(firing.at_ms, zone)}")
+    put_verdict(firing)
+    if firing.replay_of:
+        put(str(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
+    if firing.hidden:
+        put(
+            str(
+                Text(
+                    "Private fields, seen by blocking hooks only and not stored: {fields}",
+                    fields=", ".join(firing.hidden),
+                )
+            )
+        )
+    put_payload(str(Text("Payload")), firing.payload)
+    if firing.data != firing.payload:
+        put_payload(str(Text("Data as the hooks left it")), firing.data)
+
+
+def put_payload(title: str, value: object) -> None:
+    """A JSON value under a title."""
+    put(f"\n{paint(title, dim=True)}\n{to_json(value, indent=2)}")
+
+
+def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) -> None:
+    """What was sent to a hook and what it answered, request by request."""
+    put(f"\n{paint(f'{delivery.position} {delivery.hook.name}', bold=True)}  {delivery.id}")
+    for each in attempts:
+        said = str(each.status) if each.status is not None else ""
+        failed = f"{each.error}: {each.detail}" if each.detail and each.error else each.error or ""
+        line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
+        put("  ".join(visible(part) for part in (*line, milliseconds(each.ms)) if part))
+        if each.asked_by:
+            put(str(Text("  started by: {who}", who=visible(each.asked_by))))
+        put_headers(">", each.request_headers)
+        put_body(">", each.request_body)
+        put_headers("<", each.response_headers)
+        put_body(
+            "<",
+            None if each.response_body is None else each.response_body.decode("utf-8", "replace"),
+            each.response_length,
+        )
+
+
+def put_headers(mark: str, headers: Sequence[tuple[str, str]]) -> None:
+    """Headers as they were recorded: secrets are masked there."""
+    for name, value in headers:
+        put(f"  {paint(mark, dim=True)} {visible(name)}: {visible(value)}")
+
+
+def put_body(mark: str, body: str | None, length: int | None = None) -> None:
+    """A body's beginning, and how long it was."""
+    if not body:
+        return
+    for line in visible_lines(body[:KEPT]).split("\n"):
+        put(f"  {paint(mark, dim=True)} {line}")
+    if length is not None and length > len(body.encode("utf-8", "replace")):
+        put(str(Text("  … {n} bytes in all; the log kept the beginning", n=length)))
+    elif len(body) > KEPT:
+        put(str(Text("  … {n} characters more: --json has all of them", n=len(body) - KEPT)))

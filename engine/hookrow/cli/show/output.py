@@ -1,0 +1,110 @@
+"""What the command line writes: data to stdout, talk to stderr, and nothing that could script a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+import click
+
+from hookrow.cli.show.layout import Cell, Column, table, visible
+from hookrow.lang import Text
+
+__all__ = [
+    "YES",
+    "colours",
+    "confirm",
+    "has_keyboard",
+    "in_terminal",
+    "paint",
+    "put",
+    "put_json",
+    "put_table",
+    "say",
+    "terminal_width",
+    "to_json",
+]
+
+UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""What JSON may hold as it is, but a terminal or a line reader should not get."""
+
+YES = frozenset({"y", "yes", "д", "да"})
+
+
+def in_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person is looking at the stream (stdout)."""
+    return (stream or sys.stdout).isatty()
+
+
+def has_keyboard() -> bool:
+    """Whether a person can be asked: stdin is a terminal."""
+    return sys.stdin.isatty()
+
+
+def colours(stream: IO[str] | None = None) -> bool:
+    """Whether colours may be written: in a terminal, without NO_COLOR (no-color.org)."""
+    return in_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal on stdout; None where stdout is no terminal, and nothing needs to be cut."""
+    return shutil.get_terminal_size().columns if in_terminal() else None
+
+
+def put(line: str = "") -> None:
+    """A line of data on stdout. Whatever came from outside must be made `visible` before."""
+    click.echo(line, color=colours() or None)
+
+
+def say(text: Text | str, *values: object) -> None:
+    """A sentence for the person, on stderr."""
+    click.echo(" ".join(visible(each) for each in (text, *values)), err=True)
+
+
+def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
+    """A text made visible, in colour where stdout shows colours."""
+    shown = visible(text)
+    return click.style(shown, fg=colour, bold=bold or None, dim=dim or None) if colours() else shown
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON whose characters are data only: what could act on a terminal is written as an escape."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def put_json(value: Any) -> None:
+    """One object on one line of stdout."""
+    click.echo(to_json(value))
+
+
+def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]]) -> None:
+    """A table on stdout, cut to the terminal's width where there is one."""
+    for line in table(columns, rows, limit=terminal_width(), colours=colours()):
+        put(line)
+
+
+def confirm(question: Text, *, yes: bool, enter: bool = False) -> bool:
+    """Whether the person agrees; anything but a clear yes is a no. Without a terminal only `--yes` is an answer.
+
+    Args:
+        enter: Enter alone is a yes, for what can do no harm.
+
+    Raises:
+        click.UsageError: there is nobody to ask.
+    """
+    if yes:
+        return True
+    if not has_keyboard():
+        say(question)
+        raise click.UsageError(str(Text("Can't ask for confirmation: not a terminal. Add --yes to continue.")))
+    choice = Text("[Y/n]") if enter else Text("[y/N]")
+    prompt = f"{visible(question)} {choice}"
+    answer: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=True)
+    said = answer.strip().casefold()
+    return said in YES or (enter and not said)

@@ -1,0 +1,225 @@
+"""`engine.log` and `engine.settings`: what happened, the banner's figures, and what every process obeys."""
+
+from __future__ import annotations
+
+import builtins
+from array import array
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from hookrow.core.bridge import awaited
+from hookrow.core.insight.statistics import HookStatistics, statistics
+from hookrow.errors import DeliveryNotFound, FiringNotFound
+from hookrow.lang import Text
+from hookrow.records import Attempt, Delivery, Firing, LogFilter
+from hookrow.store import outbox
+from hookrow.store.configuration import settings as settingstore
+from hookrow.store.configuration.settings import SettingValue
+from hookrow.store.database.rows import delivery_place, firing_uid
+from hookrow.store.log import finding as log_ids
+from hookrow.store.log import glance
+from hookrow.store.log import reading as logstore
+from hookrow.store.log.finding import Found
+from hookrow.store.log.glance import HookFigures, Summary
+from hookrow.store.log.purge import Purged, kept_bytes, purge
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings"]
+
+
+class Log:
+    """The record of one database, newest first."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def page(
+        self,
+        wanted: LogFilter = LogFilter(),  # noqa: B008 (frozen)
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Firing]:
+        """A page of firings with their deliveries. `before` and `after` are a firing's `row_id` (keyset pages)."""
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            return logstore.page(connection, config, wanted, before=before, after=after, limit=limit)
+
+    def ids(
+        self,
+        wanted: LogFilter = LogFilter(),  # noqa: B008 (frozen)
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 10_000,
+    ) -> array[int]:
+        """Row ids of firings, newest first: what a view over millions of rows holds."""
+        with self.runtime.database.read() as connection:
+            return array("q", log_ids.ids(connection, wanted, before=before, after=after, limit=limit))
+
+    def search(self, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
+        """The next slice of a text search, newest first: a piece of the log that takes tens of milliseconds, whether
+        it holds the text or not. `before` of what it gives is where to go on, None at the log's end."""
+        with self.runtime.database.read() as connection:
+            return log_ids.search(connection, wanted, before=before, limit=limit)
+
+    def by_rows(self, row_ids: Sequence[int]) -> list[Firing]:
+        """The firings of these row ids; those that were purged are left out."""
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            return logstore.by_ids(connection, config, row_ids)
+
+    def get(self, ref: str) -> Firing:
+        """The firing of an `evt_…`, or of a delivery's `msg_…`. Raises FiringNotFound."""
+        uid = firing_uid(ref)
+        config = self.runtime.config()
+        with self.runtime.database.read() as connection:
+            found = None if uid is None else logstore.firing_by_uid(connection, config, uid)
+        if found is None:
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
+        return found
+
+    def delivery(self, ref: str) -> Delivery:
+        """The delivery of a `msg_…`. Raises DeliveryNotFound."""
+        place = delivery_place(ref)
+        if place is not None:
+            config = self.runtime.config()
+            with self.runtime.database.read() as connection:
+                firing = logstore.firing_by_uid(connection, config, place[0])
+            for delivery in firing.deliveries if firing is not None else ():
+                if delivery.seq == place[1]:
+                    return delivery
+        raise DeliveryNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
+
+    def attempts(self, ref: str) -> list[Attempt]:
+        """Every attempt of a delivery, the first one first. Raises DeliveryNotFound."""
+        row = self.delivery(ref).row_id
+        with self.runtime.database.read() as connection:
+            return logstore.attempts(connection, row)
+
+    def drop(self, refs: Sequence[str]) -> int:
+        """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
+        rows = [self.delivery(ref).row_id for ref in refs]
+        now_ms = self.runtime.clock.now_ms()
+        return self.runtime.database.writer.write(lambda connection: outbox.drop(connection, rows, now_ms))
+
+    def prune(
+        self,
+        *,
+        days: float | None = None,
+        most_bytes: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Purged:
+        """Delete finished firings beyond the settings `retention_days` and `retention_bytes`, or these.
+
+        Pending and dead deliveries stay, whatever their age. Raises StorageError.
+        """
+        kept, room = self.runtime.retention()
+        return purge(
+            self.runtime.database,
+            days=kept if days is None else days,
+            most_bytes=room if most_bytes is None else most_bytes,
+            now_ms=self.runtime.clock.now_ms(),
+            progress=progress,
+        )
+
+    def kept_bytes(self) -> int:
+        """About how many bytes the firings take that are never purged: pending and dead ones."""
+        return kept_bytes(self.runtime.database)
+
+    def data_version(self) -> int:
+        """A number that moves when anybody has committed: the question of every follower. Microseconds on SQLite."""
+        return self.runtime.database.data_version()
+
+    def summary(self) -> Summary:
+        """The figures of the banner."""
+        hooks = [hook for hook in self.runtime.config_now().hooks.values() if not hook.deleted]
+        with self.runtime.database.asking() as ask:
+            return glance.summary(ask, hooks, self.runtime.clock.now_ms())
+
+    def hook_figures(self) -> dict[int, HookFigures]:
+        """What each hook that was called did in the last 24 hours, by its id; a fifth of what `statistics` costs."""
+        hooks = [hook.id for hook in self.runtime.config().hooks.values() if not hook.deleted]
+        with self.runtime.database.asking() as ask:
+            return glance.last_day(ask, hooks, self.runtime.clock.now_ms())
+
+    def statistics(self) -> dict[int, HookStatistics]:
+        """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""
+        return statistics(self.runtime)
+
+
+class Settings:
+    """The rows of the table `setting`, and what makes them stricter here."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def list(self) -> builtins.list[SettingValue]:
+        """Every setting with its value here and where that comes from."""
+        config = self.runtime.config_now()
+        found = settingstore.values(config.settings)
+        if self.runtime.egress is None:
+            return found
+        policy = self.runtime.policy(config)
+        return [
+            SettingValue(each.name, policy.mode, each.default, "HOOKROW_EGRESS", each.meaning)
+            if each.name == "egress" and each.value != policy.mode
+            else each
+            for each in found
+        ]
+
+    def get(self, name: str) -> str:
+        """A setting's value as the database has it. Raises InvalidSetting."""
+        settingstore.known(name)
+        return self.runtime.setting(self.runtime.config_now(), name)
+
+    def zone(self) -> ZoneInfo:
+        """The time zone in which people type and read dates here (the setting `timezone`)."""
+        return ZoneInfo(self.get("timezone"))
+
+    def set(self, name: str, value: str) -> SettingValue:
+        """Change a setting for every process on this database. Raises InvalidSetting."""
+        checked = settingstore.parse(name, value)
+        self.runtime.database.writer.write(lambda connection: settingstore.store(connection, name, checked))
+        self.runtime.cache.forget()
+        return next(each for each in self.list() if each.name == name)
+
+
+class AsyncLog:
+    """`Log`, awaited."""
+
+    def __init__(self, inner: Log) -> None:
+        self.inner = inner
+
+    page = awaited(Log.page)
+    ids = awaited(Log.ids)
+    search = awaited(Log.search)
+    by_rows = awaited(Log.by_rows)
+    get = awaited(Log.get)
+    delivery = awaited(Log.delivery)
+    attempts = awaited(Log.attempts)
+    drop = awaited(Log.drop)
+    prune = awaited(Log.prune)
+    kept_bytes = awaited(Log.kept_bytes)
+    summary = awaited(Log.summary)
+    hook_figures = awaited(Log.hook_figures)
+    statistics = awaited(Log.statistics)
+
+    def data_version(self) -> int:
+        return self.inner.data_version()
+
+
+class AsyncSettings:
+    """`Settings`, awaited."""
+
+    def __init__(self, inner: Settings) -> None:
+        self.inner = inner
+
+    list = awaited(Settings.list)
+    get = awaited(Settings.get)
+    zone = awaited(Settings.zone)
+    set = awaited(Settings.set)

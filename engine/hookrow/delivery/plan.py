@@ -1,0 +1,121 @@
+"""Which hooks of a row are called, queued or left out, and for how long they may take. Pure: the moment is passed in.
+
+Activity and period are judged once, at `fire()` (DESIGN 5); condition, key and body belong to a hook's turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from hookrow.hook.modes import WAITING
+
+__all__ = [
+    "CALL",
+    "LEAST_WAIT",
+    "PARK",
+    "PAUSED",
+    "QUEUE",
+    "Planned",
+    "State",
+    "Verdict",
+    "allowed_after_failure",
+    "judge",
+    "row",
+    "state",
+    "wait_for",
+    "worst_case",
+]
+
+State = Literal["off", "expired", "not_yet_valid", "paused", "on"]
+LEAST_WAIT = 0.05
+"""Seconds: with less than this left, a waiting hook is not called at all."""
+
+
+class Planned(Protocol):
+    """What a plan reads of a hook. Moments are milliseconds since 1970, None where the period is open."""
+
+    @property
+    def id(self) -> int | None: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def valid_from_ms(self) -> int | None: ...
+    @property
+    def valid_until_ms(self) -> int | None: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def timeout(self) -> float: ...
+
+
+AnyHook = TypeVar("AnyHook", bound=Planned)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a hook in this firing.
+
+    `act`: call (and wait), queue, park (kept until the hook is resumed), skip (somebody wanted it so) or fail (it
+    should have been called and can't be). `reason` is the skip's reason or the failure's error, as they are recorded.
+    """
+
+    act: Literal["call", "queue", "park", "skip", "fail"]
+    reason: str | None = None
+
+
+CALL = Verdict("call")
+QUEUE = Verdict("queue")
+PARK = Verdict("park", "paused")
+PAUSED = Verdict("fail", "paused")
+SKIPS: dict[State, Verdict] = {
+    "off": Verdict("skip", "inactive"),
+    "expired": Verdict("skip", "expired"),
+    "not_yet_valid": Verdict("skip", "not_yet_valid"),
+}
+
+
+def state(hook: Planned, now_ms: int) -> State:
+    """The hook's state at a moment: the first that is true (DESIGN 2). The period is half-open, `[from, until)`."""
+    if not hook.active:
+        return "off"
+    if hook.valid_until_ms is not None and now_ms >= hook.valid_until_ms:
+        return "expired"
+    if hook.valid_from_ms is not None and now_ms < hook.valid_from_ms:
+        return "not_yet_valid"
+    return "paused" if hook.paused else "on"
+
+
+def judge(hook: Planned, now_ms: int) -> Verdict:
+    """What becomes of the hook at a firing of that moment, before its condition is asked."""
+    found = state(hook, now_ms)
+    if found in SKIPS:
+        return SKIPS[found]
+    if found == "paused":
+        return PAUSED if hook.mode in WAITING else PARK
+    return CALL if hook.mode in WAITING else QUEUE
+
+
+def row(hooks: Iterable[AnyHook]) -> list[AnyHook]:
+    """The hooks in the order in which they run: smaller `position` first, ties by id."""
+    return sorted(hooks, key=lambda hook: (hook.position, hook.id or 0))
+
+
+def wait_for(timeout: float, left: float) -> float | None:
+    """Seconds that a waiting hook may take when the row has `left` seconds; None = it fails as `deadline`."""
+    return None if left < LEAST_WAIT else min(timeout, left)
+
+
+def allowed_after_failure(on_failure: str, moment: str) -> bool:
+    """Whether the operation goes on although a waiting hook failed; what has already happened can't be stopped."""
+    return moment != "before" or on_failure != "stop"
+
+
+def worst_case(hooks: Iterable[Planned]) -> float:
+    """Seconds that an operation waits if every waiting hook takes its whole timeout."""
+    return sum(hook.timeout for hook in hooks if hook.mode in WAITING)

@@ -1,0 +1,290 @@
+"""A file of hooks brought into a database: compared first, field by field, then written in one transaction."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from hookrow.clock import from_ms
+from hookrow.core.hooks import COLUMNS, Hooks, hook_of
+from hookrow.errors import (
+    ChangedMeanwhile,
+    EventNotFound,
+    InvalidImport,
+    InvalidTemplate,
+    KeyProblem,
+    KeyTaken,
+)
+from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, clean, clean_change
+from hookrow.hookfile.merging import merged
+from hookrow.hookfile.outcome import Imported, Step, row_times
+from hookrow.hookfile.reading import Entry, Sheet, Value, read
+from hookrow.hookfile.references import resolve
+from hookrow.lang import Text
+from hookrow.secrets.vault import Place, Secret
+from hookrow.store import hooks as hookstore
+from hookrow.store.configuration.cache import StoredHook
+
+if TYPE_CHECKING:
+    from hookrow.core import AsyncHookEngine, HookEngine
+
+__all__ = ["import_hooks"]
+
+TRIES = 5
+"""How often a change by somebody else in the same moment is taken in before it is told."""
+URL_SECRET = Text("A file can't hold a login and password inside the URL: use auth_login and auth_password.")
+
+
+def import_hooks(
+    engine: HookEngine | AsyncHookEngine,
+    source: str | bytes,
+    *,
+    prune: bool | Collection[str] = False,
+    dry_run: bool = False,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Imported:
+    """Bring the hooks of a file into the database, all of them or none. Blocks.
+
+    A hook is known by its key. What the file does not name stays as it is, hooks and fields alike; a second import of
+    the same file changes nothing. With a `revision` (see `export_hooks`) only what the file changed since then counts.
+
+    Args:
+        source: YAML as `export_hooks` writes it, at most 1 MiB.
+        prune: remove the hooks that the file does not hold; of these only those whose keys are given here.
+        dry_run: only say what would be done.
+        folder: from which `file:` references lead; the working folder where it is not given.
+        environ: where `env:` references look; this process's variables where it is not given.
+
+    Raises:
+        InvalidImport: with a sentence for each fault and its line; nothing was changed.
+        ChangedMeanwhile: others kept changing the same hooks.
+        DatabaseReadOnly, KeyProblem, StorageError
+    """
+    sheet = read(source)
+    importer = Importer(engine, sheet, folder or Path(), os.environ if environ is None else environ)
+    tries = TRIES
+    while True:
+        steps = importer.plan(prune)
+        done = importer.told(steps, applied=not dry_run)
+        if dry_run or not done.changed:
+            return done
+        try:
+            importer.write(steps)
+            return done
+        except (ChangedMeanwhile, KeyTaken):  # by somebody else, between our look and our transaction
+            tries -= 1
+            if not tries:
+                raise
+
+
+class Importer:
+    """One import into one database."""
+
+    def __init__(
+        self, engine: HookEngine | AsyncHookEngine, sheet: Sheet, folder: Path, environ: Mapping[str, str]
+    ) -> None:
+        self.runtime = engine.runtime
+        self.hooks = Hooks(engine.runtime)
+        self.sheet = sheet
+        self.folder, self.environ = folder, environ
+        self.faults = tuple(sheet.problems)
+        self.config = self.runtime.config()
+        self.warnings: list[str] = []
+        self.secrets: dict[tuple[str, str], Secret | None] = {}
+
+    def plan(self, prune: bool | Collection[str]) -> list[Step]:
+        """What differs from the database as it stands now.
+
+        Raises:
+            InvalidImport
+        """
+        self.runtime.cache.forget()
+        self.config = self.runtime.config()
+        self.warnings = []
+        self.sheet.problems[:] = self.faults
+        alive = {hook.key: hook for hook in self.config.hooks.values() if not hook.deleted}
+        steps = [self.step(entry, alive.get(entry.key)) for entry in self.sheet.entries.values()]
+        if prune:
+            gone = [hook for key, hook in alive.items() if key not in self.sheet.entries]
+            if not isinstance(prune, bool):
+                gone = [hook for hook in gone if hook.key in prune]
+            steps += [Step(hook.key, hook, removed=True) for hook in gone]
+        if self.sheet.problems:
+            raise InvalidImport(self.sheet.problems)
+        return steps
+
+    def step(self, entry: Entry, stored: StoredHook | None) -> Step:
+        """Check one hook of the file against the one of its key."""
+        given = self.given(entry, stored)
+        here = Here(from_ms(self.runtime.clock.now_ms()), self.hooks.zone())
+        if stored is None:
+            current: dict[str, Any] = {}
+            cleaned = clean({**given, "key": entry.key}, new=True, stored=True, here=here)
+        else:
+            now = hook_of(stored, 0)
+            current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
+            cleaned = clean_change(current, given, stored=True, here=here)
+        for problem in cleaned.problems:
+            if problem.field in entry.values and problem.field not in given:
+                continue  # refused already, so it is missing here
+            line = entry.values[problem.field].line if problem.field in entry.values else entry.line
+            self.sheet.refuse(line, f"{entry.key}.{problem.field}", problem.text)
+        self.warnings += [f"{entry.key}: {note}" for note in cleaned.notes]
+        values = {
+            code: value
+            for code, value in cleaned.values.items()
+            if stored is None or self.differs(stored, code, value, current[code])
+        }
+        if "event" in values and "position" in cleaned.values:
+            values["position"] = cleaned.values["position"]  # named by the file: not «after the new event's last»
+        if stored is not None and entry.revision is not None and values:
+            values = merged(self.sheet, entry, self.hooks.history(stored.id), current, values)
+        whole = {**current, **cleaned.values}
+        if not cleaned.problems:
+            self.try_templates(entry, whole, values)
+        elif "event" in given and "event" in whole:
+            self.try_templates(entry, {**whole, "body": "", "condition": ""}, {})
+        return Step(entry.key, stored, values)
+
+    def given(self, entry: Entry, stored: StoredHook | None) -> dict[str, Any]:
+        """The entry's values for the fields' own rules; secrets read from where they are."""
+        given: dict[str, Any] = {}
+        for code, value in entry.values.items():
+            try:
+                if code in SECRETS:
+                    secret = self.secret(entry, code, value)
+                    if secret is None or not secret.is_kept:
+                        given[code] = secret
+                    elif stored is None or getattr(stored, code) is None:
+                        said = Text("{field} is to be kept, but this database has none", field=f"{entry.key}.{code}")
+                        self.warnings.append(str(said))
+                elif code != "position" or value.text is not None or stored is None:
+                    given[code] = plain(code, value)
+            except Unfit as unfit:
+                self.sheet.refuse(value.line, f"{entry.key}.{code}", unfit.text)
+        return without_nameless_header(given, stored)
+
+    def secret(self, entry: Entry, code: str, value: Value) -> Secret | None:
+        """What a reference means, read once an import."""
+        place = (entry.key, code)
+        if place not in self.secrets:
+            self.secrets[place] = resolve(value.text or "", self.folder, self.environ)
+        return self.secrets[place]
+
+    def differs(self, stored: StoredHook, code: str, value: Any, current: Any) -> bool:
+        """Whether the database holds something else; a secret is opened to see, and told to nobody."""
+        if code not in SECRETS or not isinstance(value, Secret):
+            return bool(value != current) if code not in SECRETS else (value is None) != (current is None)
+        token = getattr(stored, code)
+        if value.is_kept or token is None:
+            return not value.is_kept
+        try:
+            known = self.runtime.vault.open(token, Place("hook", stored.uid, code))
+        except KeyProblem:
+            return True
+        return not hmac.compare_digest(known.encode(), value.value.encode())
+
+    def try_templates(self, entry: Entry, whole: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+        """The event must exist; a body or condition that changes must work on its example."""
+        try:
+            self.hooks.check_templates(self.config, whole["event"], whole, only=changed)
+        except (EventNotFound, InvalidTemplate) as error:
+            code = error.problems[0].field if isinstance(error, InvalidTemplate) else "event"
+            text = error.problems[0].text if isinstance(error, InvalidTemplate) else error.text
+            line = entry.values[code].line if code in entry.values else entry.line
+            self.sheet.refuse(line, f"{entry.key}.{code}", text)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, steps: Sequence[Step]) -> None:
+        """All changes in one transaction, each upon the revision that was compared.
+
+        Raises:
+            ChangedMeanwhile, KeyTaken: nothing was changed.
+        """
+        author = self.runtime.author()
+        prepared = []
+        for step in steps:
+            uid = hookstore.new_uid() if step.stored is None else step.stored.uid
+            prepared.append((step, uid, *self.hooks.sealed(uid, step.values)))
+
+        def job(connection: Connection) -> None:
+            for step in steps:
+                if step.removed and step.stored is not None:
+                    gone = {"deleted_ms": author.at_ms}
+                    hookstore.change(
+                        connection, step.stored.id, gone, author, action="remove", revision=step.stored.revision
+                    )
+            for step, uid, values, resealed in prepared:
+                if step.stored is None:
+                    hookstore.create(connection, {**values, "uid": uid}, author, action="import")
+                elif values:
+                    hookstore.change(
+                        connection,
+                        step.stored.id,
+                        values,
+                        author,
+                        action="import",
+                        revision=step.stored.revision,
+                        resealed=resealed,
+                    )
+
+        self.runtime.database.writer.write(job)
+        self.runtime.cache.forget()
+
+    def told(self, steps: Sequence[Step], *, applied: bool) -> Imported:
+        """The record of what was done."""
+        return Imported(
+            tuple(step.change() for step in steps),
+            tuple(row_times(self.config, steps)),
+            tuple(dict.fromkeys(self.warnings)),
+            applied,
+        )
+
+
+def plain(code: str, value: Value) -> Any:
+    """A field's text as its rule reads it; what only a file can get wrong is refused here.
+
+    Raises:
+        Unfit
+    """
+    text = value.text
+    if text is None:
+        return None
+    if code == "url" and "@" in text.partition("://")[2].partition("/")[0].partition("?")[0]:
+        raise Unfit(URL_SECRET)
+    if code == "custom_header" and ":" in text:
+        raise Unfit(Text("Only the header's name; its value is given by {field}.", field=HEADER_VALUE))
+    if FIELD[code].kind == "moment" and not steady(code, text):
+        raise Unfit(Text("In a file a time must mean the same on every day: 01.11.2026 00:00 or RFC 3339."))
+    if FIELD[code].kind == "seconds":
+        try:
+            return float(text) if text.replace(".", "", 1).isdigit() else text
+        except ValueError:
+            return text
+    return text
+
+
+def steady(code: str, text: str) -> bool:
+    """Whether a moment does not depend on the day on which it is read."""
+    readings = set()
+    for ms in (951_782_400_000, 1_795_597_200_000):  # a leap day, and a day of another month and year
+        try:
+            readings.add(FIELD[code].read(text, Here(from_ms(ms), from_ms(ms).tzinfo))[0])  # type: ignore[arg-type]
+        except Unfit:
+            return True  # whatever is wrong with it is told by the field
+    return len(readings) == 1
+
+
+def without_nameless_header(given: dict[str, Any], stored: StoredHook | None) -> dict[str, Any]:
+    """A header whose value was to be kept and is not there: the name alone would be no header."""
+    known = stored is not None and stored.custom_header_value is not None
+    if given.get("custom_header") and not known and given.get(HEADER_VALUE) is None:
+        return {**given, "custom_header": "", HEADER_VALUE: None}
+    return given

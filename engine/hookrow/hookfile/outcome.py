@@ -1,0 +1,136 @@
+"""What an import would do or did: each hook's changes, field by field, and how long its events' rows may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hookrow.core.hooks import hook_of
+from hookrow.hook.fields import SECRETS
+from hookrow.hook.modes import WAITING, mode
+from hookrow.store.configuration.cache import Config, StoredHook
+
+__all__ = ["Change", "Imported", "RowTime", "Step", "row_times"]
+
+TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_response", "response_has_data"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the import does to one hook: `add`, `change`, `remove` or `same`; its fields as (code, before, after).
+
+    Values are plain JSON, a moment is RFC 3339, a secret only «set», «not set» or «replaced».
+    """
+
+    key: str
+    action: str
+    fields: tuple[tuple[str, Any, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {"key": self.key, "action": self.action, "fields": {code: [old, new] for code, old, new in self.fields}}
+
+
+@dataclass(frozen=True, slots=True)
+class RowTime:
+    """Seconds that an operation may wait for all of an event's waiting hooks, before and after the import."""
+
+    event: str
+    before: float
+    after: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": self.event, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, or with `dry_run` would do."""
+
+    changes: tuple[Change, ...]
+    rows: tuple[RowTime, ...]
+    """The events whose time may have changed."""
+    warnings: tuple[str, ...]
+    applied: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs from the database."""
+        return any(each.action != "same" for each in self.changes)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "changes": [each.as_json() for each in self.changes],
+            "rows": [each.as_json() for each in self.rows],
+            "warnings": list(self.warnings),
+            "applied": self.applied,
+        }
+
+
+@dataclass(slots=True)
+class Step:
+    """One hook's part of the import: `stored` as it is, `values` checked fields that differ (all of a new hook's)."""
+
+    key: str
+    stored: StoredHook | None
+    values: dict[str, Any] = field(default_factory=dict)
+    removed: bool = False
+
+    def change(self) -> Change:
+        """In words for people and programs."""
+        if self.removed:
+            return Change(self.key, "remove")
+        if self.stored is None:
+            shown = ((code, None, shown_of(code, value)) for code, value in self.values.items())
+            return Change(self.key, "add", tuple(each for each in shown if each[2] not in (None, "", "not set")))
+        old = hook_of(self.stored, 0)
+        pairs = []
+        for code, value in self.values.items():
+            before = getattr(old, code)
+            replaced = code in SECRETS and value is not None and before is not None
+            pairs.append((code, shown_of(code, before), "replaced" if replaced else shown_of(code, value)))
+        return Change(self.key, "change" if pairs else "same", tuple(pairs))
+
+
+def shown_of(code: str, value: Any) -> Any:
+    """A field's value as plain JSON."""
+    if code in SECRETS:
+        return "not set" if value is None else "set"
+    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+
+
+def row_times(config: Config, steps: Iterable[Step]) -> Iterable[RowTime]:
+    """The events whose waiting time may differ, in the catalogue's order."""
+    touched: set[str] = set()
+    after = {hook.id: hook for hook in config.hooks.values() if not hook.deleted}
+    new: list[Mapping[str, Any]] = []
+    for step in steps:
+        if step.stored is None:
+            touched.add(step.values["event"])
+            new.append(step.values)
+        elif step.removed:
+            touched.add(step.stored.event)
+            del after[step.stored.id]
+        elif TIMING & set(step.values):
+            touched |= {step.stored.event, step.values.get("event", step.stored.event)}
+            values = {code: value for code, value in step.values.items() if code in TIMING}
+            changed = replace(step.stored, **values)
+            after[step.stored.id] = replace(
+                changed, mode=mode(changed.fire_and_forget, changed.wait_for_response, changed.response_has_data)
+            )
+    for event in sorted(touched, key=list(config.events).index):
+        before = sum(wait(hook) for hook in config.hooks.values() if not hook.deleted and hook.event == event)
+        then = sum(wait(hook) for hook in after.values() if hook.event == event)
+        then += sum(wait_of(values) for values in new if values["event"] == event)
+        yield RowTime(event, round(before, 3), round(then, 3))
+
+
+def wait(hook: StoredHook) -> float:
+    """Seconds that an operation may wait for a hook."""
+    return hook.timeout if hook.active and hook.mode in WAITING else 0.0
+
+
+def wait_of(values: Mapping[str, Any]) -> float:
+    """As `wait`, of a hook that is not there yet."""
+    own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+    return float(values["timeout"]) if values["active"] and own in WAITING else 0.0

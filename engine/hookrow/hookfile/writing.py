@@ -1,0 +1,82 @@
+"""Hooks as YAML: every field of each hook under its key, in the order in which the hooks run."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hookrow.core.hooks import Hooks
+from hookrow.hook.fields import FIELDS, HEADER_VALUE
+from hookrow.hook.model import Hook
+from hookrow.hookfile.reading import FORMAT
+from hookrow.hookfile.references import KEPT
+
+if TYPE_CHECKING:
+    from hookrow.core import AsyncHookEngine, HookEngine
+
+__all__ = ["export_hooks"]
+
+UNSEEN = re.compile("[\x85\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What would act on a terminal, hide from a reviewer or end a line in YAML alone: written as an escape."""
+HEADING = """\
+# Hooks of Hookrow. Secrets are not in this file: «kept» leaves what the database has, «none» takes it away,
+# env:NAME and file:PATH are read when the file is imported. What is not named here stays as it is.
+"""
+
+
+class Dumper(yaml.SafeDumper):
+    """Texts of several lines are written as such."""
+
+
+def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if UNSEEN.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, represent_text)
+
+
+def export_hooks(engine: HookEngine | AsyncHookEngine, *, event: str | None = None, revisions: bool = False) -> str:
+    """All hooks, or one event's, as YAML. Blocks.
+
+    Args:
+        revisions: write each hook's revision too; importing the file then merges with what was changed since, and
+            refuses where both changed the same field.
+
+    Raises:
+        EventNotFound
+    """
+    hooks = Hooks(engine.runtime).list(event)
+    sheet = {"hookrow": int(FORMAT), "hooks": {hook.key: entry(hook, revisions) for hook in hooks}}
+    text: str = yaml.dump(sheet, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
+    # They stand in quoted texts only, where an escape means the same.
+    return HEADING + UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def entry(hook: Hook, revisions: bool) -> dict[str, Any]:
+    """A hook's fields as plain values."""
+    shown: dict[str, Any] = {"revision": hook.revision} if revisions else {}
+    for field in FIELDS:
+        value = getattr(hook, field.code)
+        if field.code == "key":
+            continue
+        if field.secret:
+            shown |= secret_of(hook, field.code)
+        elif isinstance(value, datetime):
+            shown[field.code] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        elif isinstance(value, float) and value.is_integer():
+            shown[field.code] = int(value)
+        else:
+            shown[field.code] = value
+    return shown
+
+
+def secret_of(hook: Hook, code: str) -> dict[str, Any]:
+    """What stands for a secret. Of one that there is not nothing does: an import must not take away a later one."""
+    if code == "custom_header":
+        return {code: hook.custom_header, HEADER_VALUE: KEPT} if hook.custom_header else {}
+    secret = getattr(hook, code)
+    return {code: KEPT} if secret is not None and secret.is_set else {}

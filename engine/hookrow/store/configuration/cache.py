@@ -1,0 +1,182 @@
+"""What every `fire()` needs to know and that seldom changes: hooks, events, settings, read once and kept (DESIGN 8).
+
+One question a firing decides whether it is still true: SQLite's `data_version`, then, only if that moved, the row
+`config_version`, which triggers raise at every change of these tables; so our own log's writes don't empty the cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select, text
+
+from hookrow.clock import to_ms
+from hookrow.events import Event
+from hookrow.hook.model import HookRow, Setting
+from hookrow.hook.modes import Mode, mode
+from hookrow.records import HookRef
+from hookrow.store.configuration.catalogue import read_events
+from hookrow.store.database.failures import Interrupted
+
+if TYPE_CHECKING:
+    from hookrow.store.database.database import Database
+
+__all__ = ["Config", "ConfigCache", "StoredHook", "hook_from"]
+
+LOOK, PG_LOOK = 0.001, 1.0
+"""Seconds between two looks for edits by others. On PostgreSQL a look is a round trip (DESIGN 8); on SQLite some
+microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
+
+HOOKS = HookRow.__table__  # type: ignore[attr-defined]
+SETTINGS = Setting.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHook:
+    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
+
+    id: int
+    uid: str
+    key: str
+    name: str
+    url: str
+    event: str
+    position: int
+    timeout: float
+    valid_from_ms: int | None
+    valid_until_ms: int | None
+    active: bool
+    fire_and_forget: bool
+    wait_for_response: bool
+    response_has_data: bool
+    body: str
+    auth_login: str
+    auth_password: str | None
+    custom_header: str
+    custom_header_value: str | None
+    condition: str
+    on_failure: str
+    fallback_message: str
+    order_key: str
+    signing_secret: str | None
+    signing_secret_old: str | None
+    signing_old_until_ms: int | None
+    revision: int
+    paused_by: str | None
+    paused_reason: str | None
+    paused_ms: int | None
+    deleted_ms: int | None
+    mode: Mode
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_ms is not None
+
+    @property
+    def ref(self) -> HookRef:
+        return HookRef(self.id, self.key, self.name)
+
+
+def hook_from(row: Row[Any]) -> StoredHook:
+    """A cached hook from a row of the table."""
+    values = dict(row._mapping)
+    for name in ("valid_from", "valid_until"):
+        moment = values.pop(name)
+        values[f"{name}_ms"] = None if moment is None else to_ms(moment)
+    values.pop("created_ms")
+    flags = (values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+    return StoredHook(**values, mode=mode(*flags))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One consistent reading of hooks, events and settings."""
+
+    n: int
+    hooks: dict[int, StoredHook] = field(default_factory=dict)
+    """All, the deleted ones too: the log still names them."""
+    rows: dict[str, tuple[StoredHook, ...]] = field(default_factory=dict)
+    """The hooks of each event that are not deleted, in the order in which they run."""
+    events: dict[str, Event] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def read_config(connection: Connection, n: int) -> Config:
+    hooks = {row.id: hook_from(row) for row in connection.execute(select(HOOKS))}
+    rows: defaultdict[str, list[StoredHook]] = defaultdict(list)
+    for hook in sorted(hooks.values(), key=lambda each: (each.position, each.id)):
+        if not hook.deleted:
+            rows[hook.event].append(hook)
+    return Config(
+        n,
+        hooks,
+        {code: tuple(row) for code, row in rows.items()},
+        read_events(connection),
+        {row.name: row.value for row in connection.execute(select(SETTINGS))},
+    )
+
+
+class ConfigCache:
+    """The newest `Config`, re-read only when it changed."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.lock = threading.Lock()
+        self.config: Config | None = None
+        self.seen = -1
+        self.looked = float("-inf")
+
+    def get(self) -> Config:
+        """The configuration as it stands: an edit by any process is seen (within a millisecond, PostgreSQL: a second).
+
+        An edit by this process is seen at once, since whoever made it calls `forget`.
+        """
+        sqlite = self.database.dialect == "sqlite"
+        now = time.monotonic() if sqlite else self.database.clock.monotonic()  # noqa: TID251 - a test's may stand still
+        if self.config is not None and now - self.looked < (LOOK if sqlite else PG_LOOK):
+            return self.config
+        with self.lock:
+            self.looked = now
+            try:
+                return self.look(sqlite)
+            except BaseException:
+                self.looked = float("-inf")  # a look that failed must be tried again by the next caller
+                raise
+
+    def look(self, sqlite: bool) -> Config:
+        """With `lock` held: the configuration, read anew if it is another."""
+        seen = self.seen
+        if sqlite:
+            seen = self.database.data_version()
+            if self.config is not None and (seen == self.seen or self.database.config_number() == self.config.n):
+                self.seen = seen
+                return self.config
+        try:
+            self.config = self.read(self.config)
+        except Interrupted:
+            self.config = self.read(self.config)
+        self.seen = seen
+        return self.config
+
+    def read(self, known: Config | None) -> Config:
+        """The configuration from the database; the one that is known, where it is still true."""
+        with self.database.read() as connection:
+            n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+            return known if known is not None and known.n == n else read_config(connection, n)
+
+    def forget(self) -> None:
+        """After an edit of our own, or one that was announced: look again at once."""
+        self.looked = float("-inf")  # a reading under way has set it before it asked
+
+    def after_fork(self) -> None:
+        self.lock = threading.Lock()
+        self.seen = -1
+        self.forget()

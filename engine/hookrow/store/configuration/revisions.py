@@ -1,0 +1,104 @@
+"""Revisions: every change of a hook, from whatever side, with who made it and when; no secrets (DESIGN 8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from hookrow.hook.model import SEALED, HookRevision, HookRow
+from hookrow.records import Revision, rfc3339
+
+__all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
+
+HOOKS = HookRow.__table__  # type: ignore[attr-defined]
+REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
+ENGINE = "hookrow"
+"""Who pauses a hook whose receiver is gone or fails again and again, and who resumes it."""
+HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes a hook, and when."""
+
+    who: str
+    at_ms: int
+
+
+def public(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A hook's fields for a revision: plain JSON, secrets only as whether they are set."""
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in HIDDEN:
+            continue
+        if name in SEALED:
+            shown[name] = {"set": value is not None}
+        elif name in ("paused_ms", "deleted_ms"):
+            shown[name.removesuffix("_ms") + "_at"] = rfc3339(value)
+        else:
+            shown[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+    return shown
+
+
+def record(
+    connection: Connection,
+    author: Author,
+    action: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    resealed: tuple[str, ...] = (),
+) -> None:
+    """Write the revision. A secret replaced by another is marked, since both sides only say «set»."""
+    old, new = (None if before is None else public(before)), public(after)
+    for name in resealed:
+        new[name] = {**new[name], "changed": True}
+    connection.execute(
+        insert(REVISIONS).values(
+            hook_id=after["id"],
+            revision=after["revision"],
+            at_ms=author.at_ms,
+            who=author.who,
+            action=action,
+            event=after["event"],
+            before=None if old is None else json.dumps(old, ensure_ascii=False),
+            after=json.dumps(new, ensure_ascii=False),
+        )
+    )
+
+
+def revise(
+    connection: Connection,
+    before: Mapping[str, Any],
+    values: Mapping[str, Any],
+    author: Author,
+    action: str,
+    resealed: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Change columns of a hook's row as it was read (`before`) in this transaction; gives the row as it is now."""
+    after = {**before, **values, "revision": before["revision"] + 1}
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    connection.execute(update(HOOKS).where(HOOKS.c.id == before["id"]).values(**changed))
+    record(connection, author, action, before, after, resealed)
+    return after
+
+
+def history(connection: Connection, number: int) -> list[Revision]:
+    """All revisions of a hook, newest first."""
+    rows = connection.execute(
+        select(REVISIONS).where(REVISIONS.c.hook_id == number).order_by(REVISIONS.c.revision.desc())
+    )
+    return [
+        Revision(
+            row.revision,
+            row.at_ms,
+            row.who,
+            row.action,
+            None if row.before is None else json.loads(row.before),
+            None if row.after is None else json.loads(row.after),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,182 @@
+"""The settings that every process on a database obeys (DESIGN 8): their names, defaults and what they accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, delete, text
+
+from hookrow.errors import InvalidSetting, Problem
+from hookrow.hook.egress import Egress
+from hookrow.hook.model import Setting
+from hookrow.lang import Both, Text
+
+__all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
+
+TABLE = Setting.__table__  # type: ignore[attr-defined]
+KEEP = text(
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+MIB = 1024 * 1024
+UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A setting: its default, what it is for, and the check of a new value."""
+
+    name: str
+    default: str
+    meaning: Both
+    check: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingValue:
+    """A setting as it stands. `source`: `default`, `database`, or what made it stricter (an argument, a variable)."""
+
+    name: str
+    value: str
+    default: str
+    source: str
+    meaning: Both
+
+    def as_json(self) -> dict[str, str]:
+        return {"name": self.name, "value": self.value, "default": self.default, "source": self.source}
+
+
+def refuse(name: str, text: Text) -> InvalidSetting:
+    return InvalidSetting([Problem(name, text)])
+
+
+def whole(name: str, least: int, most: int) -> Callable[[str], str]:
+    """A whole number of a range; sizes may carry K, M, G (powers of 1,024)."""
+
+    def check(value: str) -> str:
+        text = value.strip().lower().replace(" ", "").replace("_", "")
+        digits = text.rstrip("kmgib")
+        unit = UNITS.get(text[len(digits) :])
+        if not (digits.isascii() and digits.isdigit()) or unit is None or not least <= int(digits) * unit <= most:
+            raise refuse(name, Text("a whole number from {least} to {most}", least=least, most=most))
+        return str(int(digits) * unit)
+
+    return check
+
+
+def check_mode(value: str) -> str:
+    return Egress.parse(value.strip()).mode
+
+
+def check_allow(value: str) -> str:
+    Egress.parse("public", value)
+    return ", ".join(value.replace(",", " ").split())
+
+
+def check_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refuse("timezone", Text('"{value}" is not a time zone such as Europe/Moscow', value=value)) from None
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Known(
+            "egress",
+            "private",
+            Both(
+                "addresses that hooks may call: private = public and private networks; public = public "
+                "addresses only; cloud metadata is always blocked",
+                "какие адреса доступны хукам: private — внешние и внутренние; public — только внешние; "
+                "служебные адреса облаков закрыты всегда",
+            ),
+            check_mode,
+        ),
+        Known(
+            "egress_allow",
+            "",
+            Both(
+                "private addresses, networks and hosts that are allowed under egress = public",
+                "внутренние адреса, сети и узлы, разрешённые при egress = public",
+            ),
+            check_allow,
+        ),
+        Known(
+            "timezone",
+            "UTC",
+            Both(
+                "time zone in which dates and times are typed and shown",
+                "часовой пояс, в котором вводят и показывают дату и время",
+            ),
+            check_zone,
+        ),
+        Known(
+            "retention_days",
+            "30",
+            Both("days to keep finished firings", "сколько дней хранить завершённые срабатывания"),
+            whole("retention_days", 1, 36_500),
+        ),
+        Known(
+            "retention_bytes",
+            str(1024 * MIB),
+            Both("bytes that finished firings may take", "сколько байт могут занимать завершённые срабатывания"),
+            whole("retention_bytes", MIB, 1024 * 1024 * MIB),
+        ),
+        Known(
+            "payload_limit",
+            str(MIB),
+            Both("the largest payload and body, in bytes", "наибольшие данные события и тело, в байтах"),
+            whole("payload_limit", 1024, 64 * MIB),
+        ),
+        Known(
+            "reply_limit",
+            str(MIB),
+            Both("the longest response of a blocking hook, in bytes", "самый длинный ответ ожидающего хука, в байтах"),
+            whole("reply_limit", 1024, 16 * MIB),
+        ),
+        Known(
+            "reply_kept",
+            str(64 * 1024),
+            Both("bytes of a background hook's response to store", "сколько байт ответа фонового хука хранить"),
+            whole("reply_kept", 0, 16 * MIB),
+        ),
+    )
+}
+
+
+def known(name: str) -> Known:
+    """The setting of this name. Raises InvalidSetting, which names all of them."""
+    found = SETTINGS.get(name)
+    if found is None:
+        raise refuse(name, Text("there is no such setting; there are: {names}", names=", ".join(SETTINGS)))
+    return found
+
+
+def parse(name: str, value: str) -> str:
+    """A new value, checked and spelled as it is kept. Raises InvalidSetting."""
+    return known(name).check(value)
+
+
+def values(stored: Mapping[str, str]) -> list[SettingValue]:
+    """All settings as the database has them."""
+    return [
+        SettingValue(
+            each.name,
+            stored.get(each.name, each.default),
+            each.default,
+            "database" if each.name in stored else "default",
+            each.meaning,
+        )
+        for each in SETTINGS.values()
+    ]
+
+
+def store(connection: Connection, name: str, value: str | None) -> None:
+    """Keep a value; None takes it away."""
+    if value is None:
+        connection.execute(delete(TABLE).where(TABLE.c.name == name))
+    else:
+        connection.execute(KEEP, {"name": name, "value": value})

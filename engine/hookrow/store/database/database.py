@@ -1,0 +1,411 @@
+"""One database: where it is, how it is opened, read and written. SQLite by default, PostgreSQL by URL.
+
+SQLite is used as FACTS found it safe: WAL, `synchronous=FULL`, foreign keys on for each connection, every write inside
+`BEGIN IMMEDIATE`. A busy lock is tried again each 0.7 ms rather than left to SQLite's busy handler, which starves other
+processes; within one process all writers of a file take one lock first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from hookrow.clock import Clock, SystemClock
+from hookrow.errors import DatabaseReadOnly
+from hookrow.lang import Text
+from hookrow.store.database import readonly, schema
+from hookrow.store.database.address import address_of, path_of, server_settings, shown
+from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
+from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database.writer import Writer
+from hookrow.store.log.glance import Ask
+
+__all__ = ["Database"]
+
+log = logging.getLogger("hookrow")
+
+AUTOCHECKPOINT = 10_000
+"""Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
+LARGE_WAL = 64 * 1024 * 1024
+"""Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
+PATIENCE_MS = 100
+"""Milliseconds that this waits for them, and every `fire()` with it."""
+PG_MOMENT = "SELECT pg_current_snapshot()::text"
+
+process_locks: dict[str, threading.Lock] = {}
+"""One lock a database file for all writers of this process; PostgreSQL lets them write at once."""
+opened: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """Connections to one database, and its writer thread.
+
+    Nothing is connected until the first use; a fork closes what is open first, since SQLite's connections and their
+    locks do not survive one.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True) -> None:
+        """Open, create or migrate the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`).
+
+        Raises:
+            NoDatabase: it does not exist and `create` is false, it holds no Hookrow tables and can't get them, or the
+                URL names no file (SQLite in memory: each connection would see another database).
+            SchemaTooNew: a newer Hookrow made it; it is left untouched.
+            DatabaseDamaged: it is no database.
+        """
+        self.clock = clock or SystemClock()
+        self.address = address_of(url)
+        self.url = shown(self.address)
+        self.dialect = self.address.get_backend_name()
+        self.path = path_of(self.address) if self.dialect == "sqlite" else None
+        if self.path is not None:
+            # A host that changes its folder must not open another file.
+            self.address = self.address.set(database=str(self.path))
+        self.guard = threading.RLock()
+        self.process_lock = process_lock(self.path)
+        self.engines: dict[str, Engine] = {}
+        self.kept: Connection | None = None
+        """For writing; used under `process_lock` alone."""
+        self.version_reader: sqlite3.Connection | None = None
+        self.version_readers = 0
+        self.wal_limit = LARGE_WAL
+        self.place: str | None = None
+        """Which PostgreSQL database of which running server this is, once it was asked."""
+        self.writer = Writer(self)
+        self.closed = False
+        self.read_only = self.path is not None and readonly.is_read_only(self.path)
+        try:
+            schema.prepare(self, create=create)
+            if self.path is None:
+                self.read_only = self.may_only_read()
+        except BaseException:
+            self.disconnect()
+            raise
+        opened.add(self)
+
+    # -- connections ------------------------------------------------------------------------------------------------
+
+    def engine(self, purpose: str) -> Engine:
+        """The SQLAlchemy engine for `read` or `write`; made at first need."""
+        with self.guard:
+            found = self.engines.get(purpose)
+            if found is None:
+                found = self.engines[purpose] = self.make_engine(purpose)
+            return found
+
+    def make_engine(self, purpose: str) -> Engine:
+        if self.dialect == "postgresql":
+            # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
+            settings = server_settings(self.address)
+            ask = purpose == "read"
+            if ask:
+                # What is asked for is a page or less, and may be rare: an index, whatever the statistics expect.
+                settings["options"] += " -cenable_seqscan=off"
+            return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
+        # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
+        path = self.path
+        if self.read_only and path is not None:
+            reader = partial(readonly.connect, path)
+            made = create_engine("sqlite://", creator=reader, poolclass=NullPool, hide_parameters=True)
+        else:
+            made = create_engine(
+                self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
+            )
+        event.listen(made, "connect", self.tune)
+        if purpose == "write":
+            event.listen(made, "connect", enter_wal)
+            event.listen(made, "connect", wait_for_nobody)
+            event.listen(made, "begin", begin_immediate)
+        else:
+            event.listen(made, "begin", begin_plain)
+        return made
+
+    def pg_parameters(self) -> dict[str, Any]:
+        """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
+        _, parameters = self.engine("read").dialect.create_connect_args(self.address)
+        return {**parameters, **server_settings(self.address)}
+
+    def tune(self, connection: sqlite3.Connection, record: Any) -> None:
+        """Set up a new SQLite connection."""
+        connection.isolation_level = None
+        connection.create_function("holds", 2, holds, deterministic=True)
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={AUTOCHECKPOINT}")
+        cursor.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading: one consistent view, never blocked by writers.
+
+        Raises:
+            Interrupted: the server ended it; it may be asked again.
+            StorageError: any other.
+        """
+        before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
+        try:
+            with self.engine("read").connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            if interrupted(error, committing=False):
+                raise Interrupted(translate(error).text) from None
+            raise translate(error) from None
+        if before is not None and self.path is not None:
+            readonly.unchanged(self.path, before)
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """As `read`, for questions in plain SQL."""
+        with self.read() as connection:
+
+            def ask(question: str, values: Mapping[str, Any]) -> Sequence[Any]:
+                return connection.execute(text(question), values).all()
+
+            yield ask
+
+    def may_only_read(self) -> bool:
+        """Whether this role of a server may not write (PostgreSQL)."""
+        with self.read() as connection:
+            return not connection.exec_driver_sql("SELECT has_table_privilege('hook', 'UPDATE')").scalar_one()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
+
+        Raises:
+            Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.
+            StorageError: any other.
+        """
+        if self.read_only:
+            raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
+        committing = False
+        try:
+            with self.process_lock, self.transaction() as connection:
+                yield connection
+                committing = True
+        except DBAPIError as error:
+            if interrupted(error, committing=committing):
+                raise Interrupted(translate(error).text) from None
+            raise unsure(error) if committing and error.connection_invalidated else translate(error) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One write transaction. SQLite's connection is kept from one to the next, until something goes wrong in it."""
+        if self.path is None:
+            with self.engine("write").begin() as connection:
+                yield connection
+            return
+        connection = self.writing_connection()
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            self.let_kept_go()
+            raise
+
+    def writing_connection(self) -> Connection:
+        if self.kept is None:
+            self.kept = self.engine("write").connect()
+        return self.kept
+
+    def let_kept_go(self) -> None:
+        if self.kept is not None:
+            self.kept.close()
+            self.kept = None
+
+    def checkpoint(self, patience_ms: int = 0) -> bool:
+        """Move what the WAL holds into the database file, and empty the WAL if nobody reads from it.
+
+        Args:
+            patience_ms: how long to wait for those who do.
+
+        Returns:
+            Whether the WAL is empty now, or there is none. A long reader keeps it: try again.
+        """
+        if self.path is None or self.read_only:
+            return True
+        try:
+            with self.process_lock:
+                driver: Any = self.writing_connection().connection.driver_connection
+                driver.execute(f"PRAGMA busy_timeout={patience_ms}")
+                try:
+                    (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    driver.execute("PRAGMA busy_timeout=0")
+        except (sqlite3.Error, DBAPIError) as error:
+            log.debug("no checkpoint now: %s", error)
+            return False
+        return not busy
+
+    def relieve(self) -> None:
+        """After a commit: empty a WAL that has grown beyond its limit because readers overlap all the time.
+
+        Behind one reader that stays it can't be emptied; then it is tried again when it has grown by as much once more.
+        """
+        if self.path is None:
+            return
+        try:
+            grown = os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return
+        if grown > self.wal_limit:
+            self.wal_limit = LARGE_WAL if self.checkpoint(PATIENCE_MS) else grown + LARGE_WAL
+        elif grown < LARGE_WAL:
+            self.wal_limit = LARGE_WAL
+
+    def data_version(self) -> int:
+        """A number that moves when anybody has committed to this database. Microseconds on SQLite.
+
+        PostgreSQL has no such pragma: there it stands for which transactions have ended. Its newest number alone would
+        not show one that was begun early and committed late.
+        """
+        if self.path is None:
+            with self.read() as connection:
+                return hash(connection.exec_driver_sql(PG_MOMENT).scalar_one())
+        if self.read_only and (alone := readonly.stamp(self.path))[0]:
+            return alone[1]  # far above what is counted below
+        with self.guard:
+            version = int(self.ask_version_reader("PRAGMA data_version"))
+            # Every connection counts for itself, so a new one (after a fork) must never repeat an old one's number.
+            return self.version_readers << 32 | version
+
+    def config_number(self) -> int:
+        """The number of the configuration (SQLite). Asked after each commit of our own, so without SQLAlchemy."""
+        with self.guard:
+            return int(self.ask_version_reader("SELECT n FROM config_version"))
+
+    def ask_version_reader(self, question: str) -> Any:
+        """With `guard` held: one value, from the driver's own connection outside any transaction.
+
+        Inside one the version would stand still.
+        """
+        try:
+            if self.version_reader is None:
+                assert self.path is not None
+                self.version_reader = sqlite3.connect(
+                    f"{self.path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+                )
+                self.version_readers += 1
+            return self.version_reader.execute(question).fetchone()[0]
+        except sqlite3.Error as error:
+            self.forget_version_reader()
+            raise translate(DBAPIError(None, None, error)) from None
+
+    def forget_version_reader(self) -> None:
+        if self.version_reader is not None:
+            self.version_reader.close()
+            self.version_reader = None
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def disconnect(self) -> None:
+        """Close every idle connection; the next use opens new ones."""
+        with self.guard:
+            self.forget_version_reader()
+            self.let_kept_go()
+            for engine in self.engines.values():
+                engine.dispose()
+            self.engines.clear()
+
+    def close(self) -> None:
+        """Write what is waiting, then close. Calling it twice is harmless."""
+        self.closed = True
+        self.writer.close()
+        self.disconnect()
+        opened.discard(self)
+
+    def restrict(self) -> None:
+        """Give the database files to their owner alone (0600): they hold payloads and sealed secrets."""
+        if self.path is None:
+            return
+        for name in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
+            with suppress(FileNotFoundError):  # who closes last removes two of them, at any moment
+                name.chmod(0o600)
+
+
+def process_lock(path: Path | None) -> threading.Lock:
+    """The lock that this process's writers of a file share; one of its own for each engine on PostgreSQL."""
+    return threading.Lock() if path is None else process_locks.setdefault(str(path), threading.Lock())
+
+
+def holds(text: str | None, words: str) -> bool:
+    """For searches: whether a text holds these casefolded words, in capitals or not, in every language."""
+    return text is not None and words in text.casefold()
+
+
+def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
+    """For writing, where `begin_immediate` does the waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+
+
+def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
+    """Before the first write: a copy that a backup made is a file without a WAL until then.
+
+    Such a file proves itself first, once in its life: one that is damaged is refused as it is.
+    """
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            return
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {table.name for table in schema.TABLES} <= names:
+            return  # the write itself will say what is missing
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(" ".join(found.split()))
+        insist(connection, "PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        insist(driver, "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
+
+
+def begin_plain(connection: Connection) -> None:
+    """A read transaction: deferred, so it holds no lock before its first SELECT."""
+    connection.exec_driver_sql("BEGIN")
+
+
+def before_fork() -> None:
+    """Let go of every connection: a child that inherits one corrupts locks it believes to hold."""
+    for database in list(opened):
+        database.writer.pause()
+        database.disconnect()
+
+
+def after_fork_in_parent() -> None:
+    for database in list(opened):
+        database.writer.go_on()
+
+
+def after_fork_in_child() -> None:
+    """Locks may be held by threads that do not exist here; the writer's thread is one of them."""
+    process_locks.clear()
+    for database in list(opened):
+        database.guard = threading.RLock()
+        database.process_lock = process_lock(database.path)
+        database.engines = {}
+        database.kept = None
+        database.version_reader = None
+        database.writer = Writer(database)
+
+
+os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=after_fork_in_child)

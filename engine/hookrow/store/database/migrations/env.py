@@ -1,0 +1,18 @@
+"""Alembic's environment: it is handed a connection inside a transaction, and logs by our own loggers."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from hookrow.store.database.schema import VERSION_TABLE
+
+__all__: list[str] = []
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,273 @@
+"""The writer: one thread that commits together what many callers want to write (group commit).
+
+A job is a function of a connection that lies inside a transaction; its result is the caller's answer. What is waiting
+is run in one transaction and committed once; a thread that finds nobody writing commits its own job. If anything fails,
+each job is repeated alone, so that every caller's rows stand or fall by themselves; so a job must be able to run again
+from the start. A transaction that PostgreSQL ended without a trace (a lost connection, a deadlock) is begun again with
+all its jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
+from hookrow.lang import Text
+from hookrow.store.database.failures import Interrupted, Unsure
+
+if TYPE_CHECKING:
+    from hookrow.store.database.database import Database
+
+__all__ = ["Job", "Many", "Writer"]
+
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+MOST = 1000
+"""Jobs in one transaction."""
+IDLE = 30.0
+"""Seconds without work after which the thread ends; the next job starts a new one."""
+REPEATS = 3
+"""How often a transaction that was interrupted is begun in all: a restarted server costs one."""
+LULL = 1.0
+"""Seconds without work after which what was committed is moved from the WAL into the database file."""
+LONGEST_LULL = 10.0
+"""Seconds between two tries to empty a WAL that somebody still reads."""
+
+
+class Many(Protocol):
+    """A job of a kind that can be run for many callers at once, with one statement a table."""
+
+    many: ClassVar[bool]
+
+    def __call__(self, connection: Connection) -> Any: ...
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Any]) -> list[Any]: ...
+
+
+class Waiting:
+    """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
+
+    __slots__ = ("answer", "error", "future", "job", "loop")
+
+    def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
+        self.job = job
+        self.loop = loop
+        self.future = future
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Takes jobs from any thread or event loop of this process. Its thread starts at the first job."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.waiting: deque[Waiting] = deque()
+        self.wake = threading.Condition()
+        self.thread: threading.Thread | None = None
+        self.running = threading.Lock()
+        self.closed = False
+        self.commits = 0
+        self.checkpoint_due = False
+        self.failed: StorageError | None = None
+        """Why the last commit failed; None as soon as one succeeded (DESIGN 5, storage trouble)."""
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Queue a job; the future gives its result after the commit.
+
+        Raises (through the future):
+            StorageError: it could not be committed. Nothing of it is kept, except perhaps where it says that a
+                connection (PostgreSQL) was lost in the middle of a commit.
+            EngineClosed: the engine was closed before.
+        """
+        future: Future[T] = Future()
+        self.put(Waiting(job, None, future))
+        return future
+
+    def write(self, job: Job[T]) -> T:
+        """Run a job and wait for its commit, in a thread.
+
+        Where nobody else writes, the calling thread does it itself: to hand the job over and get its answer back would
+        take longer than the commit. An interrupt (ctrl+c) that comes meanwhile is raised, with the job done or undone.
+        """
+        if self.waiting or not self.running.acquire(blocking=False):
+            return self.submit(job).result()
+        waiting = Waiting(job, None, None)
+        try:
+            if self.closed:
+                raise EngineClosed(Text("the engine is closed"))
+            looked_after = self.checkpoint_due
+            self.carry_out([waiting])
+        finally:
+            self.running.release()
+        if self.checkpoint_due and not looked_after:
+            self.look_after()
+        if waiting.error is not None:
+            raise waiting.error
+        answer: T = waiting.answer
+        return answer
+
+    async def awrite(self, job: Job[T]) -> T:
+        """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
+        return await self.begin(job)
+
+    def begin(self, job: Job[T]) -> asyncio.Future[T]:
+        """Queue a job; the running loop's future gives its result after the commit."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self.put(Waiting(job, loop, future))
+        return future
+
+    def put(self, waiting: Waiting) -> None:
+        with self.wake:
+            if self.closed:
+                raise EngineClosed(Text("the engine is closed"))
+            self.waiting.append(waiting)
+            self.wake_thread()
+
+    def wake_thread(self) -> None:
+        """With `wake` held: let the thread see what is new; it may have ended meanwhile."""
+        if self.thread is None:
+            thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
+            thread.start()  # it waits for `wake`
+            self.thread = thread
+        self.wake.notify()
+
+    def look_after(self) -> None:
+        """Have the thread see to the WAL in the next lull."""
+        with self.wake:
+            if not self.closed:
+                self.wake_thread()
+
+    def run(self) -> None:
+        """The thread: drain, commit, answer; checkpoint in a lull."""
+        lull, seen = LULL, self.commits
+        while True:
+            with self.wake:
+                if not self.waiting and not self.closed:
+                    self.wake.wait(lull if self.checkpoint_due else IDLE)
+                idle = not self.waiting
+                if idle and (self.closed or not self.checkpoint_due):
+                    self.thread = None
+                    return
+            if idle and seen != self.commits:  # callers have written by themselves meanwhile
+                lull, seen = LULL, self.commits
+                continue
+            if idle:
+                with self.running:
+                    self.checkpoint_due = not self.database.checkpoint()
+                lull = min(2 * lull, LONGEST_LULL)
+                continue
+            # Paused by a fork: the lock is held over the fork and nothing is begun.
+            with self.running:
+                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
+                self.carry_out(batch)
+                lull, seen = LULL, self.commits
+            self.answer(batch)
+
+    def carry_out(self, batch: list[Waiting]) -> None:
+        """With `running` held: commit, and see to the WAL."""
+        self.commit(batch)
+        self.database.relieve()
+        self.commits += 1
+        # A full disk may have room again once the WAL is empty.
+        self.checkpoint_due = self.failed is None or isinstance(self.failed, DiskFull)
+
+    def commit(self, batch: list[Waiting]) -> None:
+        """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
+        try:
+            self.persist(batch)
+        except (DatabaseBusy, DatabaseReadOnly, Unsure) as error:
+            # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
+            self.failed = error
+            for waiting in batch:
+                waiting.error = error
+        except BaseException as error:  # noqa: BLE001 (a job may raise anything; it goes to its own caller)
+            if len(batch) == 1:
+                batch[0].error = error
+                if isinstance(error, StorageError):
+                    self.failed = error
+                return
+            for waiting in batch:
+                self.commit([waiting])
+
+    def persist(self, batch: list[Waiting]) -> None:
+        """One transaction, begun again where the server ended it."""
+        for left in reversed(range(REPEATS)):
+            try:
+                self.attempt(batch)
+            except Interrupted:
+                if not left:
+                    raise
+            else:
+                return
+
+    def attempt(self, batch: list[Waiting]) -> None:
+        kinds: dict[type, list[Waiting]] = {}
+        with self.database.write() as connection:
+            for waiting in batch:
+                kind = type(waiting.job)
+                if getattr(kind, "many", False):
+                    kinds.setdefault(kind, []).append(waiting)
+                else:
+                    waiting.answer = waiting.job(connection)
+            for kind, alike in kinds.items():
+                answers = kind.run_many(connection, [waiting.job for waiting in alike])  # type: ignore[attr-defined]
+                for waiting, answer in zip(alike, answers, strict=True):
+                    waiting.answer = answer
+        self.failed = None
+
+    def answer(self, batch: list[Waiting]) -> None:
+        """Tell who waits; one wake-up for each event loop."""
+        loops: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+        for waiting in batch:
+            if waiting.loop is not None:
+                loops.setdefault(waiting.loop, []).append(waiting)
+            elif waiting.future.set_running_or_notify_cancel():
+                tell(waiting)
+        for loop, theirs in loops.items():
+            # A loop that was closed meanwhile: nobody waits there any more, but the thread must live for the others.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, theirs)
+
+    def pause(self) -> None:
+        """Let no transaction be open until `go_on` (around a fork)."""
+        self.running.acquire()
+
+    def go_on(self) -> None:
+        self.running.release()
+
+    def close(self) -> None:
+        """Write what is waiting, refuse what comes after, end the thread."""
+        with self.wake:
+            self.closed = True
+            thread = self.thread
+            self.wake.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        with self.running:  # a caller may be writing by himself
+            pass
+
+
+def settle(batch: list[Waiting]) -> None:
+    """In the callers' loop: hand out the answers."""
+    for waiting in batch:
+        if not waiting.future.done():
+            tell(waiting)
+
+
+def tell(waiting: Waiting) -> None:
+    """Hand out one answer."""
+    if waiting.error is not None:
+        waiting.future.set_exception(waiting.error)
+    else:
+        waiting.future.set_result(waiting.answer)

@@ -1,0 +1,319 @@
+"""Which firings a filter finds: keyset pages over the log's indexes, and text search slice by slice.
+
+No OFFSET over a page, no COUNT over the log. Each value of a filter, also one that never occurred, is found by an index
+of its own; only text search goes through the rows. Of several conditions together it is asked first in which kinds of
+deliveries they meet (`log_kinds`); these are read, each by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+
+from hookrow.hook.model import DELIVERY_STATES
+from hookrow.payload import storable
+from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.store.database.tables import DELIVERIES, FIRINGS
+from hookrow.store.log.kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
+from hookrow.store.outbox.parking import NOTABLE
+
+__all__ = ["Found", "ids", "search"]
+
+SLICE_ROWS = 3_000
+"""Text search goes through the log in slices of this many firings, so that the newest hits come first and soon."""
+NO_ID = (1 << 63) - 1
+"""Above every id there is: they reach this in the year 2248."""
+LATE_MS = 60_000
+"""A firing's id is taken when it is committed; this long after it began it is found by the index `firing_late`."""
+LONGEST_MS = 3_600_000
+"""No firing takes longer than this."""
+PENDING = ("blocked", "queued", "leased")
+UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
+STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
+    "queued": [(PENDING, UNTRIED)],
+    "retrying": [(("retrying",), true()), (PENDING, TRIED)],
+    "cancelled": [(("cancelled", "dropped"), true())],
+}
+"""The states that an outcome means, where it is not the word itself (DESIGN 12)."""
+USUAL = ("ok", "sent", "skipped")
+FEW = 200
+"""So many rows are looked at one by one."""
+
+
+def words(*given: str) -> list[Any]:
+    """Words written into the statement: a partial index is used only where its term is repeated letter for letter."""
+    return [literal_column(f"'{word}'") for word in given]
+
+
+REFUSED = FIRINGS.c.outcome != words("allowed")[0]
+NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
+LATE = FIRINGS.c.id // literal_column("1048576", BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
+"""The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one slice of a text search found."""
+
+    ids: list[int]
+    before: int | None
+    """Where to go on; None at the log's end."""
+    share: float
+    """How much of the log was searched so far, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where in the log a page lies: ids from `low` to below `top`, the newest or the oldest of them first."""
+
+    low: int
+    top: int
+    oldest_first: bool
+    limit: int
+
+    @classmethod
+    def of(cls, wanted: LogFilter, before: int | None, after: int | None, limit: int) -> Span:
+        low, top = 0 if after is None else after + 1, NO_ID if before is None else before
+        if wanted.since_ms is not None:
+            low = max(low, min(wanted.since_ms << 20, NO_ID))
+        # What came since an id is told oldest first, so that a follower misses nothing beyond the limit.
+        return cls(low, top, after is not None, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Firings in the order of one index: through the firings, or through the deliveries."""
+
+    number: ColumnElement[int]
+    conditions: Sequence[Any]
+    each: Sequence[Mapping[str, Any]] = ({},)
+    """The parameters of each stream, where several are asked for by one statement."""
+    first: int = 0
+    last: int = NO_ID
+    """No firing before or after these is in it."""
+
+    def rows(self, *more: Any) -> Select[Any]:
+        """The firings' ids; `more` are conditions on the firing."""
+        if self.number is FIRINGS.c.id:
+            return select(self.number).where(*self.conditions, *more)
+        chosen = select(self.number).distinct().where(*self.conditions)
+        return chosen.where(row_is(more)) if more else chosen
+
+
+def of_firing(wanted: LogFilter) -> list[Any]:
+    """The filter's conditions on the firing itself, but for its outcome and its id."""
+    found: list[Any] = []
+    if wanted.event is not None:
+        found.append(FIRINGS.c.event == wanted.event)
+    if wanted.since_ms is not None:
+        found.append(FIRINGS.c.at_ms >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        found.append(FIRINGS.c.at_ms < wanted.until_ms)
+    return found
+
+
+def of_delivery(wanted: LogFilter) -> list[Any]:
+    """The filter's conditions on one and the same delivery, but for its outcome."""
+    found: list[Any] = []
+    if wanted.hook is not None:
+        found.append(DELIVERIES.c.hook_id == wanted.hook)
+    if (code := wanted.codes) is not None:
+        found.append(DELIVERIES.c.status.between(*code))
+    return found
+
+
+def row_holds(of_delivery: Sequence[Any]) -> Any:
+    """Some delivery of the firing for which all of this is true."""
+    its = select(1).select_from(DELIVERIES).where(DELIVERIES.c.firing_id == FIRINGS.c.id, *of_delivery)
+    return exists(its.correlate(FIRINGS))
+
+
+def row_is(of_firing: Sequence[Any]) -> Any:
+    """The delivery's firing, for which all of this is true."""
+    its = select(1).select_from(FIRINGS).where(FIRINGS.c.id == DELIVERIES.c.firing_id, *of_firing)
+    return exists(its.correlate(DELIVERIES))
+
+
+def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """What the filter without the firing's own conditions lets through, as streams whose union it is."""
+    if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
+        return combined(connection, wanted)
+    if wanted.event is not None:
+        known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]
+        return [
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome == bindparam("outcome")], known),
+            Stream(FIRINGS.c.id, [FIRINGS.c.outcome.is_(None)]),
+        ]
+    if wanted.hook is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
+    if (code := wanted.codes) is not None:
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
+    outcome = wanted.outcome
+    if outcome is None or outcome == "allowed":
+        return [Stream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
+    if outcome in USUAL:
+        return [Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(outcome)[0]])]
+    found = [
+        Stream(
+            DELIVERIES.c.firing_id,
+            [NOTABLE, DELIVERIES.c.state == bindparam("state"), also],
+            [{"state": state} for state in states],
+        )
+        for states, also in states_of(outcome)
+    ]
+    if outcome in FIRING_OUTCOMES:
+        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
+    return found
+
+
+def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[bool]]]:
+    """The states that a delivery's outcome means, with what else must be true; all of them without an outcome."""
+    return [(DELIVERY_STATES, true())] if outcome is None else STATES.get(outcome, [((outcome,), true())])
+
+
+def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
+    """The same for two or more conditions: the kinds of deliveries in which they meet."""
+    if wanted.outcome is None and wanted.code is None and wanted.hook is not None:
+        had = wanted.event in events_of(connection, wanted.hook)
+        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
+    meant = states_of(wanted.outcome)
+    verdict = wanted.outcome in FIRING_OUTCOMES
+    # A firing of this outcome is found by any of its deliveries, whatever became of that one.
+    any_state = verdict and (wanted.hook is not None or wanted.code is not None)
+    met = kinds(connection, wanted, DELIVERY_STATES if any_state else [one for states, _ in meant for one in states])
+    found = [of_kinds([kind for kind in met if kind.state in states], also) for states, also in meant]
+    if any_state:
+        found += of_verdict(connection, wanted, met)
+    elif verdict:
+        found.append(Stream(FIRINGS.c.id, [FIRINGS.c.outcome == wanted.outcome]))
+    return found
+
+
+def of_kinds(found: Sequence[Kind], also: Any) -> Stream:
+    """The deliveries of these kinds for which this is true."""
+    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [kind.given for kind in found])
+
+
+def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[Kind]) -> list[Stream]:
+    """Firings of the outcome that is asked for, with a delivery of one of these kinds."""
+    verdict = FIRINGS.c.outcome == wanted.outcome
+    pairs = ended(connection, str(wanted.outcome))
+    hooks = {hook for hook, _ in pairs}
+    # A hook that said no was obeyed: that firing is not allowed.
+    met = [kind for kind in met if kind.hook in hooks and (kind.state, wanted.outcome) != ("vetoed", "allowed")]
+    # Most firings are allowed: an answer is the rarer of the two. A hook has a delivery in each firing of its event.
+    by_answer = wanted.code is not None and wanted.outcome == "allowed"
+    if by_answer or at_most(connection, met, FEW):
+        return [of_kinds(met, row_is([verdict]))]
+    hooks = {kind.hook for kind in met}
+    events = [{"event": event} for event in sorted({event for hook, event in pairs if hook in hooks})]
+    rows = [FIRINGS.c.event == bindparam("event"), verdict, row_holds(of_delivery(wanted))]
+    return [Stream(FIRINGS.c.id, rows, events, *bounds(connection, met))]
+
+
+def ids(
+    connection: Connection, wanted: LogFilter, *, before: int | None = None, after: int | None = None, limit: int = 1000
+) -> list[int]:
+    """Row ids of the firings that match, newest first; `after` asks for those that came since.
+
+    With a text this goes on until the page is full or the log ends; `search` gives what is found on the way.
+    """
+    wanted = asked(wanted)
+    span = Span.of(wanted, before, after, limit)
+    if not wanted.search:
+        return merged(connection, wanted, span)
+    if span.oldest_first:
+        return merged(connection, wanted, span, holds_text(connection, wanted.search))
+    found: list[int] = []
+    top = before
+    while True:
+        part = search(connection, wanted, before=top, limit=limit - len(found))
+        found += part.ids
+        top = part.before
+        if top is None or len(found) >= limit:
+            return found
+
+
+def asked(wanted: LogFilter) -> LogFilter:
+    """The filter as a database takes it; no payload holds what is replaced."""
+    event, outcome, search = (text and storable(text) for text in (wanted.event, wanted.outcome, wanted.search))
+    return replace(wanted, event=event, outcome=outcome, search=search)
+
+
+def search(connection: Connection, wanted: LogFilter, *, before: int | None = None, limit: int = 1000) -> Found:
+    """The next slice of a text search without an index, newest first: tens of milliseconds, whatever it finds."""
+    wanted = asked(wanted)
+    span = Span.of(wanted, before, None, limit)
+    newest = connection.execute(select(func.max(FIRINGS.c.id))).scalar() or 0
+    oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
+    top, floor = min(span.top, newest + 1), max(span.low, oldest)
+    if wanted.until_ms is not None:
+        top = min(top, wanted.until_ms + LONGEST_MS << 20)
+    if top <= floor:
+        return Found([], None, 1.0)
+    below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
+    low = max(connection.execute(below.offset(SLICE_ROWS).limit(1)).scalar() or 0, floor)
+    part = replace(span, low=low, top=top)
+    found = merged(connection, wanted, part, *([holds_text(connection, wanted.search)] if wanted.search else []))
+    if len(found) == limit:
+        low = found[-1]
+    share = 1 - (low - floor) / (newest + 1 - floor)
+    return Found(found, low if low > floor else None, share)
+
+
+def holds_text(connection: Connection, words: str) -> Any:
+    """The payload, or what some hook was sent, holds these words."""
+    return or_(
+        contains(connection, FIRINGS.c.payload, words), row_holds([contains(connection, DELIVERIES.c.body, words)])
+    )
+
+
+def contains(connection: Connection, column: Any, words: str) -> Any:
+    """Whether a text holds these words, in capitals or not; SQLite by itself knows capitals of ASCII only."""
+    if connection.dialect.name == "sqlite":
+        return func.holds(column, words.casefold())
+    return column.icontains(words, autoescape=True)
+
+
+def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) -> list[int]:
+    """The first rows of all streams together, newest first."""
+    found: set[int] = set()
+    conditions = [*of_firing(wanted), *more]
+    late: list[int] = []
+    if wanted.until_ms is not None:
+        late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
+        span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
+    for stream in streams(connection, wanted):
+        if not stream.each:
+            continue
+        order = stream.number if span.oldest_first else stream.number.desc()
+        statement = stream.rows(*conditions).order_by(order).limit(span.limit)
+        # One range: of two SQLite takes the first, and reads all that is in it.
+        low, last = max(span.low, stream.first), min(span.top - 1, stream.last)
+        between = statement.where(stream.number >= low, stream.number <= last)
+        these = [between, *(statement.where(stream.number.in_(late[at : at + 500])) for at in range(0, len(late), 500))]
+        for asked, values in product(these, stream.each):
+            found.update(connection.execute(asked, values).scalars())
+    return sorted(sorted(found, reverse=not span.oldest_first)[: span.limit], reverse=True)
+
+
+def late_ids(connection: Connection, until_ms: int) -> list[int]:
+    """Firings that began before a moment and were committed more than a minute after they began."""
+    began = FIRINGS.c.at_ms.between(until_ms - LONGEST_MS, until_ms)
+    return list(connection.execute(select(FIRINGS.c.id).where(LATE, began)).scalars())

@@ -1,0 +1,323 @@
+"""Retention: finished firings go by age, then by size, a few hundred rows at a time (DESIGN 8).
+
+A firing goes whole, with its deliveries and attempts, and only if all of it is finished: what is pending, dead, or
+still running stays, however old. What may go is looked for by a reader; the write lock is held for the deletion alone.
+
+By age go also the revisions that say no more than that the engine itself paused or resumed a hook: a receiver that
+fails on and on makes a thousand a day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+
+from hookrow.errors import DiskFull
+from hookrow.store.configuration.revisions import ENGINE, REVISIONS
+from hookrow.store.database import reserve
+from hookrow.store.database.database import Database
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+
+__all__ = ["BATCH", "Purged", "Purging", "kept_bytes", "purge", "size"]
+
+BATCH = 200
+"""Firings in one transaction, at most."""
+BATCH_ROWS = 500
+"""Rows in one transaction, unless a single firing has more: a `fire()` meanwhile waits for so many at the longest."""
+PAUSE = 0.01
+"""Seconds between two batches, so that other processes get the lock."""
+KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
+"""States whose firing is never purged."""
+FINISHED_LATE_MS = 3_600_000
+"""A firing without an outcome is left alone until its deadline is so long past: its hooks may still be waited for."""
+DEFERRED_MS = 86_400_000
+"""What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
+SAMPLE = 1000
+"""The newest firings, by whose average the size of all is told on PostgreSQL."""
+
+# The second term is that of the index `delivery_notable`, which is used only where a query repeats it.
+held_firings = select(DELIVERIES.c.firing_id).where(
+    DELIVERIES.c.state.in_(KEPT), DELIVERIES.c.state.not_in(("ok", "sent", "skipped"))
+)
+one_firings_deliveries = select(func.count()).where(DELIVERIES.c.firing_id == FIRINGS.c.id).scalar_subquery()
+one_firings_attempts = (
+    select(func.count())
+    .select_from(ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id))
+    .where(DELIVERIES.c.firing_id == FIRINGS.c.id)
+    .scalar_subquery()
+)
+
+
+later = REVISIONS.alias("later")
+OWN_PAUSES = select(REVISIONS.c.id).where(
+    REVISIONS.c.who == literal_column(f"'{ENGINE}'"),  # the term of the index `hook_revision_engine`
+    exists(
+        select(literal_column("1")).where(
+            later.c.hook_id == REVISIONS.c.hook_id, later.c.revision > REVISIONS.c.revision
+        )
+    ),
+)
+"""What the engine itself did, which is to pause and to resume hooks; but for a hook's newest revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What went: `firings`, and their size in `bytes`, those of the long columns and 300 for the rest of each row."""
+
+    firings: int
+    bytes: int
+
+
+class Purging:
+    """One purge on its way: first what is older than `days`, then the oldest until all fits into `most_bytes`.
+
+    Firings come first, the engine's own pauses of hooks (by age alone) last.
+
+    `step` deletes one batch, in a transaction of its own through the writer, so that firings go on in between. What was
+    deleted is free for new rows at once; the file itself does not shrink. A full disk costs the reserve.
+    """
+
+    def __init__(self, database: Database, *, days: float, most_bytes: int, now_ms: int) -> None:
+        self.database = database
+        self.most_bytes = most_bytes
+        self.now_ms = now_ms
+        self.oldest_ms = now_ms - round(days * 86_400_000)
+        self.before_ms: int | None = self.oldest_ms
+        """What was fired before may go; None in the second part, where all may."""
+        self.over = self.kept = 0
+        """In the second part: bytes too many, and those that are never purged and don't count for the limit."""
+        self.after = 0
+        self.done = False
+        """No firing is left that may go."""
+        self.tight = False
+        """The disk was full: what a batch wrote to the WAL is given back before the next."""
+        self.firings = 0
+        self.bytes = 0
+
+    def step(self) -> bool:
+        """Delete one batch; whether there may be more. Writes nothing where nothing is to go.
+
+        Raises:
+            StorageError: the batch could not be committed; those before it are gone.
+        """
+        return self.step_firings() or self.step_pauses()
+
+    def step_firings(self) -> bool:
+        """As `step`, of firings."""
+        if self.done:
+            return False
+        sizes = self.candidates()
+        if not sizes and self.before_ms is not None:
+            self.before_ms, self.after = None, 0
+            self.over = size(self.database) - self.most_bytes
+            if self.over > 0:
+                self.kept = kept_bytes(self.database)
+                self.over -= self.kept
+            self.done = self.over <= 0
+            return not self.done
+        if not sizes:
+            self.done = True
+            return False
+        tried, gone = self.delete(list(sizes), purge_batch)
+        self.after = tried[-1]
+        self.firings += len(gone)
+        self.bytes += (freed := sum(sizes[number] for number in gone))
+        if self.before_ms is not None:
+            return True
+        if self.database.dialect == "sqlite":
+            self.over = size(self.database) - self.kept - self.most_bytes
+        else:
+            self.over -= freed
+        return self.over > 0
+
+    def candidates(self) -> dict[int, int]:
+        """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
+        wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
+        wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.now_ms), finished(self.now_ms))
+        if self.before_ms is not None:
+            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < self.before_ms << 20)
+        with self.database.read() as connection:
+            rows = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
+            fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))
+            found = [number for number, _ in rows[: max(fit, 1)]]
+            # On PostgreSQL another process may purge some between the two statements: these have no size any more.
+            measured = dict.fromkeys(found, 0)
+            measured |= {number: int(size) for number, size in connection.execute(sizes_of(connection, found))}
+        if self.before_ms is None:
+            found = found[: 1 + sum(up_to < self.over for up_to in accumulate(measured[number] for number in found))]
+        return {number: measured[number] for number in found}
+
+    def step_pauses(self) -> bool:
+        """As `step`, of the revisions that say that the engine paused or resumed a hook."""
+        old = OWN_PAUSES.where(REVISIONS.c.at_ms < self.oldest_ms).order_by(REVISIONS.c.at_ms).limit(BATCH)
+        with self.database.read() as connection:
+            found = list(connection.execute(old).scalars())
+        if found:
+            self.delete(found, purge_pauses)
+        return len(found) == BATCH
+
+    def delete(self, found: list[int], batch: Callable[..., list[int]]) -> tuple[list[int], list[int]]:
+        """Delete these (ids); which were tried, and which of them are gone.
+
+        On a full disk give up the reserve, then try ever fewer; empty the WAL each time.
+        """
+        while True:
+            try:
+                gone = self.database.writer.write(partial(batch, found=found, now_ms=self.now_ms))
+            except DiskFull:
+                self.tight = True
+                if self.database.path is None or not reserve.release(self.database.path):
+                    if len(found) == 1:
+                        raise
+                    found = found[: len(found) // 2]
+                self.database.checkpoint()
+                continue
+            if self.tight:
+                self.database.checkpoint()
+            return found, gone
+
+
+def held(now_ms: int) -> ColumnElement[bool]:
+    """A delivery of the firing is unfinished, dead, or being sent again by hand."""
+    sent_by_hand = DELIVERIES.c.lease_ms > now_ms
+    return exists(
+        select(literal_column("1")).where(
+            DELIVERIES.c.firing_id == FIRINGS.c.id, or_(DELIVERIES.c.state.in_(KEPT), sent_by_hand)
+        )
+    )
+
+
+def finished(now_ms: int) -> ColumnElement[bool]:
+    """No hook of the firing is waited for any more, and its host no longer thinks about what it keeps back."""
+    kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > now_ms - DEFERRED_MS)
+    return and_(or_(FIRINGS.c.outcome.is_not(None), FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS), not_(kept_back))
+
+
+def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
+    """Delete those of these firings that may go still, in the caller's transaction; which they were."""
+    if connection.dialect.name == "postgresql":  # where nobody else is kept from a row that was only looked at
+        theirs = select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id.in_(found)).order_by(DELIVERIES.c.id)
+        connection.execute(theirs.with_for_update())
+    wanted = select(FIRINGS.c.id).where(FIRINGS.c.id.in_(found), ~held(now_ms), finished(now_ms))
+    ids = list(connection.execute(wanted).scalars())
+    deliveries = select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id.in_(ids))
+    connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(deliveries)))
+    connection.execute(delete(DELIVERIES).where(DELIVERIES.c.firing_id.in_(ids)))
+    connection.execute(delete(FIRINGS).where(FIRINGS.c.id.in_(ids)))
+    return ids
+
+
+def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
+    """Delete these revisions, in the caller's transaction. They were not the newest; no other has become so since."""
+    connection.execute(delete(REVISIONS).where(REVISIONS.c.id.in_(found)))
+    return list(found)
+
+
+def sizes_of(connection: Connection, firings: Sequence[int] | Select[Any]) -> Select[Any]:
+    """The statement that gives each of these firings' ids and bytes, its deliveries' and attempts' included.
+
+    Counted are the long columns, and 300 for the rest of each row.
+    """
+    # `length` of a text counts characters; SQLite's octet_length came with 3.43.
+    sqlite = connection.dialect.name == "sqlite"
+
+    def octets(column: Column[Any]) -> ColumnElement[int]:
+        counted = func.length(cast(column, LargeBinary)) if sqlite else func.octet_length(column)
+        return func.coalesce(counted, literal_column("0"))
+
+    whole = ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
+    parts = (
+        (FIRINGS, FIRINGS.c.id, (FIRINGS.c.payload, FIRINGS.c.data)),
+        (DELIVERIES, DELIVERIES.c.firing_id, (DELIVERIES.c.body,)),
+        (
+            whole,
+            DELIVERIES.c.firing_id,
+            (ATTEMPTS.c.response_body, ATTEMPTS.c.request_headers, ATTEMPTS.c.response_headers),
+        ),
+    )
+    rows = union_all(
+        *(
+            select(number.label("id"), sum(map(octets, columns), literal_column("300")).label("bytes"))
+            .select_from(table)
+            .where(number.in_(firings))
+            for table, number, columns in parts
+        )
+    ).subquery()
+    return select(rows.c.id, func.sum(rows.c.bytes).label("bytes")).group_by(rows.c.id)
+
+
+def size(database: Database) -> int:
+    """About how many bytes the log takes: on SQLite the file's used pages.
+
+    On PostgreSQL a table's size says nothing of what a purge left free in it: there it is the number of firings, times
+    the average of the newest.
+    """
+    with database.read() as connection:
+        if database.dialect == "sqlite":
+            pages, free, page = (
+                int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (pages - free) * page
+        newest = list(connection.execute(select(FIRINGS.c.id).order_by(FIRINGS.c.id.desc()).limit(SAMPLE)).scalars())
+        count = connection.execute(select(func.count()).select_from(FIRINGS)).scalar_one()
+        return total(connection, newest) * count // len(newest) if newest else 0
+
+
+def kept_bytes(database: Database) -> int:
+    """The bytes of the firings that are never purged: pending and dead ones, as `Purged` counts them."""
+    with database.read() as connection:
+        return total(connection, held_firings)
+
+
+def total(connection: Connection, firings: Sequence[int] | Select[Any]) -> int:
+    """The bytes of these firings together."""
+    sizes = sizes_of(connection, firings).subquery()
+    return int(connection.execute(select(func.sum(sizes.c.bytes))).scalar() or 0)
+
+
+def purge(
+    database: Database,
+    *,
+    days: float,
+    most_bytes: int,
+    now_ms: int,
+    progress: Callable[[int], None] | None = None,
+) -> Purged:
+    """Delete what is older than `days`, then the oldest until the log takes at most `most_bytes`; see `Purging`.
+
+    Raises:
+        StorageError: a batch could not be committed; those before it are gone.
+    """
+    purging = Purging(database, days=days, most_bytes=most_bytes, now_ms=now_ms)
+    while purging.step():
+        if progress is not None:
+            progress(purging.firings)
+        time.sleep(PAUSE)
+    if progress is not None:
+        progress(purging.firings)
+    if database.path is not None and purging.tight:
+        reserve.keep(database.path)
+    return Purged(purging.firings, purging.bytes)

@@ -1,0 +1,162 @@
+"""Reading the log: pages, single firings, attempts, as records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto, loads
+from hookrow.store.configuration.cache import Config
+from hookrow.store.database.prepared import PreparedIn
+from hookrow.store.database.rows import delivery_id, firing_id
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.log.finding import ids
+
+__all__ = ["attempts", "by_ids", "firing_by_uid", "page", "payloads"]
+
+
+def hook_ref(config: Config, number: int) -> HookRef:
+    hook = config.hooks.get(number)
+    return hook.ref if hook is not None else HookRef(number, f"hook-{number}", f"#{number}")
+
+
+def page(
+    connection: Connection,
+    config: Config,
+    wanted: LogFilter,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[Firing]:
+    """A page of firings with their deliveries, newest first."""
+    return by_ids(connection, config, ids(connection, wanted, before=before, after=after, limit=limit))
+
+
+FIRING_COLUMNS = (
+    *("id", "uid", "event", "moment", "at_ms", "outcome", "payload", "data", "result", "veto", "warnings", "ms"),
+    *("hidden", "replay_of", "asked_by", "deferred"),
+)
+DELIVERY_COLUMNS = (
+    *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
+    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key"),
+)
+FIRINGS_OF = PreparedIn(
+    lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
+)
+DELIVERIES_OF = PreparedIn(
+    lambda found: (
+        select(*(DELIVERIES.c[name] for name in DELIVERY_COLUMNS))
+        .where(DELIVERIES.c.firing_id.in_(found))
+        .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
+    )
+)
+
+
+def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> list[Firing]:
+    """The firings of these row ids, in that order; those that were purged are left out."""
+    order = list(wanted)
+    rows = {row.id: row for row in FIRINGS_OF.all(connection, order)}
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in DELIVERIES_OF.all(connection, order):
+        found[row.firing_id].append(row)
+    return [firing_from(rows[number], found[number], config) for number in order if number in rows]
+
+
+def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | None:
+    """The firing of a public id, None if the log does not hold it."""
+    number = connection.execute(select(FIRINGS.c.id).where(FIRINGS.c.uid == uid)).scalar()
+    return None if number is None else by_ids(connection, config, [number])[0]
+
+
+def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
+    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
+    for number in ids(connection, LogFilter(event=event), limit=last):
+        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
+        payload: dict[str, Any] | None = loads(text)
+        if payload is not None:  # None: purged meanwhile
+            yield payload
+
+
+def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
+    """The record of a firing's row and its deliveries' rows."""
+    payload = loads(row.payload)
+    veto = loads(row.veto)
+    return Firing(
+        id=firing_id(row.uid),
+        event=row.event,
+        moment=row.moment,
+        at_ms=row.at_ms,
+        outcome=row.outcome,
+        payload=payload,
+        data=payload if row.data is None else loads(row.data),
+        result=loads(row.result),
+        has_result=row.result is not None,
+        veto=None if veto is None else Veto(**{**veto, "hook": HookRef(**veto["hook"])}),
+        warnings=loads(row.warnings) or (),
+        deliveries=tuple(delivery_from(each, row, config) for each in deliveries),
+        ms=row.ms,
+        hidden=loads(row.hidden) or (),
+        replay_of=None if row.replay_of is None else firing_id(row.replay_of),
+        asked_by=row.asked_by,
+        deferred=row.deferred,
+        row_id=row.id,
+    )
+
+
+def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
+    return Delivery(
+        id=delivery_id(firing.uid, row.seq),
+        firing_id=firing_id(firing.uid),
+        hook=hook_ref(config, row.hook_id),
+        seq=row.seq,
+        position=row.position,
+        mode=row.mode,
+        state=row.state,
+        at_ms=firing.at_ms,
+        error=row.error,
+        detail=row.detail,
+        skipped=row.skipped,
+        status=row.status,
+        ms=row.ms,
+        attempts=row.attempts,
+        due_ms=row.due_ms,
+        done_ms=row.done_ms,
+        changes=tuple(tuple(change) for change in loads(row.changes) or ()),
+        body=row.body,
+        order_key=row.order_key,
+        row_id=row.id,
+    )
+
+
+def attempts(connection: Connection, delivery: int) -> list[Attempt]:
+    """Every attempt of a delivery, the first one first."""
+    body = connection.execute(select(DELIVERIES.c.body).where(DELIVERIES.c.id == delivery)).scalar()
+    rows = connection.execute(
+        select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery).order_by(ATTEMPTS.c.number, ATTEMPTS.c.id)
+    )
+    return [
+        Attempt(
+            number=row.number,
+            at_ms=row.at_ms,
+            url=row.url,
+            origin=row.origin,
+            elsewhere=row.elsewhere,
+            address=row.address,
+            status=row.status,
+            error=row.error,
+            detail=row.detail,
+            ms=row.ms,
+            times=loads(row.times) or {},
+            request_headers=tuple((name, value) for name, value in loads(row.request_headers) or ()),
+            request_body=body,
+            response_headers=tuple((name, value) for name, value in loads(row.response_headers) or ()),
+            response_body=row.response_body,
+            response_length=row.response_length,
+            asked_by=row.asked_by,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,477 @@
+"""Who may send what: leases on due deliveries, taken, renewed, given back and taken over (DESIGN 7).
+
+Each may run again from the start if the transaction was rolled back. A lease lies on the row, with the owner's id and a
+fence that every claim raises; `store.settling` records results under that fence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    union,
+    update,
+)
+
+from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
+from hookrow.errors import DeliveryNotFound, NotRedeliverable
+from hookrow.hook.modes import WAITING
+from hookrow.lang import Text
+from hookrow.store.database.notify import announce
+from hookrow.store.database.prepared import Prepared, PreparedIn
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.outbox.breaker import put_off, take_probe, try_again
+from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
+from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
+from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, is_held, pending, state_in
+
+__all__ = [
+    "WITH_HOOK",
+    "Claimed",
+    "Taken",
+    "claim",
+    "claim_firings",
+    "give_back",
+    "lease",
+    "lease_for_redelivery",
+    "lease_ms",
+    "load",
+    "recover",
+    "renew",
+    "standing",
+]
+
+MOST_LAPSED = 500
+"""Lapsed leases taken back in one transaction."""
+MOST_PROBES = 100
+"""The oldest parked rows of a hook, of which one may be its breaker's probe."""
+unheld = or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= bindparam("now"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process may send, with all that an attempt needs.
+
+    `fire()` makes it itself for a row that it wrote as `leased` (`owner` its engine's id, `fence` 1, `lease_ms` as
+    `states.births` says) and hands it to `Worker.take` right after its commit: `attempts` 0, `number` 1.
+
+    `attempts` counts the automatic ones so far; `number` is that of the attempt now made, redeliveries counted too.
+    `payload` (JSON) is there for waiting hooks that are sent in background. `probe`: it tries an open breaker.
+    `state` is another than `leased` where a person redelivers it.
+    """
+
+    row_id: int
+    firing_id: int
+    uid: str
+    seq: int
+    event: str
+    occurred_ms: int
+    hook_id: int
+    hook_revision: int
+    mode: str
+    body: str | None
+    fence: int
+    lease_ms: int
+    attempts: int = 0
+    number: int = 1
+    first_ms: int | None = None
+    order_key: str | None = None
+    replay_of: str | None = None
+    payload: str | None = None
+    state: str = "leased"
+    probe: bool = False
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a claim brought.
+
+    `more`: rows are due that no slot was free for. `next_ms`: when something is due next, lapses, or may be probed.
+    `resumed`: hooks whose breaker was tried without a probe. `recovered`: how many lapsed leases were taken back.
+    """
+
+    rows: list[Claimed] = field(default_factory=list)
+    more: bool = False
+    next_ms: int | None = None
+    resumed: list[int] = field(default_factory=list)
+    recovered: int = 0
+
+
+CONCERNED = union(
+    select(BUSY.c.hook).where(BUSY.c.hook.is_not(None)),
+    select(BREAKERS.c.hook_id).where(BREAKERS.c.probe_ms.is_not(None)),
+).subquery("concerned")
+HOOKS_NOW = Prepared(
+    select(
+        *(HOOKS.c[name] for name in ("id", "timeout", "active", "paused_by", "deleted_ms")),
+        BREAKERS.c.probe_ms,
+        select(func.min(DELIVERIES.c.due_ms))
+        .where(DELIVERIES.c.hook_id == CONCERNED.c.hook, pending)
+        .scalar_subquery()
+        .label("due_ms"),
+    )
+    .join_from(CONCERNED, HOOKS, HOOKS.c.id == CONCERNED.c.hook)
+    .join(BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
+)
+OF_ROW = tuple(
+    DELIVERIES.c[name]
+    for name in (
+        *("id", "firing_id", "hook_id", "seq", "state", "attempts", "released_ms", "order_key", "due_ms", "fence"),
+        *("skipped", "owner", "lease_ms", "mode", "first_ms"),
+    )
+)
+OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
+WITH_HOOK = select(*OF_ROW, *OF_HOOK).join_from(DELIVERIES, HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
+CANDIDATES = Prepared(
+    select(*OF_ROW)
+    .where(DELIVERIES.c.hook_id == bindparam("hook"), pending, DELIVERIES.c.due_ms <= NOW, unheld)
+    .order_by(DELIVERIES.c.due_ms, DELIVERIES.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+PARKED = and_(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", unheld)
+GOING_FIRST = exists(
+    select(1).where(
+        EARLIER.c.firing_id == DELIVERIES.c.firing_id,
+        EARLIER.c.seq < DELIVERIES.c.seq,
+        EARLIER.c.attempts == 0,
+        or_(
+            EARLIER.c.state == "blocked",
+            and_(
+                state_in(("queued", "leased"), EARLIER),
+                EARLIER.c.due_ms.is_not(None),
+                EARLIER.c.released_ms > NOW - STEP,
+            ),
+        ),
+    )
+)
+"""As `states.turn` says: the turn of a row that was never released has not come."""
+PARKED_HEAD = Prepared(
+    select(*OF_ROW)
+    .where(
+        # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
+        DELIVERIES.c.id.in_(
+            select(EARLIER.c.id)
+            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked")
+            .order_by(EARLIER.c.id)
+            .limit(MOST_PROBES)
+        ),
+        DELIVERIES.c.state.concat("") == "parked",  # said so that no index of states is walked for it
+        unheld,
+        or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST),
+    )
+    .order_by(DELIVERIES.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+ANY_PARKED = Prepared(select(exists(select(1).where(PARKED))))
+LAPSED = Prepared(
+    WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < NOW)
+    .order_by(DELIVERIES.c.lease_ms)
+    .limit(MOST_LAPSED)
+    .with_for_update(skip_locked=True, of=DELIVERIES)
+)
+LEASE = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"))
+    .values(
+        state=bindparam("new_state"),
+        owner=bindparam("new_owner"),
+        lease_ms=bindparam("until"),
+        fence=DELIVERIES.c.fence + 1,
+        released_ms=func.coalesce(DELIVERIES.c.released_ms, bindparam("now")),
+    )
+)
+WAIT_FOR_KEY = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
+    .values(state="queued", due_ms=None, released_ms=bindparam("now"))
+)
+UNLEASE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), leased, DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(
+        state=bindparam("new_state"),
+        due_ms=func.coalesce(cast(bindparam("due"), BigInteger), DELIVERIES.c.due_ms),
+        skipped=bindparam("reason"),
+        done_ms=bindparam("done"),
+        owner=None,
+        lease_ms=None,
+    )
+)
+NUMBER = (
+    select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1)
+    .where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id)
+    .scalar_subquery()
+)
+WAITS = DELIVERIES.c.mode.in_([literal_column(f"'{mode}'") for mode in sorted(WAITING)])
+LOAD = PreparedIn(
+    lambda rows: (
+        select(
+            DELIVERIES.c.id.label("row_id"),
+            *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
+            *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
+            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of")),
+            FIRINGS.c.at_ms.label("occurred_ms"),
+            case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
+            NUMBER.label("number"),
+        )
+        .join_from(DELIVERIES, FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
+        .where(DELIVERIES.c.id.in_(rows))
+    )
+)
+RENEW = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.id.in_(bindparam("rows", expanding=True)),
+        leased,
+        DELIVERIES.c.owner == bindparam("its_owner"),
+    )
+    .values(
+        lease_ms=select(cast(HOOKS.c.timeout * 1000, BigInteger) + LEASE_MARGIN + cast(NOW, BigInteger))
+        .where(HOOKS.c.id == DELIVERIES.c.hook_id)
+        .scalar_subquery()
+    )
+    .returning(DELIVERIES.c.id, DELIVERIES.c.fence, DELIVERIES.c.lease_ms)
+)
+
+
+def lease_ms(timeout: float, now_ms: int) -> int:
+    """Until when a row is held from now on: the hook's timeout (seconds) and 5 s."""
+    return now_ms + round(timeout * 1000) + LEASE_MARGIN
+
+
+def standing(row: Any) -> Standing:
+    """What `decide` is to know of a row joined with its hook."""
+    hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
+    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
+
+
+def claim(
+    connection: Connection,
+    *,
+    owner: str,
+    now_ms: int,
+    limit: int,
+    per_hook: Mapping[int, int],
+    otherwise: int,
+    recovering: bool = True,
+) -> Taken:
+    """Lease due rows, hooks in turn, so that one hook's thousands don't stand before another's one.
+
+    Args:
+        owner: this process's engine; unique, new at each start.
+        limit: how many at most.
+        per_hook: how many at most of a hook; `otherwise` of one that is not named.
+        recovering: take lapsed leases back first; not right after the clock jumped, when living ones look lapsed.
+    """
+    taken = Taken()
+    if recovering:
+        taken.recovered = recover(connection, now_ms)
+    chosen: list[list[Any]] = []
+    probes: set[int] = set()
+    timeouts: dict[int, float] = {}
+    for hook in sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0):
+        stands = hook_standing(hook.active, hook.paused_by is not None, hook.deleted_ms is not None)
+        timeouts[hook.id] = hook.timeout
+        if stands == "on":
+            if hook.due_ms is None or hook.due_ms > now_ms:
+                continue
+            room = min(per_hook.get(hook.id, otherwise), limit)
+            found = CANDIDATES.all(connection, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1})
+            taken.more |= len(found) > room
+            chosen.append(list(found[: max(room, 0)]))
+            continue
+        if hook.due_ms is not None:
+            # Written by a process that had not seen the change of the hook yet.
+            (cancel if stands == "deleted" else park)(connection, hook.id, now_ms)
+        breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
+        if breaks and hook.probe_ms is not None and hook.probe_ms <= now_ms and limit > 0:
+            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms})
+            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "now": now_ms}):
+                put_off(connection, hook.id, now_ms)
+            elif not heads:
+                if try_again(connection, hook.id, now_ms):
+                    taken.resumed.append(hook.id)
+            elif take_probe(connection, hook.id, hook.timeout, now_ms):
+                probes.add(heads[0].id)
+                chosen.insert(0, [heads[0]])
+    rows = [row for row in chain.from_iterable(zip_longest(*chosen)) if row is not None]
+    taken.more |= len(rows) > limit
+    taken.rows = lease(connection, rows, owner, now_ms, timeouts, probes, limit)
+    if not taken.more:
+        taken.next_ms = next_due(connection, now_ms)
+    return taken
+
+
+def claim_firings(
+    connection: Connection, *, owner: str, now_ms: int, firings: Collection[int], limit: int, first_only: bool
+) -> Taken:
+    """As `claim`, of these firings alone (their row ids): for a command that sends only what it made itself.
+
+    Args:
+        first_only: leave retries to a worker.
+    """
+    taken = Taken()
+    theirs = [pending, unheld]
+    if first_only:
+        theirs.append(DELIVERIES.c.attempts == 0)
+    rows: list[Any] = []
+    for part in chunks(sorted(firings)):
+        statement = WITH_HOOK.where(DELIVERIES.c.firing_id.in_(part), *theirs)
+        statement = statement.order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
+        rows += connection.execute(statement.with_for_update(of=DELIVERIES, skip_locked=True), {"now": now_ms}).all()
+    rows = [row for row in rows if standing(row).hook == "on" and row.due_ms is not None]
+    due = [row for row in rows if row.due_ms <= now_ms]
+    taken.more = len(due) > limit
+    taken.next_ms = min((row.due_ms for row in rows if row.due_ms > now_ms), default=None)
+    timeouts = {row.hook_id: row.timeout for row in due}
+    taken.rows = lease(connection, due, owner, now_ms, timeouts, set(), limit)
+    return taken
+
+
+def lease(
+    connection: Connection,
+    rows: Sequence[Any],
+    owner: str,
+    now_ms: int,
+    timeouts: Mapping[int, float],
+    probes: set[int],
+    limit: int,
+) -> list[Claimed]:
+    """Lease the first `limit` of these rows, but for those whose order key holds them back."""
+    leases: dict[int, dict[str, Any]] = {}
+    released: set[int] = set()
+    for row in rows:
+        if len(leases) >= limit:
+            break
+        if row.state == "blocked":
+            released.add(row.firing_id)
+            if goes_first(connection, row.id, row.hook_id, row.order_key):
+                connection.execute(WAIT_FOR_KEY, {"row": row.id, "now": now_ms})
+                continue
+        happening = Happening("probed" if row.id in probes else "claimed")
+        change = decide(Standing(row.state, row.attempts, row.released_ms is not None), happening, now_ms)
+        assert change is not None
+        until = lease_ms(timeouts[row.hook_id], now_ms)
+        leases[row.id] = {
+            "row": row.id,
+            "new_state": change.state,
+            "new_owner": owner,
+            "until": until,
+            "now": now_ms,
+        }
+    if leases:
+        LEASE.many(connection, list(leases.values()))
+    advance(connection, released, now_ms)
+    return load(connection, list(leases), probes)
+
+
+def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[Claimed]:
+    """The claimed rows in this order."""
+    found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
+    return [found[number] for number in ids]
+
+
+def recover(connection: Connection, now_ms: int) -> int:
+    """Take back what a dead process held: its lease has lapsed. Returns how many rows."""
+    rows = LAPSED.all(connection, {"now": now_ms})
+    unlease(connection, rows, "lease_lapsed", now_ms)
+    return len(rows)
+
+
+def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int) -> None:
+    """Let leased rows go back to where they waited."""
+    changes: list[dict[str, Any]] = []
+    firings: set[int] = set()
+    keys: set[tuple[int, str | None]] = set()
+    parked: set[int] = set()
+    for row in rows:
+        change = decide(standing(row), Happening(cause), now_ms)
+        assert change is not None
+        if change.state == "parked":
+            parked.add(row.hook_id)
+        changes.append(
+            {
+                "row": row.id,
+                "its_fence": row.fence,
+                "new_state": change.state,
+                "due": change.due_ms,
+                "reason": change.reason,
+                "done": now_ms if change.finished else None,
+            }
+        )
+        if change.turn:
+            firings.add(row.firing_id)
+            keys.add((row.hook_id, row.order_key))
+    if changes:
+        connection.execute(UNLEASE, changes)
+        catch_up(connection, parked, now_ms)
+        advance(connection, firings, now_ms)
+        free_keys(connection, keys, now_ms)
+
+
+def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], now_ms: int) -> dict[int, int]:
+    """Hold rows for another lease from now, in one statement; the new `lease_ms` of those that are still held."""
+    kept: dict[int, int] = {}
+    for part in chunks(list(fences), 10_000):
+        for row in connection.execute(RENEW, {"rows": part, "its_owner": owner, "now": now_ms}):
+            if fences[row.id] == row.fence:
+                kept[row.id] = row.lease_ms
+    return kept
+
+
+def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int) -> int:
+    """Let rows go unsent: they are due at once, or parked or cancelled with their hook. Returns how many were held."""
+    fences = {row.row_id: row.fence for row in rows}
+    held: list[Any] = []
+    for part in chunks(list(fences)):
+        found = connection.execute(
+            WITH_HOOK.where(DELIVERIES.c.id.in_(part), leased).with_for_update(of=DELIVERIES)
+        ).all()
+        held += [row for row in found if row.fence == fences[row.id]]
+    unlease(connection, held, "given_back", now_ms)
+    if held:
+        announce(connection)  # another worker may send them at once
+    return len(held)
+
+
+def lease_for_redelivery(connection: Connection, row_id: int, *, owner: str, now_ms: int) -> Claimed:
+    """Take a delivery's lease to send it by hand; `number` is that of the attempt to make.
+
+    The delivery keeps its state and its pending retry: if this process dies, the lease lapses and nothing has changed.
+
+    Raises:
+        DeliveryNotFound: there is no such row.
+        NotRedeliverable: a worker or another person is sending it right now.
+    """
+    asked = WITH_HOOK.where(DELIVERIES.c.id == row_id).with_for_update(of=DELIVERIES)
+    row = connection.execute(asked).first()
+    if row is not None and row.state == "leased" and row.lease_ms < now_ms:
+        # This one alone: a clock that was just set forward makes living leases look lapsed.
+        unlease(connection, [row], "lease_lapsed", now_ms)
+        row = connection.execute(asked).first()
+    if row is None:
+        raise DeliveryNotFound(Text("there is no delivery {ref}", ref=row_id))
+    if row.state == "leased" or is_held(row, now_ms):
+        raise NotRedeliverable(Text("the delivery is being sent right now; look at its outcome in a moment"))
+    connection.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id == row_id)
+        .values(owner=owner, lease_ms=lease_ms(row.timeout, now_ms), fence=DELIVERIES.c.fence + 1)
+    )
+    return load(connection, [row_id], set())[0]

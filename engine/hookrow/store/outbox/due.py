@@ -1,0 +1,145 @@
+"""When something is due: for the worker's sleep, for the banner and `doctor`, and after the clock was set back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from hookrow.delivery.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, longest_pauses
+from hookrow.store.database.prepared import Prepared
+from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.log.glance import OLDEST_DUE
+from hookrow.store.outbox.parking import BREAKERS, HOOKS
+from hookrow.store.outbox.release import pending, state_in
+
+__all__ = ["BUSY", "NOW", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
+
+COUNTED = 1001
+"""Overdue rows are counted up to here."""
+JUMP = 2000
+"""Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
+
+NEVER = 2**62
+may_have_wished = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
+"""Its receiver may have asked for a later moment (Retry-After), of which nothing is kept: that one stands."""
+
+leased = DELIVERIES.c.state == literal_column("'leased'")
+"""The term of the index `delivery_leased`."""
+NOW: BindParameter[Any] = bindparam("now")
+
+
+def hooks_with_pending_rows() -> CTE:
+    """One step through the index `delivery_due` for each of them (column `hook`): hooks that nothing waits for, of
+    which there may be ten thousand, cost nothing. Its whole order is asked for, since another index begins alike."""
+
+    def lowest(rows: Any, *more: ColumnElement[bool]) -> Any:
+        ordered = select(rows.c.hook_id).where(state_in(PENDING, rows), *more).order_by(rows.c.hook_id, rows.c.due_ms)
+        return ordered.limit(literal_column("1")).scalar_subquery()
+
+    found = select(lowest(DELIVERIES).label("hook")).cte("busy", recursive=True)
+    following = DELIVERIES.alias("following")
+    return found.union_all(
+        select(lowest(following, following.c.hook_id > found.c.hook)).where(found.c.hook.is_not(None))
+    )
+
+
+BUSY = hooks_with_pending_rows()
+THEIRS = and_(DELIVERIES.c.hook_id == BUSY.c.hook, pending)
+OLDEST = text(OLDEST_DUE)
+NEXT_DUE = Prepared(
+    select(
+        func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS, DELIVERIES.c.due_ms > NOW).scalar_subquery())
+    ).select_from(BUSY)
+)
+NEXT_LAPSE = Prepared(select(func.min(DELIVERIES.c.lease_ms)).where(leased))
+PROBED = exists().where(  # a join would be taken for a walk over all hooks
+    HOOKS.c.id == BREAKERS.c.hook_id,
+    HOOKS.c.paused_by == "breaker",
+    HOOKS.c.active,
+    HOOKS.c.deleted_ms.is_(None),
+)
+NEXT_PROBE = Prepared(select(func.min(BREAKERS.c.probe_ms)).where(PROBED))
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What waits although it is due: the oldest moment and how many, counted up to 1,001."""
+
+    oldest_ms: int | None
+    count: int
+
+
+def next_due(connection: Connection, now_ms: int) -> int | None:
+    """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
+    moments = (
+        NEXT_DUE.scalar(connection, {"now": now_ms}),
+        NEXT_LAPSE.scalar(connection),
+        NEXT_PROBE.scalar(connection),
+    )
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def overdue(connection: Connection, now_ms: int, *, by_ms: int = 0) -> Overdue:
+    """What is due by more than `by_ms` milliseconds and was not taken: nobody sends, or too few do. Only reads."""
+    limit = now_ms - by_ms
+    oldest = connection.execute(OLDEST).scalar()
+    if oldest is None or oldest > limit:
+        return Overdue(None, 0)
+    late = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.hook_id.in_(select(BUSY.c.hook)), pending, DELIVERIES.c.due_ms <= limit
+    )
+    count = connection.execute(select(func.count()).select_from(late.limit(COUNTED).subquery())).scalar_one()
+    return Overdue(oldest, count)
+
+
+def lapsed(connection: Connection, before_ms: int) -> int:
+    """Rows whose lease lapsed before this moment and that nobody took over, counted up to 1,001. Only reads."""
+    rows = select(DELIVERIES.c.id).where(leased, DELIVERIES.c.lease_ms < before_ms).limit(COUNTED)
+    return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
+
+
+def mend_clock(connection: Connection, now_ms: int) -> None:
+    """Put right what was written before the wall clock was set back: at a worker's start, and when it sees a jump.
+
+    What waits for its turn alone is due; a retry waits no longer than its place in the schedule allows, a breaker's
+    probe no longer than the longest rest; leases end within the longest lease. Any number of workers may do it, one
+    after another: only moments that can't be true are moved.
+    """
+    impossible = or_(
+        and_(DELIVERIES.c.state == "queued", DELIVERIES.c.due_ms > now_ms + JUMP),
+        and_(DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms > now_ms + STEP + JUMP),
+    )
+    connection.execute(update(DELIVERIES).where(pending, impossible).values(due_ms=now_ms))
+    scheduled = case(*((DELIVERIES.c.attempts == n, now_ms + ms) for n, ms in longest_pauses().items()), else_=NEVER)
+    latest = cast(scheduled, BigInteger)
+    connection.execute(
+        update(DELIVERIES)
+        .where(pending, DELIVERIES.c.state == "retrying", DELIVERIES.c.due_ms > latest + JUMP, ~may_have_wished)
+        .values(due_ms=latest)
+    )
+    connection.execute(
+        update(BREAKERS)
+        .where(BREAKERS.c.probe_ms > now_ms + LONGEST_REST + JUMP)
+        .values(probe_ms=cast(BREAKERS.c.wait_ms, BigInteger) + now_ms)
+    )
+    limit = now_ms + LONGEST_LEASE
+    connection.execute(update(DELIVERIES).where(leased, DELIVERIES.c.lease_ms > limit + JUMP).values(lease_ms=limit))

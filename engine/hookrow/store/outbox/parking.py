@@ -1,0 +1,241 @@
+"""Many deliveries at once: what a change of their hook means for them, and what a person does with dead ones.
+
+`park`, `unpark`, `cancel` and `uncancel` run in the transaction that changed the hook, after that change: they read the
+hook as it then stands. Which state follows which is asked of `states.decide`, once for each kind of row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import product
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, literal_column, or_, select, update
+
+from hookrow.delivery.states import (
+    FINISHED,
+    PENDING,
+    Cause,
+    Change,
+    Happening,
+    HookStanding,
+    Standing,
+    decide,
+    hook_standing,
+)
+from hookrow.hook.model import BreakerRow, HookRow
+from hookrow.store.database.notify import announce
+from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.outbox.release import advance, free_keys, is_held, pending, state_in, waiting_again
+
+__all__ = [
+    "BREAKERS",
+    "HOOKS",
+    "cancel",
+    "catch_up",
+    "chunks",
+    "drop",
+    "enqueue",
+    "never_enqueued",
+    "park",
+    "revive",
+    "standing_of",
+    "uncancel",
+    "unpark",
+]
+
+HOOKS: Table = HookRow.__table__  # type: ignore[attr-defined]
+BREAKERS: Table = BreakerRow.__table__  # type: ignore[attr-defined]
+AFTER = DELIVERIES.alias("after")
+NOTABLE = DELIVERIES.c.state.not_in([literal_column(f"'{word}'") for word in ("ok", "sent", "skipped")])
+"""The term of the index `delivery_notable`."""
+WITH_HOOK = DELIVERIES.c.skipped == "hook_deleted"
+
+
+def standing_of(connection: Connection, hook: int) -> HookStanding:
+    """What the hook, as it stands in this transaction, means for its deliveries."""
+    row = connection.execute(
+        select(HOOKS.c.active, HOOKS.c.paused_by, HOOKS.c.deleted_ms).where(HOOKS.c.id == hook)
+    ).first()
+    if row is None:
+        return "deleted"
+    return hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
+
+
+def park(connection: Connection, hook: int, now_ms: int) -> int:
+    """The hook was paused or switched off: what waits for a worker is kept until it is on again; returns how many."""
+    return move(connection, hook, "hook_paused", PENDING, standing_of(connection, hook), now_ms)
+
+
+def unpark(connection: Connection, hook: int, now_ms: int) -> int:
+    """The hook was resumed or switched on: its parked rows go on; its breaker starts anew. Returns how many.
+
+    Nothing happens while the hook is still off, paused or deleted.
+    """
+    standing = standing_of(connection, hook)
+    if standing != "on":
+        return 0
+    anew = {"failures": 0, "since_ms": None, "wait_ms": 0, "probe_ms": None}
+    connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == hook, BREAKERS.c.failures > 0).values(anew))
+    return move(connection, hook, "hook_resumed", ("parked",), standing, now_ms)
+
+
+def cancel(connection: Connection, hook: int, now_ms: int) -> int:
+    """The hook was deleted: what was not sent yet is cancelled, with the reason `hook_deleted`; returns how many.
+
+    A request in flight ends as it ends; if it fails, its delivery is cancelled then.
+    """
+    return move(connection, hook, "hook_deleted", (*PENDING, "parked"), "deleted", now_ms)
+
+
+def uncancel(connection: Connection, hook: int, now_ms: int) -> int:
+    """The deletion of the hook was undone: what it cancelled waits again, parked if the hook is held."""
+    return move(connection, hook, "hook_restored", ("cancelled",), standing_of(connection, hook), now_ms)
+
+
+def catch_up(connection: Connection, hooks: Collection[int], now_ms: int) -> None:
+    """Rows of these hooks were just written as parked, by a process that may not have seen the hooks' latest change.
+
+    Where the hook is on again they go on, where it was deleted they are cancelled: nobody else would look at them.
+    """
+    for hook in sorted(hooks):
+        # Locked on PostgreSQL: a change that commits later must see these rows.
+        connection.execute(select(HOOKS.c.id).where(HOOKS.c.id == hook).with_for_update(read=True))
+        standing = standing_of(connection, hook)
+        if standing == "on":
+            unpark(connection, hook, now_ms)
+        elif standing == "deleted":
+            cancel(connection, hook, now_ms)
+
+
+def kinds(
+    cause: Cause, states: Sequence[str], hook: HookStanding, now_ms: int
+) -> dict[Change, list[ColumnElement[bool]]]:
+    """The rows of these states by what becomes of them: each change with the conditions of its rows."""
+    found: dict[Change, list[ColumnElement[bool]]] = {}
+    for state, attempted, released in product(states, (False, True), (False, True)):
+        standing = Standing(state, int(attempted), released, hook, reason="hook_deleted")
+        change = decide(standing, Happening(cause), now_ms)
+        if change is None:
+            continue
+        change = Change(change.state, change.due_ms, 0, change.turn, change.reason)
+        found.setdefault(change, []).append(
+            and_(
+                DELIVERIES.c.state == state,
+                DELIVERIES.c.attempts > 0 if attempted else DELIVERIES.c.attempts == 0,
+                DELIVERIES.c.released_ms.is_not(None) if released else DELIVERIES.c.released_ms.is_(None),
+            )
+        )
+    return found
+
+
+def move(
+    connection: Connection, hook: int, cause: Cause, states: Sequence[str], standing: HookStanding, now_ms: int
+) -> int:
+    """Let a happening of the hook happen to all its deliveries in these states; returns how many it moved."""
+    its = [DELIVERIES.c.hook_id == hook]
+    if set(states) <= set(PENDING):
+        its.append(pending)
+    else:
+        its += [NOTABLE, state_in(states)]
+    if states == ("cancelled",):
+        its.append(WITH_HOOK)
+    # Whose turn may change: firings in which something is blocked behind such a row, or the row itself will be.
+    firings = set(
+        connection.execute(
+            select(DELIVERIES.c.firing_id).where(
+                *its,
+                or_(
+                    and_(DELIVERIES.c.released_ms.is_(None), DELIVERIES.c.attempts == 0),
+                    exists(
+                        select(1).where(
+                            AFTER.c.firing_id == DELIVERIES.c.firing_id,
+                            AFTER.c.seq > DELIVERIES.c.seq,
+                            AFTER.c.state == "blocked",
+                        )
+                    ),
+                ),
+            )
+        ).scalars()
+    )
+    moved = 0
+    for change, alternatives in kinds(cause, states, standing, now_ms).items():
+        # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside him.
+        values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
+        values["done_ms"] = now_ms if change.state in FINISHED else None
+        if change.due_ms is not None:
+            values["due_ms"] = change.due_ms
+        elif change.state in PENDING:
+            values["due_ms"] = func.coalesce(DELIVERIES.c.due_ms, now_ms)
+        result = connection.execute(update(DELIVERIES).where(*its, or_(*alternatives)).values(**values))
+        moved += result.rowcount
+    if moved and standing == "on":
+        waiting_again(connection, hook)
+        announce(connection)
+    for part in chunks(sorted(firings)):
+        advance(connection, part, now_ms)
+    return moved
+
+
+def chunks(ids: Sequence[int], size: int = 1000) -> list[Sequence[int]]:
+    """Pieces short enough for the parameters of one statement."""
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, now_ms: int) -> int:
+    """Let a happening happen to single deliveries, by their row ids; returns how many it moved."""
+    moved = 0
+    firings, keys = set(), set()
+    for part in chunks(sorted(deliveries)):
+        rows = connection.execute(
+            select(
+                *(DELIVERIES.c[name] for name in ("id", "state", "attempts", "released_ms", "firing_id", "hook_id")),
+                *(DELIVERIES.c[name] for name in ("order_key", "skipped", "lease_ms")),
+                *(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms")),
+            )
+            .join(HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
+            .where(DELIVERIES.c.id.in_(part))
+            .with_for_update(of=DELIVERIES)
+        ).all()
+        for row in rows:
+            hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
+            standing = Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
+            change = decide(standing, Happening(cause), now_ms)
+            if change is None or is_held(row, now_ms):  # it is being sent by hand
+                continue
+            values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
+            values["done_ms"] = now_ms if change.finished else None
+            if change.due_ms is not None:
+                values["due_ms"] = change.due_ms
+            connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row.id).values(**values))
+            moved += 1
+            firings.add(row.firing_id)
+            keys.add((row.hook_id, row.order_key))
+            if change.state in PENDING and row.order_key is not None:
+                waiting_again(connection, row.hook_id)
+    for piece in chunks(sorted(firings)):
+        advance(connection, piece, now_ms)
+    free_keys(connection, keys, now_ms)
+    if moved:
+        announce(connection)
+    return moved
+
+
+def drop(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+    """A person gives dead deliveries up; returns how many were dead."""
+    return by_row(connection, deliveries, "dropped", now_ms)
+
+
+def revive(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+    """Queue dead deliveries for one more attempt by a worker; returns how many were dead and have a hook."""
+    return by_row(connection, deliveries, "revived", now_ms)
+
+
+def never_enqueued(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+    """Cancel deliveries that were written and will not be enqueued after all; returns how many waited."""
+    return by_row(connection, deliveries, "never_enqueued", now_ms)
+
+
+def enqueue(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+    """Let deliveries go that were kept back (`defer=True`, cancelled as `not_enqueued`); returns how many."""
+    return by_row(connection, deliveries, "enqueued", now_ms)

@@ -1,0 +1,275 @@
+"""Whose turn it is: inside a firing, and among one hook's deliveries of the same order key (DESIGN 7).
+
+Everything here is called inside the transaction of its cause, after the cause was written. It looks at the rows as they
+stand and can be called once too often without harm.
+
+A row that waits for its order key is `queued` (or `retrying`), due at no time (`due_ms` is null): claims pass it over
+at no cost, and the end of the row before it makes it due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from hookrow.delivery.states import FINISHED, PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
+from hookrow.store.database.prepared import Prepared, PreparedIn
+from hookrow.store.database.tables import DELIVERIES
+
+__all__ = [
+    "EARLIER",
+    "admit",
+    "advance",
+    "free_keys",
+    "is_held",
+    "pending",
+    "state_in",
+    "unfinished",
+    "unstick",
+    "waiting_again",
+]
+
+RELEASED = Happening("released")
+
+
+def is_held(row: Any, now_ms: int) -> bool:
+    """Whether somebody has the delivery's lease still: a worker, or a person who sends it by hand, in any state."""
+    return bool(row.lease_ms is not None and row.lease_ms > now_ms)
+
+
+def state_in(words: Iterable[str], table: Any = DELIVERIES) -> ColumnElement[bool]:
+    """The state is one of these, as literals: SQLite uses a partial index only where its own words are repeated."""
+    return table.c.state.in_([literal_column(f"'{word}'") for word in words])  # type: ignore[no-any-return]
+
+
+pending = state_in(PENDING)
+unfinished = state_in(UNFINISHED)
+
+EARLIER = DELIVERIES.alias("earlier")
+KEYED_EARLIER = and_(EARLIER.c.order_key.is_not(None), state_in(UNFINISHED, EARLIER))
+UNDER_WAY = or_(
+    EARLIER.c.state == "leased",
+    and_(EARLIER.c.state.in_(("queued", "retrying")), EARLIER.c.due_ms.is_not(None)),
+)
+
+PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
+"""As `states.turn` says: taken out before their own turn had come, and waiting hooks' rows."""
+
+
+def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
+    """The rows on which the turn depends: the first two that are blocked, and what stands before them down to the row
+    that counts. A firing may have a thousand."""
+    first = (
+        select(EARLIER.c.firing_id, func.min(EARLIER.c.seq).label("seq"))
+        .where(EARLIER.c.firing_id.in_(firings), EARLIER.c.state == literal_column("'blocked'"))
+        .group_by(EARLIER.c.firing_id)
+        .subquery("first")
+    )
+    same = EARLIER.c.firing_id == first.c.firing_id
+    before = select(func.max(EARLIER.c.seq)).where(same, EARLIER.c.seq < first.c.seq, ~PASSED_OVER)
+    second = select(func.min(EARLIER.c.seq)).where(
+        same, EARLIER.c.seq > first.c.seq, EARLIER.c.state == literal_column("'blocked'")
+    )
+    return (
+        select(
+            *(DELIVERIES.c[name] for name in ("id", "firing_id", "seq", "state", "attempts", "released_ms", "due_ms")),
+            DELIVERIES.c.hook_id,
+            DELIVERIES.c.order_key,
+        )
+        .join_from(first, DELIVERIES, DELIVERIES.c.firing_id == first.c.firing_id)
+        .where(
+            DELIVERIES.c.seq >= func.coalesce(before.scalar_subquery(), first.c.seq),
+            DELIVERIES.c.seq <= func.coalesce(second.scalar_subquery(), first.c.seq),
+        )
+        .order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
+    )
+
+
+AROUND_THE_TURN = PreparedIn(around_the_turn)
+RELEASE = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
+    .values(state=bindparam("new_state"), due_ms=bindparam("due"), released_ms=bindparam("now"))
+)
+SET_LIMIT = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms.is_(None))
+    .values(due_ms=bindparam("due"))
+)
+GOES_FIRST = select(
+    exists(
+        select(1).where(
+            EARLIER.c.hook_id == bindparam("hook"),
+            EARLIER.c.order_key == bindparam("key"),
+            KEYED_EARLIER,
+            EARLIER.c.id != bindparam("row"),
+            # Clocks of several machines differ: what is under way goes first, whatever its id.
+            or_(EARLIER.c.id < bindparam("row"), UNDER_WAY),
+        )
+    )
+)
+KEY_HEAD = (
+    select(EARLIER.c.id, EARLIER.c.state, EARLIER.c.due_ms)
+    .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.order_key == bindparam("key"), KEYED_EARLIER)
+    .order_by(EARLIER.c.id)
+    .limit(1)
+)
+KEY_BUSY = select(
+    exists(
+        select(1).where(
+            EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.order_key == bindparam("key"), KEYED_EARLIER, UNDER_WAY
+        )
+    )
+)
+MAKE_DUE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.due_ms.is_(None))
+    .values(due_ms=bindparam("due"))
+)
+WAIT_AGAIN = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.hook_id == bindparam("hook"),
+        DELIVERIES.c.order_key.is_not(None),
+        unfinished,
+        DELIVERIES.c.state.in_(("queued", "retrying")),
+        exists(
+            select(1).where(
+                EARLIER.c.hook_id == DELIVERIES.c.hook_id,
+                EARLIER.c.order_key == DELIVERIES.c.order_key,
+                KEYED_EARLIER,
+                EARLIER.c.id != DELIVERIES.c.id,
+                or_(EARLIER.c.id < DELIVERIES.c.id, EARLIER.c.state == "leased"),
+            )
+        ),
+    )
+    .values(due_ms=None)
+)
+STUCK = (
+    select(DELIVERIES.c.firing_id)
+    .where(
+        pending,
+        DELIVERIES.c.state == "blocked",
+        DELIVERIES.c.due_ms.is_(None),
+        DELIVERIES.c.id < bindparam("old"),
+        ~exists(
+            select(1).where(
+                EARLIER.c.firing_id == DELIVERIES.c.firing_id,
+                EARLIER.c.seq < DELIVERIES.c.seq,
+                EARLIER.c.state == "blocked",
+            )
+        ),
+    )
+    .limit(500)
+)
+KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('hookrow order'))")
+
+
+def advance(connection: Connection, firings: Collection[int], now_ms: int) -> list[int]:
+    """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now."""
+    due: list[int] = []
+    moving = sorted(firings)
+    while moving:
+        rows = AROUND_THE_TURN.all(connection, moving)
+        moving = []
+        for firing, group in groupby(rows, key=lambda row: row.firing_id):
+            if advance_row(connection, list(group), now_ms, due):
+                moving.append(firing)
+    return due
+
+
+admit = advance
+"""For rows just written as `blocked`: gives the first of them its turn, and each that may go with it."""
+
+
+def advance_row(connection: Connection, rows: list[Any], now_ms: int, due: list[int]) -> bool:
+    """Give the turn on among these rows, adding to `due`; whether it may go on behind them."""
+    places = [Place(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row)) for row in rows]
+    while (found := turn(places, now_ms)) is not None:
+        index = next(number for number, place in enumerate(places) if place.seq == found.seq)
+        row = rows[index]
+        if not found.now:
+            if row.due_ms is None:
+                SET_LIMIT.run(connection, {"row": row.id, "due": found.due_ms})
+            return False
+        change = decide(Standing(row.state, row.attempts, released=False), RELEASED, now_ms)
+        assert change is not None
+        held_back = goes_first(connection, row.id, row.hook_id, row.order_key)
+        RELEASE.run(
+            connection,
+            {"row": row.id, "new_state": change.state, "due": None if held_back else change.due_ms, "now": now_ms},
+        )
+        places[index] = Place(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)
+        if not held_back:
+            due.append(row.id)
+    return [row.state for row in rows].count("blocked") > 1  # else there is nothing behind them
+
+
+def unstick(connection: Connection, now_ms: int) -> int:
+    """Give the turn on where it got lost: the first blocked row of a firing without a limit. Returns how many firings.
+
+    Two transactions on PostgreSQL that end neighbouring rows of a firing at once don't see each other.
+    """
+    old = (now_ms - 2 * STEP) << 20  # ids are moments; younger rows may be on their way
+    found = connection.execute(STUCK, {"old": old}).scalars().all()
+    advance(connection, found, now_ms)
+    return len(found)
+
+
+def waits(row: Any) -> bool:
+    """The row waits for an earlier one of its order key."""
+    return row.state in ("queued", "retrying") and row.due_ms is None
+
+
+def lock_keys(connection: Connection) -> None:
+    """On PostgreSQL one transaction at a time looks at order keys: two that don't see each other would strand a row."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(KEY_LOCK)
+
+
+def goes_first(connection: Connection, row: int, hook: int, key: str | None) -> bool:
+    """Whether another unfinished delivery of the hook's same order key goes before this one."""
+    if key is None:
+        return False
+    lock_keys(connection)
+    return bool(connection.execute(GOES_FIRST, {"row": row, "hook": hook, "key": key}).scalar())
+
+
+def free_keys(connection: Connection, keys: Iterable[tuple[int, str | None]], now_ms: int) -> list[int]:
+    """Make the next delivery of each (hook, order key) due, unless one is under way; returns the ids made due."""
+    wanted = sorted({(hook, key) for hook, key in keys if key is not None})
+    if not wanted:
+        return []
+    lock_keys(connection)
+    due: list[int] = []
+    for hook, key in wanted:
+        values = {"hook": hook, "key": key}
+        head = connection.execute(KEY_HEAD, values).first()
+        if head is None or not waits(head) or connection.execute(KEY_BUSY, values).scalar():
+            continue
+        connection.execute(MAKE_DUE, {"row": head.id, "due": now_ms})
+        due.append(head.id)
+    return due
+
+
+def waiting_again(connection: Connection, hook: int) -> None:
+    """After many rows of a hook came back at once: only the first of each order key is due."""
+    lock_keys(connection)
+    connection.execute(WAIT_AGAIN, {"hook": hook})

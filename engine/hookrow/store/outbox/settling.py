@@ -1,0 +1,350 @@
+"""What came of attempts, written under the fence of their lease: the attempt, the state, and all that follows.
+
+In one transaction: the next row of the firing is released, the next of the order key becomes due, the breaker takes
+note, a receiver that is gone pauses its hook. Many results are written together (`Writer`, `Many`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hookrow.delivery.states import Answer, Change, Happening, Kind, decide
+from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
+from hookrow.store.database.rows import allocate
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES
+from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
+from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
+from hookrow.store.outbox.parking import catch_up
+from hookrow.store.outbox.release import advance, free_keys, is_held
+from hookrow.store.outbox.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
+
+__all__ = ["Made", "Settle", "Settled", "record_attempt", "settle_redelivery"]
+
+log = logging.getLogger("hookrow")
+
+
+class Kinded(Protocol):
+    """An answer, of which its kind is asked: `ok`, `changed`, `refused`, `sent` or `failed`."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class Made(Protocol):
+    """What came of an attempt, as `attempt.perform` gives it.
+
+    `error`: the word of DESIGN 12. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
+    `values`: the columns of the attempt's row; empty where no request was made.
+    """
+
+    @property
+    def answer(self) -> Kinded: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def detail(self) -> str | None: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def ms(self) -> int: ...
+    @property
+    def countable(self) -> bool: ...
+    @property
+    def retry_after(self) -> float | None: ...
+    @property
+    def gone(self) -> bool: ...
+    @property
+    def values(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a result led to.
+
+    `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
+    rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
+    could not be logged. `attempts`: how many automatic ones the delivery has had. `next`: the rows of the same firing
+    whose turn has come by it, leased to the same owner.
+    """
+
+    accepted: bool
+    state: str
+    due: bool = False
+    dead: bool = False
+    paused: Literal["gone", "breaker"] | None = None
+    resumed: bool = False
+    gap: bool = False
+    attempts: int = 0
+    next: tuple[Claimed, ...] = ()
+
+
+UPDATE = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(
+        state=bindparam("new_state"),
+        due_ms=func.coalesce(cast(bindparam("due"), BigInteger), DELIVERIES.c.due_ms),
+        attempts=bindparam("new_attempts"),
+        error=bindparam("new_error"),
+        detail=bindparam("new_detail"),
+        status=bindparam("new_status"),
+        ms=bindparam("new_ms"),
+        skipped=bindparam("reason"),
+        first_ms=func.coalesce(DELIVERIES.c.first_ms, cast(bindparam("first"), BigInteger)),
+        done_ms=bindparam("done"),
+        owner=None,
+        lease_ms=None,
+    )
+)
+LET_GO = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(owner=None, lease_ms=None)
+)
+NOW_STANDING = PreparedIn(
+    lambda rows: WITH_HOOK.where(DELIVERIES.c.id.in_(rows)).order_by(DELIVERIES.c.id).with_for_update(of=DELIVERIES)
+)
+NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
+    ATTEMPTS.c.delivery_id == bindparam("delivery")
+)
+
+
+def is_parked(change: Change | None) -> bool:
+    return change is not None and change.state == "parked"
+
+
+def no_room(hook: int) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A job for the writer: one result. `jitter` (-1 … 1) spreads the retry; `now_ms` is the attempt's end.
+
+    A worker that has room for more gives its `owner` and how many rows of a hook it has `room` for: rows that come
+    after this one in the firing are leased to it at once, which saves each of them a claim. It is asked in the
+    writer's thread.
+
+    For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
+    `elsewhere` (`--to`) nothing does (DESIGN 13).
+    """
+
+    claimed: Claimed
+    made: Made
+    now_ms: int
+    jitter: float = 0.0
+    by_hand: bool = False
+    elsewhere: bool = False
+    owner: str = ""
+    room: Callable[[int], int] = no_room
+
+    many: ClassVar[bool] = True
+
+    def __call__(self, connection: Connection) -> Settled:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Settle]) -> list[Settled]:
+        """Write all results; runs again from the start without harm if the transaction is rolled back."""
+        return Batch(connection, max(job.now_ms for job in jobs)).settle(jobs)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that `states.decide` knows."""
+        return "gone" if self.made.gone else self.made.answer.kind  # type: ignore[return-value]
+
+    @property
+    def note(self) -> Note:
+        """What the breaker is told."""
+        made = self.made
+        reason = f"{made.error or ''} {made.status or ''}".strip()
+        success = self.kind not in ("failed", "gone")
+        claimed = self.claimed
+        return Note(claimed.hook_id, success, made.countable, made.status is not None, claimed.probe, reason)
+
+
+class Batch:
+    """The results of one transaction."""
+
+    def __init__(self, connection: Connection, now_ms: int) -> None:
+        self.connection = connection
+        self.now_ms = now_ms
+        self.updates: list[dict[str, Any]] = []
+        self.let_go: list[dict[str, Any]] = []
+        self.firings: set[int] = set()
+        self.keys: set[tuple[int, str | None]] = set()
+
+    def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
+        found = NOW_STANDING.all(self.connection, sorted({job.claimed.row_id for job in jobs}))
+        rows: dict[int, Any] = {row.id: row for row in found}
+        accepted: dict[int, Settle] = {}
+        current: dict[int, Any] = {}
+        for number, job in enumerate(jobs):
+            # Taken out: a second result under the same lease is as good as none.
+            row = rows.pop(job.claimed.row_id, None)
+            if row is not None and row.fence == job.claimed.fence and (row.state == "leased" or job.by_hand):
+                accepted[number], current[number] = job, row
+            elif row is not None:
+                rows[row.id] = row
+        gaps = self.write_attempts(accepted)
+        moved, gone = self.take_note(list(accepted.values()))
+        changes = {
+            number: self.change(job, current[number], paused={*moved.paused, *gone}, resumed=moved.resumed)
+            for number, job in accepted.items()
+        }
+        for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
+            if values:
+                statement.many(self.connection, values)
+        # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
+        catch_up(self.connection, {current[n].hook_id for n, each in changes.items() if is_parked(each)}, self.now_ms)
+        due = advance(self.connection, self.firings, self.now_ms)
+        taken = self.take_next(due, accepted)
+        leased = sum(len(rows) for rows in taken.values())
+        freed = free_keys(self.connection, self.keys, self.now_ms)
+        settled: list[Settled] = []
+        for number, job in enumerate(jobs):
+            if number not in accepted:
+                settled.append(Settled(False, job.claimed.state))
+                continue
+            change, hook = changes[number], job.claimed.hook_id
+            settled.append(
+                Settled(
+                    True,
+                    job.claimed.state if change is None else change.state,
+                    len(due) > leased or bool(freed) or hook in moved.resumed,
+                    change is not None and change.state == "dead",
+                    "gone" if hook in gone else "breaker" if hook in moved.paused else None,
+                    hook in moved.resumed,
+                    number in gaps,
+                    job.claimed.attempts if change is None else change.attempts,
+                    tuple(taken.get(number, ())),
+                )
+            )
+            # Told once, by the first result of the hook.
+            gone.discard(hook)
+            moved.forget(hook)
+        return settled
+
+    def take_next(self, due: Sequence[int], jobs: Mapping[int, Settle]) -> dict[int, list[Claimed]]:
+        """Lease the rows that have become due to the owners of the jobs that made them so, by the jobs' numbers."""
+        taking = {job.claimed.firing_id: number for number, job in jobs.items() if job.owner}
+        taken: defaultdict[int, list[Claimed]] = defaultdict(list)
+        if not due or not taking:
+            return taken
+        rows: defaultdict[int, list[Any]] = defaultdict(list)
+        chosen: Counter[int] = Counter()
+        for row in NOW_STANDING.all(self.connection, due):
+            found = taking.get(row.firing_id)
+            if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
+                continue
+            if is_held(row, self.now_ms):  # somebody is sending it by hand
+                continue
+            if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
+                chosen[row.hook_id] += 1
+                rows[found].append(row)
+        for number, theirs in rows.items():
+            timeouts = {row.hook_id: row.timeout for row in theirs}
+            owner = jobs[number].owner
+            taken[number] = lease(self.connection, theirs, owner, self.now_ms, timeouts, set(), len(theirs))
+        return taken
+
+    def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
+        """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
+        logged = {number: job for number, job in jobs.items() if job.made.values}
+        ids = allocate(self.connection, "attempt", len(logged), self.now_ms)
+        rows = [
+            {
+                **BLANK_ATTEMPT,
+                **job.made.values,
+                "id": next(ids),
+                "delivery_id": job.claimed.row_id,
+                "number": job.claimed.number,
+                "origin": "redeliver" if job.by_hand else "worker",
+                "elsewhere": job.elsewhere,
+            }
+            for job in logged.values()
+        ]
+        if self.inserted(rows):
+            return set()
+        gaps = {number for number, row in zip(logged, rows, strict=True) if not self.inserted([row])}
+        log.error("%d attempts could not be logged; their deliveries are settled all the same", len(gaps))
+        return gaps
+
+    def inserted(self, rows: list[dict[str, Any]]) -> bool:
+        if not rows:
+            return True
+        try:
+            with savepoint(self.connection):
+                INSERT_ATTEMPT.many(self.connection, rows)
+        except IntegrityError:
+            return False
+        return True
+
+    def take_note(self, jobs: Sequence[Settle]) -> tuple[Moved, set[int]]:
+        """Breakers and receivers that are gone; before the deliveries, since a hook that is paused parks them."""
+        here = [job for job in jobs if not job.elsewhere]
+        moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms)
+        gone = {
+            hook
+            for hook in sorted({job.claimed.hook_id for job in here if job.kind == "gone"})
+            if pause_gone(self.connection, hook, self.now_ms)
+        }
+        return moved, gone
+
+    def change(self, job: Settle, row: Any, *, paused: set[int], resumed: set[int]) -> Change | None:
+        """Decide one delivery's change, and queue its writing. The row was read before its hook moved."""
+        made, claimed = job.made, job.claimed
+        stands = standing(row)
+        if row.hook_id in paused and stands.hook == "on":
+            stands = replace(stands, hook="held")
+        elif row.hook_id in resumed and row.active and stands.hook == "held":
+            stands = replace(stands, hook="on")
+        answer = Answer(job.kind, made.error, made.retry_after)
+        happening = Happening("redelivered" if job.by_hand else "answered", answer)
+        change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
+        if change is None:
+            self.let_go.append({"row": row.id, "its_fence": row.fence})
+            return None
+        self.updates.append(
+            {
+                "row": row.id,
+                "its_fence": row.fence,
+                "new_state": change.state,
+                "due": change.due_ms,
+                "new_attempts": change.attempts,
+                "new_error": made.error,
+                "new_detail": made.detail,
+                "new_status": made.status,
+                "new_ms": made.ms,
+                "reason": change.reason,
+                "first": made.values.get("at_ms", job.now_ms),
+                "done": job.now_ms if change.finished else None,
+            }
+        )
+        if change.turn:
+            self.firings.add(claimed.firing_id)
+        if change.finished:
+            self.keys.add((row.hook_id, row.order_key))
+        return change
+
+
+def settle_redelivery(
+    connection: Connection, claimed: Claimed, made: Made, now_ms: int, *, elsewhere: bool = False
+) -> Settled:
+    """Record a redelivery whose lease was taken by hand: a success at the hook's own URL settles the delivery."""
+    return Settle(claimed, made, now_ms, by_hand=True, elsewhere=elsewhere)(connection)
+
+
+def record_attempt(connection: Connection, delivery: int, values: Mapping[str, Any], now_ms: int) -> int:
+    """Log a request that changes nothing else (`--to`, or a waiting hook's redelivery); returns its number."""
+    number: int = connection.execute(NEXT_NUMBER, {"delivery": delivery}).scalar_one()
+    row = {**BLANK_ATTEMPT, **values, "delivery_id": delivery, "number": number}
+    INSERT_ATTEMPT.many(connection, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])
+    return number

@@ -1,0 +1,244 @@
+"""Writing the log: a firing with its deliveries and attempts, many firings with one statement a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
+
+from hookrow.errors import IdempotencyConflict
+from hookrow.lang import Text
+from hookrow.store.database.notify import announce
+from hookrow.store.database.prepared import Prepared
+from hookrow.store.database.rows import allocate
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
+from hookrow.store.outbox.parking import catch_up
+from hookrow.store.outbox.release import admit
+
+__all__ = [
+    "ATTEMPTS",
+    "DELIVERIES",
+    "FIRINGS",
+    "Begin",
+    "NewDelivery",
+    "Rows",
+    "Written",
+    "release_deferred",
+    "running",
+]
+
+
+IDEMPOTENCY_MS = 10 * 60 * 1000
+"""How long an idempotency key is remembered (DESIGN 5)."""
+
+
+def blank(table: Table) -> dict[str, Any]:
+    """Every column of a table with its default: rows of one executemany need the same keys."""
+    return {column.name: getattr(column.default, "arg", None) for column in table.columns}
+
+
+BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
+INSERT_FIRING, INSERT_DELIVERY = Prepared(insert(FIRINGS)), Prepared(insert(DELIVERIES))
+INSERT_ATTEMPT = Prepared(insert(ATTEMPTS))
+FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
+FINISH_FIRING = Prepared(
+    update(FIRINGS)
+    .where(FIRINGS.c.id == bindparam("row"))
+    .values({name: bindparam(f"new_{name}") for name in FINISHED})
+)
+
+
+@dataclass(slots=True)
+class NewDelivery:
+    """A delivery's columns without its ids, and its attempts."""
+
+    values: dict[str, Any]
+    attempts: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The row ids that a job got."""
+
+    firing: int
+    deliveries: tuple[int, ...]
+    moved: Moved = field(default_factory=Moved)
+    """The hooks that its waiting hooks' attempts paused or resumed."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """A job for the writer: rows of one firing. Several of them are written together.
+
+    `firing` holds the columns of a new firing, or, with `firing_id`, those in which one that runs has ended.
+    """
+
+    now_ms: int
+    firing: Mapping[str, Any] | None = None
+    firing_id: int | None = None
+    deliveries: Sequence[NewDelivery] = field(default_factory=list)
+    admit: bool = False
+    """Deliveries were written as blocked: give the turn to those that may go."""
+    notes: Sequence[Note] = ()
+    """What the attempts of its waiting hooks say of their receivers."""
+    gone: Sequence[int] = ()
+    """The hooks whose receivers answered 410."""
+
+    many: ClassVar[bool] = True
+
+    @property
+    def waits(self) -> bool:
+        """Its rows wait for any worker: none of them is handed to one in memory."""
+        states = {delivery.values["state"] for delivery in self.deliveries}
+        return "leased" not in states and not states.isdisjoint(("queued", "blocked"))
+
+    def __call__(self, connection: Connection) -> Written:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Rows]) -> list[Written]:
+        """Write all jobs' rows. Runs again from the start without harm if the transaction is rolled back."""
+        now_ms = max(job.now_ms for job in jobs)
+        new = sum(job.firing_id is None for job in jobs)
+        firing_ids = allocate(connection, "firing", new, now_ms)
+        delivery_ids = allocate(connection, "delivery", sum(len(job.deliveries) for job in jobs), now_ms)
+        count = sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries)
+        attempt_ids = allocate(connection, "attempt", count, now_ms)
+        firings: list[dict[str, Any]] = []
+        finished: list[dict[str, Any]] = []
+        deliveries: list[dict[str, Any]] = []
+        attempts: list[dict[str, Any]] = []
+        written: list[Written] = []
+        for job in jobs:
+            number = job.firing_id if job.firing_id is not None else next(firing_ids)
+            if job.firing_id is None:
+                firings.append({**BLANK_FIRING, **(job.firing or {}), "id": number})
+            elif job.firing is not None:
+                finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
+            ids = []
+            for delivery in job.deliveries:
+                ids.append(next(delivery_ids))
+                deliveries.append({**BLANK_DELIVERY, **delivery.values, "id": ids[-1], "firing_id": number})
+                attempts.extend(
+                    {**BLANK_ATTEMPT, **attempt, "id": next(attempt_ids), "delivery_id": ids[-1]}
+                    for attempt in delivery.attempts
+                )
+            written.append(Written(number, tuple(ids)))
+        for statement, rows in (
+            (INSERT_FIRING, firings),
+            (FINISH_FIRING, finished),
+            (INSERT_DELIVERY, deliveries),
+            (INSERT_ATTEMPT, attempts),
+        ):
+            if rows:
+                statement.many(connection, rows)
+        if any(job.waits for job in jobs):
+            announce(connection)
+        admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
+        catch_up(connection, {each["hook_id"] for each in deliveries if each["state"] == "parked"}, now_ms)
+        moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
+        moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
+        for job, each in zip(jobs, written, strict=True):
+            # Told once, by the first firing of the hook.
+            for hook in {*job.gone, *(said.hook for said in job.notes)}:
+                each.moved.paused |= moved.paused & {hook}
+                each.moved.resumed |= moved.resumed & {hook}
+                moved.forget(hook)
+        return written
+
+
+def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
+    """The newest firing of an event under an idempotency key that still counts, or None."""
+    return connection.execute(
+        select(
+            FIRINGS.c.id,
+            FIRINGS.c.uid,
+            FIRINGS.c.outcome,
+            FIRINGS.c.payload_hash,
+            FIRINGS.c.deadline_ms,
+            FIRINGS.c.veto,
+        )
+        .where(
+            FIRINGS.c.event == event,
+            FIRINGS.c.idempotency_key == key,
+            FIRINGS.c.idempotency_key.is_not(None),
+            FIRINGS.c.at_ms > now_ms - IDEMPOTENCY_MS,
+        )
+        .order_by(FIRINGS.c.id.desc())
+        .limit(1)
+    ).first()
+
+
+KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:key AS text), 0))")
+
+
+@dataclass(slots=True)
+class Begin:
+    """A job: commit a firing as running under its idempotency key, or find the one that has it (DESIGN 5).
+
+    Gives `Written`, or the row found, whose outcome may still be open. A refusal by failure and a cancelled firing are
+    not kept for the next caller; nor is one that did not end by its deadline + 1 s.
+
+    Raises:
+        IdempotencyConflict: the key stands for another payload.
+    """
+
+    rows: Rows
+
+    many: ClassVar[bool] = True
+
+    @property
+    def lock(self) -> str:
+        """What its key is locked by; no event's code holds a space."""
+        firing = self.rows.firing or {}
+        return f"{firing['event']} {firing['idempotency_key']}"
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.run_many(connection, [self])[0]
+
+    @classmethod
+    def run_many(cls, connection: Connection, jobs: Sequence[Begin]) -> list[Any]:
+        """On PostgreSQL a key belongs to one transaction at a time: two that don't see each other would both fire."""
+        if connection.dialect.name == "postgresql":
+            # In one order, so that two processes with the same keys don't wait for each other.
+            for key in sorted({job.lock for job in jobs}):
+                connection.execute(KEY_LOCK, {"key": key})
+        return [job.begin(connection) for job in jobs]
+
+    def begin(self, connection: Connection) -> Any:
+        firing = self.rows.firing or {}
+        found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
+        if found is not None:
+            if found.payload_hash != firing["payload_hash"]:
+                raise IdempotencyConflict(
+                    Text('the idempotency key "{key}" was used with another payload', key=firing["idempotency_key"])
+                )
+            kept = found.outcome in ("allowed", "vetoed")
+            alive = found.outcome is None and self.rows.now_ms <= found.deadline_ms + 1000
+            if kept or alive:
+                return found
+        return self.rows(connection)
+
+
+def release_deferred(connection: Connection, number: int, now_ms: int) -> bool:
+    """Put the deliveries that `fire(defer=True)` kept back into the outbox; False where none are kept back.
+
+    What a hook's pause means for them is judged by the worker's claim, as for every row.
+    """
+    released = connection.execute(
+        update(DELIVERIES)
+        .where(
+            DELIVERIES.c.firing_id == number, DELIVERIES.c.state == "cancelled", DELIVERIES.c.skipped == "not_enqueued"
+        )
+        .values(state="blocked", skipped=None, done_ms=None)
+        .returning(DELIVERIES.c.id)
+    ).scalars()
+    first = min(released, default=None)
+    # The first is due, the worker's claim gives the turns: here it would lock all order keys until the caller's commit.
+    connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == first).values(due_ms=now_ms))
+    connection.execute(update(FIRINGS).where(FIRINGS.c.id == number).values(deferred=False))
+    announce(connection)
+    return first is not None

@@ -1,0 +1,396 @@
+"""The statements of a body, read with an eye on JSON: what is written outside braces, and `{{ }}`, `{% %}`, `{# #}`.
+
+Statements are `if`, `elif`, `else`, `for … in … [if …]`, `set x = …` and their ends. A value outside quotes is written
+as JSON, one inside quotes as an escaped piece of that text; so the reader follows the quotes of the written text, and
+refuses whatever would leave them in doubt: a quote that is not closed, a branch or loop that opens or closes one
+unevenly, a value after a half-written escape or glued to other characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hookrow.lang import Text
+from hookrow.template.expression import Node, Run
+from hookrow.template.grammar import DEEPEST, WORDS, Reader
+from hookrow.template.values import Fault, encode, is_list, kind, truth
+
+__all__ = ["Page", "Statement", "read_body", "render_all"]
+
+OPENING: Final = re.compile(r"\{([{%#])(-?)")
+QUOTED: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
+RESERVED: Final = frozenset({"payload", "webhook", "loop"})
+
+
+class Page(Run):
+    """What one rendering has written so far: pieces of text, each with the line that it comes from."""
+
+    __slots__ = ("lines", "pieces", "size")
+
+    def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
+        super().__init__(payload, webhook, fuel=fuel, limit=limit)
+        self.pieces: list[str] = []
+        self.lines: list[int] = []
+        self.size = 0
+
+    def write(self, text: str, line: int) -> None:
+        """Add a piece. Raises Fault beyond the limit."""
+        self.size += len(text)
+        self.fit(self.size)
+        self.spend(len(text) >> 6)
+        self.pieces.append(text)
+        self.lines.append(line)
+
+    def line_at(self, offset: int) -> int:
+        """The template's line that an offset of the whole text comes from."""
+        for text, line in zip(self.pieces, self.lines, strict=True):
+            if offset < len(text):
+                return line + text.count("\n", 0, offset)
+            offset -= len(text)
+        return self.lines[-1] if self.lines else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A part of a body. `line` is where it begins, from 1; `cost` the steps that it takes once."""
+
+    line: int
+    cost: int
+
+    def render(self, page: Page) -> None:
+        """Write it. Raises Fault, whose line is set."""
+        try:
+            page.spend(self.cost)
+            self.act(page)
+        except Fault as fault:
+            fault.line = fault.line or self.line
+            raise
+
+    def act(self, page: Page) -> None:
+        raise NotImplementedError
+
+
+def render_all(statements: Sequence[Statement], page: Page) -> None:
+    """Write statements one after another. Raises Fault, whose line is set."""
+    for statement in statements:
+        statement.render(page)
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Statement):
+    """Text that is sent as it stands."""
+
+    text: str
+
+    def act(self, page: Page) -> None:
+        page.write(self.text, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Statement):
+    """`{{ … }}`: JSON outside quotes, an escaped piece of the text inside; there all but texts are their JSON."""
+
+    node: Node
+    inside: bool
+
+    def act(self, page: Page) -> None:
+        found = self.node.value(page)
+        if isinstance(found, str):
+            page.fit(page.size + len(found))
+        text = encode(found)
+        if self.inside:
+            text = (text if isinstance(found, str) else encode(text))[1:-1]
+        page.write(text, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Branches(Statement):
+    """`if`, `elif`, `else`: the first whose condition is true; no condition is `else`."""
+
+    branches: tuple[tuple[Node | None, tuple[Statement, ...]], ...]
+
+    def act(self, page: Page) -> None:
+        for condition, statements in self.branches:
+            if condition is None or truth(condition.value(page)):
+                render_all(statements, page)
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Loop(Statement):
+    """`for`: the elements of a list, the keys of an object. What is set inside is gone after each round."""
+
+    variable: str
+    source: Node
+    only: Node | None
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+    def act(self, page: Page) -> None:
+        found = self.source.value(page)
+        if not is_list(found) and not isinstance(found, Mapping):
+            raise Fault(Text("for needs a list, not {kind}", kind=kind(found)))
+        outer = page.local
+        items = list(found)
+        page.spend(len(items))
+        try:
+            if self.only is not None:
+                items = [item for item in items if self.wanted(page, outer, item)]
+            for index, item in enumerate(items):
+                page.local = {**outer, self.variable: item, "loop": position(index, len(items))}
+                page.spend(len(page.local))
+                render_all(self.body, page)
+        finally:
+            page.local = outer
+        if not items:
+            render_all(self.otherwise, page)
+
+    def wanted(self, page: Page, outer: Mapping[str, Any], item: object) -> bool:
+        assert self.only is not None
+        page.spend(self.cost)
+        page.local = {**outer, self.variable: item}
+        return truth(self.only.value(page))
+
+
+def position(index: int, length: int) -> dict[str, Any]:
+    """What a loop's body knows of its place: index and index0, first, last, length."""
+    return {"index": index + 1, "index0": index, "first": index == 0, "last": index + 1 == length, "length": length}
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned(Statement):
+    """`{% set x = … %}`."""
+
+    variable: str
+    node: Node
+
+    def act(self, page: Page) -> None:
+        page.local[self.variable] = self.node.value(page)
+
+
+def read_body(source: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
+    """The statements of a body, and the names that it takes from outside. Raises Fault, whose line is set."""
+    body = BodyReader(source)
+    statements, _ = body.block(frozenset(), Text("the body"))
+    if body.inside:
+        raise Fault(Text("the quote that opens here is not closed"), line=body.reader.line(body.quote))
+    return statements, frozenset(body.reader.used)
+
+
+class BodyReader:
+    """Goes through a source once. `inside` says whether the text written so far has an open quote, `quote` where."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.reader = Reader(source)
+        self.offset = 0
+        self.inside = False
+        self.quote = 0
+        self.trim = False  # the tag before ended in `-`
+        self.before = ""  # the last character written before this place, outside quotes; "" after a statement
+        self.value_before = False  # a value stands right before this place, outside quotes
+        self.nested = 0
+
+    def block(self, ends: frozenset[str], opener: Text) -> tuple[tuple[Statement, ...], str]:
+        """Statements up to one of these words, and that word; to the end of the source if there are none."""
+        self.nested += 1
+        if self.nested > DEEPEST:
+            raise self.reader.fault(Text("nested too deeply"), self.offset)
+        begin = self.offset
+        statements: list[Statement] = []
+        while True:
+            tag = OPENING.search(self.source, self.offset)
+            statements.extend(self.written(tag.start() if tag else len(self.source), cut=bool(tag and tag[2])))
+            if tag is None:
+                if ends:
+                    raise self.reader.fault(Text("{statement} is not closed", statement=opener), max(begin - 1, 0))
+                word = ""
+                break
+            if tag[1] == "#":
+                self.comment(tag)
+                continue
+            self.reader.start(tag.end())
+            if tag[1] == "{":
+                statements.append(self.value(tag.start()))
+                continue
+            self.before, self.value_before = "", False
+            word = self.word()
+            if word in ends:
+                break
+            statements.append(self.statement(word, tag.start()))
+            self.before, self.value_before = "", False
+        self.nested -= 1
+        return tuple(statements), word
+
+    def written(self, end: int, *, cut: bool) -> list[Statement]:
+        """The text up to an offset, if any; follows its quotes. `cut`: white space before the tag there goes."""
+        start, self.offset = self.offset, end
+        text = self.source[start:end]
+        if self.trim:
+            text = text.lstrip()
+            start = end - len(text)
+        self.trim = False
+        if cut:
+            text = text.rstrip()
+        if not text:
+            return []
+        self.neighbours(text, start)
+        self.follow(text, start)
+        return [Written(self.reader.line(start), 1, text)]
+
+    def neighbours(self, text: str, start: int) -> None:
+        """Outside quotes a value stands alone between the signs of JSON: `7{{ x }}` would be another number."""
+        shown = text.strip()
+        if self.inside or not shown:
+            return
+        if self.value_before and shown[0] not in ",:]}":
+            raise self.reader.fault(Text("a value outside quotes can't be followed by {sign}", sign=shown[0]), start)
+        self.value_before = False
+
+    def follow(self, text: str, start: int) -> None:
+        at = 0
+        while at < len(text):
+            if not self.inside:
+                opens = text.find('"', at)
+                if opens < 0:
+                    break
+                self.inside, self.quote, at = True, start + opens, opens + 1
+                continue
+            at = self.quoted_end(text, at)
+            if at == len(text):
+                return
+            if text[at] == "\\":
+                raise self.reader.fault(Text("this escape is not complete, or JSON does not know it"), start + at)
+            if text[at] != '"':
+                raise self.reader.fault(Text("quotes can't contain a line break; write \\n"), start + at)
+            self.inside, at = False, at + 1
+        self.before = text.rstrip()[-1:] or self.before
+
+    def quoted_end(self, text: str, at: int) -> int:
+        found = QUOTED.match(text, at)
+        assert found is not None
+        return found.end()
+
+    def comment(self, tag: re.Match[str]) -> None:
+        end = self.source.find("#}", tag.end())
+        if end < 0:
+            raise self.reader.fault(Text("the comment is not closed"), tag.start())
+        self.trim = self.source[end - 1] == "-" and end > tag.end()
+        self.offset = end + 2
+
+    def close(self, sign: str) -> None:
+        """Here the tag must end."""
+        token = self.reader.token
+        if token.kind != "end" or not token.text.endswith(sign):
+            if token.kind == "end":
+                raise self.reader.fault(Text("expected {wanted}, found {found}", wanted=sign, found=token.text))
+            raise self.reader.unexpected(sign)
+        self.trim = token.text.startswith("-")
+        self.offset = token.end
+
+    def value(self, start: int) -> Value:
+        if not self.inside:
+            if self.value_before:
+                raise self.reader.fault(Text("two values outside quotes need a separator between them"), start)
+            if self.before and self.before not in "{[,:":
+                raise self.reader.fault(Text("a value outside quotes can't follow {sign}", sign=self.before), start)
+            self.before, self.value_before = "", True
+        counted = self.reader.nodes
+        node = self.reader.expression()
+        self.close("}}")
+        return Value(self.reader.line(start), self.reader.nodes - counted, node, self.inside)
+
+    def word(self) -> str:
+        token = self.reader.token
+        if token.kind != "name":
+            raise self.reader.unexpected()
+        return self.reader.advance().text
+
+    def statement(self, word: str, start: int) -> Statement:
+        match word:
+            case "if":
+                return self.branches(start)
+            case "for":
+                return self.loop(start)
+            case "set":
+                return self.assignment(start)
+        raise self.reader.fault(Text("there is no statement {word}; there are if, for and set", word=word), start)
+
+    def condition(self) -> Node:
+        node = self.reader.expression()
+        self.close("%}")
+        return node
+
+    def branches(self, start: int) -> Branches:
+        line, counted = self.reader.line(start), self.reader.nodes
+        opened = self.inside
+        found: list[tuple[Node | None, tuple[Statement, ...]]] = []
+        afterwards: set[bool] = set()
+        condition: Node | None = self.condition()
+        cost = self.reader.nodes - counted
+        while True:
+            self.inside = opened
+            ends = frozenset({"endif"} if condition is None else {"elif", "else", "endif"})
+            statements, word = self.block(ends, Text("if"))
+            found.append((condition, statements))
+            afterwards.add(self.inside)
+            if word == "endif":
+                break
+            counted = self.reader.nodes
+            if word == "elif":
+                condition = self.condition()
+            else:
+                condition = None
+                self.close("%}")
+            cost += self.reader.nodes - counted
+        self.close("%}")
+        if condition is not None:
+            afterwards.add(opened)  # no branch at all may be taken
+        self.even(afterwards, start)
+        return Branches(line, cost, tuple(found))
+
+    def even(self, afterwards: set[bool], start: int) -> None:
+        if len(afterwards) > 1:
+            raise self.reader.fault(Text("depending on a condition, a quote is opened or closed here or not"), start)
+
+    def variable(self) -> str:
+        word = self.reader.token.text
+        if word in RESERVED or word in WORDS:
+            raise self.reader.fault(Text("{name} is reserved; use another name", name=word))
+        return self.reader.name().text
+
+    def loop(self, start: int) -> Loop:
+        line, counted, opened = self.reader.line(start), self.reader.nodes, self.inside
+        variable = self.variable()
+        self.reader.expect("in")
+        source = self.reader.either()
+        declared = set(self.reader.declared)
+        self.reader.declared.add(variable)
+        only = self.reader.expression() if self.reader.take("if") else None
+        self.reader.declared.add("loop")
+        self.close("%}")
+        cost = self.reader.nodes - counted
+        body, word = self.block(frozenset({"else", "endfor"}), Text("for"))
+        self.reader.declared = declared
+        afterwards = {opened, self.inside}
+        otherwise: tuple[Statement, ...] = ()
+        if word == "else":
+            self.close("%}")
+            self.inside = opened
+            otherwise, _ = self.block(frozenset({"endfor"}), Text("for"))
+            afterwards.add(self.inside)
+        self.close("%}")
+        self.even(afterwards, start)
+        return Loop(line, cost, variable, source, only, body, otherwise)
+
+    def assignment(self, start: int) -> Assigned:
+        counted = self.reader.nodes
+        variable = self.variable()
+        self.reader.expect("=")
+        node = self.reader.expression()
+        self.close("%}")
+        self.reader.declared.add(variable)
+        return Assigned(self.reader.line(start), self.reader.nodes - counted, variable, node)

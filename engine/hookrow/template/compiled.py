@@ -1,0 +1,248 @@
+"""The body's and the condition's language (DESIGN 6): compiled once, rendered or tested on each payload.
+
+    view = prepare(payload)                                   # once a firing
+    Condition.compile("order.sum > 1000").test(view, webhook)
+    Body.compile('{"id": {{ order.id }}, "note": "{{ order.comment }}"}').render(view, webhook)
+
+Names are the payload's own top-level keys, `payload` for the whole, and `webhook.id`, `.type`, `.timestamp`, `.result`
+(leave `result` out of the mapping where no earlier hook gave one, so that `webhook.result is defined` tells). What the
+language holds is said in `hookrow.template.grammar` and `hookrow.template.body`.
+
+A value outside quotes becomes a JSON value, inside quotes an escaped piece of the text; whatever the payload holds,
+what comes out is JSON or an error. Errors name the line and the missing name, never a value. Nothing is changed or
+called, and work and length are bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal, NoReturn
+
+from hookrow.errors import InvalidTemplate
+from hookrow.lang import Text
+from hookrow.template.body import Page, Statement, read_body, render_all
+from hookrow.template.expression import Joined, Node, Run
+from hookrow.template.grammar import Reader
+from hookrow.template.values import Fault, kind, truth
+
+__all__ = ["FUEL", "SAMPLE_WEBHOOK", "Body", "Condition", "View", "check_body", "check_condition", "names", "prepare"]
+
+FUEL: Final = 100_000
+"""Steps that one rendering or test may take: some 20 ms of one core. A body of a thousand items takes a tenth."""
+
+LIMIT: Final = 1_048_576
+"""The longest result in bytes where the setting `payload_limit` is not given; also that of a text in a condition."""
+
+REMEMBERED: Final = 256
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+SAMPLE_WEBHOOK: Final = {"id": "evt_0", "type": "sample", "timestamp": "2026-01-01T00:00:00Z"}
+"""What `webhook` is when a template is tried out: no result, as for the first hook of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A payload as bodies and conditions see it. It is only read: the caller's payload stays as it is."""
+
+    payload: Mapping[str, Any]
+
+
+def prepare(payload: Mapping[str, Any]) -> View:
+    """The view of a payload: plain JSON data, checked before. Costs nothing; make one whenever the payload changes."""
+    return View(payload)
+
+
+def refuse_constant(_text: str) -> NoReturn:
+    raise ValueError
+
+
+# Numbers are not built, only seen: no length of theirs is refused, and nothing is lost.
+CHECKER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=refuse_constant)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A compiled body. `names` are those that it takes from the payload and `webhook`, with keys: `order.id`."""
+
+    source: str
+    names: frozenset[str]
+    statements: tuple[Statement, ...]
+
+    @classmethod
+    def compile(cls, source: str) -> Body:
+        """Read a body; the latest ones are remembered.
+
+        Raises:
+            InvalidTemplate: with code template_error, naming the line.
+        """
+        return compiled_body(source)
+
+    def render(self, view: View, webhook: Mapping[str, Any], *, limit: int = LIMIT) -> str:
+        """The body for this payload: JSON text, whose UTF-8 is sent as it stands. `limit` in bytes.
+
+        Raises:
+            InvalidTemplate: with code template_error: a name is missing, a kind does not fit, what comes out is not
+                JSON, too long or too much work.
+        """
+        try:
+            return self.draw(view, webhook, limit)
+        except Fault as fault:
+            raise refusal(fault, self.source, "body") from None
+
+    def draw(self, view: View, webhook: Mapping[str, Any], limit: int) -> str:
+        page = Page(view.payload, webhook, fuel=FUEL, limit=limit)
+        render_all(self.statements, page)
+        text = "".join(page.pieces)
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:  # half a surrogate pair: JSON can carry it escaped, UTF-8 can't
+            text = SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            size = len(text.encode())
+        page.fit(size)
+        try:
+            CHECKER.decode(text)
+        except json.JSONDecodeError as broken:
+            raise Fault(Text("what comes out here is not JSON"), line=page.line_at(broken.pos)) from None
+        except (ValueError, RecursionError):
+            raise Fault(Text("what comes out is not JSON")) from None
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition. `names` as those of a body."""
+
+    source: str
+    names: frozenset[str]
+    node: Node
+
+    @classmethod
+    def compile(cls, source: str) -> Condition:
+        """Read a condition; the latest ones are remembered.
+
+        Raises:
+            InvalidTemplate: with code condition_error.
+        """
+        return compiled_condition(source)
+
+    def test(self, view: View, webhook: Mapping[str, Any]) -> bool:
+        """Whether the condition holds for this payload.
+
+        Raises:
+            InvalidTemplate: with code condition_error: it gives neither true nor false, a name is missing, a kind does
+                not fit, too much work.
+        """
+        try:
+            return self.decide(view, webhook)
+        except Fault as fault:
+            raise refusal(fault, self.source, "condition") from None
+
+    def decide(self, view: View, webhook: Mapping[str, Any]) -> bool:
+        found = self.node.value(Run(view.payload, webhook, fuel=FUEL, limit=LIMIT))
+        if isinstance(found, bool):
+            return found
+        raise Fault(Text("the condition gives {kind}, not true or false", kind=kind(found)))
+
+    def unmet(self, view: View, webhook: Mapping[str, Any]) -> tuple[str, ...]:
+        """The parts that make the condition false for this payload, as they are written; none where it holds.
+
+        Of an `and` each part that is false and can be judged, of an `or` all of its parts; else the condition itself.
+
+        Raises:
+            InvalidTemplate: as `test`.
+        """
+        if self.test(view, webhook):
+            return ()
+        run = Run(view.payload, webhook, fuel=FUEL, limit=LIMIT)
+        whole = self.source.strip()
+        return tuple(dict.fromkeys(false_parts(self.node, whole, self.source, run))) or (whole,)
+
+
+def false_parts(node: Node, written: str, source: str, run: Run) -> Iterator[str]:
+    """The innermost parts of a false expression that are false themselves."""
+    if not isinstance(node, Joined):
+        yield written
+        return
+    for operand, (start, end) in zip(node.operands, node.spans, strict=True):
+        try:
+            holds = truth(operand.value(run))
+        except Fault:  # an `and` that is false without it does not look at it
+            continue
+        if not holds:
+            yield from false_parts(operand, source[start:end], source, run)
+
+
+@lru_cache(REMEMBERED)
+def compiled_body(source: str) -> Body:
+    try:
+        statements, used = read_body(source)
+    except Fault as fault:
+        raise refusal(fault, source, "body") from None
+    return Body(source, used, statements)
+
+
+@lru_cache(REMEMBERED)
+def compiled_condition(source: str) -> Condition:
+    reader = Reader(source)
+    try:
+        reader.start(0)
+        node = reader.expression()
+        reader.conclude()
+    except Fault as fault:
+        raise refusal(fault, source, "condition") from None
+    return Condition(source, frozenset(reader.used), node)
+
+
+def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> InvalidTemplate:
+    """The fault as the engine raises it. A condition of one line, as they mostly are, needs no line number."""
+    text = fault.text
+    if fault.line is not None and (field == "body" or "\n" in source):
+        text = Text("line {line}: {reason}", line=fault.line, reason=text)
+    return InvalidTemplate("template_error" if field == "body" else "condition_error", text, field=field)
+
+
+def names(source: str, *, field: Literal["body", "condition"] = "body") -> set[str]:
+    """The names that a body or condition takes from outside itself, with the keys written after them: `order.id`.
+
+    Raises:
+        InvalidTemplate: it can't be compiled.
+    """
+    return set(Body.compile(source).names if field == "body" else Condition.compile(source).names)
+
+
+def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -> None:
+    """Compile a body and render it on an example payload, as saving it asks for.
+
+    What depends on `webhook.result` can't be known then: from there on only the firing checks.
+
+    Raises:
+        InvalidTemplate: as `Body.compile` and `Body.render`.
+    """
+    body = Body.compile(source)
+    try:
+        body.draw(prepare(example), SAMPLE_WEBHOOK, limit)
+    except Fault as fault:
+        if not needs_result(fault):
+            raise refusal(fault, source, "body") from None
+
+
+def check_condition(source: str, example: Mapping[str, Any]) -> None:
+    """Compile a condition and test it on an example payload, as `check_body` does for bodies.
+
+    Raises:
+        InvalidTemplate: as `Condition.compile` and `Condition.test`.
+    """
+    condition = Condition.compile(source)
+    try:
+        condition.decide(prepare(example), SAMPLE_WEBHOOK)
+    except Fault as fault:
+        if not needs_result(fault):
+            raise refusal(fault, source, "condition") from None
+
+
+def needs_result(fault: Fault) -> bool:
+    return fault.name == "webhook.result"

@@ -1,0 +1,314 @@
+"""One attempt of one delivery: make the message, send it, say what came of it.
+
+The only path by which a request leaves: waiting, queued, test and replayed deliveries go the same way, so that a test
+fails exactly where the real thing would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from hookrow.clock import Clock
+from hookrow.delivery import message, reply
+from hookrow.errors import KeyProblem
+from hookrow.hook.model import SEALED
+from hookrow.hook.modes import WAITING
+from hookrow.lang import Text
+from hookrow.observers import AttemptObserved, Watch
+from hookrow.payload import dumps, storable
+from hookrow.secrets.vault import MASK, Place, Vault
+from hookrow.store.configuration.cache import StoredHook
+from hookrow.store.database.rows import firing_id, firing_uid
+from hookrow.transport import Exchange, exchange
+
+__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
+
+COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
+"""Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept (DESIGN 8)."""
+
+    reply_limit: int = 1_048_576
+    reply_kept: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt is made with."""
+
+    transport: httpx.AsyncBaseTransport
+    vault: Vault
+    clock: Clock
+    limits: Limits
+    watch: Watch | None = None
+    """The engine's observers, where it has any."""
+    known: dict[int, tuple[StoredHook, dict[str, str]]] = field(default_factory=dict, repr=False)
+    """The secrets of hooks that were sent to, in clear: to open them anew costs a tenth of a delivery. By the hook's
+    identity: an edited hook is another one, and tools are made anew for each configuration."""
+
+    def secrets(self, hook: StoredHook) -> dict[str, str]:
+        """A hook's secrets in clear. Raises KeyProblem as `opened` does."""
+        found = self.known.get(id(hook))
+        if found is None:
+            found = self.known[id(hook)] = (hook, opened(self.vault, hook))
+        return found[1]
+
+
+@dataclass(slots=True)
+class Order:
+    """What is to be sent.
+
+    `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
+    of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
+    credentials stay here, unless `with_auth`. `payload` is what a waiting hook was shown: its reply may change it.
+    """
+
+    hook: StoredHook
+    webhook_id: str
+    event: str
+    mode: str
+    number: int
+    occurred_ms: int
+    body: str = field(repr=False)
+    timeout: float
+    payload: dict[str, Any] | None = field(default=None, repr=False)
+    can_refuse: bool = False
+    deadline_ms: int | None = None
+    replay_of: str | None = None
+    test: bool = False
+    url: str | None = None
+    with_auth: bool = False
+    origin: str = "fire"
+    asked_by: str | None = None
+
+
+@dataclass(slots=True)
+class Made:
+    """What came of an attempt.
+
+    `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word of DESIGN 12 for a
+    failure. `countable`: it counts for the breaker. `retry_after` in seconds, where the receiver asked for it. `values`
+    are the columns of the attempt's row.
+    """
+
+    answer: reply.Answer
+    error: str | None
+    detail: str | None
+    status: int | None
+    ms: int
+    countable: bool
+    retry_after: float | None
+    values: dict[str, Any]
+
+    @property
+    def gone(self) -> bool:
+        """The receiver said 410: its hook is to be paused."""
+        return self.answer.pause
+
+
+def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
+    """The hook's secrets in clear.
+
+    Raises:
+        KeyProblem: the key is missing or wrong.
+    """
+    return {
+        name: vault.open(sealed, Place("hook", hook.uid, name))
+        for name in SEALED
+        if (sealed := getattr(hook, name)) is not None
+    }
+
+
+@lru_cache(1024)
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+@lru_cache(1024)
+def public_url(url: str) -> str:
+    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
+    parts = urlsplit(url)
+    query = "&".join(
+        f"{name}={MASK}" if equals else name and MASK
+        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Message:
+    """The request as it would leave now.
+
+    Args:
+        secrets: as `opened` gives them.
+    """
+    hook = order.hook
+    url = order.url or hook.url
+    trusted = order.with_auth or order.url is None or origin(url) == origin(hook.url)
+    signing = [secrets[name] for name in ("signing_secret", "signing_secret_old") if name in secrets]
+    if hook.signing_old_until_ms is None or now_ms >= hook.signing_old_until_ms:
+        signing = signing[:1]
+    header = None
+    if trusted and hook.custom_header and "custom_header_value" in secrets:
+        header = (hook.custom_header, secrets["custom_header_value"])
+    return message.message(
+        url,
+        order.body,
+        event=order.event,
+        mode=order.mode,
+        msg_id=order.webhook_id,
+        attempt=order.number,
+        sent_at_s=now_ms // 1000,
+        occurred_at_ms=order.occurred_ms,
+        deadline_ms=order.deadline_ms,
+        replay_of=order.replay_of,
+        test=order.test,
+        login=hook.auth_login if trusted else "",
+        password=secrets.get("auth_password", "") if trusted else "",
+        custom_header=header,
+        secrets=signing,
+    )
+
+
+@lru_cache(1024)
+def parsed(url: str) -> tuple[httpx.URL, str]:
+    """The URL as httpx has it, with the value of `Host`: taken apart once, since that costs a fifth of an attempt."""
+    made = httpx.URL(url)
+    return made, made.netloc.decode("ascii")
+
+
+def prepared(made: message.Message) -> httpx.Request:
+    """The one request that leaves, whole: httpx has nothing left to find out or to add."""
+    url, host = parsed(made.url)
+    headers = [("Host", host), *made.headers, ("Content-Length", str(len(made.body)))]
+    request = httpx.Request(made.method, url, headers=headers, stream=httpx.ByteStream(made.body))
+    request.read()
+    return request
+
+
+async def perform(tools: Tools, order: Order) -> Made:
+    """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
+    made = await attempted(tools, order)
+    if tools.watch is not None:
+        tools.watch.attempt(observed(order, made))
+    return made
+
+
+def observed(order: Order, made: Made) -> AttemptObserved:
+    """What observers may know of an attempt."""
+    hook, url = order.hook, order.url or order.hook.url
+    return AttemptObserved(
+        delivery_id=order.webhook_id,
+        firing_id=firing_id(firing_uid(order.webhook_id) or ""),
+        event=order.event,
+        hook=hook.ref,
+        mode=order.mode,
+        number=order.number,
+        origin=order.origin,
+        host=urlsplit(url).netloc.rpartition("@")[2],
+        at_ms=made.values["at_ms"],
+        ms=made.ms,
+        outcome=made.answer.kind,
+        status=made.status,
+        error=made.error,
+        elsewhere=order.url is not None,
+        test=order.test,
+    )
+
+
+async def attempted(tools: Tools, order: Order) -> Made:
+    now_ms = tools.clock.now_ms()
+    try:
+        made = compose(order, tools.secrets(order.hook), now_ms)
+        request = prepared(made)
+    except KeyProblem as error:
+        return unsent(order, now_ms, "key_error", str(error))
+    except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
+        return unsent(order, now_ms, "name_error", str(Text("the host name in the URL is invalid")))
+    waiting = order.payload is not None
+    got = await exchange(
+        tools.transport,
+        request,
+        timeout=order.timeout,
+        limit=tools.limits.reply_limit,
+        keep=None if waiting else tools.limits.reply_kept,
+        clock=tools.clock,
+        wait="sent" if order.mode == "forget" else "reply",
+    )
+    return judged(tools, order, made, got, now_ms)
+
+
+def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
+    """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
+    values = {
+        "number": order.number,
+        "origin": order.origin,
+        "at_ms": now_ms,
+        "url": public_url(order.url or order.hook.url),
+        "elsewhere": order.url is not None,
+        "error": error,
+        "detail": detail,
+        "ms": 0,
+        "asked_by": order.asked_by,
+    }
+    return Made(reply.Answer("failed"), error, detail, None, 0, False, None, values)
+
+
+def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:
+    """The answer, and the attempt's row with what the mode keeps of the response (DESIGN 4)."""
+    answer = answered(order, got)
+    error = got.error or answer.error
+    detail = got.detail if got.error else answer.detail
+    ms = round(got.times.get("total", 0.0))
+    keeps_response = order.mode != "forget"
+    keeps_body = (
+        order.mode in ("record", "transform")
+        or (order.mode == "gate" and answer.kind != "ok")
+        or (order.mode in WAITING and bool(answer.warnings))
+    )
+    retry_after = None
+    if keeps_response and error is not None and got.status is not None:
+        retry_after = reply.retry_after(got.headers, now_ms)
+    values: dict[str, Any] = {
+        "number": order.number,
+        "origin": order.origin,
+        "at_ms": now_ms,
+        "url": public_url(sent.url),
+        "elsewhere": order.url is not None,
+        "address": got.address,
+        "status": got.status if keeps_response else None,
+        "error": error,
+        "detail": None if detail is None else storable(str(detail)),
+        "ms": ms,
+        "times": dumps(got.times),
+        "request_headers": dumps(message.masked_headers(sent.headers)),
+        "response_headers": dumps(got.headers) if keeps_response and got.headers else None,
+        "response_body": got.body if keeps_response and keeps_body and got.status is not None else None,
+        "response_length": got.length if keeps_response and got.status is not None else None,
+        "asked_by": order.asked_by,
+    }
+    countable = error in COUNTABLE or (
+        error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
+    )
+    return Made(answer, error, values["detail"], values["status"], ms, countable, retry_after, values)
+
+
+def answered(order: Order, got: Exchange) -> reply.Answer:
+    """What the exchange means for the delivery."""
+    if got.error is not None:
+        return reply.Answer("failed")
+    if order.mode == "forget":
+        return reply.Answer("sent")
+    assert got.status is not None
+    if order.payload is None:
+        return reply.background(order.mode, got.status, got.headers)
+    return reply.read(order.mode, order.can_refuse, got.status, got.headers, got.body, payload=order.payload)

@@ -1,0 +1,3 @@
+"""The form of one hook."""
+
+__all__: list[str] = []

@@ -1,0 +1,323 @@
+"""The form of one hook: saving, testing, leaving, drafts; what it shows stands in `hookrow_tui.form.view`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+from textual import events, on
+from textual.widget import Widget
+
+from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
+from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow_tui.failures import sentence
+from hookrow_tui.form.fields import Body, Line
+from hookrow_tui.form.view import FormView
+from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.changes import changed_codes
+from hookrow_tui.presenters.form_state import (
+    ROW_LIMIT,
+    SECRETS,
+    FormState,
+    Texts,
+    Value,
+    merge,
+    texts_of,
+    too_long,
+    worst,
+)
+from hookrow_tui.presenters.spans import here
+from hookrow_tui.terminal.editor import NotEdited, edited
+from hookrow_tui.terminal.terminal import visible
+from hookrow_tui.widgets.dialogs import Choices, Question
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+    from hookrow.records import Revision
+
+__all__ = ["FormScreen"]
+
+QUITTING = frozenset({"ctrl+c", "ctrl+q", "f10"})
+"""The keys that a form takes while it saves."""
+
+
+class FormScreen(FormView):
+    """The form; it gives the id of the hook that it wrote, or None.
+
+    Args:
+        hook: the hook to edit or to copy; None for a new one.
+        zone: in which moments are typed and shown.
+    """
+
+    def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
+        super().__init__(hook, zone=zone, copy=copy)
+        self.saving = False
+        self.focused_before: Widget | None = None
+        self.afterwards: Callable[[], Any] | None = None
+
+    def on_mount(self) -> None:  # besides FormView's: Textual calls both
+        if not self.hookrow.read_only:
+            self.offer_draft()
+
+    def action_editor(self) -> None:
+        """The body in $EDITOR."""
+        body = self.widget("body")
+        assert isinstance(body, Body)
+        try:
+            body.text = edited(self.hookrow, body.text, "body.json")
+        except NotEdited as error:
+            self.notice(str(error))
+
+    # Saving
+
+    @on(Choices.Chosen)
+    def press(self, message: Choices.Chosen) -> None:
+        if self.saving:
+            return
+        {"save": self.action_save, "test": self.action_test, "cancel": self.action_back}[message.code]()
+
+    def action_save(self) -> None:
+        """«Записать и закрыть»."""
+        if self.saving or not self.hookrow.writable():
+            return
+        if self.state.hook is not None and not self.dirty:
+            self.close(None)
+        elif not self.find_fault():
+            seconds = worst(self.hooks, self.state)
+            if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
+                self.state.changed
+            ):
+                answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save anyway")))]
+                question = Question(str(SAVE_AND_CLOSE), [str(too_long(seconds))], answers)
+                self.app.push_screen(question, lambda answer: self.write() if answer == "save" else None)
+            else:
+                self.write()
+
+    def find_fault(self) -> bool:
+        """Check all; go to the first field at fault."""
+        checked = self.state.checked(here(self.zone))
+        self.problems = checked.problems
+        if not self.problems:
+            return False
+        self.afterwards = None
+        code = next((code for code in FIELD if code in self.problems), None)
+        if code is None:
+            self.notice(next(iter(self.problems.values())))
+        else:
+            self.go_to(code)
+            self.draw_hint()
+        return True
+
+    def write(self) -> None:
+        checked = self.state.checked(here(self.zone))
+        stored = self.state.hook
+        number = None if stored is None else stored.id
+        self.hold()
+
+        def call(engine: HookEngine) -> Any:
+            if stored is None or number is None:
+                from hookrow import Hook
+
+                return engine.hooks.add(Hook.stored(checked.values))
+            return engine.hooks.update(number, checked.values, revision=stored.revision, stored=True)
+
+        def written(hook: Hook) -> None:
+            for note in checked.notes:
+                self.hookrow.notify(visible(note), markup=False)
+            self.close(hook.id)
+
+        self.hookrow.ask(self, call, written, self.refused)
+
+    def hold(self) -> None:
+        """Take no keys until the engine answered: what is typed meanwhile would be written nowhere."""
+        if not self.saving:
+            self.focused_before = self.focused
+            self.set_focus(None)
+            self.saving = True
+
+    def release(self) -> None:
+        """Go on with the form where the person was."""
+        if self.saving:
+            self.saving = False
+            if isinstance(self.focused_before, Line):
+                self.focused_before.untouched = True  # marked as a whole, its text would go with the next key
+            self.set_focus(self.focused_before)
+            self.draw()
+
+    def set_focus(self, widget: Widget | None, *args: Any, **kwargs: Any) -> None:
+        if not self.saving:  # Textual focuses a field whenever a question over the form is gone
+            super().set_focus(widget, *args, **kwargs)
+
+    def _forward_event(self, event: events.Event) -> None:
+        held = self.saving and isinstance(event, events.InputEvent | events.Paste)
+        if not held or (isinstance(event, events.Key) and event.key in QUITTING):
+            super()._forward_event(event)
+
+    def draw_hint(self) -> None:
+        if not self.saving:
+            super().draw_hint()
+
+    def refused(self, error: HookrowError) -> None:
+        """What the engine says against it: a field, a colleague's edit, a deleted hook, the database."""
+        if isinstance(error, ChangedMeanwhile):
+            self.hookrow.ask(self, self.read_theirs, self.settle, self.refused)
+            return
+        self.release()
+        if isinstance(error, HookNotFound):
+            self.ask_about_deleted(str(error))
+            return
+        self.afterwards = None
+        if isinstance(error, InvalidInput):
+            self.problems = {problem.field: str(problem.text) for problem in error.problems}
+            code = next((code for code in FIELD if code in self.problems), None)
+            if code is not None:
+                self.go_to(code)
+            self.notice("" if code else sentence(error))
+        else:
+            self.notice(sentence(error))
+
+    def ask_about_deleted(self, text: str) -> None:
+        """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
+        one."""
+        answers = [
+            ("restore", str(Say("Restore it"))),
+            ("new", str(Say("Save as new"))),
+            ("back", str(Say("Keep editing"))),
+        ]
+        more = Say("A restored hook keeps its secrets and its queue; a new one starts without them.")
+        question = Question(str(Say("Somebody deleted the hook")), [text, str(more)], answers)
+        self.app.push_screen(question, self.decide_about_deleted)
+
+    def decide_about_deleted(self, answer: str | None) -> None:
+        stored = self.state.hook
+        if answer == "new":
+            self.save_as_new()
+        elif answer == "restore" and stored is not None:
+            number = stored.id or 0
+            self.hold()
+            self.hookrow.ask(
+                self,
+                lambda engine: engine.hooks.restore(number),
+                lambda _: self.hookrow.ask(self, self.read_theirs, self.settle, self.refused),
+                self.refused,
+            )
+
+    def save_as_new(self) -> None:
+        """A new hook of what stands here; the kept secrets went with the old one."""
+        texts: Texts = {code: "" if value is None else value for code, value in self.state.texts.items()}
+        self.state = FormState(FormState.of(None, self.zone).base, {**texts, "key": ""})
+        self.action_save()
+
+    def read_theirs(self, engine: HookEngine) -> tuple[Hook, list[Revision]]:
+        """The hook as it is now, and what was done to it since this form was opened, newest first."""
+        assert self.state.hook is not None
+        number = self.state.hook.id or 0
+        mine = self.state.hook.revision
+        since = [each for each in engine.hooks.history(number) if each.revision > mine]
+        return engine.hooks.get(number), since
+
+    def settle(self, read: tuple[Hook, list[Revision]]) -> None:
+        """A colleague saved this hook meanwhile: take what only he changed, ask about what both did."""
+        from hookrow_tui.form.conflict import ConflictScreen
+
+        self.release()
+        theirs, since = read
+        texts = texts_of(theirs, self.zone)
+        merged = merge(self.state.base, self.state.texts, texts, also=SECRETS.intersection(changed_codes(since)))
+
+        def decided(choice: dict[str, Value] | None) -> None:
+            if choice is None:
+                return
+            self.state.hook = theirs
+            self.state.base = dict(texts)
+            self.fill({**merged.texts, **choice})
+            self.write() if self.dirty else self.close(theirs.id)
+
+        if merged.conflicts or merged.theirs_only:
+            self.app.push_screen(ConflictScreen(self.state.texts, texts, merged, since, self.zone), decided)
+        else:
+            decided({})  # paused, resumed, deleted and brought back: nothing that this form holds
+
+    # Testing
+
+    def action_test(self) -> None:
+        """The marked request, without saving."""
+        if self.find_fault():
+            return
+        checked = self.state.checked(here(self.zone))
+        from hookrow_tui.widgets.check import CheckScreen
+
+        self.app.push_screen(CheckScreen(self.state.hook, checked.values if self.dirty else None))
+
+    # Leaving
+
+    def action_back(self) -> None:
+        self.leave()
+
+    def leave(self, then: Callable[[], Any] | None = None) -> None:
+        """Close, asking first if something was changed; then go on with `then`. A save under way closes by itself."""
+        self.afterwards = then
+        if self.saving:
+            return
+        if not self.dirty or self.hookrow.read_only:
+            self.close(None)
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "save":
+                self.action_save()
+            elif answer == "drop":
+                self.close(None)
+            else:
+                self.afterwards = None
+
+        answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
+        self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
+
+    def close(self, hook_id: int | None) -> None:
+        """Go, and leave no draft."""
+        if self not in self.app.screen_stack:
+            return
+        while self.app.screen is not self:  # `dismiss` takes away what is uppermost, whatever that is
+            self.app.pop_screen()
+        if self.draft_timer is not None:
+            self.draft_timer.stop()
+        drafts.forget(self.hookrow.url, self.draft_id)
+        self.dismiss(hook_id)
+        if self.afterwards is not None:
+            self.afterwards()
+
+    # Drafts
+
+    def offer_draft(self) -> None:
+        """What a lost session left for this hook."""
+        kept = drafts.found(self.hookrow.url, self.draft_id)
+        if not kept:
+            return
+        draft = kept[0]
+
+        def answered(answer: str | None) -> None:
+            if answer == "take":
+                self.take_draft(draft)
+            if answer in ("take", "drop"):
+                draft.drop()
+
+        answers = [
+            ("take", str(Say("Open the draft"))),
+            ("drop", str(Say("Delete the draft"))),
+            ("later", str(Say("Decide later"))),
+        ]
+        text = Say("An interrupted session left unsaved changes. Passwords are not among them.")
+        self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
+
+    def take_draft(self, draft: drafts.Draft) -> None:
+        """Put the draft's changes on the hook as it is today; what a colleague changed since stays his."""
+        today = {code: self.state.base[code] for code in draft.base if code in self.state.base}
+        mine = {code: draft.texts.get(code, value) for code, value in today.items()}
+        merged = merge(draft.base, mine, today)
+        self.fill(merged.texts)
+        if merged.conflicts:
+            names = ", ".join(str(FIELD[code].label) for code in merged.conflicts)
+            self.notice(str(Say("Others have changed since this draft: {names}. Compare.", names=names)))

@@ -1,0 +1,432 @@
+"""The form as it is seen and typed in: two pages of fields, the title, the mode as a sentence, the hint.
+
+Saving, testing and leaving stand in `hookrow_tui.form.screen`.
+"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text as Styled
+from textual import events, on
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from hookrow.errors import HookrowError
+from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.lang import Text
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.event_notes import explained
+from hookrow_tui.failures import sentence
+from hookrow_tui.form.fields import Body, Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
+from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
+from hookrow_tui.form.preview import TRIED, PreviewScreen, tried
+from hookrow_tui.form_faults import faults, next_fault
+from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.changes import called
+from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.presenters.spans import here
+from hookrow_tui.terminal.terminal import visible
+from hookrow_tui.widgets.dialogs import Choices, Question
+from hookrow_tui.widgets.keybar import KeyBar
+from hookrow_tui.widgets.page import Page, Title
+from hookrow_tui.words import Say, SayPlural
+
+if TYPE_CHECKING:
+    from hookrow import Event, Hook, HookEngine
+
+__all__ = ["FormView"]
+
+DRAFT_AFTER = 1.0
+"""Seconds after the last key until the draft is written."""
+PREVIEW_AFTER = 0.4
+"""Seconds after the last key until a body or a condition is tried."""
+MASK = 8
+OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
+"""What stands in an empty end of the period; typed, it means just that."""
+
+
+class FormView(Page[int]):
+    """The form's two pages, on a hook, a copy of it, or nothing. It gives the id of the hook that was written."""
+
+    CSS_PATH = "form.tcss"
+    GROUPS: ClassVar[tuple[Group, ...]] = ("form",)
+    BINDINGS: ClassVar[list[Any]] = [
+        *bindings("form"),
+        ("up", "previous", ""),
+        ("down", "next", ""),
+    ]
+
+    def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
+        super().__init__()
+        self.zone = zone
+        self.state = FormState.of(hook, zone, copy=copy)
+        self.stored = hook
+        self.hooks: list[Hook] = []
+        self.titles: dict[str, Event] = {}
+        self.problems: dict[str, str] = {}
+        self.trouble = ""
+        self.warned: tuple[str, str] | None = None
+        self.draft_timer: Timer | None = None
+        self.preview_timer: Timer | None = None
+        self.previews: dict[str, tuple[str, bool | None]] = {}
+        self.untried: dict[str, str] = {}
+        """Why a body or a condition can't be tried as it stands."""
+
+    # Building
+
+    def compose(self) -> ComposeResult:
+        yield Title()
+        signs = self.hookrow.look.glyphs.focus, self.hookrow.look.glyphs.bad
+        buttons = Choices(
+            [("save", str(SAVE_AND_CLOSE)), ("test", str(Say("Test…"))), ("cancel", str(Say("Cancel")))], id="buttons"
+        )
+        first = [self.field(spot.code) for spot in first_page(0)[1]]
+        yield FormPage([buttons, *first], *signs, first=True)
+        yield FormPage([self.field(spot.code) for spot in second_page()[1]], *signs, first=False)
+        yield Static(id="hint")
+        yield KeyBar("form")
+
+    def field(self, code: str) -> Widget:
+        """The widget of one field, or of the button beside one."""
+        if code == MAKE_SECRET:
+            return Button(code, str(Say("Make a signing secret")))
+        each, text = FIELD[code], self.state.texts[code]
+        if each.kind == "flag":
+            return Flag(code, str(each.label), bool(text))
+        if each.kind == "event":
+            return Picked(code, str(text))
+        if each.kind == "template":
+            return Body(code, str(text))
+        if each.kind == "choice":
+            return Switch(code, [(value, str(label)) for value, label in each.choices], str(text))
+        if each.secret:
+            kept = self.mask(code)
+            return SecretLine(code, kept, empty=text == "", masked=each.kind != "header")
+        return Line(code, str(text), placeholder=str(OPEN.get(code, "")))
+
+    def mask(self, code: str) -> str:
+        """What is shown for a secret that is kept; a header's name is no secret."""
+        hook = self.state.hook
+        dots = self.hookrow.look.glyphs.secret * MASK
+        if hook is None:
+            return ""
+        if code == "custom_header":
+            return f"{hook.custom_header}: {dots}" if hook.custom_header else ""
+        secret = getattr(hook, code)
+        return dots if secret is not None and secret.is_set else ""
+
+    def on_mount(self) -> None:
+        self.pages[1].display = False
+        name = self.widget("name")
+        assert isinstance(name, Line)
+        name.untouched = True
+        name.focus()
+        self.draw()
+        self.moved()
+        if self.hookrow.read_only:
+            for widget in self.query(".field"):
+                if isinstance(widget, Line | Drawn | Body):
+                    widget.forbid()
+
+    @property
+    def pages(self) -> list[FormPage]:
+        return list(self.query(FormPage))
+
+    def widget(self, code: str) -> Widget:
+        """The widget of a field."""
+        return next(widget for widget in self.query(".field") if getattr(widget, "code", None) == code)
+
+    # What stands around the fields
+
+    def moved(self) -> None:
+        def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
+            self.hooks, self.titles = read
+            self.draw()
+
+        self.hookrow.ask(self, read_around, take)
+
+    def notice(self, text: str) -> None:
+        self.trouble = text
+        self.draw_hint()
+
+    @property
+    def draft_id(self) -> int | None:
+        return None if self.state.hook is None else self.state.hook.id
+
+    def keep_draft(self) -> None:
+        """Write what is changed to disk; see `hookrow_tui.presenters.drafts`."""
+        revision = 0 if self.state.hook is None else self.state.hook.revision
+        try:
+            if self.dirty:
+                drafts.write(self.hookrow.url, self.draft_id, revision, self.state.texts, self.state.base)
+            else:
+                drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
+        except OSError as error:
+            self.notice(str(Say("The draft can't be saved: {reason}", reason=error)))
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self.state.changed)
+
+    def draw(self) -> None:
+        """Title, mode, flags that have no effect, the event's title, the hint."""
+        stored = self.state.hook
+        name = visible(stored.name if stored is not None else str(Say("new")))
+        mark = " *" if self.dirty else ""
+        right: list[Text] = [Say("read only")] if self.hookrow.read_only else []
+        if self.dirty:
+            right = [Say("changed · not saved")]
+        found = self.faults()
+        if found:
+            right.insert(0, SayPlural("{n} mistake, F8", "{n} mistakes, F8", len(found)))
+        for page in self.pages:
+            page.blame(found)
+        self.query_one(Title).show(
+            f" {PAGE_TITLE} › {name}{mark}", Styled(f"{' · '.join(map(str, right))} " if right else "")
+        )
+        code = str(self.state.texts["event"])
+        event = self.titles.get(code)
+        self.pages[0].say(self.state.sentence("before" if event is None else event.moment))
+        picked = self.widget("event")
+        assert isinstance(picked, Picked)
+        picked.show(code, "" if event is None else str(event.title))
+        overruled = self.state.overruled()
+        for flag in self.query(Flag):
+            flag.show(bool(self.state.texts[flag.code]), dim=flag.code in overruled)
+        self.draw_hint()
+
+    def faults(self) -> dict[str, str]:
+        """A sentence for each field that can't be saved as it stands."""
+        return faults(self.state, here(self.zone), self.hooks, {**self.untried, **self.problems})
+
+    def draw_hint(self) -> None:
+        text, bad = self.hint()
+        hint = self.query_one("#hint", Static)
+        hint.set_class(bad, "-bad")
+        hint.update(Styled(visible(text)))
+
+    def hint(self) -> tuple[str, bool]:
+        """The sentence below the form, and whether something is wrong."""
+        if self.trouble:
+            return self.trouble, True
+        code = getattr(self.focused, "code", None)
+        if code is None:
+            found = self.faults()
+            first = next((f"{called(each)}: {text}" for each, text in found.items()), None)
+            return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
+        if code == MAKE_SECRET:
+            return str(
+                Say("A fresh secret of Standard Webhooks, shown once; it is kept when the form is saved.")
+            ), False
+        if self.warned is not None and self.warned[0] == code:
+            return self.warned[1], True
+        wrong = self.faults().get(code, "")
+        seen, good = self.previews.get(code, ("", None))
+        if seen and not wrong:
+            glyphs = self.hookrow.look.glyphs
+            sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
+            return f"{sign} {' '.join(seen.split())}", good is False
+        each, text = FIELD[code], self.state.texts[code]
+        _, understood = looked_at(each, text, here(self.zone))
+        if wrong:
+            return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
+        if code in self.state.overruled():
+            return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
+        if code == "position":
+            row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
+            return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
+        if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
+            return str(too_long(seconds)), True
+        if each.secret and getattr(self.focused, "is_kept", False):
+            return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
+        if code == "on_failure":
+            return str(Say("What happens if this blocking hook fails. Space changes it.")), False
+        return f"{understood + '. ' if understood else ''}{each.hint}", False
+
+    # Editing
+
+    @on(Edited)
+    def edited(self, message: Edited) -> None:
+        if self.state.texts[message.code] == message.value:
+            return
+        self.state.texts[message.code] = message.value
+        self.problems.pop(message.code, None)
+        self.untried.pop(message.code, None)
+        self.warned = None
+        self.trouble = ""
+        self.draw()
+        if self.draft_timer is not None:
+            self.draft_timer.stop()
+        self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
+        if message.code == "event":
+            self.previews.clear()
+            self.untried.clear()
+            self.preview_all()
+        elif message.code in TRIED:
+            self.previews.pop(message.code, None)
+            self.preview_later(message.code)
+
+    def preview_later(self, code: str) -> None:
+        """Try the body or the condition on what was recorded, as soon as the person pauses."""
+        if self.preview_timer is not None:
+            self.preview_timer.stop()
+        self.preview_timer = self.set_timer(PREVIEW_AFTER, lambda: self.ask_preview(code))
+
+    def ask_preview(self, code: str) -> None:
+        text, event = str(self.state.texts[code]), str(self.state.texts["event"])
+        if not text.strip() or event not in self.titles:
+            return
+
+        def stands() -> bool:
+            return (text, event) == (self.state.texts[code], self.state.texts["event"])
+
+        def show(seen: tuple[str, bool | None]) -> None:
+            if stands():
+                self.untried.pop(code, None)
+                self.previews[code] = seen
+                self.draw()
+
+        def refuse(error: HookrowError) -> None:
+            if stands():
+                self.untried[code] = sentence(error)
+                self.draw()
+
+        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text), show, refuse)
+
+    def preview_all(self) -> None:
+        """Try what can be tried, now: another event has other names."""
+        for code in TRIED:
+            self.ask_preview(code)
+
+    def action_preview(self) -> None:
+        """The whole body as it would leave."""
+        self.app.push_screen(PreviewScreen(str(self.state.texts["event"]), str(self.state.texts["body"])))
+
+    @on(Warned)
+    def warn(self, message: Warned) -> None:
+        self.call_after_refresh(self.show_warning, (message.code, message.text))
+
+    def show_warning(self, warned: tuple[str, str]) -> None:
+        self.warned = warned
+        self.draw_hint()
+
+    @on(Picked.Wanted)
+    def pick_event(self, message: Picked.Wanted) -> None:
+        from hookrow_tui.widgets.pick import Pick
+
+        items = [(code, f"{code} — {event.title}") for code, event in self.titles.items()]
+        notes = {code: explained(event) for code, event in self.titles.items()}
+        chosen = str(self.state.texts["event"])
+        pick = Pick(str(FIELD["event"].label), items, chosen=chosen, typed=message.typed, notes=notes)
+        self.app.push_screen(pick, lambda code: self.edited(Edited("event", code)) if code else None)
+
+    @on(SecretLine.Removal)
+    def ask_removal(self, message: SecretLine.Removal) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "remove":
+                message.field.remove_secret()
+
+        answers = [("back", str(Say("Keep editing"))), ("remove", str(Say("Remove it")))]
+        text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
+        title = Say("Remove «{field}»?", field=called(message.field.code))
+        self.app.push_screen(Question(str(title), [str(text)], answers), answered)
+
+    @on(Button.Pressed)
+    def make_secret(self) -> None:
+        from hookrow_tui.form_secret import SecretShown, fresh_secret
+
+        field, secret = self.widget("signing_secret"), fresh_secret()
+        assert isinstance(field, SecretLine)
+
+        def answered(take: bool | None) -> None:
+            if take:
+                field.write(secret)
+
+        self.app.push_screen(SecretShown(secret, replaces=bool(field.kept_text)), answered)
+
+    def action_fault(self) -> None:
+        """To the next field that can't be saved."""
+        code = next_fault(self.faults(), getattr(self.focused, "code", None))
+        if code is None:
+            self.hookrow.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
+        else:
+            self.go_to(code)
+
+    def action_jump(self) -> None:
+        """To a group or a field by its name."""
+        from hookrow_tui.form_jump import Jump
+
+        def chosen(code: str | None) -> None:
+            if code == "buttons":
+                self.show_page(self.pages[0])
+                self.query_one("#buttons", Choices).focus()
+            elif code is not None:
+                self.go_to(code)
+
+        self.app.push_screen(Jump(), chosen)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        code = getattr(event.widget, "code", None)
+        for page in self.pages:
+            page.mark(code if page.display else None)
+        if code in TRIED and code not in self.previews:
+            self.preview_later(code)
+        self.draw_hint()
+
+    @on(Input.Submitted)
+    def to_next(self) -> None:
+        self.action_next()
+
+    def action_next(self) -> None:
+        self.focus_next()
+
+    def action_previous(self) -> None:
+        self.focus_previous()
+
+    def action_page(self) -> None:
+        first, second = self.pages
+        self.show_page(second if first.display else first)
+
+    def show_page(self, page: FormPage, code: str | None = None) -> None:
+        """Turn to a page, to its first field or to this one."""
+        for each in self.pages:
+            each.display = each is page
+        fields = [child for child in page.children if isinstance(child, Line | Drawn | Body)]
+        wanted = next((field for field in fields if getattr(field, "code", None) == code), fields[0])
+        wanted.focus()
+
+    def go_to(self, code: str) -> None:
+        """Put the focus on a field, wherever it is."""
+        page = next((page for page in self.pages if self.widget(code) in page.children), None)
+        if page is not None and code in self.state.texts:
+            self.show_page(page, code)
+
+    def fill(self, texts: dict[str, Value]) -> None:
+        """Put texts into the fields, as if they were typed. A secret's None brings the kept one back."""
+        for code, value in texts.items():
+            widget = self.widget(code)
+            if isinstance(widget, SecretLine):
+                if value is None:
+                    widget.renew(self.mask(code))
+                    self.state.texts[code] = None
+                continue
+            if value is None:
+                continue
+            if isinstance(widget, Line):
+                widget.value = str(value)
+            elif isinstance(widget, Body):
+                widget.text = str(value)
+            elif isinstance(widget, Switch):
+                widget.value = str(value)
+                widget.refresh()
+            self.state.texts[code] = value
+        self.draw()
+
+
+def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, Event]]:
+    """All hooks, and the catalogue by code."""
+    return engine.hooks.list(), {event.code: event for event in engine.events.list()}

@@ -1,0 +1,449 @@
+"""The list of hooks: in the order in which they run, with how they fare, and what can be done to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text as Styled
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from hookrow.hook.modes import WAITING
+from hookrow.lang import Text
+from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
+from hookrow_tui.presenters.spans import here
+from hookrow_tui.terminal.terminal import visible
+from hookrow_tui.widgets.keybar import KeyBar
+from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.words import NO_MATCH, Say, SayPlural
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine, HookFigures, HookStatistics
+    from hookrow.glance import Glance
+
+    Read = tuple[list[Row], Any, tzinfo]
+
+__all__ = ["HooksScreen"]
+
+YES, NO = Say("Yes"), Say("No")
+TITLE = Say("Webhooks")
+COUNT_EVERY = 15.0
+"""Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
+SEEN = 4.0
+"""Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
+REFUSES = Say(" (refuses operations)")
+NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
+
+
+class Rule(Line):
+    """A line across the screen."""
+
+    def on_resize(self) -> None:
+        self.show(self.app.look.glyphs.rule * self.size.width)  # type: ignore[attr-defined]
+
+
+class HooksScreen(Page[None]):
+    """The first screen. Everything in it is read in a worker; until then it shows its title, columns and keys."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("hooks",)
+    BINDINGS: ClassVar[list[Any]] = [*bindings("hooks"), ("escape", "clear", "")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.summary: Any = None
+        self.filter = Filter()
+        self.zone: tzinfo = UTC
+        self.last_removed: Hook | None = None
+        self.trouble = ""
+        self.troubled_at = 0.0
+        self.drafts: set[int | None] = set()
+        self.statistics: dict[int, HookStatistics] | None = None
+        self.counted_at = -COUNT_EVERY
+        self.banner = ""
+        self.opened = False
+        """Whether the rows are the engine's."""
+        self.asked: tuple[str, int | None] | None = None
+        """The last action that was asked for before, and on which hook."""
+
+    def compose(self) -> ComposeResult:
+        yield Title(id="title")
+        yield Line(id="filter")
+        yield Line(id="columns")
+        yield HookTable(self.hookrow.look.glyphs)
+        yield KeyBar("hooks")
+        with Vertical(id="below"):
+            yield Static(id="banner")
+            yield Rule()
+            yield Line(id="target")
+            yield Line(id="sentence")
+            yield Line(id="figures")
+
+    def on_mount(self) -> None:
+        self.query_one(HookTable).focus()
+        self.draw()
+        if self.hookrow.engine is not None:
+            self.moved()
+
+    # What is shown
+
+    def moved(self) -> None:
+        self.hookrow.ask(self, read_list, self.take)
+        if self.hookrow.engine is not None and monotonic() - self.counted_at >= COUNT_EVERY:
+            self.counted_at = monotonic()
+            self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count)
+
+    def take(self, read: Read) -> None:
+        self.opened = True
+        if monotonic() - self.troubled_at >= SEEN:
+            self.trouble = self.hookrow.trouble
+        asked, self.asked = self.asked, None
+        self.show(read, asked[1] if asked else None)
+        if asked:
+            self.call_later(self.run_action, asked[0])
+
+    def show(self, read: Read, hook_id: int | None = None) -> None:
+        if self.summary is None:
+            self.find_drafts()
+        self.rows, self.summary, self.zone = read
+        self.query_one(HookTable).zone = self.zone
+        self.draw(hook_id)
+
+    def find_drafts(self) -> None:
+        from hookrow_tui.presenters import drafts
+
+        self.drafts = drafts.waiting(self.hookrow.url)
+
+    def glanced(self, glance: Glance) -> None:
+        hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `postpones`
+        self.show((rows_of(hooks, glance.figures, glance.events), glance.summary, glance.zone))
+
+    def postpones(self, action: str) -> bool:
+        if self.opened or action not in NEED_ENGINE:
+            return False
+        self.asked = action, None if self.chosen is None else self.chosen.id
+        self.draw()
+        return True
+
+    def count(self, statistics: dict[int, HookStatistics]) -> None:
+        self.statistics = statistics
+        self.describe(HookTable.Moved(self.query_one(HookTable).row))
+
+    def notice(self, text: str) -> None:
+        self.trouble, self.troubled_at = text, monotonic()
+        if self.hookrow.engine is None:
+            self.asked = None
+        self.draw()
+
+    def pressed(self) -> None:
+        if self.trouble != self.hookrow.trouble:  # that one lasts until it is over
+            self.trouble = self.hookrow.trouble
+            self.draw()
+
+    def draw(self, hook_id: int | None = None) -> None:
+        """Bring every line up to date."""
+        self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
+        self.query_one("#filter", Line).show(self.filter.line())
+        self.query_one("#columns", Line).show(header(self.app.size.width))
+        words = self.trouble or self.warning()
+        if words != self.banner:  # it takes a new layout of the screen
+            self.banner = words
+            banner = self.query_one("#banner", Static)
+            banner.display = bool(words)
+            banner.update(Styled(visible(words)))
+        table = self.query_one(HookTable)
+        table.empty = f" {NO_MATCH}" if self.rows else ""
+        table.show([row for row in self.rows if self.filter.fits(row)], hook_id)
+
+    def standing(self) -> str:
+        """The figures of the title line."""
+        if self.summary is None or self.asked is not None:
+            return "" if self.trouble else str(Say("opening…"))
+        hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
+        on = SayPlural("on {n}", "on {n}", sum(row.hook.state == "on" for row in self.rows))
+        more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
+        if self.summary.dead:
+            more.append(Say("dead {n}", n=number(self.summary.dead)))
+        more.append(Say("errors in an hour {n}", n=number(self.summary.errors_last_hour)))
+        if self.hookrow.read_only:
+            more.append(Say("read only"))
+        whole = " · ".join(map(str, (hooks, on, *more)))
+        room = self.app.size.width - len(f" {TITLE}") - 2
+        return whole if len(whole) <= room else " · ".join(map(str, (hooks, *more)))  # the rows show what is on
+
+    def warning(self) -> str:
+        """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
+        parts = []
+        if names := self.paused():
+            parts.append(str(Say("Paused: {names}. Resume: p", names=names)))
+        kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
+        if None in self.drafts:
+            kept.append(str(Say("a new hook (n)")))
+        if kept:
+            parts.append(str(Say("Not saved, kept as drafts: {names}. Open one to continue.", names=", ".join(kept))))
+        if self.summary is not None and self.summary.undrained:
+            parts.append(str(Say("No worker is running, the queue waits: hookrow worker")))
+        return " ".join(parts)
+
+    def paused(self) -> str:
+        """The names of the paused hooks, those that refuse operations first."""
+        paused = [row.hook for row in self.rows if row.hook.state == "paused"]
+        paused.sort(key=lambda hook: not stops(hook))
+        return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
+
+    @on(HookTable.Moved)
+    def describe(self, message: HookTable.Moved) -> None:
+        row = message.row
+        glyphs = self.hookrow.look.glyphs
+        self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
+        empty = "" if self.rows or self.summary is None else str(Say(" No hooks yet. Create one: n"))
+        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
+        seen = ""
+        if row is not None and self.statistics is not None:
+            seen = figures(self.statistics.get(row.hook.id or 0), self.app.size.width)
+        self.query_one("#figures", Line).show(seen)
+
+    def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
+        self.draw()
+
+    # Finding
+
+    async def action_find(self) -> None:
+        if not self.query("#find"):  # made at its first use: the first frame comes sooner without it
+            await self.mount(Input(id="find", compact=True, select_on_focus=False), after="#filter")
+        field = self.query_one("#find", Input)
+        field.cursor_blink = False
+        field.value = self.filter.text()
+        self.set_class(True, "-finding")
+        field.focus()
+
+    @on(Input.Changed, "#find")
+    def narrow(self, message: Input.Changed) -> None:
+        if self.has_class("-finding"):
+            self.filter = Filter.read(message.value)
+            self.draw()
+
+    @on(Input.Submitted, "#find")
+    def found(self) -> None:
+        self.set_class(False, "-finding")
+        self.query_one(HookTable).focus()
+
+    def action_clear(self) -> None:
+        """Escape: show everything again."""
+        self.found()
+        self.filter = Filter()
+        self.draw()
+
+    # What can be done
+
+    @property
+    def chosen(self) -> Hook | None:
+        """The hook under the cursor."""
+        row = self.query_one(HookTable).row
+        return None if row is None else row.hook
+
+    def change(self, call: Any, hook_id: int | None = None, then: Callable[[], None] | None = None) -> None:
+        """Change something; once it is done go on with `then`, and read the list again with the cursor on this hook."""
+
+        def changed(_: Any) -> None:
+            if then is not None:
+                then()
+            self.trouble = self.hookrow.trouble
+            self.read_again(hook_id)
+
+        self.hookrow.ask(self, call, changed)
+
+    def read_again(self, hook_id: int | None = None) -> None:
+        """Read the list; the cursor goes to this hook, which may be new, and which no filter hides then."""
+
+        def take(read: Read) -> None:
+            self.take(read)
+            row = next((row for row in self.rows if row.hook.id == hook_id), None)
+            if row is not None:
+                self.filter = self.filter if self.filter.fits(row) else Filter()
+                self.draw(hook_id)
+
+        if hook_id is None:
+            self.moved()
+        else:
+            self.hookrow.ask(self, read_list, take)
+
+    def action_open(self) -> None:
+        if self.chosen is not None:
+            self.open_form(self.chosen)
+
+    def action_new(self) -> None:
+        if self.hookrow.writable():
+            self.open_form(None)
+
+    def action_copy(self) -> None:
+        if self.chosen is not None and self.hookrow.writable():
+            self.open_form(self.chosen, copy=True)
+
+    def open_form(self, hook: Hook | None, *, copy: bool = False) -> None:
+        from hookrow_tui.form.screen import FormScreen
+
+        self.app.push_screen(FormScreen(hook, copy=copy, zone=self.zone), self.came_back)
+
+    def came_back(self, hook_id: int | None) -> None:
+        """From the form; the hook that it wrote."""
+        self.find_drafts()
+        if hook_id is not None:
+            self.read_again(hook_id)
+
+    def action_turn(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.hookrow.writable():
+            return
+        if hook.active and hook.mode in WAITING:
+            text = Say(
+                "Operations of {event} wait for this hook. Switched off, it is not called, and operations go on "
+                "without it.",
+                event=hook.event,
+            )
+            self.confirm(Say('Switch off "{name}"?', name=hook.name), text, lambda: self.switch(hook))
+        else:
+            self.switch(hook)
+
+    def switch(self, hook: Hook) -> None:
+        self.change(lambda engine: engine.hooks.update(hook.id, active=not hook.active, revision=hook.revision))
+
+    def confirm(self, title: Say, text: Say, then: Any, *more: str) -> None:
+        """Ask; «No» is marked at the beginning."""
+        from hookrow_tui.widgets.dialogs import Question
+
+        answers = [("no", str(NO)), ("yes", str(YES))]
+        question = Question(str(title), [str(text), *more], answers)
+        self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
+
+    def action_pause(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.hookrow.writable():
+            return
+        of = {"event": hook.event}
+        if hook.state == "paused":
+            self.change(lambda engine: engine.hooks.resume(hook.id))
+        elif hook.mode in WAITING:
+            refused = Say(
+                "A failure of this hook stops the operation. While it is paused, every {event} is stopped.", **of
+            )
+            passed = Say(
+                "Operations of {event} wait for this hook. Paused, it is not called, and operations go on without it.",
+                **of,
+            )
+            more = [str(Say("Paused already: {names}.", names=names))] if (names := self.paused()) else []
+            title = Say('Pause "{name}"?', name=hook.name)
+            self.confirm(title, refused if stops(hook) else passed, lambda: self.pause(hook), *more)
+        else:
+            self.pause(hook)
+
+    def pause(self, hook: Hook) -> None:
+        """Ask why, then pause; Escape leaves the hook as it is."""
+        from hookrow_tui.widgets.dialogs import Prompt
+
+        def write(reason: str | None) -> None:
+            if reason is not None:
+                self.change(lambda engine: engine.hooks.pause(hook.id, reason))
+
+        asked = str(Say("Why? Everybody will see it; it may stay empty."))
+        keys = str(Say("Enter pauses, Esc closes"))
+        self.app.push_screen(Prompt(str(Say('Pause "{name}"?', name=hook.name)), asked, keys), write)
+
+    def action_later(self) -> None:
+        self.reorder(1)
+
+    def action_earlier(self) -> None:
+        self.reorder(-1)
+
+    def reorder(self, step: int) -> None:
+        hook = self.chosen
+        if hook is None or hook.id is None or not self.hookrow.writable():
+            return
+        number = hook.id
+        self.change(lambda engine: engine.hooks.move(number, by=step), number)
+
+    def action_remove(self) -> None:
+        hook = self.chosen
+        if hook is None or not self.hookrow.writable():
+            return
+
+        def remove() -> None:
+            self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
+
+        def removed() -> None:
+            self.last_removed = hook
+            self.hookrow.notify(str(Say('"{name}" was deleted. Restore it: u', name=visible(hook.name))), markup=False)
+
+        text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
+        self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
+
+    def action_undo(self) -> None:
+        hook = self.last_removed
+        if hook is None or not self.hookrow.writable():
+            return
+
+        def restored() -> None:
+            if self.last_removed is hook:  # another one may have been deleted meanwhile
+                self.last_removed = None
+
+        self.change(lambda engine: engine.hooks.restore(hook.id), hook.id, restored)
+
+    def action_test(self) -> None:
+        from hookrow_tui.widgets.check import CheckScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(CheckScreen(self.chosen))
+
+    def action_history(self) -> None:
+        from hookrow_tui.hooks.history import HistoryScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(HistoryScreen(self.chosen, zone=self.zone), self.came_back)
+
+    def action_why(self) -> None:
+        from hookrow_tui.hooks.why import WhyScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(WhyScreen(self.chosen, zone=self.zone))
+
+    def action_log(self) -> None:
+        self.open_log(self.chosen)
+
+    def action_whole_log(self) -> None:
+        self.open_log(None)
+
+    def open_log(self, hook: Hook | None) -> None:
+        from hookrow_tui.log.screen import LogScreen
+
+        self.app.push_screen(LogScreen(hook=hook))
+
+
+def stops(hook: Hook) -> bool:
+    """Whether a failure of this hook refuses the operation."""
+    return hook.on_failure == "stop" and hook.mode in WAITING
+
+
+def read_list(engine: HookEngine) -> Read:
+    """Everything that the list shows, in one worker."""
+    rows = rows_of(engine.hooks.list(), engine.log.hook_figures(), [event.code for event in engine.events.list()])
+    return rows, engine.log.summary(), engine.settings.zone()
+
+
+def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[Row]:
+    """The rows in the order of the list."""
+    rows = []
+    for hook in hooks:
+        seen = figures.get(hook.id or 0)
+        rows.append(
+            Row(hook)
+            if seen is None
+            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error)
+        )
+    return in_order(rows, events)

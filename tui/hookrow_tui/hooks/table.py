@@ -1,0 +1,28 @@
+"""The rows of the list of hooks: its cursor stands on a hook, wherever that goes."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+
+from hookrow_tui.presenters.hook_rows import Row, line
+from hookrow_tui.presenters.spans import here
+from hookrow_tui.terminal.look import Glyphs
+from hookrow_tui.widgets.listing import Listing
+
+__all__ = ["HookTable"]
+
+
+class HookTable(Listing[Row]):
+    """The hooks, one a line. `zone` is in which moments are shown."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__()
+        self.glyphs = glyphs
+        self.zone: tzinfo = UTC
+
+    def ident(self, row: Row) -> object:
+        return row.hook.id
+
+    def line(self, row: Row) -> tuple[str, str]:
+        kind = "quiet" if row.hook.state != "on" else "bad" if row.failing else ""
+        return line(row, self.app.size.width, self.glyphs, here(self.zone), room=self.size.width), kind

@@ -1,0 +1,136 @@
+"""«Why»: the hooks of an event with what each would do now, on the last recorded payload, and what it did last time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hookrow.errors import InvalidInput
+from hookrow.records import LogFilter
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.presenters.changes import when
+from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.presenters.reasons import Reason, act, lines_of
+from hookrow_tui.presenters.styled import Line
+from hookrow_tui.widgets.list_page import ListPage
+from hookrow_tui.widgets.listing import Listing
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import ConditionMatches, Hook, HookEngine
+
+__all__ = ["Plan", "WhyScreen", "read_plan"]
+
+NAME = 24
+WHY, HOOK, IF_NOW = Say("Why"), Say("Hook"), Say("If it happened now")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An event's hooks in their order; when the payload was recorded that they are judged on, None for the sample."""
+
+    reasons: list[Reason]
+    recorded_ms: int | None
+
+
+def read_plan(engine: HookEngine, event: str) -> Plan:
+    """What every hook of the event would do now; nothing is sent."""
+    newest = engine.log.page(LogFilter(event=event), limit=1)
+    payload = newest[0].payload if newest else None
+    hooks = {hook.id: hook for hook in engine.hooks.list(event)}
+    moment = next((each.moment for each in engine.events.list() if each.code == event), "before")
+    hidden = newest[0].hidden if newest else ()
+    reasons = []
+    for step in engine.explain(event, payload):
+        hook = hooks.get(step.hook.id)
+        if hook is not None:
+            last = engine.log.page(LogFilter(hook=hook.id), limit=1)
+            reasons.append(
+                Reason(hook, step, judged(engine, event, hook.condition), last[0] if last else None, moment, hidden)
+            )
+    return Plan(reasons, newest[0].at_ms if newest else None)
+
+
+def judged(engine: HookEngine, event: str, condition: str) -> ConditionMatches | None:
+    """How a condition fares; None where there is none, or where the plan itself says what is wrong with it."""
+    try:
+        return engine.condition_matches(event, condition) if condition else None
+    except InvalidInput:
+        return None
+
+
+class Steps(Listing[Reason]):
+    """The event's hooks, one a line: order, name, what it would do."""
+
+    def ident(self, row: Reason) -> object:
+        return row.hook.id
+
+    def line(self, row: Reason) -> tuple[str, str]:
+        text = f" {row.hook.position:>4}  {fit(steady(row.hook.name), NAME)}  {act(row)}"
+        kind = "bad" if row.step.act == "fail" else "" if row.step.act in ("call", "queue") else "quiet"
+        return fit(text, self.size.width), kind
+
+
+class WhyScreen(ListPage[None]):
+    """The plan of a hook's event, with the cursor on that hook."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("why",)
+    BINDINGS: ClassVar[list[Any]] = [*bindings("why")]
+    DEFAULT_CSS = "WhyScreen #lower { height: 60%; }"
+
+    def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
+        super().__init__(hook, Steps(), zone=zone)
+        self.reading = False
+
+    def columns(self) -> str:
+        return f"    №  {fit(str(HOOK), NAME)}  {IF_NOW}"
+
+    def heading(self) -> str:
+        return f"{WHY} › {steady(self.hook.event)}"
+
+    def about(self, row: Reason) -> Iterable[Line]:
+        return lines_of(row, self.zone)
+
+    def moved(self) -> None:
+        if not self.reading:
+            self.reading = True
+            self.hookrow.ask(self, lambda engine: read_plan(engine, self.hook.event), self.take, self.refused)
+
+    def take(self, plan: Plan) -> None:
+        self.reading = False
+        moment = plan.recorded_ms
+        data = (
+            Say("on the event's sample")
+            if moment is None
+            else Say("on the data of {when}", when=when(moment, self.zone))
+        )
+        self.entitle(str(data))
+        first = not self.listing.rows
+        if first or plan.reasons != self.listing.rows:
+            self.listing.show(plan.reasons, self.hook.id if first else None)
+
+    def refused(self, error: Exception) -> None:
+        self.reading = False
+        self.notice(str(error))
+
+    # What can be done
+
+    @property
+    def chosen(self) -> Hook | None:
+        """The hook under the cursor."""
+        row = self.listing.row
+        return None if row is None else row.hook
+
+    def action_open(self) -> None:
+        from hookrow_tui.form.screen import FormScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(FormScreen(self.chosen, zone=self.zone), lambda _: self.moved())
+
+    def action_log(self) -> None:
+        from hookrow_tui.log.screen import LogScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(LogScreen(hook=self.chosen))

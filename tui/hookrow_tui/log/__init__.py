@@ -1,0 +1,3 @@
+"""The log on the screen."""
+
+__all__: list[str] = []

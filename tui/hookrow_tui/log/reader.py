@@ -1,0 +1,191 @@
+"""What the log's screen asks of the engine: blocking questions, called in workers, answered with plain records."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hookrow.errors import HookNotFound, NotFound
+from hookrow.records import Delivery, Firing, LogFilter, Revision
+from hookrow_tui.presenters.detail import TABS, Detail, Tab, lines_of
+from hookrow_tui.presenters.log_rows import Row, rows_of
+from hookrow_tui.presenters.query import parse
+from hookrow_tui.presenters.styled import Line, wrap
+from hookrow_tui.presenters.unsent import asks_history
+from hookrow_tui.terminal.look import Glyphs
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+
+__all__ = [
+    "Chosen",
+    "Fresh",
+    "Laid",
+    "Part",
+    "Reader",
+    "failure_beyond",
+    "now_ms",
+    "read_detail",
+    "read_filter",
+    "read_part",
+    "zone_of",
+]
+
+LATE = 15_000 << 20
+"""Ids hold milliseconds in their upper bits: this much of the newest is read again at every look, since on PostgreSQL
+an id may become visible after a later one."""
+LOOK = 1_000
+FAILURES = ("failed", "dead", "retrying")
+
+
+def now_ms() -> int:
+    """The wall clock, milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The newest ids, and the lines of some firings."""
+
+    ids: array[int]
+    blocks: list[tuple[Row, ...]]
+    top: int
+    """The newest id of the whole log, whatever the filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some ids of the log, newest first, and where to go on; None at the log's end."""
+
+    ids: array[int]
+    before: int | None
+    share: float | None
+    """How much of the log was searched for a text so far; None without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A filter that was typed, and the names of the hooks in it."""
+
+    filter: LogFilter
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """One line of the log with its tabs laid out for their panes' widths."""
+
+    detail: Detail
+    lines: dict[Tab, list[Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How lines are made of firings: the zone, and the signs of this terminal."""
+
+    glyphs: Glyphs
+    zone: tzinfo = UTC
+
+    def blocks(self, firings: Sequence[Firing]) -> list[tuple[Row, ...]]:
+        """The lines of some firings."""
+        today = now_ms()
+        return [rows_of(each, zone=self.zone, today_ms=today, glyphs=self.glyphs) for each in firings]
+
+    def read(self, engine: HookEngine, ids: Sequence[int]) -> list[tuple[Row, ...]]:
+        """The lines of these firings."""
+        return self.blocks(engine.log.by_rows(ids)) if ids else []
+
+    def newest(self, engine: HookEngine, wanted: LogFilter, top: int, again: Sequence[int], show: int) -> Fresh:
+        """What came since a look at which `top` was the log's newest id: the ids that match, the lines of the first
+        `show` of them, and of the firings that are read `again`. Only the log's end is searched."""
+        newest = engine.log.ids(LogFilter(), limit=1)
+        ids, after = array("q"), max(0, top - LATE)
+        while True:
+            part = engine.log.ids(wanted, after=after, limit=LOOK)
+            ids = part + ids
+            if len(part) < LOOK:
+                break
+            after = part[0]
+        blocks = self.read(engine, list(dict.fromkeys([*ids[:show], *again])))
+        return Fresh(ids, blocks, newest[0] if newest else 0)
+
+
+def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: int) -> Part:
+    """The next ids below `before`: a page of them, or what one slice of a text search holds."""
+    if wanted.search:
+        found = engine.log.search(wanted, before=before, limit=limit)
+        return Part(array("q", found.ids), found.before, found.share)
+    ids = engine.log.ids(wanted, before=before, limit=limit)
+    return Part(ids, ids[-1] if ids else None, None)
+
+
+def zone_of(engine: HookEngine) -> tzinfo:
+    """The zone of the settings."""
+    try:
+        return ZoneInfo(engine.settings.get("timezone"))
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:
+    """The filter that was typed.
+
+    Raises:
+        NotAFilter, HookNotFound, Ambiguous
+    """
+
+    def find_hook(ref: str) -> int:
+        found = engine.hooks.get(int(ref) if ref.isdecimal() else ref).id
+        assert found is not None
+        return found
+
+    return Chosen(parse(text, now_ms=now_ms(), zone=zone, find_hook=find_hook), text)
+
+
+def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:
+    """Everything about one line of the log, None if it was purged meanwhile."""
+    try:
+        firing = engine.log.get(row.ref)
+        attempts = {each.id: engine.log.attempts(each.id) for each in firing.deliveries if each.attempts}
+    except NotFound:
+        return None
+    delivery = next((each for each in firing.deliveries if each.id == row.ref), None)
+    history = history_of(engine, delivery) if delivery is not None and asks_history(delivery) else ()
+    detail = Detail(firing, delivery, attempts, history, reader.zone, now_ms(), reader.glyphs)
+    lines: dict[Tab, list[Line]] = {}
+    for tab in TABS:
+        width = widths[tab]
+        lines[tab] = [piece for each in lines_of(tab, detail, width, limit) for piece in wrap(each, width)]
+    return Laid(detail, lines)
+
+
+def history_of(engine: HookEngine, delivery: Delivery) -> Sequence[Revision]:
+    """The revisions of a delivery's hook; none where it was deleted."""
+    try:
+        return engine.hooks.history(delivery.hook.id)
+    except HookNotFound:
+        return ()
+
+
+def failure_beyond(
+    engine: HookEngine, wanted: LogFilter, row_id: int, step: int, reader: Reader
+) -> tuple[Row, ...] | None:
+    """The lines of the nearest firing older (1) or newer (-1) than this one that needs somebody's eyes.
+
+    The database's partial indexes know it, however far it is.
+    """
+    words = FAILURES if wanted.outcome is None else (wanted.outcome,) if wanted.outcome in FAILURES else ()
+    found: list[int] = []
+    for word in words:
+        narrowed = replace(wanted, outcome=word)
+        if step > 0:
+            found.extend(engine.log.ids(narrowed, before=row_id, limit=1))
+        else:
+            found.extend(engine.log.ids(narrowed, after=row_id, limit=1))
+    blocks = reader.read(engine, [max(found) if step > 0 else min(found)]) if found else []
+    return blocks[0] if blocks else None

@@ -1,0 +1,370 @@
+"""The log: firings as they come, their hooks under them, and everything that is known of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from hookrow.records import LogFilter
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.log.feed import Feed
+from hookrow_tui.log.heading import count, heading, nothing, tab_line
+from hookrow_tui.log.reader import (
+    Chosen,
+    Laid,
+    failure_beyond,
+    read_detail,
+    read_filter,
+)
+from hookrow_tui.log.taking import copy_out, page_out, write_out
+from hookrow_tui.log.view import LogView
+from hookrow_tui.presenters.body import FIRST
+from hookrow_tui.presenters.columns import steady
+from hookrow_tui.presenters.detail import TABS, Detail, Tab, tab_title
+from hookrow_tui.presenters.log_list import Place
+from hookrow_tui.presenters.log_rows import Row
+from hookrow_tui.presenters.query import show
+from hookrow_tui.widgets.keybar import KeyBar
+from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.pane import Pane
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Hook
+
+__all__ = ["LogScreen"]
+
+WIDE = 110
+"""Columns from which on three panes stand side by side."""
+CHUNK = 50_000
+"""Ids that are read at once in the background."""
+SEARCHED = 20
+"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
+PAUSE = 0.08
+"""Seconds that the cursor rests before its detail is read: a key that is held down reads nothing."""
+SHOWN: dict[bool, tuple[Tab, ...]] = {True: ("1", "2", "4"), False: ("1", "2", "3", "4")}
+
+
+class LogScreen(Page[None]):
+    """The log of one database.
+
+    Args:
+        hook: show only firings of this hook.
+    """
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("log",)
+    CSS_PATH = "log.tcss"
+    BINDINGS: ClassVar[list[Any]] = [*bindings("log")]
+
+    def __init__(self, *, hook: Hook | None = None) -> None:
+        super().__init__()
+        self.filter = LogFilter() if hook is None else LogFilter(hook=hook.id)
+        self.typed = "" if hook is None else show(self.filter, hook_name=lambda _: hook.name)
+        self.tab: Tab = "1"
+        self.limit = FIRST
+        self.laid: Laid | None = None
+        self.resting = False
+        self.waiting: Callable[[Detail], None] | None = None
+        self.trouble = ""
+
+    def compose(self) -> ComposeResult:
+        glyphs = self.hookrow.look.glyphs
+        yield Title(id="title")
+        grammar = str(Say("words  event: outcome:error code:5xx hook: since:1h"))
+        yield Input(placeholder=grammar, id="find", compact=True, select_on_focus=False)
+        yield Line(id="problem")
+        view = LogView(glyphs)
+        self.feed = Feed(self, view.rows, glyphs, self.changed)
+        self.feed.filter = self.filter
+        yield view
+        with Vertical(id="below"):
+            yield Line(id="rule")
+            yield Line(id="tabs")
+            with Horizontal(id="panes"):
+                for tab in TABS:
+                    yield Pane(glyphs, id=f"pane{tab}")
+        yield KeyBar("log")
+
+    def on_mount(self) -> None:
+        self.query_one("#find", Input).cursor_blink = False
+        self.view.focus()
+        self.lay_out()
+        self.draw()
+        if self.hookrow.engine is not None:
+            self.begin()
+
+    @property
+    def view(self) -> LogView:
+        """The rows."""
+        return self.query_one(LogView)
+
+    def pane(self, tab: Tab) -> Pane:
+        return self.query_one(f"#pane{tab}", Pane)
+
+    # Reading
+
+    def begin(self) -> None:
+        """Read the log from the newest row on, with the filter that holds now."""
+        self.feed.begin(self.filter, self.view.size.height or 20)
+
+    def moved(self) -> None:
+        self.feed.look(self.view.size.height)
+
+    def changed(self) -> None:
+        """The feed brought something."""
+        if not self.has_class("-finding"):
+            self.trouble = ""
+        self.draw()
+        if not len(self.view.rows.ids) and self.laid is not None:
+            self.laid = None
+            self.show_panes(top=True)
+        self.rest()
+
+    @on(LogView.Wanted)
+    def want(self, message: LogView.Wanted) -> None:
+        self.feed.want(message.ids)
+
+    # The detail
+
+    @on(LogView.Highlighted)
+    def rest(self) -> None:
+        """Read the detail as soon as the cursor rests."""
+        if not self.resting:
+            self.resting = True
+            self.set_timer(PAUSE, self.read_detail)
+
+    def read_detail(self) -> None:
+        self.resting = False
+        row, reader = self.view.row, self.feed.reader
+        if row is None or reader is None:
+            return
+        wide, limit = self.has_class("-wide"), self.limit
+        sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
+        widths = {tab: self.pane(sight[tab]).columns for tab in TABS}
+        asked = self.feed.ask(
+            lambda engine: read_detail(engine, row, reader, widths, limit), self.take_detail, "detail"
+        )
+        if not asked:
+            self.rest()
+
+    def take_detail(self, laid: Laid | None) -> None:
+        before = self.laid
+        self.laid = laid
+        if laid is None:
+            return
+        same = before is not None and ref_of(before) == ref_of(laid)
+        if not same and self.limit != FIRST:
+            self.limit = FIRST
+            self.rest()
+        self.show_panes(top=not same)
+        act, row = self.waiting, self.view.row
+        if act is not None and row is not None and ref_of(laid) == row.ref:
+            self.waiting = None
+            act(laid.detail)
+
+    def show_panes(self, *, top: bool) -> None:
+        """Draw the panes that are in sight."""
+        laid, wide = self.laid, self.has_class("-wide")
+        for tab in SHOWN[wide] if wide else (self.tab,):
+            lines = [] if laid is None else laid.lines[tab]
+            if wide and tab == "2" and laid is not None and laid.detail.delivery is not None:
+                lines = [*lines, (), *laid.lines["3"]]
+            self.pane(tab).show(lines, top=top)
+            self.pane(tab).border_title = tab_title(tab, laid.detail if laid else None).replace("[", "\\[")
+
+    @on(Pane.More)
+    def show_more(self) -> None:
+        self.limit += FIRST
+        self.read_detail()
+
+    def action_tab(self, tab: Tab) -> None:
+        self.tab = tab
+        if self.has_class("-wide"):
+            pane = self.pane("2" if tab == "3" else tab)
+            pane.focus()
+            if tab == "3" and self.laid is not None:
+                pane.go(len(self.laid.lines["2"]) + 1)
+            return
+        inside = isinstance(self.focused, Pane)
+        self.lay_out()
+        self.show_panes(top=True)
+        if inside:
+            self.pane(tab).focus()
+
+    # Looks
+
+    def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
+        self.lay_out()
+        self.draw()
+        self.call_after_refresh(self.read_detail)
+
+    def lay_out(self) -> None:
+        """Three panes side by side where there is room, else one with tabs."""
+        width, height = self.app.size
+        wide = width >= WIDE
+        self.set_class(wide, "-wide")
+        self.query_one("#below").styles.height = (height - 2) // 2 + 1 if wide else (height - 4) // 2 + 2
+        for tab in TABS:
+            self.pane(tab).set_class(tab in SHOWN[True] if wide else tab == self.tab, "-shown")
+        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * width)
+
+    def draw(self) -> None:
+        """Bring every line up to date."""
+        self.view.say(nothing(self.feed))
+        self.view.draw()
+        known = Text(f"{count(self.feed)} ")
+        room = self.app.size.width - known.cell_len - 1
+        title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs, room)
+        self.query_one("#title", Title).show(title, known)
+        self.query_one("#tabs", Line).show(tab_line(self.tab))
+        problem = self.query_one("#problem", Line)
+        problem.display = bool(self.trouble)
+        problem.show(f" {steady(self.trouble)}")
+
+    @on(LogView.Scrolled)
+    def redraw(self) -> None:
+        self.draw()
+
+    def notice(self, text: str) -> None:
+        self.trouble = text
+        self.draw()
+
+    # What can be done
+
+    def action_follow(self) -> None:
+        rows = self.view.rows
+        rows.follow(not rows.following)
+        self.view.focus()
+        self.draw()
+        self.moved()
+
+    def action_find(self) -> None:
+        find = self.query_one("#find", Input)
+        find.value = self.typed
+        self.set_class(True, "-finding")
+        find.focus()
+
+    def close_find(self) -> None:
+        self.set_class(False, "-finding")
+        self.view.focus()
+
+    @on(Input.Submitted, "#find")
+    def apply(self, message: Input.Submitted) -> None:
+        text, reader = message.value.strip(), self.feed.reader
+        if reader is not None:
+            self.hookrow.ask(self, lambda engine: read_filter(engine, text, reader.zone), self.take_filter)
+
+    def take_filter(self, chosen: Chosen) -> None:
+        self.filter, self.typed = chosen.filter, chosen.text
+        self.trouble = ""
+        self.close_find()
+        self.view.rows.following = True
+        self.begin()
+        self.draw()
+
+    @on(LogView.Entered)
+    def enter(self) -> None:
+        self.pane(self.tab if not self.has_class("-wide") or self.tab != "3" else "2").focus()
+
+    def action_back(self) -> None:
+        """One step out: of the filter, of the pane, of the marks, of the log."""
+        if self.has_class("-finding"):
+            self.notice("")
+            self.close_find()
+        elif isinstance(self.focused, Pane):
+            self.view.focus()
+        elif self.feed.marked:
+            self.action_only_marked()
+        else:
+            self.dismiss()
+
+    def action_error_before(self) -> None:
+        self.failure(-1)
+
+    def action_error_after(self) -> None:
+        self.failure(1)
+
+    def failure(self, step: int) -> None:
+        """The next row that needs somebody's eyes: in memory, else by the database's index of failures."""
+        rows, wanted = self.view.rows, self.filter
+        if rows.failure(step, self.view.size.height):
+            self.view.moved()
+        elif rows.cursor is not None and (reader := self.feed.reader) is not None and not self.feed.marked:
+            at = rows.cursor.firing
+            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step, reader), self.go_failure, "failure")
+
+    def go_failure(self, block: tuple[Row, ...] | None) -> None:
+        rows = self.view.rows
+        if block is None or rows.ids.index(block[0].firing) is None:
+            self.hookrow.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)
+            return
+        rows.learn([block])
+        line = next((row.place for row in block[1:] if row.failing), 0)
+        rows.go(Place(block[0].firing, line), self.view.size.height)
+        self.view.moved()
+
+    def action_mark(self) -> None:
+        rows = self.view.rows
+        if rows.cursor is not None:
+            rows.marks ^= {rows.cursor.firing}
+            rows.move(rows.height(rows.cursor.firing) - rows.cursor.line, self.view.size.height)
+            self.view.moved()
+
+    def action_only_marked(self) -> None:
+        rows = self.view.rows
+        if self.feed.marked:
+            self.feed.all_again(self.view.size.height or 20)
+        elif rows.marks:
+            self.feed.only(rows.marks)
+        else:
+            self.hookrow.notify(str(Say("Nothing is marked. Mark a line: m")), markup=False, timeout=3)
+
+    def action_copy(self) -> None:
+        self.with_detail(lambda detail: copy_out(self, self.tab, detail))
+
+    def action_whole(self) -> None:
+        self.with_detail(lambda detail: page_out(self, self.tab, detail))
+
+    def action_write(self) -> None:
+        self.with_detail(lambda detail: write_out(self, self.tab, detail))
+
+    def action_replay(self) -> None:
+        if self.hookrow.writable():
+            self.with_detail(self.open_replay)
+
+    def with_detail(self, act: Callable[[Detail], None]) -> None:
+        """Do this with the detail of the row under the cursor, read now if need be: never with that of another."""
+        row = self.view.row
+        if row is not None and self.laid is not None and ref_of(self.laid) == row.ref:
+            act(self.laid.detail)
+        elif row is not None:
+            self.waiting = act
+            self.rest()
+
+    def open_replay(self, detail: Detail) -> None:
+        from hookrow_tui.replay.many import may_have_failed
+        from hookrow_tui.replay.screen import Many, ReplayScreen
+
+        many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
+
+        def ask(failed: bool) -> None:
+            if self.app.screen is self:  # not a second time, and not over what was opened meanwhile
+                self.app.push_screen(ReplayScreen(detail, replace(many, failed=failed)), self.replayed)
+
+        self.hookrow.ask(self, lambda engine: may_have_failed(engine, many.ids, many.hook), ask)
+
+    def replayed(self, _: object) -> None:
+        self.moved()
+
+
+def ref_of(laid: Laid) -> str:
+    """Which line of the log this is."""
+    detail = laid.detail
+    return detail.delivery.id if detail.delivery is not None else detail.firing.id

@@ -1,0 +1,87 @@
+"""Taking something out of the screen: to the clipboard (OSC 52), into $PAGER, into a file of mode 0600."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from hookrow_tui.presenters.body import kibibytes
+from hookrow_tui.presenters.columns import steady_lines
+from hookrow_tui.presenters.detail import Detail, Tab, copied, whole
+from hookrow_tui.widgets.dialogs import Prompt
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow_tui.widgets.page import Page
+
+__all__ = ["copy_out", "page_out", "write_file", "write_out"]
+
+CLIPBOARD = 48 * 1024
+"""Bytes that terminals take in one OSC 52."""
+
+
+def copy_out(page: Page[None], tab: Tab, detail: Detail) -> None:
+    """Put the tab's body on the terminal's clipboard, and say so: no terminal answers whether it took it."""
+    data = copied(tab, detail).encode("utf-8", "replace")
+    part = data[:CLIPBOARD].decode("utf-8", "ignore")
+    page.app.copy_to_clipboard(part)
+    if len(data) > CLIPBOARD:
+        text = Say(
+            "Copied the first {part} of {size}; w writes all of it.",
+            part=kibibytes(CLIPBOARD),
+            size=kibibytes(len(data)),
+        )
+    else:
+        text = Say("Copied {size}, if the terminal allows it; else v and w.", size=kibibytes(len(data)))
+    page.app.notify(str(text), markup=False, timeout=4)
+
+
+def page_out(page: Page[None], tab: Tab, detail: Detail) -> None:
+    """Show the whole tab in $PAGER, made harmless for the terminal."""
+    command = os.environ.get("PAGER") or "less"
+    text = "\n".join(steady_lines(whole(tab, detail).decode("utf-8", "replace")))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hookrow.txt"
+        path.write_text(text + "\n", "utf-8")
+        try:
+            with page.app.suspend():
+                subprocess.run([*shlex.split(command), str(path)], check=False)
+        except SuspendNotSupported:
+            page.notice(str(Say("This terminal can't run a pager. Write to a file: w")))
+        except (OSError, ValueError) as error:
+            page.notice(str(Say("The pager {command} can't be started: {reason}", command=command, reason=error)))
+    page.app.refresh()
+
+
+def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:
+    """Ask for a name, and write the whole tab there."""
+    ref = detail.delivery.id if detail.delivery is not None else detail.firing.id
+    part = {"1": "request", "2": "response", "3": "times", "4": "row"}[tab]
+
+    def write(name: str | None) -> None:
+        if name:
+            page.hookrow.ask(page, lambda _: write_file(Path(name).expanduser(), whole(tab, detail)), said)
+
+    def said(text: Say) -> None:
+        page.app.notify(str(text), markup=False, timeout=8)
+
+    asked = str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))
+    keys = str(Say("Enter writes, Esc closes"))
+    page.app.push_screen(Prompt(str(Say("Write to a file")), asked, keys, f"{ref}-{part}.txt"), write)
+
+
+def write_file(path: Path, data: bytes) -> Say:
+    """Write a new file that only its owner reads; gives what to say. An existing file is never overwritten."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        return Say("Could not write {path}: {reason}", path=path, reason=error.strerror or error)
+    return Say("Wrote {path} ({size}, mode 0600)", path=path, size=kibibytes(len(data)))

@@ -1,0 +1,163 @@
+"""What changed in a hook, in words: the fields of a revision before and after, a secret only as «replaced», never its
+value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from hookrow.clock import from_ms
+from hookrow.hook.dates import show
+from hookrow.hook.form import FIELD, PERIOD_TITLE
+from hookrow.hook.modes import Seconds
+from hookrow.records import Revision
+from hookrow_tui.presenters.columns import steady, steady_lines
+from hookrow_tui.presenters.styled import Line
+from hookrow_tui.words import Say
+
+__all__ = ["ACTIONS", "back_to", "called", "changed_codes", "detail", "summary", "when"]
+
+ACTIONS: Mapping[str, Say] = {
+    "add": Say("created"),
+    "edit": Say("changed"),
+    "move": Say("moved"),
+    "remove": Say("deleted"),
+    "restore": Say("restored"),
+    "pause": Say("paused"),
+    "resume": Say("resumed"),
+    "secret": Say("new signing secret"),
+    "rollback": Say("rolled back"),
+    "import": Say("imported"),
+    "prune": Say("deleted by an import"),
+}
+NAMES: Mapping[str, Say] = {
+    "signing_secret_old": Say("Signing secret before the rotation"),
+    "paused_by": Say("Pause"),
+    "paused_reason": Say("Reason of the pause"),
+    "deleted_at": Say("Deleted"),
+}
+TIMES = ("paused_at",)
+"""Said by the revision's own time already."""
+KEPT = ("custom_header", "paused_by", "paused_reason", "paused_at", "deleted_at")
+"""What a rollback leaves as it is, besides secrets (DESIGN 9: a header's name goes with its value)."""
+FOLD = 60
+"""Characters from which on a value stands on a line of its own."""
+
+
+def called(code: str) -> str:
+    """A field's name as people know it; that of the period's ends is whole, since it stands alone here."""
+    if code == "custom_header_value":
+        code = "custom_header"
+    if code in ("valid_from", "valid_until"):
+        label = str(FIELD[code].label)
+        return label if " " in label else f"{PERIOD_TITLE} {label}"
+    return str(FIELD[code].label) if code in FIELD else str(NAMES.get(code, code))
+
+
+def when(ms: int, zone: tzinfo) -> str:
+    """The moment of a change, to the minute."""
+    return f"{from_ms(ms).astimezone(zone):%d.%m.%Y %H:%M}"
+
+
+def secret(value: Any) -> bool:
+    """Whether this is what a revision keeps of a secret."""
+    return isinstance(value, Mapping) and "set" in value
+
+
+def differing(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[tuple[str, Any, Any]]:
+    """Field, before, after."""
+    old, new = before or {}, after or {}
+    return [
+        (code, old.get(code), new.get(code))
+        for code in dict.fromkeys([*old, *new])
+        if code not in TIMES and (old.get(code) != new.get(code) or marked(new.get(code)))
+    ]
+
+
+def marked(value: Any) -> bool:
+    """Whether a secret was replaced by another: «set» stands on both sides then."""
+    return secret(value) and bool(value.get("changed"))
+
+
+def changed_codes(revisions: Iterable[Revision]) -> list[str]:
+    """The form's fields that these revisions changed."""
+    codes: dict[str, None] = {}
+    for revision in revisions:
+        for code, _, _ in differing(revision.before, revision.after):
+            codes["custom_header" if code == "custom_header_value" else code] = None
+    return [code for code in codes if code in FIELD]
+
+
+def summary(revision: Revision) -> str:
+    """One revision in a few words: what was done, to which fields."""
+    done = str(ACTIONS.get(revision.action, revision.action))
+    if revision.before is None or revision.action not in ("edit", "rollback", "import"):
+        return done
+    names = dict.fromkeys(called(code) for code, _, _ in differing(revision.before, revision.after))
+    return f"{done}: {', '.join(names)}" if names else done
+
+
+def text(code: str, value: Any, zone: tzinfo) -> str:
+    """A value as the form shows it."""
+    if value in (None, ""):
+        return "—"
+    if isinstance(value, bool):
+        return str(Say("yes") if value else Say("no"))
+    if code in ("valid_from", "valid_until", "deleted_at"):
+        return show(datetime.fromisoformat(str(value)), zone)
+    if code == "timeout":
+        return str(Say("{n} s", n=Seconds(float(value))))
+    if code == "on_failure":
+        return str(dict(FIELD[code].choices).get(value, value))
+    if code == "paused_by":
+        return str(Say("by a person") if value == "person" else Say("by Hookrow itself"))
+    return str(value)
+
+
+def secrets_change(old: Any, new: Any) -> Say:
+    """What happened to a secret."""
+    if marked(new):
+        return Say("replaced; the value is not shown") if secret(old) and old["set"] else Say("set")
+    return Say("set") if secret(new) and new["set"] else Say("removed")
+
+
+def field_lines(code: str, old: Any, new: Any, zone: tzinfo) -> list[Line]:
+    """One field that changed."""
+    name = called(code)
+    if secret(old) or secret(new):
+        return [((f"{name}: ", "key"), (str(secrets_change(old, new)), "veto"))]
+    before, after = text(code, old, zone), text(code, new, zone)
+    if "\n" in before + after:
+        lines: list[Line] = [((f"{name}:", "key"),)]
+        roles = {"+": "add", "-": "gone", " ": "quiet"}
+        differences = difflib.ndiff(steady_lines(before), steady_lines(after))
+        return [*lines, *(((f"  {each}", roles[each[0]]),) for each in differences if each[0] in roles)]
+    before, after = steady(before), steady(after)
+    if len(name) + len(before) + len(after) < FOLD:
+        return [((f"{name}: ", "key"), (before, "gone"), (" → ", ""), (after, "add"))]
+    return [((f"{name}:", "key"),), ((f"  - {before}", "gone"),), ((f"  + {after}", "add"),)]
+
+
+def detail(revision: Revision, zone: tzinfo) -> list[Line]:
+    """Everything that one revision changed; of a new hook what it began with."""
+    lines: list[Line] = []
+    for code, old, new in differing(revision.before, revision.after):
+        if revision.before is None:
+            empty = not new["set"] if secret(new) else new in (None, "", False)
+            if not empty:
+                shown = str(Say("set")) if secret(new) else steady(" ".join(text(code, new, zone).split()))
+                lines.append(((f"{called(code)}: ", "key"), (shown, "")))
+        else:
+            lines += field_lines(code, old, new, zone)
+    return lines or [((str(Say("Nothing that the form shows was changed.")), "quiet"),)]
+
+
+def back_to(then: Revision, newest: Revision, zone: tzinfo) -> list[Line]:
+    """What a rollback to a revision would change of the hook as it is now."""
+    lines: list[Line] = []
+    for code, old, new in differing(newest.after, then.after):
+        if code not in KEPT and not secret(old) and not secret(new):
+            lines += field_lines(code, old, new, zone)
+    return lines

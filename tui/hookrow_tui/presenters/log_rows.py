@@ -1,0 +1,234 @@
+"""The lines of the log: a firing, then its deliveries, each in one line of fixed columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from hookrow.clock import from_ms
+from hookrow.lang import quoted
+from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.terminal.look import Glyphs
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Delivery, Firing
+
+__all__ = [
+    "ATTEMPTS",
+    "ERRORS",
+    "SKIPPED",
+    "Row",
+    "clock",
+    "dotted",
+    "failing",
+    "in_trouble",
+    "line",
+    "milliseconds",
+    "outcome_text",
+    "rows_of",
+]
+
+ATTEMPTS = 10
+"""Automatic attempts of a delivery (DESIGN 7): the first one and nine retries."""
+
+TROUBLE = frozenset({"failed", "retrying", "dead"})
+"""Outcomes of a delivery that somebody should look at."""
+
+ERRORS: Mapping[str, Say] = {
+    "timeout": Say("timeout"),
+    "connect_error": Say("no connection"),
+    "tls_error": Say("TLS failed"),
+    "name_error": Say("name not found"),
+    "blocked_address": Say("address forbidden"),
+    "bad_status": Say("bad status"),
+    "redirect": Say("redirect"),
+    "reply_too_large": Say("reply too large"),
+    "bad_reply": Say("bad reply"),
+    "template_error": Say("fault in the body"),
+    "condition_error": Say("fault in the condition"),
+    "deadline": Say("no time left"),
+    "paused": Say("hook is paused"),
+    "key_error": Say("secret can't be opened"),
+    "unseen_body": Say("hooks can't see the call's body"),
+    "loop": Say("hooks go round in a circle"),
+}
+SKIPPED: Mapping[str, Say] = {
+    "inactive": Say("left out: off"),
+    "not_yet_valid": Say("left out: too early"),
+    "expired": Say("left out: expired"),
+    "condition_false": Say("left out by condition"),
+    "after_veto": Say("left out after a veto"),
+    "not_enqueued": Say("was never enqueued"),
+}
+FIRINGS: Mapping[str | None, Say] = {
+    "allowed": Say("allowed"),
+    "vetoed": Say("refused"),
+    "failed": Say("error"),
+    "cancelled": Say("cancelled"),
+    None: Say("running"),
+}
+DELIVERIES: Mapping[str, Say] = {
+    "ok": Say("done"),
+    "changed": Say("changed data"),
+    "vetoed": Say("refused"),
+    "refused": Say("objected"),
+    "failed": Say("error"),
+    "sent": Say("sent"),
+    "queued": Say("queued"),
+    "retrying": Say("will be repeated"),
+    "parked": Say("parked"),
+    "dead": Say("given up"),
+    "cancelled": Say("cancelled"),
+    "skipped": Say("skipped"),
+}
+LONGEST = 200
+"""Characters kept of a text from outside: no screen is wider."""
+WORDS = 22
+RIGHT = 3 + 1 + WORDS + 8
+"""Columns at the right that don't grow with the screen: status, words, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the log. `ref` is the firing's or the delivery's public id; `kind` says how it is coloured."""
+
+    firing: int
+    place: int
+    """0 for the firing, then its deliveries from 1."""
+    ref: str
+    time: str
+    glyph: str
+    name: str
+    status: str
+    words: str
+    ms: str
+    kind: str
+    failing: bool
+
+
+def failing(delivery: Delivery) -> bool:
+    """Whether this delivery needs somebody's eyes."""
+    return delivery.outcome in TROUBLE
+
+
+def in_trouble(firing: Firing) -> bool:
+    """Whether the firing failed, or one of its deliveries did."""
+    return firing.outcome == "failed" or any(failing(each) for each in firing.deliveries)
+
+
+def clock(ms: int, zone: tzinfo, today_ms: int) -> str:
+    """The time of day in twelve columns; on another day than today's the date and the time to the minute."""
+    moment, today = from_ms(ms).astimezone(zone), from_ms(today_ms).astimezone(zone)
+    if moment.date() == today.date():
+        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+    if moment.year == today.year:
+        return f"{moment:%d.%m} {moment:%H:%M} "
+    return f"{moment:%d.%m.%Y}  "
+
+
+def dotted(pointer: str) -> str:
+    """A JSON Pointer as people say it: `/order/sum` is `order.sum`."""
+    return pointer.lstrip("/").replace("/", ".").replace("~1", "/").replace("~0", "~") or "."
+
+
+def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> tuple[Row, ...]:
+    """The lines of one firing."""
+    trouble = in_trouble(firing)
+    glyph, kind = {
+        "allowed": (glyphs.ok, "good"),
+        "vetoed": (glyphs.veto, "veto"),
+        "failed": (glyphs.bad, "bad"),
+        "cancelled": ("-", "quiet"),
+        None: (glyphs.more[:1], "quiet"),
+    }[firing.outcome]
+    words = FIRINGS[firing.outcome]
+    if firing.outcome == "allowed" and trouble:
+        glyph, kind = glyphs.bad, "bad"
+        words = Say("allowed, with an error") if firing.moment == "before" else FIRINGS["failed"]
+    first = Row(
+        firing.row_id,
+        0,
+        firing.id,
+        clock(firing.at_ms, zone, today_ms),
+        glyph,
+        steady(firing.event),
+        "",
+        str(words) if firing.replay_of is None else str(Say("{words} (replay)", words=words)),
+        milliseconds(firing.ms),
+        kind,
+        trouble,
+    )
+    return first, *(row_of(firing, each, zone, today_ms, glyphs) for each in firing.deliveries)
+
+
+def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> Row:
+    glyph, kind = {
+        "ok": (glyphs.ok, "good"),
+        "changed": (glyphs.ok, "good"),
+        "sent": (glyphs.ok, "good"),
+        "vetoed": (glyphs.veto, "veto"),
+        "refused": (glyphs.veto, "veto"),
+        "queued": (glyphs.arrow[:1], "plain"),
+        "parked": (glyphs.paused, "plain"),
+        "skipped": ("-", "quiet"),
+        "cancelled": ("-", "quiet"),
+    }.get(delivery.outcome, (glyphs.bad, "bad"))
+    return Row(
+        firing.row_id,
+        delivery.seq,
+        delivery.id,
+        clock(delivery.at_ms, zone, today_ms),
+        glyph,
+        f"{delivery.seq:>3} {steady(delivery.hook.name[:LONGEST])}",
+        "—" if delivery.status is None else str(delivery.status),
+        steady(outcome_text(firing, delivery)[:LONGEST]),
+        milliseconds(delivery.ms),
+        kind,
+        failing(delivery),
+    )
+
+
+def milliseconds(ms: int | None) -> str:
+    """A duration, '' where none was measured."""
+    return "" if ms is None else str(Say("{n} ms", n=ms))
+
+
+def outcome_text(firing: Firing, delivery: Delivery) -> str:
+    """What came of a delivery, in a few words beside its status."""
+    outcome = delivery.outcome
+    reason = str(ERRORS.get(delivery.error or "", delivery.error or ""))
+    if outcome == "ok":
+        return ""
+    if outcome == "changed" and delivery.changes:
+        first, *others = (dotted(pointer) for pointer, _, _ in delivery.changes)
+        return str(Say("changed {what}", what=f"{first} +{len(others)}" if others else first))
+    if outcome in ("vetoed", "refused"):
+        ours = firing.veto is not None and firing.veto.hook.id == delivery.hook.id
+        said = firing.veto.message if ours and firing.veto is not None else delivery.detail
+        return quoted(said) if said else str(DELIVERIES[outcome])
+    if outcome == "skipped":
+        return str(SKIPPED.get(delivery.skipped or "", DELIVERIES["skipped"]))
+    if outcome == "retrying":
+        tried = str(Say("attempt {n}/{all}", n=delivery.attempts, all=ATTEMPTS))
+        if not reason or delivery.status is not None:
+            return tried
+        told = f"{reason}, {tried}"
+        return told if cell_len(told) <= WORDS else f"{reason}, {delivery.attempts}/{ATTEMPTS}"
+    if outcome == "dead":
+        return f"{DELIVERIES['dead']}: {reason}" if reason else str(DELIVERIES["dead"])
+    if outcome == "failed":
+        return reason or str(DELIVERIES["failed"])
+    return str(DELIVERIES.get(outcome, outcome))
+
+
+def line(row: Row, width: int, more: str = "…") -> tuple[str, str, str]:
+    """The row in exactly `width` columns, in three pieces: time, sign, and the rest."""
+    name = fit(row.name, max(8, width - 15 - RIGHT), more=more)
+    words = fit(row.words, WORDS, more=more)
+    rest = f" {name}{fit(row.status, 3, right=True)} {words}{fit(row.ms, 8, right=True)}"
+    return fit(row.time, 12) + " ", fit(row.glyph, 1), fit(rest, width - 14, more=more)

@@ -1,0 +1,261 @@
+"""The log's filter as people type it: `код:5xx за:1ч хук:"Чёрный список" договор`, with English twins of every key.
+
+Pure: no screen, no database. A filter that was shown reads back as the same one, in either language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any
+
+from hookrow.clock import from_ms
+from hookrow.errors import HookrowError
+from hookrow.hook.checks import Unfit
+from hookrow.hook.dates import parse as parse_moment
+from hookrow.hook.dates import show as show_moment
+from hookrow.lang import current
+from hookrow.records import LogFilter
+from hookrow_tui.words import Say
+
+__all__ = ["OUTCOMES", "NotAFilter", "parse", "rest_of", "show"]
+
+OUTCOMES: dict[str, tuple[str, ...]] = {
+    "allowed": ("разрешено",),
+    "vetoed": ("отклонено", "отказ"),
+    "failed": ("ошибка", "сбой"),
+    "cancelled": ("отменено",),
+    "ok": ("успех",),
+    "changed": ("изменил", "изменено"),
+    "refused": ("возражение",),
+    "sent": ("отправлено",),
+    "queued": ("очередь",),
+    "retrying": ("повторяется",),
+    "parked": ("отложено",),
+    "dead": ("сдались", "мёртвая"),
+    "skipped": ("пропущено",),
+}
+"""The outcomes of firings and deliveries (DESIGN 12), each with its Russian twins."""
+
+ALL = frozenset({"все", "всё", "all", "—", "*"})
+UNITS = {
+    **dict.fromkeys(("s", "sec", "с", "сек"), 1_000),
+    **dict.fromkeys(("m", "min", "м", "мин"), 60_000),
+    **dict.fromkeys(("h", "ч", "час"), 3_600_000),
+    **dict.fromkeys(("d", "д", "дн"), 86_400_000),
+    **dict.fromkeys(("w", "н", "нед"), 604_800_000),
+}
+AGO = re.compile(r"([0-9]{1,5})\s*([a-zа-я]+)", re.IGNORECASE)
+STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
+KEY = re.compile(r"([^\W\d]+):(?!//)")  # an address is a word
+OPENS = {'"': '"', "«": "»"}
+
+
+class NotAFilter(HookrowError):
+    """A text that no filter can be read from; one sentence says why, and what is understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """When and where a filter was typed: milliseconds since 1970 UTC, the zone of the settings, who knows the hooks."""
+
+    now_ms: int
+    zone: tzinfo
+    find_hook: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One key of the grammar: the filter's field, its names, and how its value is read."""
+
+    field: str
+    english: tuple[str, ...]
+    russian: tuple[str, ...]
+    read: Callable[[str, Typed], Any]
+
+
+def any_text(value: str, typed: Typed) -> str:
+    return value
+
+
+def read_outcome(value: str, typed: Typed) -> str:
+    word = value.lower()
+    for outcome, twins in OUTCOMES.items():
+        if word == outcome or word in twins:
+            return outcome
+    known = ", ".join(twins[0] if current() == "ru" else outcome for outcome, twins in OUTCOMES.items())
+    raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
+
+
+def read_code(value: str, typed: Typed) -> str:
+    code = value.lower().replace("х", "x")  # the Cyrillic letter looks the same
+    if not STATUS.fullmatch(code):
+        raise NotAFilter(Say('"{value}" is not a response status. Examples: 409, 5xx.', value=value))
+    return code
+
+
+def read_hook(value: str, typed: Typed) -> int:
+    return typed.find_hook(value)
+
+
+def hook_number(ref: str) -> int:
+    """The hook's id where nobody is there to ask for its key or name."""
+    if not re.fullmatch(r"[0-9]{1,18}", ref):
+        raise NotAFilter(Say('"{value}" is not a hook\'s ID.', value=ref))
+    return int(ref)
+
+
+def read_moment(value: str, typed: Typed) -> int:
+    """A moment, or how long ago it was; in milliseconds."""
+    found = AGO.fullmatch(value)
+    if found and (unit := UNITS.get(found[2].lower())):
+        return typed.now_ms - int(found[1]) * unit
+    try:
+        moment = parse_moment(value, now=from_ms(typed.now_ms), zone=typed.zone).value
+    except Unfit:
+        moment = None
+    if moment is None:
+        raise NotAFilter(Say('"{value}" is not a time. Examples: 1h, 30m, 2d, today, 01.11.2026.', value=value))
+    return round(moment.timestamp() * 1000)
+
+
+PARTS = (
+    Part("event", ("event",), ("событие",), any_text),
+    Part("outcome", ("outcome",), ("итог",), read_outcome),
+    Part("code", ("code", "status"), ("код",), read_code),
+    Part("hook", ("hook",), ("хук",), read_hook),
+    Part("since_ms", ("since",), ("с", "за"), read_moment),
+    Part("until_ms", ("until",), ("по", "до"), read_moment),
+)
+NAMED = {name: part for part in PARTS for name in (*part.english, *part.russian)}
+
+
+def parse(text: str, *, now_ms: int, zone: tzinfo = UTC, find_hook: Callable[[str], int] = hook_number) -> LogFilter:
+    """The filter that was typed; empty text is everything. Words without a key are looked for in the payload.
+
+    Args:
+        now_ms: when it was typed, milliseconds since 1970 UTC.
+        zone: in which moments without an offset are read.
+        find_hook: the id of a hook by its id, key or exact name; what it raises goes through.
+
+    Raises:
+        NotAFilter: a key that does not exist, a value that it does not take, a quote that is not closed.
+    """
+    typed = Typed(now_ms, zone, find_hook)
+    found: dict[str, Any] = {}
+    words: list[str] = []
+    for key, value, bare in tokens(text):
+        if key is None:
+            words.append(value)
+            continue
+        part = NAMED.get(key.lower())
+        if part is None:
+            known = ", ".join(f"{name_of(part)}:" for part in PARTS)
+            raise NotAFilter(Say('There is no key "{key}". Known: {known}', key=key, known=known))
+        if not value:
+            raise NotAFilter(Say('"{key}:" has no value.', key=key))
+        if part.field in found:
+            raise NotAFilter(Say('"{key}:" is given twice.', key=key))
+        found[part.field] = None if bare and value.lower() in ALL else part.read(value, typed)
+    return LogFilter(**found, search=" ".join(words) or None)
+
+
+def name_of(part: Part) -> str:
+    """The key's name in the language in use."""
+    return (part.russian if current() == "ru" else part.english)[0]
+
+
+def tokens(text: str) -> Iterator[tuple[str | None, str, bool]]:
+    """The text's parts: a key or None, its value or a word, and whether that stood without quotes."""
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        key = None
+        if found := KEY.match(text, at):
+            key, at = found[1], found.end()
+            after = skip_space(text, at)
+            if after == len(text) or (after > at and KEY.match(text, after)):
+                yield key, "", True
+                continue
+            at = after
+        bare = text[at] not in OPENS
+        value, at = token(text, at)
+        yield key, value, bare
+
+
+def skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def token(text: str, at: int) -> tuple[str, int]:
+    """The word or quoted text that begins here, and where it ends."""
+    closing = OPENS.get(text[at])
+    if closing is None:
+        end = at
+        while end < len(text) and not text[end].isspace():
+            end += 1
+        return text[at:end], end
+    value: list[str] = []
+    at += 1
+    while at < len(text):
+        sign = text[at]
+        if sign == closing:
+            return "".join(value), at + 1
+        if sign == "\\" and at + 1 < len(text):
+            at += 1
+            sign = text[at]
+        value.append(sign)
+        at += 1
+    raise NotAFilter(Say("A quote is not closed."))
+
+
+def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], str] = str) -> str:
+    """The filter as it would be typed in the language in use: `parse` reads it back as the same one.
+
+    `hook_name` gives what `find_hook` finds the hook by.
+    """
+    shown = []
+    for part in PARTS:
+        value = getattr(filter, part.field)
+        if value is None:
+            continue
+        if part.read is read_moment:
+            value = show_moment(from_ms(value), zone)
+        elif part.read is read_hook:
+            value = hook_name(value)
+        elif part.read is read_outcome and current() == "ru" and value in OUTCOMES:
+            value = OUTCOMES[value][0]
+        shown.append(f"{name_of(part)}:{quoted(str(value))}")
+    if filter.search:
+        shown.append(filter.search if plain_words(filter.search) else quoted(filter.search, always=True))
+    return " ".join(shown)
+
+
+def plain_words(text: str) -> bool:
+    """Whether these words read back as themselves without quotes."""
+    return text == " ".join(text.split()) and not any(word[0] in OPENS or KEY.match(word) for word in text.split(" "))
+
+
+def quoted(value: str, *, always: bool = False) -> str:
+    """The value in quotes, where it would not read back as itself without."""
+    bare = value and value.lower() not in ALL and value[0] not in OPENS and not any(sign.isspace() for sign in value)
+    if bare and not always:
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def rest_of(text: str) -> str:
+    """What was typed besides the event and the outcome, which have places of their own on the screen."""
+    kept = []
+    for key, value, _ in tokens(text):
+        part = NAMED.get(key.lower()) if key else None
+        if part is None or part.field not in ("event", "outcome"):
+            kept.append(f"{key}:{quoted(value)}" if key else value)
+    return " ".join(kept)

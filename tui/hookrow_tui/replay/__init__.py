@@ -1,0 +1,3 @@
+"""Replaying and redelivering, one or many."""
+
+__all__: list[str] = []

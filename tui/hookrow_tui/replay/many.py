@@ -1,0 +1,201 @@
+"""Repeating many events: one after the other in a thread, with a count on the screen; Escape stops between two."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text as Styled
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from hookrow.errors import HookrowError, NotRedeliverable, StorageError
+from hookrow_tui.presenters.hook_rows import number
+from hookrow_tui.widgets.dialogs import box_css
+from hookrow_tui.widgets.page import Dialog
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import Delivery, Firing, HookEngine, Replayed
+
+__all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "sent"]
+
+PAUSE = 0.25
+"""Seconds between two counts on the screen."""
+BAR = 40
+WORDS = {
+    "allowed": Say("allowed"),
+    "vetoed": Say("refused"),
+    "failed": Say("error"),
+    "cancelled": Say("cancelled"),
+    "shown": Say("shown"),
+    "arrived": Say("arrived"),
+    "lost": Say("did not arrive"),
+    "nothing": Say("nothing to send any more, or its hook is gone"),
+}
+LOOKED = 1000
+"""Firings that are looked at for failed deliveries before these are offered; among more there may be some."""
+CHUNK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to repeat: row ids in the order in which they happened; one hook or the row; another URL; only a plan; the
+    failed deliveries again instead of the events anew."""
+
+    ids: array[int]
+    hook: int | None
+    to: str | None
+    dry: bool
+    again: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far it is, and what came of them."""
+
+    done: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    last: str = ""
+    """Public id of the last one that was repeated."""
+    fault: str = ""
+
+
+class ManyScreen(Dialog[None]):
+    """Repeats at once; closes with Escape, which first stops."""
+
+    CSS_PATH = "replay.tcss"
+    DEFAULT_CSS = box_css("ManyScreen")
+    BINDINGS: ClassVar[list[Any]] = [("escape,enter", "stop", "")]
+
+    @dataclass
+    class Counted(Message):
+        """So far."""
+
+        tally: Tally
+        ended: bool
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__()
+        self.wish = wish
+        self.halt = threading.Event()
+        self.ended = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = str(Say("Sending again"))
+            box.border_subtitle = str(Say("Esc stops"))
+            yield Static(id="count")
+
+    def on_mount(self) -> None:
+        engine = self.hookrow.engine
+        if engine is not None:
+            self.run_all(engine)
+
+    @work(thread=True)
+    def run_all(self, engine: HookEngine) -> None:
+        tally, told = Tally(), 0.0
+        for tally in repeat(engine, self.wish, self.halt):
+            if time.monotonic() - told >= PAUSE:
+                told = time.monotonic()
+                self.post_message(self.Counted(Tally(tally.done, Counter(tally.outcomes), tally.last, ""), False))
+        self.post_message(self.Counted(tally, True))
+
+    @on(Counted)
+    def show(self, message: Counted) -> None:
+        tally, whole = message.tally, len(self.wish.ids)
+        glyphs = self.hookrow.look.glyphs
+        filled = BAR * tally.done // max(1, whole)
+        lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(tally.done)} / {number(whole)}"]
+        lines += [f"{WORDS.get(word, word)}: {number(count)}" for word, count in sorted(tally.outcomes.items())]
+        if tally.fault:
+            lines.append(tally.fault)
+        if message.ended:
+            self.ended = True
+            self.query_one(Vertical).border_subtitle = str(Say("Esc closes"))
+            if tally.done < whole:
+                left = whole - tally.done
+                lines.append(str(Say("Stopped after {ref}; not sent again: {left}.", ref=tally.last or "—", left=left)))
+        self.query_one("#count", Static).update(Styled("\n".join(lines)))
+
+    def action_stop(self) -> None:
+        if self.ended:
+            self.dismiss(None)
+        else:
+            self.halt.set()
+
+
+def sent(engine: HookEngine, done: Replayed) -> Replayed:
+    """The replay with its background deliveries sent, one attempt each: the interface has no worker of its own."""
+    new = done.firing
+    if new is None or all(each.outcome != "queued" for each in new.deliveries):
+        return done
+    return replace(done, firing=engine.send_own(new))
+
+
+def failed_of(firing: Firing, hook: int | None) -> list[Delivery]:
+    """The deliveries that were tried and have not arrived, of this hook or of all."""
+    return [each for each in firing.deliveries if each.failed and hook in (None, each.hook.id)]
+
+
+def may_have_failed(engine: HookEngine, ids: Sequence[int], hook: int | None) -> bool:
+    """Whether one of these firings has a failed delivery, as far as can be told at once."""
+    for start in range(0, min(len(ids), LOOKED), CHUNK):
+        if any(failed_of(each, hook) for each in engine.log.by_rows(list(ids[start : start + CHUNK]))):
+            return True
+    return len(ids) > LOOKED
+
+
+def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+    """Send the firing's failed deliveries again, each if it is one still; what came of each, as words of `WORDS`."""
+    failed = failed_of(firing, wish.hook)
+    if not failed:
+        yield "nothing"
+    for each in failed:
+        try:  # one by one, so that a deleted hook's delivery keeps none of its neighbours
+            here = engine.log.delivery(each.id).failed
+            done = engine.redeliver(each.id, to=wish.to, dry_run=wish.dry) if here else []
+        except NotRedeliverable:
+            done = []
+        came = done[0] if done else None
+        yield "nothing" if came is None else "shown" if came.attempt is None else "arrived" if came.ok else "lost"
+
+
+def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+    """Fire the event anew; its outcome. What is allowed although a receiver failed counts as failed: that is what one
+    repeats for."""
+    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, dry_run=wish.dry)).firing
+    if new is None:
+        yield "shown"
+    else:
+        yield "failed" if failed_of(new, None) and new.outcome == "allowed" else new.outcome or "failed"
+
+
+def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
+    """Repeat one by one, giving the tally after each. A fault of one is counted; one of the database ends all."""
+    tally = Tally()
+    yield tally
+    for row in wish.ids:
+        if halt.is_set():
+            return
+        try:
+            for firing in engine.log.by_rows([row]):  # none if it was purged meanwhile
+                for word in (again if wish.again else anew)(engine, wish, firing):
+                    tally.outcomes[word] += 1
+                tally.last = firing.id
+        except StorageError as error:
+            tally.fault = str(error)
+            yield tally
+            return
+        except HookrowError as error:
+            tally.outcomes[str(error)[:60]] += 1
+        tally.done += 1
+        yield tally

@@ -1,0 +1,3 @@
+"""Widgets and dialogues that several screens share."""
+
+__all__: list[str] = []

@@ -1,0 +1,162 @@
+"""What every screen shares: a title line, a notice where something is wrong, a focus that repaints nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from rich.text import Text as Styled
+from textual import events
+from textual.geometry import Size
+from textual.reactive import Reactive
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+
+from hookrow_tui.actions import Group
+from hookrow_tui.terminal.terminal import visible
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow.glance import Glance
+    from hookrow_tui.app import HookrowApp
+
+__all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
+
+SMALLEST = (80, 24)
+"""Columns and rows that the screens are drawn for."""
+
+Result = TypeVar("Result")
+
+
+class Line(Widget):
+    """One line of text of ours, cut to the width with a sign.
+
+    Style names are variables of the theme (`quiet`, `error`, …) or Rich styles.
+    """
+
+    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.left = Styled()
+        self.right = Styled()
+
+    def show(self, left: Styled | str, right: Styled | str = "") -> None:
+        """Draw this from now on."""
+        left = Styled(visible(left)) if isinstance(left, str) else left
+        right = Styled(visible(right)) if isinstance(right, str) else right
+        if (left, right) != (self.left, self.right):
+            self.left, self.right = left, right
+            self.refresh()
+
+    def render(self) -> Styled:
+        width = self.size.width
+        right = self.cut(self.right, width)
+        left = self.cut(self.left, max(0, width - right.cell_len - 1) if right else width)
+        line = Styled(no_wrap=True, overflow="crop", end="")
+        line.append_text(left)
+        if right:
+            line.pad_right(width - right.cell_len - left.cell_len)
+            line.append_text(right)
+        return line
+
+    def cut(self, text: Styled, room: int) -> Styled:
+        """A copy in so many columns; what is left out is shown to be: a figure that ends too soon is another figure."""
+        text = text.copy()
+        if text.cell_len > room:
+            more = cast("HookrowApp", self.app).look.glyphs.more[:room]
+            text.truncate(room - len(more), overflow="crop")
+            text.append(more)
+        return text
+
+
+class Title(Line):
+    """The first line: where one is, and on the right how things stand."""
+
+    DEFAULT_CSS = "Title { dock: top; background: $panel; text-style: bold; }"
+
+
+class TooSmall(Widget):
+    """Covers a screen that would not fit."""
+
+    DEFAULT_CSS = "TooSmall { layer: cover; dock: top; width: 100%; height: 100%; background: $background; }"
+
+    def render(self) -> Styled:
+        width, height = SMALLEST
+        return Styled(
+            str(
+                Say(
+                    "This window is {columns}×{rows}; the screens need {width}×{height}. Enlarge it: nothing is lost.",
+                    columns=self.app.size.width,
+                    rows=self.app.size.height,
+                    width=width,
+                    height=height,
+                )
+            )
+        )
+
+
+class Page(Screen[Result]):
+    """A full screen. `GROUPS` are the groups of actions that its key bar and its help are made of."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ()
+    DEFAULT_CSS = "Page { layers: base cover; overflow: hidden; }"
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # Textual's own would repaint the whole screen
+    laid_out: Size | None = None
+
+    @property
+    def hookrow(self) -> HookrowApp:
+        """The app, as its own class."""
+        return cast("HookrowApp", self.app)
+
+    def notice(self, text: str) -> None:
+        """Show a sentence that the person must see: what failed and why; '' takes it away. Pages show it in a place
+        of their own."""
+        if text:
+            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+
+    def glanced(self, glance: Glance) -> None:
+        """What could be read before the engine is there."""
+
+    def postpones(self, action: str) -> bool:
+        """Whether this action of the page waits until the engine is there; then the page does it by itself."""
+        return False
+
+    def pressed(self) -> None:
+        """A key was pressed: what was said before it has been seen."""
+
+    def moved(self) -> None:
+        """Something was committed to the database, by us or by another process: read again what is shown."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        if event.size == self.laid_out:  # at the start Textual tells a size three times, and would lay out thrice
+            event.prevent_default()
+            return
+        self.laid_out = event.size
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        covers = self.query(TooSmall)
+        if small and not covers:
+            self.mount(TooSmall())
+        elif small:
+            covers.refresh()
+        elif covers:
+            covers.remove()
+
+
+class Dialog(ModalScreen[Result]):
+    """A box over a page. Escape closes it with None."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ()
+    BINDINGS: ClassVar[list[Any]] = [("escape", "dismiss(None)", "")]
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+
+    @property
+    def hookrow(self) -> HookrowApp:
+        return cast("HookrowApp", self.app)
+
+    def notice(self, text: str) -> None:
+        """See `Page.notice`."""
+        if text:
+            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+
+    def moved(self) -> None:
+        """See `Page.moved`."""

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from hookrow.delivery import states
+from hookrow.ids import new_uid
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import new_uid
 from hookrow.store.outbox.claims import Claimed, Taken
 from hookrow.store.outbox.parking import BREAKERS, HOOKS
 from hookrow.store.outbox.release import admit

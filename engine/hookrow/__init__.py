@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from hookrow.events import ORDER_SUM_AUTHORISED, Event
     from hookrow.hook.egress import Egress
     from hookrow.hook.model import Hook
+    from hookrow.hook.stored import HookRef
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
-    from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
+    from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
     from hookrow.secrets.vault import KeyRing, Secret
     from hookrow.store.log.glance import HookFigures, Summary
 

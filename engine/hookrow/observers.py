@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from hookrow.records import Firing, HookRef
+from hookrow.hook.stored import HookRef
+from hookrow.records import Firing
 
 __all__ = ["LAST", "MOST", "AttemptObserved", "FiringObserved", "HookOutcome", "Observer", "Watch"]
 

@@ -15,6 +15,7 @@ from typing import Any
 from hookrow.clock import from_ms
 from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
 from hookrow.events import redact
+from hookrow.hook.stored import HookRef
 from hookrow.lang import Text
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "Attempt",
     "Delivery",
     "Firing",
-    "HookRef",
     "LogFilter",
     "Revision",
     "Veto",
@@ -49,19 +49,6 @@ PENDING = frozenset({"blocked", "queued", "leased"})
 def rfc3339(ms: int | None) -> str | None:
     """A moment in UTC with milliseconds and `Z`."""
     return None if ms is None else from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True, slots=True)
-class HookRef:
-    """Which hook a delivery belongs to."""
-
-    id: int
-    key: str
-    name: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape that `--json` prints."""
-        return {"id": self.id, "key": self.key, "name": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +265,7 @@ class LogFilter:
     event: str | None = None
     hook: int | None = None
     outcome: str | None = None
-    """A firing's or a delivery's outcome (DESIGN 12)."""
+    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None

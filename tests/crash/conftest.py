@@ -20,7 +20,7 @@ import pytest
 import crash_children
 from crash_sizes import until
 from hookrow import HookEngine
-from hookrow.store.database.rows import delivery_id
+from hookrow.ids import delivery_id
 
 PROGRAM = Path(crash_children.__file__)
 TESTS = PROGRAM.parent

@@ -25,7 +25,7 @@ from crash_sizes import until
 from hookrow import HookEngine
 from hookrow.delivery.states import LONGEST_LEASE
 from hookrow.errors import DatabaseBusy
-from hookrow.store.database.rows import delivery_id
+from hookrow.ids import delivery_id
 
 SPEED = 8
 HOUR = 3_600_000

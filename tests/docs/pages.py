@@ -6,14 +6,14 @@ import ast
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hookrow import errors, lang
+from hookrow import errors, lang, words
 from hookrow.cli.app import root
 from hookrow.cli.catalogue import CARE, COMMANDS
 from hookrow.cli.exits import code_of
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
 
 FIRINGS = {
-    "allowed": "The operation may go on. After and on events are always allowed.",
+    "allowed": "The operation may go on; shown as `allowed, failed` if a hook failed.",
     "vetoed": "A blocking hook vetoed the operation.",
     "failed": "A blocking hook with `on_failure=stop` failed, so the operation was stopped.",
     "cancelled": "The calling task was cancelled, or the process died while hooks were being called.",
@@ -49,6 +49,17 @@ OUTCOMES = {
     "somebody dropped it.",
     "skipped": "The hook was not to be called; see [why a hook was skipped](#why-a-hook-was-skipped).",
 }
+STATES = {
+    "on": "The hook is called.",
+    "off": "Somebody switched it off.",
+    "not_yet_valid": "The hook's period has not begun.",
+    "expired": "The hook's period is over.",
+    "paused": "Paused by a person, by the receiver's 410, or by the circuit breaker after ten failures in a row.",
+}
+WORDS_SAID = (
+    "English screens show the code word, Russian ones the word beside it. The filters (`--outcome`, `outcome:` in the",
+    "interface's log) accept both, for outcomes, errors and skip reasons.",
+)
 SKIPS = {
     "inactive": "The hook is switched off.",
     "not_yet_valid": "The hook's period has not begun.",
@@ -111,6 +122,18 @@ VARIABLES = [
     ("`VISUAL`, `EDITOR`", "commands, interface", "The editor for bodies and payloads. Default: `vi`."),
     ("`PGPASSWORD`, `~/.pgpass`", "every process", "PostgreSQL's password, as libpq reads it."),
 ]
+
+
+def word_table(
+    title: str, known: Mapping[str, words.Word], meanings: dict[str, str], *, signs: bool = False
+) -> list[str]:
+    """Code words with the Russian ones, their signs, and what they mean."""
+    assert set(meanings) <= set(known), set(meanings) - set(known)
+    rows = []
+    for code, meaning in meanings.items():
+        sign = (words.SIGNS[known[code].sign],) if signs else ()
+        rows.append((f"`{code}`", *sign, known[code].ru, meaning))
+    return table((title, *(("sign",) if signs else ()), "по-русски", "meaning"), rows)
 
 
 def cell(text: object) -> str:
@@ -286,24 +309,12 @@ def settings_page() -> str:
 
 def outcomes_page() -> str:
     """docs/reference/outcomes.md."""
-    lines = [
-        "# Outcomes, skip reasons, errors",
-        MADE,
-        "Each word can be typed after `hookrow log --outcome` and in the log's filter, in either language.",
-        "",
-        "## Outcomes of a firing",
-        "",
-        *table(("outcome", "meaning"), [(f"`{k}`", v) for k, v in FIRINGS.items()]),
-        "## Outcomes of a delivery",
-        "",
-        *table(("outcome", "meaning"), [(f"`{k}`", v) for k, v in OUTCOMES.items()]),
-        "## Why a hook was skipped",
-        "",
-        *table(("skipped", "meaning"), [(f"`{k}`", v) for k, v in SKIPS.items()]),
-        "## Why a delivery failed",
-        "",
-        *table(("error", "meaning"), [(f"`{k}`", v) for k, v in ERRORS.items()]),
-    ]
+    lines = ["# Outcomes, skip reasons, errors, states", MADE, *WORDS_SAID, ""]
+    lines += ["## Outcomes of a firing", "", *word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)]
+    lines += ["## Outcomes of a delivery", "", *word_table("outcome", words.OUTCOMES, OUTCOMES, signs=True)]
+    lines += ["## Why a hook was skipped", "", *word_table("skipped", words.SKIPS, SKIPS)]
+    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
+    lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -33,7 +33,7 @@ def test_the_documented_file_of_hooks_can_be_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", ["admin.md", "admin.ru.md"])
 def test_every_finding_of_doctor_is_documented(page: str) -> None:
     """By its code, and nothing else is."""
-    source = (ROOT / "engine" / "hookrow" / "cli" / "findings.py").read_text("utf-8")
+    source = (ROOT / "engine" / "hookrow" / "cli" / "show" / "findings.py").read_text("utf-8")
     text = (ROOT / "docs" / page).read_text("utf-8")
     table = text[text.index("`paused_stop`") :].partition("\n\n")[0]
     documented = {code for row in table.split("\n") for code in re.findall(r"`([a-z_]+)`", row.split(" | ")[0])}

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from docs import pages
 from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
-from hookrow import errors
+from hookrow import errors, words
 from hookrow.hook.model import DELIVERY_STATES
 
 ROOT = Path(__file__).parents[2]
@@ -43,11 +44,18 @@ def test_every_state_of_a_delivery_has_its_word() -> None:
     assert {shown.get(state, state) for state in DELIVERY_STATES} == set(OUTCOMES)
 
 
+def test_every_word_of_the_dictionary_is_explained() -> None:
+    """Outcomes, errors, skip reasons and states have a line each in the reference, and nothing else has."""
+    assert set(pages.FIRINGS) | set(OUTCOMES) == set(words.OUTCOMES)
+    for told, known in ((SKIPS, words.SKIPS), (ERRORS, words.ERRORS), (pages.STATES, words.STATES)):
+        assert set(told) == set(known)
+
+
 def test_every_reason_and_error_word_of_the_source_is_documented() -> None:
     """What the code records as a skip reason or an error stands in the reference, and nothing else does."""
-    source = words_in("plan.py", "core/row.py", "core/firing.py", "states.py", "attempt.py", "reply.py", "errors.py")
-    source += words_in("core/arrival.py")
-    source += words_in("transport/faults.py", "transport/exchange.py", "template.py")
+    source = words_in("delivery/plan.py", "delivery/states.py", "delivery/reply.py", "core/row.py", "core/firing.py")
+    source += words_in("errors.py", "transport/attempt.py", "transport/faults.py", "transport/exchange.py")
+    source += words_in("template/compiled.py", "core/arrival.py")
     for word in (*SKIPS, *ERRORS):
         assert re.search(rf"\"{word}\"", source), word
 

@@ -26,7 +26,7 @@ from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import from_ms
 from hookrow.delivery.states import UNFINISHED
 from hookrow.errors import NotRedeliverable
-from hookrow.store.database.rows import delivery_id
+from hookrow.ids import delivery_id
 from hookrow.store.outbox import Settle, Settled, Taken
 from hookrow.worker import Worker
 from scripted import HandClock

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
+from hookrow.ids import new_uid
 from hookrow.records import Firing, LogFilter
 from hookrow.store import hooks
 from hookrow.store.configuration import settings
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import new_uid
 from hookrow.store.hooks import Author
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow.store.database.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
+from hookrow.ids import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 
 MOMENTS = st.integers(0, 2**44 - 1)
 """What a uid has room for: until the year 2527."""

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, update
 
+from hookrow.ids import new_uid
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import new_uid
 from hookrow.store.outbox import Settle
 from hookrow.store.outbox.parking import BREAKERS
 from hookrow.store.outbox.writing import DELIVERIES, NewDelivery, Rows

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
+from hookrow.ids import new_uid
 from hookrow.store.configuration import settings
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import new_uid
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 

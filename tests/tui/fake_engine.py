@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
 from hookrow.hook.fields import mode
-from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Revision, Veto
+from hookrow.hook.stored import HookRef
+from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
 from hookrow.store.log.finding import Found
 from hookrow.store.moving import Goal, numbers
 from hookrow_tui.presenters import spans

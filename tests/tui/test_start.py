@@ -182,7 +182,8 @@ async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> Non
 
 def test_the_first_frame_needs_nothing_heavy() -> None:
     """No module of the first screen brings the engine, the time zones or the log's records along."""
-    code = f"import sys, hookrow_tui.app, hookrow_tui.hooks.screen; print([name for name in {HEAVY} if name in sys.modules])"
+    imports = "import sys, hookrow_tui.app, hookrow_tui.hooks.screen"
+    code = f"{imports}; print([name for name in {HEAVY} if name in sys.modules])"
     path = os.pathsep.join(str(ROOT / folder) for folder in ("engine", "tui"))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True

@@ -102,7 +102,7 @@ def test_no_message_hides_inside_an_f_string() -> None:
     """There the extraction does not look: such a message would never be translated."""
     hidden = [
         f"{path.name}:{number}"
-        for path in sorted(PACKAGE.glob("*.py"))
+        for path in sorted(PACKAGE.rglob("*.py"))
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
         if re.search(r"\{Say(Plural)?\(", line)
     ]

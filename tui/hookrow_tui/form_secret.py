@@ -45,12 +45,11 @@ class SecretShown(Dialog[bool]):
             box.border_title = str(FIELD["signing_secret"].label)
             box.border_subtitle = str(Say("y copies · Esc leaves the field as it was"))
             yield Static(Styled(self.secret, "bold", no_wrap=True))
-            lines = [Say("It is shown only now: give it to the receiver. It is kept when the form is saved.")]
+            lines = [Say("It is shown only now: give it to the receiver. It is stored when you save the form.")]
             if self.replaces:
                 lines.append(
                     Say(
-                        "The secret kept so far stops signing then. To let both sign for 24 hours: "
-                        "hookrow hooks secret rotate."
+                        "The present secret stops signing then. To sign with both for 24 hours: hookrow hooks secret rotate."
                     )
                 )
             yield Static(Styled("\n".join(map(str, lines))))

@@ -26,11 +26,12 @@ from hookrow.hook.egress import Egress
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import mode
+from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
 from hookrow.secrets.vault import KeyRing, Place, Secret
-from hookrow.store.configuration.cache import Config, StoredHook
+from hookrow.store.configuration.cache import Config
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]

@@ -17,12 +17,13 @@ from hookrow.delivery import states
 from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import WAITING
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.lang import Text
 from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
 from hookrow.records import Delivery, Firing
-from hookrow.store.configuration.cache import Config, StoredHook
-from hookrow.store.database.rows import delivery_id, firing_id, new_uid
+from hookrow.store.configuration.cache import Config
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
 
@@ -176,11 +177,16 @@ class Run:
                 if earlier is not None:
                     return earlier
             await self.walk()
+        except StorageError as error:
+            return self.unrecorded(error, None)
         except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
             await self.cancelled()
             raise
-        except StorageError as error:
-            return self.unrecorded(error, None)
+        except BaseException:
+            # A fault of ours, or of a transport that the host brought: a request may have left, which is recorded.
+            if self.row.shares:
+                await self.cancelled()
+            raise
         return None
 
     def enqueue(self, connection: Connection) -> Firing:

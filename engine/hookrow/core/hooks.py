@@ -19,12 +19,13 @@ from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHoo
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
+from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
 from hookrow.secrets.vault import Place, Secret, new_signing_secret
 from hookrow.store import hooks as hookstore
-from hookrow.store.configuration.cache import Config, StoredHook
+from hookrow.store.configuration.cache import Config
 from hookrow.store.moving import Goal, move
 from hookrow.template import compiled as template
 

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from hookrow.core.bridge import awaited
 from hookrow.core.insight.statistics import HookStatistics, statistics
 from hookrow.errors import DeliveryNotFound, FiringNotFound
+from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import outbox
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.settings import SettingValue
-from hookrow.store.database.rows import delivery_place, firing_uid
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import glance
 from hookrow.store.log import reading as logstore

@@ -12,21 +12,22 @@ from hookrow.clock import from_ms
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import plan
-from hookrow.delivery.message import masked_headers
+from hookrow.delivery.concealing import Concealer
+from hookrow.delivery.message import masked_headers, public_url
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
 from hookrow.hook.checks import Unfit, check_url, take_userinfo
 from hookrow.hook.dates import show
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING, pause_reason
+from hookrow.hook.stored import HookRef, StoredHook
+from hookrow.ids import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.lang import Text
 from hookrow.payload import admit
-from hookrow.records import Attempt, Delivery, Firing, HookRef, loads
+from hookrow.records import Attempt, Delivery, Firing, loads
 from hookrow.store import outbox
-from hookrow.store.configuration.cache import StoredHook
-from hookrow.store.database.rows import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.store.outbox.settling import Settle
-from hookrow.transport.attempt import Made, Order, compose, opened, perform, public_url
+from hookrow.transport.attempt import Made, Order, compose, opened, perform
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -267,7 +268,9 @@ class Workbench:
         # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
         secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
         made = compose(order, secrets, runtime.clock.now_ms())
-        return Request(made.method, public_url(made.url), masked_headers(made.headers), order.body)
+        return Request(
+            made.method, public_url(made.url), masked_headers(made.headers, order.hook.custom_header), order.body
+        )
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
@@ -422,11 +425,14 @@ class Workbench:
         row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
+        conceal = Concealer(occasion.event.private if waiting else ())
+        conceal.learn(plain)
         order = replace(
             self.order(hook, occasion, 1, body),
             test=True,
             payload=plain if waiting else None,
             can_refuse=occasion.before,
+            conceal=conceal,
         )
         made = await perform(runtime.tools(runtime.config()), order)
         request = self.request(replace(order, body=row.render(hook, private=False)))
@@ -435,7 +441,7 @@ class Workbench:
             request,
             attempt_of(made.values, body if not row.hidden else request.body),
             answer.kind,
-            answer.data,
-            answer.result,
+            conceal.json(answer.data),
+            conceal.json(answer.result),
             tuple(str(warning) for warning in answer.warnings),
         )

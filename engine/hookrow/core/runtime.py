@@ -19,16 +19,17 @@ from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
 from hookrow.secrets.vault import KeyRing, Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
-from hookrow.store.configuration.cache import Config, ConfigCache, StoredHook
+from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.database import Database
-from hookrow.store.database.rows import delivery_id, firing_id
 from hookrow.store.log import reading as logstore
 from hookrow.store.outbox import writing
 from hookrow.store.outbox.claims import Claimed

@@ -10,10 +10,11 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
@@ -27,6 +28,7 @@ __all__ = [
     "headers",
     "masked_headers",
     "message",
+    "public_url",
     "sign",
     "user_agent",
 ]
@@ -174,9 +176,25 @@ def message(url: str, body: str, **parts: Any) -> Message:
     return Message("POST", url, headers(body=content, **parts), content)
 
 
-def masked_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The headers as the log keeps them: whatever may be a secret is masked, which is all that we did not make."""
-    return tuple((name, value if name.lower() in OWN_HEADERS else mask(name, value)) for name, value in headers)
+def masked_headers(headers: Iterable[tuple[str, str]], custom: str = "") -> tuple[tuple[str, str], ...]:
+    """The headers as the log keeps them: whatever may be a secret is masked, which is all that we did not make.
+
+    Args:
+        custom: the name of the hook's own header, which is masked whatever it is called.
+    """
+    shown = OWN_HEADERS - {custom.lower()}
+    return tuple((name, value if name.lower() in shown else mask(name, value)) for name, value in headers)
+
+
+@lru_cache(1024)
+def public_url(url: str) -> str:
+    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
+    parts = urlsplit(url)
+    query = "&".join(
+        f"{name}={MASK}" if equals else name and MASK
+        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 def mask(name: str, value: str) -> str:

@@ -1,7 +1,7 @@
 """A hook's fields: what they are, and the rules that check them together.
 
-The declarations stand in `hookrow.hook.form`, one field's rule in `hookrow.hook.checks`; both are handed on here, so that the
-form, the command line and `Hook` need this module only. It loads nothing but the standard library.
+The declarations stand in `hookrow.hook.form`, one field's rule in `hookrow.hook.checks`; both are handed on here, so
+that the form, the command line and `Hook` need this module only. It loads nothing but the standard library.
 """
 
 from __future__ import annotations

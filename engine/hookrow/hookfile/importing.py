@@ -21,6 +21,7 @@ from hookrow.errors import (
     KeyTaken,
 )
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, clean, clean_change
+from hookrow.hook.stored import StoredHook
 from hookrow.hookfile.merging import merged
 from hookrow.hookfile.outcome import Imported, Step, row_times
 from hookrow.hookfile.reading import Entry, Sheet, Value, read
@@ -28,7 +29,6 @@ from hookrow.hookfile.references import resolve
 from hookrow.lang import Text
 from hookrow.secrets.vault import Place, Secret
 from hookrow.store import hooks as hookstore
-from hookrow.store.configuration.cache import StoredHook
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
@@ -162,7 +162,9 @@ class Importer:
                     if secret is None or not secret.is_kept:
                         given[code] = secret
                     elif stored is None or getattr(stored, code) is None:
-                        said = Text("{field} is to be kept, but this database has none", field=f"{entry.key}.{code}")
+                        said = Text(
+                            '{field} is "kept" in the file, but this database has none', field=f"{entry.key}.{code}"
+                        )
                         self.warnings.append(str(said))
                 elif code != "position" or value.text is not None or stored is None:
                     given[code] = plain(code, value)

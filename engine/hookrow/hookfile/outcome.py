@@ -9,7 +9,8 @@ from typing import Any
 from hookrow.core.hooks import hook_of
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
-from hookrow.store.configuration.cache import Config, StoredHook
+from hookrow.hook.stored import StoredHook
+from hookrow.store.configuration.cache import Config
 
 __all__ = ["Change", "Imported", "RowTime", "Step", "row_times"]
 

@@ -177,7 +177,7 @@ def tree(text: str) -> Node:
     root = node(event, events, 1)
     for event in events:
         if not isinstance(event, yaml.DocumentEndEvent | yaml.StreamEndEvent):
-            raise fault(line_of(event), Text("the file holds more than one document"))
+            raise fault(line_of(event), Text("the file contains more than one document"))
     return root
 
 

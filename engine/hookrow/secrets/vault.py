@@ -121,7 +121,7 @@ def check_signing_secret(text: str) -> Text | None:
     except (binascii.Error, ValueError):
         return Text("after whsec_ a signing secret is base64")
     if not 24 <= len(raw) <= 64:
-        return Text("a signing secret holds 24 to 64 bytes, this one {n}", n=len(raw))
+        return Text("a signing secret is 24 to 64 bytes long, this one {n}", n=len(raw))
     return None
 
 

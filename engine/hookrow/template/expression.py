@@ -1,7 +1,7 @@
 """What an expression of a body or a condition is made of, and how each part is evaluated on a payload.
 
-Written expressions are read by `hookrow.template.grammar`, which also says what the language holds. A missing name is a `Fault`
-that says which, except under `is defined`, `is undefined` and `|default(…)`.
+Written expressions are read by `hookrow.template.grammar`, which also says what the language holds. A missing name is
+a `Fault` that says which, except under `is defined`, `is undefined` and `|default(…)`.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from hookrow.core.arrival import Arrival
 from hookrow.core.runtime import Runtime
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
+from hookrow.ids import firing_uid
 from hookrow.observers import Observer
 from hookrow.records import Firing
 from hookrow.secrets.vault import KeyRing
-from hookrow.store.database.rows import firing_uid
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
 

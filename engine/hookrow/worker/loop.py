@@ -18,10 +18,10 @@ from typing import Any, Protocol
 from hookrow.clock import Clock
 from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.errors import StorageError
+from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
-from hookrow.store.database.rows import delivery_id
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hookrow.errors import StorageError
-from hookrow.store.database.rows import delivery_id, firing_id
+from hookrow.ids import delivery_id, firing_id
 from hookrow.store.outbox import Claimed, Made, Settled
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]

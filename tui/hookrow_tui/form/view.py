@@ -219,9 +219,7 @@ class FormView(Page[int]):
             first = next((f"{called(each)}: {text}" for each, text in found.items()), None)
             return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
         if code == MAKE_SECRET:
-            return str(
-                Say("A fresh secret of Standard Webhooks, shown once; it is kept when the form is saved.")
-            ), False
+            return str(Say("A new Standard Webhooks secret, shown once; it is stored when you save the form.")), False
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
         wrong = self.faults().get(code, "")
@@ -332,7 +330,7 @@ class FormView(Page[int]):
 
         answers = [("back", str(Say("Keep editing"))), ("remove", str(Say("Remove it")))]
         text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
-        title = Say("Remove «{field}»?", field=called(message.field.code))
+        title = Say('Remove "{field}"?', field=called(message.field.code))
         self.app.push_screen(Question(str(title), [str(text)], answers), answered)
 
     @on(Button.Pressed)

@@ -38,7 +38,7 @@ COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 SEEN = 4.0
 """Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
-REFUSES = Say(" (refuses operations)")
+REFUSES = Say(" (stops operations)")
 NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
 
 

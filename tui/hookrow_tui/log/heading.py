@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from hookrow.lang import current
 from hookrow.records import LogFilter
+from hookrow.words import OUTCOMES, REASONS, word
 from hookrow_tui.log.feed import Feed
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.detail import TABS, Tab
 from hookrow_tui.presenters.hook_rows import number
-from hookrow_tui.presenters.query import OUTCOMES, rest_of
+from hookrow_tui.presenters.query import rest_of
 from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
@@ -29,9 +29,8 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int
             line.append("  ").append(str(SayPlural("{n} new", "{n} new", feed.rows.missed)), "reverse")
     if feed.marked:
         return line.append("  ").append(str(Say("only the marked")))
-    everything, outcome = str(Say("all")), wanted.outcome
-    if outcome is not None and current() == "ru":
-        outcome = OUTCOMES.get(outcome, (outcome,))[0]
+    everything = str(Say("all"))
+    outcome = word({**REASONS, **OUTCOMES}, wanted.outcome)
     rest = rest_of(typed)
     parts = (
         (wanted.event, Say("Event: {event}", event=steady(wanted.event or everything))),

@@ -1,6 +1,7 @@
 """What is known of one firing or delivery, as lines: request, response, times, row. Pure.
 
-All that came from outside goes through `hookrow_tui.presenters.columns`: it neither steers the terminal nor shifts a column.
+All that came from outside goes through `hookrow_tui.presenters.columns`: it neither steers the terminal nor shifts a
+column.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from hookrow.clock import from_ms
 from hookrow.hook.modes import WAITING
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery, Firing, Revision
+from hookrow.words import ERRORS, word
 from hookrow_tui.presenters.body import FIRST, Body, kibibytes, read_body
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.log_rows import ATTEMPTS, ERRORS, outcome_text, rows_of
+from hookrow_tui.presenters.log_rows import ATTEMPTS, outcome_text, rows_of
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.presenters.styled import Line, plain
 from hookrow_tui.presenters.unsent import why_unsent
@@ -28,7 +30,7 @@ from hookrow_tui.words import Say
 __all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]
 
 Tab = Literal["1", "2", "3", "4"]
-TABS: Mapping[Tab, Say] = {"1": Say("Request"), "2": Say("Response"), "3": Say("Times"), "4": Say("Chain")}
+TABS: Mapping[Tab, Say] = {"1": Say("Request"), "2": Say("Response"), "3": Say("Times"), "4": Say("Row")}
 PHASES: Mapping[str, Say] = {
     "name": Say("name look-up"),
     "connect": Say("connecting"),
@@ -165,7 +167,7 @@ def response(detail: Detail, limit: int) -> list[Line]:
         good = 200 <= last.status < 300
         lines.append(words(f"{last.status} {reason(last.status)}".rstrip(), "good" if good else "bad"))
     if last.error is not None:
-        lines.append(words(ERRORS.get(last.error, last.error), "bad"))
+        lines.append(words(word(ERRORS, last.error), "bad"))
     if last.detail:
         lines.append(words(steady(last.detail), "bad"))
     lines += [header(name, value) for name, value in last.response_headers]
@@ -280,7 +282,7 @@ def tried(number: int, detail: Detail) -> Say:
 
 def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
     """One attempt in a line, and what went wrong in another."""
-    outcome = str(attempt.status or "") if attempt.error is None else str(ERRORS.get(attempt.error, attempt.error))
+    outcome = str(attempt.status or "") if attempt.error is None else word(ERRORS, attempt.error)
     if attempt.error is not None and attempt.status is not None:
         outcome = f"{attempt.status} {outcome}"
     parts = [

@@ -18,26 +18,10 @@ from hookrow.hook.dates import parse as parse_moment
 from hookrow.hook.dates import show as show_moment
 from hookrow.lang import current
 from hookrow.records import LogFilter
+from hookrow.words import OUTCOMES, REASONS, Listing, outcome_code, word
 from hookrow_tui.words import Say
 
-__all__ = ["OUTCOMES", "NotAFilter", "parse", "rest_of", "show"]
-
-OUTCOMES: dict[str, tuple[str, ...]] = {
-    "allowed": ("разрешено",),
-    "vetoed": ("отклонено", "отказ"),
-    "failed": ("ошибка", "сбой"),
-    "cancelled": ("отменено",),
-    "ok": ("успех",),
-    "changed": ("изменил", "изменено"),
-    "refused": ("возражение",),
-    "sent": ("отправлено",),
-    "queued": ("очередь",),
-    "retrying": ("повторяется",),
-    "parked": ("отложено",),
-    "dead": ("сдались", "мёртвая"),
-    "skipped": ("пропущено",),
-}
-"""The outcomes of firings and deliveries (DESIGN 12), each with its Russian twins."""
+__all__ = ["NotAFilter", "parse", "rest_of", "show"]
 
 ALL = frozenset({"все", "всё", "all", "—", "*"})
 UNITS = {
@@ -81,11 +65,10 @@ def any_text(value: str, typed: Typed) -> str:
 
 
 def read_outcome(value: str, typed: Typed) -> str:
-    word = value.lower()
-    for outcome, twins in OUTCOMES.items():
-        if word == outcome or word in twins:
-            return outcome
-    known = ", ".join(twins[0] if current() == "ru" else outcome for outcome, twins in OUTCOMES.items())
+    found = outcome_code(value)
+    if found is not None:
+        return found
+    known = Listing(OUTCOMES.values())
     raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
@@ -229,8 +212,8 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
             value = show_moment(from_ms(value), zone)
         elif part.read is read_hook:
             value = hook_name(value)
-        elif part.read is read_outcome and current() == "ru" and value in OUTCOMES:
-            value = OUTCOMES[value][0]
+        elif part.read is read_outcome:
+            value = word({**REASONS, **OUTCOMES}, value)
         shown.append(f"{name_of(part)}:{quoted(str(value))}")
     if filter.search:
         shown.append(filter.search if plain_words(filter.search) else quoted(filter.search, always=True))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery
+from hookrow.words import ERRORS, REASONS, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.log_rows import ERRORS, SKIPPED, dotted, milliseconds, rows_of
+from hookrow_tui.presenters.log_rows import dotted, milliseconds, rows_of
 from hookrow_tui.presenters.styled import Line, wrap
 from hookrow_tui.presenters.waterfall import value_text
 from hookrow_tui.terminal.look import Glyphs
@@ -134,7 +135,7 @@ def came(attempt: Attempt | None) -> str:
     if attempt is None:
         return "—"
     if attempt.error is not None and attempt.status is None:
-        return str(ERRORS.get(attempt.error, attempt.error))
+        return word(ERRORS, attempt.error)
     return str(attempt.status or Say("sent"))
 
 
@@ -146,7 +147,7 @@ def planned(plan: Sequence[Any]) -> list[Line]:
     for step in plan:
         lines += [(), words(f"{step.position} {steady(step.hook.name)} · {ACTS.get(step.act, step.act)}", "head")]
         if step.reason:
-            lines.append(words(SKIPPED.get(step.reason, ERRORS.get(step.reason, step.reason)), "veto"))
+            lines.append(words(word(REASONS, step.reason), "veto"))
         if step.detail:
             lines.append(words(steady(step.detail), "quiet"))
         if step.request is not None:

@@ -21,10 +21,11 @@ from hookrow.cli.show.output import (
     say,
     terminal_width,
 )
-from hookrow.cli.show.wording import MODES, deed, glyph, milliseconds, outcome_cell, word
+from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
 from hookrow.testing.server import Receiver
+from hookrow.words import MODES, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +119,7 @@ def put_story(firings: Sequence[Firing]) -> None:
     rest = iter(lines)
     for firing in firings:
         said = f"  {quoted(firing.veto.message)}" if firing.veto else ""
-        verdict = outcome_cell(firing.outcome or "running").text
-        put(f"{firing.event}  {verdict}  {milliseconds(firing.ms)}{said}")
+        put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
             if did := deed(each, firing):

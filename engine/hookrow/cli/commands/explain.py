@@ -12,8 +12,8 @@ from hookrow.cli.read.given import here_of, moment, read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put_json, put_table, say
-from hookrow.cli.show.wording import ERRORS, MODES, SKIPS, word
 from hookrow.lang import Text
+from hookrow.words import MODES, REASONS, word
 
 if TYPE_CHECKING:
     from hookrow.core.replaying import Explained
@@ -74,5 +74,5 @@ def put_plan(plan: Sequence[Explained]) -> None:
 def what(step: Explained) -> str:
     """What happens to a hook, and why not more."""
     said = str(ACTS[step.act])
-    reason = word(SKIPS | ERRORS, step.reason)
+    reason = word(REASONS, step.reason)
     return ": ".join(part for part in (said, reason, step.detail or "") if part)

@@ -18,11 +18,12 @@ from hookrow.cli.show.findings import UNDRAINED, contradicts
 from hookrow.cli.show.hook_stats import calls_cell, errors_cell, stats
 from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
 from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, say
-from hookrow.cli.show.wording import COLOURS, MODES, STATES, clock_time, milliseconds, validity, word
+from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text, quoted
+from hookrow.words import MODES, STATES, word
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +66,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     if undrained:
         say(UNDRAINED)
     if as_json:
-        from hookrow.transport.attempt import public_url  # tokens travel in queries: a list is no place for them
+        from hookrow.delivery.message import public_url  # tokens travel in queries: a list is no place for them
 
         for hook in found:
             put_json(hook_json(hook) | {"url": public_url(hook.url)})
@@ -100,7 +101,7 @@ def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
         str(hook.position),
         hook.name,
         word(MODES, hook.mode),
-        Cell("; ".join(remarks), COLOURS.get(hook.state)),
+        Cell("; ".join(remarks), colour(STATES, hook.state)),
         calls_cell(day),
         errors_cell(day),
         milliseconds(day.p95_ms),
@@ -142,7 +143,7 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
         (Cell(str(Text("Mode")), dim=True), str(mode_sentence(hook.mode, hook.timeout, hook.on_failure, moment)))
     )
     said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
-    rows.append((Cell(str(Text("State")), dim=True), Cell(said, COLOURS.get(hook.state))))
+    rows.append((Cell(str(Text("State")), dim=True), Cell(said, colour(STATES, hook.state))))
     if hook.paused_reason:
         rows.append(
             (Cell(str(Text("Reason of the pause")), dim=True), pause_reason(hook.paused_by, hook.paused_reason))

@@ -11,8 +11,9 @@ from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_body, put_headers
 from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import paint, put, put_json, say
-from hookrow.cli.show.wording import ERRORS, milliseconds, word
+from hookrow.cli.show.wording import milliseconds
 from hookrow.lang import Plural, Text
+from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
     from hookrow.core.replaying import Redelivered

@@ -13,7 +13,7 @@ from hookrow.cli.read.selection import again_options, go_through, remaining, sel
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column, visible
 from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
-from hookrow.cli.show.wording import COLOURS, OUTCOMES, deed, milliseconds, outcome_cell, word
+from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def put_comparison(old: Firing, new: Firing) -> None:
 
 def verdict(firing: Firing) -> str:
     """A firing's outcome and, where it was refused, by what words."""
-    outcome = firing.outcome or "running"
-    said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome))
+    cell = verdict_cell(firing)
+    said = paint(cell.text, cell.colour)
     return said if firing.veto is None else f"{said} {quoted(visible(firing.veto.message))}"
 
 
@@ -157,7 +157,7 @@ def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:
                 str(shown.position),
                 shown.hook.name,
                 told[0],
-                Cell(told[1], None if now is None else COLOURS.get(now.outcome)),
+                Cell(told[1], None if now is None else outcome_cell(now.outcome).colour),
                 times,
             )
         )

@@ -30,9 +30,9 @@ from hookrow.cli.example.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer,
 from hookrow.delivery.message import user_agent
 from hookrow.delivery.states import RETRIES
 from hookrow.hook.model import Hook
+from hookrow.ids import new_uid
 from hookrow.lang import use
 from hookrow.records import Firing
-from hookrow.store.database.rows import new_uid
 from hookrow.testing.server import Answer
 from hookrow.worker import Worker
 

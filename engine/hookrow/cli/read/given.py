@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from hookrow.cli.catalogue import option
-from hookrow.cli.show.wording import OUTCOMES
 from hookrow.clock import SystemClock, from_ms, to_ms
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Text
+from hookrow.words import OUTCOMES, Listing, Word, outcome_code
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -105,13 +106,23 @@ def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     return value
 
 
+class Outcome(click.Choice[str]):
+    """Any word that is shown for an outcome, an error or a skip reason, in either language, or its code."""
+
+    def __init__(self) -> None:
+        super().__init__(list(OUTCOMES))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        found = outcome_code(value)
+        return super().convert(value, param, ctx) if found is None else found
+
+
 def filter_options(function: Any) -> Any:
     """Add the log's filters to a command; they mean the same everywhere."""
-    words = [word for word in OUTCOMES if word != "running"]
     options = (
         option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
         option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
-        option("--outcome", type=click.Choice(words), metavar="OUTCOME", says=outcome_help(words)),
+        option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(OUTCOMES.values())),
         option("--since", metavar="TIME", says=Text("From this time on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")),
         option("--until", metavar="TIME", says=Text("Before this time.")),
         option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
@@ -122,9 +133,12 @@ def filter_options(function: Any) -> Any:
     return function
 
 
-def outcome_help(words: list[str]) -> Text:
+def outcome_help(words: Iterable[Word]) -> Text:
     """The words that a filter by outcome takes."""
-    return Text("With this outcome, of the firing or of a delivery: {words}.", words=", ".join(words))
+    return Text(
+        "With this outcome, of the firing or of a delivery: {words}; or with this error or skip reason.",
+        words=Listing(words),
+    )
 
 
 def filter_given(options: dict[str, Any]) -> bool:

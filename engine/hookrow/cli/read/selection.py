@@ -17,6 +17,7 @@ from hookrow.cli.show.output import confirm, say
 from hookrow.cli.show.wording import clock_time
 from hookrow.errors import NotFound, Refused, StorageError
 from hookrow.lang import Plural, Text
+from hookrow.words import REASONS
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -154,6 +155,8 @@ def failed_deliveries(
 def did_fail(delivery: Delivery, options: dict[str, Any]) -> bool:
     """Whether a delivery that nobody named is meant, by what is known of it now."""
     outcome = options.get("outcome")
+    if outcome in REASONS:
+        return delivery.skipped == outcome or (delivery.failed and delivery.error == outcome)
     return delivery.outcome == outcome if outcome in CHOOSING else delivery.failed
 
 

@@ -17,15 +17,15 @@ from sqlalchemy import Connection, Row, select, text
 from hookrow.clock import to_ms
 from hookrow.events import Event
 from hookrow.hook.model import HookRow, Setting
-from hookrow.hook.modes import Mode, mode
-from hookrow.records import HookRef
+from hookrow.hook.modes import mode
+from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
 from hookrow.store.database.failures import Interrupted
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-__all__ = ["Config", "ConfigCache", "StoredHook", "hook_from"]
+__all__ = ["Config", "ConfigCache", "hook_from"]
 
 LOOK, PG_LOOK = 0.001, 1.0
 """Seconds between two looks for edits by others. On PostgreSQL a look is a round trip (DESIGN 8); on SQLite some
@@ -33,56 +33,6 @@ microseconds, for which it lets go of the interpreter's lock: at a thousand firi
 
 HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 SETTINGS = Setting.__table__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHook:
-    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
-
-    id: int
-    uid: str
-    key: str
-    name: str
-    url: str
-    event: str
-    position: int
-    timeout: float
-    valid_from_ms: int | None
-    valid_until_ms: int | None
-    active: bool
-    fire_and_forget: bool
-    wait_for_response: bool
-    response_has_data: bool
-    body: str
-    auth_login: str
-    auth_password: str | None
-    custom_header: str
-    custom_header_value: str | None
-    condition: str
-    on_failure: str
-    fallback_message: str
-    order_key: str
-    signing_secret: str | None
-    signing_secret_old: str | None
-    signing_old_until_ms: int | None
-    revision: int
-    paused_by: str | None
-    paused_reason: str | None
-    paused_ms: int | None
-    deleted_ms: int | None
-    mode: Mode
-
-    @property
-    def paused(self) -> bool:
-        return self.paused_by is not None
-
-    @property
-    def deleted(self) -> bool:
-        return self.deleted_ms is not None
-
-    @property
-    def ref(self) -> HookRef:
-        return HookRef(self.id, self.key, self.name)
 
 
 def hook_from(row: Row[Any]) -> StoredHook:

@@ -1,3 +1,3 @@
-"""The database itself: where it is, how it is opened, read, written, migrated and backed up. It knows no hook's meaning."""
+"""The database itself: where it is, how it is opened, read, written, migrated, kept. It knows no hook's meaning."""
 
 __all__: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select, text
@@ -10,61 +9,9 @@ from sqlalchemy import Connection, func, select, text
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["allocate", "delivery_id", "delivery_place", "firing_id", "firing_uid", "new_uid"]
+__all__ = ["allocate"]
 
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no letter that is taken for a digit."""
-LETTERS = frozenset(ALPHABET)
-FIRING = "evt_"
-DELIVERY = "msg_"
-UID = 20
 LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
-
-
-PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
-
-
-def spell(number: int, width: int) -> str:
-    """A number in base 32, an even number of letters."""
-    return "".join([PAIRS[(number >> shift) & 1023] for shift in range(5 * width - 10, -1, -10)])
-
-
-def new_uid(now_ms: int, randomness: int | None = None) -> str:
-    """A firing's uid: 44 bits of time, 56 of randomness, so that it sorts by time and never collides."""
-    return spell((now_ms << 56) | (secrets.randbits(56) if randomness is None else randomness), UID)
-
-
-def firing_id(uid: str) -> str:
-    """`evt_…`, as receivers and people see it."""
-    return FIRING + uid
-
-
-def delivery_id(uid: str, seq: int) -> str:
-    """`msg_…`, the `webhook-id`: the firing's uid and the place in the row (two letters, four past 1,023)."""
-    return f"{DELIVERY}{uid}{spell(seq, 2 if seq < 1024 else 4)}"
-
-
-def firing_uid(ref: str) -> str | None:
-    """The uid in an `evt_…` or `msg_…`, None if it is neither."""
-    uid = ""
-    if ref.startswith(FIRING) and len(ref) == len(FIRING) + UID:
-        uid = ref[len(FIRING) :]
-    elif ref.startswith(DELIVERY) and len(ref) in (len(DELIVERY) + UID + 2, len(DELIVERY) + UID + 4):
-        uid = ref[len(DELIVERY) : len(DELIVERY) + UID]
-    return uid if uid and LETTERS.issuperset(uid) else None
-
-
-def delivery_place(ref: str) -> tuple[str, int] | None:
-    """The firing's uid and the place in the row of a `msg_…`."""
-    uid = firing_uid(ref)
-    if uid is None or not ref.startswith(DELIVERY):
-        return None
-    seq = 0
-    for letter in ref[len(DELIVERY) + UID :]:
-        if letter not in ALPHABET:
-            return None
-        seq = seq * 32 + ALPHABET.index(letter)
-    return uid, seq
 
 
 def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Iterator[int]:

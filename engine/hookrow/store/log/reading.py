@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from hookrow.records import Attempt, Delivery, Firing, HookRef, LogFilter, Veto, loads
+from hookrow.hook.stored import HookRef
+from hookrow.ids import delivery_id, firing_id
+from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.prepared import PreparedIn
-from hookrow.store.database.rows import delivery_id, firing_id
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 

@@ -1,0 +1,73 @@
+"""A hook as it is kept, and how it is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hookrow.hook.modes import Mode
+
+__all__ = ["HookRef", "StoredHook"]
+
+
+@dataclass(frozen=True, slots=True)
+class HookRef:
+    """Which hook a delivery belongs to."""
+
+    id: int
+    key: str
+    name: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {"id": self.id, "key": self.key, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHook:
+    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
+
+    id: int
+    uid: str
+    key: str
+    name: str
+    url: str
+    event: str
+    position: int
+    timeout: float
+    valid_from_ms: int | None
+    valid_until_ms: int | None
+    active: bool
+    fire_and_forget: bool
+    wait_for_response: bool
+    response_has_data: bool
+    body: str
+    auth_login: str
+    auth_password: str | None
+    custom_header: str
+    custom_header_value: str | None
+    condition: str
+    on_failure: str
+    fallback_message: str
+    order_key: str
+    signing_secret: str | None
+    signing_secret_old: str | None
+    signing_old_until_ms: int | None
+    revision: int
+    paused_by: str | None
+    paused_reason: str | None
+    paused_ms: int | None
+    deleted_ms: int | None
+    mode: Mode
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_ms is not None
+
+    @property
+    def ref(self) -> HookRef:
+        return HookRef(self.id, self.key, self.name)

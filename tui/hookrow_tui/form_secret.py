@@ -49,7 +49,8 @@ class SecretShown(Dialog[bool]):
             if self.replaces:
                 lines.append(
                     Say(
-                        "The present secret stops signing then. To sign with both for 24 hours: hookrow hooks secret rotate."
+                        "The present secret stops signing then. To sign with both for 24 hours: hookrow hooks secret "
+                        "rotate."
                     )
                 )
             yield Static(Styled("\n".join(map(str, lines))))

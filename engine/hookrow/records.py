@@ -197,6 +197,8 @@ class Firing:
     """JSON Pointers whose values are null here: only waiting hooks received them."""
     replay_of: str | None = None
     asked_by: str | None = None
+    depth: int = 0
+    """How many hooks its call came through, by the header `hook-depth`."""
     reused: bool = False
     """The outcome of an earlier `fire()` of the same event and idempotency key."""
     error: StorageError | None = None
@@ -249,6 +251,7 @@ class Firing:
             "warnings": list(self.warnings),
             "reused": self.reused,
             "replay_of": self.replay_of,
+            "depth": self.depth,
             "ms": self.ms,
             "deliveries": [delivery.as_json() for delivery in self.deliveries],
         }

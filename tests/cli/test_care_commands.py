@@ -123,7 +123,7 @@ def test_a_key_file_that_can_t_be_written_is_named(
 
     before = (folder / "hookrow.key").read_text()
     with monkeypatch.context() as patched:
-        patched.setattr("hookrow.secrets.vault.os.replace", refused)
+        patched.setattr("hookrow.secrets.keyring.os.replace", refused)
         assert "hookrow.key: Read-only file system" in hookrow("keys", "rotate", code=3).err
     assert (folder / "hookrow.key").read_text() == before
     hookrow("keys", "check")

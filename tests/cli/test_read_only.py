@@ -25,6 +25,7 @@ from hookrow.cli.app import run
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly
 from hookrow.store.database import readonly
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 
 NOBODY = 65534
 EVENT = "before_order_add"
@@ -185,7 +186,7 @@ def test_a_reading_that_was_overtaken_is_told(tmp_path: Path, monkeypatch: pytes
     """Read without its WAL, and changed meanwhile: what was read may be torn, so it is not handed out as good."""
     path = made(tmp_path)
     monkeypatch.setattr(readonly, "is_read_only", lambda path: True)
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     seen = database.data_version()
     with pytest.raises(DatabaseBusy, match="try again"):
         overtaken(database, path)

@@ -12,7 +12,8 @@ import hookrow.asgi
 import hookrow.testing
 from hookrow.core.events import Catalogue
 from hookrow.core.hooks import AsyncHooks, Hooks
-from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
+from hookrow.core.log import AsyncLog, Log
+from hookrow.core.settings import AsyncSettings, Settings
 
 __all__ = ["DOORS", "MODULES", "documented", "engines_page", "given_page", "kit_page", "records_page"]
 

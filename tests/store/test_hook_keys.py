@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine, text
 from hookrow.errors import KeyTaken
 from hookrow.store import hooks
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import Author
 from outbox_rows import T0
 
@@ -77,7 +78,7 @@ def test_two_engines_that_take_a_key_at_once(postgres_url: str, by: str) -> None
     """On PostgreSQL neither sees the other's row: the second is told KeyTaken, as if it had come later."""
     url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
     # Engines of one process on one URL write in turn; these two are as apart as two processes.
-    one, other = Database(url), Database(f"{url}&application_name=other")
+    one, other = open_database(url), open_database(f"{url}&application_name=other")
     old = create(other, key="old")
     written, gate = threading.Event(), threading.Event()
 

@@ -18,7 +18,7 @@ from screens import drawn
 from hookrow import Hook, HookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.log import Log
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.hooks.table import HookTable
 from receivers import Receiver, reply

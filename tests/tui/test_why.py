@@ -17,10 +17,10 @@ from screens import SIZES, drawn, same_as_golden
 
 from hookrow import Hook, HookEngine
 from hookrow.core.insight.insight import ConditionMatches
-from hookrow.core.replaying import Explained, Request
 from hookrow.hook.dates import Here
 from hookrow.hook.stored import HookRef
 from hookrow.lang import Language, use
+from hookrow.results import Explained, Request
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
 from hookrow_tui.presenters.hook_rows import Row, badge, figures, line

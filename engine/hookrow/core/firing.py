@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
@@ -56,7 +57,9 @@ def put(value: Any, parts: list[str], leaf: Any) -> Any:
     return value
 
 
-def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, **more: Any) -> Occasion:
+def occasion_for(
+    runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
+) -> Occasion:
     """The firing as a whole.
 
     Raises:
@@ -69,6 +72,7 @@ def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, 
         at_ms=now_ms,
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
+        arrival=arrival.limited(runtime.number(config, "loop_depth")),
         **more,
     )
 
@@ -423,6 +427,7 @@ class Run:
             "payload_hash": None if self.key is None else canonical_hash(kept),
             "replay_of": occasion.replay_of,
             "asked_by": occasion.asked_by,
+            "depth": occasion.arrival.depth,
         }
         return columns | self.ended_columns()
 
@@ -465,6 +470,7 @@ class Run:
             hidden=row.hidden,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
             asked_by=occasion.asked_by,
+            depth=occasion.arrival.depth,
             deferred=self.defer and any(share.background for share in row.shares),
             row_id=self.firing_id or 0,
         )

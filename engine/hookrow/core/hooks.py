@@ -23,7 +23,8 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
-from hookrow.secrets.vault import Place, Secret, new_signing_secret
+from hookrow.secrets.secret import Secret, new_signing_secret
+from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
 from hookrow.store.moving import Goal, move

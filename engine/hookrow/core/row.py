@@ -318,6 +318,7 @@ class Row:
             can_refuse=occasion.before,
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            depth=occasion.arrival.depth,
             url=occasion.url,
             with_auth=occasion.with_auth,
             asked_by=occasion.asked_by,

@@ -75,7 +75,7 @@ class Cleaned:
     """Checked fields: `values` to keep, `problems` that forbid it (one a field), `notes` on what was changed.
 
     `custom_header` is split: its name stays in `custom_header`, its value goes to `custom_header_value`. New secrets
-    are `hookrow.secrets.vault.Secret`, so that no printing shows them.
+    are `hookrow.secrets.secret.Secret`, so that no printing shows them.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -147,7 +147,7 @@ def hide(values: dict[str, Any], codes: Iterable[str] = SECRETS) -> None:
     """Put new secrets where they can't be seen: error trackers record the local variables of every frame."""
     for code in codes:
         if isinstance(values.get(code), str):
-            from hookrow.secrets.vault import Secret  # only where there is one: importing the fields stays quick
+            from hookrow.secrets.secret import Secret
 
             values[code] = Secret(values[code])
 

@@ -27,7 +27,8 @@ from hookrow.hookfile.outcome import Imported, Step, row_times
 from hookrow.hookfile.reading import Entry, Sheet, Value, read
 from hookrow.hookfile.references import resolve
 from hookrow.lang import Text
-from hookrow.secrets.vault import Place, Secret
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 
 if TYPE_CHECKING:

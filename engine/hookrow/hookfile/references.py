@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hookrow.hook.fields import Unfit
 from hookrow.lang import Text
-from hookrow.secrets.vault import Secret
+from hookrow.secrets.secret import Secret
 
 __all__ = ["KEPT", "NONE", "resolve"]
 

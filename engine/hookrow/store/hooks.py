@@ -11,14 +11,13 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
-from hookrow.hook.model import HookRow
 from hookrow.lang import Text
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
+from hookrow.store.database.tables import HOOKS
 
 __all__ = ["Author", "change", "create", "history", "new_uid", "next_position"]
 
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 LAST_POSITION = 9999
 
 

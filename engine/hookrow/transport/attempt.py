@@ -106,6 +106,7 @@ class Order:
     can_refuse: bool = False
     deadline_ms: int | None = None
     replay_of: str | None = None
+    depth: int = 0
     test: bool = False
     url: str | None = None
     with_auth: bool = False
@@ -184,6 +185,7 @@ def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Me
         occurred_at_ms=order.occurred_ms,
         deadline_ms=order.deadline_ms,
         replay_of=order.replay_of,
+        depth=order.depth + 1,
         test=order.test,
         login=hook.auth_login if trusted else "",
         password=secrets.get("auth_password", "") if trusted else "",

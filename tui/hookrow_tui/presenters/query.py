@@ -24,14 +24,6 @@ from hookrow_tui.words import Say
 __all__ = ["NotAFilter", "parse", "rest_of", "show"]
 
 ALL = frozenset({"все", "всё", "all", "—", "*"})
-UNITS = {
-    **dict.fromkeys(("s", "sec", "с", "сек"), 1_000),
-    **dict.fromkeys(("m", "min", "м", "мин"), 60_000),
-    **dict.fromkeys(("h", "ч", "час"), 3_600_000),
-    **dict.fromkeys(("d", "д", "дн"), 86_400_000),
-    **dict.fromkeys(("w", "н", "нед"), 604_800_000),
-}
-AGO = re.compile(r"([0-9]{1,5})\s*([a-zа-я]+)", re.IGNORECASE)
 STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
 KEY = re.compile(r"([^\W\d]+):(?!//)")  # an address is a word
 OPENS = {'"': '"', "«": "»"}
@@ -90,17 +82,21 @@ def hook_number(ref: str) -> int:
     return int(ref)
 
 
-def read_moment(value: str, typed: Typed) -> int:
-    """A moment, or how long ago it was; in milliseconds."""
-    found = AGO.fullmatch(value)
-    if found and (unit := UNITS.get(found[2].lower())):
-        return typed.now_ms - int(found[1]) * unit
+def read_since(value: str, typed: Typed) -> int:
+    return read_moment(value, typed, end=False)
+
+
+def read_until(value: str, typed: Typed) -> int:
+    return read_moment(value, typed, end=True)
+
+
+def read_moment(value: str, typed: Typed, *, end: bool) -> int:
+    """A moment, or how long ago it was; in milliseconds. Of a date alone `end` is the end of that day."""
     try:
-        moment = parse_moment(value, now=from_ms(typed.now_ms), zone=typed.zone).value
-    except Unfit:
-        moment = None
-    if moment is None:
-        raise NotAFilter(Say('"{value}" is not a time. Examples: 1h, 30m, 2d, today, 01.11.2026.', value=value))
+        moment = parse_moment(value, now=from_ms(typed.now_ms), zone=typed.zone, end=end, use="log").value
+    except Unfit as fault:
+        raise NotAFilter(fault.text) from None
+    assert moment is not None, "a key without a value is refused before"
     return round(moment.timestamp() * 1000)
 
 
@@ -109,8 +105,8 @@ PARTS = (
     Part("outcome", ("outcome",), ("итог",), read_outcome),
     Part("code", ("code", "status"), ("код",), read_code),
     Part("hook", ("hook",), ("хук",), read_hook),
-    Part("since_ms", ("since",), ("с", "за"), read_moment),
-    Part("until_ms", ("until",), ("по", "до"), read_moment),
+    Part("since_ms", ("since",), ("с", "за"), read_since),
+    Part("until_ms", ("until",), ("по", "до"), read_until),
 )
 NAMED = {name: part for part in PARTS for name in (*part.english, *part.russian)}
 
@@ -208,7 +204,7 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
         value = getattr(filter, part.field)
         if value is None:
             continue
-        if part.read is read_moment:
+        if part.field in ("since_ms", "until_ms"):
             value = show_moment(from_ms(value), zone)
         elif part.read is read_hook:
             value = hook_name(value)

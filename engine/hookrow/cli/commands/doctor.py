@@ -88,7 +88,7 @@ def room_of(engine: HookEngine) -> dict[str, int]:
 
 def versions_of(engine: HookEngine) -> dict[str, Any]:
     """What runs here."""
-    from hookrow.store.database.schema import HEAD
+    from hookrow.store.database.migrations import HEAD
 
     found = {"hookrow": version("hookrow"), "python": platform.python_version(), "schema": HEAD}
     if engine.path is not None:

@@ -16,7 +16,7 @@ from hookrow.lang import Text
 from hookrow.words import MODES, REASONS, word
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Explained
+    from hookrow.results import Explained
 
 __all__ = ["explain", "put_plan"]
 
@@ -42,7 +42,7 @@ def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | N
     """Say which hooks would run."""
     given = None if payload is None else read_payload(payload)
     with session.engine() as engine:
-        when = None if at is None else moment(at, here_of(engine), "at")
+        when = None if at is None else moment(at, here_of(engine), "--at", "moment")
         plan = engine.explain(event, given, at=when)
     if as_json:
         for each in plan:

@@ -224,7 +224,7 @@ def notice(engine: HookEngine) -> list[Text]:
 def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
     """The values with new secrets wrapped, so that no error that shows a value can show one of them."""
     from hookrow.hook.fields import HEADER_VALUE
-    from hookrow.secrets.vault import Secret
+    from hookrow.secrets.secret import Secret
 
     sealed = {field.code for field in FIELDS if field.kind == "secret"} | {HEADER_VALUE}
     return {

@@ -34,7 +34,7 @@ def make(session: Session, *, example: bool) -> None:
         Refused: it exists.
         click.UsageError: there is no such folder.
     """
-    from hookrow.secrets.vault import KeyRing, key_file_beside, make_key_file
+    from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 
     path = session.path
     if path is None and example:

@@ -16,7 +16,7 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
-    from hookrow.secrets.vault import KeyRing
+    from hookrow.secrets.keyring import KeyRing
 
 __all__ = ["keys"]
 
@@ -27,7 +27,7 @@ keys = family("keys")
 @pass_session
 def new(session: Session) -> None:
     """Make a key where there is none yet."""
-    from hookrow.secrets.vault import KeyRing, key_file_beside, make_key_file
+    from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 
     if KeyRing.load(session.path, os.environ).keys:
         raise Refused(Text("There is a key already. To change it: hookrow keys rotate"))
@@ -120,7 +120,7 @@ def write(path: Path, ring: KeyRing) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    from hookrow.secrets.vault import write_key_file
+    from hookrow.secrets.keyring import write_key_file
 
     try:
         write_key_file(path, ring)

@@ -16,7 +16,7 @@ from hookrow.lang import Plural, Text
 from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Redelivered
+    from hookrow.results import Redelivered
 
 __all__ = ["put_request", "redeliver"]
 

@@ -18,8 +18,8 @@ from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.core.replaying import Replayed
     from hookrow.records import Firing
+    from hookrow.results import Replayed
 
 __all__ = ["replay"]
 

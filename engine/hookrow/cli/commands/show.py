@@ -19,8 +19,8 @@ from hookrow.cli.show.wording import clock_time
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Request
     from hookrow.records import Attempt
+    from hookrow.results import Request
 
 __all__ = ["show"]
 
@@ -88,7 +88,7 @@ def put_requests(attempts: Mapping[str, Sequence[Attempt]], *, http: bool, yes: 
 
 def request_of(attempt: Attempt) -> Request:
     """A recorded request in the form of one that did not leave; what the log masked stays masked."""
-    from hookrow.core.replaying import Request
+    from hookrow.results import Request
 
     return Request("POST", attempt.url, tuple(attempt.request_headers), attempt.request_body or "")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -18,7 +17,7 @@ from hookrow.words import OUTCOMES, Listing, Word, outcome_code
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.hook.dates import Here
+    from hookrow.hook.dates import Here, Use
     from hookrow.records import LogFilter
 
 __all__ = [
@@ -33,8 +32,6 @@ __all__ = [
     "zone_of",
 ]
 
-AGO = re.compile(r"-?(?P<count>\d{1,6}) ?(?P<unit>[smhdсмчд])", re.IGNORECASE)
-UNITS = {"s": 1, "с": 1, "m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86400, "д": 86400}
 FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
 
 
@@ -53,36 +50,20 @@ def here_of(engine: HookEngine) -> Here:
     return Here(from_ms(SystemClock().now_ms()), zone_of(engine))
 
 
-def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
-    """A moment as the form takes it, RFC 3339 with an offset, or a time ago: `15m`, `2h`, `3d`.
+def moment(text: str, here: Here, name: str, use: Use, *, end: bool = False) -> datetime:
+    """A moment as the form takes it, RFC 3339 with an offset, or a time ago: `15m`, `2h`, `1w`.
 
     Raises:
         InvalidInput: none of these.
     """
-    ago = AGO.fullmatch(text.strip())
-    if ago is not None:
-        try:
-            return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
-        except OverflowError:
-            raise InvalidInput([Problem(name, Text('"{text}" is before all dates.', text=text))]) from None
-    from hookrow.hook.dates import NOT_A_MOMENT, parse
+    from hookrow.hook.dates import parse
     from hookrow.hook.fields import Unfit
 
     try:
-        value = parse(text, now=here.now, zone=here.zone, end=end).value
+        value = parse(text, now=here.now, zone=here.zone, end=end, use=use).value
     except Unfit as fault:
-        said = (
-            fault.text
-            if fault.text != NOT_A_MOMENT
-            else Text(
-                'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
-                "RFC 3339.",
-                text=text,
-            )
-        )
-        raise InvalidInput([Problem(name, said)]) from None
-    if value is None:
-        raise InvalidInput([Problem(name, Text("the date and time is missing"))])
+        raise InvalidInput([Problem(name, fault.text)]) from None
+    assert value is not None, "only a period may be open"
     return value
 
 
@@ -123,8 +104,12 @@ def filter_options(function: Any) -> Any:
         option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
         option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
         option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(OUTCOMES.values())),
-        option("--since", metavar="TIME", says=Text("From this time on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")),
-        option("--until", metavar="TIME", says=Text("Before this time.")),
+        option(
+            "--since",
+            metavar="TIME",
+            says=Text("From this moment on: 01.11.2026 10:00, 01.11, yesterday, 2h or 1w (ago), RFC 3339."),
+        ),
+        option("--until", metavar="TIME", says=Text("Before this moment, or to the end of this day.")),
         option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
         option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
     )
@@ -164,8 +149,8 @@ def log_filter(engine: HookEngine, options: dict[str, Any]) -> LogFilter:
         event=options.get("event"),
         hook=None if options.get("hook") is None else hook_id(engine, options["hook"]),
         outcome=options.get("outcome"),
-        since_ms=None if since is None else to_ms(moment(since, here, "since")),
-        until_ms=None if until is None else to_ms(moment(until, here, "until")),
+        since_ms=None if since is None else to_ms(moment(since, here, "--since", "log")),
+        until_ms=None if until is None else to_ms(moment(until, here, "--until", "log", end=True)),
         search=options.get("search"),
         code=options.get("code"),
     )

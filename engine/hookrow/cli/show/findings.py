@@ -55,6 +55,7 @@ def find(engine: HookEngine) -> Iterator[Finding]:
     """Everything that is wrong or would surprise."""
     yield from queue(engine)
     yield from hooks(engine)
+    yield from circles(engine)
     yield from rows(engine)
     if not engine.read_only:  # who may only read has no key, and no say in the files
         yield from keys(engine)
@@ -128,6 +129,19 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
             yield Finding("ends_soon", soon, hook)
 
 
+def circles(engine: HookEngine) -> Iterator[Finding]:
+    """Hooks whose receivers seem to call what fires them again."""
+    deep = engine.log.deep_hooks()
+    for hook in engine.hooks.list():
+        if hook.id in deep:
+            text = Text(
+                "{hook} was fired by calls that came through three hooks or more in the last seven days: does its "
+                "receiver call what fires it?",
+                hook=f"{hook.id} «{hook.name}»",
+            )
+            yield Finding("loop", text, hook)
+
+
 def rows(engine: HookEngine) -> Iterator[Finding]:
     """Events whose waiting hooks may together take longer than an operation waits for them."""
     worst: defaultdict[str, float] = defaultdict(float)
@@ -195,7 +209,7 @@ def files(path: Path | None) -> Iterator[Finding]:
     """Files that others than their owner may read or write."""
     if path is None:
         return
-    from hookrow.secrets.vault import key_file_beside
+    from hookrow.secrets.keyring import key_file_beside
 
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
         found = stat_of(file)

@@ -103,6 +103,8 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     """Everything about a firing but its attempts."""
     put(f"{clock_time(firing.at_ms, zone)}")
     put_verdict(firing)
+    if firing.depth:
+        put(str(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth)))
     if firing.replay_of:
         put(str(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
     if firing.hidden:

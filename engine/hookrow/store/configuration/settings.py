@@ -10,12 +10,11 @@ from sqlalchemy import Connection, delete, text
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
-from hookrow.hook.model import Setting
 from hookrow.lang import Both, Text
+from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
-TABLE = Setting.__table__  # type: ignore[attr-defined]
 KEEP = text(
     "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -142,6 +141,15 @@ SETTINGS = {
             str(64 * 1024),
             Both("bytes of a background hook's response to store", "сколько байт ответа фонового хука хранить"),
             whole("reply_kept", 0, 16 * MIB),
+        ),
+        Known(
+            "loop_depth",
+            "5",
+            Both(
+                "how many hooks a call may have come through (the header hook-depth) before it is refused",
+                "через сколько хуков может пройти вызов (заголовок hook-depth), прежде чем ему откажут",
+            ),
+            whole("loop_depth", 1, 100),
         ),
     )
 }

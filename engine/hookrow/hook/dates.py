@@ -113,8 +113,8 @@ def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False, use: Use
 
 def no_time(text: str) -> Text:
     return Text(
-        'There is no time "{text}": write 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00 or '
-        "2026-11-01T10:00:00+03:00.",
+        'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
+        "2026-11-01T10:00Z.",
         text=text,
     )
 

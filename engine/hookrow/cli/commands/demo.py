@@ -30,7 +30,7 @@ from hookrow.cli.show.output import (
 from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.clock import SystemClock
 from hookrow.hook.modes import WAITING
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.testing.server import Answer, Came, Receiver
 from hookrow.words import ERRORS, MODES, word
 
@@ -63,14 +63,14 @@ class Behind(SystemClock):
         return super().now_ms() - self.ms
 
 
-@command("demo", more=Text("Works on a throw-away database in a temporary folder; nothing of yours is touched."))
+@command("demo", more=Text("Works on a temporary database; your own are not touched."))
 @option(
     "--ui/--no-ui",
     "ui",
     default=None,
-    says=Text("Open the terminal interface on it afterwards; asked for in a terminal."),
+    says=Text("Open the terminal interface afterwards; without this option you are asked."),
 )
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one firing a line."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one firing per line."))
 def demo(ui: bool | None, as_json: bool) -> int:
     """Fire the nine sample events at local receivers and show what happened."""
     from hookrow.cli.example.sample_hooks import SAMPLE_HOOKS
@@ -133,7 +133,7 @@ def show(path: Path, *, as_json: bool) -> None:
     say("")
     say(
         Text(
-            "Nine events, {n} deliveries, {k} of them in background.",
+            "Nine events, {n} deliveries, {k} of them in the background.",
             n=sum(len(f.deliveries) for f in firings),
             k=background,
         )
@@ -162,7 +162,7 @@ async def retry(url: str, waits: Sequence[Delivery]) -> None:
 def put_story(firings: Sequence[Firing], attempts: Mapping[str, Sequence[Attempt]]) -> None:
     """Each event with its verdict, below it its hooks in order, and below each what it did: fits 80 columns."""
     columns = [
-        Column(str(Text("Order")), right=True),
+        Column(str(Text("Position")), right=True),
         Column(str(Text("Hook")), shrink=True),
         Column(str(Text("Mode")), shrink=True),
         Column(str(Text("Outcome"))),
@@ -174,7 +174,7 @@ def put_story(firings: Sequence[Firing], attempts: Mapping[str, Sequence[Attempt
     put(title)
     rest = iter(lines)
     for firing in firings:
-        said = f"  «{firing.veto.message}»" if firing.veto else ""
+        said = f"  {quoted(firing.veto.message)}" if firing.veto else ""
         put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
@@ -214,7 +214,7 @@ def wanted(ui: bool | None) -> bool:
         return ui
     if not (has_keyboard() and in_terminal()):
         return False
-    return confirm(Text("Open the terminal interface on it, with events coming in?"), yes=False, enter=True)
+    return confirm(Text("Open the terminal interface while events come in?"), yes=False, enter=True)
 
 
 def say_next() -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["FormView"]
 
 DRAFT_AFTER = 1.0
-"""Seconds after the last key until the draft is written."""
+"""Seconds after a change until the draft is written, however long the typing goes on: a kill takes no more."""
 PREVIEW_AFTER = 0.4
 """Seconds after the last key until a body or a condition is tried."""
 MASK = 8
@@ -126,7 +126,7 @@ class FormView(Page[int]):
         name.untouched = True
         name.focus()
         self.draw()
-        self.moved()
+        self.read_around()
         if self.hookrow.read_only:
             for widget in self.query(".field"):
                 if isinstance(widget, Line | Drawn | Body):
@@ -143,11 +143,16 @@ class FormView(Page[int]):
     # What stands around the fields
 
     def moved(self) -> None:
+        self.read_around(background=True)
+
+    def read_around(self, *, background: bool = False) -> None:
+        """Read the other hooks, and the events' titles."""
+
         def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
             self.hooks, self.titles = read
             self.draw()
 
-        self.hookrow.ask(self, read_around, take)
+        self.hookrow.ask(self, read_around, take, background=background)
 
     def notice(self, text: str) -> None:
         self.trouble = text
@@ -159,6 +164,7 @@ class FormView(Page[int]):
 
     def keep_draft(self) -> None:
         """Write what is changed to disk; see `hookrow_tui.presenters.drafts`."""
+        self.draft_timer = None
         revision = 0 if self.state.hook is None else self.state.hook.revision
         try:
             if self.dirty:
@@ -257,9 +263,8 @@ class FormView(Page[int]):
         self.warned = None
         self.trouble = ""
         self.draw()
-        if self.draft_timer is not None:
-            self.draft_timer.stop()
-        self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
+        if self.draft_timer is None:
+            self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
         if message.code == "event":
             self.previews.clear()
             self.untried.clear()
@@ -293,7 +298,7 @@ class FormView(Page[int]):
                 self.untried[code] = sentence(error)
                 self.draw()
 
-        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text), show, refuse)
+        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text), show, refuse, background=True)
 
     def preview_all(self) -> None:
         """Try what can be tried, now: another event has other names."""

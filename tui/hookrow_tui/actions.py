@@ -33,6 +33,7 @@ Group = Literal[
     "conflict",
 ]
 
+HERE = Say("HERE")
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
     "hooks": Say("LIST OF HOOKS"),
@@ -41,12 +42,12 @@ GROUPS: dict[Group, Say] = {
     "history": Say("HISTORY"),
     "why": Say("WHY"),
     "unusable": Say("NO DATABASE"),
-    "dialog": Say("THIS BOX"),
-    "question": Say("THIS QUESTION"),
-    "prompt": Say("THIS QUESTION"),
-    "pick": Say("THIS LIST"),
-    "replay": Say("REPETITION"),
-    "conflict": Say("THIS QUESTION"),
+    "dialog": HERE,
+    "question": HERE,
+    "prompt": HERE,
+    "pick": HERE,
+    "replay": HERE,
+    "conflict": HERE,
 }
 
 
@@ -80,7 +81,17 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "everywhere", ("f1", "question_mark"), Say("Help"), "F1", "F1  ?", Say("this help"), 1000),
     Action(
-        "app.leave", "everywhere", ("f10", "ctrl+q", "q"), Say("Quit"), "F10", "q F10 ^Q", Say("quit; Ctrl+C asks"), 900
+        "app.leave", "everywhere", ("f10", "ctrl+q", "q"), Say("Quit"), "F10", "F10 ^Q q", Say("quit; Ctrl+C asks"), 900
+    ),
+    Action(
+        "app.ask_to_leave",
+        "everywhere",
+        ("ctrl+c",),
+        Say("Quit?"),
+        "^C",
+        "Ctrl+C",
+        Say("quit, asks first"),
+        bound=False,
     ),
     Action("app.back", "everywhere", ("escape",), Say("Back"), "Esc", "Esc", Say("back, close"), bound=False),
     Action(
@@ -254,10 +265,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("prompt.take", "prompt", ("enter",), Say("Done"), Say("Enter"), bar=10, bound=False),
     Action("prompt.close", "prompt", ("escape",), Say("Go back"), "Esc", bar=20, bound=False),
     Action("pick.type", "pick", (), Say("Type a part of it"), "abc", bar=10, bound=False),
-    Action("pick.move", "pick", ("up", "down"), Say("Row"), "↑ ↓", bar=20, bound=False),
+    Action("pick.move", "pick", ("up", "down"), Say("Up, down"), "↑ ↓", bar=20, bound=False),
     Action("pick.take", "pick", ("enter",), Say("Choose"), Say("Enter"), bar=30, bound=False),
     Action("pick.close", "pick", ("escape",), Say("Close"), "Esc", bar=40, bound=False),
-    Action("replay.go", "replay", ("f5",), Say("Repeat"), "F5", bar=10, bound=False),
+    Action("replay.go", "replay", ("f5",), Say("Send again"), "F5", bar=10, bound=False),
     Action("replay.next", "replay", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
     Action("replay.edit", "replay", ("f4",), Say("Data in editor"), "F4", bar=30, bound=False),
     Action("replay.close", "replay", ("escape",), Say("Cancel"), "Esc", bar=40, bound=False),

@@ -16,6 +16,7 @@ from hookrow_tui.words import Say
 
 __all__ = ["UnusablePage"]
 
+OPENING = Say("opening…")
 TITLE = Say("The database can't be used")
 
 
@@ -51,5 +52,5 @@ class UnusablePage(Page[None]):
 
     def action_again(self) -> None:
         """Open it once more."""
-        self.query_one(Title).show(f" {TITLE}", f"{Say('opening…')} ")
+        self.query_one(Title).show(f" {TITLE}", f"{OPENING} ")
         self.hookrow.open()

@@ -274,9 +274,9 @@ class HookrowApp(App[int]):
 
     def warn_of_bytes(self) -> None:
         """Bytes in another encoding are dropped rather than typed as «�»; said once."""
-        if not self.warned_of_bytes:
+        if not self.warned_of_bytes and isinstance(self.screen, Page | Dialog):
             self.warned_of_bytes = True
-            self.notice(str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8).")))
+            self.screen.notice(str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8).")))
 
     def action_help(self) -> None:
         from hookrow_tui.help import HelpScreen

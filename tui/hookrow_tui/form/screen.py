@@ -66,7 +66,7 @@ class FormScreen(FormView):
         body = self.widget("body")
         assert isinstance(body, Body)
         try:
-            body.text = edited(self.hookrow, body.text, "body.json")
+            body.text = edited(self.app, body.text, "body.json")
         except NotEdited as error:
             self.notice(str(error))
 
@@ -125,7 +125,7 @@ class FormScreen(FormView):
 
         def written(hook: Hook) -> None:
             for note in checked.notes:
-                self.hookrow.notify(visible(note), markup=False)
+                self.app.notify(visible(note), markup=False)
             self.close(hook.id)
 
         self.hookrow.ask(self, call, written, self.refused)

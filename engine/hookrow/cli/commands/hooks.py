@@ -9,7 +9,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
-from hookrow.cli.hook_secrets import secret
+from hookrow.cli.commands.hook_secrets import secret
 from hookrow.cli.read.given import here_of, read_payload, zone_of
 from hookrow.cli.read.hook_values import field_options, given_values, hook_json
 from hookrow.cli.session import Session, pass_session

@@ -426,18 +426,19 @@ class Hooks:
         last = last_payload(self.runtime, event)
         return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
 
-    def preview(self, event: str, body: str) -> str:
-        """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
+    def preview(self, event: str, body: str, payload: Mapping[str, Any] | None = None) -> str:
+        """What a body becomes on this payload, else on the event's last recorded one, else on its sample: JSON text.
+        Nothing is sent.
 
         An empty body is the standard envelope; the firing's id and time are examples.
 
         Raises:
             EventNotFound, InvalidTemplate
         """
-        example = self.example(event)
+        example = self.example(event) if payload is None else dict(payload)
         if not body.strip():
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
+        return template.preview_body(body, example)
 
     def refused_address(self, url: str) -> Text | None:
         """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.

@@ -11,10 +11,10 @@ from textual.widgets import Static
 
 from hookrow.errors import HookrowError
 from hookrow.records import Firing, LogFilter
-from hookrow_tui.failures import sentence
 from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.reasons import matching
 from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.check import pretty

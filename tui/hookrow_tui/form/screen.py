@@ -11,11 +11,11 @@ from textual.widget import Widget
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
-from hookrow_tui.failures import sentence
 from hookrow_tui.form.fields import Body, Line
 from hookrow_tui.form.view import FormView
 from hookrow_tui.presenters import drafts
 from hookrow_tui.presenters.changes import changed_codes
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form_state import (
     ROW_LIMIT,
     SECRETS,

@@ -19,14 +19,14 @@ from hookrow.errors import HookrowError
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.lang import Text
 from hookrow_tui.actions import Group, bindings
-from hookrow_tui.event_notes import explained
-from hookrow_tui.failures import sentence
 from hookrow_tui.form.fields import Body, Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
 from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
 from hookrow_tui.form.preview import TRIED, PreviewScreen, tried
-from hookrow_tui.form_faults import faults, next_fault
 from hookrow_tui.presenters import drafts
 from hookrow_tui.presenters.changes import called
+from hookrow_tui.presenters.event_notes import explained
+from hookrow_tui.presenters.failures import sentence
+from hookrow_tui.presenters.form_faults import faults, next_fault
 from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import visible
@@ -339,7 +339,7 @@ class FormView(Page[int]):
 
     @on(Button.Pressed)
     def make_secret(self) -> None:
-        from hookrow_tui.form_secret import SecretShown, fresh_secret
+        from hookrow_tui.form.secret import SecretShown, fresh_secret
 
         field, secret = self.widget("signing_secret"), fresh_secret()
         assert isinstance(field, SecretLine)
@@ -360,7 +360,7 @@ class FormView(Page[int]):
 
     def action_jump(self) -> None:
         """To a group or a field by its name."""
-        from hookrow_tui.form_jump import Jump
+        from hookrow_tui.form.jump import Jump
 
         def chosen(code: str | None) -> None:
             if code == "buttons":

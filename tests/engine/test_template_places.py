@@ -73,10 +73,11 @@ def test_a_body_is_previewed_on_the_payload_that_is_given(tmp_path: Any) -> None
 @given(st.text(alphabet="{}[]\",:\\ \n1a-'", max_size=30))
 def test_whatever_is_no_json_is_told_with_a_place_inside_the_body(text: str) -> None:
     """No text makes the explanation fail."""
+    line, column = None, None
     try:
         check_body(text, ORDER)
     except InvalidTemplate as fault:
-        lines = text.split("\n")
-        assert fault.line is None or 1 <= fault.line <= len(lines)
-        if fault.line is not None and fault.column is not None:
-            assert 1 <= fault.column <= len(lines[fault.line - 1]) + 1
+        line, column = fault.line, fault.column
+    lines = text.split("\n")
+    assert line is None or 1 <= line <= len(lines)
+    assert line is None or column is None or 1 <= column <= len(lines[line - 1]) + 1

@@ -87,7 +87,7 @@ def test_the_place_of_the_cursor(body: str, kind: str) -> None:
 
 
 def test_the_names_of_a_payload() -> None:
-    """In its order, objects before what is in them, the first of a list's items, and odd keys as they must be written."""
+    """In its order, objects before what is in them, the first of a list's items, odd keys as they must be written."""
     assert [name.path for name in names_of(ORDER)] == [
         "order",
         "order.id",

@@ -7,7 +7,7 @@ whatever stands between `{{ }}`, `{% %}`, `{# #}` is an expression, also one tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,11 +20,13 @@ PIECE = re.compile(
     |(?P<tag>\{\{(?:(?!\{\{|\}\}).)*\}\}|\{%(?:(?!\{%|%\}).)*%\}|\{[{%][^\n]*)
     |(?P<escape>\\.)
     |(?P<quote>")
+    |(?P<line>\n)
     |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
     |(?P<word>[^\W\d]\w*)
     |(?P<sign>[{}\[\],:])""",
     re.VERBOSE | re.DOTALL,
 )
+NAMED = re.compile(r"\s*:")
 PATH = re.compile(r"(?:[^\W\d]\w*(?:\.\w*|\[\d*\]?)*)?$")
 
 
@@ -37,44 +39,47 @@ class Token:
     end: int
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The pieces of a body, in order."""
+def tokens(text: str) -> list[Token]:
+    """The pieces of a body, in order. A text that is not closed ends with its line, as it must in JSON."""
+    done: list[Token] = []
     inside, begin = False, 0
     pieces: list[Token] = []
+    """Of the text that is open."""
 
     def piece(end: int) -> None:
         if end > begin:
             pieces.append(Token("text", begin, end))
 
+    def close(kind: Kind) -> None:
+        done.extend(Token(kind, each.start, each.end) if each.kind == "text" else each for each in pieces)
+        pieces.clear()
+
     for found in PIECE.finditer(text):
         kind, start, end = found.lastgroup, found.start(), found.end()
         if kind in ("tag", "comment"):
+            token = Token("comment" if kind == "comment" else "tag", start, end)
             if inside:
                 piece(start)
+                pieces.append(token)
                 begin = end
-            pieces.append(Token("comment" if kind == "comment" else "tag", start, end))
-        elif kind == "quote":
-            if inside:
-                piece(end)
-                named = (
-                    text[end:].lstrip()[:1] == ":"
-                    if len(text) - end < 200
-                    else text[end : end + 200].lstrip()[:1] == ":"
-                )
-                yield from (
-                    Token("key", each.start, each.end) if named and each.kind == "text" else each for each in pieces
-                )
-                pieces.clear()
             else:
-                yield from pieces
-                pieces.clear()
-                begin = start
-            inside = not inside
+                done.append(token)
+        elif kind == "quote" and inside:
+            piece(end)
+            close("key" if NAMED.match(text, end) else "text")
+            inside = False
+        elif kind == "quote":
+            inside, begin = True, start
+        elif kind == "line" and inside:
+            piece(start)
+            close("text")
+            inside = False
         elif not inside and kind in ("number", "word", "sign"):
-            pieces.append(Token(kind, start, end))  # type: ignore[arg-type]
+            done.append(Token(kind, start, end))  # type: ignore[arg-type]
     if inside:
         piece(len(text))
-    yield from pieces
+        close("text")
+    return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,12 @@ class Place:
     empty: bool = False
 
 
-def place_at(text: str, offset: int) -> Place:
-    """What kind of place an offset of the body is."""
+def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> Place:
+    """What kind of place an offset of the body is; `pieces` are the body's, where they are known."""
     stack: list[str] = []
     last = ""
     inside = False
-    for token in tokens(text):
+    for token in tokens(text) if pieces is None else pieces:
         if token.start >= offset:
             break
         if token.kind == "comment":
@@ -119,11 +124,10 @@ def place_at(text: str, offset: int) -> Place:
             ends = text[token.end - 1] == '"' and (token.end - token.start > 1 or not opens)
             if opens:
                 inside = True
-            if offset < token.end or not ends:
-                if offset <= token.end:
-                    return Place("text", depth=len(stack), around=stack[-1] if stack else "")
-                continue
-            inside, last = False, "key" if token.kind == "key" else "value"
+            if offset < token.end or (not ends and offset == token.end):
+                return Place("text", depth=len(stack), around=stack[-1] if stack else "")
+            if ends or text.startswith("\n", token.end):
+                inside, last = False, "key" if token.kind == "key" else "value"
             continue
         sign = text[token.start : token.end]
         if token.kind != "sign":

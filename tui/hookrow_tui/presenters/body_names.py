@@ -1,4 +1,4 @@
-"""The names of a payload: offered beside the body, completed while they are typed, written as their place needs it. Pure."""
+"""The names of a payload: offered beside the body, completed when typed, written as their place needs it. Pure."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from apps import Shown, in_thread, shown, until
@@ -49,7 +48,7 @@ async def writing(
 async def test_names_stand_beside_the_body_and_enter_writes_them(tmp_path: Path) -> None:
     """At 120 columns without a key; Tab goes there, Enter writes a field of its own, letters narrow, Escape returns;
     the names stay while the body is wrong."""
-    async with writing(tmp_path) as (at, form, body):
+    async with writing(tmp_path) as (at, _, body):
         text = drawn(at.app)
         assert "Данные от" in text
         assert "│ order.number  A-1" in text
@@ -70,7 +69,7 @@ async def test_names_stand_beside_the_body_and_enter_writes_them(tmp_path: Path)
 
 async def test_a_name_is_completed_after_braces(tmp_path: Path) -> None:
     """The rest is shown behind the cursor, Tab writes it; several are named in the hint; without braces Tab leaves."""
-    async with writing(tmp_path, (80, 24)) as (at, form, body):
+    async with writing(tmp_path, (80, 24)) as (at, _, body):
         await at.type('{"n": {{ order.n')
         await at.pilot.pause()
         assert body.suggestion == "umber"
@@ -232,7 +231,7 @@ async def test_the_body_as_it_would_leave_on_a_chosen_firing(tmp_path: Path) -> 
 
 async def test_names_and_result_come_by_a_key_on_a_narrow_screen(tmp_path: Path) -> None:
     """At 80 columns F3 shows the names, then the result, then neither."""
-    async with writing(tmp_path, (80, 24), body='{"n": {{ order.number }}}') as (at, form, body):
+    async with writing(tmp_path, (80, 24), body='{"n": {{ order.number }}}') as (at, _, body):
         assert "Данные от" not in drawn(at.app)
         await at.press("f3")
         await at.pilot.pause()

@@ -284,7 +284,7 @@ async def test_leaving_with_changes_asks() -> None:
         await at.press("escape")
         await at.pilot.pause()
         text = drawn(at.app)
-        assert all(word in text for word in ("Записать", "Не записывать", "Вернуться"))
+        assert all(word in text for word in ("Записать", "Не записывать", "К правке"))
         await at.press("escape")
         await at.pilot.pause()
         assert at.app.screen is form

@@ -5,14 +5,13 @@ What a hook did or was kept from doing becomes its `Share`; shares are written b
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.insight.private import Concealer
 from hookrow.delivery import plan
+from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.message import envelope
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
@@ -30,7 +29,7 @@ __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Text("The service is temporarily unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
-FIXED = Text("the call's body is a form, which hooks can't change: «data» was passed over")
+FIXED = Text("`data` was ignored: the call's body is a form, which hooks can't change")
 ABSENT: Any = object()
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
@@ -127,7 +126,7 @@ class Row:
         self.shares: list[Share] = []
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
-        """The event's private pointers, and those to which a waiting hook has copied such a value."""
+        """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
         self.concealer = Concealer(self.private)
         self.barred = False
         """Nothing of this firing is queued: it is refused without asking."""
@@ -210,7 +209,7 @@ class Row:
             self.fail(
                 share,
                 "paused",
-                Text("the hook is paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
+                Text("{reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
             )
             return share
         try:
@@ -304,7 +303,7 @@ class Row:
         waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
-            self.fail(share, "deadline", Text("the row's deadline had passed"))
+            self.fail(share, "deadline", Text("the deadline of the firing had passed"))
             return None
         order = Order(
             hook=hook,
@@ -319,13 +318,17 @@ class Row:
             can_refuse=occasion.before,
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            depth=occasion.arrival.depth,
             url=occasion.url,
             with_auth=occasion.with_auth,
             asked_by=occasion.asked_by,
+            conceal=self.concealer if waits else None,
         )
+        if waits:
+            self.concealer.learn(self.data)
         try:
             made = await perform(tools, order)
-        except asyncio.CancelledError:
+        except BaseException:
             share.state = "cancelled"
             raise
         self.obey(share, made)
@@ -334,11 +337,6 @@ class Row:
     def obey(self, share: Share, made: Made) -> None:
         """Take over what the waiting hook answered."""
         answer, conceal = made.answer, self.concealer
-        conceal.learn(self.data)
-        if answer.data is not None:
-            conceal.learn(answer.data)
-        if conceal.values:
-            self.forget_echoes(made.values)
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms
         if self.occasion.url is None:
@@ -347,22 +345,19 @@ class Row:
             share.note = Note(
                 share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
             )
-        self.warnings += [f"{share.hook.name}: {conceal.text(str(warning))}" for warning in answer.warnings]
+        self.warnings += [f"{share.hook.name}: {warning}" for warning in answer.warnings]
         if answer.kind == "changed" and self.occasion.arrival.fixed:
             self.warnings.append(f"{share.hook.name}: {FIXED}")
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
-            detail = None if made.detail is None else conceal.text(made.detail)
-            self.fail(share, made.error or "bad_reply", detail)
+            self.fail(share, made.error or "bad_reply", made.detail)
             return
         share.state = answer.kind
         if answer.veto is not None:
             refusal = answer.veto
-            message, code = conceal.text(refusal.message), conceal.text(refusal.code)
-            share.detail = storable(message) or None
+            share.detail = refusal.message or None
             if answer.kind == "vetoed":
-                errors = tuple(conceal.json(list(refusal.errors)))
-                self.veto = Veto("hook", share.hook.ref, message, code, refusal.status, errors)
+                self.veto = Veto("hook", share.hook.ref, refusal.message, refusal.code, refusal.status, refusal.errors)
             return
         if answer.has_result:
             self.result, self.has_result = answer.result, True
@@ -373,13 +368,6 @@ class Row:
             )
             share.changes = public_changes(answer.changes, self.private)
             self.see(answer.data)
-
-    def forget_echoes(self, values: dict[str, Any]) -> None:
-        """What the attempt's row keeps of the response, without private values that the receiver sent back."""
-        values["response_body"] = self.concealer.body(values.get("response_body"))
-        for name in ("response_headers", "detail"):
-            if values.get(name) is not None:
-                values[name] = self.concealer.text(values[name])
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:

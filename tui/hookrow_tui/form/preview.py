@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.errors import HookrowError, InvalidTemplate
 from hookrow.records import Firing, LogFilter
+from hookrow.words import firing_word
 from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.failures import sentence
-from hookrow_tui.presenters.log_rows import FIRINGS
 from hookrow_tui.presenters.reasons import matching
 from hookrow_tui.words import Say
 
@@ -82,7 +82,7 @@ def firings_of(engine: HookEngine, event: str) -> list[tuple[str, str]]:
     """The last firings of an event, the newest first: id, and a line about each."""
     zone = zone_of(engine)
     return [
-        (firing.id, f"{when(firing.at_ms, zone)}  {FIRINGS[firing.outcome]}  {firing.id}")
+        (firing.id, f"{when(firing.at_ms, zone)}  {firing_word(firing.outcome, firing.moment)}  {firing.id}")
         for firing in engine.log.page(LogFilter(event=event), limit=RECENT)
     ]
 

@@ -26,9 +26,7 @@ async def open_form(at: Shown, name: str = "Скидки по договору")
 async def new_form(at: Shown) -> FormScreen:
     """The form of a new hook."""
     await at.press("n")
-    await until(
-        at.pilot, lambda: isinstance(at.app.screen, FormScreen) and at.app.screen.sample is not None, "the form"
-    )
+    await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
     await at.pilot.pause()
     assert isinstance(at.app.screen, FormScreen)
     return at.app.screen

@@ -199,7 +199,7 @@ class FormPage(Widget):
         """The mode's sentence in as many lines as it takes at this width; the number of lines does not change while a
         time limit is typed in it."""
         room = width - len(str(GROUPS["body"])) - 4
-        longest = re.sub(r"\d+(?:[.,]\d+)?", "29.999", self.remark)
+        longest = re.sub(r"\d+(?:[.,]\d+)?", "29.5", self.remark)
         if len(longest) <= room or room < 20:
             return [self.remark]
         lines = wrap(self.remark, room)

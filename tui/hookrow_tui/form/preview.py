@@ -13,6 +13,7 @@ from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.failures import sentence
+from hookrow_tui.presenters.log_rows import in_trouble
 from hookrow_tui.presenters.reasons import matching
 from hookrow_tui.words import Say
 
@@ -81,10 +82,11 @@ def sample_of(engine: HookEngine, event: str, ref: str = NEWEST) -> Sample:
 def firings_of(engine: HookEngine, event: str) -> list[tuple[str, str]]:
     """The last firings of an event, the newest first: id, and a line about each."""
     zone = zone_of(engine)
-    return [
-        (firing.id, f"{when(firing.at_ms, zone)}  {firing_word(firing.outcome, firing.moment)}  {firing.id}")
-        for firing in engine.log.page(LogFilter(event=event), limit=RECENT)
-    ]
+    lines = []
+    for firing in engine.log.page(LogFilter(event=event), limit=RECENT):
+        came = firing_word(firing.outcome, firing.moment, failing=in_trouble(firing))
+        lines.append((firing.id, f"{when(firing.at_ms, zone)}  {came}  {firing.id}"))
+    return lines
 
 
 SAMPLE = Say("The event's sample: nothing is recorded yet")

@@ -155,6 +155,8 @@ class WritingPage(Page[int]):
             if stands():
                 self.untried[code] = located(error)
                 self.places[code] = (getattr(error, "line", None) or 1, getattr(error, "column", None) or 1)
+                if code == "body" and not self.query_one(Sent).content:  # else the last good one stays in sight
+                    self.show_lines([((self.untried[code], "bad"),)])
                 self.draw()
 
         self.hookrow.ask(self, lambda engine: tried(engine, code, event, text, sample), show, refuse)
@@ -162,9 +164,13 @@ class WritingPage(Page[int]):
     def show_sent(self, made: str) -> None:
         """Draw the body as it would leave."""
         if self.aside_now == "sent":
-            pane = self.query_one(Sent)
-            lines: list[Words] = [((f"{pane.glyphs.side} ", "quiet"), *line) for line in json_lines(made)]
-            pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=False)
+            self.show_lines(json_lines(made))
+
+    def show_lines(self, lines: Sequence[Words]) -> None:
+        """Draw these lines beside the body, as many as they take."""
+        pane = self.query_one(Sent)
+        side = (f"{pane.glyphs.side} ", "quiet")
+        pane.show([(side, *piece) for line in lines for piece in wrap(line, pane.columns - 2)], top=False)
 
     # What stands beside the body
 

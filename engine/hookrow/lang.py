@@ -70,8 +70,16 @@ class Text:
         self.values = values
 
     def __str__(self) -> str:
-        found = catalogue(self.domain, current()).gettext(self.message)
-        return found.format(**self.values) if self.values else found
+        return self.said(current())
+
+    def said(self, language: Language) -> str:
+        """The text in this language, the texts among its values too."""
+        found = catalogue(self.domain, language).gettext(self.message)
+        return found.format(**self.spoken(language)) if self.values else found
+
+    def spoken(self, language: Language) -> dict[str, object]:
+        """The values, texts among them in this language."""
+        return {name: each.said(language) if isinstance(each, Text) else each for name, each in self.values.items()}
 
     def __repr__(self) -> str:
         return f"Text({self.message!r})"
@@ -92,10 +100,12 @@ class Plural(Text):
         super().__init__(one, domain=domain, n=n, **values)
         self.many = many
 
-    def __str__(self) -> str:
+    def said(self, language: Language) -> str:
+        """The text in this language, in the form for its number."""
         n = self.values["n"]
         assert isinstance(n, int)
-        return catalogue(self.domain, current()).ngettext(self.message, self.many, n).format(**self.values)
+        found = catalogue(self.domain, language).ngettext(self.message, self.many, n)
+        return found.format(**self.spoken(language))
 
 
 class Both:

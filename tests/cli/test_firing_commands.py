@@ -14,7 +14,7 @@ from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
 FIRING = ["id", "event", "outcome", "allowed", "data", "result", "veto", "warnings", "reused", "ms", "deliveries"]
-DELIVERY = ["id", "hook", "position", "mode", "outcome", "error", "skipped", "status", "ms", "attempts"]
+DELIVERY = ["id", "hook", "position", "mode", "outcome", "error", "skipped", "status", "ms", "attempts", "reason"]
 GATE = ("--wait-for-response",)
 ORDER = '{"order": {"id": 7, "sum": 100}}'
 

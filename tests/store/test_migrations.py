@@ -242,7 +242,7 @@ except SchemaTooNew as error:
 def test_a_process_that_knows_one_version_less_refuses_todays(database: Database, tmp_path: Path) -> None:
     """Yesterday's package, the newest version's file taken out, on today's database: not a byte of it is changed."""
     yesterdays = shutil.copytree(Path(hookrow.__file__).parent, tmp_path / "old" / "hookrow")
-    (yesterdays / "store" / "migrations" / "versions" / f"v{HEAD}.py").unlink()
+    (yesterdays / "store" / "database" / "migrations" / "versions" / f"v{HEAD}.py").unlink()
     url = database.address.render_as_string(hide_password=False)
     database.close()
     before = [path.read_bytes() for path in tmp_path.glob("hooks.db")]

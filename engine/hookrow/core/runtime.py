@@ -21,7 +21,7 @@ from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
-from hookrow.lang import Text
+from hookrow.lang import Language, Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
 from hookrow.secrets.vault import KeyRing, Place, Vault
@@ -161,6 +161,10 @@ class Runtime:
 
     def setting(self, config: Config, name: str) -> str:
         return config.settings.get(name, settingstore.SETTINGS[name].default)
+
+    def language(self, config: Config) -> Language:
+        """In which language the caller's client is told of a refusal."""
+        return "ru" if self.setting(config, "language") == "ru" else "en"
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))

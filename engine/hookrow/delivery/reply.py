@@ -17,6 +17,7 @@ from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.hook.modes import Mode
 from hookrow.lang import Text
 from hookrow.payload import diff, merge_patch, same
+from hookrow.reasons.reason import Reason
 
 __all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "read", "retry_after"]
 
@@ -89,41 +90,41 @@ def read(
     if not success:
         return bad_status(status, headers)
     if fault is not None and is_json(headers):
-        return bad_reply(Text("The reply can't be read: {reason}", reason=fault))
+        return bad_reply(Reason("reply_unreadable", reason=fault))
     if said is not None:
         return allowed(said, mode, moment_can_refuse, payload)
     if not body.strip() or mode != "transform":
         return Answer("ok")
-    return bad_reply(Text("The reply is no JSON object."))
+    return bad_reply(Reason("reply_no_object"))
 
 
 def allowed(said: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in said and said["allow"] is not True:
-        return bad_reply(Text("`allow` is neither true nor false."))
+        return bad_reply(Reason("allow_no_flag"))
     warnings = list(refusal_of(said, 422)[1])
     if said and not any(key in said for key in KEYS):
-        warnings.append(Text("The reply holds no key that Hookrow knows; it is taken as «allowed»."))
+        warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
         if "data" in said or "result" in said:
-            warnings.append(Text("`data` and `result` were passed over: this hook's response holds no data."))
+            warnings.append(Reason("data_not_expected"))
         return Answer("ok", warnings=tuple(warnings))
     has_result, result = "result" in said, said.get("result")
     patch = said.get("data")
     if patch is None:
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
-        warnings.append(Text("`data` was passed over: it comes too late to change anything."))
+        warnings.append(Reason("data_too_late"))
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
-        return bad_reply(Text("`data` is no JSON object."))
+        return bad_reply(Reason("data_no_object"))
     patch = news(patch, payload)
     strange = [key for key in patch if key not in payload]
     if strange:
-        return bad_reply(Text("`data` may not add the key {key} to the payload.", key=strange[0][:60]))
+        return bad_reply(Reason("data_adds_key", key=strange[0][:60]))
     removed = [key for key, value in patch.items() if value is None]
     if removed:
-        return bad_reply(Text("`data` may not remove the key {key} from the payload.", key=removed[0][:60]))
+        return bad_reply(Reason("data_removes_key", key=removed[0][:60]))
     data = merge_patch(payload, patch)
     changes = tuple(diff(payload, data))
     if not changes:
@@ -161,7 +162,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if value is None:
             return ""
         if not isinstance(value, str):
-            warnings.append(Text("`{key}` was passed over: it is no text.", key=key))
+            warnings.append(Reason("not_a_text", key=key))
             return ""
         return value if len(value) <= limit else value[: limit - 1] + "…"
 
@@ -172,7 +173,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
             own = given
         else:
-            warnings.append(Text("`status` was passed over: it is no number from 400 to 599."))
+            warnings.append(Reason("status_out_of_range"))
     errors = []
     listed = said.get("errors")
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
@@ -180,17 +181,17 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if parts and all(isinstance(part, str) for part in parts.values()):
             errors.append({key: part[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
-            warnings.append(Text("An error was passed over: it is no object with the texts path, code and message."))
+            warnings.append(Reason("error_no_object"))
     if listed is not None and not isinstance(listed, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="errors"))
+        warnings.append(Reason("not_a_list", key="errors"))
     own_warnings = said.get("warnings")
     if own_warnings is not None and not isinstance(own_warnings, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="warnings"))
+        warnings.append(Reason("not_a_list", key="warnings"))
     elif own_warnings:
         texts = [each for each in own_warnings if isinstance(each, str)]
         warnings = [*(each[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
         if len(texts) != len(own_warnings):
-            warnings.append(Text("A warning was passed over: it is no text."))
+            warnings.append(Reason("warning_no_text"))
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
 
 
@@ -207,15 +208,15 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
 def bad_status(status: int, headers: Headers) -> Answer:
     """A status that is no success. Redirects are never followed: the URL wants mending."""
     if status == 410:
-        return Answer("failed", "bad_status", Text("The receiver is gone (410): the hook is paused."), pause=True)
+        return Answer("failed", "bad_status", Reason("receiver_gone"), pause=True)
     if 300 <= status < 400:
         place = location(header(headers, "location"))
         if place:
-            text = Text("The receiver redirects ({status}) to {place}: update the URL.", status=status, place=place)
+            text = Reason("receiver_redirects_to", status=status, place=place)
         else:
-            text = Text("The receiver redirects ({status}): update the URL.", status=status)
+            text = Reason("receiver_redirects", status=status)
         return Answer("failed", "redirect", text)
-    return Answer("failed", "bad_status", Text("The receiver answered {status}.", status=status))
+    return Answer("failed", "bad_status", Reason("receiver_answered", status=status))
 
 
 def bad_reply(text: Text) -> Answer:

@@ -23,7 +23,8 @@ from hookrow.hook.stored import StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
-from hookrow.payload import dumps, storable
+from hookrow.payload import dumps
+from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import MASK, Place, Vault
 from hookrow.transport import Exchange, exchange
 
@@ -102,7 +103,7 @@ class Made:
 
     answer: reply.Answer
     error: str | None
-    detail: str | None
+    detail: Text | str | None
     status: int | None
     ms: int
     countable: bool
@@ -231,9 +232,9 @@ async def attempted(tools: Tools, order: Order) -> Made:
         made = compose(order, tools.secrets(order.hook), now_ms)
         request = prepared(made)
     except KeyProblem as error:
-        return unsent(order, now_ms, "key_error", str(error))
+        return unsent(order, now_ms, "key_error", error.text)
     except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
-        return unsent(order, now_ms, "name_error", str(Text("the host's name in the URL can't be right")))
+        return unsent(order, now_ms, "name_error", Reason("host_impossible"))
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,
@@ -247,7 +248,7 @@ async def attempted(tools: Tools, order: Order) -> Made:
     return judged(tools, order, made, got, now_ms)
 
 
-def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
+def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
     """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
     values = {
         "number": order.number,
@@ -256,7 +257,7 @@ def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
         "url": public_url(order.url or order.hook.url),
         "elsewhere": order.url is not None,
         "error": error,
-        "detail": detail,
+        "detail": keep(detail),
         "ms": 0,
         "asked_by": order.asked_by,
     }
@@ -287,7 +288,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
         "address": got.address,
         "status": got.status if keeps_response else None,
         "error": error,
-        "detail": None if detail is None else storable(str(detail)),
+        "detail": keep(detail),
         "ms": ms,
         "times": dumps(got.times),
         "request_headers": dumps(message.masked_headers(sent.headers)),
@@ -299,7 +300,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
     countable = error in COUNTABLE or (
         error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
     )
-    return Made(answer, error, values["detail"], values["status"], ms, countable, retry_after, values)
+    return Made(answer, error, detail, values["status"], ms, countable, retry_after, values)
 
 
 def answered(order: Order, got: Exchange) -> reply.Answer:

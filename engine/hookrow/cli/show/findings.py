@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
 from hookrow.errors import KeyProblem
-from hookrow.hook.modes import WAITING, Seconds, pause_reason
+from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
 
     paused = [hook for hook in found if hook.state == "paused"]
     for hook in sorted(paused, key=refuses, reverse=True):
-        reason = pause_reason(hook.paused_by, hook.paused_reason)
+        reason = hook.paused_reason or "—"
         values = {"hook": f"{hook.id} «{hook.name}»", "reason": reason, "event": hook.event}
         if refuses(hook):
             stops = Text("{hook} is paused ({reason}) and set to stop: every {event} is refused.", **values)

@@ -9,7 +9,7 @@ UV = uv==0.13.9
 VENV = .venv
 PEERS = .venv-bench
 BIN = $(VENV)/bin
-PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+PIP = $(PYTHON) -m pip --disable-pip-version-check --python
 # A file of tests stays with one process: what it sets up once, it sets up once. In order: the long ones come early.
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 PEERLOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -19,6 +19,14 @@ KEYWORDS = --no-default-keywords -k Text:1 -k Say:1 -k Plural:1,2 -k SayPlural:1
 POT = --no-location --sort-output --project=Hookrow --version= --copyright-holder="Hookrow authors" --msgid-bugs-address=
 UPDATE = --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
 SAY = @printf '\n== %s\n'
+# A lock is installed as it stands, nothing resolved: an older pip takes `coverage[toml]` for another requirement than the
+# pinned `coverage`, and refuses it as soon as a newer release is there. Whether it is complete is asked afterwards.
+INSTALL = install -qq --no-user --no-deps
+LOCKED = $(INSTALL) --require-hashes
+SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
+
+# What somebody's own Python is to look at would be taken for installed, or imported instead of it.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check lint types torture bench bench-full example lock i18n clean
@@ -65,7 +73,7 @@ example: $(VENV)/.app ## make hooks.db.example anew
 	@$(BIN)/python -m hookrow.cli.example.example hooks.db.example
 
 lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
-	@$(PIP) install -qq $(UV)
+	@$(PIP) $(BIN)/python $(INSTALL) $(UV)
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(PEERLOCK) bench/requirements.txt -o bench/requirements.lock
@@ -92,23 +100,24 @@ $(VENV)/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hookrow needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(SAY) "making $(VENV), once: about half a minute"
 	@$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@$(PIP) install -qq --no-deps --require-hashes -r requirements.lock
+	@$(PIP) $(BIN)/python $(LOCKED) -r requirements.lock
 	@touch $@
 
 $(VENV)/.app: pyproject.toml $(VENV)/.runtime
-	@$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@$(PIP) $(BIN)/python $(INSTALL) --no-build-isolation -e .
+	@$(SOUND)
 	@$(BIN)/python -m compileall -q engine tui
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.app
 	$(SAY) "adding the tools for development"
-	@$(PIP) install -qq --no-deps --require-hashes -r requirements-dev.lock
+	@$(PIP) $(BIN)/python $(LOCKED) -r requirements-dev.lock
+	@$(SOUND)
 	@touch $@
 
 # What the benchmarks compare with, apart from the product. Where it can't be had they say so and measure without it.
 $(PEERS)/.made: bench/requirements.lock $(VENV)/.runtime
 	$(SAY) "making $(PEERS), once: the task queues that are compared with"
 	@rm -rf $(PEERS)
-	@if $(PYTHON) -m venv --without-pip $(PEERS) && $(PYTHON) -m pip --python $(PEERS)/bin/python \
-		--disable-pip-version-check install -qq --no-deps --require-hashes -r bench/requirements.lock; \
+	@if $(PYTHON) -m venv --without-pip $(PEERS) && $(PIP) $(PEERS)/bin/python $(LOCKED) -r bench/requirements.lock; \
 	then touch $@; else rm -rf $(PEERS); echo "They can't be had here: Hookrow is measured alone."; fi

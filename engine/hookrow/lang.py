@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "use"]
+__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "quoted", "use"]
 
 Language = Literal["ru", "en"]
 
@@ -56,6 +56,22 @@ def catalogue(domain: str, language: Language) -> gettext.NullTranslations:
     return gettext.translation(domain, folder, [language], fallback=True)
 
 
+def quoted(text: object) -> str:
+    """A name or a saying in the quotation marks of the language in use: "Cups", «Кружки „Утро“»."""
+    return f"«{inner(text)}»" if current() == "ru" else f'"{text}"'
+
+
+def inner(text: object) -> str:
+    """A text that stands within «…», its own quotation marks made the inner ones."""
+    return str(text).replace("«", "„").replace("»", "“")
+
+
+def filled(message: str, values: Mapping[str, object], language: Language) -> str:
+    """The message with its values, texts among them in this language; one within «…» gets inner quotation marks."""
+    spoken = {name: each.said(language) if isinstance(each, Text) else each for name, each in values.items()}
+    return message.format(**{k: inner(v) if f"«{{{k}}}»" in message else v for k, v in spoken.items()})
+
+
 class Text:
     """A message with its values, translated by `str()`.
 
@@ -75,11 +91,7 @@ class Text:
     def said(self, language: Language) -> str:
         """The text in this language, the texts among its values too."""
         found = catalogue(self.domain, language).gettext(self.message)
-        return found.format(**self.spoken(language)) if self.values else found
-
-    def spoken(self, language: Language) -> dict[str, object]:
-        """The values, texts among them in this language."""
-        return {name: each.said(language) if isinstance(each, Text) else each for name, each in self.values.items()}
+        return filled(found, self.values, language) if self.values else found
 
     def __repr__(self) -> str:
         return f"Text({self.message!r})"
@@ -104,8 +116,7 @@ class Plural(Text):
         """The text in this language, in the form for its number."""
         n = self.values["n"]
         assert isinstance(n, int)
-        found = catalogue(self.domain, language).ngettext(self.message, self.many, n)
-        return found.format(**self.spoken(language))
+        return filled(catalogue(self.domain, language).ngettext(self.message, self.many, n), self.values, language)
 
 
 class Both:

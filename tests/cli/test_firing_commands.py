@@ -123,7 +123,7 @@ def test_explain_gives_every_reason_and_sends_nothing(add: Add, hookrow: Hookrow
         ]
         later = hookrow("explain", "before_order_add", "--at", "2041-01-01T00:00:00Z", "--json").lines
         assert later[-1]["act"] == "queue"
-        assert "period has not begun" in hookrow("explain", "before_order_add").out
+        assert "not_yet_valid" in hookrow("explain", "before_order_add").out
         assert receiver.requests == []
     assert hookrow("log", "--json").out == ""
 

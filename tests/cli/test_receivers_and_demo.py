@@ -129,7 +129,7 @@ def test_the_demo_shows_the_nine_events(hookrow: Hookrow, folder: Path) -> None:
     events = [line.split()[0] for line in ran.out.splitlines()[1:] if not line.startswith(" ")]
     assert events == list(dict.fromkeys(values["event"] for values in SAMPLE_HOOKS))
     assert len(events) == 9
-    for words in ("/order/sum: 2700 → 2430", "result: {", "«Номер уже зарегистрирован»", "timeout", "will be repeated"):
+    for words in ("/order/sum: 2700 → 2430", "result: {", "«Номер уже зарегистрирован»", "timeout", "retrying"):
         assert words in ran.out
     assert list(folder.iterdir()) == []
 

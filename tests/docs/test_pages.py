@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from docs import pages
 from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
-from hookrow import errors
+from hookrow import errors, words
 from hookrow.hook.model import DELIVERY_STATES
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,13 @@ def test_every_state_of_a_delivery_has_its_word() -> None:
     """States that wait for a worker are shown as queued or retrying, a dropped one as cancelled (records.Delivery)."""
     shown = {"blocked": "queued", "leased": "queued", "dropped": "cancelled"}
     assert {shown.get(state, state) for state in DELIVERY_STATES} == set(OUTCOMES)
+
+
+def test_every_word_of_the_dictionary_is_explained() -> None:
+    """Outcomes, errors, skip reasons and states have a line each in the reference, and nothing else has."""
+    assert set(pages.FIRINGS) | set(OUTCOMES) == set(words.OUTCOMES)
+    for told, known in ((SKIPS, words.SKIPS), (ERRORS, words.ERRORS), (pages.STATES, words.STATES)):
+        assert set(told) == set(known)
 
 
 def test_every_reason_and_error_word_of_the_source_is_documented() -> None:

@@ -1,11 +1,12 @@
 """What the repository must not hold: a package index's name, a path of somebody's machine, a file too long to read."""
 
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from kept_files import kept_files
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -18,13 +19,9 @@ MACHINE_PATHS = re.compile(r"(?<![\w.}/])/(?:" + "work|root|Users|home|tmp/v" + 
 
 @cache
 def texts() -> dict[str, str]:
-    """Every text file that git keeps, by its name."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    found = {}
-    for name in filter(None, listed.split("\0")):
-        path = ROOT / name
-        if path.is_file() and b"\0" not in (data := path.read_bytes()):
-            found[name] = data.decode("utf-8")
+    """Every text file of the project, by its name."""
+    read = ((name, (ROOT / name).read_bytes()) for name in kept_files())
+    found = {name: data.decode("utf-8") for name, data in read if b"\0" not in data}
     assert "pyproject.toml" in found
     return found
 

@@ -1,20 +1,16 @@
-"""The wheel in a bare environment: with what it asks for and nothing else, no extras (DESIGN 11)."""
+"""The wheel in a bare environment: with what it asks for and nothing else, no extras."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import venv
-import zipfile
-from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from bare_wheels import bare_environment, built_wheel, needed, run
+
 MOST = 33
 """Distributions that the engine may bring, itself among them: docs/decisions/0005-dependencies.md accounts for them."""
 SCRIPT = """
@@ -53,40 +49,7 @@ print("works")
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
-    return path
-
-
-def needed(wheel: Path) -> dict[str, Distribution]:
-    """What the wheel asks for, and what that asks for, without extras: the distributions installed here."""
-    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
-    lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
-    waiting = [Requirement(line.partition(": ")[2]) for line in lines if line.startswith("Requires-Dist: ")]
-    waiting = [need for need in waiting if need.marker is None or need.marker.evaluate({"extra": ""})]
-    found: dict[str, Distribution] = {}
-    while waiting:
-        need = waiting.pop()
-        name = canonicalize_name(need.name)
-        if name in found and not need.extras:
-            continue
-        found[name] = distribution(name)
-        extras = need.extras or {""}
-        for text in found[name].requires or ():
-            more = Requirement(text)
-            if more.marker is None or any(more.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(more)
-    return found
-
-
-def run(python: Path, *arguments: str) -> str:
-    """What a program of the bare environment prints."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run([python, *arguments], capture_output=True, text=True, env=environ, check=False, cwd="/")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return built_wheel(tmp_path_factory.mktemp("dist"))
 
 
 def test_the_engine_brings_few_distributions(wheel: Path) -> None:
@@ -98,15 +61,7 @@ def test_the_engine_brings_few_distributions(wheel: Path) -> None:
 
 def test_the_wheel_works_with_what_it_asks_for_alone(wheel: Path, tmp_path: Path) -> None:
     """Engine, command line, middleware and testing kit; with distributions that are installed here, from no index."""
-    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
-    python = tmp_path / "bare" / "bin" / "python"
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    for found in needed(wheel).values():
-        for name in {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}:
-            link = site / name
-            if not link.exists():
-                link.symlink_to(Path(str(found.locate_file(name))))
-    zipfile.ZipFile(wheel).extractall(site)
+    python = bare_environment(wheel, tmp_path / "bare")
     assert run(python, "-c", SCRIPT) == "works\n"
     assert "hooks" in run(python, "-m", "hookrow", "--lang", "en", "--help")
 

@@ -19,6 +19,7 @@ from fuzzing import EXAMPLES, JSON, WILD, fuzz, pieces
 from hookrow import Event, Hook
 from hookrow.clock import SystemClock
 from hookrow.delivery import message, reply
+from hookrow.delivery.message import public_url
 from hookrow.errors import InvalidPayload
 from hookrow.events import CATALOGUE, Events
 from hookrow.hook.egress import Egress
@@ -27,7 +28,7 @@ from hookrow.payload import admit, get_pointer, pointer_parts
 from hookrow.store.configuration import settings as settingstore
 from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.transport import Transport, exchange
-from hookrow.transport.attempt import prepared, public_url
+from hookrow.transport.attempt import prepared
 from hookrow.transport.wire import target
 from receivers import Peer, Receiver
 

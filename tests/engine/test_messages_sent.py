@@ -22,6 +22,7 @@ ALWAYS = {
     "hook-event",
     "hook-mode",
     "hook-attempt",
+    "hook-depth",
     "hook-occurred-at",
 }
 OF_HTTP = {"host", "content-length", "user-agent", "accept-encoding", "accept", "connection"}

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from kept_files import kept_files
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RELEASE = f"hookrow-{PROJECT['project']['version']}"
@@ -39,11 +41,9 @@ def wheel(built: Path) -> zipfile.ZipFile:
 
 
 def kept(package: str) -> set[str]:
-    """The files of a package that git keeps, named as in the wheel."""
-    folder = PACKAGES[package]
-    command = ["git", "ls-files", "-z", package]
-    listed = subprocess.run(command, cwd=folder, capture_output=True, check=True, text=True).stdout
-    return {name for name in listed.split("\0") if name and (folder / name).is_file()}
+    """The files of a package that the project keeps, named as in the wheel."""
+    folder = PACKAGES[package].name
+    return {name.removeprefix(f"{folder}/") for name in kept_files() if name.startswith(f"{folder}/{package}/")}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -67,17 +67,63 @@ def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
     assert [need for need in base if need.startswith(("textual", "psycopg"))] == []
 
 
-def test_the_sdist_builds_the_same_wheel(built: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
-    """What distributors rebuild from source has the same files."""
+def test_the_wheel_says_where_more_is_to_be_read(wheel: zipfile.ZipFile) -> None:
+    """Its project URLs, and a description of which every link leads somewhere outside the repository too."""
+    metadata = Parser().parsestr(wheel.read(f"{RELEASE}.dist-info/METADATA").decode())
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL") or [])
+    assert set(urls) == {"Documentation", "Source", "Changelog", "Issues"}
+    description = str(metadata.get_payload())
+    links = re.findall(r"\]\(([^)]+)\)", description)
+    assert description.startswith("# Hookrow")
+    assert len(links) > 10
+    files = urls["Source"] + "/blob/main/"
+    for link in [*links, urls["Documentation"], urls["Changelog"]]:
+        assert link.startswith(files), link
+        assert (ROOT / link.removeprefix(files).partition("#")[0]).exists(), link
+
+
+@pytest.fixture(scope="module")
+def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, unpacked inside a repository of somebody else, who ignores all of it."""
+    around = tmp_path_factory.mktemp("around")
+    subprocess.run(["git", "init", "-q", str(around)], check=True)
+    (around / ".gitignore").write_text("*\n")
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.0 to 3.11.3
-        archive.extractall(tmp_path, **safely)
-    source = tmp_path / RELEASE
+        archive.extractall(around, **safely)
+    return around / RELEASE
+
+
+def test_the_sdist_holds_what_the_project_keeps(unpacked: Path) -> None:
+    """Nothing is missing for its tests, and nothing is there besides: found there without git as here with it."""
+    assert kept_files(unpacked) == kept_files()
+    files = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
+    assert files - {"PKG-INFO"} == set(kept_files())
+
+
+def test_the_sdist_builds_the_same_wheel(unpacked: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """What distributors rebuild from source has the same files."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    subprocess.run(command, cwd=unpacked, check=True, capture_output=True)
     (again,) = tmp_path.glob("*.whl")
     assert zipfile.ZipFile(again).namelist() == wheel.namelist()
+
+
+def make(folder: Path, *arguments: str) -> None:
+    """Run make there, with the interpreter that made this environment; its output is shown when it fails."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST"))}
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    done = subprocess.run(
+        ["make", f"PYTHON={base}", *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+
+
+@pytest.mark.torture
+def test_the_unpacked_sdist_passes_its_tests(unpacked: Path) -> None:
+    """`make test`, as a distributor runs it: without git's knowledge, in an environment of its own."""
+    make(unpacked, "test")
 
 
 @pytest.mark.parametrize(

@@ -118,14 +118,6 @@ def test_a_column_written_by_anybody_can_be_shown(value: Any) -> None:
     assert from_kept({"t": "receiver_answered", "v": value}) is None or "status" in value
 
 
-def test_what_is_masked_is_masked_inside() -> None:
-    """`changed` reaches every text among the values, however deep, and leaves numbers alone."""
-    masked = Reason("warned", hook="a token", warning=Reason("not_a_text", key="token")).changed(
-        lambda text: text.replace("token", "***")
-    )
-    assert str(masked) == "a ***: `***` was passed over: it is no text."
-
-
 def url_of(database: Database) -> str:
     """Its URL for an engine; this process's own connections are closed."""
     database.disconnect()

@@ -159,7 +159,7 @@ REPLIES = {
     "a redirect to nonsense": status(302, "redirect", location="http://[::1"),
     "a redirect with a body of 100 MB": Case(
         flood(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 104857600\r\n\r\n", bytes(65_536), 1600),
-        "reply_too_large",
+        "redirect",
         "redirect",
         status=302,
     ),
@@ -189,7 +189,14 @@ REPLIES = {
     "200,000 levels": answer("[" * 200_000 + "]" * 200_000, "bad_reply"),
     "200,000 levels of objects": answer('{"a":' * 100_000 + "1" + "}" * 100_000, "bad_reply"),
     "a number of 6,000 digits": answer('{"result": ' + "9" * 6000 + "}", "bad_reply"),
-    "a key twice": answer('{"allow": false, "allow": true}', "bad_reply"),
+    "allow twice, once no": answer('{"allow": false, "allow": true}', "vetoed"),
+    "allow twice, always yes": answer('{"allow": true, "allow": true}', "bad_reply"),
+    "a no with half a character": answer('{"allow": false, "message": "\\ud83d"}', "vetoed"),
+    "a no beside NaN": answer('{"allow": false, "score": NaN}', "vetoed"),
+    "a no in declared windows-1251": answer(
+        '{"allow": false, "message": "Нет"}'.encode("cp1251"), "vetoed", kind="application/json; charset=windows-1251"
+    ),
+    "a byte order mark alone": answer(b"\xef\xbb\xbf", "ok"),
     "NUL": answer(b"\x00", "bad_reply"),
     "NUL in a text": answer('{"message": "\\u0000", "warnings": ["\\u0000\\u001b"]}', "ok"),
     "half a character": answer('{"message": "\\ud800"}', "bad_reply"),
@@ -207,4 +214,10 @@ REPLIES = {
         for label in ("utf-8,gbk", "base64", "idna", "utf-16", "")
     },
     "410": status(410, "bad_status"),
+    "410 with 2 MiB": status(410, "bad_status", bytes(2 * MIB)),
+    "503 with 2 MiB": status(503, "bad_status", bytes(2 * MIB)),
+    "409 with 2 MiB": status(409, "bad_status", bytes(2 * MIB)),
+    "a no of 2 MiB": Case(
+        said(json.dumps({"allow": False, "message": "x" * 2 * MIB}), 409), "reply_too_large", "bad_status", status=409
+    ),
 }

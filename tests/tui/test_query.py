@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hookrow.lang import current, use
 from hookrow.records import LogFilter
-from hookrow_tui.presenters.query import OUTCOMES, NotAFilter, parse, show
+from hookrow.words import OUTCOMES
+from hookrow_tui.presenters.query import NotAFilter, parse, show
 
 NOW = 1_795_608_187_918
 HOUR = 3_600_000

@@ -58,7 +58,7 @@ def replay_of(ref: str, **given: Any) -> Any:
 def anew() -> Any:
     """A replay of the recorded firing, in which the first hook changes another value."""
     first = replace(RECORDED.deliveries[0], changes=(("/order/sum", 12850, 11000),), ms=250)
-    shares = [first, replace(RECORDED.deliveries[1], state="failed", error="timeout", status=None, detail="total time")]
+    shares = [first, replace(RECORDED.deliveries[1], state="failed", error="timeout", status=None, detail="timed out")]
     return replace(RECORDED, id="evt_new", deliveries=shares, replay_of=RECORDED.id, ms=777)
 
 
@@ -369,8 +369,8 @@ def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None
     assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
     assert [line for line in text if len(line) > 72] == []
     assert text[5:7] == [
-        "Передача заказа в 1С… ✗ timeout, attempt     ≠ ✗ address forbidden,",
-        "                      3/10 30000 ms            3/10 30000 ms",
+        "Передача заказа в 1С… → timeout, attempt     ≠ → blocked_address, 3/10",
+        "                      3/10 30000 ms            30000 ms",
     ]
 
 
@@ -398,7 +398,7 @@ def test_a_plan_shows_requests_and_a_command() -> None:
 
 def test_redelivering_nothing_says_so() -> None:
     """A firing whose deliveries all arrived has nothing to send again."""
-    assert "None of its deliveries" in plain(redelivered([], {}))
+    assert "no failed delivery" in plain(redelivered([], {}))
 
 
 async def test_the_dialog_is_about_the_row_under_the_cursor() -> None:

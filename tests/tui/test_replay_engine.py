@@ -128,7 +128,7 @@ async def test_the_whole_row_anew_with_another_answer(engine: HookEngine, receiv
         await at.press("escape")
         await until(at.pilot, lambda: "1 новая" in drawn(at.app), "that there is a new row")
         await at.press("f")
-        await until(at.pilot, lambda: "(повтор)" in drawn(at.app), "the replay in the log")
+        await until(at.pilot, lambda: "повтор: before_order_add" in drawn(at.app), "the replay in the log")
 
 
 async def test_only_show_leaves_the_receiver_alone(engine: HookEngine, receiver: str) -> None:

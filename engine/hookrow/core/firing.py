@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
@@ -57,7 +58,9 @@ def put(value: Any, parts: list[str], leaf: Any) -> Any:
     return value
 
 
-def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, **more: Any) -> Occasion:
+def occasion_for(
+    runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
+) -> Occasion:
     """The firing as a whole.
 
     Raises:
@@ -71,6 +74,7 @@ def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, 
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
         language=runtime.language(config),
+        arrival=arrival.limited(runtime.number(config, "loop_depth")),
         **more,
     )
 
@@ -78,7 +82,7 @@ def occasion_for(runtime: Runtime, config: Config, event: str, deadline: float, 
 def checked_key(key: str) -> str:
     """An idempotency key that every database can keep and find. Raises InvalidInput."""
     if len(key) > LONGEST_KEY or storable(key) != key:
-        text = Text("A text of at most {limit} characters, without NUL and halves of characters.", limit=LONGEST_KEY)
+        text = Text("A text of at most {limit} characters, without NUL and lone surrogates.", limit=LONGEST_KEY)
         raise InvalidInput([Problem("idempotency_key", text)])
     return key
 
@@ -179,11 +183,16 @@ class Run:
                 if earlier is not None:
                     return earlier
             await self.walk()
+        except StorageError as error:
+            return self.unrecorded(error, None)
         except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
             await self.cancelled()
             raise
-        except StorageError as error:
-            return self.unrecorded(error, None)
+        except BaseException:
+            # A fault of ours, or of a transport that the host brought: a request may have left, which is recorded.
+            if self.row.shares:
+                await self.cancelled()
+            raise
         return None
 
     def enqueue(self, connection: Connection) -> Firing:
@@ -423,6 +432,7 @@ class Run:
             "payload_hash": None if self.key is None else canonical_hash(kept),
             "replay_of": occasion.replay_of,
             "asked_by": occasion.asked_by,
+            "depth": occasion.arrival.depth,
         }
         return columns | self.ended_columns()
 
@@ -465,6 +475,7 @@ class Run:
             hidden=row.hidden,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
             asked_by=occasion.asked_by,
+            depth=occasion.arrival.depth,
             deferred=self.defer and any(share.background for share in row.shares),
             row_id=self.firing_id or 0,
         )

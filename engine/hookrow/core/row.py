@@ -5,14 +5,13 @@ What a hook did or was kept from doing becomes its `Share`; shares are written b
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.insight.private import Concealer
 from hookrow.delivery import plan
+from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.message import envelope
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
@@ -132,7 +131,7 @@ class Row:
         self.shares: list[Share] = []
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
-        """The event's private pointers, and those to which a waiting hook has copied such a value."""
+        """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
         self.concealer = Concealer(self.private)
         self.barred = False
         """Nothing of this firing is queued: it is refused without asking."""
@@ -212,11 +211,7 @@ class Row:
         if self.bar(share, waits):
             return share
         if verdict.act == "fail" and waits:
-            self.fail(
-                share,
-                "paused",
-                Reason("hook_is_paused", reason=pause_reason(hook.paused_by, hook.paused_reason)),
-            )
+            self.fail(share, "paused", pause_reason(hook.paused_by, hook.paused_reason))
             return share
         try:
             if not self.holds(hook, private=waits):
@@ -333,13 +328,17 @@ class Row:
             can_refuse=occasion.before,
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            depth=occasion.arrival.depth,
             url=occasion.url,
             with_auth=occasion.with_auth,
             asked_by=occasion.asked_by,
+            conceal=self.concealer if waits else None,
         )
+        if waits:
+            self.concealer.learn(self.data)
         try:
             made = await perform(tools, order)
-        except asyncio.CancelledError:
+        except BaseException:
             share.state = "cancelled"
             raise
         self.obey(share, made)
@@ -348,11 +347,6 @@ class Row:
     def obey(self, share: Share, made: Made) -> None:
         """Take over what the waiting hook answered."""
         answer, conceal = made.answer, self.concealer
-        conceal.learn(self.data)
-        if answer.data is not None:
-            conceal.learn(answer.data)
-        if conceal.values:
-            self.forget_echoes(made)
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms
         if self.occasion.url is None:
@@ -361,21 +355,19 @@ class Row:
             share.note = Note(
                 share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
             )
-        self.warnings += [self.warned(share.hook, warning) for warning in answer.warnings]
+        self.warnings += [warned(share.hook, warning) for warning in answer.warnings]
         if answer.kind == "changed" and self.occasion.arrival.fixed:
-            self.warnings.append(self.warned(share.hook, FIXED))
+            self.warnings.append(warned(share.hook, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
-            self.fail(share, made.error or "bad_reply", self.concealed(made.detail))
+            self.fail(share, made.error or "bad_reply", made.detail)
             return
         share.state = answer.kind
         if answer.veto is not None:
             refusal = answer.veto
-            message, code = conceal.text(refusal.message), conceal.text(refusal.code)
-            share.detail = storable(message) or None
+            share.detail = refusal.message or None
             if answer.kind == "vetoed":
-                errors = tuple(conceal.json(list(refusal.errors)))
-                self.veto = Veto("hook", share.hook.ref, message, code, refusal.status, errors)
+                self.veto = Veto("hook", share.hook.ref, refusal.message, refusal.code, refusal.status, refusal.errors)
             return
         if answer.has_result:
             self.result, self.has_result = answer.result, True
@@ -387,24 +379,11 @@ class Row:
             share.changes = public_changes(answer.changes, self.private)
             self.see(answer.data)
 
-    def warned(self, hook: StoredHook, warning: Text | str) -> Text | str:
-        """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
-        shown = self.concealed(warning)
-        return Reason("warned", hook=hook.name, warning=shown) if isinstance(shown, Reason) else f"{hook.name}: {shown}"
 
-    def concealed(self, text: Text | str | None) -> Reason | str | None:
-        """What is said of an answer, without private values that the receiver sent back."""
-        if isinstance(text, Reason):
-            return text.changed(self.concealer.text)
-        return None if text is None else self.concealer.text(str(text))
-
-    def forget_echoes(self, made: Made) -> None:
-        """What the attempt's row keeps of the response, without private values that the receiver sent back."""
-        values = made.values
-        values["response_body"] = self.concealer.body(values.get("response_body"))
-        values["detail"] = keep(self.concealed(made.detail))
-        if values.get("response_headers") is not None:
-            values["response_headers"] = self.concealer.text(values["response_headers"])
+def warned(hook: StoredHook, warning: Text | str) -> Text | str:
+    """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
+    ours = isinstance(warning, Text)
+    return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:

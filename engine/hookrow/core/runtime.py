@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
+from hookrow.core.arrival import Arrival
+from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
@@ -24,12 +26,13 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Language, Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
-from hookrow.secrets.vault import KeyRing, Place, Vault
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.vault import Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.log import reading as logstore
 from hookrow.store.outbox import writing
 from hookrow.store.outbox.claims import Claimed
@@ -73,7 +76,7 @@ class Runtime:
         observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.database = Database(url, clock=self.clock, create=create)
+        self.database = open_database(url, clock=self.clock, create=create)
         self.cache = ConfigCache(self.database)
         self.own_events = tuple(events)
         self.given_transport = transport
@@ -169,6 +172,17 @@ class Runtime:
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))
 
+    def too_deep(self, depth: int, events: Iterable[str]) -> Text | str | None:
+        """Why a call that came through so many hooks is refused if it means one of these events; None = it is not.
+
+        An event without a hook in force leads no further.
+        """
+        config = self.config()
+        barrier = Arrival(depth=depth).limited(self.number(config, "loop_depth")).barrier
+        now_ms = self.clock.now_ms()
+        in_force = any(plan.judge(hook, now_ms).act != "skip" for code in events for hook in config.rows.get(code, ()))
+        return barrier.text if barrier is not None and in_force else None
+
     def refused_address(self, host: str, port: int) -> Text | None:
         """Why a literal address must not be reached; None for a name, or where it may."""
         return self.policy(self.config()).verdict(host, host=host, port=port) if literal(host) is not None else None
@@ -223,6 +237,7 @@ class Runtime:
             timeout=hook.timeout,
             payload=loads(claimed.payload),
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
+            depth=claimed.depth,
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
@@ -347,6 +362,7 @@ class Runtime:
                 lease_ms=delivery.values["lease_ms"],
                 order_key=share.order_key,
                 replay_of=occasion.replay_of,
+                depth=occasion.arrival.depth,
             )
             for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"

@@ -10,15 +10,16 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
-from hookrow.secrets.vault import MASK
+from hookrow.secrets.secret import MASK
 
 __all__ = [
     "Message",
@@ -27,6 +28,7 @@ __all__ = [
     "headers",
     "masked_headers",
     "message",
+    "public_url",
     "sign",
     "user_agent",
 ]
@@ -39,6 +41,7 @@ OWN_HEADERS = frozenset(
         "host",
         "hook-attempt",
         "hook-deadline-ms",
+        "hook-depth",
         "hook-event",
         "hook-mode",
         "hook-occurred-at",
@@ -120,6 +123,7 @@ def headers(
     occurred_at_ms: int,
     body: bytes,
     deadline_ms: int | None = None,
+    depth: int = 1,
     replay_of: str | None = None,
     test: bool = False,
     login: str = "",
@@ -135,6 +139,7 @@ def headers(
         sent_at_s: seconds since 1970 of this attempt.
         occurred_at_ms: when `fire()` was called.
         deadline_ms: milliseconds that the receiver has; sent by waiting hooks only.
+        depth: how many hooks the receiver's own calls come through: this one, and those of the call that led to it.
         replay_of: the public id of the firing that is replayed.
         login, password: if one of them is not empty, basic authentication is sent.
         custom_header: name and value; a user agent of its own takes the place of ours.
@@ -153,6 +158,7 @@ def headers(
         ("hook-event", event),
         ("hook-mode", mode),
         ("hook-attempt", str(attempt)),
+        ("hook-depth", str(depth)),
         ("hook-occurred-at", str(rfc3339(occurred_at_ms))),
     ]
     if deadline_ms is not None and mode in WAITING:
@@ -174,9 +180,25 @@ def message(url: str, body: str, **parts: Any) -> Message:
     return Message("POST", url, headers(body=content, **parts), content)
 
 
-def masked_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The headers as the log keeps them: whatever may be a secret is masked, which is all that we did not make."""
-    return tuple((name, value if name.lower() in OWN_HEADERS else mask(name, value)) for name, value in headers)
+def masked_headers(headers: Iterable[tuple[str, str]], custom: str = "") -> tuple[tuple[str, str], ...]:
+    """The headers as the log keeps them: whatever may be a secret is masked, which is all that we did not make.
+
+    Args:
+        custom: the name of the hook's own header, which is masked whatever it is called.
+    """
+    shown = OWN_HEADERS - {custom.lower()}
+    return tuple((name, value if name.lower() in shown else mask(name, value)) for name, value in headers)
+
+
+@lru_cache(1024)
+def public_url(url: str) -> str:
+    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
+    parts = urlsplit(url)
+    query = "&".join(
+        f"{name}={MASK}" if equals else name and MASK
+        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 def mask(name: str, value: str) -> str:

@@ -5,27 +5,36 @@ Nothing here fails on what a receiver says: what can't be obeyed is an `Answer` 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from hookrow.delivery.replyjson import NotJson, strict_loads
+from hookrow.delivery.replyjson import NotJson, decoded, is_blank, members, strict_loads, strict_text
 from hookrow.hook.modes import Mode
 from hookrow.lang import Text
-from hookrow.payload import diff, merge_patch, same
+from hookrow.payload import diff, merge_patch, same, storable
 from hookrow.reasons.reason import Reason
 
-__all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "read", "retry_after"]
+__all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "broken_off", "read", "retry_after"]
 
 KEYS = ("allow", "message", "code", "status", "errors", "data", "result", "warnings")
 """What an answer may say; all optional, everything else is passed over."""
 LONGEST_RETRY_AFTER = 86_400
 """Seconds: no receiver puts a delivery off for more than a day."""
 MESSAGE_LIMIT, CODE_LIMIT, LIST_LIMIT = 1000, 100, 100
+NEVER_REPAIRED = ("data", "result")
+"""What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
+NOT_USABLE = object()
+"""Stands for a word that can't be read; of no kind that any word may be of."""
+MEANT = Reason("veto_perhaps_meant")
+BEGINNING = 65_536
+"""Bytes of a reply that is too long in which a «no» is looked for."""
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -52,7 +61,7 @@ class Answer:
     """
 
     kind: Literal["ok", "changed", "vetoed", "refused", "failed", "sent"]
-    error: Literal["bad_status", "redirect", "bad_reply"] | None = None
+    error: str | None = None
     detail: Text | None = None
     veto: Refusal | None = None
     data: dict[str, Any] | None = None
@@ -61,6 +70,95 @@ class Answer:
     result: Any = None
     warnings: tuple[Text | str, ...] = ()
     pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a body says.
+
+    words: the object, None where there is none that can be obeyed. Of one that the strict reading refuses, only what
+        Hookrow knows, and only where it says `allow` itself.
+    fault: why it can't be read as JSON; with `words`, why it is no proper JSON.
+    broken: of `words`, the members that are never repaired (`data`, `result`) and why they can't be used.
+    """
+
+    words: dict[str, Any] | None = None
+    fault: Text | None = None
+    broken: Mapping[str, Text] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    empty: bool = False
+    meant: bool = False
+    """It can't be read, and a refusal may have been meant."""
+
+
+def heard(headers: Headers, body: bytes) -> Said:
+    """What a body says, read as tolerantly as is safe: a «no» is not lost to its spelling.
+
+    UTF-8 comes first, then a declared charset out of a list. What is ambiguous or no proper JSON anywhere is passed
+    over beside an `allow`, of two `allow` the «no» counts.
+    """
+    if not body.strip():
+        return Said(empty=True)
+    try:
+        value = strict_loads(body)
+    except NotJson as reason:
+        fault = reason.text
+    else:
+        return Said(value if isinstance(value, dict) else None)
+    text, charset = decoded(body, charset_of(headers))
+    if is_blank(text) or body in UTF16_MARKS:
+        return Said(empty=True)
+    notes: tuple[Text, ...] = ()
+    if charset is not None:
+        notes = (Reason("reply_charset", charset=charset),)
+        try:
+            value = strict_text(text)
+        except NotJson as reason:
+            fault = reason.text
+        else:
+            return Said(value if isinstance(value, dict) else None, notes=notes)
+    words, broken = obeyed(text)
+    if words is None:
+        return Said(fault=fault, meant=may_refuse(text))
+    return Said(words, fault, broken, (*notes, Reason("reply_not_proper")))
+
+
+def obeyed(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
+    """Of an object that is no proper JSON: what is known of it, and what of that is at fault.
+
+    None without an `allow` that is true or false; a doubled one with a false among them is a «no».
+    """
+    found = members(text)
+    if found is None:
+        return None, {}
+    allows = [value for key, value in found if key == "allow"]
+    if "false" not in allows and allows != ["true"]:
+        return None, {}
+    words: dict[str, Any] = {"allow": "false" not in allows}
+    broken: dict[str, Text] = {}
+    for key, value in found:
+        if key not in KEYS or key == "allow":
+            continue
+        try:
+            if key in NEVER_REPAIRED:
+                if key in words:
+                    raise NotJson(Reason("json_key_twice", key=key))
+                value.encode()
+                words[key] = strict_text(value)
+            else:
+                words[key] = json.loads(value)
+        except (NotJson, UnicodeEncodeError) as reason:
+            words[key] = None
+            broken[key] = reason.text if isinstance(reason, NotJson) else Reason("member_not_utf8")
+        except (ValueError, RecursionError):  # a number of thousands of digits, a nesting of thousands of levels
+            words[key] = NOT_USABLE
+    return words, broken
+
+
+def may_refuse(text: str) -> bool:
+    """Whether a text that can't be read holds the words of a «no»."""
+    plain = text.replace("\0", "").lower()
+    return re.search(r"""["']allow["']""", plain) is not None and "false" in plain
 
 
 def read(
@@ -76,41 +174,65 @@ def read(
     """
     if status == 410:
         return bad_status(status, headers)
-    value, fault = None, None
-    if body.strip():
-        try:
-            value = strict_loads(body)
-        except NotJson as reason:
-            fault = reason.text
-    said = value if isinstance(value, dict) else None
+    said = heard(headers, body)
     success = 200 <= status < 300
-    if said is not None and said.get("allow") is False and (success or 400 <= status < 500):
-        refusal, warnings = refusal_of(said, status)
-        return Answer("vetoed" if moment_can_refuse else "refused", veto=refusal, warnings=warnings)
+    if said.words is not None and said.words.get("allow") is False and (success or 400 <= status < 500):
+        refusal, warnings = refusal_of(said.words, status)
+        kind: Literal["vetoed", "refused"] = "vetoed" if moment_can_refuse else "refused"
+        return Answer(kind, veto=refusal, warnings=(*said.notes, *warnings))
     if not success:
+        return perhaps_refused(bad_status(status, headers), said.meant and 400 <= status < 500)
+    if said.words is not None:
+        return allowed(said, said.words, mode, moment_can_refuse, payload)
+    if said.fault is not None and is_json(headers):
+        return perhaps_refused(bad_reply(Reason("reply_unreadable", reason=said.fault)), said.meant)
+    if said.empty or mode != "transform":
+        return Answer("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
+    return perhaps_refused(bad_reply(Reason("reply_no_object")), said.meant)
+
+
+def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> Answer:
+    """What a reply means whose body could not be read to its end: it is too long, broke off, came too late.
+
+    What its status alone says is obeyed: 410, a redirect, 5xx, and any other 4xx whose body does not begin with a
+    «no». Where success or a «no» may stand in what is missing, it is a failure for the reason why it is missing.
+
+    Args:
+        body: what was read of it.
+    """
+    meant = status != 410 and (200 <= status < 300 or 400 <= status < 500) and may_refuse_in(body)
+    if 300 <= status < 600 and not meant:
         return bad_status(status, headers)
-    if fault is not None and is_json(headers):
-        return bad_reply(Reason("reply_unreadable", reason=fault))
-    if said is not None:
-        return allowed(said, mode, moment_can_refuse, payload)
-    if not body.strip() or mode != "transform":
-        return Answer("ok")
-    return bad_reply(Reason("reply_no_object"))
+    return perhaps_refused(Answer("failed", error, detail), meant)
 
 
-def allowed(said: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
+def may_refuse_in(body: bytes) -> bool:
+    """Whether the beginning of a body says «no»."""
+    return re.search(rb'"allow"\s*:\s*false', body[:BEGINNING].replace(b"\0", b"")) is not None
+
+
+def perhaps_refused(answer: Answer, meant: bool) -> Answer:
+    """The failure, and that a refusal may have been meant."""
+    if not meant:
+        return answer
+    return replace(answer, detail=Reason("failure_with_hint", failure=answer.detail or "", hint=MEANT))
+
+
+def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
     """A reply with status 2xx, a JSON object that does not say no."""
-    if "allow" in said and said["allow"] is not True:
+    if "allow" in words and words["allow"] is not True:
         return bad_reply(Reason("allow_no_flag"))
-    warnings = list(refusal_of(said, 422)[1])
-    if said and not any(key in said for key in KEYS):
+    warnings = [*said.notes, *refusal_of(words, 422)[1]]
+    if words and not any(key in words for key in KEYS):
         warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
-        if "data" in said or "result" in said:
+        if "data" in words or "result" in words:
             warnings.append(Reason("data_not_expected"))
         return Answer("ok", warnings=tuple(warnings))
-    has_result, result = "result" in said, said.get("result")
-    patch = said.get("data")
+    for key, reason in said.broken.items():
+        return bad_reply(Reason("member_unreadable", key=key, reason=reason))
+    has_result, result = "result" in words, words.get("result")
+    patch = words.get("data")
     if patch is None:
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
@@ -164,6 +286,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if not isinstance(value, str):
             warnings.append(Reason("not_a_text", key=key))
             return ""
+        value = storable(value)
         return value if len(value) <= limit else value[: limit - 1] + "…"
 
     message, code = text("message", MESSAGE_LIMIT), text("code", CODE_LIMIT)
@@ -179,7 +302,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
         parts = {key: error.get(key) or "" for key in ("path", "code", "message")} if isinstance(error, dict) else {}
         if parts and all(isinstance(part, str) for part in parts.values()):
-            errors.append({key: part[:MESSAGE_LIMIT] for key, part in parts.items()})
+            errors.append({key: storable(part)[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
             warnings.append(Reason("error_no_object"))
     if listed is not None and not isinstance(listed, list):
@@ -189,7 +312,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         warnings.append(Reason("not_a_list", key="warnings"))
     elif own_warnings:
         texts = [each for each in own_warnings if isinstance(each, str)]
-        warnings = [*(each[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
+        warnings = [*(storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
         if len(texts) != len(own_warnings):
             warnings.append(Reason("warning_no_text"))
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
@@ -244,6 +367,12 @@ def is_json(headers: Headers) -> bool:
     """Whether the reply calls itself JSON; charset and other labels are not believed (JSON is UTF-8)."""
     kind = (header(headers, "content-type") or "").partition(";")[0].strip().lower()
     return kind in ("application/json", "text/json") or kind.endswith("+json")
+
+
+def charset_of(headers: Headers) -> str | None:
+    """The charset that a reply declares."""
+    found = re.search(r"charset\s*=\s*[\"']?([^\s;\"']+)", header(headers, "content-type") or "", re.IGNORECASE)
+    return None if found is None else found[1]
 
 
 def retry_after(headers: Headers, now_ms: int) -> float | None:

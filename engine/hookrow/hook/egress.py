@@ -224,7 +224,7 @@ class Egress:
             InvalidSetting: another mode, or an entry that is none of these or lies where nothing is ever allowed.
         """
         if mode not in ("private", "public"):
-            text = Text("«{value}» is neither private nor public.", value=mode)
+            text = Text('"{value}" is neither private nor public.', value=mode)
             raise InvalidSetting([Problem("egress", text)])
         return cls(cast(Mode, mode), tuple(dict.fromkeys(entries(allow))))
 
@@ -267,7 +267,7 @@ def entries(text: str) -> Iterator[Allowed]:
         if network is not None:
             for never, what in NEVER:
                 if covers(never, network):
-                    text_ = Text("«{value}» can't be allowed: it is {what}.", value=word, what=what)
+                    text_ = Text('"{value}" can\'t be allowed: it is {what}.', value=word, what=what)
                     raise InvalidSetting([Problem("egress_allow", text_)])
         yield entry
 
@@ -278,7 +278,7 @@ def endpoint(word: str) -> Allowed:
         [
             Problem(
                 "egress_allow",
-                Text("«{value}» is no address, network (10.0.0.0/8), host name or host:port.", value=word),
+                Text('"{value}" is not an address, network (10.0.0.0/8), host name or host:port.', value=word),
             )
         ]
     )

@@ -7,7 +7,6 @@ before schema 0002, and is shown as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
 from string import Formatter
 from typing import Any
@@ -40,17 +39,6 @@ class Reason(Text):
             name: each.as_json() if isinstance(each, Reason) else plain(each) for name, each in self.values.items()
         }
         return {"code": self.code, "values": shown}
-
-    def changed(self, change: Callable[[str], str]) -> Reason:
-        """The same reason, each text among its values passed through a function: to mask what may not be kept."""
-
-        def one(value: object) -> object:
-            if isinstance(value, Reason):
-                return value.changed(change)
-            found = plain(value)
-            return change(found) if isinstance(found, str) else found
-
-        return Reason(self.code, **{name: one(value) for name, value in self.values.items()})
 
 
 def plain(value: object) -> str | int | float | None:

@@ -18,7 +18,7 @@ from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
 
@@ -120,10 +120,17 @@ class MemoryEngine(HookEngine):
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `HookEngine.fire`, and remembered in `fired`."""
         firing = super().fire(
-            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            connection=connection,
+            defer=defer,
+            depth=depth,
         )
         return self.calls.add(firing, connection)
 
@@ -188,10 +195,17 @@ class AsyncMemoryEngine(AsyncHookEngine):
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`, and remembered in `fired`."""
         firing = await super().fire(
-            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            connection=connection,
+            defer=defer,
+            depth=depth,
         )
         return firing if connection is None else self.calls.add(firing, connection)
 

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from hookrow.clock import Clock
 from hookrow.delivery import message, reply
+from hookrow.delivery.concealing import Concealer, hidden_secrets
+from hookrow.delivery.message import public_url
 from hookrow.errors import KeyProblem
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
@@ -25,7 +27,7 @@ from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
-from hookrow.secrets.vault import MASK, Place, Vault
+from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
@@ -52,16 +54,35 @@ class Tools:
     limits: Limits
     watch: Watch | None = None
     """The engine's observers, where it has any."""
-    known: dict[int, tuple[StoredHook, dict[str, str]]] = field(default_factory=dict, repr=False)
+    known: dict[int, tuple[StoredHook, dict[str, str], Concealer]] = field(default_factory=dict, repr=False)
     """The secrets of hooks that were sent to, in clear: to open them anew costs a tenth of a delivery. By the hook's
     identity: an edited hook is another one, and tools are made anew for each configuration."""
 
     def secrets(self, hook: StoredHook) -> dict[str, str]:
         """A hook's secrets in clear. Raises KeyProblem as `opened` does."""
+        return self.opened(hook)[0]
+
+    def opened(self, hook: StoredHook) -> tuple[dict[str, str], Concealer]:
+        """A hook's secrets in clear, and what takes them out of what is kept. Raises KeyProblem as `opened` does."""
         found = self.known.get(id(hook))
         if found is None:
-            found = self.known[id(hook)] = (hook, opened(self.vault, hook))
-        return found[1]
+            secrets = opened(self.vault, hook)
+            concealer = Concealer(secrets=hidden_secrets(hook.auth_login, secrets, [hook.url]))
+            found = self.known[id(hook)] = (hook, secrets, concealer)
+        return found[1], found[2]
+
+    def concealer(self, order: Order) -> Concealer:
+        """What is not kept of the answer to an order: the hook's secrets, and the private values that it was shown."""
+        known = self.opened(order.hook)[1]
+        found = order.conceal
+        if found is None and order.url is None:
+            return known
+        if found is None:
+            found = Concealer()
+        found.beware((*known.secrets, *known.short))
+        if order.url is not None:
+            found.beware(hidden_secrets("", {}, [order.url]))
+        return found
 
 
 @dataclass(slots=True)
@@ -71,6 +92,7 @@ class Order:
     `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
     of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
     credentials stay here, unless `with_auth`. `payload` is what a waiting hook was shown: its reply may change it.
+    `conceal` knows the private values in it.
     """
 
     hook: StoredHook
@@ -85,11 +107,13 @@ class Order:
     can_refuse: bool = False
     deadline_ms: int | None = None
     replay_of: str | None = None
+    depth: int = 0
     test: bool = False
     url: str | None = None
     with_auth: bool = False
     origin: str = "fire"
     asked_by: str | None = None
+    conceal: Concealer | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -97,8 +121,9 @@ class Made:
     """What came of an attempt.
 
     `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word of DESIGN 12 for a
-    failure. `countable`: it counts for the breaker. `retry_after` in seconds, where the receiver asked for it. `values`
-    are the columns of the attempt's row.
+    failure. Its words hold neither a secret nor a private value; what it changes and gives is as it came.
+    `countable`: it counts for the breaker. `retry_after` in seconds, where the receiver asked for it. `values` are the
+    columns of the attempt's row.
     """
 
     answer: reply.Answer
@@ -135,17 +160,6 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-@lru_cache(1024)
-def public_url(url: str) -> str:
-    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
-    parts = urlsplit(url)
-    query = "&".join(
-        f"{name}={MASK}" if equals else name and MASK
-        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
-    )
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
-
-
 def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Message:
     """The request as it would leave now.
 
@@ -172,6 +186,7 @@ def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Me
         occurred_at_ms=order.occurred_ms,
         deadline_ms=order.deadline_ms,
         replay_of=order.replay_of,
+        depth=order.depth + 1,
         test=order.test,
         login=hook.auth_login if trusted else "",
         password=secrets.get("auth_password", "") if trusted else "",
@@ -266,18 +281,20 @@ def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
 
 def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:
     """The answer, and the attempt's row with what the mode keeps of the response (DESIGN 4)."""
+    conceal = tools.concealer(order)
     answer = answered(order, got)
-    error = got.error or answer.error
-    detail = got.detail if got.error else answer.detail
+    if answer.data is not None:
+        conceal.learn(answer.data)
+    answer = conceal.answer(answer)
     ms = round(got.times.get("total", 0.0))
-    keeps_response = order.mode != "forget"
-    keeps_body = (
+    keeps_response = order.mode != "forget" and got.status is not None
+    keeps_body = keeps_response and (
         order.mode in ("record", "transform")
         or (order.mode == "gate" and answer.kind != "ok")
         or (order.mode in WAITING and bool(answer.warnings))
     )
     retry_after = None
-    if keeps_response and error is not None and got.status is not None:
+    if keeps_response and answer.error is not None:
         retry_after = reply.retry_after(got.headers, now_ms)
     values: dict[str, Any] = {
         "number": order.number,
@@ -287,29 +304,39 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
         "elsewhere": order.url is not None,
         "address": got.address,
         "status": got.status if keeps_response else None,
-        "error": error,
-        "detail": keep(detail),
+        "error": answer.error,
+        "detail": keep(answer.detail),
         "ms": ms,
         "times": dumps(got.times),
-        "request_headers": dumps(message.masked_headers(sent.headers)),
-        "response_headers": dumps(got.headers) if keeps_response and got.headers else None,
-        "response_body": got.body if keeps_response and keeps_body and got.status is not None else None,
-        "response_length": got.length if keeps_response and got.status is not None else None,
+        "request_headers": dumps(message.masked_headers(sent.headers, order.hook.custom_header)),
+        "response_headers": dumps(conceal.headers(got.headers)) if keeps_response and got.headers else None,
+        "response_body": kept_body(conceal, tools.limits, order, got) if keeps_body else None,
+        "response_length": got.length if keeps_response else None,
         "asked_by": order.asked_by,
     }
-    countable = error in COUNTABLE or (
-        error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
+    countable = answer.error in COUNTABLE or (
+        answer.error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
     )
-    return Made(answer, error, detail, values["status"], ms, countable, retry_after, values)
+    return Made(answer, answer.error, answer.detail, values["status"], ms, countable, retry_after, values)
+
+
+def kept_body(conceal: Concealer, limits: Limits, order: Order, got: Exchange) -> bytes | None:
+    """The response's body as it is kept: masked first, then cut; None where only its length may be."""
+    if got.encoding is not None and not conceal.idle:
+        return None  # compressed in a way that nobody asked for: what is in it can't be seen
+    body = conceal.body(got.body, whole=got.complete and got.length <= len(got.body))
+    return body if body is None or order.payload is not None else body[: limits.reply_kept]
 
 
 def answered(order: Order, got: Exchange) -> reply.Answer:
     """What the exchange means for the delivery."""
-    if got.error is not None:
-        return reply.Answer("failed")
+    if got.error is not None and (got.status is None or order.payload is None):
+        return reply.Answer("failed", got.error, got.detail)
     if order.mode == "forget":
         return reply.Answer("sent")
     assert got.status is not None
     if order.payload is None:
         return reply.background(order.mode, got.status, got.headers)
+    if got.error is not None:
+        return reply.broken_off(got.status, got.headers, got.body, got.error, got.detail)
     return reply.read(order.mode, order.can_refuse, got.status, got.headers, got.body, payload=order.payload)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from hookrow.lang import current
 from hookrow.records import LogFilter
+from hookrow.words import OUTCOMES, REASONS, word
 from hookrow_tui.log.feed import Feed
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.detail import TABS, Tab
 from hookrow_tui.presenters.hook_rows import number
-from hookrow_tui.presenters.query import OUTCOMES, rest_of
+from hookrow_tui.presenters.query import rest_of
 from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
@@ -22,16 +22,15 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int
     """The left part: follow mode, new rows, filter; of that only what narrows the log where not all of it has room."""
     line = Text().append(" ").append(str(Say("Log"))).append("  ")
     if feed.rows.following:
-        line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
+        line.append(str(Say("LIVE"))).append(" ").append(glyphs.on)
     else:
-        line.append(str(Say("STANDS"))).append(" ").append(glyphs.off)
+        line.append(str(Say("PAUSED"))).append(" ").append(glyphs.off)
         if feed.rows.missed:
             line.append("  ").append(str(SayPlural("{n} new", "{n} new", feed.rows.missed)), "reverse")
     if feed.marked:
         return line.append("  ").append(str(Say("only the marked")))
-    everything, outcome = str(Say("all")), wanted.outcome
-    if outcome is not None and current() == "ru":
-        outcome = OUTCOMES.get(outcome, (outcome,))[0]
+    everything = str(Say("all"))
+    outcome = word({**REASONS, **OUTCOMES}, wanted.outcome)
     rest = rest_of(typed)
     parts = (
         (wanted.event, Say("Event: {event}", event=steady(wanted.event or everything))),
@@ -52,14 +51,14 @@ def count(feed: Feed) -> str:
     if feed.share is not None and not feed.complete:
         return str(Say("found {n}, searched {share}", n=number(known), share=f"{feed.share:.0%}"))
     shown = number(known) + ("" if feed.complete else "+")
-    return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
+    return str(SayPlural("{shown} firing", "{shown} firings", known, shown=shown))
 
 
 def nothing(feed: Feed) -> str:
     """What is said instead of rows where there are none, once that is known."""
     if not feed.complete or len(feed.rows.ids):
         return ""
-    said = Say("Nothing was fired yet.") if feed.filter == LogFilter() else NO_MATCH
+    said = Say("No firings yet.") if feed.filter == LogFilter() else NO_MATCH
     return f" {said}"
 
 

@@ -167,8 +167,8 @@ class LogView(Widget, can_focus=True):
             strip = [Segment(text + sign + rest, style)]
         else:
             name = row.kind if row is not None else "quiet"
-            colour = base if name == "plain" else self.get_component_rich_style(f"log--{name}")
-            words = base if name in ("good", "plain") else colour
+            colour = base if name == "wait" else self.get_component_rich_style(f"log--{name}")
+            words = base if name in ("good", "wait") else colour
             if row is not None and row.place == 0:
                 event = self.get_component_rich_style("log--event")
                 words = words + event.from_color() if words is not base else event

@@ -13,8 +13,8 @@ from hookrow.hook.dates import Here, show
 from hookrow.hook.form import FIELD
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Both
+from hookrow.words import ERRORS, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.log_rows import ERRORS
 from hookrow_tui.presenters.spans import DAY, span
 from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import Say
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hookrow import Figures, Hook, HookStatistics
 
 __all__ = [
-    "STATES",
     "Filter",
     "Row",
     "badge",
@@ -36,13 +35,6 @@ __all__ = [
     "target",
 ]
 
-STATES = {
-    "on": Both("on", "вкл"),
-    "off": Both("off", "выкл"),
-    "not_yet_valid": Both("not yet", "ещё нет"),
-    "expired": Both("expired", "истёк"),
-    "paused": Both("paused", "пауза"),
-}
 LETTERS = Both("WFD!", "ЖБД!")
 """Waits, fire and forget, has data, the last request failed."""
 TIMEOUT, LAST_DAY, ERROR_COUNT, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
@@ -117,12 +109,9 @@ class Filter:
     def fits(self, row: Row) -> bool:
         """Whether a row is shown. A state is matched by the beginning of its word in either language."""
         hook = row.hook
-        state = STATES[hook.state]
         if self.event and self.event.lower() not in hook.event:
             return False
-        if self.state and not any(
-            word.lower().startswith(self.state.lower()) for word in (hook.state, state.en, state.ru)
-        ):
+        if self.state and not begins_word(STATES[hook.state], self.state):
             return False
         where = f"{hook.name} {hook.url} {hook.key}".lower()
         return all(word in where for word in self.words.lower().split())
@@ -195,7 +184,7 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
         return str(Say("from {day}", day=day)) if long else str(BEGINS).format(day)
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
         return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(packed(left))
-    return "" if hook.state == "on" else str(STATES[hook.state])
+    return "" if hook.state == "on" else STATES[hook.state].short
 
 
 def packed(seconds: float) -> str:
@@ -230,8 +219,8 @@ def sentence(row: Row, here: Here) -> str:
     parts: list[Any] = []
     if hook.state == "paused":
         parts.append(paused(hook, here.zone))
-    elif word := badge(hook, here, long=True):
-        parts.append(word)
+    elif state := badge(hook, here, long=True):
+        parts.append(state)
     if hook.mode in WAITING:
         parts.append(Say("waits up to {limit} s", limit=Seconds(hook.timeout)))
         if hook.on_failure == "stop":
@@ -239,9 +228,9 @@ def sentence(row: Row, here: Here) -> str:
     else:
         parts.append(Say("in the background"))
     if hook.mode == "forget":
-        parts.append(Say("no response is kept"))
+        parts.append(Say("no response is stored"))
     elif hook.mode in ("record", "transform"):
-        parts.append(Say("the response is kept"))
+        parts.append(Say("the response is stored"))
     if hook.condition:
         parts.append(Say("if {condition}", condition=steady(hook.condition)))
     if hook.valid_from is not None:
@@ -249,7 +238,7 @@ def sentence(row: Row, here: Here) -> str:
     if hook.valid_until is not None:
         parts.append(Say("until {day}", day=day(hook.valid_until, here.zone)))
     if row.last_status is not None or row.last_error is not None:
-        failed = ERRORS.get(row.last_error or "", row.last_error)
+        failed = word(ERRORS, row.last_error)
         came = failed if row.last_status is None else row.last_status
         parts.append(Say("last {came}, {ms} ms", came=came, ms=row.last_ms or 0))
     return " " + " · ".join(str(part) for part in parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from hookrow.clock import from_ms
+from hookrow.lang import quoted
+from hookrow.words import ERRORS, OUTCOMES, SKIPS, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import Say
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTEMPTS",
-    "ERRORS",
-    "SKIPPED",
     "Row",
     "clock",
     "dotted",
@@ -38,53 +37,6 @@ ATTEMPTS = 10
 TROUBLE = frozenset({"failed", "retrying", "dead"})
 """Outcomes of a delivery that somebody should look at."""
 
-ERRORS: Mapping[str, Say] = {
-    "timeout": Say("timeout"),
-    "connect_error": Say("no connection"),
-    "tls_error": Say("TLS failed"),
-    "name_error": Say("name not found"),
-    "blocked_address": Say("address forbidden"),
-    "bad_status": Say("bad status"),
-    "redirect": Say("redirect"),
-    "reply_too_large": Say("reply too large"),
-    "bad_reply": Say("bad reply"),
-    "template_error": Say("fault in the body"),
-    "condition_error": Say("fault in the condition"),
-    "deadline": Say("no time left"),
-    "paused": Say("hook is paused"),
-    "key_error": Say("secret can't be opened"),
-    "unseen_body": Say("hooks can't see the call's body"),
-    "loop": Say("hooks go round in a circle"),
-}
-SKIPPED: Mapping[str, Say] = {
-    "inactive": Say("left out: off"),
-    "not_yet_valid": Say("left out: too early"),
-    "expired": Say("left out: expired"),
-    "condition_false": Say("left out by condition"),
-    "after_veto": Say("left out after a veto"),
-    "not_enqueued": Say("was never enqueued"),
-}
-FIRINGS: Mapping[str | None, Say] = {
-    "allowed": Say("allowed"),
-    "vetoed": Say("refused"),
-    "failed": Say("error"),
-    "cancelled": Say("cancelled"),
-    None: Say("running"),
-}
-DELIVERIES: Mapping[str, Say] = {
-    "ok": Say("done"),
-    "changed": Say("changed data"),
-    "vetoed": Say("refused"),
-    "refused": Say("objected"),
-    "failed": Say("error"),
-    "sent": Say("sent"),
-    "queued": Say("queued"),
-    "retrying": Say("will be repeated"),
-    "parked": Say("parked"),
-    "dead": Say("given up"),
-    "cancelled": Say("cancelled"),
-    "skipped": Say("skipped"),
-}
 LONGEST = 200
 """Characters kept of a text from outside: no screen is wider."""
 WORDS = 22
@@ -138,56 +90,36 @@ def dotted(pointer: str) -> str:
 def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> tuple[Row, ...]:
     """The lines of one firing."""
     trouble = in_trouble(firing)
-    glyph, kind = {
-        "allowed": (glyphs.ok, "good"),
-        "vetoed": (glyphs.veto, "veto"),
-        "failed": (glyphs.bad, "bad"),
-        "cancelled": ("-", "quiet"),
-        None: (glyphs.more[:1], "quiet"),
-    }[firing.outcome]
-    words = FIRINGS[firing.outcome]
-    if firing.outcome == "allowed" and trouble:
-        glyph, kind = glyphs.bad, "bad"
-        words = Say("allowed, with an error") if firing.moment == "before" else FIRINGS["failed"]
+    words = firing_word(firing.outcome, firing.moment, failing=trouble)
     first = Row(
         firing.row_id,
         0,
         firing.id,
         clock(firing.at_ms, zone, today_ms),
-        glyph,
-        steady(firing.event),
+        glyphs.sign(words.sign),
+        steady(firing.event if firing.replay_of is None else str(Say("replay: {event}", event=firing.event))),
         "",
-        str(words) if firing.replay_of is None else str(Say("{words} (replay)", words=words)),
+        str(words),
         milliseconds(firing.ms),
-        kind,
+        words.role,
         trouble,
     )
     return first, *(row_of(firing, each, zone, today_ms, glyphs) for each in firing.deliveries)
 
 
 def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> Row:
-    glyph, kind = {
-        "ok": (glyphs.ok, "good"),
-        "changed": (glyphs.ok, "good"),
-        "sent": (glyphs.ok, "good"),
-        "vetoed": (glyphs.veto, "veto"),
-        "refused": (glyphs.veto, "veto"),
-        "queued": (glyphs.arrow[:1], "plain"),
-        "parked": (glyphs.paused, "plain"),
-        "skipped": ("-", "quiet"),
-        "cancelled": ("-", "quiet"),
-    }.get(delivery.outcome, (glyphs.bad, "bad"))
+    told = OUTCOMES.get(delivery.outcome) or Word(delivery.outcome, delivery.outcome)
     return Row(
         firing.row_id,
         delivery.seq,
         delivery.id,
         clock(delivery.at_ms, zone, today_ms),
-        glyph,
+        glyphs.sign(told.sign),
         f"{delivery.seq:>3} {steady(delivery.hook.name[:LONGEST])}",
         "—" if delivery.status is None else str(delivery.status),
         steady(outcome_text(firing, delivery)[:LONGEST]),
         milliseconds(delivery.ms),
-        kind,
+        told.role,
         failing(delivery),
     )
 
@@ -200,29 +132,29 @@ def milliseconds(ms: int | None) -> str:
 def outcome_text(firing: Firing, delivery: Delivery) -> str:
     """What came of a delivery, in a few words beside its status."""
     outcome = delivery.outcome
-    reason = str(ERRORS.get(delivery.error or "", delivery.error or ""))
-    if outcome == "ok":
-        return ""
+    said = word(OUTCOMES, outcome)
+    reason = word(ERRORS, delivery.error)
     if outcome == "changed" and delivery.changes:
         first, *others = (dotted(pointer) for pointer, _, _ in delivery.changes)
-        return str(Say("changed {what}", what=f"{first} +{len(others)}" if others else first))
+        return str(Say("changed: {what}", what=f"{first} +{len(others)}" if others else first))
     if outcome in ("vetoed", "refused"):
         ours = firing.veto is not None and firing.veto.hook.id == delivery.hook.id
-        said = firing.veto.message if ours and firing.veto is not None else delivery.detail
-        return f"«{said}»" if said else str(DELIVERIES[outcome])
+        message = firing.veto.message if ours and firing.veto is not None else delivery.detail
+        return quoted(message) if message else said
     if outcome == "skipped":
-        return str(SKIPPED.get(delivery.skipped or "", DELIVERIES["skipped"]))
+        return word(SKIPS, delivery.skipped) or said
     if outcome == "retrying":
         tried = str(Say("attempt {n}/{all}", n=delivery.attempts, all=ATTEMPTS))
         if not reason or delivery.status is not None:
             return tried
-        told = f"{reason}, {tried}"
-        return told if cell_len(told) <= WORDS else f"{reason}, {delivery.attempts}/{ATTEMPTS}"
+        forms = (f"{reason}, {tried}", f"{reason}, {delivery.attempts}/{ATTEMPTS}")
+        return next((form for form in forms if cell_len(form) <= WORDS), tried)
     if outcome == "dead":
-        return f"{DELIVERIES['dead']}: {reason}" if reason else str(DELIVERIES["dead"])
+        told = f"{said}: {reason}"
+        return told if reason and cell_len(told) <= WORDS else said
     if outcome == "failed":
-        return reason or str(DELIVERIES["failed"])
-    return str(DELIVERIES.get(outcome, outcome))
+        return reason or said
+    return said
 
 
 def line(row: Row, width: int, more: str = "…") -> tuple[str, str, str]:

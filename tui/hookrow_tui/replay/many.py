@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError, NotRedeliverable, StorageError
+from hookrow.words import OUTCOMES
 from hookrow_tui.presenters.hook_rows import number
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
@@ -32,10 +33,6 @@ PAUSE = 0.25
 """Seconds between two counts on the screen."""
 BAR = 40
 WORDS = {
-    "allowed": Say("allowed"),
-    "vetoed": Say("refused"),
-    "failed": Say("error"),
-    "cancelled": Say("cancelled"),
     "shown": Say("shown"),
     "arrived": Say("arrived"),
     "lost": Say("did not arrive"),
@@ -91,7 +88,7 @@ class ManyScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = str(Say("Repeating"))
+            box.border_title = str(Say("Sending again"))
             box.border_subtitle = str(Say("Esc stops"))
             yield Static(id="count")
 
@@ -115,7 +112,10 @@ class ManyScreen(Dialog[None]):
         glyphs = self.hookrow.look.glyphs
         filled = BAR * tally.done // max(1, whole)
         lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(tally.done)} / {number(whole)}"]
-        lines += [f"{WORDS.get(word, word)}: {number(count)}" for word, count in sorted(tally.outcomes.items())]
+        lines += [
+            f"{WORDS.get(word) or OUTCOMES.get(word, word)}: {number(count)}"
+            for word, count in sorted(tally.outcomes.items())
+        ]
         if tally.fault:
             lines.append(tally.fault)
         if message.ended:
@@ -123,9 +123,7 @@ class ManyScreen(Dialog[None]):
             self.query_one(Vertical).border_subtitle = str(Say("Esc closes"))
             if tally.done < whole:
                 left = whole - tally.done
-                lines.append(
-                    str(Say("Stopped after {ref}: {left} were not repeated.", ref=tally.last or "—", left=left))
-                )
+                lines.append(str(Say("Stopped after {ref}; not sent again: {left}.", ref=tally.last or "—", left=left)))
         self.query_one("#count", Static).update(Styled("\n".join(lines)))
 
     def action_stop(self) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from textual.theme import Theme
 
+from hookrow.words import Sign
+
 __all__ = ["ASCII", "DARK", "LIGHT", "OURS", "PLAIN", "UNICODE", "Glyphs", "Look", "choose"]
 
 
@@ -37,6 +39,20 @@ class Glyphs:
     corners: str = "╭╮╰╯"
     side: str = "│"
     more: str = "…"
+    changed: str = "±"
+    quiet: str = "·"
+
+    def sign(self, sign: Sign) -> str:
+        """The sign of an outcome, one character."""
+        return {
+            "ok": self.ok,
+            "changed": self.changed,
+            "veto": self.veto,
+            "bad": self.bad,
+            "wait": self.arrow[-1],
+            "parked": self.paused,
+            "quiet": self.quiet,
+        }[sign]
 
     def state(self, state: str) -> str:
         """The sign of a hook's state."""
@@ -72,6 +88,8 @@ ASCII = Glyphs(
     corners="++++",
     side="|",
     more="...",
+    changed="~",
+    quiet="-",
 )
 
 DARK = Theme(

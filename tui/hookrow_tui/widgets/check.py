@@ -12,8 +12,8 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError
+from hookrow.words import ERRORS, OUTCOMES, word
 from hookrow_tui.presenters.columns import steady_lines
-from hookrow_tui.presenters.log_rows import ERRORS
 from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
@@ -26,14 +26,8 @@ __all__ = ["CheckScreen", "pretty", "report"]
 
 SHOWN = 64 * 1024
 """Characters of a body that are shown: more would only slow the screen down."""
-OUTCOMES = {
-    "ok": Say("allowed"),
-    "changed": Say("allowed, and the data changed"),
-    "vetoed": Say("refused by the hook"),
-    "refused": Say("refused by the hook, which can't stop what has happened"),
-    "failed": Say("failed"),
-    "sent": Say("sent"),
-}
+HAPPENED = Say("the operation has already happened and stays")
+"""Why a refusal is only recorded."""
 
 
 def pretty(body: str | bytes | None) -> list[str]:
@@ -59,8 +53,8 @@ def why(attempt: Any) -> str:
     """What went wrong with an attempt, in words; '' where nothing did."""
     if not attempt.error:
         return ""
-    word = str(ERRORS.get(attempt.error, attempt.error))
-    return visible(f"{word}: {attempt.detail}" if attempt.detail else word)
+    error = word(ERRORS, attempt.error)
+    return visible(f"{error}: {attempt.detail}" if attempt.detail else error)
 
 
 def report(tested: Any) -> Styled:
@@ -75,7 +69,8 @@ def report(tested: Any) -> Styled:
         text.append("\n")
 
     fault = why(attempt)
-    lines = [str(OUTCOMES.get(tested.outcome, tested.outcome))]
+    said = word(OUTCOMES, tested.outcome)
+    lines = [f"{said}: {HAPPENED}" if tested.outcome == "refused" else said]
     lines += [fault] if fault else []
     if tested.data is not None:
         lines += [str(Say("The payload afterwards:")), *pretty(json.dumps(tested.data, ensure_ascii=False))]
@@ -114,7 +109,7 @@ class CheckScreen(Dialog[None]):
         with VerticalScroll() as box:
             box.border_title = str(Say("Test"))
             box.border_subtitle = str(Say("Esc closes"))
-            yield Static(str(Say("Sending a request marked as a test…")), markup=False)
+            yield Static(str(Say("Sending a test request…")), markup=False)
 
     def on_mount(self) -> None:
         self.hookrow.ask(self, self.send, self.show, self.refused)

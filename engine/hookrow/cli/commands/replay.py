@@ -13,13 +13,13 @@ from hookrow.cli.read.selection import again_options, go_through, remaining, sel
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column, visible
 from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
-from hookrow.cli.show.wording import COLOURS, OUTCOMES, deed, milliseconds, outcome_cell, word
-from hookrow.lang import Plural, Text
+from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
+from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.core.replaying import Replayed
     from hookrow.records import Firing
+    from hookrow.results import Replayed
 
 __all__ = ["replay"]
 
@@ -48,7 +48,7 @@ def replay(
         only = None if options.get("hook") is None else hook_id(engine, options["hook"])
         chosen = remaining(engine, selected(engine, refs, options), resume)
         if edit and len(chosen) != 1:
-            raise click.UsageError(str(Text("--edit takes one id.")))
+            raise click.UsageError(str(Text("--edit takes one ID.")))
         payload = edited(engine.log.get(chosen[0][0])) if edit else None
 
         def act(ref: str) -> bool:
@@ -123,7 +123,7 @@ def put_comparison(old: Firing, new: Firing) -> None:
     put(f"{old.id} → {new.id}  {new.event}")
     times = f"{milliseconds(old.ms)} → {milliseconds(new.ms)}"
     put(f"{paint(' ' if same else '*', 'yellow')} {verdict(old)} → {verdict(new)}  {times}")
-    titles = ("", Text("Order"), Text("Hook"), Text("Recorded"), Text("Now"), Text("Time"))
+    titles = ("", Text("Position"), Text("Hook"), Text("Recorded"), Text("Now"), Text("Time"))
     columns = [Column(str(title), right=at == 1, shrink=at in (2, 3, 4)) for at, title in enumerate(titles)]
     put_table(columns, rows_of(old, new))
     if old.has_result or new.has_result:
@@ -132,9 +132,9 @@ def put_comparison(old: Firing, new: Firing) -> None:
 
 def verdict(firing: Firing) -> str:
     """A firing's outcome and, where it was refused, by what words."""
-    outcome = firing.outcome or "running"
-    said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome))
-    return said if firing.veto is None else f"{said} «{visible(firing.veto.message)}»"
+    cell = verdict_cell(firing)
+    said = paint(cell.text, cell.colour)
+    return said if firing.veto is None else f"{said} {quoted(visible(firing.veto.message))}"
 
 
 def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:
@@ -157,7 +157,7 @@ def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:
                 str(shown.position),
                 shown.hook.name,
                 told[0],
-                Cell(told[1], None if now is None else COLOURS.get(now.outcome)),
+                Cell(told[1], None if now is None else outcome_cell(now.outcome).colour),
                 times,
             )
         )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
 from hookrow.cli.show.output import paint, put, put_table, to_json
-from hookrow.cli.show.wording import COLOURS, MODES, OUTCOMES, clock_time, deed, glyph, milliseconds, outcome_cell, word
+from hookrow.cli.show.wording import clock_time, deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Text
+from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
     from hookrow.records import Attempt, Delivery, Firing
@@ -32,9 +33,9 @@ KEPT = 2000
 def put_firings(firings: Iterable[Firing], zone: tzinfo) -> None:
     """Lines of the log."""
     for firing in firings:
-        outcome = firing.outcome or "running"
+        verdict = verdict_cell(firing)
         head = f"{clock_time(firing.at_ms, zone)}  {firing.event}"
-        said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome))
+        said = paint(verdict.text, verdict.colour)
         put(
             "  ".join(
                 part for part in (visible(head), said, milliseconds(firing.ms), paint(firing.id, dim=True)) if part
@@ -78,15 +79,15 @@ def row_line(delivery: Delivery, firing: Firing) -> Sequence[str | Cell]:
 
 def put_verdict(firing: Firing) -> None:
     """What the firing means to whoever fired it."""
-    outcome = firing.outcome or "running"
-    said = paint(word(OUTCOMES, outcome), COLOURS.get(outcome), bold=True)
+    verdict = verdict_cell(firing)
+    said = paint(verdict.text, verdict.colour, bold=True)
     put(f"{firing.event}  {said}  {milliseconds(firing.ms)}  {firing.id}")
     put_row(firing)
     if firing.veto is not None:
         put(
             str(
                 Text(
-                    "Refused by «{hook}»: {message}",
+                    'Vetoed by "{hook}": {message}',
                     hook=visible(firing.veto.hook.name),
                     message=visible(firing.veto.message),
                 )
@@ -102,10 +103,19 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     """Everything about a firing but its attempts."""
     put(f"{clock_time(firing.at_ms, zone)}")
     put_verdict(firing)
+    if firing.depth:
+        put(str(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth)))
     if firing.replay_of:
-        put(str(Text("Replay of {id}, asked by {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
+        put(str(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
     if firing.hidden:
-        put(str(Text("Not kept, only waiting hooks received it: {fields}", fields=", ".join(firing.hidden))))
+        put(
+            str(
+                Text(
+                    "Private fields, seen by blocking hooks only and not stored: {fields}",
+                    fields=", ".join(firing.hidden),
+                )
+            )
+        )
     put_payload(str(Text("Payload")), firing.payload)
     if firing.data != firing.payload:
         put_payload(str(Text("Data as the hooks left it")), firing.data)
@@ -121,11 +131,11 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
     put(f"\n{paint(f'{delivery.position} {delivery.hook.name}', bold=True)}  {delivery.id}")
     for each in attempts:
         said = str(each.status) if each.status is not None else ""
-        failed = f"{each.error}: {each.detail}" if each.detail and each.error else each.error or ""
+        failed = ": ".join(filter(None, (word(ERRORS, each.error), each.error and each.detail)))
         line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
         put("  ".join(visible(part) for part in (*line, milliseconds(each.ms)) if part))
         if each.asked_by:
-            put(str(Text("  asked by {who}", who=visible(each.asked_by))))
+            put(str(Text("  started by: {who}", who=visible(each.asked_by))))
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)

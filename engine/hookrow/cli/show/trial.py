@@ -8,11 +8,12 @@ from hookrow.cli import exits
 from hookrow.cli.show.firing_lines import put_body, put_headers, put_payload
 from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import paint, put, put_json, say
-from hookrow.cli.show.wording import COLOURS, ERRORS, OUTCOMES, milliseconds, word
+from hookrow.cli.show.wording import colour, milliseconds
 from hookrow.lang import Text
+from hookrow.words import ERRORS, OUTCOMES, word
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Tested
+    from hookrow.results import Tested
 
 __all__ = ["put_trial"]
 
@@ -41,7 +42,7 @@ def put_trial(tried: Tested, *, as_json: bool) -> int:
         put_headers(">", tried.request.headers)
         put_body(">", tried.request.body)
         said = "failed" if attempt.error else tried.outcome
-        verdict = [paint(word(OUTCOMES, said), COLOURS.get(said), bold=True)]
+        verdict = [paint(word(OUTCOMES, said), colour(OUTCOMES, said), bold=True)]
         verdict += [str(attempt.status)] if attempt.status is not None else []
         if attempt.error:
             verdict.append(visible(": ".join(filter(None, (word(ERRORS, attempt.error), attempt.detail)))))

@@ -1,13 +1,15 @@
-"""The contract's code words as people read them: outcomes, errors, reasons, states and modes, with their colours."""
+"""What happened in a few words and colours: outcomes, deeds, times. The words themselves stand in `hookrow.words`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
+from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, word
 
 if TYPE_CHECKING:
     from hookrow.records import Delivery, Firing
@@ -16,14 +18,9 @@ if TYPE_CHECKING:
     from hookrow.hook.model import Hook
 
 __all__ = [
-    "COLOURS",
-    "ERRORS",
-    "MODES",
-    "OUTCOMES",
-    "SKIPS",
     "SOON",
-    "STATES",
     "clock_time",
+    "colour",
     "compact",
     "deed",
     "glyph",
@@ -31,98 +28,36 @@ __all__ = [
     "outcome_cell",
     "span",
     "validity",
-    "word",
+    "verdict_cell",
 ]
 
-OUTCOMES: dict[str, Text] = {
-    "running": Text("running"),
-    "allowed": Text("allowed"),
-    "vetoed": Text("vetoed"),
-    "failed": Text("failed"),
-    "cancelled": Text("cancelled"),
-    "ok": Text("accepted"),
-    "changed": Text("changed the data"),
-    "refused": Text("refusal noted"),
-    "sent": Text("sent"),
-    "queued": Text("queued"),
-    "retrying": Text("will be repeated"),
-    "parked": Text("held back"),
-    "dead": Text("given up"),
-    "skipped": Text("skipped"),
-}
-ERRORS: dict[str, Text] = {
-    "timeout": Text("timeout"),
-    "connect_error": Text("no connection"),
-    "tls_error": Text("TLS error"),
-    "name_error": Text("host name not found"),
-    "blocked_address": Text("address not allowed"),
-    "bad_status": Text("bad status"),
-    "redirect": Text("redirect"),
-    "reply_too_large": Text("reply too large"),
-    "bad_reply": Text("reply not understood"),
-    "template_error": Text("body template failed"),
-    "condition_error": Text("condition failed"),
-    "deadline": Text("no time left"),
-    "paused": Text("hook paused"),
-    "key_error": Text("secret can't be opened"),
-    "unseen_body": Text("hooks can't see the call's body"),
-    "loop": Text("hooks go round in a circle"),
-}
-SKIPS: dict[str, Text] = {
-    "inactive": Text("switched off"),
-    "not_yet_valid": Text("period has not begun"),
-    "expired": Text("period is over"),
-    "condition_false": Text("condition not met"),
-    "after_veto": Text("stands after a veto"),
-    "not_enqueued": Text("never enqueued"),
-    "hook_deleted": Text("hook removed"),
-    "loop": Text("hooks go round in a circle"),
-}
-STATES: dict[str, Text] = {
-    "off": Text("off"),
-    "expired": Text("expired"),
-    "not_yet_valid": Text("not yet valid"),
-    "paused": Text("paused"),
-    "on": Text("on"),
-}
-MODES: dict[str, Text] = {
-    "forget": Text("fire and forget"),
-    "notify": Text("notify"),
-    "record": Text("keep the response"),
-    "gate": Text("ask permission"),
-    "transform": Text("ask and change"),
-}
-COLOURS = {
-    **dict.fromkeys(("allowed", "ok", "changed", "sent", "on"), "green"),
-    **dict.fromkeys(("vetoed", "failed", "dead", "refused"), "red"),
-    **dict.fromkeys(("queued", "retrying", "parked", "paused", "expired"), "yellow"),
-}
-GLYPHS = {
-    **dict.fromkeys(("allowed", "ok", "sent"), "✓"),
-    "changed": "±",
-    **dict.fromkeys(("vetoed", "refused"), "⊘"),
-    **dict.fromkeys(("failed", "dead"), "✗"),
-    **dict.fromkeys(("queued", "retrying", "parked"), "→"),
-}
+COLOURS: dict[Role, str | None] = {"good": "green", "veto": "red", "bad": "red", "wait": "yellow", "quiet": None}
 LONG = 60
 SOON = timedelta(days=7)
 """A period that ends within this time is said to."""
 
 
-def word(words: dict[str, Text], code: str | None) -> str:
-    """The word for a code; a code that this version does not know stands for itself."""
-    return "" if code is None else str(words.get(code, code))
+def colour(words: Mapping[str, Word], code: str) -> str | None:
+    """The colour of a word, where it has one."""
+    return COLOURS[words[code].role] if code in words else None
 
 
 def glyph(outcome: str) -> Cell:
     """One character for an outcome, beside its word."""
-    return Cell(GLYPHS.get(outcome, "·"), COLOURS.get(outcome))
+    known = OUTCOMES.get(outcome)
+    return Cell(SIGNS["quiet"]) if known is None else Cell(SIGNS[known.sign], COLOURS[known.role])
 
 
 def outcome_cell(outcome: str | None) -> Cell:
-    """An outcome as a table's cell."""
+    """A delivery's outcome as a table's cell."""
     code = outcome or "running"
-    return Cell(word(OUTCOMES, code), COLOURS.get(code))
+    return Cell(word(OUTCOMES, code), colour(OUTCOMES, code))
+
+
+def verdict_cell(firing: Firing) -> Cell:
+    """What came of a firing, as a table's cell."""
+    said = firing_word(firing.outcome, firing.moment, failing=any(each.failed for each in firing.deliveries))
+    return Cell(str(said), COLOURS[said.role])
 
 
 def clock_time(ms: int, zone: tzinfo) -> str:
@@ -147,7 +82,7 @@ def span(time: timedelta) -> Text:
 def validity(hook: Hook, now: datetime) -> str:
     """How a hook's period stands where that matters: it waits for it, it is over, or soon will be."""
     if hook.state == "not_yet_valid" and hook.valid_from is not None:
-        return str(Text("waits {time}", time=span(hook.valid_from - now)))
+        return str(Text("starts in {time}", time=span(hook.valid_from - now)))
     if hook.valid_until is None:
         return ""
     if hook.state == "expired":
@@ -175,7 +110,7 @@ def deed(delivery: Delivery, firing: Firing) -> str:
     if delivery.changes:
         return "; ".join(f"{path}: {compact(old)} → {compact(new)}" for path, old, new in delivery.changes)
     if delivery.outcome in ("vetoed", "refused"):
-        return f"«{delivery.detail}»" if delivery.detail else ""
+        return quoted(delivery.detail) if delivery.detail else ""
     if firing.has_result and answered(delivery, firing):
         return str(Text("result: {value}", value=compact(firing.result)))
     return delivery.detail or ""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     bindparam,
     exists,
     func,
@@ -32,6 +33,7 @@ from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.log.kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.outbox.parking import NOTABLE
+from hookrow.words import ERRORS, REASONS, SKIPS
 
 __all__ = ["Found", "ids", "search"]
 
@@ -51,6 +53,9 @@ STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
     "cancelled": [(("cancelled", "dropped"), true())],
 }
 """The states that an outcome means, where it is not the word itself (DESIGN 12)."""
+FAILING = ("failed", "dead", "retrying")
+UNSENT = ("skipped", "cancelled")
+"""The states that an error, and a skip reason, stands beside."""
 USUAL = ("ok", "sent", "skipped")
 FEW = 200
 """So many rows are looked at one by one."""
@@ -65,6 +70,17 @@ REFUSED = FIRINGS.c.outcome != words("allowed")[0]
 NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
 LATE = FIRINGS.c.id // literal_column("1048576", BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
 """The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
+
+
+def fired_events() -> Select[Any]:
+    """The events that were ever fired, each by one look into the index `firing_event`; NULL at the end."""
+    event = FIRINGS.c.event
+    found = select(func.min(event).label("event")).cte("fired", recursive=True)
+    following = select(func.min(event)).where(event > found.c.event).correlate(found)
+    return select(found.union_all(select(following.scalar_subquery()).where(found.c.event.is_not(None))).c.event)
+
+
+FIRED = fired_events()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +126,7 @@ class Stream:
 
     def rows(self, *more: Any) -> Select[Any]:
         """The firings' ids; `more` are conditions on the firing."""
-        if self.number is FIRINGS.c.id:
+        if self.number is not DELIVERIES.c.firing_id:
             return select(self.number).where(*self.conditions, *more)
         chosen = select(self.number).distinct().where(*self.conditions)
         return chosen.where(row_is(more)) if more else chosen
@@ -152,6 +168,8 @@ def row_is(of_firing: Sequence[Any]) -> Any:
 
 def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
+    if wanted.outcome == "running":
+        return [under_way(connection, wanted)]
     if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
         return combined(connection, wanted)
     if wanted.event is not None:
@@ -167,24 +185,37 @@ def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     outcome = wanted.outcome
     if outcome is None or outcome == "allowed":
         return [Stream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
-    if outcome in USUAL:
-        return [Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(outcome)[0]])]
-    found = [
-        Stream(
-            DELIVERIES.c.firing_id,
-            [NOTABLE, DELIVERIES.c.state == bindparam("state"), also],
-            [{"state": state} for state in states],
-        )
-        for states, also in states_of(outcome)
-    ]
+    found = [in_state(state, also) for states, also in states_of(outcome) for state in states]
     if outcome in FIRING_OUTCOMES:
         found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
     return found
 
 
+def in_state(state: str, also: ColumnElement[bool]) -> Stream:
+    """The deliveries in this state for which this is true, by the index that holds them."""
+    if state in USUAL:
+        return Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(state)[0], also])
+    return Stream(DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == bindparam("state"), also], [{"state": state}])
+
+
+def under_way(connection: Connection, wanted: LogFilter) -> Stream:
+    """Firings that have no outcome yet."""
+    its = of_delivery(wanted)
+    events = [wanted.event] if wanted.event is not None else list(connection.execute(FIRED).scalars())
+    rows = [FIRINGS.c.event == bindparam("event"), FIRINGS.c.outcome.is_(None), *([row_holds(its)] if its else [])]
+    # The sum keeps SQLite from going through a range of ids instead of the index.
+    return Stream(FIRINGS.c.id + 0, rows, [{"event": event} for event in events if event is not None])
+
+
 def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[bool]]]:
-    """The states that a delivery's outcome means, with what else must be true; all of them without an outcome."""
-    return [(DELIVERY_STATES, true())] if outcome is None else STATES.get(outcome, [((outcome,), true())])
+    """The states that an outcome, an error or a skip reason means, with what else must be true; all without one."""
+    if outcome is None:
+        return [(DELIVERY_STATES, true())]
+    if outcome in REASONS:
+        same = DELIVERIES.c.error == outcome
+        failed = [(FAILING, same), (PENDING, and_(TRIED, same))] if outcome in ERRORS else []
+        return [*failed, *([(UNSENT, DELIVERIES.c.skipped == outcome)] if outcome in SKIPS else [])]
+    return STATES.get(outcome, [((outcome,), true())])
 
 
 def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:

@@ -1,0 +1,246 @@
+"""The code words that people read and type: outcomes, errors, skip reasons, states and modes, in one dictionary.
+
+The English word is the code word. Whatever is shown can be typed into a filter, in either language; so can the words
+that earlier versions showed. docs/reference.md lists them with their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from hookrow.lang import current
+
+__all__ = [
+    "ERRORS",
+    "MODES",
+    "OUTCOMES",
+    "REASONS",
+    "SIGNS",
+    "SKIPS",
+    "STATES",
+    "Listing",
+    "Role",
+    "Sign",
+    "Word",
+    "begins_word",
+    "firing_word",
+    "outcome_code",
+    "read_word",
+    "word",
+]
+
+Role = Literal["good", "veto", "bad", "wait", "quiet"]
+"""What a colour says; each face has its own colours for them."""
+Sign = Literal["ok", "changed", "veto", "bad", "wait", "parked", "quiet"]
+SIGNS: Mapping[Sign, str] = {
+    "ok": "✓",
+    "changed": "±",
+    "veto": "⊘",
+    "bad": "✗",
+    "wait": "→",
+    "parked": "‖",
+    "quiet": "·",
+}
+
+
+class Word:
+    """A code word as `str()` shows it in the language in use.
+
+    Args:
+        code: the word of the API, which is also the English one.
+        ru: the Russian one.
+        old: other words for it that filters take.
+        brief: the Russian and English word where there is room for seven characters only.
+    """
+
+    __slots__ = ("brief", "code", "old", "role", "ru", "sign")
+
+    def __init__(
+        self,
+        code: str,
+        ru: str,
+        sign: Sign = "quiet",
+        role: Role = "quiet",
+        *,
+        old: tuple[str, ...] = (),
+        brief: tuple[str, str] | None = None,
+    ) -> None:
+        self.code, self.ru, self.sign, self.role, self.old = code, ru, sign, role, old
+        self.brief = brief or (ru, code)
+
+    def __str__(self) -> str:
+        return self.ru if current() == "ru" else self.code
+
+    def __repr__(self) -> str:
+        return f"Word({self.code!r})"
+
+    @property
+    def short(self) -> str:
+        """The word in at most seven characters, of a state."""
+        return self.brief[0 if current() == "ru" else 1]
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Everything that means it where it is typed."""
+        return self.code, self.ru, *self.brief, *self.old
+
+
+class Listing:
+    """Words one after another, in the language in use when it is shown."""
+
+    __slots__ = ("words",)
+
+    def __init__(self, words: Iterable[Word]) -> None:
+        self.words = tuple(words)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.words))
+
+
+def dictionary(*words: Word) -> Mapping[str, Word]:
+    return {each.code: each for each in words}
+
+
+OUTCOMES = dictionary(
+    Word("running", "выполняется", old=("идёт",)),
+    Word("allowed", "разрешено", "ok", "good"),
+    Word("vetoed", "отклонено", "veto", "veto", old=("отказ",)),
+    Word("failed", "ошибка", "bad", "bad", old=("сбой", "error")),
+    Word("cancelled", "отменено"),
+    Word("ok", "принято", "ok", "good", old=("успех", "готово", "accepted", "done")),
+    Word(
+        *("changed", "данные изменены", "changed", "good"),
+        old=("изменил", "изменено", "изменил данные", "changed data", "changed the data"),
+    ),
+    Word(
+        *("refused", "возражение", "veto", "veto"),
+        old=("возразил", "отказ записан", "objected", "refusal noted"),
+    ),
+    Word("sent", "отправлено", "ok", "good"),
+    Word("queued", "в очереди", "wait", "wait", old=("очередь",)),
+    Word(
+        *("retrying", "ждёт попытки", "wait", "bad"),
+        old=("попытка", "повторяется", "будет повторено", "will be repeated"),
+    ),
+    Word("parked", "отложено", "parked", "wait", old=("отложен", "held back")),
+    Word("dead", "не доставлено", "bad", "bad", old=("сдались", "мёртвая", "given up")),
+    Word("skipped", "пропущено", old=("пропущен",)),
+)
+"""What came of firings and deliveries."""
+REFUSED_BY_FAILURE = Word("failed", "отклонено, ошибка", "bad", "bad")
+ALLOWED_FAILED = Word("allowed, failed", "разрешено, ошибка", "bad", "bad", old=("allowed, with an error",))
+"""Of a firing whose hook failed. The outcome `failed` finds both, the second by that hook's delivery."""
+
+LOOP = Word("loop", "хуки ходят по кругу", old=("hooks go round in a circle",))
+ERRORS = dictionary(
+    Word("timeout", "таймаут"),
+    Word("connect_error", "нет соединения", old=("no connection",)),
+    Word("tls_error", "ошибка TLS", old=("сбой TLS", "TLS failed")),
+    Word("name_error", "имя не найдено", old=("имя узла не найдено", "name not found", "host name not found")),
+    Word("blocked_address", "адрес запрещён", old=("адрес не разрешён", "address forbidden", "address not allowed")),
+    Word("bad_status", "код ответа не 2xx", old=("плохой статус",)),
+    Word("redirect", "перенаправление"),
+    Word("reply_too_large", "слишком большой ответ", old=("ответ слишком велик", "ответ велик")),
+    Word("bad_reply", "ответ не разобран", old=("ответ не понят", "плохой ответ", "reply not understood")),
+    Word(
+        *("template_error", "ошибка в шаблоне тела"),
+        old=("ошибка в теле", "body template failed", "fault in the body"),
+    ),
+    Word("condition_error", "ошибка в условии", old=("condition failed", "fault in the condition")),
+    Word("deadline", "не хватило времени", old=("нет времени", "no time left")),
+    Word("paused", "хук на паузе", old=("хук приостановлен", "hook paused", "hook is paused")),
+    Word("unseen_body", "тело не видно хукам", old=("hooks can't see the call's body",)),
+    LOOP,
+    Word("key_error", "секрет не расшифрован", old=("секрет не открывается", "secret can't be opened")),
+)
+"""Why a delivery failed."""
+
+SKIPS = dictionary(
+    Word("inactive", "хук выключен", old=("выключен", "switched off", "left out: off")),
+    Word(
+        *("not_yet_valid", "период не начался"),
+        old=("период ещё не начался", "ещё не срок", "period has not begun", "left out: too early"),
+    ),
+    Word("expired", "период истёк", old=("период закончился", "срок истёк", "period is over", "left out: expired")),
+    Word(
+        *("condition_false", "условие ложно"),
+        old=("условие не выполнено", "пропущен по условию", "condition not met", "left out by condition"),
+    ),
+    Word(
+        *("after_veto", "операция уже отклонена"),
+        old=("стоит после отказа", "пропущен после отказа", "stands after a veto", "left out after a veto"),
+    ),
+    Word(
+        *("not_enqueued", "не встало в очередь"),
+        old=("не поставлено в очередь", "не передан в очередь", "never enqueued", "was never enqueued"),
+    ),
+    LOOP,
+    Word("hook_deleted", "хук удалён", old=("hook removed",)),
+)
+"""Why a delivery was not to be sent."""
+REASONS: Mapping[str, Word] = {**SKIPS, **ERRORS}
+
+STATES = dictionary(
+    Word("off", "выключен", role="quiet", brief=("выкл", "off")),
+    Word("expired", "истёк", role="wait"),
+    Word("not_yet_valid", "ещё не действует", role="quiet", brief=("ещё нет", "not yet"), old=("not yet valid",)),
+    Word("paused", "на паузе", role="wait", brief=("пауза", "paused"), old=("приостановлен",)),
+    Word("on", "включён", role="good", brief=("вкл", "on")),
+)
+"""How a hook stands."""
+
+MODES = dictionary(
+    Word("forget", "без ответа"),
+    Word("notify", "уведомление"),
+    Word("record", "запись ответа"),
+    Word("gate", "разрешение"),
+    Word("transform", "разрешение и правка"),
+)
+
+
+def word(words: Mapping[str, Word], code: str | None) -> str:
+    """The word for a code; a code that this version does not know stands for itself."""
+    return "" if code is None else str(words.get(code, code))
+
+
+def begins_word(known: Word, text: str) -> bool:
+    """Whether what was typed is the beginning of a word that means this one."""
+    return any(folded(each).startswith(folded(text)) for each in known.typed)
+
+
+def firing_word(outcome: str | None, moment: str, *, failing: bool) -> Word:
+    """What came of a firing: before the operation a failed hook lets it pass, or refuses it.
+
+    Args:
+        failing: one of its deliveries failed, or waits for another attempt.
+    """
+    if outcome == "failed" and moment == "before":
+        return REFUSED_BY_FAILURE
+    if outcome == "allowed" and failing:
+        return ALLOWED_FAILED if moment == "before" else OUTCOMES["failed"]
+    code = outcome or "running"
+    return OUTCOMES.get(code) or Word(code, code)
+
+
+def folded(text: str) -> str:
+    """What a typed word is compared by: capitals, spaces, hyphens and «ё» make no difference."""
+    return "".join(filter(str.isalnum, text.casefold().replace("ё", "е")))
+
+
+def read_word(words: Mapping[str, Word], text: str) -> str | None:
+    """The code of a word that was typed: the code itself, its word in either language, or an old one; else None."""
+    typed = folded(text)
+    if not typed:
+        return None
+    by_code = (code for code in words if folded(code) == typed)
+    by_word = (code for code, each in words.items() if typed in map(folded, each.typed))
+    return next(by_code, None) or next(by_word, None)
+
+
+def outcome_code(text: str) -> str | None:
+    """What a filter by outcome means by this word: a firing's or a delivery's outcome, or the reason for one."""
+    found = read_word(OUTCOMES, text) or read_word(REASONS, text)
+    if found is None and folded(text) in map(folded, (*REFUSED_BY_FAILURE.typed, *ALLOWED_FAILED.typed)):
+        return "failed"
+    return found

@@ -20,8 +20,8 @@ ORDER = '{"order": {"id": 7, "sum": 100}}'
 
 
 def check_shape(firing: dict[str, Any]) -> None:
-    """The contract of DESIGN 12; `at` and `replay_of` come besides."""
-    assert [name for name in firing if name not in ("at", "replay_of", "payload", "hidden")] == FIRING
+    """The contract of DESIGN 12; `at`, `replay_of` and `depth` come besides."""
+    assert [name for name in firing if name not in ("at", "replay_of", "depth", "payload", "hidden")] == FIRING
     for delivery in firing["deliveries"]:
         assert [name for name in delivery if name != "requests"] == DELIVERY
         assert list(delivery["hook"]) == ["id", "key", "name"]

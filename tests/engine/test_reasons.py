@@ -64,11 +64,14 @@ def test_whatever_is_recorded_has_a_code() -> None:
     nodes = ((path, node) for path in paths for node in ast.walk(ast.parse(path.read_text())))
     calls = ((path, node) for path, node in nodes if isinstance(node, ast.Call))
     spoken = [
-        f"{path.relative_to(ENGINE)}:{node.lineno}"
+        (str(path.relative_to(ENGINE)), node.lineno)
         for path, node in calls
         if isinstance(node.func, ast.Name) and node.func.id in ("Text", "Plural")
     ]
-    assert spoken == ["transport/wire.py:197"], "a Text here is recorded: give it a code in reasons/catalogue.py"
+    misuse = ("transport/wire.py", "delivery/concealing.py")  # a refusal of the caller; a text masked as it came
+    assert [each for each in spoken if each[0] not in misuse] == [], (
+        "a Text here is recorded: give it a code in reasons/catalogue.py"
+    )
 
 
 def test_values_may_be_reasons() -> None:
@@ -150,7 +153,7 @@ def test_each_reader_of_one_database_reads_their_own_language(database: Database
         engine.hooks.add(Hook(key="no", name="No", event="before_order_update", url=no.url, wait_for_response=True))
         stopped = engine.fire("before_order_add", {"order": {"id": 7}})
         refused = engine.fire("before_order_update", {"order": {"id": 7}})
-        assert stopped.deliveries[0].detail == "The receiver is gone (410): the hook is paused."
+        assert stopped.deliveries[0].detail == Reason("receiver_gone").said("en")
     lang.use("ru")
     with HookEngine(url, worker=False) as engine:
         firing = engine.log.get(stopped.id)
@@ -180,7 +183,7 @@ def test_warnings_are_kept_by_code(database: Database) -> None:
     with HookReceiver(allows(warnings=["3 left", 5])) as receiver, HookEngine(url, worker=False) as engine:
         engine.hooks.add(gate("a", "before_order_add", receiver))
         fired = engine.fire("before_order_add", {"order": {"id": 7}})
-        assert fired.warnings == ("A: 3 left", "A: A warning was passed over: it is no text.")
+        assert fired.warnings == ("A: 3 left", f"A: {Reason('warning_no_text')}")
     lang.use("ru")
     with HookEngine(url, worker=False) as engine:
         firing = engine.log.get(fired.id)

@@ -127,7 +127,7 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
     marked: list[bool] = []
     doing, side = point.split(":")
     if doing == "send":
-        send = engine.runtime.send_claimed
+        send = engine.sending.send_claimed
 
         async def perform(*args: Any) -> Any:
             if side == "before":
@@ -135,7 +135,7 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
             await send(*args)
             die()
 
-        engine.runtime.send_claimed = perform  # type: ignore[method-assign]
+        engine.sending.send_claimed = perform  # type: ignore[method-assign]
         return
     if doing == "claim":
         outbox.claim = marking(outbox.claim, marked)

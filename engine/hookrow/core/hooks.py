@@ -19,9 +19,11 @@ from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHoo
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
+from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
+from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
 from hookrow.secrets.secret import Secret, new_signing_secret
 from hookrow.secrets.vault import Place
@@ -32,6 +34,8 @@ from hookrow.template import compiled as template
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+
+from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
@@ -57,7 +61,9 @@ def hook_of(stored: StoredHook, now_ms: int) -> Hook:
         "revision": stored.revision,
         "state": plan.state(stored, now_ms),
         "paused_by": stored.paused_by,
-        "paused_reason": stored.paused_reason,
+        "paused_reason": None
+        if stored.paused_reason is None
+        else str(pause_reason(stored.paused_by, stored.paused_reason)),
         "paused_at": moment(stored.paused_ms),
         "deleted": stored.deleted,
     }
@@ -332,7 +338,7 @@ class Hooks:
         found = self.find(ref)
         if found.paused_by in (None, "breaker"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)
-            values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
+            values = {"paused_by": "person", "paused_reason": keep(reason), "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 
@@ -352,7 +358,7 @@ class Hooks:
 
         def job(connection: Connection) -> None:
             if hookstore.change(connection, found.id, values, author, action=action):
-                self.runtime.write_event(connection, code, {"hook": found.ref.as_json(), **payload})
+                write_event(self.runtime, connection, code, {"hook": found.ref.as_json(), **payload})
 
         self.runtime.database.writer.write(job)
 

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
 from hookrow.errors import InvalidTemplate
-from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Joined, Node, Run
 from hookrow.template.grammar import Reader
@@ -125,7 +125,7 @@ class Body:
             line, column = page.place_at(at)
             raise Fault(reason, line=line, column=column) from None
         except (ValueError, RecursionError):
-            raise Fault(Text("what comes out is not JSON")) from None
+            raise Fault(Reason("output_not_json")) from None
         return text
 
 
@@ -162,7 +162,7 @@ class Condition:
         found = self.node.value(Run(view.payload, webhook, fuel=FUEL, limit=LIMIT))
         if isinstance(found, bool):
             return found
-        raise Fault(Text("the condition gives {kind}, not true or false", kind=kind(found)))
+        raise Fault(Reason("condition_gives", kind=kind(found)))
 
     def unmet(self, view: View, webhook: Mapping[str, Any]) -> tuple[str, ...]:
         """The parts that make the condition false for this payload, as they are written; none where it holds.
@@ -220,12 +220,12 @@ def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> I
     if fault.name is not None and fault.line is not None and column is None:
         column = source.split("\n")[fault.line - 1].find(fault.name) + 1 or None
     if fault.line is not None and (field == "body" or "\n" in source):
-        text = Text("line {line}: {reason}", line=fault.line, reason=text)
+        text = Reason("template_line", line=fault.line, reason=text)
     code = "template_error" if field == "body" else "condition_error"
     return InvalidTemplate(code, text, field=field, line=fault.line, column=column, reason=fault.text)
 
 
-def what_is_wrong(text: str, at: int, *, over: bool) -> tuple[int, Text]:
+def what_is_wrong(text: str, at: int, *, over: bool) -> tuple[int, Reason]:
     """Where and why a text is no JSON, in words for its writer, from the place at which a reader of JSON gave up.
 
     Args:
@@ -235,22 +235,22 @@ def what_is_wrong(text: str, at: int, *, over: bool) -> tuple[int, Text]:
     before = len(text[:here].rstrip()) - 1
     last, sign = text[before : before + 1], text[here : here + 1]
     if not text.strip():
-        return 0, Text("nothing comes out, which is not JSON")
+        return 0, Reason("json_nothing")
     if not sign:
-        return max(before, 0), Text("not JSON: it ends too soon, a bracket or a value is missing")
+        return max(before, 0), Reason("json_ends_early")
     if over:
-        return here, Text("not JSON: {sign} is too many here", sign=sign)
+        return here, Reason("json_too_many", sign=sign)
     if last == "," and sign in "}]":
-        return before, Text("not JSON: a comma too many before {sign}", sign=sign)
+        return before, Reason("json_comma_before", sign=sign)
     if last == ":" and sign in ",}]":
-        return before, Text("not JSON: a value is missing before {sign}", sign=sign)
+        return before, Reason("json_value_before", sign=sign)
     if sign == "'":
-        return here, Text("not JSON: names and texts stand in double quotes")
+        return here, Reason("json_quotes")
     if last in "{," and sign not in '"}':
-        return here, Text("not JSON: a name in double quotes belongs here")
+        return here, Reason("json_name")
     if (last in '"}]' or last.isalnum()) and (sign in '"{[-' or sign.isalnum()):
-        return before, Text("not JSON: a comma or a colon is missing after this")
-    return here, Text("what comes out here is not JSON")
+        return before, Reason("json_comma_after")
+    return here, Reason("output_here_not_json")
 
 
 def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
@@ -266,7 +266,7 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
     near = get_close_matches(wanted, known, n=3, cutoff=0.5) or known[:SUGGESTED]
     if near:
         there = ", ".join(f"{parent}{dot}{key}" for key in near)
-        fault.text = Text("{name} is missing; there is {near}", name=fault.name, near=there)
+        fault.text = Reason("value_missing_near", name=fault.name, near=there)
     return fault
 
 

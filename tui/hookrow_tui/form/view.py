@@ -53,6 +53,8 @@ BESIDE = {
 }
 OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
 """What stands in an empty end of the period; typed, it means just that."""
+EMPTY = {**OPEN, "fallback_message": Say("that the service is temporarily unavailable")}
+"""What an empty field means."""
 
 
 class FormView(WritingPage):
@@ -112,7 +114,7 @@ class FormView(WritingPage):
             return SecretLine(code, kept, empty=text == "", masked=each.kind != "header")
         if each.kind == "expression":
             return Expression(code, str(text))
-        return Line(code, str(text), placeholder=str(OPEN.get(code, "")))
+        return Line(code, str(text), placeholder=str(EMPTY.get(code, "")))
 
     def mask(self, code: str) -> str:
         """What is shown for a secret that is kept; a header's name is no secret."""

@@ -97,7 +97,7 @@ async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
         await at.press("down", "enter")
         await until(at.pilot, lambda: "Остатки склада" in drawn(at.app).splitlines()[0], "the form")
         await at.press("escape", "l")
-        await until(at.pilot, lambda: "2 записи" in drawn(at.app), "the log")
+        await until(at.pilot, lambda: "2 срабатывания" in drawn(at.app), "the log")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(co
             await at.press("w")
             await until(at.pilot, lambda: "Refuses" in drawn(at.app) and "Last time" in drawn(at.app), "why")
             text = drawn(at.app)
-            assert "does not run: condition_false" in text
+            assert "is not called: condition_false" in text
             assert "is not called: expired" in text
             assert "fails, the operation is stopped: paused" in text
             seen: dict[str, str] = {}

@@ -160,10 +160,10 @@ def made_row(**values: Any) -> Any:
 @pytest.mark.parametrize(
     ("values", "short", "long"),
     [
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "28.11", "waits 3 d"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "12:05", "waits 5 min"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "15.12", "from 15.12"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "2029", "from 2029"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "from 28.11", "waits 3 d"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "from 12:05", "waits 5 min"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "from 15.12", "from 15.12"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "from 2029", "from 2029"),
         ({"valid_until": timedelta(hours=5, minutes=59)}, "for 5h", "expires in 5 h"),
         ({"valid_until": timedelta(days=30)}, "", ""),
         ({"state": "expired", "valid_until": timedelta(days=-1)}, "expired", "expired"),

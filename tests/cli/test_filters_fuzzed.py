@@ -35,6 +35,10 @@ TIMES = pieces(
     "9999-12-31",
     "0001-01-01",
     "сегодня",
+    "-",
+    "нед",
+    "30сек",
+    "27.11",
 )
 OPTIONS = st.fixed_dictionaries(
     {},
@@ -103,8 +107,8 @@ def test_any_filter_line_chooses_firings_or_is_refused(engine: HookEngine, count
 @pytest.mark.parametrize("typed", ["999999d", "800000 д"])
 def test_so_long_ago_is_refused_in_a_sentence(typed: str) -> None:
     """Before the first year there is no moment."""
-    with pytest.raises(HookrowError, match="before all dates"):
-        moment(typed, HERE, "since")
+    with pytest.raises(HookrowError, match="There is no time"):
+        moment(typed, HERE, "--since", "log")
 
 
 def convert(kind: click.ParamType[Any]) -> Any:
@@ -113,8 +117,8 @@ def convert(kind: click.ParamType[Any]) -> Any:
 
 
 VALUES: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
-    "a moment": (TIMES, lambda text: moment(text, HERE, "since")),
-    "a moment's end": (TIMES, lambda text: moment(text, HERE, "until", end=True)),
+    "a moment": (TIMES, lambda text: moment(text, HERE, "--since", "log")),
+    "a moment's end": (TIMES, lambda text: moment(text, HERE, "--until", "log", end=True)),
     "a rate": (pieces("5", "/s", "/m", "0", "1e9", more="./,9٣"), convert(Rate())),
     "a stretch": (pieces("..", "evt_a", more="._"), convert(Stretch())),
     "a reply": (

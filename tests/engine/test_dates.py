@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow.hook.checks import Unfit
-from hookrow.hook.dates import Moment, parse, parse_absolute, show
+from hookrow.hook.dates import Moment, Use, parse, parse_absolute, show
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -79,6 +79,60 @@ def test_what_people_type(text: str, start: str | None, end: str | None) -> None
     assert in_moscow(text, end=True) == end
 
 
+AGO = (
+    *(
+        ("15m", 900),
+        ("30min", 1800),
+        ("30 мин", 1800),
+        ("15сек", 15),
+        ("90s", 90),
+        ("2h", 7200),
+        ("-2h", 7200),
+        ("-2 ч", 7200),
+    ),
+    *(("3d", 3 * 86400), ("3 дня", 3 * 86400), ("1w", 7 * 86400), ("2нед", 14 * 86400), ("-2 недели", 14 * 86400)),
+)
+
+
+@pytest.mark.parametrize(("text", "seconds"), AGO)
+@pytest.mark.parametrize("use", ["log", "moment"])
+@pytest.mark.parametrize("end", [False, True])
+def test_a_time_ago(text: str, seconds: int, use: Use, end: bool) -> None:
+    """To the second, in filters and in every option; a period takes it with its sign, to the minute."""
+    assert parse(text, now=NOW, zone=MOSCOW, use=use, end=end).value == NOW - timedelta(seconds=seconds)
+    signed = text if text.startswith("-") else f"-{text}"
+    minute = NOW.replace(second=0)
+    assert parse(signed, now=NOW, zone=MOSCOW, end=end).value == minute - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("вчера", "2026-11-24 00:00:00", "2026-11-25 00:00:00"),
+        ("yesterday 18:00", "2026-11-24 18:00:00", "2026-11-24 18:00:00"),
+        ("24.11", "2026-11-24 00:00:00", "2026-11-25 00:00:00"),
+        ("25.11", "2026-11-25 00:00:00", "2026-11-26 00:00:00"),
+        ("26.11", "2025-11-26 00:00:00", "2025-11-27 00:00:00"),
+        ("01.03", "2026-03-01 00:00:00", "2026-03-02 00:00:00"),
+        ("1мес", "2026-10-25 12:03:07", "2026-10-25 12:03:07"),
+    ],
+)
+def test_a_day_of_the_log_has_been(text: str, start: str, end: str) -> None:
+    """Without a year the latest such day; as an end it is that whole day, as in the form."""
+    for is_end, meant in ((False, start), (True, end)):
+        value = parse(text, now=NOW, zone=MOSCOW, end=is_end, use="log").value
+        assert value is not None
+        assert f"{value.astimezone(MOSCOW):%Y-%m-%d %H:%M:%S}" == meant
+
+
+@pytest.mark.parametrize("text", ["", "  ", "soon", "7", "2y", "99999d" * 2, "999999d", "31.02"])
+def test_what_is_no_time_of_the_log_says_what_is(text: str) -> None:
+    """A sentence that names it and what can be typed."""
+    with pytest.raises(Unfit) as caught:
+        parse(text, now=NOW, zone=MOSCOW, use="log")
+    assert f'There is no time "{text}": write 2h' in str(caught.value.text)
+
+
 def test_a_month_on_is_the_same_day_or_the_months_last() -> None:
     """31 January and a month is 28 February."""
     january = datetime(2027, 1, 31, 9, tzinfo=UTC)
@@ -90,7 +144,7 @@ def test_a_month_on_is_the_same_day_or_the_months_last() -> None:
     "text",
     [
         "31.02.2026", "00.01.2026", "1.13.2026", "30.02", "01.11.2026 24:00", "01.11.2026 1", "01.11.2026 00:60",
-        "вчера", "+", "+7", "+7m", "+7м", "+7y", "+٣d", "-7d", "٠١.١١.٢٠٢٦", "2026-11-01T00:00:00",
+        "позавчера", "+", "-", "7d", "2ч", "+7", "+7m", "+7м", "+7y", "+٣d", "-7y", "٠١.١١.٢٠٢٦", "2026-11-01T00:00:00",
         "2026-13-01T00:00:00Z",
         "2026-11-01T00:00:00+25:00", "2026-11-01T00:00:00+03:99", "+99999d" * 2, "abc", "1", "99999-01-01", "now\x00",
     ],

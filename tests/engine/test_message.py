@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from hookrow.delivery import message
 from hookrow.hook.modes import MODES, WAITING
-from hookrow.secrets.vault import MASK, new_signing_secret
+from hookrow.secrets.secret import MASK, new_signing_secret
 
 OCCURRED = 1_795_597_443_007
 SENT = 1_795_597_450
@@ -49,6 +49,7 @@ def test_headers_are_those_of_the_contract() -> None:
         "hook-event": "before_order_add",
         "hook-mode": "gate",
         "hook-attempt": "1",
+        "hook-depth": "1",
         "hook-occurred-at": "2026-11-25T09:04:03.007Z",
     }
     assert message.user_agent().startswith("Hookrow/")

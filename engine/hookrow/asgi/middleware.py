@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
 from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
-from hookrow.asgi.problem import refuse
+from hookrow.asgi.problem import answer, problem, too_deep
 from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import PLAIN, UNSEEN, Arrival, Barrier
+from hookrow.core.arrival import UNSEEN, Arrival, Barrier, depth_of
+from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.lang import Text
@@ -99,6 +100,7 @@ class HookMiddleware:
         self.limit = limit
         self.deadline = deadline
         self.tasks: set[asyncio.Task[None]] = set()
+        self.warned: set[str] = set()
         self.unseen = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
         for word in self.unseen.values():
             if word not in ("refuse", "on_failure", "ask"):
@@ -165,15 +167,19 @@ class HookMiddleware:
         events = await self.meant(possible, call)
         firings: dict[str, Firing] = {}
         scope.setdefault("state", {})[KEY] = firings
+        depth = depth_of(*(value for name, value in headers if name == "hook-depth"))
+        outer = call_in_hand(self.engine.runtime)
+        in_hand = CallInHand(self.engine.runtime, f"{call.method} {call.path}", depth, self.warned, outer)
         given = call.body
         for event in events:
             if event.moment != "before":
                 continue
             shape = self.shapes.get(event.code, BEFORE)
-            firing = firings[event.code] = await self.ask(event, shape, call, body.unseen)
+            firing = firings[event.code] = await self.ask(event, shape, call, body.unseen, depth)
             if firing.veto is not None:
-                await refuse(send, firing)
+                await answer(send, problem(firing))
                 return
+            in_hand.keep(firing, deferred=event.code in self.defer)
             if call.seen and shape.body is not None and not same(firing.data, firing.payload):
                 call = replace(call, body=shape.body(call, firing.data))
         if call.body is not given:
@@ -181,15 +187,20 @@ class HookMiddleware:
             body.replace(text)
             scope = {**scope, "headers": resized(scope["headers"], len(text))}
         later = [event for event in events if event.moment != "before"]
+        if depth and later and (reason := self.engine.runtime.too_deep(depth, [event.code for event in later])):
+            await answer(send, too_deep(later[0].code, reason))
+            return
         if later:
-            send = ResponseBody(send, self.limit, lambda response: self.follow(later, call, response)).send
-        await self.app(scope, body.receive, send)
+            send = ResponseBody(send, self.limit, lambda response: self.follow(later, call, response, in_hand)).send
+        with handling(in_hand):
+            await self.app(scope, body.receive, send)
 
-    async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None) -> Firing:
+    async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None, depth: int) -> Firing:
         """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
         how: dict[str, Any] = {"deadline": self.deadline, "defer": event.code in self.defer}
-        arrival = Arrival(self.barrier(event.code, unseen) if shape is BEFORE else None, fixed=call.form)
+        barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
+        arrival = Arrival(barrier, fixed=call.form, depth=depth)
         try:
             return await self.engine.fire_as(arrival, event.code, payload, **how)
         except InvalidPayload as fault:
@@ -208,19 +219,25 @@ class HookMiddleware:
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
-    def follow(self, events: Sequence[Event], call: ApiCall, response: ResponseBody) -> None:
-        """The response is out: fire what follows, in a task that neither the request's end nor its client stops."""
+    def follow(self, events: Sequence[Event], call: ApiCall, response: ResponseBody, in_hand: CallInHand) -> None:
+        """The response is out: fire what follows, in a task that neither the request's end nor its client stops.
+
+        What the handler has fired by itself is not fired once more.
+        """
+        events = [event for event in events if not in_hand.noted(event.code)]
+        for event in events:
+            in_hand.note(event.code)
         done = replace(call, status=response.status, response=response.json())
-        task = asyncio.get_running_loop().create_task(self.report(events, done), name="hookrow-after")
+        task = asyncio.get_running_loop().create_task(self.report(events, done, in_hand.depth), name="hookrow-after")
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def report(self, events: Sequence[Event], call: ApiCall) -> None:
+    async def report(self, events: Sequence[Event], call: ApiCall, depth: int) -> None:
         """Fire after-events; nobody waits, so that what fails is logged."""
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
-                await self.engine.fire_as(PLAIN, event.code, payload, deadline=self.deadline)
+                await self.engine.fire_as(Arrival(depth=depth), event.code, payload, deadline=self.deadline)
             except Exception:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 

@@ -6,10 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 from hookrow.asgi.bodies import Send
+from hookrow.core.arrival import LOOP
+from hookrow.lang import Text
 from hookrow.payload import dumps
 from hookrow.records import Firing
 
-__all__ = ["problem", "refuse"]
+__all__ = ["answer", "problem", "too_deep"]
 
 
 def problem(firing: Firing) -> dict[str, Any]:
@@ -39,9 +41,22 @@ def problem(firing: Firing) -> dict[str, Any]:
     }
 
 
-async def refuse(send: Send, firing: Firing) -> None:
-    """Answer with the problem."""
-    found = problem(firing)
+def too_deep(event: str, reason: Text | str) -> dict[str, Any]:
+    """The problem of a call that came through too many hooks and would lead to more; there is no firing of it."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus.LOOP_DETECTED.phrase,
+        "status": HTTPStatus.LOOP_DETECTED.value,
+        "detail": str(reason),
+        "code": LOOP,
+        "errors": [],
+        "event": event,
+        "firing": None,
+    }
+
+
+async def answer(send: Send, found: dict[str, Any]) -> None:
+    """Answer with a problem."""
     body = dumps(found).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": found["status"], "headers": headers})

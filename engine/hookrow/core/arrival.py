@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from hookrow.lang import Text
 
-__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier"]
+__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "depth_of"]
 
 UNSEEN = "unseen_body"
 """Hooks can't see the body of the API call."""
@@ -38,11 +39,33 @@ class Arrival:
     """What a call brings along.
 
     Args:
+        barrier: why waiting hooks are not asked.
         fixed: no hook can change the payload: it was made of something that is handed on as it came.
     """
 
     barrier: Barrier | None = None
     fixed: bool = False
+    depth: int = 0
+    """How many hooks the call came through."""
+
+    def limited(self, loop_depth: int) -> Arrival:
+        """With a barrier where that are too many: anybody can send the header, so it may refuse and never skip."""
+        if self.depth <= loop_depth:
+            return self
+        text = Text(
+            "The call came through {n} hooks, more than {limit}: they go round in a circle.",
+            n=self.depth,
+            limit=loop_depth,
+        )
+        return replace(self, barrier=Barrier(LOOP, 508, text, skip=LOOP))
+
+
+def depth_of(*headers: int | str | None) -> int:
+    """How many hooks a call came through: the largest of the values of its headers `hook-depth`.
+
+    One that can't be read counts as 0, and so does none.
+    """
+    return max((int(each) for each in map(str, headers) if re.fullmatch(r"[0-9]{1,9}", each)), default=0)
 
 
 PLAIN = Arrival()

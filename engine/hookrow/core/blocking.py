@@ -13,14 +13,15 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.bridge import LET_GO, Portal, forbid_running_loop, off_loops
+from hookrow.core.arrival import Arrival
+from hookrow.core.bridge import forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.log import Log, Settings
+from hookrow.core.log import Log
 from hookrow.core.loops import Loops
-from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
+from hookrow.core.portal import LET_GO, Portal
+from hookrow.core.settings import Settings
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -29,7 +30,8 @@ from hookrow.hook.model import Hook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
@@ -66,7 +68,7 @@ class HookEngine:
             create=create,
             observers=observers,
         )
-        self.runtime = self.core.runtime
+        self.runtime, self.sending = self.core.runtime, self.core.sending
         self.portal = Portal()
         self.loops = Loops(self.portal, self.runtime.let_transport_go)
         self.hooks = off_loops(Hooks)(self.runtime)
@@ -87,11 +89,11 @@ class HookEngine:
     def ensure_worker(self) -> None:
         """Start this process's worker, where it is wanted and does not run."""
         self.runtime.renew()
-        if self.runtime.wants_worker and not self.runtime.takes_over:
+        if self.runtime.wants_worker and not self.sending.takes_over:
             self.portal.call(self.begin())
 
     async def begin(self) -> None:
-        self.runtime.start_worker()
+        self.sending.start_worker()
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -110,8 +112,8 @@ class HookEngine:
         self.runtime.close()
 
     async def end(self, grace: float) -> None:
-        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.runtime.drain(grace))
-        await self.runtime.aclose(grace)
+        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
+        await self.sending.aclose(grace)
 
     def fire(
         self,
@@ -122,6 +124,7 @@ class HookEngine:
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
@@ -132,18 +135,30 @@ class HookEngine:
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.core.run_in_background(event, payload, deadline)
+            run = self.core.run_in_background(event, payload, deadline, depth)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
+            self.core.fired_by_handler(event)
             self.ensure_worker()
             return firing
         forbid_running_loop()
+        known = self.core.fired_already(event, payload, idempotency_key, defer)
+        if known is not None:
+            return known
         try:
-            run = self.core.run(event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer)
+            run = self.core.run(
+                event,
+                payload,
+                idempotency_key=idempotency_key,
+                deadline=deadline,
+                defer=defer,
+                arrival=self.core.arrival(depth),
+            )
         except StorageError as error:
             return self.core.unreadable(event, payload, deadline, error)
         self.ensure_worker()
         with self.portal.in_thread():
             firing = run.fire_here(self.loops.run)
+        self.core.fired_by_handler(event)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(
@@ -154,13 +169,19 @@ class HookEngine:
         idempotency_key: str | None = None,
         deadline: float = 30.0,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
 
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
         return await self.fire_as(
-            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+            self.core.arrival(depth),
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
         )
 
     async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
@@ -173,7 +194,7 @@ class HookEngine:
         if connection is None:
             forbid_running_loop()
             self.runtime.database.writer.write(job)
-            self.runtime.nudge()
+            self.sending.nudge()
         else:
             run_sync(self.runtime.database, connection, job)
 

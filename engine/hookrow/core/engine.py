@@ -11,14 +11,18 @@ from typing import Any, Self
 import httpx
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.arrival import PLAIN, Arrival, depth_of
+from hookrow.core.calls import call_in_hand
 from hookrow.core.events import Catalogue
-from hookrow.core.firing import Run, occasion_for
+from hookrow.core.firing import Run
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks, is_kept
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
-from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
+from hookrow.core.log import AsyncLog, Log
+from hookrow.core.occasion import occasion_for
+from hookrow.core.replaying import Workbench
 from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
+from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.errors import DatabaseReadOnly, InvalidHook, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -30,7 +34,10 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing, Place, Secret
+from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
 from hookrow.worker import Worker
 
@@ -82,6 +89,7 @@ class AsyncHookEngine:
             create=create,
             observers=observers,
         )
+        self.sending = Sending(self.runtime)
         self.bench = Workbench(self.runtime)
         self.hook_door = Hooks(self.runtime)
         self.hooks = AsyncHooks(self.hook_door)
@@ -105,7 +113,7 @@ class AsyncHookEngine:
         return self.runtime.database.read_only
 
     async def __aenter__(self) -> Self:
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -113,7 +121,7 @@ class AsyncHookEngine:
 
     async def close(self, grace: float = 5.0) -> None:
         """End: what is in flight may finish within `grace` seconds, nothing new starts, the rest stays queued."""
-        await self.runtime.aclose(grace)
+        await self.sending.aclose(grace)
         self.runtime.close()
 
     # -- fire ---------------------------------------------------------------------------------------------------------
@@ -127,6 +135,7 @@ class AsyncHookEngine:
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
 
@@ -136,6 +145,8 @@ class AsyncHookEngine:
             deadline: seconds for all waiting hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.
             defer: keep back what nobody waits for until `firing.enqueue()`.
+            depth: the header `hook-depth` of the call that led here, as it came: past the setting `loop_depth` hooks go
+                round in a circle, and a `before` event is refused.
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
@@ -144,11 +155,18 @@ class AsyncHookEngine:
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """
         if connection is not None:
-            run = self.run_in_background(event, payload, deadline)
-            self.runtime.start_worker()
-            return await run_async(self.runtime.database, connection, run.enqueue)
+            run = self.run_in_background(event, payload, deadline, depth)
+            self.sending.start_worker()
+            firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
+            self.fired_by_handler(event)
+            return firing
         return await self.fire_as(
-            PLAIN, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer
+            self.arrival(depth),
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
         )
 
     async def fire_as(
@@ -162,14 +180,37 @@ class AsyncHookEngine:
         defer: bool = False,
     ) -> Firing:
         """`fire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
+        known = self.fired_already(event, payload, idempotency_key, defer)
+        if known is not None:
+            return known
         try:
             run = self.run(
                 event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, arrival=arrival
             )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
-        self.runtime.start_worker()
-        return self.enqueueable(await run.fire(), self.enqueue)
+        self.sending.start_worker()
+        firing = await run.fire()
+        self.fired_by_handler(event)
+        return self.enqueueable(firing, self.enqueue)
+
+    # -- inside an API call that a middleware handles -----------------------------------------------------------------
+
+    def arrival(self, depth: int | str | None) -> Arrival:
+        """How a call of `fire` came about; without a depth of its own it is that of the API call in hand."""
+        call = call_in_hand(self.runtime) if depth is None else None
+        return Arrival(depth=depth_of(depth) if call is None else call.depth)
+
+    def fired_already(self, event: str, payload: Payload, key: str | None, defer: bool) -> Firing | None:
+        """The firing of the middleware around this, where it is the same."""
+        call = call_in_hand(self.runtime)
+        return None if call is None else call.take(event, payload, deferred=defer, key=key)
+
+    def fired_by_handler(self, event: str) -> None:
+        """The middleware need not fire it any more."""
+        call = call_in_hand(self.runtime)
+        if call is not None:
+            call.note(event)
 
     def unreadable(self, event: str, payload: Payload, deadline: float, error: StorageError) -> Firing:
         """The firing of an event whose hooks can't be read now: not recorded; a `before` event raises (DESIGN 5)."""
@@ -192,21 +233,21 @@ class AsyncHookEngine:
     ) -> Run:
         """A firing that has not begun."""
         config = self.runtime.config()
-        occasion = occasion_for(self.runtime, config, event, deadline, arrival=arrival)
+        occasion = occasion_for(self.runtime, config, event, deadline, arrival)
         hooks = config.rows.get(event, ())
         return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
 
-    def run_in_background(self, event: str, payload: Payload, deadline: float) -> Run:
+    def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
         """A firing that makes no request now: inside the caller's transaction."""
         config = self.runtime.config()
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
                 Text(
-                    "a before event's hooks must be asked before the transaction: "
-                    "fire(defer=True) first, then firing.enqueue(connection) inside it"
+                    "a before event's hooks must be called before the transaction: fire(defer=True) first, then "
+                    "firing.enqueue(connection) inside it"
                 )
             )
-        occasion = occasion_for(self.runtime, config, event, deadline, in_background=True)
+        occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
         return Run(self.runtime, occasion, payload, config.rows.get(event, ()), handover=False)
 
     def enqueueable(self, firing: Firing, enqueue: Callable[[Firing, Any], Any]) -> Firing:
@@ -217,7 +258,7 @@ class AsyncHookEngine:
         job = self.runtime.enqueuing(firing)
         if connection is None:
             await self.runtime.database.writer.awrite(job)
-            self.runtime.nudge()
+            self.sending.nudge()
         else:
             await run_async(self.runtime.database, connection, job)
 
@@ -271,7 +312,7 @@ class AsyncHookEngine:
             InvalidInput: `to` is no URL to send to.
         """
         number = None if hook is None else self.hook_door.find(hook).id
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return await self.bench.replay(ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
 
     async def redeliver(
@@ -352,7 +393,7 @@ class AsyncHookEngine:
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
-        return await self.runtime.send_own(firing, progress)
+        return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
@@ -364,8 +405,8 @@ class AsyncHookEngine:
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         self.runtime.require_keys()
-        worker = self.runtime.new_worker(concurrency)
-        self.runtime.worker = worker
+        worker = self.sending.new_worker(concurrency)
+        self.sending.worker = worker
         if started is not None:
             started(worker)
         await worker.run()

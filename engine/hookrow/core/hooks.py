@@ -23,7 +23,8 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
-from hookrow.secrets.vault import Place, Secret, new_signing_secret
+from hookrow.secrets.secret import Secret, new_signing_secret
+from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
 from hookrow.store.moving import Goal, move
@@ -31,6 +32,8 @@ from hookrow.template import compiled as template
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+
+from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
@@ -87,12 +90,10 @@ class Hooks:
         if len(named) == 1:
             return named[0]
         if not named:
-            raise HookNotFound(Text("there is no hook «{ref}»", ref=ref))
+            raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
         candidates = [f"{hook.id} ({hook.key}, {hook.event})" for hook in named]
         raise Ambiguous(
-            Text(
-                "several hooks are named «{ref}»: {list}; say which by id or key", ref=ref, list=", ".join(candidates)
-            ),
+            Text('several hooks are named "{ref}": {list}; use an ID or a key', ref=ref, list=", ".join(candidates)),
             candidates,
         )
 
@@ -174,7 +175,7 @@ class Hooks:
             EventNotFound, InvalidTemplate: as `add`.
         """
         if not hook.key:
-            raise InvalidHook([Problem("key", Text("ensure() needs a key to know the hook by"))])
+            raise InvalidHook([Problem("key", Text("ensure() needs the hook's key"))])
         if found := self.of_key(hook.key):
             return found
         try:
@@ -361,7 +362,7 @@ class Hooks:
 
         def job(connection: Connection) -> None:
             if hookstore.change(connection, found.id, values, author, action=action):
-                self.runtime.write_event(connection, code, {"hook": found.ref.as_json(), **payload})
+                write_event(self.runtime, connection, code, {"hook": found.ref.as_json(), **payload})
 
         self.runtime.database.writer.write(job)
 
@@ -419,7 +420,7 @@ class Hooks:
         found = self.find(ref)
         then = as_of(self.history(found.id), revision)
         if then is None or then.after is None:
-            raise HookNotFound(Text("«{name}» has no revision {revision}", name=found.name, revision=revision))
+            raise HookNotFound(Text('hook "{name}" has no revision {revision}', name=found.name, revision=revision))
         values = {code: then.after[code] for code in COLUMNS if code in then.after and code != "custom_header"}
         for name in ("valid_from", "valid_until"):
             text = values.get(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from hookrow.core.arrival import PLAIN, Arrival
@@ -29,7 +30,7 @@ __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Text("The service is temporarily unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
-FIXED = Text("the call's body is a form, which hooks can't change: «data» was passed over")
+FIXED = Text("`data` was ignored: the call's body is a form, which hooks can't change")
 ABSENT: Any = object()
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
@@ -127,7 +128,6 @@ class Row:
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
-        self.concealer = Concealer(self.private)
         self.barred = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
@@ -158,7 +158,12 @@ class Row:
     @property
     def kept_result(self) -> Any:
         """The result as it may be kept and queued."""
-        return self.concealer.json(self.result)
+        return None if self.result is None else self.concealer.json(self.result)
+
+    @cached_property
+    def concealer(self) -> Concealer:
+        """What takes private values, and the secrets of the hooks that were asked, out of what is kept."""
+        return Concealer(self.occasion.event.private)
 
     def webhook(self, private: bool) -> dict[str, Any]:
         """The names under `webhook` in a template."""
@@ -209,7 +214,7 @@ class Row:
             self.fail(
                 share,
                 "paused",
-                Text("the hook is paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
+                Text("{reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
             )
             return share
         try:
@@ -303,7 +308,7 @@ class Row:
         waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
-            self.fail(share, "deadline", Text("the row's deadline had passed"))
+            self.fail(share, "deadline", Text("the deadline of the firing had passed"))
             return None
         order = Order(
             hook=hook,
@@ -318,6 +323,7 @@ class Row:
             can_refuse=occasion.before,
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            depth=occasion.arrival.depth,
             url=occasion.url,
             with_auth=occasion.with_auth,
             asked_by=occasion.asked_by,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
-from hookrow.secrets.vault import MASK
+from hookrow.secrets.secret import MASK
 
 __all__ = [
     "Message",
@@ -41,6 +41,7 @@ OWN_HEADERS = frozenset(
         "host",
         "hook-attempt",
         "hook-deadline-ms",
+        "hook-depth",
         "hook-event",
         "hook-mode",
         "hook-occurred-at",
@@ -122,6 +123,7 @@ def headers(
     occurred_at_ms: int,
     body: bytes,
     deadline_ms: int | None = None,
+    depth: int = 1,
     replay_of: str | None = None,
     test: bool = False,
     login: str = "",
@@ -137,6 +139,7 @@ def headers(
         sent_at_s: seconds since 1970 of this attempt.
         occurred_at_ms: when `fire()` was called.
         deadline_ms: milliseconds that the receiver has; sent by waiting hooks only.
+        depth: how many hooks the receiver's own calls come through: this one, and those of the call that led to it.
         replay_of: the public id of the firing that is replayed.
         login, password: if one of them is not empty, basic authentication is sent.
         custom_header: name and value; a user agent of its own takes the place of ours.
@@ -155,6 +158,7 @@ def headers(
         ("hook-event", event),
         ("hook-mode", mode),
         ("hook-attempt", str(attempt)),
+        ("hook-depth", str(depth)),
         ("hook-occurred-at", str(rfc3339(occurred_at_ms))),
     ]
     if deadline_ms is not None and mode in WAITING:

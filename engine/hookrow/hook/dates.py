@@ -1,4 +1,4 @@
-"""Moments as people type and read them: `01.11.2026 00:00`, `01.11`, `today`, `+7d`, RFC 3339 with an offset.
+"""Moments as people type and read them: `01.11.2026 00:00`, `01.11`, `today`, `+7d`, `-2h`, RFC 3339 with an offset.
 
 Typed in the zone of the settings, kept in UTC, shown with the offset that held at that moment (DESIGN 8). A period is
 half-open: a date alone as its end means the start of the next local day.
@@ -10,33 +10,42 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from typing import Literal
 
 from hookrow.hook.checks import Unfit, trim
 from hookrow.lang import Text
 
-__all__ = ["NOT_A_MOMENT", "Here", "Moment", "parse", "parse_absolute", "show"]
+__all__ = ["NOT_A_MOMENT", "Here", "Moment", "Use", "parse", "parse_absolute", "show"]
 
 NOT_A_MOMENT = Text(
-    "A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo or end of month; or empty."
+    "A date and time: 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo, end of month. It may be empty."
 )
+Use = Literal["period", "moment", "log"]
+"""What a moment is for. Only in the period of a form `2h` means nothing: elsewhere it is two hours ago. Of a day and a
+month without a year the log takes the latest that has begun."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
+NAIVE = Text("The time needs its UTC offset, as in 2026-11-01T00:00:00+03:00.")
 
 # Patterns are text, compiled at first use: most processes that import this never read a date.
 CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<part>\d{1,6}))?)?"
 OFFSET = r"(?P<offset>z|[+-]\d\d:?\d\d)"
 RUSSIAN = rf"(?a:(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})(\.(?P<year>\d{{4}}|\d\d))?( {CLOCK}( ?{OFFSET})?)?)"
 RFC3339 = rf"(?a:(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)([t ]{CLOCK} ?{OFFSET}?)?)"
-WORD = rf"(?a:(?P<word>сегодня|today|завтра|tomorrow)( {CLOCK})?)"
-AHEAD = r"\+ ?(?P<count>[0-9]{1,5}) ?(?P<unit>[a-zа-я]+)\.?"
+DAYS = {"сегодня": 0, "today": 0, "завтра": 1, "tomorrow": 1, "вчера": -1, "yesterday": -1}
+WORD = rf"(?a:(?P<word>{'|'.join(DAYS)})( {CLOCK})?)"
+AWAY = r"(?P<sign>[+-]?) ?(?P<count>[0-9]{1,6}) ?(?P<unit>[a-zа-я]+)\.?"
 UNITS = {
+    **dict.fromkeys(
+        ("s", "sec", "second", "seconds", "с", "сек", "секунда", "секунды", "секунду", "секунд"), "seconds"
+    ),
     **dict.fromkeys(("min", "minute", "minutes", "мин", "минута", "минуты", "минуту", "минут"), "minutes"),
     **dict.fromkeys(("h", "hour", "hours", "ч", "час", "часа", "часов"), "hours"),
     **dict.fromkeys(("d", "day", "days", "д", "дн", "день", "дня", "дней"), "days"),
     **dict.fromkeys(("w", "week", "weeks", "н", "нед", "неделя", "неделю", "недели", "недель"), "weeks"),
     **dict.fromkeys(("mo", "month", "months", "мес", "месяц", "месяца", "месяцев"), "months"),
 }
-"""After `+` and a number. A bare «m» or «м» would be minutes to one and months to another."""
+"""After a number. After `+`, «m» or «м» would be minutes to one and months to another; a time ago is of minutes."""
+AGO = {**UNITS, "m": "minutes", "м": "minutes"}
 OPEN = frozenset({"без срока", "no start", "no end"})
 """What the form shows in an empty end of the period."""
 NOW = frozenset({"сейчас", "now"})
@@ -52,6 +61,7 @@ class Here:
 
     now: datetime
     zone: tzinfo
+    use: Use = "period"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +85,38 @@ class Moment:
         except OverflowError:
             raise Unfit(NOT_A_MOMENT) from None
         if not FIRST_YEAR <= value.year <= LAST_YEAR:
-            raise Unfit(Text("A moment of the years {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
+            raise Unfit(Text("A date and time from {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
         return cls(value, note)
 
 
-def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False) -> Moment:
+def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False, use: Use = "period") -> Moment:
     """The moment that a person typed in this zone at this time; empty text is an open period.
 
     A date alone is its first moment, or with `end` the first moment of the next day. A day and month without a year is
-    the nearest such date, with `end` the next one. Hours that the clocks repeat are taken so that the period is not cut
-    short, those that they leave out move to the next valid moment; both are said in `note`.
+    the nearest such date, as a period's end the next one, in a log the latest. Hours that the clocks repeat are taken
+    so that the period is not cut short, those that they leave out move to the next valid moment; both are said in
+    `note`.
 
     Raises:
         Unfit: no moment can be read from it.
     """
     typed = re.sub(r"\s+", " ", trim(text)).lower()
-    if not typed:
+    if not typed and use == "period":
         return Moment(None)
     try:
-        return read(typed, Here(now.astimezone(zone), zone), end)
+        return read(typed, Here(now.astimezone(zone), zone, use), end)
     except (ValueError, OverflowError) as fault:
+        if use != "period" and not (isinstance(fault, Unfit) and fault.text is NAIVE):
+            raise Unfit(no_time(text)) from None
         raise fault if isinstance(fault, Unfit) else Unfit(NOT_A_MOMENT) from None
+
+
+def no_time(text: str) -> Text:
+    return Text(
+        'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
+        "2026-11-01T10:00Z.",
+        text=text,
+    )
 
 
 def parse_absolute(text: str) -> Moment:
@@ -150,14 +171,10 @@ def read(typed: str, here: Here, end: bool) -> Moment:
         return whole_day(months_on(today.replace(day=1), 1), here.zone, end=False)
     if typed in END_OF_YEAR:
         return whole_day(date(today.year + 1, 1, 1), here.zone, end=False)
-    if (found := re.fullmatch(AHEAD, typed)) and (unit := UNITS.get(found["unit"])):
-        count = int(found["count"])
-        if unit in ("minutes", "hours"):
-            return Moment.at(minute + timedelta(**{unit: count}))
-        day = months_on(today, count) if unit == "months" else today + timedelta(**{unit: count})
-        return whole_day(day, here.zone, end)
+    if found := re.fullmatch(AWAY, typed):
+        return ahead(found, here, end) if found["sign"] == "+" else ago(found, here)
     if found := re.fullmatch(WORD, typed):
-        day = today if found["word"] in ("сегодня", "today") else today + timedelta(days=1)
+        day = today + timedelta(days=DAYS[found["word"]])
         return (
             on_clock(datetime.combine(day, clock_of(found)), here.zone, end)
             if found["hour"]
@@ -166,7 +183,7 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     found = re.fullmatch(RUSSIAN, typed) or re.fullmatch(RFC3339, typed)
     if found is None:
         raise Unfit(NOT_A_MOMENT)
-    day = day_of(found) if found["year"] else nearest(int(found["day"]), int(found["month"]), today, end)
+    day = day_of(found) if found["year"] else nearest(int(found["day"]), int(found["month"]), here, end)
     if not found["hour"]:
         return whole_day(day, here.zone, end)
     wall = datetime.combine(day, clock_of(found))
@@ -175,6 +192,32 @@ def read(typed: str, here: Here, end: bool) -> Moment:
     if found.re.pattern == RFC3339:
         raise Unfit(NAIVE)
     return on_clock(wall, here.zone, end)
+
+
+def ahead(found: re.Match[str], here: Here, end: bool) -> Moment:
+    """So long from now: to the minute, or whole days."""
+    count, unit = int(found["count"]), UNITS.get(found["unit"])
+    minute = here.now.astimezone(UTC).replace(second=0, microsecond=0)
+    if unit is None:
+        raise Unfit(NOT_A_MOMENT)
+    if unit == "seconds":
+        return Moment.at(here.now + timedelta(seconds=count))
+    if unit in ("minutes", "hours"):
+        return Moment.at(minute + timedelta(**{unit: count}))
+    today = here.now.date()
+    day = months_on(today, count) if unit == "months" else today + timedelta(**{unit: count})
+    return whole_day(day, here.zone, end)
+
+
+def ago(found: re.Match[str], here: Here) -> Moment:
+    """So long before now, to the same instant of that day."""
+    count, unit = int(found["count"]), AGO.get(found["unit"])
+    if unit is None or not (found["sign"] or here.use != "period"):
+        raise Unfit(NOT_A_MOMENT)
+    now = here.now.replace(second=0, microsecond=0) if here.use == "period" else here.now
+    if unit == "months":
+        return on_clock(datetime.combine(months_on(now.date(), -count), now.time()), here.zone, end=False)
+    return Moment.at(now.astimezone(UTC) - timedelta(**{unit: count}))
 
 
 def months_on(day: date, count: int) -> date:
@@ -203,8 +246,9 @@ def offset_of(text: str) -> timezone:
     return timezone(-offset if text[0] == "-" else offset)
 
 
-def nearest(day: int, month: int, today: date, end: bool) -> date:
-    """That day of the year nearest to today; the coming one for an end, since an end in the past serves nobody."""
+def nearest(day: int, month: int, here: Here, end: bool) -> date:
+    """That day of the year nearest to today; for a period's end the coming one: an end in the past serves nobody."""
+    today = here.now.date()
     possible = []
     for year in range(today.year - 4, today.year + 9):  # 29 February may be eight years away
         try:
@@ -213,7 +257,9 @@ def nearest(day: int, month: int, today: date, end: bool) -> date:
             continue
     if not possible:
         raise Unfit(NOT_A_MOMENT)
-    if end:
+    if here.use == "log":
+        return max(found for found in possible if found <= today)
+    if end and here.use == "period":
         return min(found for found in possible if found >= today)
     return min(possible, key=lambda found: abs(found - today))
 
@@ -229,10 +275,10 @@ def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
     value, kind = instant(wall, zone, fold=1 if end else 0)
     shown = show(value, zone)
     if kind == "twice":
-        note = Text("{wall} comes twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} occurs twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     if kind == "never":
-        note = Text("{wall} is left out by the clocks; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} doesn't exist on that day; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     return Moment.at(value)
 

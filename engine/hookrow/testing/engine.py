@@ -13,12 +13,13 @@ import httpx
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import Arrival
 from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
 
@@ -61,9 +62,9 @@ class Fired:
         return [each for each in self.firings if each.id not in self.uncertain]
 
 
-async def deliver_due(runtime: Runtime) -> int:
+async def deliver_due(sending: Sending) -> int:
     """Send what is due by the engine's clock, and what that releases, until nothing is; gives the attempts made."""
-    worker, attempts = runtime.new_worker(), 0
+    worker, attempts = sending.new_worker(), 0
     while True:
         await worker.claim()
         worker.start()
@@ -120,10 +121,17 @@ class MemoryEngine(HookEngine):
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `HookEngine.fire`, and remembered in `fired`."""
         firing = super().fire(
-            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            connection=connection,
+            defer=defer,
+            depth=depth,
         )
         return self.calls.add(firing, connection)
 
@@ -133,7 +141,7 @@ class MemoryEngine(HookEngine):
 
     def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
-        return self.portal.call(deliver_due(self.runtime))
+        return self.portal.call(deliver_due(self.sending))
 
     def outcomes(self, firing: Firing) -> dict[str, str]:
         """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""
@@ -188,10 +196,17 @@ class AsyncMemoryEngine(AsyncHookEngine):
         deadline: float = 30.0,
         connection: Any = None,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`, and remembered in `fired`."""
         firing = await super().fire(
-            event, payload, idempotency_key=idempotency_key, deadline=deadline, connection=connection, defer=defer
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            connection=connection,
+            defer=defer,
+            depth=depth,
         )
         return firing if connection is None else self.calls.add(firing, connection)
 
@@ -201,7 +216,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
 
     async def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
-        return await deliver_due(self.runtime)
+        return await deliver_due(self.sending)
 
     async def outcomes(self, firing: Firing) -> dict[str, str]:
         """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""

@@ -107,6 +107,7 @@ class Order:
     can_refuse: bool = False
     deadline_ms: int | None = None
     replay_of: str | None = None
+    depth: int = 0
     test: bool = False
     url: str | None = None
     with_auth: bool = False
@@ -152,7 +153,7 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
         if (sealed := getattr(hook, name)) is not None
     }
     if found.get("signing_secret") == "":
-        raise KeyWrong(Text("the signing secret is empty: enter it anew, or remove it"))
+        raise KeyWrong(Text("the signing secret is empty: enter it again, or remove it"))
     return found
 
 
@@ -182,6 +183,7 @@ def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Me
         occurred_at_ms=order.occurred_ms,
         deadline_ms=order.deadline_ms,
         replay_of=order.replay_of,
+        depth=order.depth + 1,
         test=order.test,
         login=hook.auth_login if trusted else "",
         password=secrets.get("auth_password", "") if trusted else "",
@@ -244,7 +246,7 @@ async def attempted(tools: Tools, order: Order) -> Made:
     except KeyProblem as error:
         return unsent(order, now_ms, "key_error", str(error))
     except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
-        return unsent(order, now_ms, "name_error", str(Text("the host's name in the URL can't be right")))
+        return unsent(order, now_ms, "name_error", str(Text("the host name in the URL is invalid")))
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,

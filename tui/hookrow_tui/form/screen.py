@@ -89,7 +89,7 @@ class FormScreen(FormView):
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
-                answers = [("back", str(Say("Go back"))), ("save", str(Say("Save anyway")))]
+                answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save anyway")))]
                 question = Question(str(SAVE_AND_CLOSE), [str(too_long(seconds))], answers)
                 self.app.push_screen(question, lambda answer: self.write() if answer == "save" else None)
             else:
@@ -132,14 +132,14 @@ class FormScreen(FormView):
                 self.go_to(codes[0])
 
         names = ", ".join(f"«{called(code)}»" for code in codes)
-        text = Say("The new address is of another origin. These would be sent there, too: {names}.", names=names)
+        text = Say("The new URL has another origin. These would be sent to it: {names}.", names=names)
         answers = [
-            ("back", str(Say("Go back"))),
-            ("keep", str(Say("Send them there"))),
-            ("new", str(Say("Enter anew"))),
+            ("back", str(Say("Keep editing"))),
+            ("keep", str(Say("Keep them"))),
+            ("new", str(Say("Enter again"))),
             ("remove", str(Say("Remove them"))),
         ]
-        self.app.push_screen(Question(str(Say("Secrets and the new address")), [str(text)], answers), answered)
+        self.app.push_screen(Question(str(Say("Secrets and the new URL")), [str(text)], answers), answered)
 
     def write(self, keep_secrets: bool = False) -> None:
         checked = self.state.checked(here(self.zone))
@@ -218,12 +218,12 @@ class FormScreen(FormView):
         """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
         one."""
         answers = [
-            ("restore", str(Say("Bring it back"))),
+            ("restore", str(Say("Restore it"))),
             ("new", str(Say("Save as new"))),
-            ("back", str(Say("Go back"))),
+            ("back", str(Say("Keep editing"))),
         ]
-        more = Say("Brought back, it has its secrets and its queue again; a new one begins without either.")
-        question = Question(str(Say("The hook was deleted meanwhile")), [text, str(more)], answers)
+        more = Say("A restored hook keeps its secrets and its queue; a new one starts without them.")
+        question = Question(str(Say("Somebody deleted the hook")), [text, str(more)], answers)
         self.app.push_screen(question, self.decide_about_deleted)
 
     def decide_about_deleted(self, answer: str | None) -> None:
@@ -316,7 +316,7 @@ class FormScreen(FormView):
             else:
                 self.afterwards = None
 
-        answers = [("back", str(Say("Go back"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
+        answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
         self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
 
     def close(self, hook_id: int | None) -> None:
@@ -347,8 +347,12 @@ class FormScreen(FormView):
             if answer in ("take", "drop"):
                 draft.drop()
 
-        answers = [("take", str(Say("Take it"))), ("drop", str(Say("Throw away"))), ("later", str(Say("Later")))]
-        text = Say("An interrupted session left changes that were not saved. Passwords are not among them.")
+        answers = [
+            ("take", str(Say("Open the draft"))),
+            ("drop", str(Say("Delete the draft"))),
+            ("later", str(Say("Decide later"))),
+        ]
+        text = Say("An interrupted session left unsaved changes. Passwords are not among them.")
         self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
 
     def take_draft(self, draft: drafts.Draft) -> None:
@@ -359,4 +363,4 @@ class FormScreen(FormView):
         self.fill(merged.texts)
         if merged.conflicts:
             names = ", ".join(str(FIELD[code].label) for code in merged.conflicts)
-            self.notice(str(Say("Changed by a colleague, too, since this draft: {names}. Compare.", names=names)))
+            self.notice(str(Say("Others have changed since this draft: {names}. Compare.", names=names)))

@@ -24,14 +24,6 @@ from hookrow_tui.words import Say
 __all__ = ["NotAFilter", "parse", "rest_of", "show"]
 
 ALL = frozenset({"все", "всё", "all", "—", "*"})
-UNITS = {
-    **dict.fromkeys(("s", "sec", "с", "сек"), 1_000),
-    **dict.fromkeys(("m", "min", "м", "мин"), 60_000),
-    **dict.fromkeys(("h", "ч", "час"), 3_600_000),
-    **dict.fromkeys(("d", "д", "дн"), 86_400_000),
-    **dict.fromkeys(("w", "н", "нед"), 604_800_000),
-}
-AGO = re.compile(r"([0-9]{1,5})\s*([a-zа-я]+)", re.IGNORECASE)
 STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
 KEY = re.compile(r"([^\W\d]+):(?!//)")  # an address is a word
 OPENS = {'"': '"', "«": "»"}
@@ -69,13 +61,13 @@ def read_outcome(value: str, typed: Typed) -> str:
     if found is not None:
         return found
     known = Listing(OUTCOMES.values())
-    raise NotAFilter(Say("There is no outcome «{value}». Known: {known}.", value=value, known=known))
+    raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
 def read_code(value: str, typed: Typed) -> str:
     code = value.lower().replace("х", "x")  # the Cyrillic letter looks the same
     if not STATUS.fullmatch(code):
-        raise NotAFilter(Say("«{value}» is no status: write 409 or 5xx.", value=value))
+        raise NotAFilter(Say('"{value}" is not a response status. Examples: 409, 5xx.', value=value))
     return code
 
 
@@ -86,21 +78,25 @@ def read_hook(value: str, typed: Typed) -> int:
 def hook_number(ref: str) -> int:
     """The hook's id where nobody is there to ask for its key or name."""
     if not re.fullmatch(r"[0-9]{1,18}", ref):
-        raise NotAFilter(Say("«{value}» is no number of a hook.", value=ref))
+        raise NotAFilter(Say('"{value}" is not a hook\'s ID.', value=ref))
     return int(ref)
 
 
-def read_moment(value: str, typed: Typed) -> int:
-    """A moment, or how long ago it was; in milliseconds."""
-    found = AGO.fullmatch(value)
-    if found and (unit := UNITS.get(found[2].lower())):
-        return typed.now_ms - int(found[1]) * unit
+def read_since(value: str, typed: Typed) -> int:
+    return read_moment(value, typed, end=False)
+
+
+def read_until(value: str, typed: Typed) -> int:
+    return read_moment(value, typed, end=True)
+
+
+def read_moment(value: str, typed: Typed, *, end: bool) -> int:
+    """A moment, or how long ago it was; in milliseconds. Of a date alone `end` is the end of that day."""
     try:
-        moment = parse_moment(value, now=from_ms(typed.now_ms), zone=typed.zone).value
-    except Unfit:
-        moment = None
-    if moment is None:
-        raise NotAFilter(Say("«{value}» is no time: write 1h, 30m, 2d, today or 01.11.2026.", value=value))
+        moment = parse_moment(value, now=from_ms(typed.now_ms), zone=typed.zone, end=end, use="log").value
+    except Unfit as fault:
+        raise NotAFilter(fault.text) from None
+    assert moment is not None, "a key without a value is refused before"
     return round(moment.timestamp() * 1000)
 
 
@@ -109,8 +105,8 @@ PARTS = (
     Part("outcome", ("outcome",), ("итог",), read_outcome),
     Part("code", ("code", "status"), ("код",), read_code),
     Part("hook", ("hook",), ("хук",), read_hook),
-    Part("since_ms", ("since",), ("с", "за"), read_moment),
-    Part("until_ms", ("until",), ("по", "до"), read_moment),
+    Part("since_ms", ("since",), ("с", "за"), read_since),
+    Part("until_ms", ("until",), ("по", "до"), read_until),
 )
 NAMED = {name: part for part in PARTS for name in (*part.english, *part.russian)}
 
@@ -136,11 +132,11 @@ def parse(text: str, *, now_ms: int, zone: tzinfo = UTC, find_hook: Callable[[st
         part = NAMED.get(key.lower())
         if part is None:
             known = ", ".join(f"{name_of(part)}:" for part in PARTS)
-            raise NotAFilter(Say("There is no key «{key}». Known: {known}", key=key, known=known))
+            raise NotAFilter(Say('There is no key "{key}". Known: {known}', key=key, known=known))
         if not value:
-            raise NotAFilter(Say("«{key}:» has no value.", key=key))
+            raise NotAFilter(Say('"{key}:" has no value.', key=key))
         if part.field in found:
-            raise NotAFilter(Say("«{key}:» is given twice.", key=key))
+            raise NotAFilter(Say('"{key}:" is given twice.', key=key))
         found[part.field] = None if bare and value.lower() in ALL else part.read(value, typed)
     return LogFilter(**found, search=" ".join(words) or None)
 
@@ -208,7 +204,7 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
         value = getattr(filter, part.field)
         if value is None:
             continue
-        if part.read is read_moment:
+        if part.field in ("since_ms", "until_ms"):
             value = show_moment(from_ms(value), zone)
         elif part.read is read_hook:
             value = hook_name(value)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -18,7 +17,7 @@ from hookrow.words import OUTCOMES, Listing, Word, outcome_code
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.hook.dates import Here
+    from hookrow.hook.dates import Here, Use
     from hookrow.records import LogFilter
 
 __all__ = [
@@ -33,8 +32,6 @@ __all__ = [
     "zone_of",
 ]
 
-AGO = re.compile(r"-?(?P<count>\d{1,6}) ?(?P<unit>[smhdсмчд])", re.IGNORECASE)
-UNITS = {"s": 1, "с": 1, "m": 60, "м": 60, "h": 3600, "ч": 3600, "d": 86400, "д": 86400}
 FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
 
 
@@ -53,27 +50,20 @@ def here_of(engine: HookEngine) -> Here:
     return Here(from_ms(SystemClock().now_ms()), zone_of(engine))
 
 
-def moment(text: str, here: Here, name: str, *, end: bool = False) -> datetime:
-    """A moment as the form takes it, RFC 3339 with an offset, or a time ago: `15m`, `2h`, `3d`.
+def moment(text: str, here: Here, name: str, use: Use, *, end: bool = False) -> datetime:
+    """A moment as the form takes it, RFC 3339 with an offset, or a time ago: `15m`, `2h`, `1w`.
 
     Raises:
         InvalidInput: none of these.
     """
-    ago = AGO.fullmatch(text.strip())
-    if ago is not None:
-        try:
-            return here.now - timedelta(seconds=int(ago["count"]) * UNITS[ago["unit"].lower()])
-        except OverflowError:
-            raise InvalidInput([Problem(name, Text("«{text}» is before all dates.", text=text))]) from None
     from hookrow.hook.dates import parse
     from hookrow.hook.fields import Unfit
 
     try:
-        value = parse(text, now=here.now, zone=here.zone, end=end).value
+        value = parse(text, now=here.now, zone=here.zone, end=end, use=use).value
     except Unfit as fault:
         raise InvalidInput([Problem(name, fault.text)]) from None
-    if value is None:
-        raise InvalidInput([Problem(name, Text("a moment is missing"))])
+    assert value is not None, "only a period may be open"
     return value
 
 
@@ -93,7 +83,7 @@ def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault)) from None
     if not isinstance(value, dict):
-        raise InvalidPayload("", Text("{name} holds no JSON object.", name=name))
+        raise InvalidPayload("", Text("{name} is not a JSON object.", name=name))
     return value
 
 
@@ -111,15 +101,17 @@ class Outcome(click.Choice[str]):
 def filter_options(function: Any) -> Any:
     """Add the log's filters to a command; they mean the same everywhere."""
     options = (
-        option("--event", metavar="EVENT", says=Text("Firings of this event.")),
-        option("--hook", metavar="HOOK", says=Text("Firings in which this hook had a share: id, key or exact name.")),
+        option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
+        option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
         option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(OUTCOMES.values())),
         option(
-            "--since", metavar="TIME", says=Text("From this moment on: 01.11.2026 10:00, today, 2h (ago), RFC 3339.")
+            "--since",
+            metavar="TIME",
+            says=Text("From this moment on: 01.11.2026 10:00, 01.11, yesterday, 2h or 1w (ago), RFC 3339."),
         ),
-        option("--until", metavar="TIME", says=Text("Before this moment.")),
-        option("--search", metavar="TEXT", says=Text("Firings whose payload holds this text.")),
-        option("--code", metavar="STATUS", says=Text("Firings with this HTTP status: 404, or 5xx.")),
+        option("--until", metavar="TIME", says=Text("Before this moment, or to the end of this day.")),
+        option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
+        option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
     )
     for add in reversed(options):
         function = add(function)
@@ -157,8 +149,8 @@ def log_filter(engine: HookEngine, options: dict[str, Any]) -> LogFilter:
         event=options.get("event"),
         hook=None if options.get("hook") is None else hook_id(engine, options["hook"]),
         outcome=options.get("outcome"),
-        since_ms=None if since is None else to_ms(moment(since, here, "since")),
-        until_ms=None if until is None else to_ms(moment(until, here, "until")),
+        since_ms=None if since is None else to_ms(moment(since, here, "--since", "log")),
+        until_ms=None if until is None else to_ms(moment(until, here, "--until", "log", end=True)),
         search=options.get("search"),
         code=options.get("code"),
     )

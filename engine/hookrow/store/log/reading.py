@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 
 from hookrow.hook.stored import HookRef
 from hookrow.ids import delivery_id, firing_id
@@ -16,7 +16,10 @@ from hookrow.store.database.prepared import PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
-__all__ = ["attempts", "by_ids", "firing_by_uid", "page", "payloads"]
+__all__ = ["attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
+
+DEEP = FIRINGS.c.depth >= literal_column("3")
+"""The term of the index `firing_deep`."""
 
 
 def hook_ref(config: Config, number: int) -> HookRef:
@@ -39,7 +42,7 @@ def page(
 
 FIRING_COLUMNS = (
     *("id", "uid", "event", "moment", "at_ms", "outcome", "payload", "data", "result", "veto", "warnings", "ms"),
-    *("hidden", "replay_of", "asked_by", "deferred"),
+    *("hidden", "replay_of", "asked_by", "depth", "deferred"),
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
@@ -73,6 +76,12 @@ def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | 
     return None if number is None else by_ids(connection, config, [number])[0]
 
 
+def deep_hooks(connection: Connection, since_ms: int) -> set[int]:
+    """The hooks whose firings since that moment came through three hooks or more."""
+    found = select(DELIVERIES.c.hook_id).join(FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
+    return set(connection.execute(found.where(DEEP, FIRINGS.c.at_ms >= since_ms).distinct()).scalars())
+
+
 def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
     """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
     for number in ids(connection, LogFilter(event=event), limit=last):
@@ -103,6 +112,7 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
         hidden=loads(row.hidden) or (),
         replay_of=None if row.replay_of is None else firing_id(row.replay_of),
         asked_by=row.asked_by,
+        depth=row.depth,
         deferred=row.deferred,
         row_id=row.id,
     )

@@ -91,6 +91,7 @@ class Claimed:
     first_ms: int | None = None
     order_key: str | None = None
     replay_of: str | None = None
+    depth: int = 0
     payload: str | None = None
     state: str = "leased"
     probe: bool = False
@@ -225,7 +226,7 @@ LOAD = PreparedIn(
             DELIVERIES.c.id.label("row_id"),
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
-            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of")),
+            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
             NUMBER.label("number"),

@@ -258,8 +258,8 @@ def not_carried(secrets: Iterable[str]) -> Text:
     """Why such a change is refused, with the ways out."""
     labels = [str(FIELD["custom_header" if code == HEADER_VALUE else code].label) for code in secrets]
     return Text(
-        "The new URL has another origin, and these secrets would be sent to it: {names}. Enter them again, remove them, "
-        "or keep them (--keep-secrets, keep_secrets=True).",
+        "The new URL has another origin, and these secrets would be sent to it: {names}. Enter them again, remove "
+        "them, or keep them (--keep-secrets, keep_secrets=True).",
         names=", ".join(labels),
     )
 

@@ -87,7 +87,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "signing_secret": None,
             "condition": "",
             "on_failure": "continue",
-            "fallback_message": "Сервис временно недоступен",
+            "fallback_message": "",
             "order_key": "",
             "revision": 1,
             "state": "on",
@@ -213,8 +213,12 @@ class FakeHooks:
         self.engine.version += 1
         return new
 
-    def preview(self, event: str, body: str) -> str:
+    def preview(self, event: str, body: str, payload: Any = None) -> str:
         return body
+
+    def example(self, event: str) -> dict[str, Any]:
+        newest = self.engine.log.page(LogFilter(event=event), limit=1)
+        return (newest[0].payload if newest else Events().get(event).sample) or {}
 
     def refused_address(self, url: str) -> str | None:
         return "169.254.169.254 никогда не вызывается" if "169.254." in url else None

@@ -22,7 +22,7 @@ from textual.widget import Widget
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
-from hookrow_tui.failures import sentence
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.repaint import Change, Shown
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals

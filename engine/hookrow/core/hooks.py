@@ -19,9 +19,11 @@ from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHoo
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
+from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
+from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
 from hookrow.secrets.secret import Secret, new_signing_secret
 from hookrow.secrets.vault import Place
@@ -59,7 +61,9 @@ def hook_of(stored: StoredHook, now_ms: int) -> Hook:
         "revision": stored.revision,
         "state": plan.state(stored, now_ms),
         "paused_by": stored.paused_by,
-        "paused_reason": stored.paused_reason,
+        "paused_reason": None
+        if stored.paused_reason is None
+        else str(pause_reason(stored.paused_by, stored.paused_reason)),
         "paused_at": moment(stored.paused_ms),
         "deleted": stored.deleted,
     }
@@ -342,7 +346,7 @@ class Hooks:
         found = self.find(ref)
         if found.paused_by in (None, "breaker"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)
-            values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
+            values = {"paused_by": "person", "paused_reason": keep(reason), "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 
@@ -438,18 +442,19 @@ class Hooks:
         last = last_payload(self.runtime, event)
         return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
 
-    def preview(self, event: str, body: str) -> str:
-        """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
+    def preview(self, event: str, body: str, payload: Mapping[str, Any] | None = None) -> str:
+        """What a body becomes on this payload, else on the event's last recorded one, else on its sample: JSON text.
+        Nothing is sent.
 
         An empty body is the standard envelope; the firing's id and time are examples.
 
         Raises:
             EventNotFound, InvalidTemplate
         """
-        example = self.example(event)
+        example = self.example(event) if payload is None else dict(payload)
         if not body.strip():
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
+        return template.preview_body(body, example)
 
     def refused_address(self, url: str) -> Text | None:
         """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.

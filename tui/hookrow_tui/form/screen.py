@@ -11,11 +11,12 @@ from textual.widget import Widget
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
-from hookrow_tui.failures import sentence
-from hookrow_tui.form.fields import Body, Line, SecretLine
+from hookrow_tui.form.body import Body
+from hookrow_tui.form.fields import Line, SecretLine
 from hookrow_tui.form.view import FormView
 from hookrow_tui.presenters import drafts
 from hookrow_tui.presenters.changes import called, changed_codes
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form_state import (
     ROW_LIMIT,
     SECRETS,
@@ -297,7 +298,8 @@ class FormScreen(FormView):
     # Leaving
 
     def action_back(self) -> None:
-        self.leave()
+        if not self.leave_writing():
+            self.leave()
 
     def leave(self, then: Callable[[], Any] | None = None) -> None:
         """Close, asking first if something was changed; then go on with `then`. A save under way closes by itself."""

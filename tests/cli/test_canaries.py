@@ -141,9 +141,9 @@ def live(life: Life, given: Path) -> None:
             for shape in ((), ("--json",)):
                 life.run("fire", event, "--payload", given, *shape)
         assert any(PRIVATE in request.body.decode() for request in good.requests)
-        life.run("hooks", "edit", 1, "--url", f"http://127.0.0.1:9/gone?token={TOKEN}")
+        life.run("hooks", "edit", 1, "--url", f"http://127.0.0.1:9/gone?token={TOKEN}", "--keep-secrets")
         life.run("fire", "before_registration", "--payload", given)
-        life.run("hooks", "edit", 1, "--url", url)
+        life.run("hooks", "edit", 1, "--url", url, "--keep-secrets")
         for command in EVERYTHING:
             life.run(*command)
             if command not in (("keys", "check"), ("export",)):

@@ -24,7 +24,7 @@ from textual.widgets import Input, TextArea
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
-from hookrow_tui.failures import sentence
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.repaint import Change, Shown
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
@@ -83,7 +83,7 @@ class HookrowApp(App[int]):
         self.shown = Shown()
         self.harmless = Harmless()
         self.follower: Follower | None = None
-        self.ahead = TypeAhead(self)
+        self.ahead = TypeAhead(self, lambda: self.too_small)
         self.warned_of_bytes = False
         self.animation_level = "none"
         self.set_class(look.mono, "-mono", update=False)
@@ -276,16 +276,18 @@ class HookrowApp(App[int]):
         """Bytes in another encoding are dropped rather than typed as «�»; said once."""
         if not self.warned_of_bytes and isinstance(self.screen, Page | Dialog):
             self.warned_of_bytes = True
-            self.screen.notice(str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8).")))
+            self.screen.notice(
+                str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8)."))
+            )
 
     def action_help(self) -> None:
         from hookrow_tui.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+        if isinstance(self.screen, Page | Dialog) and not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen.GROUPS, getattr(self.focused, "code", "")))
 
     def action_commands(self) -> None:
-        from hookrow_tui.commands import command_screen
+        from hookrow_tui.help import command_screen
 
         if isinstance(self.screen, Page):
             self.push_screen(command_screen(self.screen.GROUPS), self.run_command)

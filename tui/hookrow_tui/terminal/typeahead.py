@@ -24,7 +24,8 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 if TYPE_CHECKING:
-    from hookrow_tui.app import HookrowApp
+    from textual.app import App
+
     from hookrow_tui.engine import Answered
 
 __all__ = ["LATE", "SILENCE", "TypeAhead"]
@@ -65,12 +66,14 @@ class TypeAhead:
     """The queue of what was typed, clicked and pasted.
 
     Args:
-        clock: seconds, as `Message.time` counts them.
+        unseen: whether the window is too small for the screen to be drawn.
     """
 
-    def __init__(self, app: HookrowApp, clock: Callable[[], float] = get_time) -> None:
+    def __init__(self, app: App[Any], unseen: Callable[[], bool]) -> None:
         self.app = app
-        self.clock = clock
+        self.unseen = unseen
+        self.clock: Callable[[], float] = get_time
+        """Seconds, as `Message.time` counts them."""
         self.queue: deque[events.Event] = deque()
         self.asked: set[Answered] = set()
         self.guards: WeakKeyDictionary[Screen[Any], Guard] = WeakKeyDictionary()
@@ -213,7 +216,7 @@ class TypeAhead:
             return True
         before, self.before = self.before, event.time
         screen, key = self.app.screen, getattr(event, "key", "")
-        if self.app.too_small:
+        if self.unseen():
             return key in QUITTING
         if isinstance(event, events.Paste) and not isinstance(self.app.focused, Input | TextArea):
             return False

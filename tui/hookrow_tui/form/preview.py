@@ -11,12 +11,12 @@ from textual.widgets import Static
 
 from hookrow.errors import HookrowError
 from hookrow.records import Firing, LogFilter
+from hookrow.safetext import covered
 from hookrow_tui.failures import sentence
 from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.reasons import matching
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.check import pretty
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
@@ -80,7 +80,7 @@ class PreviewScreen(Dialog[None]):
         self.query_one(Static).update(text)
 
     def refused(self, error: HookrowError) -> None:
-        self.query_one(Static).update(Styled(visible(sentence(error))))
+        self.query_one(Static).update(Styled(covered(sentence(error))))
 
 
 SAMPLE = Say("On the event's sample: none is recorded yet.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import database_url
-from hookrow.cli.show.layout import Cell, Column, cut, table, visible
+from hookrow.cli.show.layout import Cell, Column, cut, table
 from hookrow.cli.show.output import (
     colours,
     confirm,
@@ -24,6 +24,7 @@ from hookrow.cli.show.output import (
 from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
+from hookrow.safetext import visible
 from hookrow.testing.server import Receiver
 from hookrow.words import MODES, word
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_table, to_json
 from hookrow.cli.show.wording import clock_time, deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Text
+from hookrow.safetext import visible, visible_lines
 from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     if firing.replay_of:
         put(str(Text("Replay of {id}, asked by {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
     if firing.hidden:
-        put(str(Text("Not kept, only waiting hooks received it: {fields}", fields=", ".join(firing.hidden))))
+        put(str(Text("Not kept, only waiting hooks received it: {fields}", fields=visible(", ".join(firing.hidden)))))
     put_payload(str(Text("Payload")), firing.payload)
     if firing.data != firing.payload:
         put_payload(str(Text("Data as the hooks left it")), firing.data)

@@ -154,12 +154,12 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind, on the machine's clock: what holds for the store holds on both."""
-    from hookrow.store.database.database import Database
+    from hookrow.store.database.opening import open_database
 
     if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+        made = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     else:
         url: str = request.getfixturevalue("postgres_url")
-        made = Database(url.replace("postgresql://", "postgresql+psycopg://"))
+        made = open_database(url.replace("postgresql://", "postgresql+psycopg://"))
     yield made
     made.close()

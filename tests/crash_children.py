@@ -28,6 +28,7 @@ from hookrow.store import outbox
 from hookrow.store.database import backup, schema
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import run
+from hookrow.store.database.opening import open_database
 from hookrow.store.log import purge
 from hookrow.store.outbox import Settle
 from hookrow.store.outbox.writing import Rows
@@ -268,14 +269,14 @@ def making(db: str, point: str) -> None:
         return statements(dialect)
 
     schema.triggers = triggers
-    Database(db)
+    open_database(db)
     die()
 
 
 def migrating(db: str, scripts: str, point: str) -> None:
     """Upgrade to the next schema, and be killed while the copy is made, or around the migration's commit."""
     schema.HEAD = "0001"
-    database = Database(db)
+    database = open_database(db)
     marked: list[bool] = []
     if point == "migrate:copy":
         copied = backup.copy

@@ -16,7 +16,7 @@ import psutil
 from bench.measure import Bench, Row, at_least, delivered, interleave
 from bench.peers import own, peers, procrastinate
 from bench.sides.program import ROOT, Program
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 
 __all__ = ["TITLE", "draining", "measure", "working"]
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.statistics import Figures, HookStatistics
-    from hookrow.core.replaying import Explained, Redelivered, Replayed, Request, Tested
     from hookrow.errors import (
         Ambiguous,
         ChangedMeanwhile,
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
     from hookrow.hook.stored import HookRef
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
-    from hookrow.secrets.vault import KeyRing, Secret
+    from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
+    from hookrow.secrets.keyring import KeyRing
+    from hookrow.secrets.secret import Secret
     from hookrow.store.log.glance import HookFigures, Summary
 
 __all__ = [
@@ -87,15 +88,17 @@ __all__ = [
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.core.insight.insight": ("ConditionMatches",),
-    "hookrow.core.replaying": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
     "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
     "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),
+    "hookrow.hook.stored": ("HookRef",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
-    "hookrow.records": ("Attempt", "Delivery", "Firing", "HookRef", "LogFilter", "Revision", "Veto"),
+    "hookrow.records": ("Attempt", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.log.glance": ("HookFigures", "Summary"),
-    "hookrow.secrets.vault": ("KeyRing", "Secret"),
+    "hookrow.secrets.keyring": ("KeyRing",),
+    "hookrow.secrets.secret": ("Secret",),
 }
 HOME = {name: module for module, names in HOMES.items() for name in names}
 

@@ -25,6 +25,7 @@ from hookrow.cli.app import run
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly
 from hookrow.store.database import readonly
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 
 NOBODY = 65534
 EVENT = "before_order_add"
@@ -117,7 +118,7 @@ def judge(found: dict[tuple[str, ...], tuple[int, str, str]]) -> None:
     assert {command[:2]: found[command[:2]][0] for command in CHANGES} == {command[:2]: 3 for command in CHANGES}
     assert "Stock" in found["hooks", "list"][1]
     assert EVENT in found["log",][1]
-    assert "is queued" in found["explain", EVENT][1]
+    assert "is sent in the background" in found["explain", EVENT][1]
     assert "read_only" in found["doctor", "--json"][1]
     assert (found["db", "backup"][0], found["copy",][0]) == (0, 1), found["db", "backup"][2]
     assert "canary" not in repr(found)
@@ -185,7 +186,7 @@ def test_a_reading_that_was_overtaken_is_told(tmp_path: Path, monkeypatch: pytes
     """Read without its WAL, and changed meanwhile: what was read may be torn, so it is not handed out as good."""
     path = made(tmp_path)
     monkeypatch.setattr(readonly, "is_read_only", lambda path: True)
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     seen = database.data_version()
     with pytest.raises(DatabaseBusy, match="try again"):
         overtaken(database, path)

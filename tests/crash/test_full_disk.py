@@ -21,7 +21,7 @@ from hookrow import Hook, HookEngine
 from hookrow.cli.app import run
 from hookrow.errors import DiskFull
 from hookrow.store.database import reserve
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
@@ -125,7 +125,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[int]:
 @pytest.mark.anyio
 async def test_a_worker_on_a_full_disk(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It can't even claim: says so once and waits; when there is room it goes on by itself, and nothing goes twice."""
-    database = Database(f"sqlite:///{disk / 'hooks.db'}")
+    database = open_database(f"sqlite:///{disk / 'hooks.db'}")
     hook = add_hook(database, "a")
     for _ in range(30):
         fire(database, [hook], now_ms())
@@ -146,7 +146,7 @@ async def test_a_worker_on_a_full_disk(disk: Path, caplog: pytest.LogCaptureFixt
 @pytest.mark.anyio
 async def test_a_worker_whose_disk_can_only_be_read(disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As an administrator, or a failing disk, makes it: it says so once, and goes on when it can be written again."""
-    database = Database(f"sqlite:///{disk / 'hooks.db'}")
+    database = open_database(f"sqlite:///{disk / 'hooks.db'}")
     hook = add_hook(database, "a")
     fire(database, [hook], now_ms())
     database.disconnect()
@@ -167,7 +167,7 @@ async def test_a_worker_whose_disk_can_only_be_read(disk: Path, caplog: pytest.L
 @pytest.mark.anyio
 async def test_locked_for_ten_seconds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Another process holds the lock for twice as long as a writer waits: one line, one more when it works again."""
-    database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     _, [row] = fire(database, [hook], now_ms())
     other = sqlite3.connect(database.path or "", isolation_level=None)

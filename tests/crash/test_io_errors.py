@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hookrow import AsyncHookEngine, Hook, StorageError
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Claimed
 from outbox_rows import Result, add_hook, fire, result, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
@@ -55,7 +55,7 @@ def sent_but_not_recorded(path: Path) -> Any:
     """A worker whose disk fails between the request and its result."""
 
     async def work() -> Any:
-        database = Database(f"sqlite:///{path}")
+        database = open_database(f"sqlite:///{path}")
         hook = add_hook(database, "a")
         for _ in range(3):
             fire(database, [hook], now_ms())

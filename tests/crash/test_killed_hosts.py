@@ -15,8 +15,8 @@ import pytest
 
 from crash_sizes import sizes, until
 from hookrow import HookEngine
-from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import run
+from hookrow.store.database.opening import open_database
 from schemas import NEXT, make_oldest, scripts_with
 
 KILLS = sizes(sqlite=(20, 200), postgresql=(5, 200))
@@ -138,7 +138,7 @@ def test_a_migration_killed(
             found.append(version)
             plain.execute("UPDATE hookrow_version SET version_num = version_num")  # it can be written
         monkeypatch.setattr("hookrow.store.database.schema.HEAD", version)  # whichever it is, this Hookrow opens it
-        database = Database(f"sqlite:///{path}")
+        database = open_database(f"sqlite:///{path}")
         run.upgrade(database, scripts=scripts, target=NEXT)
         database.close()
         with closing(sqlite3.connect(path)) as plain:

@@ -11,6 +11,7 @@ import pytest
 
 from hookrow.errors import StorageError
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.log.purge import purge
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
@@ -26,7 +27,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_locked_by_another_process(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     """The lock is held through many tries: one line, then one that it works again; the row is sent."""
     monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
-    database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     _, [row] = fire(database, [hook], now_ms())
     other = sqlite3.connect(database.path or "", isolation_level=None)
@@ -46,7 +47,7 @@ async def test_locked_by_another_process(tmp_path: Path, caplog: pytest.LogCaptu
 
 async def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No page more: what can't be claimed waits, what was sent is recorded once there is room; nothing goes twice."""
-    database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     for _ in range(300):
         fire(database, [hook], now_ms())
@@ -68,7 +69,7 @@ async def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
 
 async def test_a_purge_on_a_full_disk(tmp_path: Path) -> None:
     """Deleting needs no page more inside the file: a purge makes room there for new firings."""
-    database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     receiver = Receiver()
     for _ in range(200):

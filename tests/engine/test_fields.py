@@ -13,7 +13,7 @@ from hookrow import Hook, lang
 from hookrow.errors import InvalidHook
 from hookrow.hook import fields
 from hookrow.hook.fields import FIELD, FIELDS, clean, clean_change
-from hookrow.secrets.vault import Secret
+from hookrow.secrets.secret import Secret
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from engine_bench import Bench
 from hookrow import Hook
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, InvalidTemplate, KeyTaken
-from hookrow.secrets.vault import Secret
+from hookrow.secrets.secret import Secret
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

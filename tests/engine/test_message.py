@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from hookrow.delivery import message
 from hookrow.hook.modes import MODES, WAITING
-from hookrow.secrets.vault import MASK, new_signing_secret
+from hookrow.secrets.secret import MASK, new_signing_secret
 
 OCCURRED = 1_795_597_443_007
 SENT = 1_795_597_450

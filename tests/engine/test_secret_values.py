@@ -12,15 +12,9 @@ import standardwebhooks
 from pydantic import BaseModel, ConfigDict
 
 from hookrow.errors import Misuse
-from hookrow.secrets.vault import (
-    MASK,
-    KeyRing,
-    Place,
-    Secret,
-    Vault,
-    check_signing_secret,
-    new_signing_secret,
-)
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import MASK, Secret, check_signing_secret, new_signing_secret
+from hookrow.secrets.vault import Place, Vault
 
 
 class Holder(BaseModel):

@@ -11,7 +11,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import Hook
 from hookrow.errors import InvalidHook
-from hookrow.secrets.vault import Secret
+from hookrow.secrets.secret import Secret
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 
 from hookrow.errors import KeyMissing, KeyUnsafe, KeyWrong
 from hookrow.secrets import vault
-from hookrow.secrets.vault import (
-    KeyRing,
-    Place,
-    Vault,
-    key_file_beside,
-    make_key_file,
-    write_key_file,
-)
+from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file, write_key_file
+from hookrow.secrets.vault import Place, Vault
 
 HERE = Place("hook", "a1", "auth_password")
 PROPERTY = settings(max_examples=60, deadline=None)
@@ -334,7 +328,7 @@ def test_processes_that_race_make_one_key(tmp_path: Path) -> None:
         "print(safe.seal('S3cret', Place('hook', 'a1', 'auth_password')))\n"
     )
     database = tmp_path / "hooks.db"
-    environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[1])}
+    environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[2])}
     command = [sys.executable, "-c", script, str(database)]
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
@@ -385,6 +379,6 @@ def test_replacing_the_key_file_is_all_or_nothing(tmp_path: Path, monkeypatch: p
 def test_importing_the_vault_loads_no_cryptography() -> None:
     """A command that touches no secret does not pay for the library."""
     script = "import sys, hookrow.secrets.vault; print(any(name.startswith('cryptography') for name in sys.modules))"
-    environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[1])}
+    environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[2])}
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environ, check=True)
     assert ran.stdout == "False\n"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hookrow.store.configuration.cache import hook_from
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Claimed
 from hookrow.worker import Worker
 from outbox_rows import Result, add_hook, fire, hook_row, result, rows
@@ -42,7 +42,7 @@ class FastClock:
 
 def work(path: Path, log: Path, most: int) -> None:
     """A worker process: every request is one line in the receiver's log; after `most` of them all others hang."""
-    database = Database(f"sqlite:///{path}", clock=FastClock())
+    database = open_database(f"sqlite:///{path}", clock=FastClock())
     receiver = os.open(log, os.O_WRONLY | os.O_APPEND)
     hooks: dict[int, Any] = {}
     begun = itertools.count()
@@ -93,7 +93,7 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     print("seed", seed)
     dice = random.Random(seed)
     path, log = tmp_path / "hooks.db", tmp_path / "receiver.log"
-    database = Database(f"sqlite:///{path}", clock=FastClock())
+    database = open_database(f"sqlite:///{path}", clock=FastClock())
     hooks = [add_hook(database, key, timeout=0.1) for key in "ab"]
     ids = [row for _ in range(ROWS // 2) for row in fire(database, hooks, FastClock().now_ms())[1]]
     database.close()
@@ -107,7 +107,7 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
         finally:
             kill(child)
     child = start(path, log, ROWS)
-    reader = Database(f"sqlite:///{path}", clock=FastClock())
+    reader = open_database(f"sqlite:///{path}", clock=FastClock())
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end and any(row.state != "ok" for row in rows(reader).values()):

@@ -15,13 +15,14 @@ from hookrow.errors import Refused, StorageError
 from hookrow.store.configuration import settings
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[Database]:
     """A database of several thousand pages, which one step does not copy."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
 
     def job(connection: object) -> None:
         for number in range(3000):
@@ -57,7 +58,7 @@ def test_a_busy_writer_neither_delays_the_copy_nor_is_in_it(filled: Database, tm
 
 def test_what_is_still_in_the_wal_is_copied(tmp_path: Path) -> None:
     """A plain copy of the file would miss it; the copy is one file of mode 0600 and passes SQLite's check."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     for number in range(10):
         add_hook(made, f"h{number}")
     before = os.umask(0)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook
 from scripted import HandClock
 
@@ -38,7 +39,7 @@ def test_a_reading_that_failed_is_repeated(database: Database, monkeypatch: pyte
 def test_another_processs_edit_is_seen_in_time(database: Database) -> None:
     """SQLite: by the next look. PostgreSQL: within a second, and asked no oftener."""
     clock = database.clock = HandClock()
-    other = Database(database.address.render_as_string(hide_password=False))
+    other = open_database(database.address.render_as_string(hide_password=False))
     cache = ConfigCache(database)
     cache.get()
     hook = add_hook(other, "a")

@@ -22,6 +22,7 @@ from hookrow.store.configuration import settings
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.writing import FIRINGS
 from outbox_rows import T0, add_hook, fire
 
@@ -42,7 +43,7 @@ def scalar(database: Database, statement: str) -> Any:
 def test_a_relative_path_stays_the_file_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that changes its folder later does not begin a second database there."""
     monkeypatch.chdir(tmp_path)
-    database = Database("sqlite:///hooks.db")
+    database = open_database("sqlite:///hooks.db")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     database.disconnect()
@@ -56,7 +57,7 @@ def test_a_relative_path_stays_the_file_it_was(tmp_path: Path, monkeypatch: pyte
 def test_a_database_in_memory_is_refused(url: str) -> None:
     """Each connection and each process would see another one."""
     with pytest.raises(NoDatabase, match="no Hookrow database here"):
-        Database(url)
+        open_database(url)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def tomsk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_zone_of_the_machine_is_kept_at_the_making(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """On both databases; opened elsewhere later it stays (DESIGN 8)."""
     monkeypatch.setenv("TZ", "Europe/Paris")
-    again = Database(url_of(database))
+    again = open_database(url_of(database))
     assert scalar(again, "SELECT value FROM setting WHERE name = 'timezone'") == "Asia/Tomsk"
     again.close()
 
@@ -89,7 +90,7 @@ def opened_by_nobody(path: Path, answers: Any) -> None:
     os.setgid(NOBODY)
     os.setuid(NOBODY)
     try:
-        Database(f"sqlite:///{path}").close()
+        open_database(f"sqlite:///{path}").close()
     except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
         answers.put((type(error), str(error)))
     else:
@@ -103,7 +104,7 @@ def prepared(folder: Path, kind: str) -> Path:
         path = folder / "closed" / "hooks.db"
         path.parent.mkdir(mode=0o700)
     if kind != "no database in a folder of another":
-        Database(f"sqlite:///{path}").close()
+        open_database(f"sqlite:///{path}").close()
     return path
 
 
@@ -133,12 +134,12 @@ def test_a_user_without_rights_is_told_so(open_folder: Path, kind: str, error: t
 
 def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
     """A backup is one file without a WAL; written to as the database, it is used as DESIGN 8 says."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
     shutil.copy(tmp_path / "copy.db", tmp_path / "restored.db")
     before = (tmp_path / "restored.db").read_bytes()
-    restored = Database(f"sqlite:///{tmp_path}/restored.db")
+    restored = open_database(f"sqlite:///{tmp_path}/restored.db")
     assert scalar(restored, "SELECT count(*) FROM hook") == 0
     assert (tmp_path / "restored.db").read_bytes() == before, "who only reads changes nothing"
     add_hook(restored, "a")
@@ -150,10 +151,10 @@ def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
 def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going into WAL needs a moment alone with the file; who does not get it is told the usual way, and tries again."""
     monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
-    copy = Database(f"sqlite:///{tmp_path}/copy.db")
+    copy = open_database(f"sqlite:///{tmp_path}/copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseBusy):
@@ -167,10 +168,10 @@ def test_a_copy_that_another_reads_goes_into_wal_a_moment_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's busy handler waits only for some locks; the first write waits for the others itself."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
-    copy = Database(f"sqlite:///{tmp_path}/copy.db")
+    copy = open_database(f"sqlite:///{tmp_path}/copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM hook").fetchall()
@@ -209,7 +210,7 @@ def test_a_database_for_reading_is_said_to_be_one(database: Database) -> None:
 
 def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
     """What does not fit is refused whole; with room again, all goes on and nothing is damaged."""
-    database = Database(f"sqlite:///{tmp_path}/hooks.db")
+    database = open_database(f"sqlite:///{tmp_path}/hooks.db")
 
     def room(pages: int) -> None:
         database.writer.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
@@ -239,7 +240,7 @@ def test_a_fork_does_not_hide_an_edit(database: Database) -> None:
     child = multiprocessing.get_context("fork").Process(target=int)
     child.start()
     child.join(30)
-    other = Database(url_of(database))
+    other = open_database(url_of(database))
     hook = add_hook(other, "a")
     other.close()
     cache.forget()  # PostgreSQL is asked once a second

@@ -16,6 +16,7 @@ from hookrow.store import hooks
 from hookrow.store.configuration import settings
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import Author
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as log
@@ -197,7 +198,7 @@ def test_pages_hold_what_the_filter_says(filled: tuple[Database, list[Firing]], 
 
 def test_filters_lead_through_indexes(tmp_path: Path) -> None:
     """No page reads the whole log where an index knows better (SQLite's plan)."""
-    database = Database(f"sqlite:///{tmp_path}/hooks.db")
+    database = open_database(f"sqlite:///{tmp_path}/hooks.db")
     hook = add_hook(database, "a", event="e")
     for n in range(300):
         values = {"seq": 1, "hook_id": hook, "hook_revision": 1, "position": 1, "mode": "notify", "state": "ok"}

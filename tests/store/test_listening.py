@@ -20,6 +20,7 @@ from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database import notify as listening
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import announce
+from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook, fire, pause, resume, rows, state
 from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, seen, worker_on
@@ -32,7 +33,7 @@ NEVER = 1000.0
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[Database]:
     """An empty database on PostgreSQL."""
-    made = Database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    made = open_database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
     yield made
     made.close()
 
@@ -40,7 +41,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 @pytest.fixture
 def other(database: Database) -> Iterator[Database]:
     """The same, as another process has it."""
-    made = Database(database.address.render_as_string(hide_password=False))
+    made = open_database(database.address.render_as_string(hide_password=False))
     yield made
     made.close()
 
@@ -259,7 +260,7 @@ def test_a_connection_lost_in_the_commit(database: Database) -> None:
     with database.writer.running:
         both = [database.writer.submit(job) for _ in range(2)]
     for each in both:
-        with pytest.raises(StorageError, match="in the middle of a commit"):
+        with pytest.raises(StorageError, match="during a commit"):
             each.result()
     assert len(calls) == 2
 

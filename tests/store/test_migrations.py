@@ -27,6 +27,7 @@ from hookrow.records import LogFilter
 from hookrow.store.database import schema
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD, SCRIPTS, run
+from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook, change_hook, fire
 from schemas import NEXT, NEXT_VERSION, make_oldest, scripts_with, shape
 
@@ -75,7 +76,7 @@ def test_the_oldest_schema_becomes_todays(database: Database, tmp_path: Path, mo
         oldest = make_oldest(database.address.render_as_string(hide_password=False).replace("+psycopg", ""))
     with monkeypatch.context() as patched:
         patched.setattr(schema, "HEAD", "0001")
-        upgraded = Database(oldest)
+        upgraded = open_database(oldest)
     with upgraded.read() as connection:
         before = contents(connection)
     run.upgrade(upgraded)
@@ -121,7 +122,7 @@ def test_a_new_word_needs_no_migration(database: Database) -> None:
 
 def with_a_hook(path: Path) -> Database:
     """A database with a hook and a row that points at it."""
-    made = Database(f"sqlite:///{path}")
+    made = open_database(f"sqlite:///{path}")
     with made.write() as connection:
         connection.exec_driver_sql(
             "INSERT INTO hook (key, name, url, event, position, timeout, active, fire_and_forget, wait_for_response,"
@@ -154,7 +155,7 @@ def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> 
 
 def to_next(url: str, scripts: Path, all_open: Any, answers: Any) -> None:
     """In a child: upgrade, and tell whether a copy was made, or what was raised."""
-    database = Database(url)
+    database = open_database(url)
     all_open.wait(30)
     try:
         answers.put(run.upgrade(database, scripts=scripts, target=NEXT) is not None)
@@ -203,7 +204,7 @@ def test_an_upgrade_that_would_orphan_rows_is_taken_back(tmp_path: Path, scripts
     database = with_a_hook(tmp_path / "hooks.db")
     broken = NEXT_VERSION.replace("with op", 'op.execute("DELETE FROM hook")\n    with op')
     (scripts / "versions" / f"v{NEXT}.py").write_text(broken)
-    with pytest.raises(DatabaseDamaged, match="taken back"):
+    with pytest.raises(DatabaseDamaged, match="was undone"):
         run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1
@@ -223,17 +224,18 @@ def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     for create in (True, False):
         with pytest.raises(SchemaTooNew, match=rf"9999.*{HEAD}"):
-            Database(f"sqlite:///{path}", create=create)
+            open_database(f"sqlite:///{path}", create=create)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
 
 REFUSED = """
 import sys
 from hookrow.errors import SchemaTooNew
+from hookrow.store.database.opening import open_database
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD
 try:
-    Database(sys.argv[1])
+    open_database(sys.argv[1])
 except SchemaTooNew as error:
     print(HEAD, error)
 """
@@ -292,7 +294,7 @@ def test_what_is_no_database_is_refused_as_it_is(tmp_path: Path, kind: str) -> N
     path = tmp_path / "hooks.db"
     path.write_bytes(NO_DATABASES[kind])
     with pytest.raises(DatabaseDamaged):
-        Database(f"sqlite:///{path}")
+        open_database(f"sqlite:///{path}")
     assert path.read_bytes() == NO_DATABASES[kind]
 
 
@@ -300,7 +302,7 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
     """As a shell's redirection leaves it."""
     path = tmp_path / "hooks.db"
     path.touch()
-    Database(f"sqlite:///{path}").close()
+    open_database(f"sqlite:///{path}").close()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -310,7 +312,7 @@ def test_a_hosts_database_takes_our_tables_beside_its_own(tmp_path: Path) -> Non
     with closing(sqlite3.connect(path)) as host, host:
         host.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
         host.execute("INSERT INTO customers DEFAULT VALUES")
-    Database(f"sqlite:///{path}").close()
+    open_database(f"sqlite:///{path}").close()
     with closing(sqlite3.connect(path)) as host, host:
         assert host.execute("SELECT count(*) FROM customers").fetchone() == (1,)
 
@@ -318,18 +320,18 @@ def test_a_hosts_database_takes_our_tables_beside_its_own(tmp_path: Path) -> Non
 def test_a_folder_or_a_missing_one_is_a_declared_error(tmp_path: Path) -> None:
     """Never a traceback of the driver's."""
     with pytest.raises(StorageError):
-        Database(f"sqlite:///{tmp_path}")
+        open_database(f"sqlite:///{tmp_path}")
     with pytest.raises(NoDatabase):
-        Database(f"sqlite:///{tmp_path}/nowhere/hooks.db")
+        open_database(f"sqlite:///{tmp_path}/nowhere/hooks.db")
     with pytest.raises(NoDatabase):
-        Database(f"sqlite:///{tmp_path}/hooks.db", create=False)
+        open_database(f"sqlite:///{tmp_path}/hooks.db", create=False)
 
 
 def open_it(url: str, go: Any, errors: Any) -> None:
     """In a child: open, and tell what was raised."""
     go.wait()
     try:
-        Database(url).close()
+        open_database(url).close()
     except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
         errors.put(repr(error))
 
@@ -360,7 +362,7 @@ def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, t
         urls = [f"sqlite:///{tmp_path}/hooks-{number}.db" for number in range(20)]
     for url in urls:
         assert open_at_once(url, 6) == []
-        database = Database(url, create=False)
+        database = open_database(url, create=False)
         with database.read() as connection:
             assert schema.version_of(connection) == HEAD
         database.close()
@@ -377,7 +379,7 @@ def test_whoever_reads_an_empty_database_delays_its_making(tmp_path: Path, monke
             "hookrow.store.database.locks.time",
             SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback()),
         )
-        Database(f"sqlite:///{path}").close()
+        open_database(f"sqlite:///{path}").close()
         assert not reader.in_transaction, "it waited for the reader"
 
 
@@ -387,9 +389,9 @@ def test_a_new_database_speaks_the_machines_time(
 ) -> None:
     """The zone in which periods are typed is the machine's when the database was made, and stays."""
     monkeypatch.setenv("TZ", zone)
-    Database(f"sqlite:///{tmp_path}/hooks.db").close()
+    open_database(f"sqlite:///{tmp_path}/hooks.db").close()
     monkeypatch.setenv("TZ", "Europe/Berlin")
-    database = Database(f"sqlite:///{tmp_path}/hooks.db")
+    database = open_database(f"sqlite:///{tmp_path}/hooks.db")
     with database.read() as connection:
         assert connection.execute(text("SELECT value FROM setting WHERE name = 'timezone'")).scalar() == kept
     database.close()

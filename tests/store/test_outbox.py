@@ -13,6 +13,7 @@ from hookrow.errors import NotRedeliverable
 from hookrow.store import outbox
 from hookrow.store.database import prepared
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Settle, Taken
 from hookrow.store.outbox.writing import DELIVERIES
 from outbox_rows import (
@@ -349,7 +350,7 @@ def test_one_firing_alone_can_be_sent(database: Database) -> None:
 
 def another(database: Database) -> Database:
     """A second process's view of the same database."""
-    return Database(database.address.render_as_string(hide_password=False))
+    return open_database(database.address.render_as_string(hide_password=False))
 
 
 def test_two_claimants_never_get_the_same_row(database: Database) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import NotRedeliverable
 from hookrow.store import outbox
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Claimed, Settle
 from outbox_rows import T0, Result, add_hook, failed, fire, hook_row, result, rows, set_hook
 
@@ -38,7 +38,7 @@ class Outbox(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.database = Database(f"sqlite:///{Path(self.folder.name) / 'hooks.db'}")
+        self.database = open_database(f"sqlite:///{Path(self.folder.name) / 'hooks.db'}")
         self.now = T0
         self.held: list[Claimed] = []
         """Held by workers that live; a row whose lease lapsed belongs to a zombie."""

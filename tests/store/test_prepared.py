@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hookrow.hook.model import Setting
 from hookrow.store.database.database import Database
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import DELIVERIES, Setting
 from outbox_rows import T0, add_hook, fire
 
 SETTINGS: Any = Setting.__table__  # type: ignore[attr-defined]

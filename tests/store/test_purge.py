@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select
 
 from hookrow.store.configuration.revisions import ENGINE, Author, history, revise
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log import purge as purge_module
 from hookrow.store.log.purge import BATCH, BATCH_ROWS, Purging, kept_bytes, purge, size
@@ -70,7 +71,7 @@ def test_pending_and_dead_stay(database: Database) -> None:
 
 def test_size(tmp_path: Path) -> None:
     """The oldest go until the log fits; their pages are free for new rows."""
-    database = Database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     many(database, hook, 600, size=500)
     full = size(database)
@@ -189,7 +190,7 @@ COUNT = [pytest.param(6_000, id="check"), pytest.param(200_000, marks=pytest.mar
 def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
     """20 firings a second from another connection while rows are purged: 99 of 100 are written in 200 ms."""
     url = f"sqlite:///{tmp_path / 'hooks.db'}"
-    database, other = Database(url), Database(url)
+    database, other = open_database(url), open_database(url)
     other.process_lock = threading.Lock()  # as another process: it shares nothing but the file
     hook = add_hook(database, "a")
     many(database, hook, count // 3)
@@ -236,7 +237,7 @@ def test_the_wal_is_emptied_in_a_lull(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("hookrow.store.database.writer.LULL", 0.05)
     monkeypatch.setattr("hookrow.store.database.writer.LONGEST_LULL", 0.1)
     path = tmp_path / "hooks.db"
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     wal = path.with_name("hooks.db-wal")
     hook = add_hook(database, "a")
     other = sqlite3.connect(path, isolation_level=None)
@@ -268,7 +269,7 @@ def test_the_wal_is_bounded_under_readers_that_overlap(tmp_path: Path, monkeypat
     limit = 400_000
     monkeypatch.setattr("hookrow.store.database.database.LARGE_WAL", limit)
     path = tmp_path / "hooks.db"
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     hook = add_hook(database, "a")
     done = threading.Event()
 
@@ -314,7 +315,7 @@ def test_the_wal_behind_a_reader_that_stays(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("hookrow.store.database.writer.LONGEST_LULL", 0.1)
     path = tmp_path / "hooks.db"
     wal = path.with_name("hooks.db-wal")
-    database = Database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     hook = add_hook(database, "a")
     patience: list[int] = []
     checkpoint = database.checkpoint
@@ -338,7 +339,7 @@ def test_two_processes_that_purge_at_once(database: Database, monkeypatch: pytes
     """What the other deleted between two questions of this one is left out."""
     hook = add_hook(database, "a")
     first, second = finished(database, hook, T0), finished(database, hook, T0 + 1000)
-    other = Database(database.address.render_as_string(hide_password=False))
+    other = open_database(database.address.render_as_string(hide_password=False))
     sizes_of = purge_module.sizes_of
 
     def meanwhile(connection: Connection, found: list[int]) -> Any:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from hookrow.events import CATALOGUE, Event
 from hookrow.store.configuration import catalogue, settings
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.breaker import Note, note
 from hookrow.store.outbox.claims import give_back
 from hookrow.store.outbox.parking import park, unpark
@@ -28,7 +29,7 @@ VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[Database]:
     """An empty database on PostgreSQL."""
-    made = Database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    made = open_database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
     yield made
     made.close()
 
@@ -37,7 +38,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 def other(database: Database) -> Iterator[Database]:
     """The same, as another process has it."""
     # Engines of one process on one URL write in turn; these two are as apart as two processes.
-    made = Database(database.address.render_as_string(hide_password=False) + "&application_name=other")
+    made = open_database(database.address.render_as_string(hide_password=False) + "&application_name=other")
     yield made
     made.close()
 

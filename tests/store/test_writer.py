@@ -18,6 +18,7 @@ from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
 from hookrow.ids import new_uid
 from hookrow.store.configuration import settings
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 
@@ -52,7 +53,7 @@ def test_a_failing_job_does_not_sink_its_neighbours(database: Database) -> None:
 
     gate = threading.Event()
     held = database.writer.submit(lambda connection: gate.wait(10))  # the next ones gather behind this
-    jobs: list[Any] = [firing(), firing(taken), refused, firing(outcome="nonsense"), lambda c: 1 / 0, firing()]
+    jobs: list[Any] = [firing(), firing(taken), refused, firing(payload=None), lambda c: 1 / 0, firing()]
     futures = [database.writer.submit(job) for job in jobs]
     gate.set()
     held.result(10)
@@ -98,9 +99,10 @@ def test_row_ids_follow_the_log_when_the_clock_goes_back(database: Database) -> 
 
 CHILD = """
 import sys
+from hookrow.store.database.opening import open_database
 from hookrow.store.database.database import Database
-from hookrow.store import settings
-database = Database(sys.argv[1])
+from hookrow.store.configuration import settings
+database = open_database(sys.argv[1])
 for number in range(int(sys.argv[2])):
     def job(connection):
         from sqlalchemy import text
@@ -126,7 +128,7 @@ def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:
     """Database, WAL and shared memory are 0600 whatever the umask."""
     before = os.umask(0)
     try:
-        made = Database(f"sqlite:///{tmp_path}/hooks.db")
+        made = open_database(f"sqlite:///{tmp_path}/hooks.db")
         made.writer.write(firing())
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
         made.close()
@@ -138,7 +140,7 @@ def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:
 
 def test_sqlite_is_set_up_as_it_was_found_safe(tmp_path: Path) -> None:
     """WAL, FULL, foreign keys: on the connections that read and on the one that writes."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
 
     def pragmas(connection: Connection) -> list[Any]:
         names = ("journal_mode", "synchronous", "foreign_keys")
@@ -153,7 +155,7 @@ def test_sqlite_is_set_up_as_it_was_found_safe(tmp_path: Path) -> None:
 def test_a_lock_that_is_never_given_up_is_busy_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the ways out; afterwards everything works."""
     monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(DatabaseBusy, match=r"connection=.*defer=True"):

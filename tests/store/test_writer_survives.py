@@ -14,12 +14,13 @@ import pytest
 from sqlalchemy import Connection
 
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Database]:
     """One kind is enough: the thread is the same."""
-    made = Database(f"sqlite:///{tmp_path}/hooks.db")
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     yield made
     made.close()
 

@@ -145,7 +145,7 @@ def main(path: str) -> int:
 
     app = HookrowApp(f"sqlite:///{path}", start=open_engine, look=look)
     app.get_default_screen = LogScreen
-    app.css_path = [*app.css_path, Path(log.__file__).with_suffix(".tcss")]  # read only for screens that are pushed
+    app.css_path = [*app.css_path, Path(log.__file__).with_name("log.tcss")]  # read only for screens that are pushed
     return app.run(mouse=False) or 0
 
 

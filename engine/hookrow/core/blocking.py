@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import Arrival
-from hookrow.core.bridge import LET_GO, Portal, forbid_running_loop, off_loops
+from hookrow.core.bridge import forbid_running_loop, off_loops
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.log import Log, Settings
+from hookrow.core.log import Log
 from hookrow.core.loops import Loops
-from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested
+from hookrow.core.portal import LET_GO, Portal
+from hookrow.core.settings import Settings
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -29,7 +30,8 @@ from hookrow.hook.model import Hook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 

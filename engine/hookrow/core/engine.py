@@ -17,9 +17,10 @@ from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run, occasion_for
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.log import AsyncLog, AsyncSettings, Log, Settings
-from hookrow.core.replaying import Explained, Redelivered, Replayed, Tested, Workbench
+from hookrow.core.log import AsyncLog, Log
+from hookrow.core.replaying import Workbench
 from hookrow.core.runtime import Runtime
+from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -31,7 +32,10 @@ from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing, Place, Secret
+from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
 from hookrow.worker import Worker
 
@@ -236,8 +240,8 @@ class AsyncHookEngine:
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
                 Text(
-                    "a before event's hooks must be asked before the transaction: "
-                    "fire(defer=True) first, then firing.enqueue(connection) inside it"
+                    "a before event's hooks must be called before the transaction: fire(defer=True) first, then "
+                    "firing.enqueue(connection) inside it"
                 )
             )
         occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from hookrow.core.bridge import awaited
 from hookrow.core.insight.statistics import HookStatistics, statistics
@@ -15,8 +13,6 @@ from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import outbox
-from hookrow.store.configuration import settings as settingstore
-from hookrow.store.configuration.settings import SettingValue
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import glance
 from hookrow.store.log import reading as logstore
@@ -27,7 +23,7 @@ from hookrow.store.log.purge import Purged, kept_bytes, purge
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["AsyncLog", "AsyncSettings", "Log", "Settings"]
+__all__ = ["AsyncLog", "Log"]
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 
@@ -82,7 +78,7 @@ class Log:
         with self.runtime.database.read() as connection:
             found = None if uid is None else logstore.firing_by_uid(connection, config, uid)
         if found is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         return found
 
     def delivery(self, ref: str) -> Delivery:
@@ -95,7 +91,7 @@ class Log:
             for delivery in firing.deliveries if firing is not None else ():
                 if delivery.seq == place[1]:
                     return delivery
-        raise DeliveryNotFound(Text("the log holds no {ref}", ref=ref))
+        raise DeliveryNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
 
     def deep_hooks(self) -> set[int]:
         """The ids of hooks that seem to go round in a circle: a firing of theirs in the last seven days came through
@@ -161,43 +157,6 @@ class Log:
         return statistics(self.runtime)
 
 
-class Settings:
-    """The rows of the table `setting`, and what makes them stricter here."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-
-    def list(self) -> builtins.list[SettingValue]:
-        """Every setting with its value here and where that comes from."""
-        config = self.runtime.config_now()
-        found = settingstore.values(config.settings)
-        if self.runtime.egress is None:
-            return found
-        policy = self.runtime.policy(config)
-        return [
-            SettingValue(each.name, policy.mode, each.default, "HOOKROW_EGRESS", each.meaning)
-            if each.name == "egress" and each.value != policy.mode
-            else each
-            for each in found
-        ]
-
-    def get(self, name: str) -> str:
-        """A setting's value as the database has it. Raises InvalidSetting."""
-        settingstore.known(name)
-        return self.runtime.setting(self.runtime.config_now(), name)
-
-    def zone(self) -> ZoneInfo:
-        """The time zone in which people type and read dates here (the setting `timezone`)."""
-        return ZoneInfo(self.get("timezone"))
-
-    def set(self, name: str, value: str) -> SettingValue:
-        """Change a setting for every process on this database. Raises InvalidSetting."""
-        checked = settingstore.parse(name, value)
-        self.runtime.database.writer.write(lambda connection: settingstore.store(connection, name, checked))
-        self.runtime.cache.forget()
-        return next(each for each in self.list() if each.name == name)
-
-
 class AsyncLog:
     """`Log`, awaited."""
 
@@ -220,15 +179,3 @@ class AsyncLog:
 
     def data_version(self) -> int:
         return self.inner.data_version()
-
-
-class AsyncSettings:
-    """`Settings`, awaited."""
-
-    def __init__(self, inner: Settings) -> None:
-        self.inner = inner
-
-    list = awaited(Settings.list)
-    get = awaited(Settings.get)
-    zone = awaited(Settings.zone)
-    set = awaited(Settings.set)

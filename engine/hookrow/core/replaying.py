@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -20,11 +20,12 @@ from hookrow.hook.checks import Unfit, check_url, take_userinfo
 from hookrow.hook.dates import show
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING, pause_reason
-from hookrow.hook.stored import HookRef, StoredHook
+from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, delivery_place, firing_id, firing_uid, new_uid
 from hookrow.lang import Text
 from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, loads
+from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
 from hookrow.store import outbox
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, compose, opened, perform
@@ -34,93 +35,11 @@ if TYPE_CHECKING:
 
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested", "Workbench"]
+__all__ = ["Workbench"]
 
 SETTLED = (*ANSWERED, "dropped", "cancelled")
 """States of a delivery that nobody needs to send any more, unless he names it as it is."""
 STAND_IN = "whsec_" + "A" * 43 + "="
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that did not leave: secrets are masked."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape that `--json` prints."""
-        return {
-            "method": self.method,
-            "url": self.url,
-            "headers": [list(pair) for pair in self.headers],
-            "body": self.body,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """What a hook would do: `act` is `call`, `queue`, `park`, `skip` or `fail`, `reason` why it does not run."""
-
-    hook: HookRef
-    position: int
-    mode: str
-    state: str
-    act: str
-    reason: str | None = None
-    detail: str | None = None
-    request: Request | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape that `--json` prints."""
-        return {
-            "hook": self.hook.as_json(),
-            "position": self.position,
-            "mode": self.mode,
-            "state": self.state,
-            "act": self.act,
-            "reason": self.reason,
-            "detail": self.detail,
-            "request": None if self.request is None else self.request.as_json(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """A replay: the recorded firing beside the new one; with `dry_run` only the plan."""
-
-    recorded: Firing
-    firing: Firing | None
-    plan: tuple[Explained, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Redelivered:
-    """A delivery sent again: the new attempt, or with `dry_run` the request that would leave."""
-
-    delivery: Delivery
-    attempt: Attempt | None
-    request: Request | None = None
-    ok: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """A test: what was sent, what came back, and what the hook would have done to the payload."""
-
-    request: Request
-    attempt: Attempt
-    outcome: str
-    data: dict[str, Any] | None
-    result: Any
-    warnings: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether the receiver took it."""
-        return self.attempt.error is None
 
 
 def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
@@ -157,7 +76,7 @@ def elsewhere(to: str | None) -> str | None:
     try:
         url = check_url(to)
         if take_userinfo(url)[0] != url:
-            raise Unfit(Text("A login and password in this URL would not be sent."))
+            raise Unfit(Text("The login and password in this URL would not be sent."))
     except Unfit as unfit:
         raise InvalidInput([Problem("to", unfit.text)]) from None
     return url
@@ -290,7 +209,7 @@ class Workbench:
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
         if recorded is None or uid is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
         if place is not None and hook is None:
             hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
@@ -328,7 +247,7 @@ class Workbench:
         uid = firing_uid(ref)
         firing = None if uid is None else await runtime.firing(config, uid)
         if firing is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
         chosen = [
             each
@@ -336,7 +255,7 @@ class Workbench:
             if (each.seq == place[1] if place is not None else each.failed and each.body is not None)
         ]
         if place is not None and not chosen:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
         orders = [(each, self.again(firing, each, to, with_auth)) for each in chosen]
         if dry_run:
@@ -362,7 +281,7 @@ class Workbench:
         runtime = self.runtime
         hook = runtime.config().hooks.get(delivery.hook.id)
         if delivery.body is None:
-            raise NotRedeliverable(Text("{ref} never had a request: replay it instead", ref=delivery.id))
+            raise NotRedeliverable(Text("no request was ever sent for {ref}: replay it instead", ref=delivery.id))
         if hook is None or (hook.deleted and to is None):
             raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING
@@ -398,7 +317,9 @@ class Workbench:
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
             if claimed.state in SETTLED and claimed.state != delivery.state:
-                raise NotRedeliverable(Text("{ref} was settled meanwhile: it is not sent again", ref=delivery.id))
+                raise NotRedeliverable(
+                    Text("{ref} has been settled in the meantime: it is not sent again", ref=delivery.id)
+                )
             return claimed
 
         claimed = await writer.awrite(lease)

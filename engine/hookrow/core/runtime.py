@@ -26,12 +26,13 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
-from hookrow.secrets.vault import KeyRing, Place, Vault
+from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.vault import Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
-from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.log import reading as logstore
 from hookrow.store.outbox import writing
 from hookrow.store.outbox.claims import Claimed
@@ -75,7 +76,7 @@ class Runtime:
         observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.database = Database(url, clock=self.clock, create=create)
+        self.database = open_database(url, clock=self.clock, create=create)
         self.cache = ConfigCache(self.database)
         self.own_events = tuple(events)
         self.given_transport = transport

@@ -19,7 +19,7 @@ from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
 from hookrow.payload import dumps, get_pointer
-from hookrow.secrets.vault import MASK
+from hookrow.secrets.secret import MASK
 
 __all__ = ["Concealer", "hidden_secrets", "url_tokens"]
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
-from hookrow.secrets.vault import MASK
+from hookrow.secrets.secret import MASK
 
 __all__ = [
     "Message",

@@ -11,14 +11,13 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
-from hookrow.hook.model import HookRow
 from hookrow.lang import Text
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
+from hookrow.store.database.tables import HOOKS
 
 __all__ = ["Author", "change", "create", "history", "new_uid", "next_position"]
 
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 LAST_POSITION = 9999
 
 
@@ -51,7 +50,7 @@ def keys_guarded(key: str) -> Iterator[None]:
 
 
 def taken(key: str) -> KeyTaken:
-    return KeyTaken(Text("another hook has the key «{key}»", key=key))
+    return KeyTaken(Text('another hook has the key "{key}"', key=key))
 
 
 def create(connection: Connection, values: Mapping[str, Any], author: Author, *, action: str = "add") -> int:
@@ -119,7 +118,8 @@ def change(
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
         raise ChangedMeanwhile(
-            Text("the hook «{name}» was changed meanwhile", name=before["name"]), current=before["revision"]
+            Text('the hook "{name}" was changed while you were editing', name=before["name"]),
+            current=before["revision"],
         )
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:

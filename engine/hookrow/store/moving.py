@@ -9,14 +9,13 @@ from itertools import groupby
 from sqlalchemy import Connection, select
 
 from hookrow.errors import HookNotFound, InvalidHook, Problem
-from hookrow.hook.model import HookRow
 from hookrow.lang import Text
 from hookrow.store.configuration.revisions import Author
+from hookrow.store.database.tables import HOOKS
 from hookrow.store.hooks import LAST_POSITION, change
 
 __all__ = ["Goal", "move", "numbers"]
 
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 Places = Sequence[tuple[int, int]]
 """Position and id of an event's hooks, in the order in which they run."""
 

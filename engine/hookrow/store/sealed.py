@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from hookrow.hook.model import SEALED, HookRow
+from hookrow.hook.model import SEALED
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store.configuration.revisions import Author, revise
+from hookrow.store.database.tables import HOOKS
 
 __all__ = ["reseal_all", "sealed_values"]
-
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
 
 
 def sealed_values(connection: Connection) -> Iterator[tuple[int, Place, str]]:

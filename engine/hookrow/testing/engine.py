@@ -18,7 +18,7 @@ from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
 from hookrow.observers import Observer
 from hookrow.records import Firing
-from hookrow.secrets.vault import KeyRing
+from hookrow.secrets.keyring import KeyRing
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
 

@@ -16,31 +16,36 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 
 if TYPE_CHECKING:
-    from hookrow.secrets.vault import KeyRing
+    from hookrow.secrets.keyring import KeyRing
 
 __all__ = ["keys"]
 
 keys = family("keys")
 
 
-@keys.command("new", cls=Command, brief=Text("Make a key where there is none yet."))
+@keys.command("new", cls=Command, brief=Text("Create a key if there is none yet."))
 @pass_session
 def new(session: Session) -> None:
     """Make a key where there is none yet."""
-    from hookrow.secrets.vault import KeyRing, key_file_beside, make_key_file
+    from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 
     if KeyRing.load(session.path, os.environ).keys:
-        raise Refused(Text("There is a key already; change it with: hookrow keys rotate"))
+        raise Refused(Text("There is a key already. To change it: hookrow keys rotate"))
     if session.path is None:
-        say(Text("Set this as HOOKROW_KEYS for every process on the database; it is not kept anywhere:"))
+        say(Text("Set this as HOOKROW_KEYS for every process on the database; it is stored nowhere else:"))
         put(KeyRing.new().entries())
         return
     path = key_file_beside(session.path)
     make_key_file(path)
-    say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=path))
+    say(
+        Text(
+            "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
+            path=path,
+        )
+    )
 
 
-@keys.command("check", cls=Command, brief=Text("Open every sealed secret, to see that the keys are the right ones."))
+@keys.command("check", cls=Command, brief=Text("Decrypt every secret, to check that the keys are the right ones."))
 @pass_session
 def check(session: Session) -> None:
     """Open every sealed secret."""
@@ -57,19 +62,17 @@ def check(session: Session) -> None:
     if ring.keys:
         say(Text("Keys: {ids}, from {source}.", ids=", ".join(ring.ids), source=ring.source))
     elif session.path is None:
-        say(Text("There is no key: make one with hookrow keys new, and set HOOKROW_KEYS."))
+        say(Text("There is no key: create one with hookrow keys new, and set HOOKROW_KEYS."))
     else:
-        say(Text("There is no key; the first secret saved makes one."))
-    say(Plural("{n} sealed secret opens.", "{n} sealed secrets open.", count))
+        say(Text("There is no key; saving the first secret creates one."))
+    say(Text("All secrets can be decrypted: {n}.", n=count) if count else Text("There are no encrypted secrets."))
 
 
 @keys.command(
     "rotate",
     cls=Command,
-    brief=Text("Make a new key and seal every secret with it."),
-    more=Text(
-        "The key before it stays in the file until the next rotation, for copies of the database made until now."
-    ),
+    brief=Text("Create a new key and re-encrypt every secret with it."),
+    more=Text("The previous key stays in the file until the next rotation, for copies of the database made until now."),
 )
 @pass_session
 def rotate(session: Session) -> None:
@@ -80,7 +83,7 @@ def rotate(session: Session) -> None:
         vault = engine.runtime.vault
         ring = vault.ready()
         if ring.path is None:
-            raise Refused(Text("The keys come from {source}: put a new one first there by hand.", source=ring.source))
+            raise Refused(Text("The keys come from {source}: put a new key first there by hand.", source=ring.source))
         fresh = ring.with_new_key()
         write(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
         vault.reload()
@@ -89,8 +92,8 @@ def rotate(session: Session) -> None:
         write(ring.path, fresh.only(fresh.active_id, ring.active_id))
     say(
         Plural(
-            "{n} secret is sealed with the new key {id}.",
-            "{n} secrets are sealed with the new key {id}.",
+            "{n} secret is encrypted with the new key {id}.",
+            "{n} secrets are encrypted with the new key {id}.",
             count,
             id=fresh.active_id,
         )
@@ -117,7 +120,7 @@ def write(path: Path, ring: KeyRing) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    from hookrow.secrets.vault import write_key_file
+    from hookrow.secrets.keyring import write_key_file
 
     try:
         write_key_file(path, ring)

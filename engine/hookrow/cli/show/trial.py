@@ -13,7 +13,7 @@ from hookrow.safetext import visible
 from hookrow.words import ERRORS, OUTCOMES, word
 
 if TYPE_CHECKING:
-    from hookrow.core.replaying import Tested
+    from hookrow.results import Tested
 
 __all__ = ["put_trial"]
 

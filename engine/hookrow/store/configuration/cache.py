@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, select, text
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
-from hookrow.hook.model import HookRow, Setting
 from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
@@ -25,14 +24,13 @@ from hookrow.store.database.failures import Interrupted
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
+from hookrow.store.database.tables import HOOKS, SETTINGS
+
 __all__ = ["Config", "ConfigCache", "hook_from"]
 
 LOOK, PG_LOOK = 0.001, 1.0
 """Seconds between two looks for edits by others. On PostgreSQL a look is a round trip (DESIGN 8); on SQLite some
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
-
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
-SETTINGS = Setting.__table__  # type: ignore[attr-defined]
 
 
 def hook_from(row: Row[Any]) -> StoredHook:

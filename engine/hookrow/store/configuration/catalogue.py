@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, select, text
 
 from hookrow.events import CATALOGUE, Event
-from hookrow.hook.model import EventRow
 from hookrow.lang import Both
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
+from hookrow.store.database.tables import EVENTS
+
 __all__ = ["keep_events", "read_events"]
 
-EVENTS = EventRow.__table__  # type: ignore[attr-defined]
 KEEP = text(
     "INSERT INTO event (code, title_en, title_ru, moment, methods, sample, private, origin, place) "
     "VALUES (:code, :title_en, :title_ru, :moment, :methods, :sample, :private, :origin, :place) "

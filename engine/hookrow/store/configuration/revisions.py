@@ -9,13 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from hookrow.hook.model import SEALED, HookRevision, HookRow
+from hookrow.hook.model import SEALED
 from hookrow.records import Revision, rfc3339
+from hookrow.store.database.tables import HOOKS, REVISIONS
 
 __all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
 
-HOOKS = HookRow.__table__  # type: ignore[attr-defined]
-REVISIONS = HookRevision.__table__  # type: ignore[attr-defined]
 ENGINE = "hookrow"
 """Who pauses a hook whose receiver is gone or fails again and again, and who resumes it."""
 HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")

@@ -25,10 +25,11 @@ from sqlalchemy.pool import NullPool
 from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly
 from hookrow.lang import Text
-from hookrow.store.database import readonly, schema
+from hookrow.store.database import readonly
 from hookrow.store.database.address import address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database.tables import TABLES
 from hookrow.store.database.writer import Writer
 from hookrow.store.log.glance import Ask
 
@@ -56,15 +57,8 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None, create: bool = True) -> None:
-        """Open, create or migrate the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`).
-
-        Raises:
-            NoDatabase: it does not exist and `create` is false, it holds no Hookrow tables and can't get them, or the
-                URL names no file (SQLite in memory: each connection would see another database).
-            SchemaTooNew: a newer Hookrow made it; it is left untouched.
-            DatabaseDamaged: it is no database.
-        """
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+        """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.clock = clock or SystemClock()
         self.address = address_of(url)
         self.url = shown(self.address)
@@ -86,13 +80,6 @@ class Database:
         self.writer = Writer(self)
         self.closed = False
         self.read_only = self.path is not None and readonly.is_read_only(self.path)
-        try:
-            schema.prepare(self, create=create)
-            if self.path is None:
-                self.read_only = self.may_only_read()
-        except BaseException:
-            self.disconnect()
-            raise
         opened.add(self)
 
     # -- connections ------------------------------------------------------------------------------------------------
@@ -360,7 +347,7 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
         if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
             return
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not {table.name for table in schema.TABLES} <= names:
+        if not {table.name for table in TABLES} <= names:
             return  # the write itself will say what is missing
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":

@@ -14,17 +14,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from contextlib import AbstractContextManager, suppress
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure
-
-if TYPE_CHECKING:
-    from hookrow.store.database.database import Database
 
 __all__ = ["Job", "Many", "Writer"]
 
@@ -53,6 +50,16 @@ class Many(Protocol):
     def run_many(cls, connection: Connection, jobs: Sequence[Any]) -> list[Any]: ...
 
 
+class Storage(Protocol):
+    """What the writer needs of a database."""
+
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+    def checkpoint(self) -> bool: ...
+
+    def relieve(self) -> None: ...
+
+
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
@@ -69,7 +76,7 @@ class Waiting:
 class Writer:
     """Takes jobs from any thread or event loop of this process. Its thread starts at the first job."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Storage) -> None:
         self.database = database
         self.waiting: deque[Waiting] = deque()
         self.wake = threading.Condition()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select, update
 
 from hookrow.delivery.states import (
     FINISHED,
@@ -23,9 +23,8 @@ from hookrow.delivery.states import (
     decide,
     hook_standing,
 )
-from hookrow.hook.model import BreakerRow, HookRow
 from hookrow.store.database.notify import announce
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import BREAKERS, DELIVERIES, HOOKS
 from hookrow.store.outbox.release import advance, free_keys, is_held, pending, state_in, waiting_again
 
 __all__ = [
@@ -44,8 +43,6 @@ __all__ = [
     "unpark",
 ]
 
-HOOKS: Table = HookRow.__table__  # type: ignore[attr-defined]
-BREAKERS: Table = BreakerRow.__table__  # type: ignore[attr-defined]
 AFTER = DELIVERIES.alias("after")
 NOTABLE = DELIVERIES.c.state.not_in([literal_column(f"'{word}'") for word in ("ok", "sent", "skipped")])
 """The term of the index `delivery_notable`."""

@@ -1,0 +1,65 @@
+"""`engine.settings`: what every process on this database obeys."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from hookrow.core.bridge import awaited
+from hookrow.store.configuration import settings as settingstore
+from hookrow.store.configuration.settings import SettingValue
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncSettings", "Settings"]
+
+
+class Settings:
+    """The rows of the table `setting`, and what makes them stricter here."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def list(self) -> builtins.list[SettingValue]:
+        """Every setting with its value here and where that comes from."""
+        config = self.runtime.config_now()
+        found = settingstore.values(config.settings)
+        if self.runtime.egress is None:
+            return found
+        policy = self.runtime.policy(config)
+        return [
+            SettingValue(each.name, policy.mode, each.default, "HOOKROW_EGRESS", each.meaning)
+            if each.name == "egress" and each.value != policy.mode
+            else each
+            for each in found
+        ]
+
+    def get(self, name: str) -> str:
+        """A setting's value as the database has it. Raises InvalidSetting."""
+        settingstore.known(name)
+        return self.runtime.setting(self.runtime.config_now(), name)
+
+    def zone(self) -> ZoneInfo:
+        """The time zone in which people type and read dates here (the setting `timezone`)."""
+        return ZoneInfo(self.get("timezone"))
+
+    def set(self, name: str, value: str) -> SettingValue:
+        """Change a setting for every process on this database. Raises InvalidSetting."""
+        checked = settingstore.parse(name, value)
+        self.runtime.database.writer.write(lambda connection: settingstore.store(connection, name, checked))
+        self.runtime.cache.forget()
+        return next(each for each in self.list() if each.name == name)
+
+
+class AsyncSettings:
+    """`Settings`, awaited."""
+
+    def __init__(self, inner: Settings) -> None:
+        self.inner = inner
+
+    list = awaited(Settings.list)
+    get = awaited(Settings.get)
+    zone = awaited(Settings.zone)
+    set = awaited(Settings.set)

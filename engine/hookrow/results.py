@@ -1,0 +1,93 @@
+"""What the front door's questions give back: a plan explained, a replay, a redelivery, a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hookrow.hook.stored import HookRef
+from hookrow.records import Attempt, Delivery, Firing
+
+__all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that did not leave: secrets are masked."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": [list(pair) for pair in self.headers],
+            "body": self.body,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a hook would do: `act` is `call`, `queue`, `park`, `skip` or `fail`, `reason` why it does not run."""
+
+    hook: HookRef
+    position: int
+    mode: str
+    state: str
+    act: str
+    reason: str | None = None
+    detail: str | None = None
+    request: Request | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {
+            "hook": self.hook.as_json(),
+            "position": self.position,
+            "mode": self.mode,
+            "state": self.state,
+            "act": self.act,
+            "reason": self.reason,
+            "detail": self.detail,
+            "request": None if self.request is None else self.request.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: the recorded firing beside the new one; with `dry_run` only the plan."""
+
+    recorded: Firing
+    firing: Firing | None
+    plan: tuple[Explained, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """A delivery sent again: the new attempt, or with `dry_run` the request that would leave."""
+
+    delivery: Delivery
+    attempt: Attempt | None
+    request: Request | None = None
+    ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A test: what was sent, what came back, and what the hook would have done to the payload."""
+
+    request: Request
+    attempt: Attempt
+    outcome: str
+    data: dict[str, Any] | None
+    result: Any
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver took it."""
+        return self.attempt.error is None

@@ -1,0 +1,87 @@
+"""A secret as programs hold it: it is printed nowhere, and compared without telling how much is right."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from typing import Final
+
+from hookrow.errors import Misuse
+from hookrow.lang import Text
+from hookrow.secrets.keyring import KEY_BYTES
+
+__all__ = ["MASK", "Secret", "check_signing_secret", "new_signing_secret"]
+
+MASK: Final = "••••••••"
+"""What stands for a secret wherever people look. Its length says nothing."""
+SIGNING_PREFIX: Final = "whsec_"
+
+
+class Secret:
+    """A write-only value of a hook: `Secret("x")` is a new one to be sealed, `Secret.kept()` is set but not readable.
+
+    Printing, formatting and comparing never show the value.
+    """
+
+    __slots__ = ("kept_sealed", "text")
+
+    def __init__(self, value: str) -> None:
+        self.text = value
+        self.kept_sealed = False
+
+    @classmethod
+    def kept(cls) -> Secret:
+        """A secret that is set, and whose value stays sealed: writing it again changes nothing."""
+        secret = cls("")
+        secret.kept_sealed = True
+        return secret
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this stands for a value that stays as it is sealed."""
+        return self.kept_sealed
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a value, here or sealed. `Secret("")` is not set."""
+        return self.kept_sealed or bool(self.text)
+
+    @property
+    def value(self) -> str:
+        """The value. Raises Misuse for a kept one."""
+        if self.kept_sealed:
+            raise Misuse(Text("this secret is stored encrypted; its value is not here"))
+        return self.text
+
+    def __repr__(self) -> str:
+        return "Secret(set)" if self.is_set else "Secret(not set)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret) or self.kept_sealed is not other.kept_sealed:
+            return False
+        return hmac.compare_digest(
+            self.text.encode("utf-8", "surrogatepass"), other.text.encode("utf-8", "surrogatepass")
+        )
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.kept_sealed))  # equal ones agree; a hash of the value could be looked up
+
+
+def new_signing_secret() -> Secret:
+    """A fresh signing secret of Standard Webhooks: `whsec_` and the base64 of 32 random bytes."""
+    return Secret(SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+
+
+def check_signing_secret(text: str) -> Text | None:
+    """What is wrong with a signing secret, or None: `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks)."""
+    if not text.startswith(SIGNING_PREFIX):
+        return Text("a signing secret begins with whsec_")
+    try:
+        raw = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return Text("after whsec_ a signing secret is base64")
+    if not 24 <= len(raw) <= 64:
+        return Text("a signing secret is 24 to 64 bytes long, this one {n}", n=len(raw))
+    return None

@@ -1,0 +1,184 @@
+"""Opening a database: looked at first, made where it is missing, migrated where it is older, left alone where newer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, insert, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+from hookrow.clock import Clock
+from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
+from hookrow.lang import Text
+from hookrow.store.database import readonly
+from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.database import Database
+from hookrow.store.database.failures import translate
+from hookrow.store.database.locks import insist
+from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
+from hookrow.store.database.tables import SETTINGS, TABLES
+
+__all__ = ["open_database"]
+
+
+def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
+    """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
+
+    Raises:
+        NoDatabase: it does not exist and `create` is false, it holds no Hookrow tables and can't get them, or the
+            URL names no file (SQLite in memory: each connection would see another database).
+        SchemaTooNew: a newer Hookrow made it; it is left untouched.
+        DatabaseDamaged: it is no database.
+    """
+    database = Database(url, clock=clock)
+    try:
+        prepare(database, create=create)
+        if database.path is None:
+            database.read_only = database.may_only_read()
+    except BaseException:
+        database.disconnect()
+        raise
+    return database
+
+
+def prepare(database: Database, *, create: bool) -> None:
+    """Make the database usable, or refuse it untouched. Raises as `open_database` says."""
+    found = look(database, create)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise too_new(found)
+    if database.read_only:
+        raise DatabaseReadOnly(Text("the database needs an upgrade, and this user has no right to write"))
+    if found is None and not create:
+        raise NoDatabase(
+            Text(
+                "{path} is not a Hookrow database: give another file, or create one with hookrow init",
+                path=database.path or database.url,
+            )
+        )
+    if found is None:
+        make(database)
+    else:
+        # Imported only here: alembic costs 100–200 ms.
+        from hookrow.store.database.migrations.run import upgrade
+
+        upgrade(database)
+
+
+def look(database: Database, create: bool) -> str | None:
+    """The version found, by a connection that can't write."""
+    path = database.path
+    if path is not None:
+        if not os.path.exists(path):  # also where this user may not look
+            if not create:
+                raise NoDatabase(Text("there is no database {path}; create one with hookrow init", path=path))
+            return None
+        if path.is_dir():
+            raise cannot_make(path, os.strerror(errno.EISDIR))
+        if not os.access(path, os.R_OK):
+            reason = f"{os.strerror(errno.EACCES)}: {path}"
+            raise StorageError(Text("the database reports: {reason}", reason=reason))
+        return None if path.stat().st_size == 0 else look_into_file(database)
+    with database.read() as connection:
+        return version_of(connection)
+
+
+def look_into_file(database: Database) -> str | None:
+    """Ask an SQLite file for its version without the right to change a byte of it."""
+    assert database.path is not None
+    plain: sqlite3.Connection | None = None
+    try:
+        if database.read_only:
+            plain = readonly.connect(database.path)
+        else:
+            plain = sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+        row = plain.execute(str(VERSION)).fetchone()
+        return str(row[0]) if row else None
+    except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return None
+        raise translate(DBAPIError(None, None, error)) from None
+    finally:
+        if plain is not None:
+            plain.close()
+
+
+def cannot_make(path: Path, reason: str) -> NoDatabase:
+    return NoDatabase(Text("can't make the database {path}: {reason}", path=path, reason=reason))
+
+
+def make(database: Database) -> None:
+    """Make all tables. Several processes may start at once: who comes second finds them made."""
+    if database.path is not None:
+        # Made before SQLite does, so that it is never readable by others, whatever the umask.
+        try:
+            os.close(os.open(database.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            fresh = True
+        except FileExistsError:
+            fresh = database.path.stat().st_size == 0
+        except OSError as error:
+            raise cannot_make(database.path, error.strerror or "") from None
+        enter_wal(database)
+        if fresh:
+            database.restrict()
+    else:
+        make_pg_schema(database)
+    with database.write() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+        if version_of_safely(connection, database) is not None:
+            return
+        SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
+        for statement in triggers(database.dialect):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
+        connection.execute(insert(SETTINGS).values(name="timezone", value=machine_zone()))
+        VERSIONS.create(connection)
+        connection.execute(insert(VERSIONS).values(version_num=HEAD))
+    database.restrict()
+
+
+def machine_zone() -> str:
+    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC (DESIGN 8)."""
+    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
+
+
+def version_of_safely(connection: Connection, database: Database) -> str | None:
+    """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
+    if database.dialect == "postgresql":
+        exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}).scalar()
+        if exists is None:
+            return None
+    return version_of(connection)
+
+
+def enter_wal(database: Database) -> None:
+    """WAL is kept in the file: set once. It needs a moment in which nobody reads or writes."""
+    assert database.path is not None
+    plain = sqlite3.connect(database.path, timeout=0, isolation_level=None)
+    try:
+        insist(plain, "PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise translate(DBAPIError(None, None, error)) from None
+    finally:
+        plain.close()
+
+
+def make_pg_schema(database: Database) -> None:
+    """Our own schema inside the host's PostgreSQL database."""
+    with database.write() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+        # Asked before: CREATE needs a right that a user to whom the schema was given may not have.
+        if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": PG_SCHEMA}).scalar() is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA {PG_SCHEMA}")

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sqlite3
 import subprocess
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from cli_runs import Hookrow
+from cli_runs import Hookrow, program
 from hookrow.cli.app import root
 from hookrow.cli.show import output
 from hookrow.cli.show.curl import quoted
 from hookrow.cli.show.output import to_json
 from hookrow.safetext import JOINERS, UNSAFE, covered, in_yaml, visible, visible_lines
-
-EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\u202eexe\u2028\u200b\ufeff\u00ad\U000e0041[/]\\ ' \" \r\x00\x85\u0600"
-KEPT = {
-    ("event", "code"), ("event", "moment"), ("event", "methods"), ("event", "sample"), ("event", "private"),
-    ("firing", "uid"), ("firing", "event"), ("firing", "moment"), ("firing", "outcome"), ("firing", "replay_of"),
-    ("firing", "payload_hash"), ("firing", "idempotency_key"),
-    ("hook", "key"), ("hook", "event"), ("hook", "on_failure"), ("hook", "uid"), ("hook", "paused_by"),
-    ("hook", "auth_password"), ("hook", "custom_header_value"), ("hook", "signing_secret"),
-    ("hook", "signing_secret_old"), ("hook", "valid_from"), ("hook", "valid_until"), ("hook", "order_key"),
-    ("setting", "name"), ("setting", "value"),
-    ("delivery", "mode"), ("delivery", "state"), ("delivery", "skipped"), ("delivery", "owner"),
-    ("delivery", "order_key"), ("hook_revision", "event"), ("attempt", "origin"),
-}  # fmt: skip
-"""Columns of codes, ids, sealed values and parsed settings: no text of anybody's."""
-SHAPED = {"changes", "request_headers", "response_headers", "times", "veto", "before", "after"}
-"""JSON whose keys are the engine's own."""
+from hostile_text import EVIL, clean, hostile_example
 
 
 def test_the_table_is_what_unicode_says() -> None:
@@ -65,63 +49,10 @@ def test_every_spelling_is_safe_and_reads_back() -> None:
     assert "\u200d" in visible("\u200d")
 
 
-def clean(text: str) -> bool:
-    """Nothing in it acts, but for line breaks and tabs."""
-    return UNSAFE.search(text.replace("\n", "").replace("\t", "")) is None
-
-
-def poisoned(value: Any, *, keys: bool) -> Any:
-    """JSON in which every text holds the hostile one, and with `keys` every object has such a key."""
-    if isinstance(value, str):
-        return value + EVIL
-    if isinstance(value, list):
-        return [poisoned(each, keys=keys) for each in value]
-    if isinstance(value, dict):
-        inside = {name: poisoned(each, keys=keys) for name, each in value.items()}
-        return {**inside, f"key {EVIL}": EVIL} if keys else inside
-    return value
-
-
-def poison(path: Path) -> None:
-    """Write the hostile text into every text of the database."""
-    with closing(sqlite3.connect(path)) as database, database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            columns = database.execute(f"PRAGMA table_info({table})").fetchall()
-            texts = [name for _, name, kind, *_ in columns if "TEXT" in kind or "CHAR" in kind or "BLOB" in kind]
-            for column in texts:
-                if (table, column) in KEPT or table.startswith(("sqlite_", "alembic_")):
-                    continue
-                rows = database.execute(f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
-                for row, value in rows:
-                    new = hostile(table, column, value)
-                    database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))
-        sample = "SELECT id FROM firing WHERE json_type(payload) = 'object'"
-        database.execute(f"UPDATE firing SET hidden = ? WHERE id IN ({sample})", (json.dumps([f"/order/{EVIL}"]),))
-
-
-def hostile(table: str, column: str, value: Any) -> Any:
-    """The value of a column with the hostile text in it, as JSON where it is JSON."""
-    if isinstance(value, bytes):
-        return value + EVIL.encode()
-    if column == "url":
-        return f"{value}/{EVIL}"
-    if table == "hook":
-        return value[:20] + EVIL.replace("\x00", "")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return value + EVIL.replace("\x00", "")
-    return json.dumps(poisoned(parsed, keys=column not in SHAPED))
-
-
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's database, whose every text is hostile."""
-    folder = tmp_path_factory.mktemp("hostile")
-    made = CliRunner().invoke(root, ["--db", str(folder / "hooks.db"), "init", "--example", "--yes"])
-    assert made.exit_code == 0, made.output
-    poison(folder / "hooks.db")
-    return folder
+    """The folder of a database whose every text is hostile."""
+    return hostile_example(tmp_path_factory.mktemp("hostile"))
 
 
 FIRING, DELIVERY, HOOK = "{firing}", "{delivery}", "{hook}"
@@ -134,6 +65,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hooks test": ((HOOK,), (HOOK, "--json")),
     "hooks add": (("--name", EVIL, "--url", f"http://{EVIL}", "--event", EVIL),),
     "hooks edit": ((HOOK, "--condition", EVIL), (HOOK, "--timeout", EVIL), (HOOK, "--name", "x", "--dry-run")),
+    "hooks move": ((HOOK, "--by", "1"), (HOOK, "--before", EVIL)),
     "hooks pause": ((HOOK, "--reason", EVIL, "--yes"),),
     "hooks resume": ((HOOK, "--yes"),),
     "hooks disable": ((HOOK, "--yes"),),
@@ -142,7 +74,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hooks rm": (("{spare}", "--yes"),),
     "export": ((), ("--event", EVIL)),
     "import": (("{file}", "--dry-run"), ("{file}",)),
-    "events list": ((), ("--json",)),
+    "events": ((), ("--json",)),
     "events match": (("GET", f"/{EVIL}"), ("POST", f"/order/{EVIL}")),
     "fire": (("before_order_add", "--payload", "{payload}"), (EVIL, "--payload", "{payload}")),
     "explain": (("before_order_add",), ("before_order_add", "--json"), ("before_order_add", "--at", EVIL)),
@@ -162,12 +94,14 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "keys check": ((),),
 }  # fmt: skip
 ELSEWHERE = {
-    "tui": "the screens, below",
-    "worker": "test_the_worker_and_the_listener_say_nothing_hostile",
-    "listen": "test_the_worker_and_the_listener_say_nothing_hostile",
+    "tui": "tests/tui/test_hostile_text.py",
+    "worker": "test_the_worker_shows_hostile_hooks_harmlessly",
+    "listen": "test_the_listener_shows_a_hostile_request_harmlessly",
     "demo": "its hooks and payloads are its own",
     "init": "it reads nothing of anybody's",
-    "keys": "they print keys and counts",
+    "keys new": "it prints a new key only",
+    "keys check": "it prints counts",
+    "keys rotate": "it prints a new key only",
     "db": "it prints paths of the person who typed them",
     "hooks secret": "it prints a new secret only",
 }
@@ -189,18 +123,16 @@ def test_every_command_is_in_one_of_the_lists() -> None:
     """A new command comes with the texts that it shows."""
     known = {name for name in leaves(root) if not any(f"{name} ".startswith(f"{each} ") for each in ELSEWHERE)}
     assert known - set(COMMANDS) == set()
-    assert {name for name in COMMANDS if name not in ELSEWHERE} - set(leaves(root)) == set()
+    assert set(COMMANDS) - set(leaves(root)) == {"events"}
 
 
-def places(path: Path) -> dict[str, list[str]]:
+def places(hookrow: Hookrow, path: Path) -> dict[str, list[str]]:
     """What the arguments of the commands stand for: one of each kind that the log holds."""
     with closing(sqlite3.connect(path)) as database:
         hooks = [str(number) for (number,) in database.execute("SELECT id FROM hook WHERE deleted_ms IS NULL LIMIT 6")]
-    runner = CliRunner()
-    lines = runner.invoke(root, ["--db", str(path), "log", "--limit", "400", "--json"]).output.splitlines()
     firings: dict[str, str] = {}
     deliveries: dict[str, str] = {}
-    for firing in map(json.loads, lines):
+    for firing in hookrow("log", "--limit", "400", "--json").lines:
         firings.setdefault(f"{firing['outcome']} {firing['event']}", firing["id"])
         for each in firing["deliveries"]:
             deliveries.setdefault(f"{each['outcome']} {each['error']} {each['skipped']}", each["id"])
@@ -229,7 +161,7 @@ def test_no_command_lets_a_hostile_text_act(
         if (example / name).exists():
             (folder / name).write_bytes((example / name).read_bytes())
     monkeypatch.setenv("USER", f"x{EVIL}".replace("\x00", ""))
-    named = places(database)
+    named = places(hookrow, database)
     payload = folder / "payload.json"
     payload.write_text(json.dumps({"order": {"id": 1, EVIL: EVIL}}))
     sheet = folder / "hooks.yaml"
@@ -252,3 +184,46 @@ def test_no_command_lets_a_hostile_text_act(
                 assert "Traceback" not in ran.err, (command, arguments, ran.err[-3000:])
                 shown += "]52" in said + ran.err
     assert shown > 60
+
+
+def raw_request(url: str) -> bytes:
+    """A request whose path, header and body are hostile, as bytes that no client would send."""
+    host, port = url.removeprefix("http://").split(":")
+    evil = EVIL.replace("\r", "").replace("\x00", "").encode("utf-8", "surrogatepass")
+    path = "/x?\x1b]52;c;ZXZpbA==\x07\x9b31m\u202eexe".encode()
+    lines = [b"POST " + path + b" HTTP/1.1", b"host: h", b"hook-event: " + evil, b"x-evil: " + evil]
+    with socket.create_connection((host, int(port.rstrip("/"))), timeout=10) as client:
+        client.sendall(b"\r\n".join([*lines, b"content-length: %d" % len(evil), b"", evil]))
+        return client.recv(1000)
+
+
+@pytest.mark.parametrize("shape", [(), ("--json",)], ids=["plain", "json"])
+def test_the_listener_shows_a_hostile_request_harmlessly(shape: tuple[str, ...]) -> None:
+    """Its path, headers and body, as a person reads them and as JSON."""
+    with program("listen", "--port", 0, *shape, env={"PYTHONUNBUFFERED": "1"}) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        url = running.stderr.readline().split()[2]
+        try:
+            answer = raw_request(url)
+        finally:
+            running.terminate()
+        out, err = running.communicate(timeout=20)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert "]52" in out + err
+    assert clean(out)
+    assert clean(err)
+
+
+def test_the_worker_shows_hostile_hooks_harmlessly(example: Path, folder: Path) -> None:
+    """Whatever it says of the example's hooks, whose receivers are gone."""
+    for name in ("hooks.db", "hookrow.key"):
+        if (example / name).exists():
+            (folder / name).write_bytes((example / name).read_bytes())
+    with program("--db", folder / "hooks.db", "worker", env={"PYTHONUNBUFFERED": "1"}) as running:
+        assert running.stderr is not None
+        first = running.stderr.readline()
+        running.terminate()
+        out, err = running.communicate(timeout=30)
+    assert first
+    assert clean(out + first + err)

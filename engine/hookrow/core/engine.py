@@ -14,18 +14,20 @@ from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.calls import call_in_hand
 from hookrow.core.events import Catalogue
-from hookrow.core.firing import Run, occasion_for
-from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
+from hookrow.core.firing import Run
+from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks, is_kept
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import AsyncLog, Log
+from hookrow.core.occasion import occasion_for
 from hookrow.core.replaying import Workbench
 from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
-from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
+from hookrow.errors import DatabaseReadOnly, InvalidHook, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
-from hookrow.hook.fields import SECRETS
+from hookrow.hook.fields import SECRETS, carried, not_carried
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
@@ -87,6 +89,7 @@ class AsyncHookEngine:
             create=create,
             observers=observers,
         )
+        self.sending = Sending(self.runtime)
         self.bench = Workbench(self.runtime)
         self.hook_door = Hooks(self.runtime)
         self.hooks = AsyncHooks(self.hook_door)
@@ -110,7 +113,7 @@ class AsyncHookEngine:
         return self.runtime.database.read_only
 
     async def __aenter__(self) -> Self:
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -118,7 +121,7 @@ class AsyncHookEngine:
 
     async def close(self, grace: float = 5.0) -> None:
         """End: what is in flight may finish within `grace` seconds, nothing new starts, the rest stays queued."""
-        await self.runtime.aclose(grace)
+        await self.sending.aclose(grace)
         self.runtime.close()
 
     # -- fire ---------------------------------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ class AsyncHookEngine:
         """
         if connection is not None:
             run = self.run_in_background(event, payload, deadline, depth)
-            self.runtime.start_worker()
+            self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             return firing
@@ -186,7 +189,7 @@ class AsyncHookEngine:
             )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
-        self.runtime.start_worker()
+        self.sending.start_worker()
         firing = await run.fire()
         self.fired_by_handler(event)
         return self.enqueueable(firing, self.enqueue)
@@ -255,7 +258,7 @@ class AsyncHookEngine:
         job = self.runtime.enqueuing(firing)
         if connection is None:
             await self.runtime.database.writer.awrite(job)
-            self.runtime.nudge()
+            self.sending.nudge()
         else:
             await run_async(self.runtime.database, connection, job)
 
@@ -309,7 +312,7 @@ class AsyncHookEngine:
             InvalidInput: `to` is no URL to send to.
         """
         number = None if hook is None else self.hook_door.find(hook).id
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return await self.bench.replay(ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
 
     async def redeliver(
@@ -323,20 +326,38 @@ class AsyncHookEngine:
         """
         return await self.bench.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
 
-    async def test(self, hook: int | str | Hook, payload: Payload | None = None) -> Tested:
+    async def test(
+        self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False
+    ) -> Tested:
         """Send a marked request as this hook would, saved or not, and keep nothing of it.
+
+        Args:
+            keep_secrets: of a hook that is not saved and has a URL of another origin: its kept secrets are sent there.
 
         Raises:
             HookNotFound, Ambiguous, InvalidTemplate, EventNotFound
+            InvalidHook: kept secrets would go to another origin.
         """
-        stored = self.hook_door.find(hook) if not isinstance(hook, Hook) else self.draft(hook)
+        if isinstance(hook, Hook):
+            stored = self.draft(hook, keep_secrets=keep_secrets)
+        else:
+            stored = self.hook_door.find(hook)
         given = self.hook_door.example(stored.event) if payload is None else payload
         return await self.bench.test(stored, given)
 
-    def draft(self, hook: Hook) -> StoredHook:
-        """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one."""
+    def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
+        """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one.
+
+        Raises:
+            InvalidHook: kept secrets would go to another origin.
+        """
         config: Config = self.runtime.config()
         saved = config.hooks.get(hook.id) if hook.id is not None else None
+        new = {name: getattr(hook, name) for name in SECRETS if not is_kept(getattr(hook, name))}
+        if saved is not None and not keep_secrets:
+            held = {"url": saved.url} | {name: getattr(hook, name) for name in SECRETS}
+            if taken := carried(held, {"url": hook.url, **new}):
+                raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
         uid = "draft" if saved is None else saved.uid
         values: dict[str, Any] = {
             code: getattr(hook, code) for code in COLUMNS if code not in ("valid_from", "valid_until")
@@ -372,7 +393,7 @@ class AsyncHookEngine:
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
-        return await self.runtime.send_own(firing, progress)
+        return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
@@ -384,8 +405,8 @@ class AsyncHookEngine:
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         self.runtime.require_keys()
-        worker = self.runtime.new_worker(concurrency)
-        self.runtime.worker = worker
+        worker = self.sending.new_worker(concurrency)
+        self.sending.worker = worker
         if started is not None:
             started(worker)
         await worker.run()

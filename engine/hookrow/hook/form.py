@@ -11,14 +11,13 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from hookrow.errors import InvalidHook, Problem
-from hookrow.hook.checks import CHECKS, Unfit, header_parts, readable, trim
+from hookrow.hook.checks import CHECKS, EMPTY_SECRET, Unfit, header_parts, is_empty, readable, trim
 from hookrow.hook.dates import NOT_A_MOMENT, Here, Moment, parse, parse_absolute
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Both, Text
 
 __all__ = [
-    "FALLBACK_MESSAGE",
     "FIELD",
     "FIELDS",
     "FLAGS_TITLE",
@@ -51,7 +50,6 @@ GROUPS: dict[Group, Both] = {
     "extra": Both("Additional settings", "Дополнительные параметры"),
     "beyond": Both("Advanced settings", "Сверх документа"),
 }
-FALLBACK_MESSAGE = "Сервис временно недоступен"
 """What a refusal by failure says where the hook has no message of its own; it is for the shop's customers."""
 
 
@@ -98,6 +96,8 @@ class Field:
         Raises:
             Unfit: the value is not accepted.
         """
+        if self.kind == "secret" and is_empty(value):
+            raise Unfit(EMPTY_SECRET)
         if value is None or (isinstance(value, str) and not trim(value)):
             if self.required:
                 raise Unfit(Text("A value is required."))
@@ -327,12 +327,14 @@ FIELDS: tuple[Field, ...] = (
         "fallback_message",
         Both("Failure message", "Сообщение при ошибке"),
         Both(
-            "Shown to the customer if a failure of this hook stops the operation; up to 300 characters.",
-            "Что прочтёт клиент, если операция отклонена из-за ошибки этого хука; до 300 знаков.",
+            "Shown to the customer if a failure of this hook stops the operation; up to 300 characters."
+            " Empty: that the service is temporarily unavailable.",
+            "Что прочтёт клиент, если операция отклонена из-за ошибки этого хука; до 300 знаков."
+            " Пусто: что сервис временно недоступен.",
         ),
         "beyond",
         "text",
-        FALLBACK_MESSAGE,
+        "",
     ),
     Field(
         "signing_secret",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hookrow.lang import Text, current
+from hookrow.reasons.reason import Reason, read
 
 __all__ = ["MODES", "WAITING", "Mode", "Seconds", "mode", "mode_sentence", "pause_reason"]
 
@@ -33,19 +34,18 @@ class Seconds:
         return hash(self.value)
 
 
-def pause_reason(by: str | None, reason: str | None) -> str:
-    """Why a hook is paused, in words: what a person wrote, or what made the engine do it and how it ends."""
+def pause_reason(by: str | None, kept: str | None) -> Reason | str:
+    """Why a hook is paused: what a person wrote, or what made the engine do it and how it ends.
+
+    Args:
+        kept: the column `paused_reason`; before schema 0002 it held an error and a status, as `bad_status 503`.
+    """
+    found = read(kept)
+    if isinstance(found, Reason):
+        return found
     if by == "breaker":
-        return str(
-            Text(
-                "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the "
-                "hook",
-                error=reason or "—",
-            )
-        )
-    if by == "gone":
-        return str(Text("the receiver answered 410 (gone); it must be resumed by hand"))
-    return reason or "—"
+        return Reason("paused_breaker", error=found or "—")
+    return Reason("paused_gone") if by == "gone" else found or "—"
 
 
 def mode(fire_and_forget: bool, wait_for_response: bool, response_has_data: bool) -> Mode:

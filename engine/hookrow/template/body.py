@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Node, Run
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
 from hookrow.template.values import Fault, encode, is_list, kind, truth
@@ -28,29 +29,32 @@ RESERVED: Final = frozenset({"payload", "webhook", "loop"})
 class Page(Run):
     """What one rendering has written so far: pieces of text, each with the line that it comes from."""
 
-    __slots__ = ("lines", "pieces", "size")
+    __slots__ = ("pieces", "places", "size")
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit)
         self.pieces: list[str] = []
-        self.lines: list[int] = []
+        self.places: list[tuple[int, int, bool]] = []
         self.size = 0
 
-    def write(self, text: str, line: int) -> None:
+    def write(self, text: str, line: int, column: int = 1, *, literal: bool = False) -> None:
         """Add a piece. Raises Fault beyond the limit."""
         self.size += len(text)
         self.fit(self.size)
         self.spend(len(text) >> 6)
         self.pieces.append(text)
-        self.lines.append(line)
+        self.places.append((line, column, literal))
 
-    def line_at(self, offset: int) -> int:
-        """The template's line that an offset of the whole text comes from."""
-        for text, line in zip(self.pieces, self.lines, strict=True):
+    def place_at(self, offset: int) -> tuple[int, int]:
+        """The template's line and column that an offset of the whole text comes from; of a value its braces'."""
+        for text, (line, column, literal) in zip(self.pieces, self.places, strict=True):
             if offset < len(text):
-                return line + text.count("\n", 0, offset)
+                breaks = text.count("\n", 0, offset) if literal else 0
+                if breaks:
+                    return line + breaks, offset - text.rfind("\n", 0, offset)
+                return line, column + offset if literal else column
             offset -= len(text)
-        return self.lines[-1] if self.lines else 1
+        return self.places[-1][:2] if self.places else (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,10 @@ class Written(Statement):
     """Text that is sent as it stands."""
 
     text: str
+    column: int
 
     def act(self, page: Page) -> None:
-        page.write(self.text, self.line)
+        page.write(self.text, self.line, self.column, literal=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Value(Statement):
 
     node: Node
     inside: bool
+    column: int
 
     def act(self, page: Page) -> None:
         found = self.node.value(page)
@@ -103,7 +109,7 @@ class Value(Statement):
         text = encode(found)
         if self.inside:
             text = (text if isinstance(found, str) else encode(text))[1:-1]
-        page.write(text, self.line)
+        page.write(text, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ class Loop(Statement):
     def act(self, page: Page) -> None:
         found = self.source.value(page)
         if not is_list(found) and not isinstance(found, Mapping):
-            raise Fault(Text("for needs a list, not {kind}", kind=kind(found)))
+            raise Fault(Reason("for_needs_list", kind=kind(found)))
         outer = page.local
         items = list(found)
         page.spend(len(items))
@@ -174,9 +180,9 @@ class Assigned(Statement):
 def read_body(source: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
     """The statements of a body, and the names that it takes from outside. Raises Fault, whose line is set."""
     body = BodyReader(source)
-    statements, _ = body.block(frozenset(), Text("the body"))
+    statements, _ = body.block(frozenset(), Reason("statement_body"))
     if body.inside:
-        raise Fault(Text("the quote that opens here is not closed"), line=body.reader.line(body.quote))
+        raise Fault(Reason("quote_not_closed"), line=body.reader.line(body.quote))
     return statements, frozenset(body.reader.used)
 
 
@@ -198,7 +204,7 @@ class BodyReader:
         """Statements up to one of these words, and that word; to the end of the source if there are none."""
         self.nested += 1
         if self.nested > DEEPEST:
-            raise self.reader.fault(Text("nested too deeply"), self.offset)
+            raise self.reader.fault(Reason("template_too_deep"), self.offset)
         begin = self.offset
         statements: list[Statement] = []
         while True:
@@ -206,7 +212,7 @@ class BodyReader:
             statements.extend(self.written(tag.start() if tag else len(self.source), cut=bool(tag and tag[2])))
             if tag is None:
                 if ends:
-                    raise self.reader.fault(Text("{statement} is not closed", statement=opener), max(begin - 1, 0))
+                    raise self.reader.fault(Reason("statement_not_ended", statement=opener), max(begin - 1, 0))
                 word = ""
                 break
             if tag[1] == "#":
@@ -239,7 +245,7 @@ class BodyReader:
             return []
         self.neighbours(text, start)
         self.follow(text, start)
-        return [Written(self.reader.line(start), 1, text)]
+        return [Written(self.reader.line(start), 1, text, self.reader.column(start))]
 
     def neighbours(self, text: str, start: int) -> None:
         """Outside quotes a value stands alone between the signs of JSON: `7{{ x }}` would be another number."""
@@ -247,7 +253,7 @@ class BodyReader:
         if self.inside or not shown:
             return
         if self.value_before and shown[0] not in ",:]}":
-            raise self.reader.fault(Text("a value outside quotes can't be followed by {sign}", sign=shown[0]), start)
+            raise self.reader.fault(Reason("value_followed_by", sign=shown[0]), start)
         self.value_before = False
 
     def follow(self, text: str, start: int) -> None:
@@ -263,9 +269,9 @@ class BodyReader:
             if at == len(text):
                 return
             if text[at] == "\\":
-                raise self.reader.fault(Text("this escape is not complete, or JSON does not know it"), start + at)
+                raise self.reader.fault(Reason("json_escape_unknown"), start + at)
             if text[at] != '"':
-                raise self.reader.fault(Text("quotes can't contain a line break; write \\n"), start + at)
+                raise self.reader.fault(Reason("line_break_in_quotes"), start + at)
             self.inside, at = False, at + 1
         self.before = text.rstrip()[-1:] or self.before
 
@@ -277,7 +283,7 @@ class BodyReader:
     def comment(self, tag: re.Match[str]) -> None:
         end = self.source.find("#}", tag.end())
         if end < 0:
-            raise self.reader.fault(Text("the comment is not closed"), tag.start())
+            raise self.reader.fault(Reason("comment_not_ended"), tag.start())
         self.trim = self.source[end - 1] == "-" and end > tag.end()
         self.offset = end + 2
 
@@ -286,7 +292,7 @@ class BodyReader:
         token = self.reader.token
         if token.kind != "end" or not token.text.endswith(sign):
             if token.kind == "end":
-                raise self.reader.fault(Text("expected {wanted}, found {found}", wanted=sign, found=token.text))
+                raise self.reader.fault(Reason("other_sign_wanted", wanted=sign, found=token.text))
             raise self.reader.unexpected(sign)
         self.trim = token.text.startswith("-")
         self.offset = token.end
@@ -294,14 +300,15 @@ class BodyReader:
     def value(self, start: int) -> Value:
         if not self.inside:
             if self.value_before:
-                raise self.reader.fault(Text("two values outside quotes need a separator between them"), start)
+                raise self.reader.fault(Reason("values_adjacent"), start)
             if self.before and self.before not in "{[,:":
-                raise self.reader.fault(Text("a value outside quotes can't follow {sign}", sign=self.before), start)
+                raise self.reader.fault(Reason("value_follows", sign=self.before), start)
             self.before, self.value_before = "", True
         counted = self.reader.nodes
         node = self.reader.expression()
         self.close("}}")
-        return Value(self.reader.line(start), self.reader.nodes - counted, node, self.inside)
+        cost = self.reader.nodes - counted
+        return Value(self.reader.line(start), cost, node, self.inside, self.reader.column(start))
 
     def word(self) -> str:
         token = self.reader.token
@@ -317,7 +324,7 @@ class BodyReader:
                 return self.loop(start)
             case "set":
                 return self.assignment(start)
-        raise self.reader.fault(Text("there is no statement {word}; there are if, for and set", word=word), start)
+        raise self.reader.fault(Reason("no_such_statement", word=word), start)
 
     def condition(self) -> Node:
         node = self.reader.expression()
@@ -334,7 +341,7 @@ class BodyReader:
         while True:
             self.inside = opened
             ends = frozenset({"endif"} if condition is None else {"elif", "else", "endif"})
-            statements, word = self.block(ends, Text("if"))
+            statements, word = self.block(ends, Reason("statement_if"))
             found.append((condition, statements))
             afterwards.add(self.inside)
             if word == "endif":
@@ -354,12 +361,12 @@ class BodyReader:
 
     def even(self, afterwards: set[bool], start: int) -> None:
         if len(afterwards) > 1:
-            raise self.reader.fault(Text("depending on a condition, a quote is opened or closed here or not"), start)
+            raise self.reader.fault(Reason("branches_differ"), start)
 
     def variable(self) -> str:
         word = self.reader.token.text
         if word in RESERVED or word in WORDS:
-            raise self.reader.fault(Text("{name} is reserved; use another name", name=word))
+            raise self.reader.fault(Reason("name_reserved", name=word))
         return self.reader.name().text
 
     def loop(self, start: int) -> Loop:
@@ -373,14 +380,14 @@ class BodyReader:
         self.reader.declared.add("loop")
         self.close("%}")
         cost = self.reader.nodes - counted
-        body, word = self.block(frozenset({"else", "endfor"}), Text("for"))
+        body, word = self.block(frozenset({"else", "endfor"}), Reason("statement_for"))
         self.reader.declared = declared
         afterwards = {opened, self.inside}
         otherwise: tuple[Statement, ...] = ()
         if word == "else":
             self.close("%}")
             self.inside = opened
-            otherwise, _ = self.block(frozenset({"endfor"}), Text("for"))
+            otherwise, _ = self.block(frozenset({"endfor"}), Reason("statement_for"))
             afterwards.add(self.inside)
         self.close("%}")
         self.even(afterwards, start)

@@ -348,7 +348,9 @@ class AsyncHookEngine:
                 values[name] = None if saved is None else getattr(saved, name)
             else:
                 values[name] = (
-                    self.runtime.vault.seal(secret.value, Place("hook", uid, name))
+                    self.runtime.seal(
+                        secret.value, Place("hook", uid, name), None if saved is None else getattr(saved, name)
+                    )
                     if secret and secret.is_set
                     else None
                 )

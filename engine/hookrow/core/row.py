@@ -205,6 +205,9 @@ class Row:
             return share
         if self.bar(share, waits):
             return share
+        if verdict.act == "fail" and waits and hook.paused_by == "key":
+            self.fail(share, "key_error", pause_reason("key", hook.paused_reason))
+            return share
         if verdict.act == "fail" and waits:
             self.fail(
                 share,

@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
+from hookrow.core.key_pauses import KeyPauses
+from hookrow.core.sealing import Sealing
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
@@ -27,6 +29,7 @@ from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing, loads
 from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
@@ -88,8 +91,10 @@ class Runtime:
         self.pid = os.getpid()
         try:
             self.vault = Vault.for_database(self.database.path, os.environ, keys)
+            self.sealing = Sealing(self.vault, self.clock, marks=not self.database.read_only)
             self.egress = self.tightened(egress)
             self.reset()
+            self.key_pauses = KeyPauses(self)
             if not self.database.read_only and keep_events(self.database, self.own_events):
                 self.cache.forget()
             if self.wants_worker:
@@ -137,12 +142,17 @@ class Runtime:
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        return self.cache.get()
+        return self.sealing.marked(self.cache.get())
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
         self.cache.forget()
         return self.config()
+
+    def seal(self, secret: Secret | str, place: Place, current: str | None = None) -> str:
+        """Seal a secret; see `Sealing.seal`."""
+        self.cache.forget()
+        return self.sealing.seal(self.cache.get(), secret, place, current)
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
@@ -237,7 +247,10 @@ class Runtime:
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
-        return await perform(self.tools(self.cache.config or self.config()), order)
+        made = await perform(self.tools(self.cache.config or self.config()), order)
+        if made.error == "key_error":
+            self.sealing.failed(hook)
+        return made
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
@@ -325,6 +338,7 @@ class Runtime:
             owner=self.owner,
             perform=self.send_claimed,
             hook_of=lambda number: self.config().hooks.get(number),
+            tend=self.key_pauses.tend,
             raise_event=self.raise_event,
             limits=self.retention,
             config_changed=self.cache.forget,

@@ -39,6 +39,12 @@ def pause_reason(by: str | None, reason: str | None) -> str:
         return str(Text("ten failures in a row, the last {error}; it is tried again by itself", error=reason or "—"))
     if by == "gone":
         return str(Text("the receiver wants no more (410); somebody must resume it"))
+    if by == "key" and reason:
+        first = reason.partition(",")[0]
+        way = "its secrets can't be opened: key {key} is not here; put it back, or: hookrow keys abandon {first}"
+        return str(Text(way, key=reason, first=first))
+    if by == "key":
+        return str(Text("a secret of it does not open: it was changed; enter it anew"))
     return reason or "—"
 
 

@@ -128,7 +128,8 @@ class Vault:
             raise KeyMissing(
                 Text(
                     "key {id}, which seals {field}, is not in {source}; keys are looked for in HOOKROW_KEYS, in"
-                    " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database",
+                    " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if it"
+                    " is lost: hookrow keys abandon {id}",
                     id=name,
                     field=place.field,
                     source=self.ring.source,

@@ -31,6 +31,8 @@ ACTIONS: Mapping[str, Say] = {
     "rollback": Say("went back"),
     "import": Say("imported"),
     "prune": Say("deleted by an import"),
+    "keys": Say("sealed with a new key"),
+    "abandon": Say("its lost secrets were removed"),
 }
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),

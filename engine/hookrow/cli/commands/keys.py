@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookrow.cli.catalogue import Command, family
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.output import put, say
+from hookrow.cli.show.layout import visible
+from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 
@@ -36,6 +40,9 @@ def new(session: Session) -> None:
         put(KeyRing.new().entries())
         return
     path = key_file_beside(session.path)
+    if session.path.exists():
+        with session.engine() as engine:
+            engine.runtime.sealing.require(engine.runtime.config())
     make_key_file(path)
     say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=path))
 
@@ -78,6 +85,7 @@ def rotate(session: Session) -> None:
 
     with session.engine() as engine, rotating(session.path):
         vault = engine.runtime.vault
+        engine.runtime.sealing.require(engine.runtime.config())
         ring = vault.ready()
         if ring.path is None:
             raise Refused(Text("The keys come from {source}: put a new one first there by hand.", source=ring.source))
@@ -95,6 +103,46 @@ def rotate(session: Session) -> None:
             id=fresh.active_id,
         )
     )
+
+
+@keys.command(
+    "abandon",
+    cls=Command,
+    brief=Text("Give up the secrets that only a lost key opens."),
+    more=Text(
+        "Lists the hooks, asks, and removes their secrets that can't be opened: requests then leave without them, "
+        "until new ones are entered."
+    ),
+)
+@click.argument("key")
+@option("--yes", is_flag=True, says=Text("Don't ask."))
+@pass_session
+def abandon(session: Session, key: str, yes: bool) -> int:
+    """Give up the secrets that only a lost key opens."""
+    from hookrow.store import sealed
+
+    with session.engine() as engine:
+        runtime = engine.runtime
+        if key in runtime.sealing.ids(again=True):
+            raise Refused(Text("Key {key} is here and opens what it has sealed: nothing was given up.", key=key))
+        with runtime.database.read() as connection:
+            lost = sealed.abandoned_by(connection, key)
+        if not lost:
+            raise Refused(Text("No secret is sealed with key {key}.", key=key))
+        hooks = runtime.config().hooks
+        for number, fields in lost.items():
+            put(visible(f"{number} «{hooks[number].name}» ({hooks[number].event}): {', '.join(fields)}"))
+        question = Plural(
+            "Remove the secrets of {n} hook? Its requests then leave without them.",
+            "Remove the secrets of {n} hooks? Their requests then leave without them.",
+            len(lost),
+        )
+        if not confirm(question, yes=yes):
+            return exits.STOPPED
+        author = runtime.author()
+        count = runtime.database.writer.write(lambda connection: sealed.abandon(connection, key, author))
+    say(Plural("{n} hook has lost its secrets.", "{n} hooks have lost their secrets.", count))
+    return exits.DONE
 
 
 @contextmanager

@@ -91,7 +91,9 @@ class Event:
     def __post_init__(self) -> None:
         problems = []
         if not re.fullmatch(r"[a-z][a-z0-9_.]{0,63}", self.code):
-            rule = Text("An event's code: a small Latin letter, then up to 63 small letters, digits, _ or dots.")
+            rule = Text(
+                "An event's code: a lower-case Latin letter, then up to 63 lower-case letters, digits, _ or dots."
+            )
             problems.append(Problem("code", rule))
         if not str(self.title).strip():
             problems.append(Problem("title", Text("An event needs a title.")))
@@ -108,10 +110,10 @@ class Event:
             try:
                 Call.read(text)
             except ValueError:
-                fault = Text("{call} is not written as POST /path/{{id}} or /path/action.", call=text)
+                fault = Text("{call} is not of the form POST /path/{{id}} or /path/action.", call=text)
                 problems.append(Problem("methods", fault))
         problems += [
-            Problem("private", Text("{text} is no JSON Pointer such as /user/password.", text=pointer))
+            Problem("private", Text("{text} is not a JSON Pointer such as /user/password.", text=pointer))
             for pointer in self.private
             if not re.fullmatch(r"(/([^~/\ud800-\udfff]|~[01])+)+", pointer)
         ]
@@ -253,7 +255,7 @@ class Events:
         near = get_close_matches(code, self.by_code, n=3, cutoff=0.5)
         if near:
             raise EventNotFound(Text("There is no event {code}. Similar: {near}.", code=code, near=", ".join(near)))
-        raise EventNotFound(Text("There is no event {code}; `hookrow events` lists all.", code=code))
+        raise EventNotFound(Text("There is no event {code}. To list all: hookrow events", code=code))
 
     def match(self, method: str, path: str, *, holds: Collection[str] = ()) -> tuple[Event, ...]:
         """The events that an API call means, in the catalogue's order; none is an empty tuple.

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "use"]
+__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "quoted", "use"]
 
 Language = Literal["ru", "en"]
 
@@ -56,6 +56,21 @@ def catalogue(domain: str, language: Language) -> gettext.NullTranslations:
     return gettext.translation(domain, folder, [language], fallback=True)
 
 
+def quoted(text: object) -> str:
+    """A name or a saying in the quotation marks of the language in use: "Cups", «Кружки „Утро“»."""
+    return f"«{inner(text)}»" if current() == "ru" else f'"{text}"'
+
+
+def inner(text: object) -> str:
+    """A text that stands within «…», its own quotation marks made the inner ones."""
+    return str(text).replace("«", "„").replace("»", "“")
+
+
+def filled(message: str, values: Mapping[str, object]) -> str:
+    """The message with its values; one that it puts within «…» gets inner quotation marks."""
+    return message.format(**{k: inner(v) if f"«{{{k}}}»" in message else v for k, v in values.items()})
+
+
 class Text:
     """A message with its values, translated by `str()`.
 
@@ -71,7 +86,7 @@ class Text:
 
     def __str__(self) -> str:
         found = catalogue(self.domain, current()).gettext(self.message)
-        return found.format(**self.values) if self.values else found
+        return filled(found, self.values) if self.values else found
 
     def __repr__(self) -> str:
         return f"Text({self.message!r})"
@@ -95,7 +110,7 @@ class Plural(Text):
     def __str__(self) -> str:
         n = self.values["n"]
         assert isinstance(n, int)
-        return catalogue(self.domain, current()).ngettext(self.message, self.many, n).format(**self.values)
+        return filled(catalogue(self.domain, current()).ngettext(self.message, self.many, n), self.values)
 
 
 class Both:

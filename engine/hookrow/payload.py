@@ -96,7 +96,9 @@ def admit(payload: Mapping[str, Any], limit_bytes: int) -> tuple[dict[str, Any],
         text = COMPACT.encode(plain)
         size = len(text.encode())
     if size > limit_bytes:
-        raise InvalidPayload("", Text("It has {size} bytes as JSON; at most {limit}.", size=size, limit=limit_bytes))
+        raise InvalidPayload(
+            "", Text("It is {size} bytes as JSON; at most {limit} are allowed.", size=size, limit=limit_bytes)
+        )
     return plain, text
 
 
@@ -112,11 +114,13 @@ def convert(value: Any, path: tuple[str | int, ...], above: set[int]) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidPayload(pointer_to(path), Text("{value} is no JSON number.", value=repr(float(value))))
+            raise InvalidPayload(pointer_to(path), Text("{value} is not a JSON number.", value=repr(float(value))))
         return float(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise InvalidPayload(pointer_to(path), Text("A naive datetime: give it a zone (datetime.now(UTC))."))
+            raise InvalidPayload(
+                pointer_to(path), Text("A datetime without a time zone: give it one (datetime.now(UTC)).")
+            )
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
@@ -125,7 +129,7 @@ def convert(value: Any, path: tuple[str | int, ...], above: set[int]) -> Any:
     if isinstance(value, Mapping | list | tuple):
         return convert_container(value, path, above)
     raise InvalidPayload(
-        pointer_to(path), Text("JSON has no form for {kind}: convert it first.", kind=type(value).__name__)
+        pointer_to(path), Text("JSON can't represent {kind}: convert it first.", kind=type(value).__name__)
     )
 
 
@@ -133,7 +137,7 @@ def convert_container(
     value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: tuple[str | int, ...], above: set[int]
 ) -> Any:
     if id(value) in above:
-        raise InvalidPayload(pointer_to(path), Text("It contains itself."))
+        raise InvalidPayload(pointer_to(path), Text("The value contains itself."))
     if len(path) >= DEPTH_LIMIT:
         raise InvalidPayload(pointer_to(path), Text("Nested deeper than {limit} levels.", limit=DEPTH_LIMIT))
     above.add(id(value))
@@ -143,7 +147,8 @@ def convert_container(
         for key, member in value.items():
             if not isinstance(key, str):
                 raise InvalidPayload(
-                    pointer_to(path), Text("The key {key} is no text: JSON keys are.", key=repr(key)[:60])
+                    pointer_to(path),
+                    Text("The key {key} is not a string; in JSON keys are strings.", key=repr(key)[:60]),
                 )
             name = check_text(str.__str__(key), (*path, key))
             plain[name] = convert(member, (*path, name), above)
@@ -157,7 +162,7 @@ def check_text(text: str, path: tuple[str | int, ...]) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidPayload(pointer_to(path), Text("It holds half of a character (a lone surrogate).")) from None
+        raise InvalidPayload(pointer_to(path), Text("It contains a lone surrogate (half of a character).")) from None
     return text
 
 

@@ -217,7 +217,7 @@ class Firing:
         """Raise `Vetoed` where a hook said no, or a hook set to `stop` failed."""
         if self.veto is not None:
             raise Vetoed(
-                Text("«{hook}» refused: {message}", hook=self.veto.hook.name, message=self.veto.message), self.veto
+                Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message), self.veto
             )
 
     def enqueue(self, connection: Any = None) -> Any:
@@ -278,7 +278,7 @@ class LogFilter:
 
     def __post_init__(self) -> None:
         if self.code is not None and not re.fullmatch(r"[1-5]([0-9]{2}|xx)", self.code, re.IGNORECASE):
-            raise InvalidInput([Problem("code", Text("an HTTP status such as 404, or 5xx"))])
+            raise InvalidInput([Problem("code", Text("a response status such as 404 or 5xx"))])
 
     @property
     def codes(self) -> tuple[int, int] | None:

@@ -322,7 +322,7 @@ run(["keys", "rotate"])
 """
     guarded(folder, 5)
     python(script, folder, moment, code=-9)
-    assert "20 sealed secrets open." in hookrow("keys", "check").err
+    assert "All secrets can be decrypted: 20." in hookrow("keys", "check").err
     hookrow("keys", "rotate")
     assert {name for _, name in tokens(folder / "hooks.db")} == {key_ids(folder)[0]}
 
@@ -357,7 +357,7 @@ GOOD = {"auth_password": PASSWORD, "custom_header": f"X-Key: {HEADER}"}
 REFUSED: dict[str, Callable[[HookEngine], object]] = {
     "a key taken": lambda engine: engine.hooks.add(Hook(**{**SPARE, **GOOD, "key": "h"})),
     "an unknown event": lambda engine: engine.hooks.add(Hook(**{**SPARE, **GOOD, "event": "no_such_event"})),
-    "no address": lambda engine: Hook(**{**SPARE, **GOOD, "url": "nowhere"}),
+    "is not an address": lambda engine: Hook(**{**SPARE, **GOOD, "url": "nowhere"}),
     "a header that is none": lambda engine: engine.hooks.update(1, **{**GOOD, "custom_header": f"Bad Name: {HEADER}"}),
     "a body that is none": lambda engine: engine.hooks.update(1, body="{% if %}", **GOOD),
     "a wrong revision": lambda engine: engine.hooks.update(1, revision=77, **GOOD),

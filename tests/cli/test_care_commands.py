@@ -65,7 +65,7 @@ def test_a_second_signal_leaves_at_once(add: Add, hookrow: Hookrow, made: Path) 
         with program("worker", cwd=made.parent) as running:
             receiver.wait(1)
             running.terminate()
-            said(running, "a second signal leaves at once")
+            said(running, "a second signal exits at once")
             running.terminate()
             assert running.wait(30) == 143
     assert hookrow("log", "--json").json["deliveries"][0]["outcome"] in ("queued", "retrying")
@@ -74,7 +74,7 @@ def test_a_second_signal_leaves_at_once(add: Add, hookrow: Hookrow, made: Path) 
 def test_a_worker_to_which_nobody_listens_stops_as_well(hookrow: Hookrow, made: Path) -> None:
     """Its error output is a pipe that was closed: what it says at its end keeps it from nothing."""
     with program("worker", cwd=made.parent) as running:
-        said(running, "Sending what is queued")
+        said(running, "Sending the queue")
         assert running.stderr is not None
         running.stderr.close()
         running.terminate()
@@ -163,7 +163,7 @@ def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:
         hookrow("keys", "rotate")
         assert fresh != key
         assert mode(folder / "hookrow.key") == 0o600
-        assert "3 sealed secrets open." in hookrow("keys", "check").err
+        assert "All secrets can be decrypted: 3." in hookrow("keys", "check").err
         hookrow("fire", "before_order_add")
         request = receiver.wait(1)[0]
     assert request.header("authorization") == "Basic YTpi"
@@ -229,7 +229,7 @@ def test_doctor_has_nothing_to_say(hookrow: Hookrow, made: Path) -> None:
     found = hookrow("doctor", "--json").json
     assert found["findings"] == []
     assert {each["name"] for each in found["settings"]} >= {"egress", "timezone", "retention_days"}
-    assert "Nothing to complain of." in hookrow("doctor").out
+    assert "No problems found." in hookrow("doctor").out
 
 
 def test_doctor_finds_what_needs_a_look(add: Add, hookrow: Hookrow, made: Path) -> None:
@@ -289,7 +289,7 @@ def test_postgresql(hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
         "postgresql",
     }
     assert hookrow("--db", url, "hooks", "stats", "--json").json["day"]["calls"] == 1
-    assert "Nothing differs." in hookrow("--db", url, "import", "-", stdin=hookrow("--db", url, "export").out).err
+    assert "No differences." in hookrow("--db", url, "import", "-", stdin=hookrow("--db", url, "export").out).err
     assert "pg_dump" in hookrow("--db", url, "db", "backup", "copy.db", code=2).err
     assert list(folder.iterdir()) == []
 

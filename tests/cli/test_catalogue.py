@@ -89,9 +89,9 @@ def test_the_compiled_catalogue_is_fresh(catalogue: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "words"), [(1, "Снята 1 доставка."), (3, "Сняты 3 доставки."), (11, "Снято 11 доставок.")]
+    ("n", "words"), [(1, "Отменено доставок: 1."), (3, "Отменено доставок: 3."), (11, "Отменено доставок: 11.")]
 )
 def test_russian_counts(monkeypatch: pytest.MonkeyPatch, n: int, words: str) -> None:
     """The three forms follow the number."""
     monkeypatch.setattr(lang.Speech, "language", "ru")
-    assert str(lang.Plural("{n} delivery dropped.", "{n} deliveries dropped.", n)) == words
+    assert str(lang.Plural("{n} delivery discarded.", "{n} deliveries discarded.", n)) == words

@@ -21,7 +21,7 @@ def test_there_and_back(add: Add, hookrow: Hookrow, folder: Path) -> None:
     """What export writes is no change; on another database it makes the same hooks."""
     add("http://127.0.0.1:9/a?token=t", "--key", "stock")
     written = hookrow("export").out
-    assert "Nothing differs." in hookrow("import", "-", stdin=written).err
+    assert "No differences." in hookrow("import", "-", stdin=written).err
     hookrow("--db", "other.db", "init")
     hookrow("--db", "other.db", "import", "-", stdin=written)
     assert hookrow("--db", "other.db", "export").out == written
@@ -91,7 +91,7 @@ def test_faults_are_refused_with_their_lines(hookrow: Hookrow, made: Path) -> No
     """Exit 5, each in a sentence; no file 2; a damaged form 5."""
     ran = hookrow("import", "-", stdin="hookrow: 1\nhooks:\n  x:\n    naem: x\n", code=5)
     assert "line 4, x.naem: There is no such field." in ran.err
-    assert "line 3, x.url: It must be filled in." in ran.err
+    assert "line 3, x.url: A value is required." in ran.err
     hookrow("import", "missing.yaml", code=2)
     hookrow("import", "-", stdin="", code=5)
     assert hookrow("hooks", "list", "--json").lines == []
@@ -145,10 +145,10 @@ def test_periods_are_said_in_the_list(add: Add, hookrow: Hookrow) -> None:
     add("http://127.0.0.1:9/a", "--valid-from", "01.01.2020", "--valid-until", "02.01.2020", name="over")
     add("http://127.0.0.1:9/a", "--valid-until", "01.01.2999", name="far")
     shown = {line.split()[3]: line for line in hookrow("hooks", "list").out.split("\n")[1:] if line}
-    assert "waits 3 d" in shown["waits"]
+    assert "starts in 3 d" in shown["waits"]
     assert "ends in 5 h" in shown["ends"]
     assert " d ago" in shown["over"]
     assert "ends in" not in shown["far"]
     russian = hookrow("--lang", "ru", "hooks", "list").out
-    assert "ждёт 3 д" in russian
+    assert "начнётся через 3 д" in russian
     assert "истекает через 5 ч" in russian

@@ -89,7 +89,7 @@ def test_a_flag_turns_fire_and_forget_off_and_says_so(add: Add, hookrow: Hookrow
     add(URL, name="B")
     ran = hookrow("hooks", "edit", "B", "--response-has-data", "--json")
     assert ran.json["mode"] == "record"
-    assert "Fire and forget was turned off" in ran.err
+    assert "fire_and_forget was turned off" in ran.err
 
 
 def test_a_contradiction_on_one_line_is_refused(hookrow: Hookrow, made: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_stored_contradiction_is_kept_and_said(add: Add, hookrow: Hookrow, mad
         engine.hooks.update(1, wait_for_response=True, fire_and_forget=True, stored=True)
     assert hookrow("hooks", "list", "--json").json["wait_for_response"] is True
     for language, words in (
-        ("en", "no effect: fire and forget is on"),
+        ("en", "no effect: fire_and_forget is on"),
         ("ru", "не действует: включён «Блок без ответа»"),
     ):
         assert words in hookrow("--lang", language, "hooks", "list").out

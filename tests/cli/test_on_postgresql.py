@@ -77,7 +77,7 @@ def test_every_command(
     body = ("--body", '{"n": {{ subscription.id }}}')
     second = run("hooks add --name second", *add, *body).json
     assert [first["id"], second["id"]] == [1, 2]
-    assert run("keys check").err.count("1 sealed") == 1
+    assert run("keys check").err.count("decrypted: 1.") == 1
     run("keys rotate", code=5)
     run("hooks edit 1 --timeout 3")
     assert run("hooks show 1 --json").json["auth_password"] == {"set": True}
@@ -116,7 +116,7 @@ def test_every_command(
     assert PASSWORD not in said
 
     run("export", "-o", "hooks.yaml")
-    assert "Nothing differs" in run("import hooks.yaml --yes").err
+    assert "No differences" in run("import hooks.yaml --yes").err
     Path("hooks.yaml").unlink()
     assert len(run("hooks stats --json").lines) == 2
     run("settings set retention_days 20")
@@ -154,8 +154,8 @@ def test_hooks_move_from_a_file(hookrow: Hookrow, folder: Path, db: str, monkeyp
     [
         ("postgresql://me:tell-nobody@127.0.0.1:1/x", "127.0.0.1"),
         ("postgresql://127.0.0.1:1/x?user=me&password=tell-nobody", "127.0.0.1"),
-        ("postgresql://me:tell-nobody@127.0.0.1:port/x", "no database's URL"),
-        ("postgresql://me:tell-nobody@@:::/x", "no database's URL"),
+        ("postgresql://me:tell-nobody@127.0.0.1:port/x", "not a database URL"),
+        ("postgresql://me:tell-nobody@@:::/x", "not a database URL"),
         ("mysql://me:tell-nobody@127.0.0.1/x", "mysql"),
     ],
 )

@@ -118,7 +118,7 @@ def judge(found: dict[tuple[str, ...], tuple[int, str, str]]) -> None:
     assert {command[:2]: found[command[:2]][0] for command in CHANGES} == {command[:2]: 3 for command in CHANGES}
     assert "Stock" in found["hooks", "list"][1]
     assert EVENT in found["log",][1]
-    assert "is queued" in found["explain", EVENT][1]
+    assert "is sent in the background" in found["explain", EVENT][1]
     assert "read_only" in found["doctor", "--json"][1]
     assert (found["db", "backup"][0], found["copy",][0]) == (0, 1), found["db", "backup"][2]
     assert "canary" not in repr(found)

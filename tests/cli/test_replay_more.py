@@ -180,7 +180,7 @@ def test_a_replay_that_its_receiver_does_not_take_is_no_success(add: Add, hookro
         for _ in range(2):
             fire(hookrow)
         ran = hookrow("replay", "--event", "before_order_add", "--yes", code=1)
-        assert "2 done, 2 of them without success." in ran.err
+        assert "2 done, 2 of them failed." in ran.err
         receiver.play(reply(200))
         assert "4 done, 0 of them" in hookrow("replay", "--since", "1h", "--outcome", "retrying", "--yes").err
 
@@ -221,4 +221,4 @@ def test_when_the_next_attempt_is_due(add: Add, hookrow: Hookrow) -> None:
     """`show` says it, and how many there were."""
     with Receiver(reply(500)) as receiver:
         add(receiver.url, *NOTIFY)
-        assert "1 of 10 were made." in hookrow("show", fire(hookrow)["id"]).out
+        assert "1 of 10 attempts were made." in hookrow("show", fire(hookrow)["id"]).out

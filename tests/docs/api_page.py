@@ -1,4 +1,4 @@
-"""docs/api*.md: every public name with its signature and what its docstring says of units and errors."""
+"""docs/reference/api*.md: every public name with its signature and what its docstring says of units and errors."""
 
 from __future__ import annotations
 
@@ -157,13 +157,13 @@ def api_of(module: ModuleType, names: Iterable[str]) -> Iterator[str]:
 
 
 def engines_page(made: str) -> str:
-    """docs/api.md."""
+    """docs/reference/api.md."""
     lines = [
         "# Every public name: the engines",
         made,
         "Further: [what is given to them](api-given.md) and [handed out](api-records.md);",
         "[middleware, testing kit](api-kit.md); [errors](errors.md).",
-        "Each name is at work in a program of [services.md](services.md) that runs as a test.",
+        "Each name is at work in a program that runs as a test: [firing.md](../firing.md).",
         "Times are milliseconds where a name ends in `ms`, else seconds; sizes are bytes. Both engines have the same",
         "methods; `AsyncHookEngine`'s are awaited.",
     ]
@@ -176,18 +176,18 @@ def engines_page(made: str) -> str:
 
 
 def given_page(made: str) -> str:
-    """docs/api-given.md."""
+    """docs/reference/api-given.md."""
     lines = ["# Every public name: what is given to the engine", made, "The engines: [api.md](api.md)."]
     return "\n".join([*lines, *api_of(hookrow, GIVEN)]) + "\n"
 
 
 def records_page(made: str) -> str:
-    """docs/api-records.md."""
+    """docs/reference/api-records.md."""
     lines = ["# Every public name: what the engine hands out", made, "The engines: [api.md](api.md)."]
     return "\n".join([*lines, *api_of(hookrow, (name for name in hookrow.__all__ if name not in GIVEN))]) + "\n"
 
 
 def kit_page(made: str) -> str:
-    """docs/api-kit.md."""
+    """docs/reference/api-kit.md."""
     lines = ["# Every public name: middleware and testing kit", made, "The engines: [api.md](api.md)."]
     return "\n".join([*lines, *(line for module in MODULES[1:] for line in api_of(module, module.__all__))]) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,7 +18,7 @@ from hookrow.cli.app import root
 from hookrow.cli.catalogue import CARE, COMMANDS
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
-from hookrow.hook.fields import FIELDS, GROUPS
+from hookrow.hook.fields import FIELDS, GROUPS, Field
 from hookrow.store.configuration.settings import SETTINGS
 
 __all__ = ["PAGES"]
@@ -26,67 +27,101 @@ WIDE: dict[str, Any] = {"max_content_width": 118, "terminal_width": 118}
 ROOT = Path(__file__).parents[2]
 MADE = "<!-- Made from the code by tests/docs/pages.py: UPDATE_DOCS=1 pytest tests/docs/test_pages.py -->\n"
 
-OUTCOMES = {
-    "ok": "The receiver took it (2xx), or a waiting hook allowed the operation.",
-    "changed": "A waiting hook changed the payload.",
-    "vetoed": "A waiting hook said no; the row stopped.",
-    "refused": "A waiting hook said no to what had already happened; it is only recorded.",
-    "failed": "A waiting hook could not be asked or did not answer properly; `on_failure` decided.",
-    "sent": "Fire and forget: the whole request was handed to the connection.",
-    "queued": "It waits to be sent for the first time.",
-    "retrying": "An attempt failed; the next one is due later.",
-    "parked": "Its hook is paused or switched off; it goes out when that ends.",
-    "dead": "Ten attempts failed, or its body can't be made; kept until a person redelivers or drops it.",
-    "cancelled": "Its hook was deleted, it was never enqueued, its caller was cancelled, or a person dropped it.",
-    "skipped": "It was not to run; `skipped` says why.",
-}
 FIRINGS = {
-    "running": "It has no outcome yet.",
-    "allowed": "The operation goes on; shown as `allowed, failed` where a hook failed.",
-    "vetoed": "A hook said no: the operation is refused.",
-    "failed": "A hook failed whose `on_failure` is `stop`: the operation is refused.",
-    "cancelled": "Its caller was cancelled, or its process died.",
+    "allowed": "The operation may go on; shown as `allowed, failed` if a hook failed.",
+    "vetoed": "A blocking hook vetoed the operation.",
+    "failed": "A blocking hook with `on_failure=stop` failed, so the operation was stopped.",
+    "cancelled": "The calling task was cancelled, or the process died while hooks were being called.",
+    "running": "Not finished yet.",
+}
+OUTCOMES = {
+    "ok": "The receiver accepted it (2xx), or a blocking hook allowed the operation.",
+    "changed": "A blocking hook changed the payload.",
+    "vetoed": "A blocking hook vetoed the operation; the rest of the chain was skipped.",
+    "refused": "A blocking hook vetoed what had already happened (`after` and `on` events); it is only recorded.",
+    "failed": "A blocking hook could not be called or gave no usable response; `on_failure` decided.",
+    "sent": "Mode `forget`: the whole request was sent. The response was ignored.",
+    "queued": "Waits to be sent for the first time.",
+    "retrying": "An attempt failed; the next one is scheduled.",
+    "parked": "On hold: its hook is paused or switched off. It is sent when that ends.",
+    "dead": "Ten attempts failed, or the body can't be rendered. Kept until somebody redelivers or drops it.",
+    "cancelled": "The hook was deleted, the delivery was never enqueued, its caller was cancelled, or "
+    "somebody dropped it.",
+    "skipped": "The hook was not to be called; see [why a hook was skipped](#why-a-hook-was-skipped).",
 }
 STATES = {
-    "on": "It is called.",
-    "off": "A person switched it off.",
-    "not_yet_valid": "Its period has not begun.",
-    "expired": "Its period is over.",
-    "paused": "Paused by a person, by its receiver's 410, or by ten failures in a row.",
+    "on": "The hook is called.",
+    "off": "Somebody switched it off.",
+    "not_yet_valid": "The hook's period has not begun.",
+    "expired": "The hook's period is over.",
+    "paused": "Paused by a person, by the receiver's 410, or by the circuit breaker after ten failures in a row.",
 }
 WORDS_SAID = (
-    "In English the word on every screen is the code word, in Russian the one beside it. The filters (`--outcome`, and",
-    "`outcome:` in the log of the terminal interface) take all of them: outcomes, errors and skip reasons, in both",
-    "languages.",
+    "English screens show the code word, Russian ones the word beside it. The filters (`--outcome`, `outcome:` in the",
+    "interface's log) accept both, for outcomes, errors and skip reasons.",
 )
 SKIPS = {
     "inactive": "The hook is switched off.",
     "not_yet_valid": "The hook's period has not begun.",
     "expired": "The hook's period is over.",
     "condition_false": "The hook's condition is false for this payload.",
-    "after_veto": "An earlier hook of the row refused.",
+    "after_veto": "The operation was already stopped by an earlier hook: by a veto, or by a failure with "
+    "`on_failure=stop`.",
     "not_enqueued": "Fired with `defer=True`, and `enqueue()` was never called.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows.",
     "hook_deleted": "The hook was deleted while the delivery waited.",
 }
 ERRORS = {
-    "timeout": "The hook's timeout, or what was left of the row's deadline, ran out.",
-    "connect_error": "No connection, or it broke before the answer was complete.",
-    "tls_error": "The certificate is not trusted, or there is no TLS.",
-    "name_error": "The host's name could not be resolved.",
-    "blocked_address": "The address is never called, or the setting `egress` refuses it.",
-    "bad_status": "The receiver answered with another status than 2xx.",
-    "redirect": "The receiver redirects; redirects are never followed. Update the URL.",
-    "reply_too_large": "A waiting hook's reply is longer than `reply_limit`.",
-    "bad_reply": "The reply can't be obeyed: no HTTP, no JSON where JSON is needed, `allow` neither true nor false, …",
-    "template_error": "The body's template fails on this payload; nothing was sent.",
+    "timeout": "The hook's timeout, or what was left of the firing's deadline, ran out.",
+    "connect_error": "No connection, or it broke before the response was complete.",
+    "tls_error": "The certificate is not trusted, or the receiver speaks no TLS 1.2.",
+    "name_error": "The host name could not be resolved.",
+    "blocked_address": "The address is never called, or the setting `egress` blocks it.",
+    "bad_status": "The response status is not 2xx.",
+    "redirect": "The receiver redirects. Redirects are never followed: update the URL.",
+    "reply_too_large": "A blocking hook's response is longer than the setting `reply_limit`.",
+    "bad_reply": "The response can't be used: not HTTP, not JSON where JSON is required, `allow` neither true "
+    "nor false, …",
+    "template_error": "The body template fails on this payload; nothing was sent.",
     "condition_error": "The condition gives neither true nor false on this payload; nothing was sent.",
-    "deadline": "Less than 50 ms were left of the row's deadline; the hook was not called.",
-    "paused": "The hook is paused: by a person, by its receiver's 410, or by the breaker.",
-    "key_error": "A secret of the hook can't be opened: its key is missing or wrong.",
+    "deadline": "Less than 50 ms of the firing's deadline were left; the hook was not called.",
+    "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
+    "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
     "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }
+VARIABLES = [
+    (
+        "`HOOKROW_DB`",
+        "commands, interface",
+        "The database, a file or a URL, unless `--db` is given. Default: `./hooks.db`.",
+    ),
+    (
+        "`HOOKROW_KEYS`",
+        "every process",
+        "The keys that encrypt secrets, as `hookrow keys new` prints them. Overrides the key file.",
+    ),
+    (
+        "`CREDENTIALS_DIRECTORY`",
+        "every process",
+        "Set by systemd's `LoadCredential=`: the key is read from `hookrow.key` in that folder. See "
+        "[deployment](../deployment.md).",
+    ),
+    (
+        "`HOOKROW_EGRESS`",
+        "every process",
+        "`public` blocks private networks even if the setting `egress` is `private`; it can't relax the setting.",
+    ),
+    (
+        "`HOOKROW_LANG`",
+        "commands, interface",
+        "`ru` or `en`, unless `--lang` is given. Default: by `LC_ALL`, `LC_MESSAGES`, `LANG`.",
+    ),
+    ("`HOOKROW_THEME`", "interface", "The interface's colours."),
+    ("`NO_COLOR`", "commands, interface", "Any value turns colours off."),
+    ("`VISUAL`, `EDITOR`", "commands, interface", "The editor for bodies and payloads. Default: `vi`."),
+    ("`PGPASSWORD`, `~/.pgpass`", "every process", "PostgreSQL's password, as libpq reads it."),
+]
 
 
 def word_table(
@@ -134,16 +169,31 @@ def everything() -> list[tuple[str, click.Context]]:
     return list(walk(click.Context(root, info_name="hookrow", **root.context_settings, **WIDE)))
 
 
+EXITS = (
+    (0, "Success."),
+    (1, "Completed with a negative result: a veto, a failed test, redelivery or replay, findings of `doctor`."),
+    (2, "Wrong usage: an unknown command or option, a missing confirmation."),
+    (3, "The database or a key can't be used."),
+    (4, "Not found: a hook, an event, a firing, a database."),
+    (5, "Refused: a conflict, contradicting values, an invalid value."),
+    (130, "Stopped with Ctrl+C, or the question was answered with no."),
+)
+
+
 def commands_page() -> str:
-    """docs/commands.md."""
+    """docs/reference/cli.md."""
     lines = [
         "# Commands",
         MADE,
-        "stdout is data, stderr is talk. Exit codes: 0 done · 1 done, and the answer is no (a veto, a failed test,",
-        "redelivery or replay, findings of `doctor`) · 2 usage · 3 storage or key · 4 not found · 5 refused (conflict,",
-        "contradiction, invalid value) · 130 after ctrl+c. `hookrow … --help` prints the same in the language in use.",
-        "On pages of their own: the family `hookrow hooks` ([commands-hooks.md](commands-hooks.md)), and what looks",
-        "after a database: export, import, doctor, settings, keys, … ([commands-care.md](commands-care.md)).",
+        "Data goes to stdout, messages to stderr. `hookrow COMMAND --help` prints the same text in your language.",
+        "`--db` and `--lang` go before the command: `hookrow --db shop.db log`.",
+        "",
+        "On pages of their own: [`hookrow hooks`](cli-hooks.md), and the commands that look after a database,",
+        "such as `export`, `import`, `doctor`, `settings` and `keys` ([maintenance](cli-maintenance.md)).",
+        "",
+        "## Exit codes",
+        "",
+        *table(("code", "meaning"), [(f"`{code}`", meaning) for code, meaning in EXITS])[:-1],
     ]
     for path, context in everything():
         if not path.startswith("hookrow hooks ") and not cares(path):
@@ -158,11 +208,11 @@ def cares(path: str) -> bool:
 
 
 def care_page() -> str:
-    """docs/commands-care.md."""
+    """docs/reference/cli-maintenance.md."""
     lines = [
-        "# Commands: looking after a database",
+        "# Commands for maintenance",
         MADE,
-        "What they share with all others: [commands.md](commands.md).",
+        "Exit codes and the options of all commands: [cli.md](cli.md).",
     ]
     for path, context in everything():
         if cares(path):
@@ -171,8 +221,8 @@ def care_page() -> str:
 
 
 def hooks_page() -> str:
-    """docs/commands-hooks.md."""
-    lines = ["# Commands: hookrow hooks", MADE, "What they share with all others: [commands.md](commands.md)."]
+    """docs/reference/cli-hooks.md."""
+    lines = ["# Commands: hookrow hooks", MADE, "Exit codes and the options of all commands: [cli.md](cli.md)."]
     for path, context in everything():
         if path.startswith("hookrow hooks "):
             lines += told(path, context)
@@ -189,25 +239,43 @@ def table(heads: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[A
     ]
 
 
-def reference_page() -> str:
-    """docs/reference.md."""
+def fields_page() -> str:
+    """docs/reference/fields.md."""
     lang.use("en")
-    lines = ["# Reference: fields, events, settings, words", MADE, "## Fields of a hook", ""]
-    groups = dict(GROUPS) if not isinstance(GROUPS, dict) else GROUPS
+    lines = ["# Fields of a hook", MADE, "Events, settings, outcomes: [events](events.md), [settings](settings.md),"]
+    lines += ["[outcomes](outcomes.md). What the flags mean together: [modes](../firing.md#modes).", ""]
+    groups = dict(GROUPS)
     for group in dict.fromkeys(each.group for each in FIELDS):
-        lines += [f"### {groups.get(group, group)}", ""]
+        lines += [f"## {groups.get(group, group)}", ""]
         lines += table(
-            ("code", "English", "по-русски", "meaning"),
-            [(f"`{each.code}`", each.label.en, each.label.ru, each.hint.en) for each in FIELDS if each.group == group],
+            ("code", "label in the form", "default", "meaning"),
+            [
+                (f"`{each.code}`", each.label.en, default_of(each), each.hint.en)
+                for each in FIELDS
+                if each.group == group
+            ],
         )
-    lines += ["## Events", "", "A service adds its own: see [services.md](services.md).", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def default_of(field: Field) -> str:
+    """What an empty field means."""
+    if field.required:
+        return "required"
+    return "–" if field.default in ("", None) else f"`{str(field.default).lower()}`"
+
+
+def events_page() -> str:
+    """docs/reference/events.md."""
+    lang.use("en")
+    lines = ["# Event types", MADE, "Your service adds its own: [events of your own](../firing.md#events-of-your-own)."]
+    lines += ["`before` hooks can stop or change the operation; `after` and `on` hooks are told what has happened.", ""]
     lines += table(
-        ("code", "English", "по-русски", "moment", "API calls", "private"),
+        ("code", "title", "moment", "API calls", "private fields"),
         [
             (
                 f"`{each.code}`",
                 each.title.en,  # type: ignore[union-attr]
-                each.title.ru,  # type: ignore[union-attr]
                 each.moment,
                 ", ".join(f"`{call}`" for call in each.methods) or "–",
                 ", ".join(f"`{pointer}`" for pointer in each.private) or "–",
@@ -215,12 +283,19 @@ def reference_page() -> str:
             for each in CATALOGUE
         ],
     )
-    lines += [
-        "## Settings",
-        "",
-        "`hookrow settings list | set NAME VALUE`; every process on a database obeys the same.",
-        "",
-    ]
+    lines += ["## Sample payloads", "", "`hookrow fire EVENT` sends the sample unless you give `--payload`.", ""]
+    for each in CATALOGUE:
+        if each.sample is not None:
+            lines += [f"### {each.code}", "", "```json", json.dumps(each.sample, ensure_ascii=False, indent=1)]
+            lines += ["```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def settings_page() -> str:
+    """docs/reference/settings.md."""
+    lang.use("en")
+    lines = ["# Settings and environment variables", MADE, "## Settings", ""]
+    lines += ["All processes on a database share them: `hookrow settings list`, `hookrow settings set NAME VALUE`.", ""]
     lines += table(
         ("name", "default", "meaning"),
         [
@@ -228,17 +303,23 @@ def reference_page() -> str:
             for each in SETTINGS.values()
         ],
     )
-    lines += ["## Outcomes of a firing", "", *WORDS_SAID, ""]
-    lines += word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)
+    lines += ["## Environment variables", "", *table(("variable", "read by", "meaning"), VARIABLES)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def outcomes_page() -> str:
+    """docs/reference/outcomes.md."""
+    lines = ["# Outcomes, skip reasons, errors, states", MADE, *WORDS_SAID, ""]
+    lines += ["## Outcomes of a firing", "", *word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)]
     lines += ["## Outcomes of a delivery", "", *word_table("outcome", words.OUTCOMES, OUTCOMES, signs=True)]
-    lines += ["## Why a delivery was left out", "", *word_table("skipped", words.SKIPS, SKIPS)]
+    lines += ["## Why a hook was skipped", "", *word_table("skipped", words.SKIPS, SKIPS)]
     lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
     lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def errors_page() -> str:
-    """docs/errors.md."""
+    """docs/reference/errors.md."""
     lang.use("en")
     lines = [
         "# Errors",
@@ -267,7 +348,7 @@ def first_line(path: Path) -> str:
 
 
 def map_page() -> str:
-    """docs/map.md."""
+    """docs/contributing/map.md."""
     lines = [
         "# Map of the code: one line a module",
         MADE,
@@ -295,16 +376,19 @@ def names_page(name: str) -> str:
 
 
 PAGES = {
-    "api.md": partial(names_page, "engines_page"),
-    "api-given.md": partial(names_page, "given_page"),
-    "api-records.md": partial(names_page, "records_page"),
-    "api-kit.md": partial(names_page, "kit_page"),
-    "map.md": map_page,
-    "commands.md": commands_page,
-    "commands-hooks.md": hooks_page,
-    "commands-care.md": care_page,
-    "reference.md": reference_page,
-    "errors.md": errors_page,
+    "reference/api.md": partial(names_page, "engines_page"),
+    "reference/api-given.md": partial(names_page, "given_page"),
+    "reference/api-records.md": partial(names_page, "records_page"),
+    "reference/api-kit.md": partial(names_page, "kit_page"),
+    "contributing/map.md": map_page,
+    "reference/cli.md": commands_page,
+    "reference/cli-hooks.md": hooks_page,
+    "reference/cli-maintenance.md": care_page,
+    "reference/fields.md": fields_page,
+    "reference/events.md": events_page,
+    "reference/settings.md": settings_page,
+    "reference/outcomes.md": outcomes_page,
+    "reference/errors.md": errors_page,
 }
 
 if __name__ == "__main__":  # a process of its own: click keeps help in the language of its first reader

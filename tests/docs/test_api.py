@@ -12,7 +12,7 @@ import pytest
 
 from docs.api_page import MODULES, documented
 
-GUIDE = Path(__file__).parents[2] / "docs" / "services.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "firing.md"
 RUNS = "\n".join(re.findall(r"<!-- runs -->\n```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
 
 

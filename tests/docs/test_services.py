@@ -9,7 +9,7 @@ from pathlib import Path
 
 from receivers import Receiver, reply
 
-GUIDE = Path(__file__).parents[2] / "docs" / "services.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "firing.md"
 
 
 def test_the_guide_runs(tmp_path: Path) -> None:

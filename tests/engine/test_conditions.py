@@ -184,7 +184,7 @@ def test_what_conditions_say(source: str, expected: bool) -> None:
         ("1 / 0 > 1", "division by zero"),
         ("order.empty|first == 1", "empty"),
         ("order.empty|max > 1", "empty"),
-        ("order.tags|sort == []", "only numbers or only texts"),
+        ("order.tags|sort == []", "only numbers or only strings"),
         ("order.status|length > '2'", "a number and a text"),
     ],
 )

@@ -12,8 +12,13 @@ from hookrow.hook.modes import pause_reason
     [
         ("person", "moving house", "moving house"),
         ("person", None, "—"),
-        ("breaker", "bad_status 503", "ten failures in a row, the last bad_status 503; it is tried again by itself"),
-        ("gone", "bad_status 410", "the receiver wants no more (410); somebody must resume it"),
+        (
+            "breaker",
+            "bad_status 503",
+            "ten failures in a row, the last: bad_status 503; "
+            "the circuit breaker will try the receiver and resume the hook",
+        ),
+        ("gone", "bad_status 410", "the receiver answered 410 (gone); it must be resumed by hand"),
     ],
 )
 def test_why_a_hook_is_paused(by: str, reason: str | None, words: str) -> None:

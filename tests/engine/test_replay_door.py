@@ -215,7 +215,7 @@ async def test_what_arrives_while_it_is_looked_up_is_not_sent_again(
         return found
 
     monkeypatch.setattr(bench.engine.runtime, "firing", slow)
-    with pytest.raises(NotRedeliverable, match="settled meanwhile"):
+    with pytest.raises(NotRedeliverable, match="settled in the meantime"):
         await bench.engine.redeliver(ref)
     assert len(bench.network.requests) == 2
     assert len(await bench.engine.redeliver(ref)) == named

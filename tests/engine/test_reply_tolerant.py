@@ -194,14 +194,14 @@ def test_the_log_says_that_a_refusal_may_have_been_meant(mode: str, body: str, s
     """Where `"allow"` and `false` stand in a text that does not parse."""
     answer = read(body, mode=mode, status=status)
     assert (answer.kind, answer.error) == ("failed", error)
-    assert "a refusal may have been meant" in str(answer.detail)
+    assert "a veto was meant" in str(answer.detail)
 
 
 def test_a_gate_that_lets_other_text_pass_says_it_too() -> None:
     """Other text than JSON is allowed by a gate; that it looks like a «no» is a warning."""
     answer = read("Warning: x\n{'allow': False", mode="gate", kind="text/html")
     assert answer.kind == "ok"
-    assert "a refusal may have been meant" in str(answer.warnings[0])
+    assert "a veto was meant" in str(answer.warnings[0])
 
 
 @BOTH
@@ -250,7 +250,7 @@ def test_what_the_status_alone_says_is_obeyed(
     """However the body was lost; where success or a «no» may stand in what is missing, it is the failure that it is."""
     answer = broken_off(status, JSON, body, error, reply.Text("It broke off."))
     assert (answer.kind, answer.error, answer.pause) == ("failed", wanted or error, paused)
-    assert ("refusal may have been meant" in str(answer.detail)) == (b"false" in body and status in (200, 409))
+    assert ("veto was meant" in str(answer.detail)) == (b"false" in body and status in (200, 409))
 
 
 def test_a_hostile_reply_takes_no_time() -> None:

@@ -26,7 +26,7 @@ from hookrow.delivery.states import (
 )
 from hookrow.hook import model as models
 
-PAGE = Path(__file__).parents[2] / "docs" / "state_machine.md"
+PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "state_machine.md"
 NOW = 1_800_000_000_000
 KINDS = ("ok", "sent", "changed", "refused", "failed", "gone")
 ANSWERS = [Answer(kind) for kind in KINDS] + [Answer("failed", "template_error")]  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def predicted(standing: Standing, happening: Happening) -> str | None:
 
 
 def test_the_page_predicts_every_transition() -> None:
-    """docs/state_machine.md and decide() agree on every state, cause, answer, hook and count."""
+    """docs/contributing/state_machine.md and decide() agree on every state, cause, answer, hook and count."""
     table = documented()
     assert len(table) > 30
     cases = product(states.STATES, states.CAUSES, HOOKS, (0, 1, 9), (True, False), REASONS)

@@ -47,7 +47,7 @@ def test_a_key_is_made_where_none_is_given(database: Database) -> None:
 def test_a_key_that_is_taken_is_refused_and_leaves_nothing(database: Database) -> None:
     """Neither a hook nor a revision."""
     create(database, key="stock")
-    with pytest.raises(KeyTaken, match="«stock»"):
+    with pytest.raises(KeyTaken, match='"stock"'):
         create(database, key="stock")
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1

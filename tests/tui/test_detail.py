@@ -111,7 +111,9 @@ def test_only_the_first_part_of_a_huge_reply_is_read() -> None:
 
 def test_a_cut_reply_names_its_true_length() -> None:
     """What the engine did not keep is not passed over in silence."""
-    assert "1 KiB of 5 KiB were kept" in shown("2", detail(0, attempt(response_body=b"x" * 1024, response_length=5120)))
+    assert "1 KiB of 5 KiB are stored" in shown(
+        "2", detail(0, attempt(response_body=b"x" * 1024, response_length=5120))
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_bodies_that_are_not_utf8_are_shown_safely(body: bytes, kind: str, part:
 
 def test_forget_says_that_nothing_is_kept() -> None:
     """«Блок без ответа» keeps nothing of the response."""
-    assert "nothing of the response is kept" in shown("2", detail(2, attempt(response_body=None), mode="forget"))
+    assert "the response is not stored" in shown("2", detail(2, attempt(response_body=None), mode="forget"))
 
 
 def test_a_long_line_is_wrapped_not_lost() -> None:

@@ -172,7 +172,7 @@ async def test_the_whole_body_is_shown_as_it_would_leave() -> None:
         await at.press("f3")
         await until(at.pilot, lambda: "На данных от 25.11.2026 15:03." in drawn(at.app), "the preview")
         text = drawn(at.app)
-        assert "Частное, здесь null: /user/password." in text
+        assert "Закрытые поля, здесь null: /user/password." in text
         assert '"items": {{ order.items }}' in text
         await at.press("f3")
         await at.pilot.pause()
@@ -300,7 +300,7 @@ async def test_leaving_with_changes_asks() -> None:
         await at.press("escape")
         await at.pilot.pause()
         text = drawn(at.app)
-        assert all(word in text for word in ("Записать", "Не записывать", "Вернуться"))
+        assert all(word in text for word in ("Записать", "Не записывать", "К правке"))
         await at.press("escape")
         await at.pilot.pause()
         assert at.app.screen is form

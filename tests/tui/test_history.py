@@ -57,7 +57,7 @@ async def test_the_history_as_drawn(size: tuple[int, int], lang: Any) -> None:
         same_as_golden(at.app, f"history-{size[0]}x{size[1]}-{lang}")
 
 
-@pytest.mark.parametrize(("lang", "word"), [("ru", "Читаю…"), ("en", "Reading…")])
+@pytest.mark.parametrize(("lang", "word"), [("ru", "Чтение…"), ("en", "Reading…")])
 async def test_it_says_that_it_is_being_read(lang: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty list is no answer: until there is one a line says so, and no longer."""
     engine, gate = busy_engine(), threading.Event()

@@ -238,7 +238,7 @@ async def test_a_small_window_gets_a_sentence() -> None:
     async with shown() as at:
         await at.pilot.resize_terminal(60, 20)
         await at.pilot.pause()
-        assert "80x24" in drawn(at.app)
+        assert "80×24" in drawn(at.app)
         assert "Проверка" not in drawn(at.app)
         await at.pilot.resize_terminal(80, 24)
         await at.pilot.pause()
@@ -272,7 +272,8 @@ async def test_a_read_only_database_opens_read_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "count"), [("l", "2 записи"), ("L", "5 записей"), ("д", "2 записи"), ("Д", "5 записей")]
+    ("key", "count"),
+    [("l", "2 срабатывания"), ("L", "5 срабатываний"), ("д", "2 срабатывания"), ("Д", "5 срабатываний")],
 )
 async def test_the_log_of_one_hook_and_of_all(key: str, count: str) -> None:
     """l shows what concerns the hook under the cursor, L everything."""
@@ -299,9 +300,9 @@ async def test_commands_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("lang", "dead", "width", "seen"),
     [
-        ("en", 3, 80, " Webhooks          10 hooks · 8 are on · queue 3 · dead 3 · errors in an hour 2"),
-        ("ru", 1001, 80, "  10 хуков · очередь 3 · не доставлено 1 001 · ошибок за час 2"),
-        ("ru", 1001, 120, "10 хуков · 8 включены · очередь 3 · не доставлено 1 001 · ошибок за час 2"),
+        ("en", 3, 80, " Webhooks          10 hooks · on 8 · queue 3 · dead 3 · errors in an hour 2"),
+        ("ru", 1001, 80, "  10 хуков · в очереди 3 · не доставлено 1 001 · ошибок за час 2"),
+        ("ru", 1001, 120, "10 хуков · включено 8 · в очереди 3 · не доставлено 1 001 · ошибок за час 2"),
     ],
 )
 async def test_dead_deliveries_stand_in_the_heading(lang: Any, dead: int, width: int, seen: str) -> None:

@@ -75,7 +75,7 @@ async def test_new_firings_appear_while_following() -> None:
         assert "СЛЕДИТ ●" in title(at)
         added = at.engine.log.append()
         await until(at.pilot, lambda: log_of(at).view.rows.cursor == Place(added.row_id), "the cursor on the new row")
-        await until(at.pilot, lambda: "6 записей" in title(at), "the count")
+        await until(at.pilot, lambda: "6 срабатываний" in title(at), "the count")
 
 
 async def test_what_the_person_looks_at_stays() -> None:
@@ -110,7 +110,7 @@ async def test_the_filter_is_typed_in_words() -> None:
         await at.pilot.pause()
         await at.type("итог:отклонено")
         await at.press("enter")
-        await until(at.pilot, lambda: "1 запись" in title(at), "one row")
+        await until(at.pilot, lambda: "1 срабатывание" in title(at), "one row")
         assert "отклонено" in title(at)
         assert log_of(at).filter == LogFilter(outcome="vetoed")
         await at.press("/", "escape")
@@ -123,7 +123,7 @@ async def test_a_filter_that_nothing_fits_shows_nothing() -> None:
         await at.press("/")
         log_of(at).query_one("#find", Input).value = "итог:отложено"
         await at.press("enter")
-        await until(at.pilot, lambda: "0 записей" in title(at), "no row")
+        await until(at.pilot, lambda: "0 срабатываний" in title(at), "no row")
         await at.press("r", "y", "v")
         await at.pilot.pause()
         assert "A-10492" not in drawn(at.app)
@@ -169,7 +169,7 @@ async def test_marked_rows_alone() -> None:
         await until(at.pilot, lambda: "только отмеченные" in title(at), "the marked")
         assert [log_of(at).view.rows.ids[place] for place in range(len(log_of(at).view.rows.ids))] == [5, 4]
         await at.press("escape")
-        await until(at.pilot, lambda: "5 записей" in title(at), "all")
+        await until(at.pilot, lambda: "5 срабатываний" in title(at), "all")
 
 
 async def test_copying_says_so_and_hands_out_the_body() -> None:
@@ -242,7 +242,7 @@ async def test_a_first_read_that_fails_is_tried_again() -> None:
         await until(at.pilot, lambda: "занята" in drawn(at.app), "the sentence")
         engine.log.ids = whole
         engine.version += 1
-        await until(at.pilot, lambda: "5 записей" in title(at), "the log")
+        await until(at.pilot, lambda: "5 срабатываний" in title(at), "the log")
         assert "занята" not in drawn(at.app)
 
 
@@ -302,4 +302,4 @@ async def test_a_filter_without_hits_says_so() -> None:
         await until(at.pilot, lambda: "before_order_add" in drawn(at.app).splitlines()[1], "the rows")
         at.engine.log.rows.clear()
         await at.press("slash", "enter")
-        await until(at.pilot, lambda: "Nothing was fired yet." in drawn(at.app), "that there is nothing")
+        await until(at.pilot, lambda: "No firings yet." in drawn(at.app), "that there is nothing")

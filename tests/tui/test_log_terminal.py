@@ -46,9 +46,9 @@ def test_a_hundred_thousand_rows_open_as_quickly_as_fifty(tmp_path: Path, small:
     """The first rows don't wait for the others, and the ids of all take little memory."""
     path, writer = make(tmp_path, 100_000)
     writer.add(50)
-    few, many = opening(small[0], "50 записей"), opening(path, "100 050 записей")
+    few, many = opening(small[0], "50 срабатываний"), opening(path, "100 050 срабатываний")
     if many[0] >= 2 * few[0] + 0.5:  # the machine may have been busy with something else just then: once more
-        few, many = opening(small[0], "50 записей"), opening(path, "100 050 записей")
+        few, many = opening(small[0], "50 срабатываний"), opening(path, "100 050 срабатываний")
     assert many[0] < 2 * few[0] + 0.5
     assert many[1] - few[1] < 25_000_000
 
@@ -82,7 +82,7 @@ def test_following_twenty_events_a_second_stays_in_the_budget(tmp_path: Path) ->
         for number in range(80):
             writer.add(1)
             time.sleep(max(0.0, began + number / 20 - time.monotonic()))
-        terminal.wait_for("100 записей")
+        terminal.wait_for("100 срабатываний")
         spent = (len(terminal.raw) - before) / (time.monotonic() - began)
         assert spent < 25_000
         assert "СЛЕДИТ" in terminal.text
@@ -162,7 +162,7 @@ def test_the_next_failure_far_below_is_found_by_the_index(tmp_path: Path) -> Non
         )
     writer.add(50)
     with log_on(path) as terminal:
-        terminal.wait_for("20 050 записей")
+        terminal.wait_for("20 050 срабатываний")
         terminal.send(b"]")
         assert "таймаут" in terminal.wait_for("таймаут")
 
@@ -201,7 +201,7 @@ def test_a_million_rows_open_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     with log_on(path) as terminal:
         assert time.monotonic() - began < 5
-        terminal.wait_for("1 000 050 записей", 60)
+        terminal.wait_for("1 000 050 срабатываний", 60)
         terminal.settle()
         assert memory(terminal) < 200_000_000
         assert terminal.spend(b"\x1b[6~") < 6_000

@@ -197,7 +197,7 @@ async def test_two_people_lose_nothing(url: str, colleague: Any) -> None:
 async def test_another_process_is_followed(url: str, colleague: Any) -> None:
     """Hooks that appear, and the errors of a firing elsewhere, come by themselves."""
     async with shown(engine=HookEngine(url, worker=False)) as at:
-        assert "Хуков ещё нет" in drawn(at.app)
+        assert "Хуков пока нет" in drawn(at.app)
         stock(colleague)
         await until(at.pilot, lambda: "Остатки склада" in drawn(at.app), "the new hook")
         await asyncio.to_thread(colleague.fire, "before_order_add", {"order": {}})

@@ -156,7 +156,7 @@ def test_the_window_can_be_resized(env: dict[str, str]) -> None:
         terminal.wait_for(FIRST_HOOK)
         terminal.resize(60, 20)
         terminal.process.send_signal(signal.SIGWINCH)
-        terminal.wait_for("60x20")
+        terminal.wait_for("60×20")
         terminal.resize(120, 40)
         terminal.process.send_signal(signal.SIGWINCH)
         terminal.wait_for("За сутки")

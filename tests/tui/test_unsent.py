@@ -37,7 +37,7 @@ def history(*changes: tuple[str, dict[str, Any]]) -> list[Revision]:
         (
             {"skipped": "condition_false"},
             [("edit", {"condition": "order.sum\n> 1"})],
-            "Its condition was false on the data as they stood at its turn:\n  order.sum > 1",
+            "Its condition was false on the data that reached the hook:\n  order.sum > 1",
         ),
         (
             {"skipped": "expired"},
@@ -76,5 +76,6 @@ def test_a_veto_before_it_is_named() -> None:
     vetoed = replace(FIRING, veto=Veto("hook", HookRef(2, "hook-2", "Чёрный список"), "ИНН в стоп-листе"))
     share = Delivery("msg_1", FIRING.id, HOOK, 1, 10, "gate", "skipped", NOON_MS, skipped="after_veto")
     assert (
-        plain(why_unsent(vetoed, share, (), UTC)) == "«Чёрный список» had refused before its turn: «ИНН в стоп-листе»"
+        plain(why_unsent(vetoed, share, (), UTC))
+        == 'Hook "Чёрный список" earlier in the chain stopped the operation: "ИНН в стоп-листе"'
     )

@@ -129,14 +129,14 @@ async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(co
             await until(at.pilot, lambda: "Refuses" in drawn(at.app) and "Last time" in drawn(at.app), "why")
             text = drawn(at.app)
             assert "does not run: condition_false" in text
-            assert "does not run: expired" in text
-            assert "fails, the operation is refused: paused" in text
+            assert "is not called: expired" in text
+            assert "fails, the operation is stopped: paused" in text
             seen: dict[str, str] = {}
             for _ in range(4):
                 seen[at.app.screen.chosen.name] = drawn(at.app)  # type: ignore[attr-defined]
                 await at.press("down")
                 await at.pilot.pause()
-            assert "«no stock»" in seen["Refuses"]
+            assert '"no stock"' in seen["Refuses"]
             assert "on the newest is false: order.sum > 100000" in seen["Judges"]
             assert "matches 0 of the last 1" in seen["Judges"]
             assert "valid until 01.01.2020 " in seen["Expired"]
@@ -148,8 +148,8 @@ def test_a_condition_is_said_with_its_share_and_its_false_part() -> None:
     assert matching(ConditionMatches(3, 50, newest=False, unmet=("a > 1",))) == (
         "matches 3 of the last 50; on the newest is false: a > 1"
     )
-    assert "can't be judged on 2: order is missing" in matching(ConditionMatches(0, 5, 2, error="order is missing"))
-    assert "no event is recorded" in matching(ConditionMatches(0, 0))
+    assert "can't be evaluated on 2: order is missing" in matching(ConditionMatches(0, 5, 2, error="order is missing"))
+    assert "no firing is recorded" in matching(ConditionMatches(0, 0))
 
 
 def made_row(**values: Any) -> Any:

@@ -37,8 +37,8 @@ DOCUMENT: Mapping[str, Both] = {
 }
 """When each event happens: the nine of the document in its own words, then the engine's."""
 MOMENTS = {
-    "before": Say("A waiting hook may forbid the operation or change its data."),
-    "after": Say("It has happened already: a waiting hook can't stop it."),
+    "before": Say("A blocking hook can veto the operation or change its data."),
+    "after": Say("It has already happened: a blocking hook can't stop it."),
     "on": Say("Nothing can be stopped: hooks only learn of it."),
 }
 

@@ -39,7 +39,7 @@ def taken(state: FormState, hooks: Iterable[Hook]) -> str:
     """Who has this key already; '' where it is free."""
     key, own = str(state.texts["key"]).strip(), None if state.hook is None else state.hook.id
     other = next((hook for hook in hooks if key and hook.key == key and hook.id != own), None)
-    return "" if other is None else str(Say("«{name}» has this key already.", name=other.name))
+    return "" if other is None else str(Say('"{name}" already has this key.', name=other.name))
 
 
 def next_fault(found: Iterable[str], code: str | None) -> str | None:

@@ -45,16 +45,16 @@ class SecretShown(Dialog[bool]):
             box.border_title = str(FIELD["signing_secret"].label)
             box.border_subtitle = str(Say("y copies · Esc leaves the field as it was"))
             yield Static(Styled(self.secret, "bold", no_wrap=True))
-            lines = [Say("It is shown only now: give it to the receiver. It is kept when the form is saved.")]
+            lines = [Say("It is shown only now: give it to the receiver. It is stored when you save the form.")]
             if self.replaces:
                 lines.append(
                     Say(
-                        "The secret kept so far stops signing then. To let both sign for 24 hours: "
-                        "hookrow hooks secret rotate."
+                        "The present secret stops signing then. To sign with both for 24 hours: hookrow hooks secret "
+                        "rotate."
                     )
                 )
             yield Static(Styled("\n".join(map(str, lines))))
-            yield Choices([("take", str(Say("Put into the form"))), ("back", str(Say("Go back")))])
+            yield Choices([("take", str(Say("Put into the form"))), ("back", str(Say("Keep editing")))])
 
     def action_mark(self, step: int) -> None:
         self.query_one(Choices).action_move(step)

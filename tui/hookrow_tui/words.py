@@ -27,7 +27,7 @@ class SayPlural(Plural):
         super().__init__(one, many, n, domain=DOMAIN, **values)
 
 
-READ_ONLY = Say("This database is read only for you: nothing can be changed.")
+READ_ONLY = Say("You can only read this database: nothing can be changed.")
 """Why an action that writes can't be done here."""
 NO_MATCH = Say("Nothing matches.")
 """What stands in the place of rows that a filter has left out, all of them."""

@@ -6,6 +6,7 @@ translated when they are shown, since the language is known only after the optio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
@@ -30,40 +31,84 @@ class Listed:
 
 
 CONFIGURE = Text("Hooks and events")
-HAPPEN = Text("Firing and the record")
-AGAIN = Text("Once more")
+HAPPEN = Text("Firing and log")
+AGAIN = Text("Redeliver and replay")
 BACKGROUND = Text("Running")
-CARE = Text("Care")
+CARE = Text("Maintenance")
 
 COMMANDS: dict[str, Listed] = {
     "tui": Listed("tui", Text("Open the terminal interface; so does hookrow without a command."), CONFIGURE),
     "hooks": Listed("hooks", Text("List, show, add, edit, pause, test and remove hooks."), CONFIGURE),
-    "export": Listed("exchange", Text("Write the hooks as YAML, without secrets."), CONFIGURE),
-    "import": Listed("exchange", Text("Bring hooks from such a file, all of them or none."), CONFIGURE),
-    "events": Listed("events", Text("List the events; say which of them an API call means."), CONFIGURE),
-    "fire": Listed("fire", Text("Fire an event and obey the answer."), HAPPEN),
-    "explain": Listed(
-        "explain", Text("Say which hooks would run and why the others would not; sends nothing."), HAPPEN
-    ),
-    "log": Listed("log", Text("What happened, newest first; or follow it live."), HAPPEN),
-    "show": Listed("show", Text("Everything about one firing or delivery."), HAPPEN),
+    "export": Listed("exchange", Text("Export the hooks as YAML, without secrets."), CONFIGURE),
+    "import": Listed("exchange", Text("Import hooks from such a file, all of them or none."), CONFIGURE),
+    "events": Listed("events", Text("List event types, or find those that an API call triggers."), CONFIGURE),
+    "fire": Listed("fire", Text("Fire an event and print the result."), HAPPEN),
+    "explain": Listed("explain", Text("Show which hooks would run, and why others would not. Sends nothing."), HAPPEN),
+    "log": Listed("log", Text("Show what happened, newest first; or follow it live."), HAPPEN),
+    "show": Listed("show", Text("Show everything about one firing or delivery."), HAPPEN),
     "fixture": Listed("fixture", Text("Write a recorded request and its reply as a pytest test."), HAPPEN),
     "redeliver": Listed("redeliver", Text("Send recorded deliveries again: same bytes, same webhook-id."), AGAIN),
-    "replay": Listed("replay", Text("Run recorded payloads through today's hooks and compare."), AGAIN),
-    "drop": Listed("drop", Text("Give up dead deliveries."), AGAIN),
-    "worker": Listed("worker", Text("Send what is queued until told to stop."), BACKGROUND),
-    "listen": Listed("listen", Text("A receiver for developers: prints what comes, answers as told."), BACKGROUND),
-    "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show what happened."), BACKGROUND),
-    "doctor": Listed("doctor", Text("Say what is wrong or would surprise; which settings are in force."), CARE),
-    "prune": Listed("prune", Text("Delete finished firings beyond the settings of retention."), CARE),
-    "init": Listed("init", Text("Make a database here."), CARE),
-    "settings": Listed("settings", Text("List and set what every process on this database obeys."), CARE),
-    "keys": Listed("keys", Text("Make, change and check the key that seals secrets."), CARE),
+    "replay": Listed("replay", Text("Fire recorded payloads again through today's hooks and compare."), AGAIN),
+    "drop": Listed("drop", Text("Discard dead deliveries for good."), AGAIN),
+    "worker": Listed("worker", Text("Send the queued deliveries until stopped."), BACKGROUND),
+    "listen": Listed("listen", Text("Run a test receiver that prints requests and answers them."), BACKGROUND),
+    "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show the results."), BACKGROUND),
+    "doctor": Listed("doctor", Text("Check for problems and show the active settings."), CARE),
+    "prune": Listed("prune", Text("Delete finished firings older or larger than the retention settings allow."), CARE),
+    "init": Listed("init", Text("Create a database here."), CARE),
+    "settings": Listed("settings", Text("List and change settings shared by all processes on this database."), CARE),
+    "keys": Listed("keys", Text("Create, change and check the key that encrypts secrets."), CARE),
     "db": Listed("db", Text("Upgrade or back up the database."), CARE),
 }
 
 
-class Command(click.Command):
+# Placeholders of usage lines and options, as help shows them.
+PLACES: dict[str, Text] = {
+    "ARGS": Text("ARGS"),
+    "COMMAND": Text("COMMAND"),
+    "CONDITION": Text("CONDITION"),
+    "EVENT": Text("EVENT"),
+    "FILE": Text("FILE"),
+    "FIRST": Text("FIRST"),
+    "HOOK": Text("HOOK"),
+    "KEY": Text("KEY"),
+    "LAST": Text("LAST"),
+    "METHOD": Text("METHOD"),
+    "NAME": Text("NAME"),
+    "OPTIONS": Text("OPTIONS"),
+    "OUTCOME": Text("OUTCOME"),
+    "PATH": Text("PATH"),
+    "PORT": Text("PORT"),
+    "REPLY": Text("REPLY"),
+    "REVISION": Text("REVISION"),
+    "STATUS": Text("STATUS"),
+    "TARGET": Text("TARGET"),
+    "TEXT": Text("TEXT"),
+    "TIME": Text("TIME"),
+    "VALUE": Text("VALUE"),
+    "VAR": Text("VAR"),
+}
+
+
+def spoken(place: str) -> str:
+    """A placeholder such as `FILE|-` or `[HOOK]...` in the language in use."""
+    return re.sub(r"[A-Z]{3,}", lambda found: str(PLACES.get(found[0], found[0])), place)
+
+
+class Spoken(click.Command):
+    """What the library itself writes into a command's help, in the language in use."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [spoken(piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = str(Text("Show this message and exit."))
+        return found
+
+
+class Command(Spoken):
     """A command whose help is translated when it is shown. `more` follows the first sentence on its own page."""
 
     def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
@@ -86,7 +131,7 @@ class Command(click.Command):
         write_help(formatter, self.brief, self.more)
 
 
-class Family(click.Group):
+class Family(Spoken, click.Group):
     """A group of commands, such as `hooks`; its help is translated when it is shown."""
 
     def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
@@ -108,7 +153,7 @@ class ReaderGone(Exception):
     """Whoever read our output went away, as `| head` does."""
 
 
-class Lazy(click.Group):
+class Lazy(Spoken, click.Group):
     """The root: knows its commands' names and first sentences, and imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -129,7 +174,7 @@ class Lazy(click.Group):
             raise ReaderGone from None  # click would end the process with a code of its own
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_help(formatter, Text("Webhooks called in order, in time, and remembered."), None)
+        write_help(formatter, Text("Call webhooks in order and on time, and log every request."), None)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = dict.fromkeys(listed.section for listed in COMMANDS.values())
@@ -146,6 +191,9 @@ class Option(click.Option):
     def __init__(self, *args: Any, says: Any = "", **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.says = says
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        return spoken(super().make_metavar(ctx))
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         self.help = str(self.says)

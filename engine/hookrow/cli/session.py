@@ -60,7 +60,7 @@ class Session:
         """
         path = self.path
         if path is not None and not path.exists():
-            raise NoDatabase(Text("There is no database {path}. Make one: hookrow init", path=path))
+            raise NoDatabase(Text("There is no database {path}. Create one: hookrow init", path=path))
 
 
 def database_url(text: str) -> str:

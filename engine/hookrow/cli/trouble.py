@@ -17,6 +17,9 @@ from hookrow.lang import Text
 
 __all__ = ["end"]
 
+GIVEN = frozenset({"at", "code", "idempotency_key", "since", "to", "until"})
+"""What else than a hook's fields an option gives, by the name under which a fault of it is told."""
+
 
 def end(error: BaseException) -> int:
     """Say what went wrong and give the exit code of DESIGN 12. Only a fault of this program shows where it happened."""
@@ -45,7 +48,9 @@ def explain(error: BaseException) -> None:
     if isinstance(error, InvalidInput):
         for problem in error.problems:
             field = FIELD.get(problem.field)
-            say(f"{field.option}: {problem.text}" if field else str(problem))
+            option = field.option if field else "--" + problem.field.replace("_", "-")
+            named = f"{option}: {problem.text}" if field or problem.field in GIVEN else str(problem)
+            say(Text("Error: {message}", message=named))
         return
     say(Text("Error: {message}", message=error))
     if isinstance(error, Ambiguous):
@@ -55,7 +60,7 @@ def explain(error: BaseException) -> None:
 
 def unexpected(error: BaseException) -> int:
     """A fault of this program: where it happened, without the values, since one of them could be a secret."""
-    say(Text("This is a fault of hookrow itself; please report the lines below."))
+    say(Text("Internal error of Hookrow. Please report the lines below."))
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -240,8 +240,8 @@ class AsyncHookEngine:
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
                 Text(
-                    "a before event's hooks must be asked before the transaction: "
-                    "fire(defer=True) first, then firing.enqueue(connection) inside it"
+                    "a before event's hooks must be called before the transaction: fire(defer=True) first, then "
+                    "firing.enqueue(connection) inside it"
                 )
             )
         occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)

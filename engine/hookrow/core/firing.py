@@ -80,7 +80,7 @@ def occasion_for(
 def checked_key(key: str) -> str:
     """An idempotency key that every database can keep and find. Raises InvalidInput."""
     if len(key) > LONGEST_KEY or storable(key) != key:
-        text = Text("A text of at most {limit} characters, without NUL and halves of characters.", limit=LONGEST_KEY)
+        text = Text("A text of at most {limit} characters, without NUL and lone surrogates.", limit=LONGEST_KEY)
         raise InvalidInput([Problem("idempotency_key", text)])
     return key
 

@@ -21,7 +21,7 @@ from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.payload import dumps, storable
 from hookrow.records import Revision, as_of
 from hookrow.secrets.secret import Secret, new_signing_secret
@@ -89,12 +89,10 @@ class Hooks:
         if len(named) == 1:
             return named[0]
         if not named:
-            raise HookNotFound(Text("there is no hook «{ref}»", ref=ref))
+            raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
         candidates = [f"{hook.id} ({hook.key}, {hook.event})" for hook in named]
         raise Ambiguous(
-            Text(
-                "several hooks are named «{ref}»: {list}; say which by id or key", ref=ref, list=", ".join(candidates)
-            ),
+            Text('several hooks are named "{ref}": {list}; use an ID or a key', ref=ref, list=", ".join(candidates)),
             candidates,
         )
 
@@ -176,7 +174,7 @@ class Hooks:
             EventNotFound, InvalidTemplate: as `add`.
         """
         if not hook.key:
-            raise InvalidHook([Problem("key", Text("ensure() needs a key to know the hook by"))])
+            raise InvalidHook([Problem("key", Text("ensure() needs the hook's key"))])
         if found := self.of_key(hook.key):
             return found
         try:
@@ -351,7 +349,7 @@ class Hooks:
         found = self.find(ref)
         if found.paused_by == "key":
             reason = pause_reason("key", found.paused_reason)
-            raise KeyMissing(Text("«{hook}» is paused: {reason}", hook=found.name, reason=reason))
+            raise KeyMissing(Text("{hook} is paused: {reason}", hook=quoted(found.name), reason=reason))
         if found.paused_by is not None:
             values = {"paused_by": None, "paused_reason": None, "paused_ms": None}
             self.with_event(found, values, "resume", "hook.resumed", {"by": "person"})
@@ -420,7 +418,7 @@ class Hooks:
         found = self.find(ref)
         then = as_of(self.history(found.id), revision)
         if then is None or then.after is None:
-            raise HookNotFound(Text("«{name}» has no revision {revision}", name=found.name, revision=revision))
+            raise HookNotFound(Text('hook "{name}" has no revision {revision}', name=found.name, revision=revision))
         values = {code: then.after[code] for code in COLUMNS if code in then.after and code != "custom_header"}
         for name in ("valid_from", "valid_until"):
             text = values.get(name)

@@ -78,7 +78,7 @@ class Log:
         with self.runtime.database.read() as connection:
             found = None if uid is None else logstore.firing_by_uid(connection, config, uid)
         if found is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         return found
 
     def delivery(self, ref: str) -> Delivery:
@@ -91,7 +91,7 @@ class Log:
             for delivery in firing.deliveries if firing is not None else ():
                 if delivery.seq == place[1]:
                     return delivery
-        raise DeliveryNotFound(Text("the log holds no {ref}", ref=ref))
+        raise DeliveryNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
 
     def deep_hooks(self) -> set[int]:
         """The ids of hooks that seem to go round in a circle: a firing of theirs in the last seven days came through

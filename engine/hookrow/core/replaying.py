@@ -76,7 +76,7 @@ def elsewhere(to: str | None) -> str | None:
     try:
         url = check_url(to)
         if take_userinfo(url)[0] != url:
-            raise Unfit(Text("A login and password in this URL would not be sent."))
+            raise Unfit(Text("The login and password in this URL would not be sent."))
     except Unfit as unfit:
         raise InvalidInput([Problem("to", unfit.text)]) from None
     return url
@@ -209,7 +209,7 @@ class Workbench:
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
         if recorded is None or uid is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
         if place is not None and hook is None:
             hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
@@ -247,7 +247,7 @@ class Workbench:
         uid = firing_uid(ref)
         firing = None if uid is None else await runtime.firing(config, uid)
         if firing is None:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
         chosen = [
             each
@@ -255,7 +255,7 @@ class Workbench:
             if (each.seq == place[1] if place is not None else each.failed and each.body is not None)
         ]
         if place is not None and not chosen:
-            raise FiringNotFound(Text("the log holds no {ref}", ref=ref))
+            raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
         orders = [(each, self.again(firing, each, to, with_auth)) for each in chosen]
         if dry_run:
@@ -281,7 +281,7 @@ class Workbench:
         runtime = self.runtime
         hook = runtime.config().hooks.get(delivery.hook.id)
         if delivery.body is None:
-            raise NotRedeliverable(Text("{ref} never had a request: replay it instead", ref=delivery.id))
+            raise NotRedeliverable(Text("no request was ever sent for {ref}: replay it instead", ref=delivery.id))
         if hook is None or (hook.deleted and to is None):
             raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING
@@ -317,7 +317,9 @@ class Workbench:
                 connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
             )
             if claimed.state in SETTLED and claimed.state != delivery.state:
-                raise NotRedeliverable(Text("{ref} was settled meanwhile: it is not sent again", ref=delivery.id))
+                raise NotRedeliverable(
+                    Text("{ref} has been settled in the meantime: it is not sent again", ref=delivery.id)
+                )
             return claimed
 
         claimed = await writer.awrite(lease)

@@ -29,7 +29,7 @@ __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Text("The service is temporarily unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
-FIXED = Text("the call's body is a form, which hooks can't change: «data» was passed over")
+FIXED = Text("`data` was ignored: the call's body is a form, which hooks can't change")
 ABSENT: Any = object()
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
@@ -212,7 +212,7 @@ class Row:
             self.fail(
                 share,
                 "paused",
-                Text("the hook is paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
+                Text("{reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
             )
             return share
         try:
@@ -306,7 +306,7 @@ class Row:
         waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
-            self.fail(share, "deadline", Text("the row's deadline had passed"))
+            self.fail(share, "deadline", Text("the deadline of the firing had passed"))
             return None
         order = Order(
             hook=hook,

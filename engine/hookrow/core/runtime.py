@@ -254,7 +254,7 @@ class Runtime:
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
-        if any(delivery.outcome == "queued" for delivery in firing.deliveries):
+        if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
             sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
             while not sending.done():
                 await asyncio.wait([sending], timeout=PROGRESS)

@@ -14,7 +14,7 @@ from hookrow.clock import Clock
 from hookrow.errors import KeyMissing, KeyProblem
 from hookrow.hook.model import SEALED
 from hookrow.hook.stored import StoredHook
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store.configuration.cache import Config
@@ -150,13 +150,13 @@ class Sealing:
 
 def locked(missing: dict[str, list[StoredHook]]) -> KeyMissing:
     """The refusal to seal anything, with both ways out."""
-    hooks = list({hook.id: f"«{hook.name}»" for each in missing.values() for hook in each}.values())
+    hooks = list({hook.id: quoted(hook.name) for each in missing.values() for hook in each}.values())
     named = ", ".join(hooks[:NAMED]) + (", …" if len(hooks) > NAMED else "")
     return KeyMissing(
         Text(
-            "key {keys} is not here, and secrets of {hooks} are sealed with it, so nothing new is sealed. Put it back "
-            "(HOOKROW_KEYS, $CREDENTIALS_DIRECTORY/hookrow.key, hookrow.key beside the database), or give up what it "
-            "seals: hookrow keys abandon {key}",
+            "key {keys} is missing, and secrets of {hooks} are encrypted with it, so no new secret can be stored. Put "
+            "the key back (HOOKROW_KEYS, $CREDENTIALS_DIRECTORY/hookrow.key, hookrow.key beside the database), or "
+            "remove those secrets: hookrow keys abandon {key}",
             keys=", ".join(missing),
             hooks=named,
             key=next(iter(missing)),

@@ -25,7 +25,7 @@ __all__ = ["is_async", "run_async", "run_sync"]
 T = TypeVar("T")
 PG_PLACE = "SELECT current_database() || '/' || pg_postmaster_start_time()"
 """Which database of which running server this is."""
-NO_TRANSACTION = Text("connection= needs an open transaction: this connection commits each statement by itself")
+NO_TRANSACTION = Text("connection= needs an open transaction; this connection is in autocommit mode")
 
 
 def is_async(given: Any) -> bool:

@@ -30,7 +30,7 @@ NEVER_REPAIRED = ("data", "result")
 """What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
 NOT_USABLE = object()
 """Stands for a word that can't be read; of no kind that any word may be of."""
-MEANT = Text('It holds "allow" and false: a refusal may have been meant.')
+MEANT = Text('It contains "allow" and false: perhaps a veto was meant.')
 BEGINNING = 65_536
 """Bytes of a reply that is too long in which a «no» is looked for."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -184,10 +184,10 @@ def read(
     if said.words is not None:
         return allowed(said, said.words, mode, moment_can_refuse, payload)
     if said.fault is not None and is_json(headers):
-        return perhaps_refused(bad_reply(Text("The reply can't be read: {reason}", reason=said.fault)), said.meant)
+        return perhaps_refused(bad_reply(Text("the response can't be read: {reason}", reason=said.fault)), said.meant)
     if said.empty or mode != "transform":
         return Answer("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
-    return perhaps_refused(bad_reply(Text("The reply is no JSON object.")), said.meant)
+    return perhaps_refused(bad_reply(Text("the response is not a JSON object")), said.meant)
 
 
 def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> Answer:
@@ -220,13 +220,13 @@ def perhaps_refused(answer: Answer, meant: bool) -> Answer:
 def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
-        return bad_reply(Text("`allow` is neither true nor false."))
+        return bad_reply(Text("`allow` is neither true nor false"))
     warnings = [*said.notes, *refusal_of(words, 422)[1]]
     if words and not any(key in words for key in KEYS):
-        warnings.append(Text("The reply holds no key that Hookrow knows; it is taken as «allowed»."))
+        warnings.append(Text("The response has no key that Hookrow knows; taken as allowed."))
     if mode != "transform":
         if "data" in words or "result" in words:
-            warnings.append(Text("`data` and `result` were passed over: this hook's response holds no data."))
+            warnings.append(Text("`data` and `result` were ignored: response_has_data is off for this hook."))
         return Answer("ok", warnings=tuple(warnings))
     for key, reason in said.broken.items():
         return bad_reply(Text("`{key}` can't be read: {reason}", key=key, reason=reason))
@@ -235,17 +235,17 @@ def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: boo
     if patch is None:
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
-        warnings.append(Text("`data` was passed over: it comes too late to change anything."))
+        warnings.append(Text("`data` was ignored: the event has already happened."))
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
-        return bad_reply(Text("`data` is no JSON object."))
+        return bad_reply(Text("`data` is not a JSON object"))
     patch = news(patch, payload)
     strange = [key for key in patch if key not in payload]
     if strange:
-        return bad_reply(Text("`data` may not add the key {key} to the payload.", key=strange[0][:60]))
+        return bad_reply(Text("`data` can't add the key {key} to the payload", key=strange[0][:60]))
     removed = [key for key, value in patch.items() if value is None]
     if removed:
-        return bad_reply(Text("`data` may not remove the key {key} from the payload.", key=removed[0][:60]))
+        return bad_reply(Text("`data` can't remove the key {key} from the payload", key=removed[0][:60]))
     data = merge_patch(payload, patch)
     changes = tuple(diff(payload, data))
     if not changes:
@@ -283,7 +283,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if value is None:
             return ""
         if not isinstance(value, str):
-            warnings.append(Text("`{key}` was passed over: it is no text.", key=key))
+            warnings.append(Text("`{key}` was ignored: it is not a string.", key=key))
             return ""
         value = storable(value)
         return value if len(value) <= limit else value[: limit - 1] + "…"
@@ -295,7 +295,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
             own = given
         else:
-            warnings.append(Text("`status` was passed over: it is no number from 400 to 599."))
+            warnings.append(Text("`status` was ignored: it is not a number from 400 to 599."))
     errors = []
     listed = said.get("errors")
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
@@ -303,17 +303,17 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if parts and all(isinstance(part, str) for part in parts.values()):
             errors.append({key: storable(part)[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
-            warnings.append(Text("An error was passed over: it is no object with the texts path, code and message."))
+            warnings.append(Text("An error was ignored: it is not an object with the strings path, code and message."))
     if listed is not None and not isinstance(listed, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="errors"))
+        warnings.append(Text("`{key}` was ignored: it is not a list.", key="errors"))
     own_warnings = said.get("warnings")
     if own_warnings is not None and not isinstance(own_warnings, list):
-        warnings.append(Text("`{key}` was passed over: it is no list.", key="warnings"))
+        warnings.append(Text("`{key}` was ignored: it is not a list.", key="warnings"))
     elif own_warnings:
         texts = [each for each in own_warnings if isinstance(each, str)]
         warnings = [*(storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
         if len(texts) != len(own_warnings):
-            warnings.append(Text("A warning was passed over: it is no text."))
+            warnings.append(Text("A warning was ignored: it is not a string."))
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
 
 
@@ -330,15 +330,15 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
 def bad_status(status: int, headers: Headers) -> Answer:
     """A status that is no success. Redirects are never followed: the URL wants mending."""
     if status == 410:
-        return Answer("failed", "bad_status", Text("The receiver is gone (410): the hook is paused."), pause=True)
+        return Answer("failed", "bad_status", Text("the receiver is gone (410), the hook is paused"), pause=True)
     if 300 <= status < 400:
         place = location(header(headers, "location"))
         if place:
-            text = Text("The receiver redirects ({status}) to {place}: update the URL.", status=status, place=place)
+            text = Text("the receiver redirects ({status}) to {place}: update the URL", status=status, place=place)
         else:
-            text = Text("The receiver redirects ({status}): update the URL.", status=status)
+            text = Text("the receiver redirects ({status}): update the URL", status=status)
         return Answer("failed", "redirect", text)
-    return Answer("failed", "bad_status", Text("The receiver answered {status}.", status=status))
+    return Answer("failed", "bad_status", Text("the receiver answered {status}", status=status))
 
 
 def bad_reply(text: Text) -> Answer:

@@ -41,7 +41,7 @@ class NotJson(ValueError):
 
 
 def constant(name: str) -> Any:
-    raise NotJson(Text("{name} is no JSON number.", name=name))
+    raise NotJson(Text("{name} is not a JSON number.", name=name))
 
 
 def real(digits: str) -> float:
@@ -101,7 +101,7 @@ def strict_text(text: str) -> Any:
     except json.JSONDecodeError as fault:
         raise NotJson(Text("Not JSON (line {line}, column {column}).", line=fault.lineno, column=fault.colno)) from None
     except UnicodeEncodeError:
-        raise NotJson(Text("It holds half of a character (a lone surrogate).")) from None
+        raise NotJson(Text("It contains a lone surrogate (half of a character).")) from None
     return value
 
 

@@ -1,7 +1,7 @@
 """What becomes of a delivery, and of a hook's breaker, when something happens. Pure; the moment and the luck are given.
 
-`decide` is the only place that knows the transitions of DESIGN 7. `docs/state_machine.md` shows them as a table, and a
-test holds the two together. `turn` says which row of a firing is released; `Breaker` how long a failing hook rests.
+`decide` is the only place that knows the transitions. `docs/contributing/state_machine.md` shows them as a table, and
+a test holds the two together. `turn` says which row of a firing is released; `Breaker` how long a failing hook rests.
 """
 
 from __future__ import annotations

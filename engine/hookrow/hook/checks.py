@@ -90,7 +90,7 @@ def words(value: object) -> str:
     if not isinstance(value, str):
         raise Unfit(Text("It must be text."))
     if re.search(SURROGATE, value):
-        raise Unfit(Text("It holds half of a character (a lone surrogate)."))
+        raise Unfit(Text("It contains a lone surrogate (half of a character)."))
     return value
 
 
@@ -138,9 +138,9 @@ def check_url(value: object) -> str:
     """An absolute http or https URL; a user and password in it are still there (see `take_userinfo`)."""
     text = trim(words(value))
     if re.search(r"\s", text) or re.search(CONTROL, text) or any(mark in text for mark in INVISIBLE):
-        raise Unfit(Text("White space and control characters have no place inside a URL."))
+        raise Unfit(Text("A URL can't contain white space or control characters."))
     if "\\" in text:
-        raise Unfit(Text("A URL holds no backslash."))
+        raise Unfit(Text("A URL can't contain a backslash."))
     at_most(text, 2000)
     parts = split_url(text)
     host = parts.hostname or ""
@@ -152,7 +152,7 @@ def check_url(value: object) -> str:
         except ValueError:
             raise Unfit(Text("Not an IPv6 address between the brackets.")) from None
     elif len(host) > 253 or not re.fullmatch(HOST, host) or not is_sendable(host):
-        raise Unfit(Text("The host's name can't be right."))
+        raise Unfit(Text("Invalid host name."))
     return parts.scheme + text[len(parts.scheme) :]
 
 
@@ -196,7 +196,9 @@ def take_userinfo(url: str) -> tuple[str, str | None, str | None]:
 def check_event(value: object) -> str:
     text = line(value)
     if not re.fullmatch(r"[a-z][a-z0-9_.]{0,63}", text):
-        raise Unfit(Text("An event's code: a small Latin letter, then up to 63 small letters, digits, _ or dots."))
+        raise Unfit(
+            Text("An event's code: a lower-case Latin letter, then up to 63 lower-case letters, digits, _ or dots.")
+        )
     return text
 
 
@@ -234,7 +236,7 @@ def check_body(value: object) -> str:
     """A template of several lines; whether it compiles is the template's own check."""
     text = words(value).replace("\r\n", "\n")
     if re.search(BODY_CONTROL, text):
-        raise Unfit(Text("It holds control characters other than line breaks and tabs."))
+        raise Unfit(Text("It contains control characters other than line breaks and tabs."))
     return at_most(text, 65_536) if trim(text) else ""
 
 
@@ -242,7 +244,7 @@ def check_login(value: object) -> str:
     """RFC 7617: a colon would move the border between login and password."""
     text = line(value)
     if ":" in text:
-        raise Unfit(Text("A login holds no colon (RFC 7617)."))
+        raise Unfit(Text("A login can't contain a colon (RFC 7617)."))
     return at_most(text, 255)
 
 
@@ -250,7 +252,7 @@ def check_password(value: object) -> str:
     """RFC 7617 allows no control characters; spaces at the ends may be meant."""
     text = words(value)
     if re.search(CONTROL, text):
-        raise Unfit(Text("A password holds no line breaks or control characters (RFC 7617)."))
+        raise Unfit(Text("A password can't contain line breaks or control characters (RFC 7617)."))
     return at_most(text, 1000)
 
 
@@ -287,7 +289,7 @@ def check_header(value: object) -> str:
 def check_key(value: object) -> str:
     text = line(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text):
-        raise Unfit(Text("1 to 64 small Latin letters, digits and hyphens, a hyphen not first."))
+        raise Unfit(Text("1 to 64 lower-case Latin letters, digits and hyphens; the first is not a hyphen."))
     return text
 
 

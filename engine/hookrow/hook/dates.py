@@ -18,13 +18,13 @@ from hookrow.lang import Text
 __all__ = ["NOT_A_MOMENT", "Here", "Moment", "Use", "parse", "parse_absolute", "show"]
 
 NOT_A_MOMENT = Text(
-    "A moment such as 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo or end of month; or empty."
+    "A date and time: 01.11.2026 00:00, 01.11, today, tomorrow, +7d, +3h, +2w, +1mo, end of month. It may be empty."
 )
 Use = Literal["period", "moment", "log"]
 """What a moment is for. Only in the period of a form `2h` means nothing: elsewhere it is two hours ago. Of a day and a
 month without a year the log takes the latest that has begun."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-NAIVE = Text("This moment needs its offset, as in 2026-11-01T00:00:00+03:00: without it, it would be a guess.")
+NAIVE = Text("The time needs its UTC offset, as in 2026-11-01T00:00:00+03:00.")
 
 # Patterns are text, compiled at first use: most processes that import this never read a date.
 CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<part>\d{1,6}))?)?"
@@ -85,7 +85,7 @@ class Moment:
         except OverflowError:
             raise Unfit(NOT_A_MOMENT) from None
         if not FIRST_YEAR <= value.year <= LAST_YEAR:
-            raise Unfit(Text("A moment of the years {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
+            raise Unfit(Text("A date and time from {first} to {last}; or empty.", first=FIRST_YEAR, last=LAST_YEAR))
         return cls(value, note)
 
 
@@ -113,8 +113,8 @@ def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False, use: Use
 
 def no_time(text: str) -> Text:
     return Text(
-        'There is no time "{text}": write 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00 or '
-        "2026-11-01T10:00:00+03:00.",
+        'can\'t read "{text}" as a time. Examples: 2h, 3d, today, yesterday, 01.11, 01.11.2026 10:00, '
+        "2026-11-01T10:00Z.",
         text=text,
     )
 
@@ -275,10 +275,10 @@ def on_clock(wall: datetime, zone: tzinfo, end: bool) -> Moment:
     value, kind = instant(wall, zone, fold=1 if end else 0)
     shown = show(value, zone)
     if kind == "twice":
-        note = Text("{wall} comes twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} occurs twice that night; taken as {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     if kind == "never":
-        note = Text("{wall} is left out by the clocks; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
+        note = Text("{wall} doesn't exist on that day; moved to {shown}.", wall=f"{wall:%d.%m.%Y %H:%M}", shown=shown)
         return Moment.at(value, note)
     return Moment.at(value)
 

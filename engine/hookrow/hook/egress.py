@@ -223,7 +223,7 @@ class Egress:
             InvalidSetting: another mode, or an entry that is none of these or lies where nothing is ever allowed.
         """
         if mode not in ("private", "public"):
-            text = Text("«{value}» is neither private nor public.", value=mode)
+            text = Text('"{value}" is neither private nor public.', value=mode)
             raise InvalidSetting([Problem("egress", text)])
         return cls(cast(Mode, mode), tuple(dict.fromkeys(entries(allow))))
 
@@ -240,14 +240,14 @@ class Egress:
         """Why `address`, dialled for the host name `host`, must not be reached; None if it may."""
         known = literal(address)
         if known is None:
-            return Text("«{address}» is no address.", address=address)
+            return Text('"{address}" is not an address.', address=address)
         found = standing(known)
         if found.rank == 2:
-            return Text("{address} is {what}: it is never called.", address=address, what=found.what)
+            return Text("{address} is {what}: such addresses are never called", address=address, what=found.what)
         if found.rank == 0 or self.mode == "private" or any(each.admits(known, host, port) for each in self.allow):
             return None
         return Text(
-            "{address} is {what}: refused by the setting egress = public; egress_allow may allow it.",
+            "{address} is {what}: blocked by the setting egress = public; to allow it, use egress_allow",
             address=address,
             what=found.what,
         )
@@ -266,7 +266,7 @@ def entries(text: str) -> Iterator[Allowed]:
         if network is not None:
             for never, what in NEVER:
                 if covers(never, network):
-                    text_ = Text("«{value}» can't be allowed: it is {what}.", value=word, what=what)
+                    text_ = Text('"{value}" can\'t be allowed: it is {what}.', value=word, what=what)
                     raise InvalidSetting([Problem("egress_allow", text_)])
         yield entry
 
@@ -277,7 +277,7 @@ def endpoint(word: str) -> Allowed:
         [
             Problem(
                 "egress_allow",
-                Text("«{value}» is no address, network (10.0.0.0/8), host name or host:port.", value=word),
+                Text('"{value}" is not an address, network (10.0.0.0/8), host name or host:port.', value=word),
             )
         ]
     )

@@ -132,7 +132,7 @@ def examine(
     if new:
         for each in FIELDS:
             if each.required and each.code not in given:
-                cleaned.refuse(each.code, Text("It must be filled in."))
+                cleaned.refuse(each.code, Text("A value is required."))
     custom_header(given, base, cleaned)
     credentials(base, cleaned)
     flags(given, base, stored, cleaned)
@@ -203,7 +203,7 @@ def credentials(base: Mapping[str, object], cleaned: Cleaned) -> None:
         if login is not None:
             merged = {**base, **values}
             if filled(merged.get("auth_login")) or filled(merged.get("auth_password")):
-                cleaned.refuse("url", Text("A login and password stand both in the URL and in their fields."))
+                cleaned.refuse("url", Text("A login and password are given both in the URL and in their own fields."))
             else:
                 move(cleaned, bare, login, password)
     merged = {**base, **values}
@@ -248,11 +248,13 @@ def flags(given: Mapping[str, object], base: Mapping[str, object], stored: bool,
         return
     if "fire_and_forget" in given:
         if values.get("fire_and_forget"):
-            both = Text("With fire and forget nobody waits for a response and none is kept: choose one of the two.")
+            both = Text("--fire-and-forget can't be combined with --wait-for-response or --response-has-data.")
             cleaned.refuse("fire_and_forget", both)
     elif turned_on and base.get("fire_and_forget", True):
         values["fire_and_forget"] = False
-        cleaned.notes.append(Text("Fire and forget was turned off: it leaves no response to wait for or to keep."))
+        cleaned.notes.append(
+            Text("Note: fire_and_forget was turned off because wait_for_response or response_has_data is on.")
+        )
 
 
 def period(base: Mapping[str, object], cleaned: Cleaned) -> None:
@@ -262,4 +264,4 @@ def period(base: Mapping[str, object], cleaned: Cleaned) -> None:
     if start is not None and end is not None and start >= end:
         code = "valid_until" if "valid_until" in cleaned.values else "valid_from"
         if code in cleaned.values:
-            cleaned.refuse(code, Text("The period would end before it begins."))
+            cleaned.refuse(code, Text("The period ends before it begins."))

@@ -49,7 +49,7 @@ GROUPS: dict[Group, Both] = {
     "flags": FLAGS_TITLE,
     "body": Both("Body", "Тело"),
     "extra": Both("Additional settings", "Дополнительные параметры"),
-    "beyond": Both("Beyond the document", "Сверх документа"),
+    "beyond": Both("Advanced settings", "Сверх документа"),
 }
 FALLBACK_MESSAGE = "Сервис временно недоступен"
 """What a refusal by failure says where the hook has no message of its own; it is for the shop's customers."""
@@ -100,7 +100,7 @@ class Field:
         """
         if value is None or (isinstance(value, str) and not trim(value)):
             if self.required:
-                raise Unfit(Text("It must be filled in."))
+                raise Unfit(Text("A value is required."))
             return self.default, None
         if self.kind == "moment":
             understood = read_moment(value, here, end=self.code == "valid_until")
@@ -173,7 +173,7 @@ FIELDS: tuple[Field, ...] = (
         "timeout",
         Both("Timeout", "Таймаут ожидания"),
         Both(
-            "Seconds for the whole exchange, 0.1 to 30; empty = 5. For a waiting hook the operation waits that long.",
+            "Seconds for the whole exchange, 0.1 to 30; empty = 5. With a blocking hook the operation waits that long.",
             "Секунды на весь обмен, от 0,1 до 30; пусто — 5. У ожидающего хука столько ждёт сама операция.",
         ),
         "main",
@@ -184,8 +184,8 @@ FIELDS: tuple[Field, ...] = (
         "valid_from",
         Both("Valid from", "С"),
         Both(
-            "The hook works from this moment: 01.11.2026 00:00, 01.11, today, +7d. Empty = from the beginning.",
-            "Хук действует с этого момента: 01.11.2026 00:00, 01.11, сегодня, +7д. Пусто — без срока.",
+            "The hook works from this time on: 01.11.2026 00:00, 01.11, today, +7d. Empty = at once.",
+            "Хук действует с этого времени: 01.11.2026 00:00, 01.11, сегодня, +7д. Пусто — сразу.",
         ),
         "period",
         "moment",
@@ -195,8 +195,8 @@ FIELDS: tuple[Field, ...] = (
         "valid_until",
         Both("Valid until", "по"),
         Both(
-            "The hook works until this moment; a date alone is to its end; +7d, +1mo, end of month. Empty = for ever.",
-            "До этого момента хук действует; одна дата — до конца дня; +7д, +1мес, конец месяца. Пусто — без срока.",
+            "The hook works until this time; a date alone includes that day; +7d, +1mo, end of month. Empty = no end.",
+            "Хук действует до этого времени; одна дата — до конца дня; +7д, +1мес, конец месяца. Пусто — без срока.",
         ),
         "period",
         "moment",
@@ -206,8 +206,8 @@ FIELDS: tuple[Field, ...] = (
         "active",
         Both("Active", "Активно"),
         Both(
-            "Off: the hook is not called, and what is queued for it waits until it is on again.",
-            "Выключено: хук не вызывается, а его очередь ждёт, пока его не включат.",
+            "Off: the hook is not called, and its queued deliveries wait until it is on again.",
+            "Выключено: хук не вызывается, его доставки ждут в очереди, пока хук не включат.",
         ),
         "flags",
         "flag",
@@ -217,8 +217,9 @@ FIELDS: tuple[Field, ...] = (
         "fire_and_forget",
         Both("Fire and forget", "Блок без ответа"),
         Both(
-            "Delivered reliably; nobody waits for a response and none is kept. Wins over the other two flags.",
-            "Доставляется надёжно, ответа никто не ждёт и не сохраняет. Сильнее двух других признаков.",
+            "Nobody waits for a response and none is stored; HTTP errors are not retried. Overrides the "
+            "other two flags.",
+            "Ответа не ждут и не хранят; код ответа 4xx или 5xx не повторяется. Два других признака не действуют.",
         ),
         "flags",
         "flag",
@@ -228,8 +229,8 @@ FIELDS: tuple[Field, ...] = (
         "wait_for_response",
         Both("Wait for response", "Ожидание ответа"),
         Both(
-            "The operation waits for the answer, and before it happens the answer may forbid it.",
-            "Операция ждёт ответа; пока она не совершена, ответ может её запретить.",
+            "The operation waits for the response; on before_… events the response can veto it.",
+            "Операция ждёт ответа; на событиях before_… ответ может её отклонить.",
         ),
         "flags",
         "flag",
@@ -239,8 +240,8 @@ FIELDS: tuple[Field, ...] = (
         "response_has_data",
         Both("Response has data", "Ответ содержит данные"),
         Both(
-            "The response is kept; together with waiting it may change the data of the operation.",
-            "Ответ сохраняется; вместе с ожиданием он может изменить данные операции.",
+            "The response is stored; together with waiting it can change the data of the operation.",
+            "Ответ хранится; вместе с ожиданием он может изменить данные операции.",
         ),
         "flags",
         "flag",
@@ -267,7 +268,7 @@ FIELDS: tuple[Field, ...] = (
         "auth_password",
         Both("Basic auth password", "URL адрес базовой аутентификации и пароль"),
         Both(
-            "Kept sealed and never shown again. Empty login and password = no authentication.",
+            "Stored encrypted and never shown again. Empty login and password = no authentication.",
             "Хранится зашифрованным и больше не показывается. Пустые логин и пароль — без аутентификации.",
         ),
         "extra",
@@ -279,7 +280,7 @@ FIELDS: tuple[Field, ...] = (
         "custom_header",
         Both("Custom header", "Пользовательский заголовок URL"),
         Both(
-            "One header, Name: value. The value is kept sealed and never shown again.",
+            "One header, Name: value. The value is stored encrypted and never shown again.",
             "Один заголовок, Имя: значение. Значение хранится зашифрованным и больше не показывается.",
         ),
         "extra",
@@ -290,7 +291,7 @@ FIELDS: tuple[Field, ...] = (
         "key",
         Both("Key", "Ключ"),
         Both(
-            "Its name for programs and files: small Latin letters, digits, hyphens. Empty = made from the number.",
+            "Its name for programs and files: lower-case Latin letters, digits, hyphens. Empty = made from the ID.",
             "Имя хука для программ и файлов: строчные латинские буквы, цифры, дефисы. Пусто — из номера.",
         ),
         "beyond",
@@ -310,23 +311,24 @@ FIELDS: tuple[Field, ...] = (
         "on_failure",
         Both("On failure", "При ошибке"),
         Both(
-            "If a waiting hook gives no proper answer: continue lets the operation go on, stop refuses it.",
-            "Если ожидающий хук не ответил как следует: continue пропускает операцию, stop отклоняет её.",
+            "If a blocking hook fails, the operation goes on (continue) or is stopped (stop).",
+            "Если ожидающий хук недоступен или ответил неверно, операция продолжается (continue) или "
+            "отклоняется (stop).",
         ),
         "beyond",
         "choice",
         "continue",
         choices=(
-            ("continue", Both("let the operation go on", "продолжить операцию")),
-            ("stop", Both("refuse the operation", "отклонить операцию")),
+            ("continue", Both("allow the operation", "продолжить операцию")),
+            ("stop", Both("stop the operation", "отклонить операцию")),
         ),
     ),
     Field(
         "fallback_message",
-        Both("Message on refusal", "Сообщение при отказе"),
+        Both("Failure message", "Сообщение при ошибке"),
         Both(
-            "What the customer reads when the failure of this hook stops the operation; up to 300 characters.",
-            "Что прочтёт клиент, если ошибка этого хука остановит операцию; до 300 знаков.",
+            "Shown to the customer if a failure of this hook stops the operation; up to 300 characters.",
+            "Что прочтёт клиент, если операция отклонена из-за ошибки этого хука; до 300 знаков.",
         ),
         "beyond",
         "text",
@@ -346,10 +348,10 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "order_key",
-        Both("Order by key", "Порядок по ключу"),
+        Both("Ordering key", "Порядок по ключу"),
         Both(
-            "A JSON Pointer such as /order/id: deliveries with the same value go strictly one after another.",
-            "JSON Pointer, например /order/id: доставки с одинаковым значением идут строго друг за другом.",
+            "A JSON Pointer such as /order/id: deliveries with the same value are sent strictly one after another.",
+            "JSON Pointer, например /order/id: доставки с одинаковым значением отправляются строго по очереди.",
         ),
         "beyond",
         "pointer",

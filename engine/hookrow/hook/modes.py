@@ -36,15 +36,26 @@ class Seconds:
 def pause_reason(by: str | None, reason: str | None) -> str:
     """Why a hook is paused, in words: what a person wrote, or what made the engine do it and how it ends."""
     if by == "breaker":
-        return str(Text("ten failures in a row, the last {error}; it is tried again by itself", error=reason or "—"))
+        return str(
+            Text(
+                "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the "
+                "hook",
+                error=reason or "—",
+            )
+        )
     if by == "gone":
-        return str(Text("the receiver wants no more (410); somebody must resume it"))
+        return str(Text("the receiver answered 410 (gone); it must be resumed by hand"))
     if by == "key" and reason:
-        first = reason.partition(",")[0]
-        way = "its secrets can't be opened: key {key} is not here; put it back, or: hookrow keys abandon {first}"
-        return str(Text(way, key=reason, first=first))
+        return str(
+            Text(
+                "its secrets can't be decrypted: key {keys} is missing; put it back, or run: hookrow keys abandon "
+                "{key}",
+                keys=reason,
+                key=reason.partition(",")[0],
+            )
+        )
     if by == "key":
-        return str(Text("a secret of it does not open: it was changed; enter it anew"))
+        return str(Text("one of its secrets can't be decrypted: the stored value was changed; enter the secret again"))
     return reason or "—"
 
 
@@ -66,18 +77,18 @@ def mode_sentence(mode: str, timeout: float, on_failure: str = "continue", momen
         moment: the event's `before`, `after` or `on`.
     """
     if mode == "forget":
-        return Text("sent in the background; nobody waits and no response is kept; a failed delivery is repeated")
+        return Text("in the background; the response is ignored; retried only if it can't be sent")
     if mode == "notify":
-        return Text("sent in the background; status and timing are kept; a failed delivery is repeated")
+        return Text("in the background; status and duration are stored; up to 10 attempts")
     if mode == "record":
-        return Text("sent in the background; the response is kept; a failed delivery is repeated")
+        return Text("in the background; the response is stored; up to 10 attempts")
     limit = Seconds(timeout)
     if moment != "before":
-        return Text("waits up to {limit} s and keeps the reply; it can't stop what has already happened", limit=limit)
+        return Text("waits up to {limit} s and stores the response; can't stop what has happened", limit=limit)
     if mode == "gate":
         if on_failure == "stop":
-            return Text("waits up to {limit} s; no answer stops the operation", limit=limit)
-        return Text("waits up to {limit} s; without an answer the operation goes on", limit=limit)
+            return Text("waits up to {limit} s; a failure stops the operation", limit=limit)
+        return Text("waits up to {limit} s; after a failure the operation goes on", limit=limit)
     if on_failure == "stop":
-        return Text("waits up to {limit} s and may change the data; no answer stops the operation", limit=limit)
-    return Text("waits up to {limit} s and may change the data; without an answer the operation goes on", limit=limit)
+        return Text("waits up to {limit} s, may change the data; a failure stops the operation", limit=limit)
+    return Text("waits up to {limit} s, may change the data; after a failure it goes on", limit=limit)

@@ -38,7 +38,7 @@ __all__ = ["import_hooks"]
 
 TRIES = 5
 """How often a change by somebody else in the same moment is taken in before it is told."""
-URL_SECRET = Text("A login and password don't stand in a file: use auth_login and auth_password.")
+URL_SECRET = Text("A file can't hold a login and password inside the URL: use auth_login and auth_password.")
 
 
 def import_hooks(
@@ -163,7 +163,9 @@ class Importer:
                     if secret is None or not secret.is_kept:
                         given[code] = secret
                     elif stored is None or getattr(stored, code) is None:
-                        said = Text("{field} is to be kept, but this database has none", field=f"{entry.key}.{code}")
+                        said = Text(
+                            '{field} is "kept" in the file, but this database has none', field=f"{entry.key}.{code}"
+                        )
                         self.warnings.append(str(said))
                 elif code != "position" or value.text is not None or stored is None:
                     given[code] = plain(code, value)
@@ -261,9 +263,9 @@ def plain(code: str, value: Value) -> Any:
     if code == "url" and "@" in text.partition("://")[2].partition("/")[0].partition("?")[0]:
         raise Unfit(URL_SECRET)
     if code == "custom_header" and ":" in text:
-        raise Unfit(Text("The header's name alone; its value goes by {field}.", field=HEADER_VALUE))
+        raise Unfit(Text("Only the header's name; its value is given by {field}.", field=HEADER_VALUE))
     if FIELD[code].kind == "moment" and not steady(code, text):
-        raise Unfit(Text("In a file a moment must be the same on every day: 01.11.2026 00:00 or RFC 3339."))
+        raise Unfit(Text("In a file a time must mean the same on every day: 01.11.2026 00:00 or RFC 3339."))
     if FIELD[code].kind == "seconds":
         try:
             return float(text) if text.replace(".", "", 1).isdigit() else text

@@ -40,7 +40,7 @@ def merged(
         if today != base:
             who = next((each.who for each in history if code in {name for name, _, _ in each.changes()}), "—")
             text = Text(
-                "Changed meanwhile by {who}: it was {base}, the file says {mine}, the database {theirs}.",
+                "Changed by {who} in the meantime: it was {base}, the file says {mine}, the database {theirs}.",
                 who=who,
                 base=base,
                 mine=plain(value),

@@ -91,21 +91,21 @@ def read(source: str | bytes) -> Sheet:
     sheet = Sheet()
     root = tree(decoded(source))
     if not isinstance(root, Mapping):
-        raise fault(1, Text("the file must begin with «hookrow: {format}» and «hooks:»", format=FORMAT))
+        raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     parts = once(root, "", sheet)
     for name, (line, _) in parts.items():
         if name not in ("hookrow", "hooks"):
             sheet.refuse(line, name, Text("There is no such field."))
     version = parts.get("hookrow", (1, Value(None, 1)))[1]
     if not isinstance(version, Value) or version.text != FORMAT:
-        raise fault(version.line, Text("the file must begin with «hookrow: {format}» and «hooks:»", format=FORMAT))
+        raise fault(version.line, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     if "hooks" not in parts:
-        raise fault(1, Text("the file must begin with «hookrow: {format}» and «hooks:»", format=FORMAT))
+        raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     line, hooks = parts["hooks"]
     if isinstance(hooks, Value) and hooks.text is None:
         return sheet
     if not isinstance(hooks, Mapping):
-        raise fault(line, Text("«hooks» needs a key for each hook, and its fields below"))
+        raise fault(line, Text('"hooks" needs a key for each hook, and its fields below'))
     for key, (where, fields) in once(hooks, "", sheet).items():
         entry(key, where, fields, sheet)
     return sheet
@@ -144,7 +144,7 @@ def once(mapping: Mapping, prefix: str, sheet: Sheet) -> dict[str, tuple[int, No
     for key, value in mapping.items:
         name = key.text or ""
         if name in found:
-            sheet.refuse(key.line, prefix + name, Text("It stands here twice; first in line {n}.", n=found[name][0]))
+            sheet.refuse(key.line, prefix + name, Text("Given twice; first in line {n}.", n=found[name][0]))
         else:
             found[name] = (key.line, value)
     return found
@@ -172,12 +172,12 @@ def tree(text: str) -> Node:
     for event in events:
         if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             if isinstance(event, yaml.StreamEndEvent):
-                raise fault(1, Text("the file must begin with «hookrow: {format}» and «hooks:»", format=FORMAT))
+                raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
             break
     root = node(event, events, 1)
     for event in events:
         if not isinstance(event, yaml.DocumentEndEvent | yaml.StreamEndEvent):
-            raise fault(line_of(event), Text("the file holds more than one document"))
+            raise fault(line_of(event), Text("the file contains more than one document"))
     return root
 
 
@@ -223,6 +223,6 @@ def node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         key = node(inner, events, depth + 1)
         value = node(next(events), events, depth + 1)
         if not isinstance(key, Value):
-            raise fault(line_of(inner), Text("a field's name must be text"))
+            raise fault(line_of(inner), Text("a field's name must be a string"))
         items.append((key, value))
     return Mapping(line, tuple(items))

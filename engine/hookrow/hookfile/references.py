@@ -14,7 +14,7 @@ __all__ = ["KEPT", "NONE", "resolve"]
 KEPT = "kept"
 NONE = "none"
 LONGEST = 8192
-ALLOWED = Text("A secret never stands in a file: write kept, none, env:NAME or file:PATH.")
+ALLOWED = Text("A file can't hold a secret: write kept, none, env:NAME or file:PATH.")
 
 
 def resolve(text: str, folder: Path, environ: Mapping[str, str]) -> Secret | None:
@@ -50,7 +50,7 @@ def first_line(path: Path) -> str:
     except OSError as error:
         raise Unfit(Text("{path} can't be read: {reason}", path=path, reason=error.strerror or "")) from None
     except (UnicodeDecodeError, ValueError):  # ValueError: a path that can't be one
-        raise Unfit(Text("{path} holds no text of one line.", path=path)) from None
+        raise Unfit(Text("{path} does not contain exactly one line of text.", path=path)) from None
     if not text or len(raw) > LONGEST or "\n" in text:
-        raise Unfit(Text("{path} holds no text of one line.", path=path))
+        raise Unfit(Text("{path} does not contain exactly one line of text.", path=path))
     return text

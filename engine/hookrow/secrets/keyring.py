@@ -46,10 +46,10 @@ def decode_key(entry: str, encoded: str, source: Text | str) -> tuple[str, bytes
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise KeyWrong(Text("{source}: this is no list of keys (id and base64 of 32 bytes)", source=source))
+        raise KeyWrong(Text("{source}: not a list of keys (ID and base64 of 32 bytes)", source=source))
     if entry != key_id(key):
         # The name that was written may be a misplaced secret: only the derived id is shown.
-        raise KeyWrong(Text("{source}: key {id} stands there under another id", source=source, id=key_id(key)))
+        raise KeyWrong(Text("{source}: key {id} is listed under another ID", source=source, id=key_id(key)))
     return entry, key
 
 
@@ -71,7 +71,7 @@ class KeyRing:
         """The id of the key that seals. Raises KeyMissing for an empty ring."""
         for found in self.keys:
             return found
-        raise KeyMissing(Text("there is no key; make one with «hookrow keys new»"))
+        raise KeyMissing(Text("there is no key; create one with hookrow keys new"))
 
     @classmethod
     def new(cls) -> KeyRing:
@@ -142,7 +142,7 @@ class KeyRing:
         except FileNotFoundError:
             return cls({}, source, path)
         except (OSError, UnicodeDecodeError) as problem:
-            reason = problem.strerror if isinstance(problem, OSError) else Text("this is no list of keys")
+            reason = problem.strerror if isinstance(problem, OSError) else Text("not a list of keys")
             raise KeyWrong(Text("the key file {path} can't be read: {reason}", path=path, reason=reason)) from None
 
 

@@ -52,7 +52,7 @@ class Secret:
     def value(self) -> str:
         """The value. Raises Misuse for a kept one."""
         if self.kept_sealed:
-            raise Misuse(Text("this secret is kept sealed; its value is not here"))
+            raise Misuse(Text("this secret is stored encrypted; its value is not here"))
         return self.text
 
     def __repr__(self) -> str:
@@ -83,5 +83,5 @@ def check_signing_secret(text: str) -> Text | None:
     except (binascii.Error, ValueError):
         return Text("after whsec_ a signing secret is base64")
     if not 24 <= len(raw) <= 64:
-        return Text("a signing secret holds 24 to 64 bytes, this one {n}", n=len(raw))
+        return Text("a signing secret is 24 to 64 bytes long, this one {n}", n=len(raw))
     return None

@@ -75,7 +75,7 @@ class Vault:
         """The keys as they now are: another process may have made or rotated them. Raises KeyUnsafe, KeyWrong."""
         ring = self.given or KeyRing.load(self.database_path, self.environ)
         if self.loaded and self.loaded.keys and not ring.keys:
-            raise KeyMissing(Text("the keys are gone that were in {source}", source=self.loaded.source))
+            raise KeyMissing(Text("the keys that were in {source} are gone", source=self.loaded.source))
         self.loaded = ring
         return ring
 
@@ -87,14 +87,16 @@ class Vault:
                 return ring
             if self.database_path is None:
                 raise KeyMissing(
-                    Text("there is no key to seal secrets with; make one with «hookrow keys new» and set HOOKROW_KEYS")
+                    Text(
+                        "there is no key to encrypt secrets with; create one with hookrow keys new and set HOOKROW_KEYS"
+                    )
                 )
             path = key_file_beside(self.database_path)
             try:
                 if make_key_file(path):
                     self.made = path
                     self.notice = Text(
-                        "made the key file {path}; keep a copy: without it the secrets are lost", path=path
+                        "created the key file {path}; keep a copy: without it the secrets are lost", path=path
                     )
             except OSError as problem:
                 raise KeyMissing(
@@ -127,9 +129,9 @@ class Vault:
         if key is None:
             raise KeyMissing(
                 Text(
-                    "key {id}, which seals {field}, is not in {source}; keys are looked for in HOOKROW_KEYS, in"
-                    " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if it"
-                    " is lost: hookrow keys abandon {id}",
+                    "key {id}, which encrypts {field}, is not in {source}; Hookrow looks in HOOKROW_KEYS, in "
+                    "$CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if the key is lost: "
+                    "hookrow keys abandon {id}",
                     id=name,
                     field=place.field,
                     source=self.ring.source,
@@ -165,5 +167,5 @@ def taken_apart(token: str, place: Place) -> tuple[str, bytes, bytes]:
 
 def damaged(place: Place) -> KeyWrong:
     return KeyWrong(
-        Text("the sealed {field} does not open: it was changed, or belongs to another hook", field=place.field)
+        Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook", field=place.field)
     )

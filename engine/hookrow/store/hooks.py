@@ -50,7 +50,7 @@ def keys_guarded(key: str) -> Iterator[None]:
 
 
 def taken(key: str) -> KeyTaken:
-    return KeyTaken(Text("another hook has the key «{key}»", key=key))
+    return KeyTaken(Text('another hook has the key "{key}"', key=key))
 
 
 def create(connection: Connection, values: Mapping[str, Any], author: Author, *, action: str = "add") -> int:
@@ -118,7 +118,8 @@ def change(
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
         raise ChangedMeanwhile(
-            Text("the hook «{name}» was changed meanwhile", name=before["name"]), current=before["revision"]
+            Text('the hook "{name}" was changed while you were editing', name=before["name"]),
+            current=before["revision"],
         )
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:

@@ -206,7 +206,7 @@ class BodyReader:
             statements.extend(self.written(tag.start() if tag else len(self.source), cut=bool(tag and tag[2])))
             if tag is None:
                 if ends:
-                    raise self.reader.fault(Text("{statement} is not ended", statement=opener), max(begin - 1, 0))
+                    raise self.reader.fault(Text("{statement} is not closed", statement=opener), max(begin - 1, 0))
                 word = ""
                 break
             if tag[1] == "#":
@@ -265,7 +265,7 @@ class BodyReader:
             if text[at] == "\\":
                 raise self.reader.fault(Text("this escape is not complete, or JSON does not know it"), start + at)
             if text[at] != '"':
-                raise self.reader.fault(Text("a line break can't stand inside quotes; write \\n"), start + at)
+                raise self.reader.fault(Text("quotes can't contain a line break; write \\n"), start + at)
             self.inside, at = False, at + 1
         self.before = text.rstrip()[-1:] or self.before
 
@@ -277,7 +277,7 @@ class BodyReader:
     def comment(self, tag: re.Match[str]) -> None:
         end = self.source.find("#}", tag.end())
         if end < 0:
-            raise self.reader.fault(Text("the comment is not ended"), tag.start())
+            raise self.reader.fault(Text("the comment is not closed"), tag.start())
         self.trim = self.source[end - 1] == "-" and end > tag.end()
         self.offset = end + 2
 
@@ -286,9 +286,7 @@ class BodyReader:
         token = self.reader.token
         if token.kind != "end" or not token.text.endswith(sign):
             if token.kind == "end":
-                raise self.reader.fault(
-                    Text("{wanted} should stand where {found} stands", wanted=sign, found=token.text)
-                )
+                raise self.reader.fault(Text("expected {wanted}, found {found}", wanted=sign, found=token.text))
             raise self.reader.unexpected(sign)
         self.trim = token.text.startswith("-")
         self.offset = token.end
@@ -296,7 +294,7 @@ class BodyReader:
     def value(self, start: int) -> Value:
         if not self.inside:
             if self.value_before:
-                raise self.reader.fault(Text("two values outside quotes can't stand side by side"), start)
+                raise self.reader.fault(Text("two values outside quotes need a separator between them"), start)
             if self.before and self.before not in "{[,:":
                 raise self.reader.fault(Text("a value outside quotes can't follow {sign}", sign=self.before), start)
             self.before, self.value_before = "", True
@@ -356,12 +354,12 @@ class BodyReader:
 
     def even(self, afterwards: set[bool], start: int) -> None:
         if len(afterwards) > 1:
-            raise self.reader.fault(Text("one way through this opens or closes a quote and another does not"), start)
+            raise self.reader.fault(Text("depending on a condition, a quote is opened or closed here or not"), start)
 
     def variable(self) -> str:
         word = self.reader.token.text
         if word in RESERVED or word in WORDS:
-            raise self.reader.fault(Text("{name} has a meaning of its own; take another name", name=word))
+            raise self.reader.fault(Text("{name} is reserved; use another name", name=word))
         return self.reader.name().text
 
     def loop(self, start: int) -> Loop:

@@ -200,7 +200,7 @@ class Filtered(Node):
     def value(self, run: Run) -> Any:
         found = self.maybe(run)
         if found is MISSING:
-            raise Fault(Text("{name} found nothing: the list is empty", name=self.name))
+            raise Fault(Text("{name}: the list is empty", name=self.name))
         return found
 
 

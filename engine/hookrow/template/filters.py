@@ -33,7 +33,7 @@ __all__ = ["FILTERS", "TESTS"]
 def a_text(value: object, name: str) -> str:
     if isinstance(value, str):
         return value
-    raise Fault(Text("{name} needs a text, not {kind}", name=name, kind=kind(value)))
+    raise Fault(Text("{name} needs a string, not {kind}", name=name, kind=kind(value)))
 
 
 def a_list(budget: Budget, value: object, name: str) -> list[Any]:
@@ -55,7 +55,7 @@ def numbers_or_texts(values: Iterable[object], name: str) -> list[Any]:
     found = list(values)
     if all(is_number(each) for each in found) or all(isinstance(each, str) for each in found):
         return found
-    raise Fault(Text("{name} needs only numbers or only texts", name=name))
+    raise Fault(Text("{name} needs only numbers or only strings", name=name))
 
 
 def picked(value: object, attribute: str, name: str) -> Any:
@@ -96,7 +96,7 @@ def do_float(budget: Budget, value: object) -> float:
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(within(float(value)))
     if isinstance(value, str):
-        raise Fault(Text("{name} needs a text that is a number", name="float"))
+        raise Fault(Text("{name} needs a string that is a number", name="float"))
     try:
         return float(a_number(value, "float"))
     except OverflowError:

@@ -116,7 +116,7 @@ class Reader:
                 return
             found = TOKEN.match(self.source, offset)
             if found is None:
-                raise self.fault(Text("{sign} can't stand here", sign=self.source[offset]), offset)
+                raise self.fault(Text("{sign} is not expected here", sign=self.source[offset]), offset)
             offset = found.end()
             if found.lastgroup != "space":
                 self.token = Token(str(found.lastgroup), found.group(), found.start(), found.end())
@@ -151,8 +151,8 @@ class Reader:
         if self.token.kind == "stop" or self.token.kind == "end":
             return self.fault(Text("the expression is not complete"))
         if wanted:
-            return self.fault(Text("{wanted} should stand where {found} stands", wanted=wanted, found=found))
-        return self.fault(Text("{sign} can't stand here", sign=found))
+            return self.fault(Text("expected {wanted}, found {found}", wanted=wanted, found=found))
+        return self.fault(Text("{sign} is not expected here", sign=found))
 
     def name(self) -> Token:
         """Step over a name that is no word of the language. Raises Fault for anything else."""
@@ -281,7 +281,7 @@ class Reader:
         attribute = bound.get("attribute", Literal(1, ""))
         if not isinstance(attribute, Literal) or not isinstance(attribute.constant, str):
             # Errors name the attribute, so it may not come out of a payload.
-            raise self.fault(Text("attribute needs a text in quotes"), word.start)
+            raise self.fault(Text("attribute needs a string in quotes"), word.start)
         return Filtered(self.line(word.start), base, word.text, tuple(args), tuple(named))
 
     def test(self, base: Node) -> Node:
@@ -327,7 +327,7 @@ class Reader:
             steps.append(Step(key, " ".join(self.source[first:end].split())))
             self.nodes += 1
         if self.at("("):
-            raise self.fault(Text("there are no calls in this language; filters are written value|name"))
+            raise self.fault(Text("there are no function calls here; filters are written value|name"))
         if dotted and dotted.partition(".")[0] not in self.declared:
             self.used.add(dotted)
         return Access(base.line, base, tuple(steps)) if steps else base
@@ -385,7 +385,7 @@ class Reader:
             if len(mark) == 5:
                 return chr(int(mark[1:], 16))
             if mark not in ESCAPED:
-                raise self.fault(Text("\\{mark} means nothing in a text", mark=mark), token.start)
+                raise self.fault(Text("\\{mark} is not an escape sequence", mark=mark), token.start)
             return ESCAPED[mark]
 
         value = ESCAPE.sub(unescape, token.text[1:-1])

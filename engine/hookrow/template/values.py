@@ -92,7 +92,7 @@ def kind(value: object) -> Text:
     if isinstance(value, int | float):
         return Text("a number")
     if isinstance(value, str):
-        return Text("a text")
+        return Text("a string")
     if isinstance(value, Mapping):
         return Text("an object")
     return Text("a list")
@@ -161,7 +161,7 @@ def compare(budget: Budget, left: object, operator: str, right: object) -> bool:
     if not (is_number(left) and is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
         raise Fault(
             Text(
-                "{operator} needs two numbers or two texts, not {left} and {right}",
+                "{operator} needs two numbers or two strings, not {left} and {right}",
                 operator=operator,
                 left=kind(left),
                 right=kind(right),

@@ -248,7 +248,7 @@ async def attempted(tools: Tools, order: Order) -> Made:
     except KeyProblem as error:
         return unsent(order, now_ms, "key_error", str(error))
     except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
-        return unsent(order, now_ms, "name_error", str(Text("the host's name in the URL can't be right")))
+        return unsent(order, now_ms, "name_error", str(Text("the host name in the URL is invalid")))
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,

@@ -147,7 +147,7 @@ async def exchange(
             )
         return talk.told(error, detail)
     if talk.status is not None and not 200 <= talk.status < 600:
-        return talk.told("bad_reply", Text("the status {status} is none of HTTP's answers", status=talk.status))
+        return talk.told("bad_reply", Text("{status} is not an HTTP status", status=talk.status))
     if error is not None and keep is not None and talk.status is not None:
         return talk.told()
     if error is None and keep is None and talk.reading is not None and talk.reading.over:

@@ -20,13 +20,13 @@ FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamEr
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
 
 WAITED_FOR: dict[Phase, Text] = {
-    "start": Text("the connection"),
-    "name": Text("the look-up of the name"),
-    "connect": Text("the connection"),
-    "tls": Text("the TLS handshake"),
-    "send": Text("the sending of the request"),
-    "wait": Text("the beginning of the answer"),
-    "read": Text("the end of the answer"),
+    "start": Text("connecting"),
+    "name": Text("looking up the host name"),
+    "connect": Text("connecting"),
+    "tls": Text("negotiating TLS"),
+    "send": Text("sending the request"),
+    "wait": Text("waiting for the response"),
+    "read": Text("reading the response"),
 }
 
 
@@ -43,7 +43,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def too_late(progress: Progress, seconds: float) -> Text:
     """The total time ran out, and while what."""
     return Text(
-        "the total time of {limit} s ran out, waiting for {what} ({place})",
+        "timed out after {limit} s while {what} ({place})",
         limit=f"{seconds:g}",
         what=WAITED_FOR[progress.phase],
         place=progress.place,
@@ -67,18 +67,18 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
         if isinstance(cause, ssl.SSLError | aiohttp.ClientSSLError):
             return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(cause))
     if isinstance(error, httpx.TimeoutException):
-        return "timeout", Text("the total time ran out, waiting for {what}", what=WAITED_FOR[progress.phase])
+        return "timeout", Text("timed out while {what}", what=WAITED_FOR[progress.phase])
     if isinstance(error, Unreadable):
         return "bad_reply", error.text
     if is_nonsense(error):
-        return "bad_reply", Text("{place} does not answer in HTTP: {why}", place=place, why=reason(error))
+        return "bad_reply", Text("{place} does not speak HTTP: {why}", place=place, why=reason(error))
     if progress.phase == "tls":
         return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(causes[-1]))
     if progress.phase == "read":
-        return "connect_error", Text("{place} broke off its answer", place=place)
+        return "connect_error", Text("{place} broke off its response", place=place)
     if progress.sent or progress.phase in ("send", "wait"):
-        return "connect_error", Text("{place} closed the connection without an answer", place=place)
-    return "connect_error", Text("no connection to {place}: {why}", place=place, why=reason(causes[-1]))
+        return "connect_error", Text("{place} closed the connection without a response", place=place)
+    return "connect_error", Text("{place}: {why}", place=place, why=reason(causes[-1]))
 
 
 def is_nonsense(error: BaseException) -> bool:

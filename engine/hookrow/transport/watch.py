@@ -66,7 +66,7 @@ class Watch(asyncio.Protocol):
         closing = self.wire.is_closing()
         self.inner.data_received(data)
         if self.body is not None and not self.body.is_eof() and self.wire.is_closing() and not closing:
-            self.cut(Text("The framing of the reply's body is broken."))
+            self.cut(Text("The framing of the response's body is broken."))
 
     def cut(self, why: Text) -> None:
         """End the connection, and whoever reads from it."""

@@ -100,7 +100,7 @@ class Sides(Widget, can_focus=True):
             text = f" {called(code)}"
         else:
             theirs = part == 2
-            side = Say("theirs") if theirs else Say("mine")
+            side = Say("current") if theirs else Say("mine")
             mark = "(*)" if self.taken[code] == theirs else "( )"
             text = f"   {mark} {fit(str(side), 8)} {self.sides[code][theirs]}"
             if number == self.place and self.has_focus and self.taken[code] == theirs:
@@ -134,22 +134,22 @@ class ConflictScreen(Dialog[dict[str, Value]]):
         }
 
     def compose(self) -> ComposeResult:
-        lines: list[object] = [Say("While you were editing, this hook was changed:")]
+        lines: list[object] = [Say("While you were editing, somebody changed this hook:")]
         lines += [
             f"  {when(each.at_ms, self.zone)}  {steady(each.who)}  {steady(summary(each))}"
             for each in self.since[:REVISIONS]
         ]
         if self.merged.theirs_only:
             names = ", ".join(called(code) for code in self.merged.theirs_only)
-            lines.append(Say("Changed there only, and taken over: {names}.", names=names))
+            lines.append(Say("Changed only in the database, and taken over: {names}.", names=names))
         if self.merged.conflicts:
-            lines.append(Say("Changed by both — Space takes the other side:"))
+            lines.append(Say("Changed by you and by somebody else. Space takes the other value:"))
         with Vertical() as box:
-            box.border_title = str(Say("Changed meanwhile"))
+            box.border_title = str(Say("Changed by somebody else"))
             yield Static("\n".join(map(str, lines)), markup=False)
             if self.merged.conflicts:
                 yield Sides(self.sides())
-            yield Choices([("save", str(Say("Save"))), ("back", str(Say("Go back")))])
+            yield Choices([("save", str(Say("Save"))), ("back", str(Say("Keep editing")))])
 
     @on(Choices.Chosen)
     def answer(self, message: Choices.Chosen) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
 
-UNCHANGED = Say("unchanged: the kept one stays")
+UNCHANGED = Say("unchanged: the stored one stays")
 
 
 @dataclass
@@ -167,7 +167,7 @@ class SecretLine(Line):
         if not self.is_kept:
             super().action_delete_left()
         else:
-            self.post_message(Warned(self.code, str(Say("It stays as it is: only Delete removes a kept secret."))))
+            self.post_message(Warned(self.code, str(Say("It stays unchanged: only Delete removes a stored secret."))))
 
     def action_delete_right(self) -> None:
         if self.is_kept or (self.kept_text and not self.value and not self.removing):

@@ -60,7 +60,7 @@ class PreviewScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
-            box.border_title = str(Say("Body as it would leave"))
+            box.border_title = str(Say("Body as it would be sent"))
             box.border_subtitle = str(Say("Esc closes"))
             yield Static("", markup=False)
 
@@ -83,7 +83,7 @@ class PreviewScreen(Dialog[None]):
         self.query_one(Static).update(Styled(visible(sentence(error))))
 
 
-SAMPLE = Say("On the event's sample: none is recorded yet.")
+SAMPLE = Say("On the event's sample: no firing is recorded yet.")
 
 
 def data_of(firing: Firing, moment: str) -> str:
@@ -91,5 +91,5 @@ def data_of(firing: Firing, moment: str) -> str:
     lines = [str(Say("On the data of {when}.", when=moment))]
     if firing.hidden:
         fields = ", ".join(steady(pointer) for pointer in firing.hidden)
-        lines.append(str(Say("Private, null here: {fields}.", fields=fields)))
+        lines.append(str(Say("Private fields, null here: {fields}.", fields=fields)))
     return "\n".join(lines)

@@ -89,7 +89,7 @@ class FormScreen(FormView):
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
-                answers = [("back", str(Say("Go back"))), ("save", str(Say("Save anyway")))]
+                answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save anyway")))]
                 question = Question(str(SAVE_AND_CLOSE), [str(too_long(seconds))], answers)
                 self.app.push_screen(question, lambda answer: self.write() if answer == "save" else None)
             else:
@@ -182,12 +182,12 @@ class FormScreen(FormView):
         """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
         one."""
         answers = [
-            ("restore", str(Say("Bring it back"))),
+            ("restore", str(Say("Restore it"))),
             ("new", str(Say("Save as new"))),
-            ("back", str(Say("Go back"))),
+            ("back", str(Say("Keep editing"))),
         ]
-        more = Say("Brought back, it has its secrets and its queue again; a new one begins without either.")
-        question = Question(str(Say("The hook was deleted meanwhile")), [text, str(more)], answers)
+        more = Say("A restored hook keeps its secrets and its queue; a new one starts without them.")
+        question = Question(str(Say("Somebody deleted the hook")), [text, str(more)], answers)
         self.app.push_screen(question, self.decide_about_deleted)
 
     def decide_about_deleted(self, answer: str | None) -> None:
@@ -273,7 +273,7 @@ class FormScreen(FormView):
             else:
                 self.afterwards = None
 
-        answers = [("back", str(Say("Go back"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
+        answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
         self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
 
     def close(self, hook_id: int | None) -> None:
@@ -304,8 +304,12 @@ class FormScreen(FormView):
             if answer in ("take", "drop"):
                 draft.drop()
 
-        answers = [("take", str(Say("Take it"))), ("drop", str(Say("Throw away"))), ("later", str(Say("Later")))]
-        text = Say("An interrupted session left changes that were not saved. Passwords are not among them.")
+        answers = [
+            ("take", str(Say("Open the draft"))),
+            ("drop", str(Say("Delete the draft"))),
+            ("later", str(Say("Decide later"))),
+        ]
+        text = Say("An interrupted session left unsaved changes. Passwords are not among them.")
         self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
 
     def take_draft(self, draft: drafts.Draft) -> None:
@@ -316,4 +320,4 @@ class FormScreen(FormView):
         self.fill(merged.texts)
         if merged.conflicts:
             names = ", ".join(str(FIELD[code].label) for code in merged.conflicts)
-            self.notice(str(Say("Changed by a colleague, too, since this draft: {names}. Compare.", names=names)))
+            self.notice(str(Say("Others have changed since this draft: {names}. Compare.", names=names)))

@@ -166,7 +166,7 @@ class FormView(Page[int]):
             else:
                 drafts.path_for(self.hookrow.url, self.draft_id).unlink(missing_ok=True)
         except OSError as error:
-            self.notice(str(Say("The draft can't be kept: {reason}", reason=error)))
+            self.notice(str(Say("The draft can't be saved: {reason}", reason=error)))
 
     @property
     def dirty(self) -> bool:
@@ -219,9 +219,7 @@ class FormView(Page[int]):
             first = next((f"{called(each)}: {text}" for each, text in found.items()), None)
             return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
         if code == MAKE_SECRET:
-            return str(
-                Say("A fresh secret of Standard Webhooks, shown once; it is kept when the form is saved.")
-            ), False
+            return str(Say("A new Standard Webhooks secret, shown once; it is stored when you save the form.")), False
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
         wrong = self.faults().get(code, "")
@@ -235,18 +233,16 @@ class FormView(Page[int]):
         if wrong:
             return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
         if code in self.state.overruled():
-            return str(Say("Has no effect: «{flag}» is on.", flag=FIELD["fire_and_forget"].label)), False
+            return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
         if code == "position":
             row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
             return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
         if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
             return str(too_long(seconds)), True
         if each.secret and getattr(self.focused, "is_kept", False):
-            return str(Say("Kept sealed. Typing replaces it, Delete asks whether to remove it.")), False
+            return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
         if code == "on_failure":
-            return str(
-                Say("What happens when this hook is waited for and gives no proper answer. Space changes it.")
-            ), False
+            return str(Say("What happens if this blocking hook fails. Space changes it.")), False
         return f"{understood + '. ' if understood else ''}{each.hint}", False
 
     # Editing
@@ -332,9 +328,9 @@ class FormView(Page[int]):
             if answer == "remove":
                 message.field.remove_secret()
 
-        answers = [("back", str(Say("Go back"))), ("remove", str(Say("Remove it")))]
+        answers = [("back", str(Say("Keep editing"))), ("remove", str(Say("Remove it")))]
         text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
-        title = Say("Remove «{field}»?", field=called(message.field.code))
+        title = Say('Remove "{field}"?', field=called(message.field.code))
         self.app.push_screen(Question(str(title), [str(text)], answers), answered)
 
     @on(Button.Pressed)

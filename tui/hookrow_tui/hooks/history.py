@@ -82,14 +82,14 @@ class HistoryScreen(ListPage[int]):
             return
         lines = back_to(row, rows[0], self.zone)
         if row is rows[0] or not lines:
-            self.notice(str(Say("The hook is as it was then: there is nothing to take back.")))
+            self.notice(str(Say("The hook is the same now: there is nothing to restore.")))
             return
         shown = [plain([line]) for line in lines[:MOST]]
         if len(lines) > MOST:
             shown.append(str(Say("… and more: {n} lines", n=len(lines) - MOST)))
-        sentences = [*shown, "", str(Say("Secrets stay as they are now. A rollback is a revision, too."))]
-        title = str(Say("Go back to revision {n} of {when}?", n=row.revision, when=when(row.at_ms, self.zone)))
-        answers = [("no", str(Say("No"))), ("yes", str(Say("Go back to it")))]
+        sentences = [*shown, "", str(Say("Secrets don't change. The rollback becomes a new revision."))]
+        title = str(Say("Restore revision {n} of {when}?", n=row.revision, when=when(row.at_ms, self.zone)))
+        answers = [("no", str(Say("No"))), ("yes", str(Say("Restore")))]
         newest = rows[0].revision
         question = Question(title, sentences, answers)
         self.app.push_screen(question, lambda answer: self.roll_back(row, newest) if answer == "yes" else None)
@@ -108,7 +108,7 @@ class HistoryScreen(ListPage[int]):
 
     def refused(self, error: HookrowError) -> None:
         if isinstance(error, ChangedMeanwhile):
-            self.notice(str(Say("A colleague changed the hook just now: look at it again.")))
+            self.notice(str(Say("Somebody just changed the hook: look at it again.")))
             self.moved()
         else:
             self.notice(str(error))

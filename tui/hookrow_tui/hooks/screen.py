@@ -38,7 +38,7 @@ COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 SEEN = 4.0
 """Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
-REFUSES = Say(" (refuses operations)")
+REFUSES = Say(" (stops operations)")
 NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
 
 
@@ -167,7 +167,7 @@ class HooksScreen(Page[None]):
         if self.summary is None or self.asked is not None:
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
-        on = SayPlural("{n} is on", "{n} are on", sum(row.hook.state == "on" for row in self.rows))
+        on = SayPlural("on {n}", "on {n}", sum(row.hook.state == "on" for row in self.rows))
         more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
         if self.summary.dead:
             more.append(Say("dead {n}", n=number(self.summary.dead)))
@@ -182,14 +182,14 @@ class HooksScreen(Page[None]):
         """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
         parts = []
         if names := self.paused():
-            parts.append(str(Say("Paused: {names} — p resumes.", names=names)))
+            parts.append(str(Say("Paused: {names}. Resume: p", names=names)))
         kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
         if None in self.drafts:
             kept.append(str(Say("a new hook (n)")))
         if kept:
-            parts.append(str(Say("Not saved, kept as drafts: {names} — open to go on.", names=", ".join(kept))))
+            parts.append(str(Say("Not saved, kept as drafts: {names}. Open one to continue.", names=", ".join(kept))))
         if self.summary is not None and self.summary.undrained:
-            parts.append(str(Say("Nobody sends the queue: run hookrow worker")))
+            parts.append(str(Say("No worker is running, the queue waits: hookrow worker")))
         return " ".join(parts)
 
     def paused(self) -> str:
@@ -203,7 +203,7 @@ class HooksScreen(Page[None]):
         row = message.row
         glyphs = self.hookrow.look.glyphs
         self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
-        empty = "" if self.rows or self.summary is None else str(Say(" There are no hooks yet: n makes the first."))
+        empty = "" if self.rows or self.summary is None else str(Say(" No hooks yet. Create one: n"))
         self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
         seen = ""
         if row is not None and self.statistics is not None:
@@ -303,8 +303,12 @@ class HooksScreen(Page[None]):
         if hook is None or not self.hookrow.writable():
             return
         if hook.active and hook.mode in WAITING:
-            text = Say("Operations of {event} wait for this hook; off, it won't be asked any more.", event=hook.event)
-            self.confirm(Say("Switch off «{name}»?", name=hook.name), text, lambda: self.switch(hook))
+            text = Say(
+                "Operations of {event} wait for this hook. Switched off, it is not called, and operations go on "
+                "without it.",
+                event=hook.event,
+            )
+            self.confirm(Say('Switch off "{name}"?', name=hook.name), text, lambda: self.switch(hook))
         else:
             self.switch(hook)
 
@@ -327,10 +331,15 @@ class HooksScreen(Page[None]):
         if hook.state == "paused":
             self.change(lambda engine: engine.hooks.resume(hook.id))
         elif hook.mode in WAITING:
-            refused = Say("A failure of this hook stops the operation: while it is paused {event} is refused.", **of)
-            passed = Say("Operations of {event} wait for this hook; paused, it won't be asked any more.", **of)
+            refused = Say(
+                "A failure of this hook stops the operation. While it is paused, every {event} is stopped.", **of
+            )
+            passed = Say(
+                "Operations of {event} wait for this hook. Paused, it is not called, and operations go on without it.",
+                **of,
+            )
             more = [str(Say("Paused already: {names}.", names=names))] if (names := self.paused()) else []
-            title = Say("Pause «{name}»?", name=hook.name)
+            title = Say('Pause "{name}"?', name=hook.name)
             self.confirm(title, refused if stops(hook) else passed, lambda: self.pause(hook), *more)
         else:
             self.pause(hook)
@@ -345,7 +354,7 @@ class HooksScreen(Page[None]):
 
         asked = str(Say("Why? Everybody will see it; it may stay empty."))
         keys = str(Say("Enter pauses, Esc closes"))
-        self.app.push_screen(Prompt(str(Say("Pause «{name}»?", name=hook.name)), asked, keys), write)
+        self.app.push_screen(Prompt(str(Say('Pause "{name}"?', name=hook.name)), asked, keys), write)
 
     def action_later(self) -> None:
         self.reorder(1)
@@ -370,12 +379,10 @@ class HooksScreen(Page[None]):
 
         def removed() -> None:
             self.last_removed = hook
-            self.hookrow.notify(
-                str(Say("«{name}» was deleted; u brings it back.", name=visible(hook.name))), markup=False
-            )
+            self.hookrow.notify(str(Say('"{name}" was deleted. Restore it: u', name=visible(hook.name))), markup=False)
 
-        text = Say("What waits in the queue for it is cancelled. u brings both back.")
-        self.confirm(Say("Delete «{name}»?", name=hook.name), text, remove)
+        text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
+        self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
 
     def action_undo(self) -> None:
         hook = self.last_removed

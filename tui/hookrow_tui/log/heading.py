@@ -22,9 +22,9 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int
     """The left part: follow mode, new rows, filter; of that only what narrows the log where not all of it has room."""
     line = Text().append(" ").append(str(Say("Log"))).append("  ")
     if feed.rows.following:
-        line.append(str(Say("FOLLOWS"))).append(" ").append(glyphs.on)
+        line.append(str(Say("LIVE"))).append(" ").append(glyphs.on)
     else:
-        line.append(str(Say("STANDS"))).append(" ").append(glyphs.off)
+        line.append(str(Say("PAUSED"))).append(" ").append(glyphs.off)
         if feed.rows.missed:
             line.append("  ").append(str(SayPlural("{n} new", "{n} new", feed.rows.missed)), "reverse")
     if feed.marked:
@@ -51,14 +51,14 @@ def count(feed: Feed) -> str:
     if feed.share is not None and not feed.complete:
         return str(Say("found {n}, searched {share}", n=number(known), share=f"{feed.share:.0%}"))
     shown = number(known) + ("" if feed.complete else "+")
-    return str(SayPlural("{shown} record", "{shown} records", known, shown=shown))
+    return str(SayPlural("{shown} firing", "{shown} firings", known, shown=shown))
 
 
 def nothing(feed: Feed) -> str:
     """What is said instead of rows where there are none, once that is known."""
     if not feed.complete or len(feed.rows.ids):
         return ""
-    said = Say("Nothing was fired yet.") if feed.filter == LogFilter() else NO_MATCH
+    said = Say("No firings yet.") if feed.filter == LogFilter() else NO_MATCH
     return f" {said}"
 
 

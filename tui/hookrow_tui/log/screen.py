@@ -324,7 +324,7 @@ class LogScreen(Page[None]):
         elif rows.marks:
             self.feed.only(rows.marks)
         else:
-            self.hookrow.notify(str(Say("Nothing is marked: m marks the row.")), markup=False, timeout=3)
+            self.hookrow.notify(str(Say("Nothing is marked. Mark a line: m")), markup=False, timeout=3)
 
     def action_copy(self) -> None:
         self.with_detail(lambda detail: copy_out(self, self.tab, detail))

@@ -53,7 +53,7 @@ def page_out(page: Page[None], tab: Tab, detail: Detail) -> None:
             with page.app.suspend():
                 subprocess.run([*shlex.split(command), str(path)], check=False)
         except SuspendNotSupported:
-            page.notice(str(Say("This terminal can't be lent to a pager; w writes a file.")))
+            page.notice(str(Say("This terminal can't run a pager. Write to a file: w")))
         except (OSError, ValueError) as error:
             page.notice(str(Say("The pager {command} can't be started: {reason}", command=command, reason=error)))
     page.app.refresh()
@@ -83,5 +83,5 @@ def write_file(path: Path, data: bytes) -> Say:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     except OSError as error:
-        return Say("{path} was not written: {reason}", path=path, reason=error.strerror or error)
-    return Say("{path} was written: {size}, mode 0600.", path=path, size=kibibytes(len(data)))
+        return Say("Could not write {path}: {reason}", path=path, reason=error.strerror or error)
+    return Say("Wrote {path} ({size}, mode 0600)", path=path, size=kibibytes(len(data)))

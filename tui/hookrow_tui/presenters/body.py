@@ -66,8 +66,8 @@ def decoded(part: bytes, kind: str, *, cut: bool) -> tuple[str | None, Say | Non
             pass
     broken = part.decode("utf-8", "replace")
     if "\0" in broken or broken.count("\ufffd") * 3 > len(broken):
-        return None, Say("no text: shown as bytes")
-    return broken, Say("not UTF-8: what can't be read is shown as «�»")
+        return None, Say("not text: shown as bytes")
+    return broken, Say('not UTF-8: unreadable bytes are shown as "�"')
 
 
 def hex_lines(part: bytes) -> list[Line]:

@@ -20,19 +20,19 @@ from hookrow_tui.words import Say
 __all__ = ["ACTIONS", "back_to", "called", "changed_codes", "detail", "summary", "when"]
 
 ACTIONS: Mapping[str, Say] = {
-    "add": Say("made"),
+    "add": Say("created"),
     "edit": Say("changed"),
     "move": Say("moved"),
     "remove": Say("deleted"),
-    "restore": Say("brought back"),
+    "restore": Say("restored"),
     "pause": Say("paused"),
     "resume": Say("resumed"),
     "secret": Say("new signing secret"),
-    "rollback": Say("went back"),
+    "rollback": Say("rolled back"),
     "import": Say("imported"),
     "prune": Say("deleted by an import"),
-    "keys": Say("sealed with a new key"),
-    "abandon": Say("its lost secrets were removed"),
+    "keys": Say("encrypted with a new key"),
+    "abandon": Say("secrets of a lost key removed"),
 }
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),
@@ -114,7 +114,7 @@ def text(code: str, value: Any, zone: tzinfo) -> str:
     if code == "on_failure":
         return str(dict(FIELD[code].choices).get(value, value))
     if code == "paused_by":
-        return str(Say("by hand") if value == "person" else Say("by Hookrow itself"))
+        return str(Say("by a person") if value == "person" else Say("by Hookrow itself"))
     return str(value)
 
 

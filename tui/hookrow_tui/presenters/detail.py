@@ -14,6 +14,7 @@ from typing import Literal
 
 from hookrow.clock import from_ms
 from hookrow.hook.modes import WAITING
+from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery, Firing, Revision
 from hookrow.words import ERRORS, word
 from hookrow_tui.presenters.body import FIRST, Body, kibibytes, read_body
@@ -38,7 +39,7 @@ PHASES: Mapping[str, Say] = {
     "wait": Say("waiting"),
     "read": Say("reading"),
 }
-ORIGINS: Mapping[str, Say] = {"worker": Say("by the worker"), "redeliver": Say("by hand")}
+ORIGINS: Mapping[str, Say] = {"worker": Say("by the worker"), "redeliver": Say("by a person")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,9 @@ def request(detail: Detail, limit: int) -> list[Line]:
         lines.append(header("id", firing.id))
         lines.append(header(str(Say("at")), full_time(firing.at_ms, detail)))
         if firing.replay_of:
-            lines.append(header(str(Say("replay of")), firing.replay_of))
+            lines.append(header(str(Say("original")), firing.replay_of))
         if firing.asked_by:
-            lines.append(header(str(Say("asked by")), firing.asked_by))
+            lines.append(header(str(Say("started by")), firing.asked_by))
     elif last is None:
         lines.append(words(outcome_text(firing, delivery) or Say("not sent yet"), "head"))
         lines.append(header("webhook-id", delivery.id))
@@ -131,14 +132,14 @@ def request(detail: Detail, limit: int) -> list[Line]:
     else:
         lines.append((("POST ", "head"), (steady(last.url), "head")))
         if last.elsewhere:
-            lines.append(words(Say("to another URL than the hook's: it changes nothing else"), "quiet"))
+            lines.append(words(Say("not to the hook's URL: nothing else changes"), "quiet"))
         lines += [header(name, value) for name, value in last.request_headers]
     if firing.hidden:
         shown = ", ".join(steady(pointer) for pointer in firing.hidden)
-        lines.append(words(Say("private, not kept: {fields}", fields=shown), "veto"))
+        lines.append(words(Say("private fields, not stored: {fields}", fields=shown), "veto"))
     body, headers = sent_body(detail)
     if body is None:
-        lines.append(words(Say("the body was not kept"), "quiet"))
+        lines.append(words(Say("the body was not stored"), "quiet"))
     else:
         lines += [(), *body_lines(read_body(body, headers, limit))]
     return lines
@@ -180,18 +181,20 @@ def response(detail: Detail, limit: int) -> list[Line]:
 def reply_lines(delivery: Delivery, last: Attempt, limit: int) -> list[Line]:
     """The body of a response, or why there is none."""
     if delivery.mode == "forget":
-        return [words(Say("Fire and forget: nothing of the response is kept."), "quiet")]
+        return [words(Say("Mode forget: the response is not stored."), "quiet")]
     kept = last.response_body
     if kept is None:
         if last.status is None:
             return []
         text = (
-            Say("the body is kept only of a veto or a failure") if delivery.mode in WAITING else Say("no body is kept")
+            Say("the body is stored only for a veto or a failure")
+            if delivery.mode in WAITING
+            else Say("no body is stored")
         )
         return [words(text, "quiet")]
     lines: list[Line] = [()]
     if last.response_length is not None and last.response_length > len(kept):
-        cut = Say("{kept} of {length} were kept", kept=kibibytes(len(kept)), length=kibibytes(last.response_length))
+        cut = Say("{kept} of {length} are stored", kept=kibibytes(len(kept)), length=kibibytes(last.response_length))
         lines.append(words(cut, "veto"))
     if not kept:
         return [words(Say("empty body"), "quiet")]
@@ -215,7 +218,7 @@ def verdict(detail: Detail) -> list[Line]:
     lines: list[Line] = [((f"{row.glyph} {row.words}", row.kind), (f"  {row.ms}", ""))]
     veto = firing.veto
     if veto is not None:
-        lines.append(words(f"{steady(veto.hook.name)}: «{steady(veto.message)}»", "veto"))
+        lines.append(words(f"{steady(veto.hook.name)}: {quoted(steady(veto.message))}", "veto"))
         lines.append(words(f"{veto.status} {steady(veto.code)}".rstrip(), "veto"))
         lines += [words(f"  {steady(json.dumps(fault, ensure_ascii=False))}", "veto") for fault in veto.errors]
     if firing.deferred:

@@ -161,7 +161,7 @@ def resolved(value: datetime, text: str, here: Here) -> str:
     """The moment that was understood, with its offset, and how far away it is."""
     shown = show_moment(value, here.zone)
     away = (value - here.now.replace(second=0, microsecond=0)).total_seconds()  # as «+2h» is counted
-    far = Say("in {span}", span=span(away)) if away >= 0 else Say("this is past")
+    far = Say("in {span}", span=span(away)) if away >= 0 else Say("this is in the past")
     return f"{far}" if text == shown else f"= {shown}, {far}"
 
 
@@ -190,8 +190,8 @@ def worst(hooks: Iterable[Hook], state: FormState) -> float:
 def too_long(seconds: float) -> Text:
     """The warning before saving a row that the deadline may cut off."""
     return Say(
-        "The waiting hooks of this event may take {worst} s together, but an operation waits {limit} s at most: the "
-        "later ones may not be asked.",
+        "The blocking hooks of this event may take {worst} s together, but an operation waits {limit} s at "
+        "most: the last ones may not be called.",
         worst=Seconds(seconds),
         limit=Seconds(ROW_LIMIT),
     )

@@ -228,9 +228,9 @@ def sentence(row: Row, here: Here) -> str:
     else:
         parts.append(Say("in the background"))
     if hook.mode == "forget":
-        parts.append(Say("no response is kept"))
+        parts.append(Say("no response is stored"))
     elif hook.mode in ("record", "transform"):
-        parts.append(Say("the response is kept"))
+        parts.append(Say("the response is stored"))
     if hook.condition:
         parts.append(Say("if {condition}", condition=steady(hook.condition)))
     if hook.valid_from is not None:

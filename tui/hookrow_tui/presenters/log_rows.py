@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from hookrow.clock import from_ms
+from hookrow.lang import quoted
 from hookrow.words import ERRORS, OUTCOMES, SKIPS, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.terminal.look import Glyphs
@@ -139,7 +140,7 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     if outcome in ("vetoed", "refused"):
         ours = firing.veto is not None and firing.veto.hook.id == delivery.hook.id
         message = firing.veto.message if ours and firing.veto is not None else delivery.detail
-        return f"«{message}»" if message else said
+        return quoted(message) if message else said
     if outcome == "skipped":
         return word(SKIPS, delivery.skipped) or said
     if outcome == "retrying":

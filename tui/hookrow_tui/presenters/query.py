@@ -61,13 +61,13 @@ def read_outcome(value: str, typed: Typed) -> str:
     if found is not None:
         return found
     known = Listing(OUTCOMES.values())
-    raise NotAFilter(Say("There is no outcome «{value}». Known: {known}.", value=value, known=known))
+    raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
 def read_code(value: str, typed: Typed) -> str:
     code = value.lower().replace("х", "x")  # the Cyrillic letter looks the same
     if not STATUS.fullmatch(code):
-        raise NotAFilter(Say("«{value}» is no status: write 409 or 5xx.", value=value))
+        raise NotAFilter(Say('"{value}" is not a response status. Examples: 409, 5xx.', value=value))
     return code
 
 
@@ -78,7 +78,7 @@ def read_hook(value: str, typed: Typed) -> int:
 def hook_number(ref: str) -> int:
     """The hook's id where nobody is there to ask for its key or name."""
     if not re.fullmatch(r"[0-9]{1,18}", ref):
-        raise NotAFilter(Say("«{value}» is no number of a hook.", value=ref))
+        raise NotAFilter(Say('"{value}" is not a hook\'s ID.', value=ref))
     return int(ref)
 
 
@@ -132,11 +132,11 @@ def parse(text: str, *, now_ms: int, zone: tzinfo = UTC, find_hook: Callable[[st
         part = NAMED.get(key.lower())
         if part is None:
             known = ", ".join(f"{name_of(part)}:" for part in PARTS)
-            raise NotAFilter(Say("There is no key «{key}». Known: {known}", key=key, known=known))
+            raise NotAFilter(Say('There is no key "{key}". Known: {known}', key=key, known=known))
         if not value:
-            raise NotAFilter(Say("«{key}:» has no value.", key=key))
+            raise NotAFilter(Say('"{key}:" has no value.', key=key))
         if part.field in found:
-            raise NotAFilter(Say("«{key}:» is given twice.", key=key))
+            raise NotAFilter(Say('"{key}:" is given twice.', key=key))
         found[part.field] = None if bare and value.lower() in ALL else part.read(value, typed)
     return LogFilter(**found, search=" ".join(words) or None)
 

@@ -54,24 +54,24 @@ def act(reason: Reason) -> str:
     if step.act == "queue":
         return str(Say("is sent in the background"))
     if step.act == "park":
-        return str(Say("is held back: it is paused"))
+        return str(Say("is parked: it is paused"))
     if step.act == "skip":
-        return str(Say("does not run: {reason}", reason=word(SKIPS, step.reason)))
+        return str(Say("is not called: {reason}", reason=word(SKIPS, step.reason)))
     why = word(ERRORS, step.reason)
     if reason.stops:
-        return str(Say("fails, the operation is refused: {reason}", reason=why))
+        return str(Say("fails, the operation is stopped: {reason}", reason=why))
     return str(Say("fails: {reason}", reason=why))
 
 
 def matching(matches: ConditionMatches) -> str:
     """How a condition fares on the last recorded payloads, and what of it is false on the newest one."""
     if not matches.total:
-        return str(Say("no event is recorded yet to try the condition on"))
+        return str(Say("no firing is recorded yet to try the condition on"))
     parts = [str(Say("matches {matched} of the last {total}", matched=matches.matched, total=matches.total))]
     if matches.unmet:
         parts.append(str(Say("on the newest is false: {parts}", parts=" · ".join(matches.unmet))))
     if matches.failed:
-        parts.append(str(Say("can't be judged on {n}: {error}", n=matches.failed, error=matches.error)))
+        parts.append(str(Say("can't be evaluated on {n}: {error}", n=matches.failed, error=matches.error)))
     return "; ".join(parts)
 
 
@@ -115,7 +115,7 @@ def last_time(reason: Reason, zone: tzinfo) -> list[Line]:
     if firing is not None:
         share = next((each for each in firing.deliveries if each.hook.id == reason.hook.id), None)
     if firing is None or share is None:
-        return [((f"{LAST_TIME}: ", "head"), (str(Say("the log holds nothing of it")), "quiet"))]
+        return [((f"{LAST_TIME}: ", "head"), (str(Say("the log has no record of it")), "quiet"))]
     parts = [str(share.status or ""), outcome_text(firing, share), milliseconds(share.ms)]
     text = " · ".join(steady(part) for part in parts if part)
     lines: list[Line] = [((f"{LAST_TIME} {when(firing.at_ms, zone)}: ", "head"), (text, ""))]
@@ -132,6 +132,6 @@ def request(reason: Reason) -> list[Line]:
     lines: list[Line] = [(), ((f"{REQUEST}: ", "head"), (steady(f"{sent.method} {sent.url}"), ""))]
     if reason.hidden:
         pointers = ", ".join(steady(pointer) for pointer in reason.hidden)
-        hidden = Say("private, null here: {fields}", fields=pointers)
+        hidden = Say("private fields, null here: {fields}", fields=pointers)
         lines.append(((f"  {hidden}", "veto"),))
     return [*lines, *read_body(sent.body.encode("utf-8", "replace")).lines]

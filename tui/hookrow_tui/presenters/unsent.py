@@ -45,18 +45,24 @@ def reasons(
     skipped = delivery.skipped
     if skipped == "after_veto" and firing.veto is not None:
         veto = firing.veto
-        return [Say("«{hook}» had refused before its turn: «{message}»", hook=veto.hook.name, message=veto.message)]
+        return [
+            Say(
+                'Hook "{hook}" earlier in the chain stopped the operation: "{message}"',
+                hook=veto.hook.name,
+                message=veto.message,
+            )
+        ]
     if skipped == "inactive" or (held(delivery) and then.get("active") is False):
         found = turned(known, "active", False)
         return [] if found is None else [Say("Switched off by {who}, {when}.", **by(found, zone))]
     if held(delivery):
         return paused(known, then, zone)
     if skipped == "not_yet_valid" and then.get("valid_from"):
-        return [Say("Its period began only at {when}.", when=moment(then["valid_from"], zone))]
+        return [Say("Its period began at {when}.", when=moment(then["valid_from"], zone))]
     if skipped == "expired" and then.get("valid_until"):
         return [Say("Its period ended at {when}.", when=moment(then["valid_until"], zone))]
     if skipped == "condition_false" and then.get("condition"):
-        text = Say("Its condition was false on the data as they stood at its turn:")
+        text = Say("Its condition was false on the data that reached the hook:")
         return [text, f"  {' '.join(str(then['condition']).split())}"]
     return []
 

@@ -47,7 +47,7 @@ def changed(changes: Sequence[tuple[str, Any, Any]], glyphs: Glyphs) -> list[Lin
             (value_text(after), "add"),
         )
         if (before, after) != (None, None)
-        else ((f"{steady(dotted(pointer))}: ", "key"), (str(Say("private, not kept")), "quiet"))
+        else ((f"{steady(dotted(pointer))}: ", "key"), (str(Say("private, not stored")), "quiet"))
         for pointer, before, after in changes
     ]
 
@@ -60,7 +60,7 @@ def diff(changes: Sequence[tuple[str, Any, Any]]) -> list[Line]:
         if before is not None:
             lines.append(((f"-  {name}: {value_text(before)}", "gone"),))
         if before is None and after is None:
-            lines.append(((f"   {name}: ", "quiet"), (str(Say("private, not kept")), "quiet")))
+            lines.append(((f"   {name}: ", "quiet"), (str(Say("private, not stored")), "quiet")))
         elif after is not None:
             lines.append(((f"+  {name}: {value_text(after)}", "add"),))
     return [*lines, (("}", ""),)]

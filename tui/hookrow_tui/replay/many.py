@@ -88,7 +88,7 @@ class ManyScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = str(Say("Repeating"))
+            box.border_title = str(Say("Sending again"))
             box.border_subtitle = str(Say("Esc stops"))
             yield Static(id="count")
 
@@ -123,9 +123,7 @@ class ManyScreen(Dialog[None]):
             self.query_one(Vertical).border_subtitle = str(Say("Esc closes"))
             if tally.done < whole:
                 left = whole - tally.done
-                lines.append(
-                    str(Say("Stopped after {ref}: {left} were not repeated.", ref=tally.last or "—", left=left))
-                )
+                lines.append(str(Say("Stopped after {ref}; not sent again: {left}.", ref=tally.last or "—", left=left)))
         self.query_one("#count", Static).update(Styled("\n".join(lines)))
 
     def action_stop(self) -> None:

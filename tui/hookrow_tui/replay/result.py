@@ -10,6 +10,7 @@ from itertools import zip_longest
 from textwrap import wrap as fill
 from typing import TYPE_CHECKING, Any
 
+from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery
 from hookrow.words import ERRORS, REASONS, word
 from hookrow_tui.presenters.body import read_body
@@ -77,7 +78,7 @@ def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
     for each, line in earlier.values():
         lines += row(steady(each.hook.name), told(each, line), "—")
     if new.veto is not None:
-        lines += [(), words(f"{new.veto.status} «{steady(new.veto.message)}»", "veto")]
+        lines += [(), words(f"{new.veto.status} {quoted(steady(new.veto.message))}", "veto")]
     return lines
 
 
@@ -107,7 +108,7 @@ def compared(old: Sequence[tuple[str, Any, Any]], new: Sequence[tuple[str, Any, 
 def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Attempt]]) -> list[Line]:
     """What each delivery that was sent again came to, beside the newest of its `recorded` attempts, by public id."""
     if not done:
-        return [words(Say("None of its deliveries is waiting to be sent again."))]
+        return [words(Say("It has no failed delivery to send again."))]
     lines: list[Line] = []
     for each in done:
         lines.append(words(f"{steady(each.delivery.hook.name)} · {each.delivery.id}", "head"))
@@ -120,7 +121,7 @@ def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Att
             lines += row(str(Say("time")), milliseconds(before.ms if before else None), milliseconds(now.ms))
             lines += row(str(Say("attempt")), str(before.number) if before else "—", str(now.number))
             if now.elsewhere:
-                lines.append(words(Say("to another URL than the hook's: it changes nothing else"), "quiet"))
+                lines.append(words(Say("not to the hook's URL: nothing else changes"), "quiet"))
             if now.detail:
                 lines.append(words(steady(now.detail), "bad"))
             if now.response_body:

@@ -79,10 +79,10 @@ class ReplayScreen(Dialog[None]):
         firing = self.detail.firing
         moment = clock(firing.at_ms, self.detail.zone, self.detail.now_ms).strip()
         when = moment[:8] if moment[2] == ":" else moment  # of today: without milliseconds
-        question = Say("Repeat {event} of {when}?", event=steady(firing.event), when=when)
+        question = Say("Send {event} of {when} again?", event=steady(firing.event), when=when)
         with Vertical() as box:
-            box.border_title = str(Say("Repetition"))
-            warning = Say("Receivers will see it once more.")
+            box.border_title = str(Say("Redeliver or replay"))
+            warning = Say("Receivers will get the requests once more.")
             yield Static(Drawn(f"{question}\n{warning}"), id="question")
             yield Ways(self.offers(), self.hookrow.look.glyphs, id="ways")
             with Horizontal(classes="named"):
@@ -92,7 +92,7 @@ class ReplayScreen(Dialog[None]):
                 yield Static(str(Say("Data")), classes="label", markup=False)
                 yield Static(self.data_text(), id="data", markup=False)
             yield Flag("dry", str(Say("Only show the request, send nothing")), False)
-            yield Choices([("go", str(Say("Repeat"))), ("cancel", str(Say("Cancel")))])
+            yield Choices([("go", str(Say("Send again"))), ("cancel", str(Say("Cancel")))])
             yield Static("", id="fault", markup=False)
 
     def on_mount(self) -> None:
@@ -105,23 +105,21 @@ class ReplayScreen(Dialog[None]):
         offers: list[tuple[str, Text]] = []
         if delivery is not None:
             if delivery.body is not None:
-                offers.append(("again", Say("This delivery again: the same bytes, the same webhook-id")))
-            offers.append(("hook", Say("The event anew, this hook only: a new webhook-id")))
+                offers.append(("again", Say("Redeliver this delivery: same body, same webhook-id")))
+            offers.append(("hook", Say("Replay this hook only: new webhook-id")))
         elif any(each.failed for each in firing.deliveries):
-            offers.append(("again", Say("Its failed deliveries again: same bytes, same webhook-id")))
+            offers.append(("again", Say("Redeliver what failed: same body, same webhook-id")))
         count = len(firing.deliveries)
-        row = SayPlural(
-            "The event anew, the whole row: {n} hook", "The event anew, the whole row: {n} hooks in order", count
-        )
+        row = SayPlural("Replay the whole chain: {n} hook", "Replay the whole chain: {n} hooks in order", count)
         offers.append(("row", row))
         if len(self.many.ids) > 1:
-            events = SayPlural("{shown} event", "{shown} events", len(self.many.ids), shown=self.counted())
-            all_of = Say("All the marked: {events}", events=events)
+            events = SayPlural("{shown} firing", "{shown} firings", len(self.many.ids), shown=self.counted())
+            all_of = Say("Replay everything marked: {events}", events=events)
             offers.append(
-                ("all", all_of if self.many.marked else Say("All that the filter shows: {events}", events=events))
+                ("all", all_of if self.many.marked else Say("Replay everything filtered: {events}", events=events))
             )
             if self.many.failed:
-                offers.append(("failed", Say("Of these only the failed deliveries: same webhook-id")))
+                offers.append(("failed", Say("Redeliver the failed ones among them: same webhook-id")))
         return [(code, str(label)) for code, label in offers]
 
     def counted(self) -> str:
@@ -135,8 +133,8 @@ class ReplayScreen(Dialog[None]):
 
     def data_text(self) -> str:
         if self.payload is None:
-            return str(Say("as they were recorded  (F4 edits)"))
-        return str(Say("edited  (F4 edits again)"))
+            return str(Say("from the log  (edit: F4)"))
+        return str(Say("edited  (edit again: F4)"))
 
     def fault(self, text: object) -> None:
         self.query_one("#fault", Static).update(Drawn(steady(str(text))))
@@ -159,7 +157,7 @@ class ReplayScreen(Dialog[None]):
                 with self.app.suspend():
                     done = subprocess.run([*shlex.split(command), str(path)], check=False)
             except SuspendNotSupported:
-                self.fault(Say("This terminal can't be lent to an editor."))
+                self.fault(Say("This terminal can't run an editor."))
                 return
             except (OSError, ValueError) as error:
                 self.fault(Say("The editor {command} can't be started: {reason}", command=command, reason=error))
@@ -176,7 +174,7 @@ class ReplayScreen(Dialog[None]):
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            self.fault(Say("That is no JSON: {reason}", reason=error))
+            self.fault(Say("Not JSON: {reason}", reason=error))
             return
         if not isinstance(value, dict):
             self.fault(Say("The data must be a JSON object."))
@@ -206,7 +204,7 @@ class ReplayScreen(Dialog[None]):
         to = self.query_one("#to", Input).value.strip() or None
         dry = self.query_one(Flag).on
         if self.payload is not None and way not in ANEW:
-            self.fault(Say("Edited data goes out only with the event anew."))
+            self.fault(Say("Edited data can only be sent by a replay."))
         elif way in ("all", "failed"):
             self.ask_many(to, dry, again=way == "failed")
         else:
@@ -255,17 +253,17 @@ class ReplayScreen(Dialog[None]):
         where = Say("to {url}", url=wish.to) if wish.to else Say("to each hook's own URL")
         count = len(wish.ids)
         if wish.again:
-            sentences.append(str(Say("What of them has failed by then is sent again, {where}.", where=where)))
+            sentences.append(str(Say("Deliveries that have failed by then are sent again, {where}.", where=where)))
             title = SayPlural(
-                "Send the failed deliveries of {n} event again?",
-                "Send the failed deliveries of {n} events again?",
+                "Redeliver what failed of {n} firing?",
+                "Redeliver what failed of {n} firings?",
                 count,
             )
-            yes: Text = Say("Send again")
+            yes: Text = Say("Redeliver")
         else:
-            sentences.append(str(Say("Every event is fired anew, {where}.", where=where)))
-            title = SayPlural("Repeat {n} event?", "Repeat {n} events?", count)
-            yes = SayPlural("Repeat {n}", "Repeat {n}", count)
+            sentences.append(str(Say("Every firing is replayed, {where}.", where=where)))
+            title = SayPlural("Replay {n} firing?", "Replay {n} firings?", count)
+            yes = SayPlural("Replay {n}", "Replay {n}", count)
         answers = [("no", str(Say("Cancel"))), ("yes", str(yes))]
 
         def answered(answer: str | None) -> None:
@@ -287,7 +285,7 @@ class ResultScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = str(Say("Repetition"))
+            box.border_title = str(Say("Redeliver or replay"))
             box.border_subtitle = str(Say("Esc closes"))
             yield Pane(self.hookrow.look.glyphs, id="result")
 

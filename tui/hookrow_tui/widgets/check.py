@@ -109,7 +109,7 @@ class CheckScreen(Dialog[None]):
         with VerticalScroll() as box:
             box.border_title = str(Say("Test"))
             box.border_subtitle = str(Say("Esc closes"))
-            yield Static(str(Say("Sending a request marked as a test…")), markup=False)
+            yield Static(str(Say("Sending a test request…")), markup=False)
 
     def on_mount(self) -> None:
         self.hookrow.ask(self, self.send, self.show, self.refused)

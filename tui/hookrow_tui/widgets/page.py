@@ -85,7 +85,7 @@ class TooSmall(Widget):
         return Styled(
             str(
                 Say(
-                    "This window is {columns}x{rows}; the screens need {width}x{height}. Enlarge it: nothing is lost.",
+                    "This window is {columns}×{rows}; the screens need {width}×{height}. Enlarge it: nothing is lost.",
                     columns=self.app.size.width,
                     rows=self.app.size.height,
                     width=width,

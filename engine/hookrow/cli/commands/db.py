@@ -20,7 +20,7 @@ PAGES = 1000
 db = family("db")
 
 
-@db.command("upgrade", cls=Command, brief=Text("Bring the schema up to this version; every start does so too."))
+@db.command("upgrade", cls=Command, brief=Text("Upgrade the schema to this version; every start does so too."))
 @pass_session
 def upgrade(session: Session) -> None:
     """Bring the schema up to this version."""
@@ -28,7 +28,7 @@ def upgrade(session: Session) -> None:
         say(Text("The database is up to date."))
 
 
-@db.command("backup", cls=Command, brief=Text("Copy the database while it is in use, as of one moment."))
+@db.command("backup", cls=Command, brief=Text("Make a consistent copy of the database while it is in use."))
 @click.argument("target", type=click.Path(path_type=Path))
 @option("--overwrite", is_flag=True, says=Text("Replace the file if it exists."))
 @pass_session
@@ -46,4 +46,4 @@ def backup(session: Session, target: Path, overwrite: bool) -> None:
             bar.update(done - bar.pos)
 
         engine.backup(target, replace=overwrite, progress=advance)
-    say(Text("Copied to {path}. The key is a file of its own: keep a copy of hookrow.key too.", path=target))
+    say(Text("Copied to {path}. The key is not in it: keep a copy of hookrow.key too.", path=target))

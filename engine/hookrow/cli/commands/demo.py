@@ -23,7 +23,7 @@ from hookrow.cli.show.output import (
 )
 from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.hook.modes import WAITING
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.testing.server import Receiver
 from hookrow.words import MODES, word
 
@@ -41,14 +41,14 @@ BETWEEN = 3.0
 """Seconds between two sample events while the terminal interface is open."""
 
 
-@command("demo", more=Text("Works on a throw-away database in a temporary folder; nothing of yours is touched."))
+@command("demo", more=Text("Works on a temporary database; your own are not touched."))
 @option(
     "--ui/--no-ui",
     "ui",
     default=None,
-    says=Text("Open the terminal interface on it afterwards; asked for in a terminal."),
+    says=Text("Open the terminal interface afterwards; without this option you are asked."),
 )
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one firing a line."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one firing per line."))
 def demo(ui: bool | None, as_json: bool) -> int:
     """The nine sample events fired at a local receiver."""
     from hookrow.cli.example.sample_hooks import answer
@@ -96,7 +96,7 @@ def show(path: Path, *, as_json: bool) -> None:
     say("")
     say(
         Text(
-            "Nine events, {n} deliveries, {k} of them in background.",
+            "Nine events, {n} deliveries, {k} of them in the background.",
             n=sum(len(f.deliveries) for f in firings),
             k=background,
         )
@@ -106,7 +106,7 @@ def show(path: Path, *, as_json: bool) -> None:
 def put_story(firings: Sequence[Firing]) -> None:
     """Each event with its verdict, below it its hooks in order, and below each what it did: fits 80 columns."""
     columns = [
-        Column(str(Text("Order")), right=True),
+        Column(str(Text("Position")), right=True),
         Column(str(Text("Hook")), shrink=True),
         Column(str(Text("Mode")), shrink=True),
         Column(str(Text("Outcome"))),
@@ -118,7 +118,7 @@ def put_story(firings: Sequence[Firing]) -> None:
     put(title)
     rest = iter(lines)
     for firing in firings:
-        said = f"  «{firing.veto.message}»" if firing.veto else ""
+        said = f"  {quoted(firing.veto.message)}" if firing.veto else ""
         put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
@@ -144,7 +144,7 @@ def wanted(ui: bool | None) -> bool:
         return ui
     if not (has_keyboard() and in_terminal()):
         return False
-    return confirm(Text("Open the terminal interface on it, with events coming in?"), yes=False, enter=True)
+    return confirm(Text("Open the terminal interface while events come in?"), yes=False, enter=True)
 
 
 def open_interface(path: Path) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
+from hookrow.cli.commands.settings import source_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.findings import MIB, find, wal_bytes
 from hookrow.cli.show.layout import Cell, Column
@@ -25,8 +26,8 @@ __all__ = ["doctor"]
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
-@command("doctor", more=Text("Exit code 1 if there is anything to look at."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object."))
+@command("doctor", more=Text("Exit code 1 if there are findings."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
 def doctor(session: Session, as_json: bool) -> int:
     """What is wrong or would surprise."""
@@ -49,10 +50,10 @@ def doctor(session: Session, as_json: bool) -> int:
         return exits.NO if findings else exits.DONE
     put(str(Text("Database: {database}", database=database)))
     if read_only:
-        put(str(Text("This user may only read it.")))
+        put(str(Text("You can only read it.")))
     put_table(
         [Column(), Column(), Column()],
-        [(each.name, each.value or "—", Cell(each.source, dim=True)) for each in settings],
+        [(each.name, each.value or "—", Cell(source_of(each), dim=True)) for each in settings],
     )
     if room:
         said = Text(
@@ -64,12 +65,12 @@ def doctor(session: Session, as_json: bool) -> int:
         put(str(said))
     put(", ".join(f"{name} {each}" for name, each in versions.items()))
     if any(os.environ.get(name) for name in PROXIES):
-        put(str(Text("Proxies named in the environment are not used.")))
+        put(str(Text("Proxies set in the environment are not used.")))
     put()
     for each in findings:
         put(f"{paint('!', 'red')} {paint(str(each.text))}")
     if not findings:
-        put(paint(str(Text("Nothing to complain of.")), "green"))
+        put(paint(str(Text("No problems found.")), "green"))
     return exits.NO if findings else exits.DONE
 
 

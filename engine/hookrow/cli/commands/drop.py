@@ -28,11 +28,11 @@ def drop(session: Session, refs: tuple[str, ...], yes: bool, as_json: bool, **op
         if not chosen:
             say(Text("No dead delivery matches."))
             return exits.DONE
-        question = Plural("Give up {n} dead delivery?", "Give up {n} dead deliveries?", len(chosen))
+        question = Plural("Discard {n} dead delivery?", "Discard {n} dead deliveries?", len(chosen))
         if not confirm(question, yes=yes):
             return exits.STOPPED
         dropped = engine.log.drop(chosen)
     if as_json:
         put_json({"dropped": dropped})
-    say(Plural("{n} delivery dropped.", "{n} deliveries dropped.", dropped))
+    say(Plural("{n} delivery discarded.", "{n} deliveries discarded.", dropped))
     return exits.DONE

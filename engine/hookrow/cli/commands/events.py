@@ -22,7 +22,7 @@ __all__ = ["events"]
 
 
 @click.group("events", cls=Family, brief=COMMANDS["events"].brief, invoke_without_command=True)
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one event a line."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one event per line."))
 @click.pass_context
 def events(ctx: click.Context, as_json: bool) -> None:
     """The catalogue, and which of its events an API call means."""
@@ -39,11 +39,13 @@ def events(ctx: click.Context, as_json: bool) -> None:
         )
 
 
-@events.command("match", cls=Command, brief=Text("Which events an API call means: events match POST /user/new"))
+@events.command(
+    "match", cls=Command, brief=Text("Show which event types an API call triggers: events match POST /user/new")
+)
 @click.argument("method")
 @click.argument("path")
-@option("--holds", multiple=True, metavar="CONDITION", says=Text("A condition that the host knows to hold."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one event a line."))
+@option("--holds", multiple=True, metavar="CONDITION", says=Text("Treat this condition as true."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one event per line."))
 @pass_session
 def match(session: Session, method: str, path: str, holds: tuple[str, ...], as_json: bool) -> int:
     """Which events an API call means."""
@@ -55,7 +57,7 @@ def match(session: Session, method: str, path: str, holds: tuple[str, ...], as_j
         else:
             put(f"{event.code}  {event.title}")
     if not found:
-        say(Text("No event is bound to {method} {path}.", method=method, path=path))
+        say(Text("No event is triggered by {method} {path}.", method=method, path=path))
     return exits.DONE if found else exits.NO
 
 

@@ -30,17 +30,19 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 @command(
     "export",
-    more=Text("Secrets stay here: the file says «kept», or nothing of them. URLs may hold tokens: guard the file."),
+    more=Text(
+        'Secrets are not exported: the file says "kept" instead, or nothing. URLs may contain tokens: protect the file.'
+    ),
 )
 @option(
     "--output",
     "-o",
     type=OUTPUT,
     metavar="FILE",
-    says=Text("Into a file that only you may read."),
+    says=Text("Write to this file, with permissions 0600."),
 )
-@option("--event", metavar="EVENT", says=Text("Of this event only."))
-@option("--revisions", is_flag=True, says=Text("With each hook's revision: the import merges, or refuses a conflict."))
+@option("--event", metavar="EVENT", says=Text("Only hooks of this event."))
+@option("--revisions", is_flag=True, says=Text("Include revisions, so that import can merge and detect conflicts."))
 @option("--schema", is_flag=True, says=Text("The JSON Schema of such a file instead, for editors."))
 @pass_session
 def export(session: Session, output: Path | None, event: str | None, revisions: bool, schema: bool) -> None:
@@ -56,7 +58,7 @@ def export(session: Session, output: Path | None, event: str | None, revisions: 
         sys.stdout.write(text)  # YAML has its own escapes for what a terminal should not get
         return
     write_whole(output, text)
-    say(Text("Wrote {path}.", path=output))
+    say(Text("Wrote {path}", path=output))
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -86,15 +88,15 @@ def write_whole(path: Path, text: str) -> None:
 @command(
     "import",
     more=Text(
-        "A hook is known by its key. What the file does not name stays as it is, hooks and fields alike. Secrets are "
-        "references: kept, none, env:NAME or file:PATH; they are read now and sealed."
+        "Hooks are matched by key. Hooks and fields that are not in the file are left unchanged. Secrets are "
+        "references: kept, none, env:NAME or file:PATH; they are read now and encrypted."
     ),
 )
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @option("--dry-run", is_flag=True, says=Text("Only show what would change, and how long operations may wait then."))
-@option("--prune", is_flag=True, says=Text("Remove the hooks that the file does not hold."))
+@option("--prune", is_flag=True, says=Text("Remove the hooks that are not in the file."))
 @option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
 def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> int:
     """Bring hooks from a file."""
@@ -108,7 +110,7 @@ def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, 
         if prune and not dry_run:
             plan = import_hooks(engine, source, prune=True, dry_run=True, folder=folder)
             gone = [each.key for each in plan.changes if each.action == "remove"]
-            question = Text("Remove what the file does not hold: {keys}?", keys=", ".join(gone))
+            question = Text("Remove the hooks that are not in the file: {keys}?", keys=", ".join(gone))
             if gone and not confirm(question, yes=yes):
                 return exits.STOPPED
             removing = gone  # not what a colleague added while the question stood
@@ -142,7 +144,7 @@ def put_done(done: Imported) -> None:
             )
             put(str(told))
     if not done.changed:
-        say(Text("Nothing differs."))
+        say(Text("No differences."))
         return
     said = Text(
         "{add} added, {change} changed, {remove} removed",

@@ -22,20 +22,21 @@ __all__ = ["explain", "put_plan"]
 
 ACTS = {
     "call": Text("is called, the operation waits"),
-    "queue": Text("is queued"),
-    "park": Text("is held back"),
-    "skip": Text("is skipped"),
+    "queue": Text("is sent in the background"),
+    "park": Text("is parked"),
+    "skip": Text("is not called"),
     "fail": Text("fails"),
 }
 
 
 @command(
-    "explain", more=Text("Conditions are judged on the payload as given: what earlier hooks would change is not known.")
+    "explain",
+    more=Text("Conditions are evaluated on the payload as given, without the changes that earlier hooks would make."),
 )
 @click.argument("event")
 @option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("The payload; else the event's sample."))
-@option("--at", metavar="TIME", says=Text("At this moment instead of now: 01.11.2026 00:00, tomorrow, RFC 3339."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one hook a line."))
+@option("--at", metavar="TIME", says=Text("At this time instead of now: 01.11.2026 00:00, tomorrow, RFC 3339."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one hook per line."))
 @pass_session
 def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | None, as_json: bool) -> None:
     """Say which hooks would run."""
@@ -55,7 +56,7 @@ def explain(session: Session, event: str, payload: IO[bytes] | None, at: str | N
 def put_plan(plan: Sequence[Explained]) -> None:
     """The plan as a table, in the order in which the hooks run."""
     columns = [
-        Column(str(Text("Order")), right=True),
+        Column(str(Text("Position")), right=True),
         Column(str(Text("Hook")), shrink=True),
         Column(str(Text("Mode"))),
         Column(str(Text("What happens")), shrink=True),

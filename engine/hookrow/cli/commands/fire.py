@@ -25,13 +25,21 @@ BACKGROUND = ("forget", "notify", "record")
 
 
 @command(
-    "fire", more=Text("Without --payload the event's sample is sent. What fails in background is left to a worker.")
+    "fire",
+    more=Text(
+        "Without --payload, the event's sample is sent. Failed background deliveries are left to a worker to "
+        "retry. Exit code 1: the operation was vetoed or stopped."
+    ),
 )
 @click.argument("event")
 @option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("The payload, a JSON object."))
-@option("--idempotency-key", metavar="KEY", says=Text("Fires once for this key within ten minutes."))
+@option(
+    "--idempotency-key",
+    metavar="KEY",
+    says=Text("Return the earlier result if this key was used in the last ten minutes."),
+)
 @option("--no-wait", is_flag=True, says=Text("Leave background deliveries to a worker."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
 def fire(
     session: Session, event: str, payload: IO[bytes] | None, idempotency_key: str | None, no_wait: bool, as_json: bool
@@ -54,7 +62,7 @@ def fire(
             say(Text("No hook is attached to {event}: nothing was sent or recorded.", event=event))
         waits = sum(delivery.outcome in ("queued", "retrying") for delivery in firing.deliveries)
         if waits:
-            say(Text("{n} of its deliveries wait for a worker: hookrow worker", n=waits))
+            say(Text("Deliveries waiting for a worker: {n}. Start one: hookrow worker", n=waits))
     return exits.DONE if firing.allowed else exits.NO
 
 

@@ -73,16 +73,16 @@ def fixture(session: Session, ref: str, yes: bool) -> int:
         found = [(each, tries[-1]) for each in shares if (tries := engine.log.attempts(each.id))]
     if len(found) > 1:
         raise click.UsageError(
-            str(Text("Name one delivery: {ids}", ids=", ".join(delivery.id for delivery, _ in found)))
+            str(Text("Give one delivery: {ids}", ids=", ".join(delivery.id for delivery, _ in found)))
         )
     if not found:
         say(Text("No request was made."))
         return exits.NO
     delivery, attempt = found[0]
     if attempt.status is None:
-        say(Text("Nothing was answered."))
+        say(Text("No response."))
         return exits.NO
-    question = Text("The receiver's reply may hold secrets of its own. Print it?")
+    question = Text("The receiver's response may contain secrets of its own. Print it?")
     if attempt.response_body and not confirm(question, yes=yes):
         return exits.STOPPED
     click.echo(source_of(firing, delivery, attempt), nl=False)

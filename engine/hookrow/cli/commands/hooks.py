@@ -22,7 +22,7 @@ from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.hook.modes import pause_reason
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.words import MODES, STATES, word
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["hooks"]
 
-hooks = family("hooks", Text("HOOK is an id, a key or an exact name."))
+hooks = family("hooks", Text("HOOK is an ID, a key or an exact name."))
 hooks.add_command(secret)
 hooks.add_command(stats)
 
-NO_EFFECT = Text("no effect: fire and forget is on")
-AS_JSON = Text("Machine-readable: one object a line.")
+NO_EFFECT = Text("no effect: fire_and_forget is on")
+AS_JSON = Text("Print JSON, one object per line.")
 
 
 def verb(name: str, brief: Text, more: Text | None = None) -> Callable[[Callable[..., Any]], click.Command]:
@@ -52,8 +52,8 @@ many = click.argument("refs", metavar="HOOK...", nargs=-1, required=True)
 agreed = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 
 
-@verb("list", Text("The hooks in the order in which they run, event by event."))
-@option("--event", metavar="EVENT", says=Text("Of this event only."))
+@verb("list", Text("List the hooks in the order in which they run, event by event."))
+@option("--event", metavar="EVENT", says=Text("Only hooks of this event."))
 @as_json
 @pass_session
 def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
@@ -77,7 +77,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     columns = [
         Column(str(Text("ID")), right=True),
         Column(str(FIELD["event"].label), shrink=True),
-        Column(str(Text("Order")), right=True),
+        Column(str(Text("Position")), right=True),
         Column(str(FIELD["name"].label), shrink=True),
         Column(str(Text("Mode"))),
         Column(str(Text("State")), shrink=True),
@@ -92,7 +92,7 @@ def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
     remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
-        remarks.append(f"«{pause_reason(hook.paused_by, hook.paused_reason)}»")
+        remarks.append(quoted(pause_reason(hook.paused_by, hook.paused_reason)))
     if contradicts(hook):
         remarks.append(str(NO_EFFECT))
     return (
@@ -108,7 +108,7 @@ def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
     )
 
 
-@verb("show", Text("One hook with all its fields."))
+@verb("show", Text("Show one hook with all its fields."))
 @one
 @as_json
 @pass_session
@@ -145,7 +145,9 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
     said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
     rows.append((Cell(str(Text("State")), dim=True), Cell(said, colour(STATES, hook.state))))
     if hook.paused_reason:
-        rows.append((Cell(str(Text("Paused because")), dim=True), pause_reason(hook.paused_by, hook.paused_reason)))
+        rows.append(
+            (Cell(str(Text("Reason of the pause")), dim=True), pause_reason(hook.paused_by, hook.paused_reason))
+        )
     rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
     put_table([Column(), Column()], rows)
     if "\n" in hook.body:
@@ -157,7 +159,11 @@ def set_or_not(value: Any) -> str:
     return str(Text("set") if value is not None and value.is_set else Text("not set"))
 
 
-@verb("add", Text("Add a hook."), Text("Only --name, --url and --event are needed; the rest has the form's defaults."))
+@verb(
+    "add",
+    Text("Add a hook."),
+    Text("Only --name, --url and --event are required; the other fields have the form's defaults."),
+)
 @field_options
 @as_json
 @pass_session
@@ -178,17 +184,17 @@ def add(session: Session, as_json: bool, **options: Any) -> None:
     tell(added, notes, Text("Added: {hook}.", hook=named(added)), as_json=as_json)
 
 
-@verb("edit", Text("Change fields of a hook; what is not named stays as it is."))
+@verb("edit", Text("Change fields of a hook; fields not given stay unchanged."))
 @one
 @field_options
-@option("--revision", type=int, metavar="N", says=Text("Refuse if the hook has been changed since this revision."))
+@option("--revision", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
 def edit(session: Session, ref: str, revision: int | None, as_json: bool, **options: Any) -> None:
     """Change fields of a hook."""
     values = given_values(options)
     if not values:
-        raise click.UsageError(str(Text("Nothing to change: name a field, such as --timeout 3.")))
+        raise click.UsageError(str(Text("Nothing to change: give a field, such as --timeout 3.")))
     with session.engine() as engine:
         here = here_of(engine)
         notes = []
@@ -237,10 +243,10 @@ def tell(hook: Hook, notes: Sequence[Text], done: Text, *, as_json: bool) -> Non
 
 def named(hook: Hook) -> str:
     """A hook in a sentence."""
-    return f"{hook.id} «{hook.name}»"
+    return f"{hook.id} {quoted(hook.name)}"
 
 
-@verb("rm", Text("Remove hooks; what is queued for them is cancelled."))
+@verb("rm", Text("Remove hooks; their queued deliveries are cancelled."))
 @many
 @agreed
 @pass_session
@@ -249,7 +255,7 @@ def rm(session: Session, refs: tuple[str, ...], yes: bool) -> int:
     with session.engine() as engine:
         found = [engine.hooks.get(ref) for ref in refs]
         names = ", ".join(named(hook) for hook in found)
-        if not confirm(Text("Remove {hooks}? What is queued for them will be cancelled.", hooks=names), yes=yes):
+        if not confirm(Text("Remove {hooks}? Queued deliveries will be cancelled.", hooks=names), yes=yes):
             return exits.STOPPED
         for hook in found:
             engine.hooks.remove(hook.id or 0, revision=hook.revision)
@@ -267,7 +273,7 @@ def enable(session: Session, refs: tuple[str, ...]) -> None:
             say(Text("Switched on: {hook}.", hook=named(engine.hooks.update(ref, active=True))))
 
 
-@verb("disable", Text("Switch hooks off; what is queued for them waits until they are on again."))
+@verb("disable", Text("Switch hooks off; their queued deliveries wait until they are on again."))
 @many
 @pass_session
 def disable(session: Session, refs: tuple[str, ...]) -> None:
@@ -277,7 +283,7 @@ def disable(session: Session, refs: tuple[str, ...]) -> None:
             say(Text("Switched off: {hook}.", hook=named(engine.hooks.update(ref, active=False))))
 
 
-@verb("pause", Text("Hold hooks back for a while; what is queued for them waits."))
+@verb("pause", Text("Pause hooks; their queued deliveries wait."))
 @many
 @option("--reason", default="", metavar="TEXT", says=Text("Shown to everybody who looks at the hook."))
 @agreed
@@ -289,7 +295,7 @@ def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> in
         for hook in found:
             if hook.mode in ("gate", "transform") and hook.on_failure == "stop":
                 question = Text(
-                    "{hook} is set to stop on failure: while it is paused, {event} is refused every time. Pause it?",
+                    "A failure of {hook} stops the operation. While it is paused, every {event} is stopped. Pause it?",
                     hook=named(hook),
                     event=hook.event,
                 )
@@ -300,7 +306,7 @@ def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> in
     return exits.DONE
 
 
-@verb("resume", Text("Let paused hooks go on; what waited for them is sent."))
+@verb("resume", Text("Resume paused hooks; their waiting deliveries are sent."))
 @many
 @pass_session
 def resume(session: Session, refs: tuple[str, ...]) -> None:
@@ -334,7 +340,7 @@ def move(session: Session, ref: str, before: str | None, after: str | None, by: 
             put(f"{hook.position:>5}  {visible(hook.name)}")
 
 
-@verb("history", Text("Who changed a hook, when, and what."))
+@verb("history", Text("Show who changed a hook, when, and what."))
 @one
 @as_json
 @pass_session
@@ -354,10 +360,10 @@ def history(session: Session, ref: str, as_json: bool) -> None:
                 put(visible(f"      {name}: {old} → {new}"))
 
 
-@verb("rollback", Text("Make a hook what it was at an earlier revision; secrets stay as they are."))
+@verb("rollback", Text("Restore a hook to an earlier revision; secrets stay as they are."))
 @one
 @click.argument("revision", type=int)
-@option("--current", type=int, metavar="N", says=Text("Refuse if the hook has been changed since this revision."))
+@option("--current", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
 def rollback(session: Session, ref: str, revision: int, current: int | None, as_json: bool) -> None:
@@ -365,14 +371,14 @@ def rollback(session: Session, ref: str, revision: int, current: int | None, as_
     with session.engine() as engine:
         hook = engine.hooks.rollback(ref, revision, current=current)
     done = Text(
-        "{hook} is as it was at revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
+        "{hook} is restored to revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
     )
     tell(hook, [], done, as_json=as_json)
 
 
-@verb("test", Text("Send one marked request to a hook now; nothing is recorded."))
+@verb("test", Text("Send one test request to a hook now; nothing is recorded."))
 @one
-@option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("What to send; else the event's sample."))
+@option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("Payload to send; else the event's sample."))
 @as_json
 @pass_session
 def test(session: Session, ref: str, payload: Any, as_json: bool) -> int:

@@ -18,8 +18,8 @@ __all__ = ["init", "make", "offer"]
 EXAMPLES = frozenset({"e", "example", "examples", "п", "пример", "примеры"})
 
 
-@command("init", more=Text("Makes ./hooks.db (or --db) and hookrow.key beside it, readable by you only."))
-@option("--example", is_flag=True, says=Text("With sample hooks and firings to look at."))
+@command("init", more=Text("Creates ./hooks.db (or --db) and hookrow.key beside it, readable by you only."))
+@option("--example", is_flag=True, says=Text("With sample hooks and firings."))
 @pass_session
 def init(session: Session, example: bool) -> None:
     """Make a database here."""
@@ -47,15 +47,20 @@ def make(session: Session, *, example: bool) -> None:
         from hookrow.cli.example.example import build
 
         build(path)
-        say(Text("Made {path}.", path=path))
+        say(Text("Created {path}", path=path))
     else:
         make_empty(session.url)
     if path is None and not KeyRing.load(None, os.environ).keys:
-        say(Text("Secrets need a key: make one with hookrow keys new, and set HOOKROW_KEYS."))
+        say(Text("Secrets need a key: create one with hookrow keys new, and set HOOKROW_KEYS."))
     elif path is not None:
         key = key_file_beside(path)
         if make_key_file(key):
-            say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=key))
+            say(
+                Text(
+                    "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
+                    path=key,
+                )
+            )
 
 
 def make_empty(url: str) -> None:
@@ -70,7 +75,7 @@ def make_empty(url: str) -> None:
         with suppress(NoDatabase), HookEngine(url, worker=False, create=False) as engine:
             raise Refused(Text("{path} exists already; nothing was changed.", path=engine.url))
     with HookEngine(url, worker=False) as engine:
-        say(Text("Made {path}.", path=engine.path or engine.url))
+        say(Text("Created {path}", path=engine.path or engine.url))
 
 
 def offer(session: Session) -> bool:
@@ -81,7 +86,7 @@ def offer(session: Session) -> bool:
     path = session.path
     if path is None or path.exists() or not path.parent.is_dir():
         return True  # there is one, or opening it will say what is wrong
-    say(Text("There is no database {path} yet. Make one?", path=path))
+    say(Text("There is no database {path} yet. Create one?", path=path))
     say(Text("  y  yes, an empty one"))
     say(Text("  e  with examples: sample hooks for every event, and what happened when they fired"))
     say(Text("  n  no"))

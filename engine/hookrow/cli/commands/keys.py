@@ -17,7 +17,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused, StorageError
-from hookrow.lang import Plural, Text
+from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
     from hookrow.secrets.keyring import KeyRing
@@ -27,16 +27,16 @@ __all__ = ["keys"]
 keys = family("keys")
 
 
-@keys.command("new", cls=Command, brief=Text("Make a key where there is none yet."))
+@keys.command("new", cls=Command, brief=Text("Create a key if there is none yet."))
 @pass_session
 def new(session: Session) -> None:
     """Make a key where there is none yet."""
     from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 
     if KeyRing.load(session.path, os.environ).keys:
-        raise Refused(Text("There is a key already; change it with: hookrow keys rotate"))
+        raise Refused(Text("There is a key already. To change it: hookrow keys rotate"))
     if session.path is None:
-        say(Text("Set this as HOOKROW_KEYS for every process on the database; it is not kept anywhere:"))
+        say(Text("Set this as HOOKROW_KEYS for every process on the database; it is stored nowhere else:"))
         put(KeyRing.new().entries())
         return
     path = key_file_beside(session.path)
@@ -44,10 +44,15 @@ def new(session: Session) -> None:
         with session.engine() as engine:
             engine.runtime.sealing.require(engine.runtime.config())
     make_key_file(path)
-    say(Text("Made {path}: it seals secrets. Keep a copy elsewhere: without it they are lost.", path=path))
+    say(
+        Text(
+            "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
+            path=path,
+        )
+    )
 
 
-@keys.command("check", cls=Command, brief=Text("Open every sealed secret, to see that the keys are the right ones."))
+@keys.command("check", cls=Command, brief=Text("Decrypt every secret, to check that the keys are the right ones."))
 @pass_session
 def check(session: Session) -> None:
     """Open every sealed secret."""
@@ -64,19 +69,17 @@ def check(session: Session) -> None:
     if ring.keys:
         say(Text("Keys: {ids}, from {source}.", ids=", ".join(ring.ids), source=ring.source))
     elif session.path is None:
-        say(Text("There is no key: make one with hookrow keys new, and set HOOKROW_KEYS."))
+        say(Text("There is no key: create one with hookrow keys new, and set HOOKROW_KEYS."))
     else:
-        say(Text("There is no key; the first secret saved makes one."))
-    say(Plural("{n} sealed secret opens.", "{n} sealed secrets open.", count))
+        say(Text("There is no key; saving the first secret creates one."))
+    say(Text("All secrets can be decrypted: {n}.", n=count) if count else Text("There are no encrypted secrets."))
 
 
 @keys.command(
     "rotate",
     cls=Command,
-    brief=Text("Make a new key and seal every secret with it."),
-    more=Text(
-        "The key before it stays in the file until the next rotation, for copies of the database made until now."
-    ),
+    brief=Text("Create a new key and re-encrypt every secret with it."),
+    more=Text("The previous key stays in the file until the next rotation, for copies of the database made until now."),
 )
 @pass_session
 def rotate(session: Session) -> None:
@@ -88,7 +91,7 @@ def rotate(session: Session) -> None:
         engine.runtime.sealing.require(engine.runtime.config())
         ring = vault.ready()
         if ring.path is None:
-            raise Refused(Text("The keys come from {source}: put a new one first there by hand.", source=ring.source))
+            raise Refused(Text("The keys come from {source}: put a new key first there by hand.", source=ring.source))
         fresh = ring.with_new_key()
         write(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
         vault.reload()
@@ -97,8 +100,8 @@ def rotate(session: Session) -> None:
         write(ring.path, fresh.only(fresh.active_id, ring.active_id))
     say(
         Plural(
-            "{n} secret is sealed with the new key {id}.",
-            "{n} secrets are sealed with the new key {id}.",
+            "{n} secret is encrypted with the new key {id}.",
+            "{n} secrets are encrypted with the new key {id}.",
             count,
             id=fresh.active_id,
         )
@@ -108,40 +111,40 @@ def rotate(session: Session) -> None:
 @keys.command(
     "abandon",
     cls=Command,
-    brief=Text("Give up the secrets that only a lost key opens."),
+    brief=Text("Remove the secrets that only a lost key can decrypt."),
     more=Text(
-        "Lists the hooks, asks, and removes their secrets that can't be opened: requests then leave without them, "
-        "until new ones are entered."
+        "Lists the hooks, asks, and removes those secrets. Requests are then sent without them until new secrets are "
+        "entered."
     ),
 )
 @click.argument("key")
 @option("--yes", is_flag=True, says=Text("Don't ask."))
 @pass_session
 def abandon(session: Session, key: str, yes: bool) -> int:
-    """Give up the secrets that only a lost key opens."""
+    """Remove the secrets that only a lost key can decrypt."""
     from hookrow.store import sealed
 
     with session.engine() as engine:
         runtime = engine.runtime
         if key in runtime.sealing.ids(again=True):
-            raise Refused(Text("Key {key} is here and opens what it has sealed: nothing was given up.", key=key))
+            raise Refused(Text("Key {key} is available and decrypts its secrets: nothing was removed.", key=key))
         with runtime.database.read() as connection:
             lost = sealed.abandoned_by(connection, key)
         if not lost:
-            raise Refused(Text("No secret is sealed with key {key}.", key=key))
+            raise Refused(Text("No secret is encrypted with key {key}.", key=key))
         hooks = runtime.config().hooks
         for number, fields in lost.items():
-            put(visible(f"{number} «{hooks[number].name}» ({hooks[number].event}): {', '.join(fields)}"))
+            put(visible(f"{number} {quoted(hooks[number].name)} ({hooks[number].event}): {', '.join(fields)}"))
         question = Plural(
-            "Remove the secrets of {n} hook? Its requests then leave without them.",
-            "Remove the secrets of {n} hooks? Their requests then leave without them.",
+            "Remove the secrets of {n} hook? Its requests are then sent without them.",
+            "Remove the secrets of {n} hooks? Their requests are then sent without them.",
             len(lost),
         )
         if not confirm(question, yes=yes):
             return exits.STOPPED
         author = runtime.author()
         count = runtime.database.writer.write(lambda connection: sealed.abandon(connection, key, author))
-    say(Plural("{n} hook has lost its secrets.", "{n} hooks have lost their secrets.", count))
+    say(Plural("Removed the secrets of {n} hook.", "Removed the secrets of {n} hooks.", count))
     return exits.DONE
 
 

@@ -47,13 +47,13 @@ class ReplyChoice(click.ParamType[Callable[[Came], Answer]]):
         return self.fail(str(Text("allow, veto, echo, slow:SECONDS or status:NUMBER (200 to 599)")), param, ctx)
 
 
-@command("listen", more=Text("Point a hook, or replay --to, at the address it prints. Ends with ctrl+c."))
+@command("listen", more=Text("Point a hook, or replay --to, at the address it prints. Ctrl+C ends it."))
 @option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8920,
     metavar="PORT",
-    says=Text("On 127.0.0.1; 0 takes a free one."),
+    says=Text("Port on 127.0.0.1; 0 takes a free one."),
 )
 @option(
     "--reply",
@@ -63,7 +63,7 @@ class ReplyChoice(click.ParamType[Callable[[Came], Answer]]):
     says=Text("allow, veto, echo, slow:SECONDS or status:NUMBER."),
 )
 @option("--secret-env", metavar="VAR", says=Text("Check signatures by the whsec_… secret in this variable."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one request a line."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one request per line."))
 def listen(port: int, reply: Callable[[Came], Answer], secret_env: str | None, as_json: bool) -> None:
     """A receiver for developers."""
     if secret_env is not None and not os.environ.get(secret_env):
@@ -88,7 +88,7 @@ def listen(port: int, reply: Callable[[Came], Answer], secret_env: str | None, a
         busy = Text("Port {port} can't be used: {reason}. Try --port 0.", port=port, reason=error.strerror)
         raise click.UsageError(str(busy)) from None
     with receiver:
-        say(Text("Listening on {url} (ctrl+c ends)", url=receiver.url))
+        say(Text("Listening on {url} (Ctrl+C ends)", url=receiver.url))
         failed.wait()
     raise faults[0]
 

@@ -37,8 +37,8 @@ LONGEST_MS = 120_000
 @command("log")
 @filter_options
 @option("--limit", type=click.IntRange(min=1), metavar="N", says=Text("How many firings; 50, or 10 with --follow."))
-@option("--follow", "-f", is_flag=True, says=Text("Go on with what comes, until ctrl+c."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line."))
+@option("--follow", "-f", is_flag=True, says=Text("Keep printing new firings until Ctrl+C."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
 @pass_session
 def log(session: Session, limit: int | None, follow: bool, as_json: bool, **options: Any) -> None:
     """What happened, newest first; or followed live."""

@@ -16,9 +16,14 @@ from hookrow.lang import Plural, Text
 __all__ = ["prune"]
 
 
-@command("prune", more=Text("What is pending or was given up stays, whatever its age."))
-@option("--days", type=click.FloatRange(min=0), metavar="N", says=Text("Keep so many days; else retention_days."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object."))
+@command("prune", more=Text("Pending and dead deliveries stay, whatever their age."))
+@option(
+    "--days",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    says=Text("Keep firings for N days; else the setting retention_days."),
+)
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
 def prune(session: Session, days: float | None, as_json: bool) -> int:
     """Delete finished firings beyond the settings."""

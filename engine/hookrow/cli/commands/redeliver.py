@@ -23,7 +23,7 @@ __all__ = ["put_request", "redeliver"]
 
 @command(
     "redeliver",
-    more=Text("ID: a delivery (msg_…), or a firing (evt_…), which means its deliveries that did not arrive."),
+    more=Text("ID: a delivery (msg_…), or a firing (evt_…), which means its failed deliveries."),
 )
 @again_options
 @pass_session
@@ -44,7 +44,7 @@ def redeliver(
 
         def act(ref: str) -> bool:
             if ref not in refs and not still_failed(engine, ref, options):
-                say(Text("{ref} was settled meanwhile: it is not sent again", ref=ref))
+                say(Text("{ref} has been settled in the meantime: it is not sent again", ref=ref))
                 return True
             again = engine.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
             for each in again:

@@ -14,7 +14,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column, visible
 from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
-from hookrow.lang import Plural, Text
+from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -48,7 +48,7 @@ def replay(
         only = None if options.get("hook") is None else hook_id(engine, options["hook"])
         chosen = remaining(engine, selected(engine, refs, options), resume)
         if edit and len(chosen) != 1:
-            raise click.UsageError(str(Text("--edit takes one id.")))
+            raise click.UsageError(str(Text("--edit takes one ID.")))
         payload = edited(engine.log.get(chosen[0][0])) if edit else None
 
         def act(ref: str) -> bool:
@@ -123,7 +123,7 @@ def put_comparison(old: Firing, new: Firing) -> None:
     put(f"{old.id} → {new.id}  {new.event}")
     times = f"{milliseconds(old.ms)} → {milliseconds(new.ms)}"
     put(f"{paint(' ' if same else '*', 'yellow')} {verdict(old)} → {verdict(new)}  {times}")
-    titles = ("", Text("Order"), Text("Hook"), Text("Recorded"), Text("Now"), Text("Time"))
+    titles = ("", Text("Position"), Text("Hook"), Text("Recorded"), Text("Now"), Text("Time"))
     columns = [Column(str(title), right=at == 1, shrink=at in (2, 3, 4)) for at, title in enumerate(titles)]
     put_table(columns, rows_of(old, new))
     if old.has_result or new.has_result:
@@ -134,7 +134,7 @@ def verdict(firing: Firing) -> str:
     """A firing's outcome and, where it was refused, by what words."""
     cell = verdict_cell(firing)
     said = paint(cell.text, cell.colour)
-    return said if firing.veto is None else f"{said} «{visible(firing.veto.message)}»"
+    return said if firing.veto is None else f"{said} {quoted(visible(firing.veto.message))}"
 
 
 def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:

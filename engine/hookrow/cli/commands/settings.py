@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hookrow.cli.catalogue import Command, family, option
@@ -10,13 +12,22 @@ from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put_json, put_table, say
 from hookrow.lang import Text
 
-__all__ = ["settings"]
+if TYPE_CHECKING:
+    from hookrow.store.configuration.settings import SettingValue
+
+__all__ = ["settings", "source_of"]
 
 settings = family("settings")
+SOURCES = {"default": Text("default"), "database": Text("database")}
 
 
-@settings.command("list", cls=Command, brief=Text("Every setting, its value, and where that comes from."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line."))
+def source_of(setting: SettingValue) -> str:
+    """Where a setting's value comes from, in words; a variable by its name."""
+    return str(SOURCES.get(setting.source, setting.source))
+
+
+@settings.command("list", cls=Command, brief=Text("List every setting, its value, and where it comes from."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
 @pass_session
 def list_settings(session: Session, as_json: bool) -> None:
     """Every setting."""
@@ -31,7 +42,7 @@ def list_settings(session: Session, as_json: bool) -> None:
             Column(str(title), shrink=at == 3)
             for at, title in enumerate((Text("Setting"), Text("Value"), Text("From"), Text("Meaning")))
         ],
-        [(each.name, each.value or "—", each.source, Cell(str(each.meaning), dim=True)) for each in found],
+        [(each.name, each.value or "—", source_of(each), Cell(str(each.meaning), dim=True)) for each in found],
     )
 
 

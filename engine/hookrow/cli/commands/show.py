@@ -30,7 +30,7 @@ __all__ = ["show"]
 @option("--curl", is_flag=True, says=Text("The last request as a curl line; secrets are shell variables."))
 @option("--http", is_flag=True, says=Text("The last request and its reply as HTTP, secrets masked; asks first."))
 @option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: the log's object, with payload and attempts."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON: the log's object, with payload and attempts."))
 @pass_session
 def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json: bool) -> int:
     """Everything about one firing or delivery."""
@@ -56,7 +56,7 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
                 put_attempts(share, attempts[share.id], zone)
             if share.outcome == "retrying" and share.due_ms is not None:
                 due = clock_time(share.due_ms, zone)
-                put(str(Text("The next attempt is due {time}; {n} of 10 were made.", time=due, n=share.attempts)))
+                put(str(Text("Next attempt: {time}; {n} of 10 attempts were made.", time=due, n=share.attempts)))
         return DONE
 
 
@@ -74,7 +74,7 @@ def put_requests(attempts: Mapping[str, Sequence[Attempt]], *, http: bool, yes: 
             put(curl_line(request_of(each)))
         return DONE
     kept = any(each.response_body for each in last)
-    if kept and not confirm(Text("The receiver's reply may hold secrets of its own. Print it?"), yes=yes):
+    if kept and not confirm(Text("The receiver's response may contain secrets of its own. Print it?"), yes=yes):
         return STOPPED
     for place, each in enumerate(last):
         put(("\n" if place else "") + f"POST {visible(each.url)}")

@@ -27,15 +27,21 @@ GRACE = 5.0
 
 
 @command(
-    "worker", more=Text("SIGTERM or ctrl+c lets what is in flight end; a second one leaves at once. Nothing is lost.")
+    "worker",
+    more=Text(
+        "The first SIGTERM or Ctrl+C finishes requests in progress; the second exits at once. Deliveries are "
+        "never lost."
+    ),
 )
-@option("--concurrency", type=click.IntRange(1, 1000), default=32, metavar="N", says=Text("Deliveries at a time."))
+@option(
+    "--concurrency", type=click.IntRange(1, 1000), default=32, metavar="N", says=Text("How many deliveries at a time.")
+)
 @pass_session
 def worker(session: Session, concurrency: int) -> int:
     """Send what is queued until told to stop."""
     session.require()
     asyncio.run(drain(session, concurrency))
-    say(Text("Stopped; what is unsent stays queued."))
+    say(Text("Stopped; unsent deliveries stay queued."))
     return exits.DONE
 
 
@@ -54,7 +60,8 @@ async def drain(session: Session, concurrency: int) -> None:
         with suppress(OSError):  # nobody may be left who reads it
             say(
                 Text(
-                    "Stopping: up to {grace} s for what is in flight; a second signal leaves at once.", grace=int(GRACE)
+                    "Stopping: up to {grace} s for requests in progress; a second signal exits at once.",
+                    grace=int(GRACE),
                 )
             )
 
@@ -64,7 +71,7 @@ async def drain(session: Session, concurrency: int) -> None:
         # What was imported lives as long as the process: not to look through it again and again saves a tenth of the
         # processor's time.
         gc.freeze()
-        say(Text("Sending what is queued in {database}; SIGTERM or ctrl+c ends.", database=engine.path or "PostgreSQL"))
+        say(Text("Sending the queue of {database}; SIGTERM or Ctrl+C ends it.", database=engine.path or "PostgreSQL"))
 
     try:
         await engine.run_worker(concurrency=concurrency, started=started)

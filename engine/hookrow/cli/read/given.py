@@ -83,7 +83,7 @@ def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault)) from None
     if not isinstance(value, dict):
-        raise InvalidPayload("", Text("{name} holds no JSON object.", name=name))
+        raise InvalidPayload("", Text("{name} is not a JSON object.", name=name))
     return value
 
 
@@ -101,8 +101,8 @@ class Outcome(click.Choice[str]):
 def filter_options(function: Any) -> Any:
     """Add the log's filters to a command; they mean the same everywhere."""
     options = (
-        option("--event", metavar="EVENT", says=Text("Firings of this event.")),
-        option("--hook", metavar="HOOK", says=Text("Firings in which this hook had a share: id, key or exact name.")),
+        option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
+        option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
         option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(OUTCOMES.values())),
         option(
             "--since",
@@ -110,8 +110,8 @@ def filter_options(function: Any) -> Any:
             says=Text("From this moment on: 01.11.2026 10:00, 01.11, yesterday, 2h or 1w (ago), RFC 3339."),
         ),
         option("--until", metavar="TIME", says=Text("Before this moment, or to the end of this day.")),
-        option("--search", metavar="TEXT", says=Text("Firings whose payload holds this text.")),
-        option("--code", metavar="STATUS", says=Text("Firings with this HTTP status: 404, or 5xx.")),
+        option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
+        option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
     )
     for add in reversed(options):
         function = add(function)

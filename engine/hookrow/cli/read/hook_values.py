@@ -12,7 +12,7 @@ import click
 
 from hookrow.cli.catalogue import option
 from hookrow.hook.fields import FIELD, FIELDS, HEADER_VALUE, Field
-from hookrow.lang import Text
+from hookrow.lang import Both, Text
 
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
@@ -24,22 +24,27 @@ HEADER = "custom_header"
 
 
 def field_options(function: Any) -> Any:
-    """Add an option for every declared field of a hook; its label is the help."""
+    """Add an option for every declared field of a hook; its label and hint are the help."""
     for field in reversed(FIELDS):
         for add in reversed(options_of(field)):
             function = add(function)
     return function
 
 
+def meaning(field: Field) -> Both:
+    """A field's label, by which the form has it, and what it means."""
+    return Both(f"{field.label.en}. {field.hint.en}", f"{field.label.ru}. {field.hint.ru}")
+
+
 def options_of(field: Field) -> list[Callable[[Any], Any]]:
     """The options of one field. A secret is never an argument: it is asked for, or read from stdin or a variable."""
     name, flag = field.option, field.option.removeprefix("--")
     if field.kind == "flag":
-        return [option(f"{name}/--no-{flag}", field.code, default=None, says=field.label)]
+        return [option(f"{name}/--no-{flag}", field.code, default=None, says=meaning(field))]
     if field.kind == "template":
         from_file = Text("{label}: read from a file, or from stdin with -.", label=field.label)
         return [
-            option(name, field.code, metavar="TEXT", says=field.label),
+            option(name, field.code, metavar="TEXT", says=meaning(field)),
             option(f"{name}-file", f"{field.code}_file", type=click.File(encoding="utf-8"), says=from_file),
         ]
     if field.code == HEADER:
@@ -64,8 +69,8 @@ def options_of(field: Field) -> list[Callable[[Any], Any]]:
         ]
     if field.kind == "choice":
         words = "|".join(code for code, _ in field.choices)
-        return [option(name, field.code, metavar=f"[{words}]", says=field.label)]
-    return [option(name, field.code, metavar="TEXT", says=field.label)]
+        return [option(name, field.code, metavar=f"[{words}]", says=meaning(field))]
+    return [option(name, field.code, metavar="TEXT", says=meaning(field))]
 
 
 def secret_sources(name: str, code: str, label: object) -> list[Callable[[Any], Any]]:
@@ -133,7 +138,7 @@ def read_secret(options: Mapping[str, Any], code: str, *, asked: bool) -> tuple[
         return False, None
     if not sys.stdin.isatty():
         ways_out = Text(
-            "There is nobody to ask for {field} here: use {field}-stdin or {field}-env VAR.", field=FIELD[code].option
+            "Can't ask for {field}: not a terminal. Use {field}-stdin or {field}-env VAR.", field=FIELD[code].option
         )
         raise click.UsageError(str(ways_out))
     secret: str = click.prompt(str(FIELD[code].label), hide_input=True, confirmation_prompt=True, err=True)

@@ -61,7 +61,7 @@ class Rate(click.ParamType[float]):
         found = re.fullmatch(r"(\d+(?:[.,]\d+)?)(?:/([sm]))?", value)
         each = float(found[1].replace(",", ".")) if found else 0.0
         if found is None or not each:
-            self.fail(str(Text("a number a second, such as 5 or 5/s, or a minute: 30/m")), param, ctx)
+            self.fail(str(Text("a number per second, such as 5 or 5/s, or per minute: 30/m")), param, ctx)
         return each / (60 if found[2] == "m" else 1)
 
 
@@ -80,9 +80,9 @@ class Stretch(click.ParamType[tuple[str, str]]):
 
 
 resume_option = option(
-    "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Go on where an interrupted run stopped.")
+    "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Continue where an interrupted run stopped.")
 )
-rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most so many a second; 30/m: a minute."))
+rate_option = option("--rate", type=Rate(), metavar="N/s", says=Text("At most N per second; 30/m is per minute."))
 
 
 AGAIN = (
@@ -90,7 +90,7 @@ AGAIN = (
     resume_option,
     option("--to", metavar="URL", says=Text("Send to this address instead of the hooks' own.")),
     option("--with-auth", is_flag=True, says=Text("Send the hooks' credentials to that address too.")),
-    option("--dry-run", is_flag=True, says=Text("Show what would be sent; nothing is.")),
+    option("--dry-run", is_flag=True, says=Text("Show what would be sent; nothing is sent.")),
 )
 
 
@@ -105,7 +105,7 @@ def selection_options(function: Any) -> Any:
     """Add the ways to choose and to go through what was chosen."""
     options = (
         option("--yes", "-y", is_flag=True, says=Text("Don't ask.")),
-        option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line.")),
+        option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line.")),
     )
     for add in reversed(options):
         function = add(function)
@@ -121,12 +121,12 @@ def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -
     """
     narrowing = {name: value for name, value in options.items() if name != "hook"} if refs else options
     if refs and filter_given(narrowing):
-        raise click.UsageError(str(Text("Name ids or filters, not both.")))
+        raise click.UsageError(str(Text("Give IDs or filters, not both.")))
     if refs:
         yield from [(ref, engine.log.get(ref)) for ref in dict.fromkeys(refs)]
         return
     if not filter_given(options):
-        raise click.UsageError(str(Text("Say which: ids, or filters such as --outcome dead --since today.")))
+        raise click.UsageError(str(Text("Give IDs or filters, for example --outcome dead --since today.")))
     rows = engine.log.ids(log_filter(engine, options), limit=EVERYTHING)[::-1]
     for start in range(0, len(rows), CHUNK):
         for firing in engine.log.by_rows(rows[start : start + CHUNK]):
@@ -216,7 +216,7 @@ def go_through(
         say(f"  {clock_time(firing.at_ms, zone)}  {firing.event}  {ref}")
     if len(chosen) > SAMPLE:
         say(Text("  … and {n} more", n=len(chosen) - SAMPLE))
-    if not confirm(Text("Go on?"), yes=yes):
+    if not confirm(Text("Continue?"), yes=yes):
         return exits.STOPPED
     done, refused = 0, 0
     try:
@@ -235,8 +235,8 @@ def go_through(
         raise
     say(
         Plural(
-            "{n} done, {refused} of them without success.",
-            "{n} done, {refused} of them without success.",
+            "{n} done, {refused} of them failed.",
+            "{n} done, {refused} of them failed.",
             done,
             refused=refused,
         )
@@ -247,10 +247,10 @@ def go_through(
 def say_stopped(chosen: Sequence[tuple[str, Mark]], done: int) -> None:
     """How far it came, and how to go on."""
     ref = chosen[done][0]
-    say(Text("Stopped after {done} of {all}; the next one would have been {ref}.", done=done, all=len(chosen), ref=ref))
+    say(Text("Stopped after {done} of {all}. Next: {ref}.", done=done, all=len(chosen), ref=ref))
     places = [place_of(*each) for each in chosen]
     if places == sorted(places):
-        say(Text("To go on: the same command with --resume {token}", token=f"{ref}..{chosen[-1][0]}"))
+        say(Text("To continue: the same command with --resume {token}", token=f"{ref}..{chosen[-1][0]}"))
 
 
 def paced(refs: Sequence[str], rate: float | None) -> Iterator[str]:

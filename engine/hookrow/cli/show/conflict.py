@@ -51,7 +51,12 @@ def put_conflict(
         [Column(str(title), shrink=place in (1, 2, 3)) for place, title in enumerate(titles)],
         [line(row) for row in rows],
     )
-    say(Text("Nothing was written. To write yours upon what stands now: --revision {n}", n=current.revision))
+    say(
+        Text(
+            "Nothing was saved: somebody changed the hook. To save your values anyway, add --revision {n}",
+            n=current.revision,
+        )
+    )
 
 
 def line(row: Mapping[str, Any]) -> Sequence[str | Cell]:

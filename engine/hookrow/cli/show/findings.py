@@ -16,7 +16,7 @@ from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
 from hookrow.errors import KeyProblem
 from hookrow.hook.modes import WAITING, Seconds, pause_reason
-from hookrow.lang import Plural, Text
+from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIB", "UNDRAINED", "Finding", "contradicts", "find"]
 
-UNDRAINED = Text("Nobody sends the queue: run hookrow worker.")
+UNDRAINED = Text("The queue is not being processed: no worker is running. Start one: hookrow worker")
 MANY = 1000
 MIB = 1024 * 1024
 LARGE_WAL = 64 * MIB
@@ -83,13 +83,13 @@ def queue(engine: HookEngine) -> Iterator[Finding]:
     if summary.undrained:
         yield Finding("undrained", UNDRAINED)
     if summary.dead > MANY:
-        yield Finding("dead", Text("More than {n} deliveries were given up: hookrow log --outcome dead", n=MANY))
+        yield Finding("dead", Text("More than {n} deliveries are dead: hookrow log --outcome dead", n=MANY))
     elif summary.dead:
         yield Finding(
             "dead",
             Plural(
-                "{n} delivery was given up: hookrow log --outcome dead",
-                "{n} deliveries were given up: hookrow log --outcome dead",
+                "{n} delivery is dead: hookrow log --outcome dead",
+                "{n} deliveries are dead: hookrow log --outcome dead",
                 summary.dead,
             ),
         )
@@ -106,20 +106,21 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
     paused = [hook for hook in found if hook.state == "paused"]
     for hook in sorted(paused, key=refuses, reverse=True):
         reason = pause_reason(hook.paused_by, hook.paused_reason)
-        values = {"hook": f"{hook.id} «{hook.name}»", "reason": reason, "event": hook.event}
+        values = {"hook": f"{hook.id} {quoted(hook.name)}", "reason": reason, "event": hook.event}
         if refuses(hook):
-            stops = Text("{hook} is paused ({reason}) and set to stop: every {event} is refused.", **values)
+            stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)
             yield Finding("paused_stop", stops, hook)
         else:
             yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
     for hook in found:
         if contradicts(hook):
             flags = Text(
-                "{hook}: fire and forget is on, the other two flags have no effect.", hook=f"{hook.id} «{hook.name}»"
+                "{hook}: fire_and_forget is on, the other two flags have no effect.",
+                hook=f"{hook.id} {quoted(hook.name)}",
             )
             yield Finding("contradiction", flags, hook)
     for hook in found:
-        named = f"{hook.id} «{hook.name}»"
+        named = f"{hook.id} {quoted(hook.name)}"
         if hook.state == "expired" and hook.valid_until is not None:
             over = Text("{hook} is on, but its period ended {time} ago.", hook=named, time=span(now - hook.valid_until))
             yield Finding("expired", over, hook)
@@ -150,8 +151,8 @@ def rows(engine: HookEngine) -> Iterator[Finding]:
     for event, seconds in worst.items():
         if seconds > ROW_LIMIT:
             text = Text(
-                "The waiting hooks of {event} may take {worst} s together, but an operation waits {limit} s: the later "
-                "ones may not be asked.",
+                "The blocking hooks of {event} may take {worst} s together, but an operation waits {limit} s: the "
+                "last ones may not be called.",
                 event=event,
                 worst=Seconds(seconds),
                 limit=Seconds(ROW_LIMIT),
@@ -168,7 +169,7 @@ def egress(engine: HookEngine) -> Iterator[Finding]:
         if host.replace(".", "").isdigit() or ":" in host:
             refused = policy.verdict(host, host=host, port=parts.port or {"http": 80, "https": 443}[parts.scheme])
             if refused is not None:
-                text = Text("{hook} can't be reached: {reason}", hook=f"{hook.id} «{hook.name}»", reason=refused)
+                text = Text("{hook} can't be reached: {reason}", hook=f"{hook.id} {quoted(hook.name)}", reason=refused)
                 yield Finding("egress", text, hook)
 
 
@@ -186,7 +187,7 @@ def keys(engine: HookEngine) -> Iterator[Finding]:
             try:
                 engine.runtime.vault.open(token, place)
             except KeyProblem as problem:
-                yield Finding("key", Text("A secret does not open: {reason}", reason=problem))
+                yield Finding("key", Text("A secret can't be decrypted: {reason}", reason=problem))
                 return
 
 
@@ -213,7 +214,7 @@ def files(path: Path | None) -> Iterator[Finding]:
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
         found = stat_of(file)
         if found is not None and stat.S_IMODE(found.st_mode) & 0o077:
-            yield Finding("file_mode", Text("Others may read {path}: chmod 600 {path}", path=file))
+            yield Finding("file_mode", Text("Other users can read {path}: chmod 600 {path}", path=file))
 
 
 def room(engine: HookEngine) -> Iterator[Finding]:
@@ -221,21 +222,21 @@ def room(engine: HookEngine) -> Iterator[Finding]:
     kept, limit = engine.log.kept_bytes(), int(engine.settings.get("retention_bytes"))
     if kept > limit:
         many = Text(
-            "Pending and dead deliveries take {kept} MiB, more than retention_bytes ({limit} MiB). "
-            "They are never deleted by themselves: hookrow redeliver, hookrow drop.",
+            "Pending and dead deliveries take {kept} MiB, more than retention_bytes ({limit} MiB). They are "
+            "never deleted automatically: use hookrow redeliver or hookrow drop.",
             kept=kept // MIB,
             limit=limit // MIB,
         )
         yield Finding("kept", many)
     if engine.path is not None and (size := wal_bytes(engine.path)) > LARGE_WAL:
         long = Text(
-            "{path} has grown to {size} MiB: some program has been reading the database for long; it shrinks when that "
-            "program ends.",
+            "{path} has grown to {size} MiB: a program has been reading the database for a long time; the file "
+            "shrinks when that program ends.",
             path=f"{engine.path}-wal",
             size=size // MIB,
         )
         yield Finding("wal", long)
     if engine.path is not None and (free := shutil.disk_usage(engine.path.parent).free) < LEAST_FREE:
         yield Finding(
-            "disk", Text("Only {free} MiB are free on the disk of {path}.", free=free // MIB, path=engine.path)
+            "disk", Text("Only {free} MiB are free on the disk that holds {path}", free=free // MIB, path=engine.path)
         )

@@ -87,7 +87,7 @@ def put_verdict(firing: Firing) -> None:
         put(
             str(
                 Text(
-                    "Refused by «{hook}»: {message}",
+                    'Vetoed by "{hook}": {message}',
                     hook=visible(firing.veto.hook.name),
                     message=visible(firing.veto.message),
                 )
@@ -106,9 +106,16 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     if firing.depth:
         put(str(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth)))
     if firing.replay_of:
-        put(str(Text("Replay of {id}, asked by {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
+        put(str(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
     if firing.hidden:
-        put(str(Text("Not kept, only waiting hooks received it: {fields}", fields=", ".join(firing.hidden))))
+        put(
+            str(
+                Text(
+                    "Private fields, seen by blocking hooks only and not stored: {fields}",
+                    fields=", ".join(firing.hidden),
+                )
+            )
+        )
     put_payload(str(Text("Payload")), firing.payload)
     if firing.data != firing.payload:
         put_payload(str(Text("Data as the hooks left it")), firing.data)
@@ -128,7 +135,7 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
         line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
         put("  ".join(visible(part) for part in (*line, milliseconds(each.ms)) if part))
         if each.asked_by:
-            put(str(Text("  asked by {who}", who=visible(each.asked_by))))
+            put(str(Text("  started by: {who}", who=visible(each.asked_by))))
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)

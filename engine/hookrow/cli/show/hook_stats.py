@@ -23,14 +23,15 @@ __all__ = ["calls_cell", "errors_cell", "stats"]
 @click.command(
     "stats",
     cls=Command,
-    brief=Text("Calls, errors and times of each hook, last day and last week."),
+    brief=Text("Show calls, errors and durations of each hook, last day and last week."),
     more=Text(
-        "A call is one request to the hook's own address, retries included. Half of the calls took no longer than p50, "
-        "95 in 100 no longer than p95. Of a hook with very many only the newest are counted; the figures then end in +."
+        "A call is one request to the hook's own URL, retries included. Half of the calls took no longer "
+        "than p50, 95 in 100 no longer than p95. For a hook with very many calls only the newest are "
+        "counted; such numbers end in +."
     ),
 )
 @click.argument("refs", metavar="[HOOK]...", nargs=-1)
-@option("--json", "as_json", is_flag=True, says=Text("Machine-readable: one object a line."))
+@option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
 @pass_session
 def stats(session: Session, refs: tuple[str, ...], as_json: bool) -> None:
     """Calls, errors and times of each hook."""

@@ -101,7 +101,8 @@ def confirm(question: Text, *, yes: bool, enter: bool = False) -> bool:
     if yes:
         return True
     if not has_keyboard():
-        raise click.UsageError(str(Text("There is nobody to ask here: add --yes to go on.")))
+        say(question)
+        raise click.UsageError(str(Text("Can't ask for confirmation: not a terminal. Add --yes to continue.")))
     choice = Text("[Y/n]") if enter else Text("[y/N]")
     prompt = f"{visible(question)} {choice}"
     answer: str = click.prompt(prompt, default="", show_default=False, prompt_suffix=": ", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, word
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def span(time: timedelta) -> Text:
 def validity(hook: Hook, now: datetime) -> str:
     """How a hook's period stands where that matters: it waits for it, it is over, or soon will be."""
     if hook.state == "not_yet_valid" and hook.valid_from is not None:
-        return str(Text("waits {time}", time=span(hook.valid_from - now)))
+        return str(Text("starts in {time}", time=span(hook.valid_from - now)))
     if hook.valid_until is None:
         return ""
     if hook.state == "expired":
@@ -110,7 +110,7 @@ def deed(delivery: Delivery, firing: Firing) -> str:
     if delivery.changes:
         return "; ".join(f"{path}: {compact(old)} → {compact(new)}" for path, old, new in delivery.changes)
     if delivery.outcome in ("vetoed", "refused"):
-        return f"«{delivery.detail}»" if delivery.detail else ""
+        return quoted(delivery.detail) if delivery.detail else ""
     if firing.has_result and answered(delivery, firing):
         return str(Text("result: {value}", value=compact(firing.result)))
     return delivery.detail or ""

@@ -77,7 +77,7 @@ def check_zone(value: str) -> str:
     try:
         return ZoneInfo(value.strip()).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise refuse("timezone", Text("«{value}» is no time zone such as Europe/Moscow", value=value)) from None
+        raise refuse("timezone", Text('"{value}" is not a time zone such as Europe/Moscow', value=value)) from None
 
 
 SETTINGS = {
@@ -87,35 +87,41 @@ SETTINGS = {
             "egress",
             "private",
             Both(
-                "what hooks may reach: private (all but metadata and the like) or public (no inner networks)",
-                "куда могут ходить хуки: private (везде, кроме служебных адресов) или public (не внутрь сети)",
+                "addresses that hooks may call: private = public and private networks; public = public "
+                "addresses only; cloud metadata is always blocked",
+                "какие адреса доступны хукам: private — внешние и внутренние; public — только внешние; "
+                "служебные адреса облаков закрыты всегда",
             ),
             check_mode,
         ),
         Known(
             "egress_allow",
             "",
-            Both("what is allowed besides under egress = public", "что разрешено сверх того при egress = public"),
+            Both(
+                "private addresses, networks and hosts that are allowed under egress = public",
+                "внутренние адреса, сети и узлы, разрешённые при egress = public",
+            ),
             check_allow,
         ),
         Known(
             "timezone",
             "UTC",
             Both(
-                "the zone in which periods are typed and shown", "пояс, в котором вводят и показывают период действия"
+                "time zone in which dates and times are typed and shown",
+                "часовой пояс, в котором вводят и показывают дату и время",
             ),
             check_zone,
         ),
         Known(
             "retention_days",
             "30",
-            Both("days that finished firings are kept", "сколько дней хранить завершённые события"),
+            Both("days to keep finished firings", "сколько дней хранить завершённые срабатывания"),
             whole("retention_days", 1, 36_500),
         ),
         Known(
             "retention_bytes",
             str(1024 * MIB),
-            Both("bytes that finished firings may take", "сколько байт могут занимать завершённые события"),
+            Both("bytes that finished firings may take", "сколько байт могут занимать завершённые срабатывания"),
             whole("retention_bytes", MIB, 1024 * 1024 * MIB),
         ),
         Known(
@@ -127,13 +133,13 @@ SETTINGS = {
         Known(
             "reply_limit",
             str(MIB),
-            Both("the longest reply of a waiting hook, in bytes", "самый длинный ответ ожидающего хука, в байтах"),
+            Both("the longest response of a blocking hook, in bytes", "самый длинный ответ ожидающего хука, в байтах"),
             whole("reply_limit", 1024, 16 * MIB),
         ),
         Known(
             "reply_kept",
             str(64 * 1024),
-            Both("bytes of a background hook's reply that are kept", "сколько байт ответа фонового хука хранить"),
+            Both("bytes of a background hook's response to store", "сколько байт ответа фонового хука хранить"),
             whole("reply_kept", 0, 16 * MIB),
         ),
         Known(

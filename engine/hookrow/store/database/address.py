@@ -43,7 +43,7 @@ def address_of(url: str) -> URL:
         address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
     except (ArgumentError, ValueError):
         raise NoDatabase(
-            Text("this is no database's URL; sqlite:///hooks.db and postgresql://user@host/name are")
+            Text("not a database URL; examples: sqlite:///hooks.db, postgresql://user@host/name")
         ) from None
     kind = address.drivername.partition("+")[0]
     if kind == "postgresql":
@@ -51,7 +51,7 @@ def address_of(url: str) -> URL:
             raise NoDatabase(Text("PostgreSQL needs its driver: pip install 'hookrow[postgres]'"))
         return address.set(drivername=PG_DRIVER)
     if kind != "sqlite":
-        raise NoDatabase(Text("Hookrow keeps its tables in SQLite or PostgreSQL, not in {kind}", kind=kind))
+        raise NoDatabase(Text("Hookrow works on SQLite or PostgreSQL, not on {kind}", kind=kind))
     return address
 
 
@@ -69,7 +69,7 @@ def path_of(address: URL) -> Path:
     named = address.database
     if not named or named == ":memory:":
         said = shown(address)
-        raise NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=said))
+        raise NoDatabase(Text("no Hookrow database here: {reason}; create one with hookrow init", reason=said))
     return Path(named).absolute()
 
 

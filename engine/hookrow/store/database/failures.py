@@ -42,23 +42,21 @@ def damaged(reason: str) -> StorageError:
 
 
 def missing(reason: str) -> StorageError:
-    return NoDatabase(Text("no Hookrow database here: {reason}; make one with «hookrow init»", reason=reason))
+    return NoDatabase(Text("no Hookrow database here: {reason}; create one with hookrow init", reason=reason))
 
 
 def full(reason: str) -> StorageError:
-    return DiskFull(Text("the disk is full: free some space, or run «hookrow prune»"))
+    return DiskFull(Text("the disk is full: free some space, or run hookrow prune"))
 
 
 def other(reason: str) -> StorageError:
-    return StorageError(Text("the database could not do it: {reason}", reason=reason))
+    return StorageError(Text("the database reports: {reason}", reason=reason))
 
 
 def unsure(error: DBAPIError) -> Unsure:
     """The error for a connection that was lost while it committed: whether the server did is not known here."""
     return Unsure(
-        Text(
-            "the connection was lost in the middle of a commit, which may have been kept: {reason}", reason=said(error)
-        )
+        Text("the connection was lost during a commit, which may have succeeded: {reason}", reason=said(error))
     )
 
 

@@ -55,11 +55,11 @@ def prepare(database: Database, *, create: bool) -> None:
     if found is not None and found > HEAD:
         raise too_new(found)
     if database.read_only:
-        raise DatabaseReadOnly(Text("the database needs an upgrade, which this user may not write"))
+        raise DatabaseReadOnly(Text("the database needs an upgrade, and this user has no right to write"))
     if found is None and not create:
         raise NoDatabase(
             Text(
-                "{path} is no Hookrow database: name another file; «hookrow init» makes a new one",
+                "{path} is not a Hookrow database: give another file, or create one with hookrow init",
                 path=database.path or database.url,
             )
         )
@@ -78,13 +78,13 @@ def look(database: Database, create: bool) -> str | None:
     if path is not None:
         if not os.path.exists(path):  # also where this user may not look
             if not create:
-                raise NoDatabase(Text("there is no database {path}; make one with «hookrow init»", path=path))
+                raise NoDatabase(Text("there is no database {path}; create one with hookrow init", path=path))
             return None
         if path.is_dir():
             raise cannot_make(path, os.strerror(errno.EISDIR))
         if not os.access(path, os.R_OK):
             reason = f"{os.strerror(errno.EACCES)}: {path}"
-            raise StorageError(Text("the database could not do it: {reason}", reason=reason))
+            raise StorageError(Text("the database reports: {reason}", reason=reason))
         return None if path.stat().st_size == 0 else look_into_file(database)
     with database.read() as connection:
         return version_of(connection)

@@ -51,8 +51,8 @@ def connect(path: Path) -> sqlite3.Connection:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
             raise
         said = Text(
-            "this user may read {path}, but not the files {path}-wal and {path}-shm: give them the same rights, or let "
-            "who may write open the database once",
+            "this user may read {path}, but not the files {path}-wal and {path}-shm: give them the same rights, "
+            "or let a user who may write open the database once",
             path=path,
         )
         raise DatabaseReadOnly(said) from None
@@ -66,4 +66,4 @@ def unchanged(path: Path, before: Stamp) -> None:
         DatabaseBusy: somebody changed the file meanwhile; reading again will do.
     """
     if before[0] and stamp(path)[1:] != before[1:]:
-        raise DatabaseBusy(Text("somebody began to write to {path} while it was read: try again", path=path))
+        raise DatabaseBusy(Text("{path} was written to while it was read: try again", path=path))

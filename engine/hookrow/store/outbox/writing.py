@@ -214,7 +214,7 @@ class Begin:
         if found is not None:
             if found.payload_hash != firing["payload_hash"]:
                 raise IdempotencyConflict(
-                    Text("the idempotency key «{key}» was used with another payload", key=firing["idempotency_key"])
+                    Text('the idempotency key "{key}" was used with another payload', key=firing["idempotency_key"])
                 )
             kept = found.outcome in ("allowed", "vetoed")
             alive = found.outcome is None and self.rows.now_ms <= found.deadline_ms + 1000

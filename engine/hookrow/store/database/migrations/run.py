@@ -65,7 +65,7 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                     restore_triggers(connection)
                     if database.dialect == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise DatabaseDamaged(
-                            Text("the upgrade was taken back: rows of {path} point nowhere", path=database.path)
+                            Text("the upgrade was undone: rows of {path} point nowhere", path=database.path)
                         )
             finally:
                 foreign_keys(connection, "ON")

@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 
 from hookrow.errors import HookrowError
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.event_notes import explained
@@ -125,6 +126,9 @@ class FormView(Page[int]):
         assert isinstance(name, Line)
         name.untouched = True
         name.focus()
+        hook = self.state.hook
+        if hook is not None and hook.paused_by == "key":
+            self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
         self.draw()
         self.moved()
         if self.hookrow.read_only:

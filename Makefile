@@ -25,6 +25,9 @@ INSTALL = install -qq --no-user --no-deps
 LOCKED = $(INSTALL) --require-hashes
 SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 
+# Relative to where they are written: Python 3.11 does not start in the locale C with a folder's Cyrillic name there.
+SOURCES = ../../../../engine ../../../../tui
+
 # What somebody's own Python is to look at would be taken for installed, or imported instead of it.
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 
@@ -34,7 +37,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.app ## fire the nine sample events at a local receiver and show what happened
+demo: $(VENV)/.app ## fire the nine sample events at local receivers and show what happened
 	@$(BIN)/hookrow demo
 
 run: $(VENV)/.app ## open the terminal interface on ./hooks.db (made from the example if there is none)
@@ -105,6 +108,7 @@ $(VENV)/.runtime: requirements.lock
 
 $(VENV)/.app: pyproject.toml $(VENV)/.runtime
 	@$(PIP) $(BIN)/python $(INSTALL) --no-build-isolation -e .
+	@printf '%s\n' $(SOURCES) > $$(echo $(VENV)/lib/*/site-packages/_hookrow.pth)
 	@$(SOUND)
 	@$(BIN)/python -m compileall -q engine tui
 	@touch $@

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, create_engine, event, insert
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.store import outbox
-from hookrow.store.database import backup, schema
+from hookrow.store.database import backup, opening
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import run
 from hookrow.store.database.opening import open_database
@@ -127,7 +127,7 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
     marked: list[bool] = []
     doing, side = point.split(":")
     if doing == "send":
-        send = engine.runtime.send_claimed
+        send = engine.sending.send_claimed
 
         async def perform(*args: Any) -> Any:
             if side == "before":
@@ -135,7 +135,7 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
             await send(*args)
             die()
 
-        engine.runtime.send_claimed = perform  # type: ignore[method-assign]
+        engine.sending.send_claimed = perform  # type: ignore[method-assign]
         return
     if doing == "claim":
         outbox.claim = marking(outbox.claim, marked)
@@ -261,21 +261,21 @@ def purging(db: str, point: str) -> None:
 def making(db: str, point: str) -> None:
     """Make a database, and be killed around the commit of its schema."""
     after = point.endswith("after")
-    statements = schema.triggers
+    statements = opening.triggers
 
     def triggers(dialect: str) -> list[str]:
         if not after:
             die()
         return statements(dialect)
 
-    schema.triggers = triggers
+    opening.triggers = triggers
     open_database(db)
     die()
 
 
 def migrating(db: str, scripts: str, point: str) -> None:
     """Upgrade to the next schema, and be killed while the copy is made, or around the migration's commit."""
-    schema.HEAD = "0001"
+    opening.HEAD = "0001"
     database = open_database(db)
     marked: list[bool] = []
     if point == "migrate:copy":

@@ -80,7 +80,7 @@ async def test_a_background_delivery(tmp_path: Path, receiver: Any) -> None:
 
         async def once() -> None:
             await engine.fire(EVENT, PAYLOAD)
-            worker = engine.runtime.worker
+            worker = engine.sending.worker
             assert worker is not None
             assert worker.tasks
             await asyncio.wait(worker.tasks)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import re
+import shlex
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -17,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from cli_runs import ROOT, Hookrow, program
+from cli_runs import ROOT, Hookrow, environment, program
 from hookrow import HookEngine, lang
 from hookrow.cli.commands import demo
 from hookrow.cli.example.example import build, normalise
@@ -129,19 +134,72 @@ def test_the_demo_shows_the_nine_events(hookrow: Hookrow, folder: Path) -> None:
     events = [line.split()[0] for line in ran.out.splitlines()[1:] if not line.startswith(" ")]
     assert events == list(dict.fromkeys(values["event"] for values in SAMPLE_HOOKS))
     assert len(events) == 9
-    for words in ("/order/sum: 2700 → 2430", "result: {", "«Номер уже зарегистрирован»", "timeout", "retrying"):
+    for words in ("/order/sum: 2700 → 2430", "result: {", "Номер уже зарегистрирован", "timeout"):
         assert words in ran.out
+    assert re.search(r"attempt 1: 503; attempt 2 after [4-6] s: 200\n", ran.out)
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_the_demo_shows_all_in_one_table(hookrow: Hookrow, lang: str) -> None:
+    """Order, veto, change, failure and retry, in both languages; every hook on a line of 80 columns."""
+    out = hookrow("--lang", lang, "demo", "--no-ui").out
+    hooks = [line for line in out.splitlines() if re.match(" +[0-9]+ ", line)]
+    assert set(re.findall("[✓±⊘✗·]", "\n".join(hooks))) == set("✓±⊘✗·")
+    assert max(map(len, hooks)) <= 80
+    rows = [block.splitlines() for block in re.split(r"\n(?=[a-z_]+  )", out)[1:]]
+    assert len(rows) == 9
+    for _, *hooks in rows:
+        positions = [int(line.split()[0]) for line in hooks if re.match(" +[0-9]+ ", line)]
+        assert positions == sorted(positions)
+
+
+def test_the_demo_ends_with_what_to_do_next(folder: Path) -> None:
+    """Three lines that work when they are pasted into a shell, in this order, where the demo was called."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with program("--lang", "en", "demo") as running:
+        _, said = running.communicate()
+    lines = [line.strip() for line in said.splitlines() if line.startswith("  ")]
+    assert len(lines) == 3
+    own, listen, fire = lines
+    env = environment(PATH=path, LANG="C.UTF-8")
+    assert subprocess.run(own, shell=True, env=env, capture_output=True, check=False).returncode == 0
+    with program(*shlex.split(listen)[3:], "--port", 0) as running:
+        said = running.stderr.readline().split()[2]
+        with closing(sqlite3.connect("hooks.db")) as connection, connection:
+            connection.execute("UPDATE hook SET url = replace(url, 'http://127.0.0.1:8920', ?)", (said.rstrip("/"),))
+        ran = subprocess.run(fire, shell=True, env=env, capture_output=True, text=True, check=False)
+        running.kill()
+    assert (ran.returncode, "before_order_add" in ran.stdout) == (0, True), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "found", "expected"),
+    [
+        ("/opt/x/bin/hookrow", "/opt/x/bin/hookrow", "hookrow"),
+        (".venv/bin/hookrow", None, ".venv/bin/hookrow"),
+        ("my env/bin/hookrow", "/usr/bin/hookrow", "'my env/bin/hookrow'"),
+        ("/x/hookrow/__main__.py", "/usr/bin/hookrow", f"{shlex.quote(sys.executable)} -m hookrow"),
+    ],
+)
+def test_lines_to_paste_name_the_program_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, argv: str, found: str | None, expected: str
+) -> None:
+    """By its name where a shell finds it, else by its path."""
+    monkeypatch.setattr(sys, "argv", [argv, "demo"])
+    monkeypatch.setattr("shutil.which", lambda name: found)
+    assert demo.called() == expected
+
+
 def test_the_demos_outcomes(hookrow: Hookrow) -> None:
-    """One vetoes, one changes the order, one answers the cost, one is slow, one fails, the rest allow."""
+    """One vetoes, one changes the order, one answers the cost, one is slow, one fails once, the rest allow."""
     firings = {each["event"]: each for each in hookrow("demo", "--json", "--no-ui").lines}
     outcomes = {code: [each["outcome"] for each in firing["deliveries"]] for code, firing in firings.items()}
     assert firings["before_user_new"]["veto"]["code"] == "phone_taken"
     assert firings["before_delivery_service_calculate"]["result"]["cost"] == 390
     assert outcomes["before_order_add"] == ["changed", "ok", "ok", "sent"]
-    assert outcomes["before_order_update"] == ["changed", "retrying"]
+    assert outcomes["before_order_update"] == ["changed", "ok"]
+    assert [each["attempts"] for each in firings["before_order_update"]["deliveries"]] == [1, 2]
     assert outcomes["before_user_update"] == ["failed", "ok"]
     assert outcomes["on_subscription"][0] == "refused"
     assert [code for code, firing in firings.items() if not firing["allowed"]] == ["before_user_new"]

@@ -137,7 +137,7 @@ def test_a_migration_killed(
             assert ("note" in columns) == (version == NEXT)
             found.append(version)
             plain.execute("UPDATE hookrow_version SET version_num = version_num")  # it can be written
-        monkeypatch.setattr("hookrow.store.database.schema.HEAD", version)  # whichever it is, this Hookrow opens it
+        monkeypatch.setattr("hookrow.store.database.opening.HEAD", version)  # whichever it is, this Hookrow opens it
         database = open_database(f"sqlite:///{path}")
         run.upgrade(database, scripts=scripts, target=NEXT)
         database.close()

@@ -22,17 +22,29 @@ def quickstart(name: str) -> str:
     return str(code)
 
 
+def printed(code: str, folder: Path) -> str:
+    """What a program prints, started in an empty folder."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_the_quickstart_runs_as_it_stands(name: str, tmp_path: Path) -> None:
-    """From an empty folder, against a real receiver that changes the order."""
+    """Against a receiver that allows everything it prints what the page shows; of one that changes the order, how."""
+    [shown] = re.findall(
+        r"<!-- quickstart -->\n```python\n.*?```\n[^`]*```\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL
+    )
+    json = [("content-type", "application/json")]
     changed = b'{"data": {"order": {"total": 1000}}}'
-    with Receiver(reply(200, changed, [("content-type", "application/json")])) as receiver:
-        code = quickstart(name).replace("http://127.0.0.1:8920", receiver.url.rstrip("/")) + "\nprint(order)\n"
-        ran = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "{'order': {'id': 7, 'total': 1000}}", "")
-        [request] = receiver.wait(1)
+    with Receiver(reply(200, b'{"allow": true}', json), reply(200, changed, json)) as receiver:
+        code = quickstart(name).replace("http://127.0.0.1:8920", receiver.url.rstrip("/"))
+        plain, better = [re.sub(r"[0-9]+ ms", "4 ms", printed(code, tmp_path)) for _ in range(2)]
+        [request, _] = receiver.wait(2)
+    assert plain == shown
+    assert better == "Stock changed 200 4 ms\nallowed {'order': {'id': 7, 'total': 1000}}\n"
     assert request.json()["data"] == {"order": {"id": 7, "total": 1290}}
 
 

@@ -30,8 +30,8 @@ async def engine(
     """An engine whose own worker looks often; its clock is the test's."""
     made = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock)
     async with made:
-        assert made.runtime.worker is not None
-        made.runtime.worker.poll = 0.01
+        assert made.sending.worker is not None
+        made.sending.worker.poll = 0.01
         await made.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a", fire_and_forget=False))
         yield made
 
@@ -45,7 +45,7 @@ async def seen(true: Callable[[], bool]) -> None:
 
 async def looked(engine: AsyncHookEngine) -> None:
     """Wait until the worker has seen the clocks as they stand now, and done what follows."""
-    worker = engine.runtime.worker
+    worker = engine.sending.worker
     assert worker is not None
     now = engine.runtime.clock.now_ms() - engine.runtime.clock.monotonic() * 1000
     await seen(lambda: worker.wall_offset == now)

@@ -370,7 +370,7 @@ class Engine(RuleBasedStateMachine):
     async def step(self, start: bool = True) -> None:
         """A worker claims what is due, and sends it."""
         if self.worker is None:
-            self.worker = self.engine.runtime.new_worker()
+            self.worker = self.engine.sending.new_worker()
             self.worker.perform = self.perform
             self.worker.retention = None  # weeks go by: the model remembers all
             await self.worker.mend_clock()
@@ -387,7 +387,7 @@ class Engine(RuleBasedStateMachine):
         if self.kill in ("before", "dead"):
             self.kill = "dead"
             raise Killed
-        made = await self.engine.runtime.send_claimed(claimed, hook)
+        made = await self.engine.sending.send_claimed(claimed, hook)
         name = delivery_id(claimed.uid, claimed.seq)
         if self.kill:
             self.kill = "dead"

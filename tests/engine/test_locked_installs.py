@@ -18,10 +18,11 @@ ROOT = Path(__file__).parents[2]
 LOCKS = {"requirements.lock", "requirements-dev.lock", "bench/requirements.lock"}
 TARGETS = {
     "requirements.lock": [".venv/.runtime"],
+    "pyproject.toml": ["-o", ".venv/.runtime", ".venv/.app"],
     "requirements-dev.lock": ["-o", ".venv/.app", ".venv/.dev"],
     "bench/requirements.lock": ["-o", ".venv/.runtime", ".venv-bench/.made"],
 }
-"""What make is told to make of each lock; what comes before it is taken as made (-o)."""
+"""What make is told to make of each file; what comes before it is taken as made (-o)."""
 OLD_PIPS = ("22.3", "23.0", "24.0", "26.0")
 
 
@@ -165,6 +166,44 @@ def test_the_users_settings_change_nothing(place: Place) -> None:
     made = place.make("requirements.lock", **theirs, PYTHONWARNINGS="error", LC_ALL="C", LANG="ru_RU.UTF-8")
     assert (made.returncode, made.stderr) == (0, "")
     assert place.installed() == {"wanted-1.0", "wanting-1.0"}
+
+
+BACKEND = """
+import pathlib, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name, info = "hookrow-1.0-py3-none-any.whl", "hookrow-1.0.dist-info"
+    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as made:
+        made.writestr("_hookrow.pth", f"{pathlib.Path.cwd() / 'engine'}\\n")
+        made.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: hookrow\\nVersion: 1.0\\n")
+        made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        made.writestr(f"{info}/RECORD", "")
+    return name
+"""
+"""As hatchling, it names the folder of the source by its whole path."""
+
+
+def test_the_source_is_found_in_a_folder_of_any_name(python: str, tmp_path: Path) -> None:
+    """In the locale C Python 3.11 ends at its start where an installed path has a letter beyond ASCII."""
+    place = Place(tmp_path / "мои проекты", python)
+    (place.folder / "backend.py").write_text(BACKEND)
+    (place.folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "hookrow"\nversion = "1.0"\n'
+    )
+    for folder, module in (("engine", "hookrow"), ("tui", "hookrow_tui")):
+        (place.folder / folder).mkdir()
+        (place.folder / folder / f"{module}.py").touch()
+    made = place.make("pyproject.toml", LC_ALL="C")
+    assert (made.returncode, made.stderr) == (0, "")
+    started = subprocess.run(
+        [place.folder / ".venv/bin/python", "-c", "import hookrow, hookrow_tui"],
+        env={"LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (started.returncode, started.stderr) == (0, "")
 
 
 def test_every_install_is_told_the_same() -> None:

@@ -113,7 +113,7 @@ async def test_a_retry_sends_the_same_bytes_with_the_next_number(sending: Bench,
     firing = await sending.engine.send_own(await sending.fire())
     await sending.engine.hooks.update("h", body='{"other": 1}')
     sending.clock.forward(60)
-    worker = sending.engine.runtime.new_worker()
+    worker = sending.engine.sending.new_worker()
     await worker.send_firings({firing.row_id}, first_only=False)
     first, second = httpx_mock.get_requests()
     assert first.content == second.content

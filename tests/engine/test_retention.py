@@ -25,8 +25,8 @@ async def engine(
     """An engine whose own worker looks often; its clock is the test's."""
     made = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock)
     async with made:
-        assert made.runtime.worker is not None
-        made.runtime.worker.poll = 0.01
+        assert made.sending.worker is not None
+        made.sending.worker.poll = 0.01
         await made.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a"))
         yield made
 
@@ -70,7 +70,7 @@ async def test_a_setting_is_obeyed_at_the_next_look(engine: AsyncHookEngine, clo
     """Ten minutes after the last look, at what the settings say then."""
     await fired(engine, 5)
     clock.forward(2 * DAY)
-    retention = engine.runtime.worker.retention if engine.runtime.worker else None
+    retention = engine.sending.worker.retention if engine.sending.worker else None
     assert retention is not None
     await seen(lambda: retention.due > clock.monotonic())
     assert len(kept(engine)) == 5

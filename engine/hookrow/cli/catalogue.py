@@ -52,7 +52,7 @@ COMMANDS: dict[str, Listed] = {
     "drop": Listed("drop", Text("Discard dead deliveries for good."), AGAIN),
     "worker": Listed("worker", Text("Send the queued deliveries until stopped."), BACKGROUND),
     "listen": Listed("listen", Text("Run a test receiver that prints requests and answers them."), BACKGROUND),
-    "demo": Listed("demo", Text("Fire the nine sample events at a local receiver and show the results."), BACKGROUND),
+    "demo": Listed("demo", Text("Fire the nine sample events at local receivers and show the results."), BACKGROUND),
     "doctor": Listed("doctor", Text("Check for problems and show the active settings."), CARE),
     "prune": Listed("prune", Text("Delete finished firings older or larger than the retention settings allow."), CARE),
     "init": Listed("init", Text("Create a database here."), CARE),

@@ -68,7 +68,7 @@ class HookEngine:
             create=create,
             observers=observers,
         )
-        self.runtime = self.core.runtime
+        self.runtime, self.sending = self.core.runtime, self.core.sending
         self.portal = Portal()
         self.loops = Loops(self.portal, self.runtime.let_transport_go)
         self.hooks = off_loops(Hooks)(self.runtime)
@@ -89,11 +89,11 @@ class HookEngine:
     def ensure_worker(self) -> None:
         """Start this process's worker, where it is wanted and does not run."""
         self.runtime.renew()
-        if self.runtime.wants_worker and not self.runtime.takes_over:
+        if self.runtime.wants_worker and not self.sending.takes_over:
             self.portal.call(self.begin())
 
     async def begin(self) -> None:
-        self.runtime.start_worker()
+        self.sending.start_worker()
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -112,8 +112,8 @@ class HookEngine:
         self.runtime.close()
 
     async def end(self, grace: float) -> None:
-        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.runtime.drain(grace))
-        await self.runtime.aclose(grace)
+        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
+        await self.sending.aclose(grace)
 
     def fire(
         self,
@@ -194,7 +194,7 @@ class HookEngine:
         if connection is None:
             forbid_running_loop()
             self.runtime.database.writer.write(job)
-            self.runtime.nudge()
+            self.sending.nudge()
         else:
             run_sync(self.runtime.database, connection, job)
 

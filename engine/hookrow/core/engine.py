@@ -14,12 +14,14 @@ from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.calls import call_in_hand
 from hookrow.core.events import Catalogue
-from hookrow.core.firing import Run, occasion_for
+from hookrow.core.firing import Run
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import AsyncLog, Log
+from hookrow.core.occasion import occasion_for
 from hookrow.core.replaying import Workbench
 from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
@@ -87,6 +89,7 @@ class AsyncHookEngine:
             create=create,
             observers=observers,
         )
+        self.sending = Sending(self.runtime)
         self.bench = Workbench(self.runtime)
         self.hook_door = Hooks(self.runtime)
         self.hooks = AsyncHooks(self.hook_door)
@@ -110,7 +113,7 @@ class AsyncHookEngine:
         return self.runtime.database.read_only
 
     async def __aenter__(self) -> Self:
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -118,7 +121,7 @@ class AsyncHookEngine:
 
     async def close(self, grace: float = 5.0) -> None:
         """End: what is in flight may finish within `grace` seconds, nothing new starts, the rest stays queued."""
-        await self.runtime.aclose(grace)
+        await self.sending.aclose(grace)
         self.runtime.close()
 
     # -- fire ---------------------------------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ class AsyncHookEngine:
         """
         if connection is not None:
             run = self.run_in_background(event, payload, deadline, depth)
-            self.runtime.start_worker()
+            self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             return firing
@@ -186,7 +189,7 @@ class AsyncHookEngine:
             )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
-        self.runtime.start_worker()
+        self.sending.start_worker()
         firing = await run.fire()
         self.fired_by_handler(event)
         return self.enqueueable(firing, self.enqueue)
@@ -255,7 +258,7 @@ class AsyncHookEngine:
         job = self.runtime.enqueuing(firing)
         if connection is None:
             await self.runtime.database.writer.awrite(job)
-            self.runtime.nudge()
+            self.sending.nudge()
         else:
             await run_async(self.runtime.database, connection, job)
 
@@ -309,7 +312,7 @@ class AsyncHookEngine:
             InvalidInput: `to` is no URL to send to.
         """
         number = None if hook is None else self.hook_door.find(hook).id
-        self.runtime.start_worker()
+        self.sending.start_worker()
         return await self.bench.replay(ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
 
     async def redeliver(
@@ -374,7 +377,7 @@ class AsyncHookEngine:
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
-        return await self.runtime.send_own(firing, progress)
+        return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
@@ -386,8 +389,8 @@ class AsyncHookEngine:
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         self.runtime.require_keys()
-        worker = self.runtime.new_worker(concurrency)
-        self.runtime.worker = worker
+        worker = self.sending.new_worker(concurrency)
+        self.sending.worker = worker
         if started is not None:
             started(worker)
         await worker.run()

@@ -12,26 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.occasion import occasion_for
 from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import StoredHook
-from hookrow.ids import delivery_id, firing_id, new_uid
+from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
 from hookrow.records import Delivery, Firing
-from hookrow.store.configuration.cache import Config
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Run", "occasion_for"]
+__all__ = ["Run"]
 
 log = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
@@ -55,26 +54,6 @@ def put(value: Any, parts: list[str], leaf: Any) -> Any:
         place = int(parts[0])
         return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
     return value
-
-
-def occasion_for(
-    runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
-) -> Occasion:
-    """The firing as a whole.
-
-    Raises:
-        EventNotFound: the catalogue does not hold this event.
-    """
-    now_ms = runtime.clock.now_ms()
-    return Occasion(
-        uid=new_uid(now_ms),
-        event=runtime.event(config, event),
-        at_ms=now_ms,
-        deadline=deadline,
-        payload_limit=runtime.number(config, "payload_limit"),
-        arrival=arrival.limited(runtime.number(config, "loop_depth")),
-        **more,
-    )
 
 
 def checked_key(key: str) -> str:
@@ -291,7 +270,7 @@ class Run:
 
     async def told(self, code: str, share: Share, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
-        await self.runtime.raise_event(code, {"hook": share.hook.ref.as_json(), **payload})
+        await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
 
     async def cancelled(self) -> None:
         """The caller was cancelled: what happened so far is committed before he learns that it has ended."""
@@ -354,7 +333,8 @@ class Run:
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
         self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
-        self.runtime.handed_over(self.occasion, shares, job.deliveries, written)
+        if self.runtime.handover is not None:
+            self.runtime.handover.handed_over(self.occasion, shares, job.deliveries, written)
 
     async def committed(self, job: Any) -> Any:
         """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended."""
@@ -393,10 +373,11 @@ class Run:
                     first_due = None
         elif background:
             leases = [share.hook.timeout for share, _ in background]
+            handover = runtime.handover if self.handover else None
             born = states.births(
                 [share.act == "park" for share, _ in background],
                 now_ms,
-                lease=leases if self.handover and runtime.takes_over else None,
+                lease=leases if handover is not None and handover.takes_over else None,
             )
             for (_, delivery), birth in zip(background, born, strict=True):
                 delivery.values |= {
@@ -499,3 +480,19 @@ class Run:
             order_key=share.order_key,
             row_id=self.ids.get(share.seq, 0),
         )
+
+
+async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -> None:
+    """Fire one of the engine's own events; deliveries of these raise none themselves."""
+    config = runtime.config()
+    hooks = config.rows.get(code, ())
+    if hooks:
+        await Run(runtime, occasion_for(runtime, config, code, 30.0), payload, hooks).fire()
+
+
+def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
+    """Write one of the engine's own events in the transaction of its cause."""
+    config = runtime.config()
+    hooks = config.rows.get(code, ())
+    if hooks:
+        Run(runtime, occasion_for(runtime, config, code, 30.0, in_background=True), payload, hooks).enqueue(connection)

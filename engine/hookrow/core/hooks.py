@@ -34,6 +34,8 @@ from hookrow.template import compiled as template
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
+from hookrow.core.firing import write_event
+
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
 ROTATION_MS = 24 * 3600 * 1000
@@ -363,7 +365,7 @@ class Hooks:
 
         def job(connection: Connection) -> None:
             if hookstore.change(connection, found.id, values, author, action=action):
-                self.runtime.write_event(connection, code, {"hook": found.ref.as_json(), **payload})
+                write_event(self.runtime, connection, code, {"hook": found.ref.as_json(), **payload})
 
         self.runtime.database.writer.write(job)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from hookrow.core.firing import write_event
 from hookrow.errors import NotFound, Refused
 from hookrow.hook.stored import StoredHook
 from hookrow.store import hooks as hookstore
@@ -66,7 +67,7 @@ class KeyPauses:
 
         def job(connection: Connection) -> None:
             if hookstore.change(connection, hook.id, values, author, action=action, revision=hook.revision):
-                runtime.write_event(connection, code, told)
+                write_event(runtime, connection, code, told)
 
         with suppress(Refused, NotFound):
             await runtime.database.writer.awrite(job)

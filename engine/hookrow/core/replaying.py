@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hookrow.clock import from_ms
-from hookrow.core.firing import Run, occasion_for
+from hookrow.core.firing import Run
+from hookrow.core.occasion import occasion_for
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer

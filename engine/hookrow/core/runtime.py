@@ -1,14 +1,14 @@
-"""What an engine holds together: database, configuration, keys, transport, worker. Made anew where a fork broke it."""
+"""What an engine holds together: database, configuration, keys, transport. Made anew where a fork broke it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 from sqlalchemy import Connection
@@ -16,18 +16,16 @@ from sqlalchemy import Connection
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
-from hookrow.core.key_pauses import KeyPauses
+from hookrow.core.handover import Handover
 from hookrow.core.sealing import Sealing
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.stored import StoredHook
-from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
-from hookrow.records import Firing, loads
+from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
@@ -38,19 +36,13 @@ from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
 from hookrow.store.log import reading as logstore
 from hookrow.store.outbox import writing
-from hookrow.store.outbox.claims import Claimed
-from hookrow.store.outbox.writing import NewDelivery, Written
 from hookrow.transport import Transport
-from hookrow.transport.attempt import Limits, Made, Order, Tools, perform
-from hookrow.worker import Worker
+from hookrow.transport.attempt import Limits, Tools
 
 if TYPE_CHECKING:
-    from hookrow.core.row import Occasion, Share
+    pass
 
 __all__ = ["Runtime"]
-
-PROGRESS = 0.1
-"""Seconds between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +81,12 @@ class Runtime:
         self.closed = False
         self.routed: tuple[Mapping[str, Event], Events] | None = None
         self.pid = os.getpid()
+        self.handover: Handover | None = None
         try:
             self.vault = Vault.for_database(self.database.path, os.environ, keys)
             self.sealing = Sealing(self.vault, self.clock, marks=not self.database.read_only)
             self.egress = self.tightened(egress)
             self.reset()
-            self.key_pauses = KeyPauses(self)
             if not self.database.read_only and keep_events(self.database, self.own_events):
                 self.cache.forget()
             if self.wants_worker:
@@ -107,9 +99,8 @@ class Runtime:
     def reset(self) -> None:
         """What belongs to this process and its event loop alone."""
         self.owner = secrets.token_hex(8)
+        """Who holds the leases that this process takes."""
         self.kits: dict[asyncio.AbstractEventLoop, Kit] = {}
-        self.worker: Worker | None = None
-        self.worker_task: asyncio.Task[None] | None = None
         self.readers: ThreadPoolExecutor | None = None
         self.watch = Watch(self.observers) if self.observers else None
 
@@ -160,6 +151,8 @@ class Runtime:
             self.pid = os.getpid()
             self.cache.after_fork()
             self.reset()
+            if self.handover is not None:
+                self.handover.reset()
 
     def event(self, config: Config, code: str) -> Event:
         """An event of the stored catalogue. Raises EventNotFound, which names similar ones."""
@@ -230,63 +223,6 @@ class Runtime:
         if kit is not None and kit.transport is not None:
             await kit.transport.aclose()
 
-    async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
-        """The worker's way to one attempt of a queued delivery."""
-        order = Order(
-            hook=hook,
-            webhook_id=delivery_id(claimed.uid, claimed.seq),
-            event=claimed.event,
-            mode=claimed.mode,
-            number=claimed.number,
-            occurred_ms=claimed.occurred_ms,
-            body=claimed.body or "",
-            timeout=hook.timeout,
-            payload=loads(claimed.payload),
-            replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
-            depth=claimed.depth,
-            origin="worker",
-        )
-        # The worker has just asked for the hook as it stands: no second look is needed.
-        made = await perform(self.tools(self.cache.config or self.config()), order)
-        if made.error == "key_error":
-            self.sealing.failed(hook)
-        return made
-
-    async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
-        """Send a firing's untried background deliveries in order, one attempt each."""
-        if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
-            sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
-            while not sending.done():
-                await asyncio.wait([sending], timeout=PROGRESS)
-                if progress is not None:
-                    progress(await self.again(firing))
-            sending.result()
-        return await self.again(firing)
-
-    async def again(self, firing: Firing) -> Firing:
-        """The firing as the log has it now; what only its caller may see stays."""
-        config, uid = self.config(), firing.id.partition("_")[2]
-        found = await self.firing(config, uid)
-        return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
-
-    async def raise_event(self, code: str, payload: Mapping[str, Any]) -> None:
-        """Fire one of the engine's own events; deliveries of these raise none themselves."""
-        from hookrow.core.firing import Run, occasion_for
-
-        config = self.config()
-        hooks = config.rows.get(code, ())
-        if hooks:
-            await Run(self, occasion_for(self, config, code, 30.0), payload, hooks).fire()
-
-    def write_event(self, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
-        """Write one of the engine's own events in the transaction of its cause."""
-        from hookrow.core.firing import Run, occasion_for
-
-        config = self.config()
-        hooks = config.rows.get(code, ())
-        if hooks:
-            Run(self, occasion_for(self, config, code, 30.0, in_background=True), payload, hooks).enqueue(connection)
-
     def enqueuing(self, firing: Firing) -> Callable[[Connection], None]:
         """The job that releases what a deferred firing kept back.
 
@@ -301,86 +237,10 @@ class Runtime:
 
         return job
 
-    def nudge(self) -> None:
-        """Something may be due: a hint for this process's worker."""
-        if self.worker is not None:
-            self.worker.wake()
-
-    # -- the worker ---------------------------------------------------------------------------------------------------
-
-    @property
-    def takes_over(self) -> bool:
-        """Whether rows may be born leased to this process and handed over in memory."""
-        return self.worker is not None and self.worker_task is not None and not self.worker_task.done()
-
-    def start_worker(self) -> None:
-        """Start the engine's own worker on the running loop, once."""
-        self.renew()
-        if not self.wants_worker or self.takes_over:
-            return
-        loop = asyncio.get_running_loop()
-        self.worker = self.new_worker()
-        self.worker.loop = loop  # at once: a thread may hand rows over before its task has begun
-        self.worker_task = loop.create_task(self.work(self.worker), name="hookrow-worker")
-
-    async def work(self, worker: Worker) -> None:
-        """The worker's task. Cancelled as its loop ends (`asyncio.run`), it closes the connections of that loop."""
-        try:
-            await worker.run()
-        except asyncio.CancelledError:
-            await self.let_transport_go()
-            raise
-
-    def new_worker(self, concurrency: int = 32) -> Worker:
-        return Worker(
-            self.database,
-            self.clock,
-            owner=self.owner,
-            perform=self.send_claimed,
-            hook_of=lambda number: self.config().hooks.get(number),
-            tend=self.key_pauses.tend,
-            raise_event=self.raise_event,
-            limits=self.retention,
-            config_changed=self.cache.forget,
-            concurrency=concurrency,
-        )
-
     def retention(self) -> tuple[float, int]:
         """How many days, and how many bytes, of finished firings are kept, now."""
         config = self.config()
         return self.number(config, "retention_days"), self.number(config, "retention_bytes")
-
-    def handed_over(
-        self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written
-    ) -> None:
-        """After the commit: give the worker what was born leased to it, or wake it for the rest."""
-        if self.worker is None or not any(share.background for share in shares):
-            return
-        claimed = [
-            Claimed(
-                row_id=number,
-                firing_id=written.firing,
-                uid=occasion.uid,
-                seq=share.seq,
-                event=occasion.event.code,
-                occurred_ms=occasion.at_ms,
-                hook_id=share.hook.id,
-                hook_revision=share.hook.revision,
-                mode=share.hook.mode,
-                body=share.body or "",
-                fence=1,
-                lease_ms=delivery.values["lease_ms"],
-                order_key=share.order_key,
-                replay_of=occasion.replay_of,
-                depth=occasion.arrival.depth,
-            )
-            for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
-            if delivery.values["state"] == "leased"
-        ]
-        if claimed:
-            self.worker.take(claimed)
-        else:
-            self.worker.wake()
 
     # -- reading and life ---------------------------------------------------------------------------------------------
 
@@ -395,18 +255,9 @@ class Runtime:
 
         return await asyncio.get_running_loop().run_in_executor(self.readers, ask)
 
-    async def drain(self, grace: float) -> None:
-        """End the worker: what it sends may end within `grace` seconds, all else is given back."""
-        self.renew()
-        if self.worker is not None and self.worker_task is not None and not self.worker_task.done():
-            await self.worker.drain(grace)
-            await asyncio.wait([self.worker_task])
-
-    async def aclose(self, grace: float) -> None:
-        """End the worker within `grace` seconds, close the transport; the loop's part of closing."""
-        await self.drain(grace)
+    async def aclose(self) -> None:
+        """Close what belongs to the running loop."""
         await self.let_transport_go()
-        self.worker = self.worker_task = None
         if self.watch is not None:
             await asyncio.to_thread(self.watch.close)
 

@@ -13,6 +13,7 @@ import httpx
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import Arrival
 from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
@@ -61,9 +62,9 @@ class Fired:
         return [each for each in self.firings if each.id not in self.uncertain]
 
 
-async def deliver_due(runtime: Runtime) -> int:
+async def deliver_due(sending: Sending) -> int:
     """Send what is due by the engine's clock, and what that releases, until nothing is; gives the attempts made."""
-    worker, attempts = runtime.new_worker(), 0
+    worker, attempts = sending.new_worker(), 0
     while True:
         await worker.claim()
         worker.start()
@@ -140,7 +141,7 @@ class MemoryEngine(HookEngine):
 
     def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
-        return self.portal.call(deliver_due(self.runtime))
+        return self.portal.call(deliver_due(self.sending))
 
     def outcomes(self, firing: Firing) -> dict[str, str]:
         """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""
@@ -215,7 +216,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
 
     async def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
-        return await deliver_due(self.runtime)
+        return await deliver_due(self.sending)
 
     async def outcomes(self, firing: Firing) -> dict[str, str]:
         """What has become of each hook by now: key to outcome, or to the reason where it was skipped."""

@@ -1,9 +1,15 @@
-"""`hookrow demo`: the nine sample events fired at a local receiver, and the table of what happened."""
+"""`hookrow demo`: the nine sample events fired at local receivers, and the table of what happened."""
 
 from __future__ import annotations
 
+import asyncio
+import shlex
+import shutil
+import sys
 import tempfile
 import threading
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,23 +28,39 @@ from hookrow.cli.show.output import (
     terminal_width,
 )
 from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, verdict_cell
+from hookrow.clock import SystemClock
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
-from hookrow.testing.server import Receiver
-from hookrow.words import MODES, word
+from hookrow.testing.server import Answer, Came, Receiver
+from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hookrow import HookEngine
     from hookrow.events import Event
-    from hookrow.records import Delivery, Firing
+    from hookrow.records import Attempt, Delivery, Firing
+    from hookrow.worker import Worker
 
 __all__ = ["demo"]
 
 INDENT = " " * 7
 BETWEEN = 3.0
 """Seconds between two sample events while the terminal interface is open."""
+BEHIND_MS = 10_000
+"""So far behind the wall clock the events are fired: a retry after 5 s is due at once, and not in the future."""
+PATIENCE = 10.0
+"""Seconds for the retries."""
+
+
+class Behind(SystemClock):
+    """The machine's clock, set back."""
+
+    def __init__(self, ms: int) -> None:
+        self.ms = ms
+
+    def now_ms(self) -> int:
+        return super().now_ms() - self.ms
 
 
 @command("demo", more=Text("Works on a temporary database; your own are not touched."))
@@ -50,21 +72,30 @@ BETWEEN = 3.0
 )
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON, one firing per line."))
 def demo(ui: bool | None, as_json: bool) -> int:
-    """The nine sample events fired at a local receiver."""
+    """Fire the nine sample events at local receivers and show what happened."""
+    from hookrow.cli.example.sample_hooks import SAMPLE_HOOKS
+
+    with tempfile.TemporaryDirectory(prefix="hookrow-demo-") as folder, ExitStack() as receivers:
+        path = Path(folder) / "hooks.db"
+        events = dict.fromkeys(values["event"] for values in SAMPLE_HOOKS)
+        made(path, {event: receivers.enter_context(Receiver(answered)).url for event in events})
+        show(path, as_json=as_json)
+        ended = open_interface(path) if wanted(ui) else exits.DONE
+    if not as_json:
+        say_next()
+    return ended
+
+
+def answered(came: Came) -> Answer:
+    """What a receiver says: as in the example, but that the one which failed is there again at the next attempt."""
     from hookrow.cli.example.sample_hooks import answer
 
-    with tempfile.TemporaryDirectory(prefix="hookrow-demo-") as folder:
-        path = Path(folder) / "hooks.db"
-        with Receiver(lambda came: answer(came.path, came.json())) as receiver:
-            made(path, receiver.url)
-            show(path, as_json=as_json)
-            if wanted(ui):
-                return open_interface(path)
-    return exits.DONE
+    said = answer(came.path, came.json())
+    return Answer.of({"allow": True}) if said.status >= 500 and came.headers["hook-attempt"] != "1" else said
 
 
-def made(path: Path, base: str) -> None:
-    """The example as it would be made today, with its hooks pointing at the receiver that runs."""
+def made(path: Path, receivers: Mapping[str, str]) -> None:
+    """The example as it would be made today, with each event's hooks pointing at a receiver that runs."""
     from hookrow import HookEngine
     from hookrow.cli.example.example import build
     from hookrow.cli.example.sample_hooks import BASE
@@ -72,7 +103,7 @@ def made(path: Path, base: str) -> None:
     build(path)
     with HookEngine(database_url(str(path)), worker=False) as engine:
         for hook in engine.hooks.list():
-            engine.hooks.update(hook.id or 0, url=hook.url.replace(BASE, base))
+            engine.hooks.update(hook.id or 0, url=hook.url.replace(BASE, receivers[hook.event]))
 
 
 def document_events(engine: HookEngine) -> list[Event]:
@@ -81,17 +112,23 @@ def document_events(engine: HookEngine) -> list[Event]:
 
 
 def show(path: Path, *, as_json: bool) -> None:
-    """Fire every event, send what it queued, and print what happened."""
+    """Fire every event, send what it queued, send again what failed, and print what happened."""
     from hookrow import HookEngine
 
-    firings: list[Firing] = []
-    with HookEngine(database_url(str(path)), worker=False) as engine:
-        firings.extend(engine.send_own(engine.fire(event.code, event.sample)) for event in document_events(engine))
+    url = database_url(str(path))
+    with HookEngine(url, worker=False, clock=Behind(BEHIND_MS)) as engine:
+        firings = [engine.send_own(engine.fire(event.code, event.sample)) for event in document_events(engine)]
+    if waits := [each for firing in firings for each in firing.deliveries if each.outcome == "retrying"]:
+        asyncio.run(retry(url, waits))
+    with HookEngine(url, worker=False) as engine:
+        again = {each.firing_id: engine.log.get(each.firing_id) for each in waits}
+        attempts = {each.id: engine.log.attempts(each.id) for each in waits}
+    firings = [again.get(firing.id, firing) for firing in firings]
     if as_json:
         for firing in firings:
             put_json(firing.as_json())
         return
-    put_story(firings)
+    put_story(firings, attempts)
     background = sum(each.mode not in WAITING for firing in firings for each in firing.deliveries)
     say("")
     say(
@@ -103,7 +140,26 @@ def show(path: Path, *, as_json: bool) -> None:
     )
 
 
-def put_story(firings: Sequence[Firing]) -> None:
+async def retry(url: str, waits: Sequence[Delivery]) -> None:
+    """Let a worker send what waits for its next attempt, at the moment when the last of it is due."""
+    from hookrow import AsyncHookEngine
+
+    due_ms = max(each.due_ms or 0 for each in waits)
+    workers: list[Worker] = []
+    async with AsyncHookEngine(url, worker=False, clock=Behind(SystemClock().now_ms() - due_ms)) as engine:
+        running = asyncio.ensure_future(engine.run_worker(started=workers.append))
+        limit = asyncio.get_running_loop().time() + PATIENCE
+        for each in waits:
+            while (await engine.log.delivery(each.id)).attempts == each.attempts and not running.done():
+                if asyncio.get_running_loop().time() > limit:
+                    break
+                await asyncio.sleep(0.02)
+        for worker in workers:
+            await worker.drain()
+        await running
+
+
+def put_story(firings: Sequence[Firing], attempts: Mapping[str, Sequence[Attempt]]) -> None:
     """Each event with its verdict, below it its hooks in order, and below each what it did: fits 80 columns."""
     columns = [
         Column(str(Text("Position")), right=True),
@@ -122,8 +178,22 @@ def put_story(firings: Sequence[Firing]) -> None:
         put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
-            if did := deed(each, firing):
+            if did := tries(attempts[each.id]) if each.id in attempts else deed(each, firing):
                 put(cut(f"{INDENT}{visible(did)}", limit) if limit else f"{INDENT}{visible(did)}")
+
+
+def tries(attempts: Iterable[Attempt]) -> str:
+    """Each attempt with its status, and how long after the one before it came."""
+    told, before_ms = [], None
+    for each in attempts:
+        came = str(each.status) if each.error in (None, "bad_status") else word(ERRORS, each.error)
+        if before_ms is None:
+            told.append(str(Text("attempt {n}: {answer}", n=each.number, answer=came)))
+        else:
+            later = round((each.at_ms - before_ms) / 1000)
+            told.append(str(Text("attempt {n} after {s} s: {answer}", n=each.number, s=later, answer=came)))
+        before_ms = each.at_ms
+    return "; ".join(told)
 
 
 def row_of(each: Delivery) -> Sequence[str | Cell]:
@@ -145,6 +215,30 @@ def wanted(ui: bool | None) -> bool:
     if not (has_keyboard() and in_terminal()):
         return False
     return confirm(Text("Open the terminal interface while events come in?"), yes=False, enter=True)
+
+
+def say_next() -> None:
+    """Three things to do next, each a line that can be pasted where this was called."""
+    hookrow = called()
+    interface = hookrow if find_spec("textual") else f"{hookrow} hooks list"
+    own = interface if Path("hooks.db").exists() else f"{hookrow} init --example && {interface}"
+    say("")
+    for what, line in (
+        (Text("Look around and edit: these hooks and their log in ./hooks.db"), own),
+        (Text("Start a receiver for these hooks, which prints what comes (ctrl+c ends it)"), f"{hookrow} listen"),
+        (Text("Fire an event at it from another terminal"), f"{hookrow} fire before_order_add"),
+    ):
+        say(f"{what}:")
+        say(f"  {line}")
+
+
+def called() -> str:
+    """This program as a shell finds it: by name, else by the path by which it was called, else as Python's module."""
+    program = Path(sys.argv[0])
+    if program.name != "hookrow":
+        return f"{shlex.quote(sys.executable)} -m hookrow"
+    found = shutil.which("hookrow")
+    return "hookrow" if found and Path(found).resolve() == program.resolve() else shlex.quote(sys.argv[0])
 
 
 def open_interface(path: Path) -> int:

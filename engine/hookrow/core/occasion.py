@@ -1,0 +1,35 @@
+"""What stands around one firing: its event, its moment, its limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.row import Occasion
+from hookrow.ids import new_uid
+from hookrow.store.configuration.cache import Config
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["occasion_for"]
+
+
+def occasion_for(
+    runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
+) -> Occasion:
+    """The firing as a whole.
+
+    Raises:
+        EventNotFound: the catalogue does not hold this event.
+    """
+    now_ms = runtime.clock.now_ms()
+    return Occasion(
+        uid=new_uid(now_ms),
+        event=runtime.event(config, event),
+        at_ms=now_ms,
+        deadline=deadline,
+        payload_limit=runtime.number(config, "payload_limit"),
+        arrival=arrival.limited(runtime.number(config, "loop_depth")),
+        **more,
+    )

@@ -1,0 +1,169 @@
+"""Sending in background: the engine's own worker, and what it is given. `fire()` knows it as a `Handover` only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import delivery_id, firing_id
+from hookrow.records import Firing, loads
+from hookrow.store.outbox.claims import Claimed
+from hookrow.store.outbox.writing import NewDelivery, Written
+from hookrow.transport.attempt import Made, Order, perform
+from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.core.row import Occasion, Share
+from hookrow.core.firing import raise_event
+from hookrow.core.key_pauses import KeyPauses
+from hookrow.core.runtime import Runtime
+
+__all__ = ["Sending"]
+
+PROGRESS = 0.1
+"""Seconds between two reports of progress."""
+
+
+class Sending:
+    """What leaves an engine in background, in this process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.key_pauses = KeyPauses(runtime)
+        self.reset()
+        runtime.handover = self
+
+    def reset(self) -> None:
+        """What belongs to this process and its event loop alone."""
+        self.worker: Worker | None = None
+        self.worker_task: asyncio.Task[None] | None = None
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether rows may be born leased to this process and handed over in memory."""
+        return self.worker is not None and self.worker_task is not None and not self.worker_task.done()
+
+    def start_worker(self) -> None:
+        """Start the engine's own worker on the running loop, once."""
+        self.runtime.renew()
+        if not self.runtime.wants_worker or self.takes_over:
+            return
+        loop = asyncio.get_running_loop()
+        self.worker = self.new_worker()
+        self.worker.loop = loop  # at once: a thread may hand rows over before its task has begun
+        self.worker_task = loop.create_task(self.work(self.worker), name="hookrow-worker")
+
+    async def work(self, worker: Worker) -> None:
+        """The worker's task. Cancelled as its loop ends (`asyncio.run`), it closes the connections of that loop."""
+        try:
+            await worker.run()
+        except asyncio.CancelledError:
+            await self.runtime.let_transport_go()
+            raise
+
+    def new_worker(self, concurrency: int = 32) -> Worker:
+        return Worker(
+            self.runtime.database,
+            self.runtime.clock,
+            owner=self.runtime.owner,
+            perform=self.send_claimed,
+            hook_of=lambda number: self.runtime.config().hooks.get(number),
+            tend=self.key_pauses.tend,
+            raise_event=partial(raise_event, self.runtime),
+            limits=self.runtime.retention,
+            config_changed=self.runtime.cache.forget,
+            concurrency=concurrency,
+        )
+
+    def nudge(self) -> None:
+        """Something may be due: a hint for this process's worker."""
+        if self.worker is not None:
+            self.worker.wake()
+
+    def handed_over(
+        self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written
+    ) -> None:
+        """After the commit: give the worker what was born leased to it, or wake it for the rest."""
+        if self.worker is None or not any(share.background for share in shares):
+            return
+        claimed = [
+            Claimed(
+                row_id=number,
+                firing_id=written.firing,
+                uid=occasion.uid,
+                seq=share.seq,
+                event=occasion.event.code,
+                occurred_ms=occasion.at_ms,
+                hook_id=share.hook.id,
+                hook_revision=share.hook.revision,
+                mode=share.hook.mode,
+                body=share.body or "",
+                fence=1,
+                lease_ms=delivery.values["lease_ms"],
+                order_key=share.order_key,
+                replay_of=occasion.replay_of,
+                depth=occasion.arrival.depth,
+            )
+            for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
+            if delivery.values["state"] == "leased"
+        ]
+        if claimed:
+            self.worker.take(claimed)
+        else:
+            self.worker.wake()
+
+    async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
+        """The worker's way to one attempt of a queued delivery."""
+        order = Order(
+            hook=hook,
+            webhook_id=delivery_id(claimed.uid, claimed.seq),
+            event=claimed.event,
+            mode=claimed.mode,
+            number=claimed.number,
+            occurred_ms=claimed.occurred_ms,
+            body=claimed.body or "",
+            timeout=hook.timeout,
+            payload=loads(claimed.payload),
+            replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
+            depth=claimed.depth,
+            origin="worker",
+        )
+        # The worker has just asked for the hook as it stands: no second look is needed.
+        made = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), order)
+        if made.error == "key_error":
+            self.runtime.sealing.failed(hook)
+        return made
+
+    async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
+        """Send a firing's untried background deliveries in order, one attempt each."""
+        if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
+            sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
+            while not sending.done():
+                await asyncio.wait([sending], timeout=PROGRESS)
+                if progress is not None:
+                    progress(await self.again(firing))
+            sending.result()
+        return await self.again(firing)
+
+    async def again(self, firing: Firing) -> Firing:
+        """The firing as the log has it now; what only its caller may see stays."""
+        config, uid = self.runtime.config(), firing.id.partition("_")[2]
+        found = await self.runtime.firing(config, uid)
+        return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
+
+    async def drain(self, grace: float) -> None:
+        """End the worker: what it sends may end within `grace` seconds, all else is given back."""
+        self.runtime.renew()
+        if self.worker is not None and self.worker_task is not None and not self.worker_task.done():
+            await self.worker.drain(grace)
+            await asyncio.wait([self.worker_task])
+
+    async def aclose(self, grace: float) -> None:
+        """End the worker within `grace` seconds, close what belongs to the running loop."""
+        await self.drain(grace)
+        await self.runtime.aclose()
+        self.worker = self.worker_task = None

@@ -1,0 +1,117 @@
+"""The rooms of the code, held: how many modules stand in one, and that imports form no circle, for a reader either."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"hookrow": ROOT / "engine" / "hookrow", "hookrow_tui": ROOT / "tui" / "hookrow_tui"}
+FOLDERS = sorted(
+    folder for package in PACKAGES.values() for folder in (package, *package.rglob("*")) if any(folder.glob("*.py"))
+)
+MOST = 20
+TOP = 12
+"""Modules at the engine's top: what every room may use."""
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module's file."""
+    for package, folder in PACKAGES.items():
+        if path.is_relative_to(folder):
+            parts = (package, *path.relative_to(folder).with_suffix("").parts)
+            return ".".join(parts).removesuffix(".__init__")
+    raise AssertionError(path)
+
+
+MODULES = {name_of(path): path for package in PACKAGES.values() for path in sorted(package.rglob("*.py"))}
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    """A module's syntax."""
+    return ast.parse(MODULES[name].read_text("utf-8"))
+
+
+def holds_code(package: str) -> bool:
+    """Whether a package's `__init__` imports anything of ours: then whoever enters by it meets that too."""
+    return any(True for _ in named(package))
+
+
+def named(name: str) -> Iterator[str]:
+    """The modules of ours that a module names in an import, wherever in it: for types and late imports too."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def needs(name: str) -> set[str]:
+    """What a module imports, and the `__init__` of each package that it enters from outside, where that holds code."""
+    found = set()
+    for other in named(name):
+        found.add(other)
+        parts = other.split(".")
+        for depth in range(2, len(parts)):
+            package = ".".join(parts[:depth])
+            if not name.startswith(f"{package}.") and name != package and holds_code(package):
+                found.add(package)
+    return found - {name}
+
+
+def circles() -> list[list[str]]:
+    """The strongly connected components of more than one module (Tarjan)."""
+    graph = {name: sorted(needs(name)) for name in MODULES}
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in graph[name]:
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            component = []
+            while True:
+                component.append(stack.pop())
+                if component[-1] == name:
+                    break
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for name in graph:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_imports_form_no_circle() -> None:
+    """Whoever reads a module and what it names never comes back to it."""
+    assert circles() == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: name_of(folder / "__init__.py"))
+def test_a_room_can_be_overlooked(folder: Path) -> None:
+    """At most twenty modules in a folder, twelve at the engine's top."""
+    modules = [path.name for path in folder.glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    assert len(modules) <= (TOP if folder == PACKAGES["hookrow"] else MOST), modules
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: name_of(folder / "__init__.py"))
+def test_a_room_says_what_lives_there(folder: Path) -> None:
+    """Its `__init__` has a docstring."""
+    if folder.name != "versions":
+        assert ast.get_docstring(tree(name_of(folder / "__init__.py")))

@@ -19,7 +19,7 @@ from hookrow.clock import Clock, SystemClock, from_ms, to_ms
 from hookrow.delivery import plan
 from hookrow.errors import StorageError
 from hookrow.events import CATALOGUE
-from hookrow.hook.modes import Mode, mode
+from hookrow.hook.modes import Mode, mode, pause_reason
 from hookrow.store.database import readonly
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.log import glance as asked
@@ -52,7 +52,8 @@ class SeenHook:
     condition: str
     on_failure: str
     paused_by: str | None
-    paused_reason: str | None
+    pause: str | None
+    """Why it is paused, as it is kept."""
     paused_ms: int | None
     now_ms: int
     """When it was seen."""
@@ -68,6 +69,10 @@ class SeenHook:
     @property
     def state(self) -> str:
         return plan.state(self, self.now_ms)
+
+    @property
+    def paused_reason(self) -> str | None:
+        return None if self.pause is None else str(pause_reason(self.paused_by, self.pause))
 
     @property
     def valid_from(self) -> datetime | None:

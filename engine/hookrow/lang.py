@@ -66,9 +66,10 @@ def inner(text: object) -> str:
     return str(text).replace("«", "„").replace("»", "“")
 
 
-def filled(message: str, values: Mapping[str, object]) -> str:
-    """The message with its values; one that it puts within «…» gets inner quotation marks."""
-    return message.format(**{k: inner(v) if f"«{{{k}}}»" in message else v for k, v in values.items()})
+def filled(message: str, values: Mapping[str, object], language: Language) -> str:
+    """The message with its values, texts among them in this language; one within «…» gets inner quotation marks."""
+    spoken = {name: each.said(language) if isinstance(each, Text) else each for name, each in values.items()}
+    return message.format(**{k: inner(v) if f"«{{{k}}}»" in message else v for k, v in spoken.items()})
 
 
 class Text:
@@ -85,8 +86,12 @@ class Text:
         self.values = values
 
     def __str__(self) -> str:
-        found = catalogue(self.domain, current()).gettext(self.message)
-        return filled(found, self.values) if self.values else found
+        return self.said(current())
+
+    def said(self, language: Language) -> str:
+        """The text in this language, the texts among its values too."""
+        found = catalogue(self.domain, language).gettext(self.message)
+        return filled(found, self.values, language) if self.values else found
 
     def __repr__(self) -> str:
         return f"Text({self.message!r})"
@@ -107,10 +112,11 @@ class Plural(Text):
         super().__init__(one, domain=domain, n=n, **values)
         self.many = many
 
-    def __str__(self) -> str:
+    def said(self, language: Language) -> str:
+        """The text in this language, in the form for its number."""
         n = self.values["n"]
         assert isinstance(n, int)
-        return filled(catalogue(self.domain, current()).ngettext(self.message, self.many, n), self.values)
+        return filled(catalogue(self.domain, language).ngettext(self.message, self.many, n), self.values, language)
 
 
 class Both:

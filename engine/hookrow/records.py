@@ -17,6 +17,7 @@ from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
 from hookrow.events import redact
 from hookrow.hook.stored import HookRef
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason, kept_value, reason_json
 
 __all__ = [
     "FIRING_OUTCOMES",
@@ -61,6 +62,14 @@ class Veto:
     code: str = ""
     status: int = 422
     errors: Sequence[Any] = ()
+    reason: Reason | None = None
+    """Of a failure whose hook has no message of its own: what `message` says, for readers of another language."""
+
+    def as_kept(self) -> dict[str, Any]:
+        """The shape in which the log keeps it: a reason as code and values in the message's place."""
+        shown = self.as_json()
+        del shown["reason"]
+        return shown if self.reason is None else {**shown, "message": kept_value(self.reason)}
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `--json` prints."""
@@ -71,6 +80,7 @@ class Veto:
             "code": self.code,
             "status": self.status,
             "errors": list(self.errors),
+            "reason": reason_json(self.reason),
         }
 
 
@@ -87,6 +97,8 @@ class Attempt:
     status: int | None = None
     error: str | None = None
     detail: str | None = None
+    reason: Reason | None = None
+    """What `detail` says, by code and values; None where it is no reason of Hookrow's."""
     ms: int = 0
     times: dict[str, float] = field(default_factory=dict)
     request_headers: Sequence[tuple[str, str]] = ()
@@ -109,6 +121,7 @@ class Attempt:
             "status": self.status,
             "error": self.error,
             "detail": self.detail,
+            "reason": reason_json(self.reason),
             "ms": self.ms,
             "times": self.times,
             "request_headers": [list(pair) for pair in self.request_headers],
@@ -134,6 +147,8 @@ class Delivery:
     at_ms: int
     error: str | None = None
     detail: str | None = None
+    reason: Reason | None = None
+    """What `detail` says, by code and values; None where it is a receiver's or a person's text."""
     skipped: str | None = None
     status: int | None = None
     ms: int | None = None
@@ -171,6 +186,7 @@ class Delivery:
             "status": self.status,
             "ms": self.ms,
             "attempts": self.attempts,
+            "reason": reason_json(self.reason),
         }
 
 

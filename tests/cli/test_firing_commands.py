@@ -14,14 +14,14 @@ from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
 FIRING = ["id", "event", "outcome", "allowed", "data", "result", "veto", "warnings", "reused", "ms", "deliveries"]
-DELIVERY = ["id", "hook", "position", "mode", "outcome", "error", "skipped", "status", "ms", "attempts"]
+DELIVERY = ["id", "hook", "position", "mode", "outcome", "error", "skipped", "status", "ms", "attempts", "reason"]
 GATE = ("--wait-for-response",)
 ORDER = '{"order": {"id": 7, "sum": 100}}'
 
 
 def check_shape(firing: dict[str, Any]) -> None:
-    """The contract of DESIGN 12; `at` and `replay_of` come besides."""
-    assert [name for name in firing if name not in ("at", "replay_of", "payload", "hidden")] == FIRING
+    """The contract of DESIGN 12; `at`, `replay_of` and `depth` come besides."""
+    assert [name for name in firing if name not in ("at", "replay_of", "depth", "payload", "hidden")] == FIRING
     for delivery in firing["deliveries"]:
         assert [name for name in delivery if name != "requests"] == DELIVERY
         assert list(delivery["hook"]) == ["id", "key", "name"]

@@ -69,7 +69,7 @@ def test_new_hook_has_the_documents_defaults() -> None:
     assert (values["active"], values["fire_and_forget"]) == (True, True)
     assert (values["wait_for_response"], values["response_has_data"]) == (False, False)
     assert (values["timeout"], values["position"], values["on_failure"]) == (5.0, None, "continue")
-    assert values["fallback_message"] == "Сервис временно недоступен"
+    assert values["fallback_message"] == ""
     assert set(values) == {*FIELD, fields.HEADER_VALUE}
 
 

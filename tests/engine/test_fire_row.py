@@ -13,6 +13,7 @@ from engine_bench import Bench
 from hookrow import Vetoed
 from hookrow.errors import EventNotFound, InvalidPayload
 from hookrow.hook.model import Hook
+from hookrow.reasons.reason import Reason
 from scripted import answer, fails
 
 pytestmark = pytest.mark.anyio
@@ -185,7 +186,7 @@ async def test_a_fail_closed_hook_refuses_when_the_deadline_has_passed(bench: Be
     await bench.gate("closed", on_failure="stop")
     firing = await bench.fire(deadline=3.0)
     assert (firing.outcome, outcomes(firing)) == ("failed", ["ok", "deadline"])
-    assert firing.veto.message == "Сервис временно недоступен"
+    assert firing.veto.reason == Reason("unavailable")
 
 
 async def test_a_hook_gets_what_is_left_of_the_deadline(bench: Bench) -> None:

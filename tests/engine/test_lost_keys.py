@@ -10,6 +10,7 @@ import pytest
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import KeyMissing
+from hookrow.hook.modes import pause_reason
 from hookrow.records import LogFilter
 from hookrow.secrets.keyring import KeyRing
 from hookrow.testing import HookReceiver, ManualClock
@@ -121,7 +122,7 @@ def test_hooks_that_can_not_be_opened_are_marked(opened: Open, hook_receiver: Ho
         ("erp", "paused", "key"),
         ("plain", "on", None),
     ]
-    assert lost.hooks.get("erp").paused_reason == ring.active_id
+    assert ring.active_id in str(pause_reason("key", lost.hooks.get("erp").paused_reason))
     assert len(lost.log.summary().paused) == 2
     assert [each.act for each in lost.explain(EVENT)] == ["park", "queue"]
     firing = lost.fire("before_order_add", {})
@@ -143,7 +144,7 @@ def test_their_deliveries_are_held_and_go_by_themselves(opened: Open, hook_recei
     assert [(each.outcome, each.attempts) for each in firing.deliveries] == [("parked", 0)]
     with having.runtime.database.read() as connection:
         found = connection.exec_driver_sql("SELECT paused_by, paused_reason FROM hook WHERE key = 'erp'").one()
-    assert tuple(found) == ("key", ring.active_id)
+    assert (found[0], ring.active_id in found[1]) == ("key", True)
     assert [each.event for each in lost.log.page(LogFilter(event="hook.paused"))] == ["hook.paused"]
     assert state(having) == ("on", None)  # it has the key
     again = opened(ring)

@@ -23,4 +23,4 @@ from hookrow.hook.modes import pause_reason
 )
 def test_why_a_hook_is_paused(by: str, reason: str | None, words: str) -> None:
     """What the person wrote; of the engine's own pauses what made them, and how they end."""
-    assert pause_reason(by, reason) == words
+    assert str(pause_reason(by, reason)) == words

@@ -24,7 +24,7 @@ import hookrow
 from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseDamaged, NoDatabase, SchemaTooNew, StorageError
 from hookrow.records import LogFilter
-from hookrow.store.database import schema
+from hookrow.store.database import opening, schema
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD, SCRIPTS, run
 from hookrow.store.database.opening import open_database
@@ -75,7 +75,7 @@ def test_the_oldest_schema_becomes_todays(database: Database, tmp_path: Path, mo
             connection.exec_driver_sql("DROP SCHEMA hookrow CASCADE")
         oldest = make_oldest(database.address.render_as_string(hide_password=False).replace("+psycopg", ""))
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "HEAD", "0001")
+        patched.setattr(opening, "HEAD", "0001")
         upgraded = open_database(oldest)
     with upgraded.read() as connection:
         before = contents(connection)
@@ -232,7 +232,6 @@ REFUSED = """
 import sys
 from hookrow.errors import SchemaTooNew
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD
 try:
     open_database(sys.argv[1])

@@ -87,7 +87,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "signing_secret": None,
             "condition": "",
             "on_failure": "continue",
-            "fallback_message": "Сервис временно недоступен",
+            "fallback_message": "",
             "order_key": "",
             "revision": 1,
             "state": "on",

@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = ["Kind", "Unseen", "content_kind", "too_large", "view"]
 
@@ -50,7 +51,7 @@ class Kind:
 
 def too_large(limit: int) -> Unseen:
     """Longer than hooks can see."""
-    return Unseen(413, Text("The body is longer than {limit} bytes.", limit=limit))
+    return Unseen(413, Reason("body_too_long", limit=limit))
 
 
 def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
@@ -58,17 +59,17 @@ def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
     pairs = list(headers)
     for encoding in (value.strip().lower() for name, value in pairs if name == "content-encoding"):
         if encoding not in ("", "identity"):
-            return Unseen(415, Text("The body is encoded as {encoding}: send it as it is.", encoding=encoding[:60]))
+            return Unseen(415, Reason("body_encoded", encoding=encoding[:60]))
     types = [value for name, value in pairs if name == "content-type"]
     if len(types) != 1:
-        return Unseen(415, Text("The body needs one content type; this request has {n}.", n=len(types)))
+        return Unseen(415, Reason("content_types", n=len(types)))
     found = CONTENT_TYPE.fullmatch(types[0])
     parameters = [] if found is None else re.findall(PARAMETER, found[2])
     values = {name.lower(): value.strip('"') for name, value in parameters}
     if found is None or len(values) != len(parameters):
-        return Unseen(415, Text("The content type can't be read: {type}.", type=types[0][:100]))
+        return Unseen(415, Reason("content_type_unreadable", type=types[0][:100]))
     if values.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        return Unseen(415, Text("The charset {charset} is not taken: send UTF-8.", charset=values["charset"][:60]))
+        return Unseen(415, Reason("charset_not_taken", charset=values["charset"][:60]))
     kind = found[1].lower()
     if kind == "application/json" or kind.endswith("+json"):
         return Kind("json")
@@ -76,7 +77,7 @@ def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
         return Kind("form")
     if kind == "multipart/form-data" and values.get("boundary"):
         return Kind("multipart", values["boundary"])
-    return Unseen(415, Text("The content type {type} is not taken: send application/json.", type=kind[:100]))
+    return Unseen(415, Reason("content_type_not_taken", type=kind[:100]))
 
 
 def view(kind: Kind, body: bytes) -> dict[str, Any] | Unseen:
@@ -92,11 +93,11 @@ def view(kind: Kind, body: bytes) -> dict[str, Any] | Unseen:
     except NotJson as fault:
         return Unseen(400, fault.text)
     except UnicodeDecodeError as fault:
-        return Unseen(400, Text("Not UTF-8 (at byte {at}).", at=fault.start))
+        return Unseen(400, Reason("json_not_utf8", at=fault.start))
     except ValueError:
-        return Unseen(400, Text("The form can't be read."))
+        return Unseen(400, Reason("form_unreadable"))
     if not isinstance(value, dict):
-        return Unseen(400, Text("The body must be a JSON object."))
+        return Unseen(400, Reason("body_no_object"))
     return value
 
 
@@ -105,7 +106,7 @@ def once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, text in pairs:
         if name in fields:
-            raise NotJson(Text("The field {name} comes twice.", name=name[:60]))
+            raise NotJson(Reason("field_twice", name=name[:60]))
         fields[name] = text
     return fields
 

@@ -23,6 +23,7 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
+from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Delivery, Firing
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
@@ -86,7 +87,8 @@ class Run:
         self.handover = handover
         plain, self.text = admit(payload, occasion.payload_limit)
         self.row = Row(occasion, plain, self.text)
-        self.row.expect(hooks)
+        if occasion.arrival.barrier is not None:
+            self.row.expect(hooks)
         self.payload = plain
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None
@@ -317,7 +319,10 @@ class Run:
             value = get_pointer(self.payload, pointer)
             if value is not None:
                 data = put(data, pointer_parts(pointer), value)
-        return replace(earlier, reused=True, payload=self.payload, data=data)
+        veto = earlier.veto
+        if veto is not None and veto.reason is not None:
+            veto = replace(veto, message=veto.reason.said(self.occasion.language))
+        return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
 
     async def write(self, shares: Sequence[Share]) -> None:
         """Commit shares."""
@@ -423,8 +428,8 @@ class Run:
             "data": dumps(row.kept) if row.data is not self.payload else None,
             "result": dumps(row.kept_result) if row.has_result else None,
             "outcome": self.outcome,
-            "veto": None if row.veto is None else dumps(row.veto.as_json()),
-            "warnings": dumps(row.warnings) if row.warnings else None,
+            "veto": None if row.veto is None else dumps(row.veto.as_kept()),
+            "warnings": dumps([kept_value(warning) for warning in row.warnings]) if row.warnings else None,
             "ms": None if self.outcome is None else round((self.runtime.clock.monotonic() - self.started) * 1000),
             "deferred": self.defer and any(share.background for share in row.shares),
         }
@@ -445,7 +450,7 @@ class Run:
             result=row.result,
             has_result=row.has_result,
             veto=row.veto,
-            warnings=tuple(row.warnings),
+            warnings=tuple(str(warning) for warning in row.warnings),
             deliveries=tuple(self.delivery(share) for share in row.shares),
             ms=round((self.runtime.clock.monotonic() - self.started) * 1000),
             hidden=row.hidden,
@@ -471,6 +476,7 @@ class Run:
             at_ms=self.occasion.at_ms,
             error=share.error,
             detail=None if share.detail is None else str(share.detail),
+            reason=share.detail if isinstance(share.detail, Reason) else None,
             skipped=NOT_ENQUEUED if share.background and self.defer else share.skipped,
             status=share.status,
             ms=share.ms,

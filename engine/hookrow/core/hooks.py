@@ -23,6 +23,7 @@ from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text, quoted
 from hookrow.payload import dumps, storable
+from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
 from hookrow.secrets.secret import Secret, new_signing_secret
 from hookrow.secrets.vault import Place
@@ -60,7 +61,9 @@ def hook_of(stored: StoredHook, now_ms: int) -> Hook:
         "revision": stored.revision,
         "state": plan.state(stored, now_ms),
         "paused_by": stored.paused_by,
-        "paused_reason": stored.paused_reason,
+        "paused_reason": None
+        if stored.paused_reason is None
+        else str(pause_reason(stored.paused_by, stored.paused_reason)),
         "paused_at": moment(stored.paused_ms),
         "deleted": stored.deleted,
     }
@@ -337,7 +340,7 @@ class Hooks:
         found = self.find(ref)
         if found.paused_by in (None, "breaker", "key"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)
-            values = {"paused_by": "person", "paused_reason": reason, "paused_ms": self.runtime.clock.now_ms()}
+            values = {"paused_by": "person", "paused_reason": keep(reason), "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 

@@ -30,6 +30,7 @@ def occasion_for(
         at_ms=now_ms,
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
-        arrival=arrival.limited(runtime.number(config, "loop_depth")),
+        language="ru" if config.settings.get("language") == "ru" else "en",
+        arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
         **more,
     )

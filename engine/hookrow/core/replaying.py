@@ -28,6 +28,7 @@ from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, loads
 from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
 from hookrow.store import outbox
+from hookrow.store.log.reading import told
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, compose, opened, perform
 
@@ -54,7 +55,7 @@ def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
         address=values.get("address"),
         status=values.get("status"),
         error=values.get("error"),
-        detail=values.get("detail"),
+        **told(values.get("detail")),
         ms=values["ms"],
         times=loads(values.get("times")) or {},
         request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
@@ -164,7 +165,7 @@ class Workbench:
         if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
             return show(from_ms(hook.valid_from_ms), zone)
         if share.act == "park":
-            return pause_reason(hook.paused_by, hook.paused_reason) if hook.paused_reason else None
+            return str(pause_reason(hook.paused_by, hook.paused_reason)) if hook.paused_reason else None
         return None if share.detail is None else str(share.detail)
 
     def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:

@@ -18,8 +18,9 @@ from hookrow.events import Event, redact
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
-from hookrow.lang import Text
+from hookrow.lang import Language, Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
+from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare
@@ -27,9 +28,11 @@ from hookrow.transport.attempt import Made, Order, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
-FALLBACK = Text("The service is temporarily unavailable")
+FALLBACK = Reason("unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
-FIXED = Text("`data` was ignored: the call's body is a form, which hooks can't change")
+BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
+"""The same in a hook's own field: the form used to fill it in."""
+FIXED = Reason("data_for_form")
 ABSENT: Any = object()
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
@@ -74,7 +77,7 @@ class Share:
             "mode": self.hook.mode,
             "state": self.state,
             "error": self.error,
-            "detail": None if self.detail is None else str(self.detail),
+            "detail": keep(self.detail),
             "skipped": self.skipped,
             "status": self.status,
             "ms": self.ms,
@@ -104,6 +107,8 @@ class Occasion:
     in_background: bool = False
     """Fired inside the caller's transaction: waiting hooks are sent after its commit as well."""
     arrival: Arrival = PLAIN
+    language: Language = "en"
+    """In which the caller's client is told of a refusal (the setting `language`)."""
 
     @property
     def before(self) -> bool:
@@ -122,7 +127,7 @@ class Row:
         self.result: Any = None
         self.has_result = False
         self.veto: Veto | None = None
-        self.warnings: list[str] = []
+        self.warnings: list[Text | str] = []
         self.shares: list[Share] = []
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
@@ -203,17 +208,13 @@ class Row:
         if self.veto is not None and not self.barred:
             share.skipped = "after_veto"
             return share
-        if self.bar(share, waits):
+        if self.occasion.arrival.barrier is not None and self.bar(share, waits):
             return share
         if verdict.act == "fail" and waits and hook.paused_by == "key":
             self.fail(share, "key_error", pause_reason("key", hook.paused_reason))
             return share
         if verdict.act == "fail" and waits:
-            self.fail(
-                share,
-                "paused",
-                Text("{reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)),
-            )
+            self.fail(share, "paused", pause_reason(hook.paused_by, hook.paused_reason))
             return share
         try:
             if not self.holds(hook, private=waits):
@@ -253,7 +254,15 @@ class Row:
         else:
             return False
         if self.barred and self.veto is None and (waits or barrier.skip is not None):
-            self.veto = Veto("failure", share.hook.ref, str(barrier.text), barrier.code, barrier.status)
+            text = barrier.text
+            self.veto = Veto(
+                "failure",
+                share.hook.ref,
+                text.said(self.occasion.language) if isinstance(text, Text) else text,
+                barrier.code,
+                barrier.status,
+                reason=text if isinstance(text, Reason) else None,
+            )
         return True
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
@@ -289,8 +298,9 @@ class Row:
             return
         share.state = "failed"
         if not plan.allowed_after_failure(hook.on_failure, self.occasion.event.moment):
-            message = hook.fallback_message or str(FALLBACK)
-            self.veto = Veto("failure", hook.ref, message, error, status)
+            own = "" if hook.fallback_message in BUILT_IN else hook.fallback_message
+            message = own or FALLBACK.said(self.occasion.language)
+            self.veto = Veto("failure", hook.ref, message, error, status, reason=None if own else FALLBACK)
 
     async def call(
         self, share: Share, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
@@ -306,7 +316,7 @@ class Row:
         waits = hook.mode in WAITING
         wait = plan.wait_for(hook.timeout, left())
         if wait is None:
-            self.fail(share, "deadline", Text("the deadline of the firing had passed"))
+            self.fail(share, "deadline", Reason("deadline_passed"))
             return None
         order = Order(
             hook=hook,
@@ -348,9 +358,9 @@ class Row:
             share.note = Note(
                 share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
             )
-        self.warnings += [f"{share.hook.name}: {warning}" for warning in answer.warnings]
+        self.warnings += [warned(share.hook, warning) for warning in answer.warnings]
         if answer.kind == "changed" and self.occasion.arrival.fixed:
-            self.warnings.append(f"{share.hook.name}: {FIXED}")
+            self.warnings.append(warned(share.hook, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
             self.fail(share, made.error or "bad_reply", made.detail)
@@ -371,6 +381,12 @@ class Row:
             )
             share.changes = public_changes(answer.changes, self.private)
             self.see(answer.data)
+
+
+def warned(hook: StoredHook, warning: Text | str) -> Text | str:
+    """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
+    ours = isinstance(warning, Text)
+    return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:

@@ -133,7 +133,10 @@ class Runtime:
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        return self.sealing.marked(self.cache.get())
+        found, known = self.cache.get(), self.sealing.known
+        if known is not None and known.read is found and not known.shut:
+            return known.made
+        return self.sealing.marked(found)
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from hookrow.clock import Clock
 from hookrow.errors import KeyMissing, KeyProblem
 from hookrow.hook.model import SEALED
+from hookrow.hook.modes import key_pause
 from hookrow.hook.stored import StoredHook
-from hookrow.lang import Text, quoted
+from hookrow.lang import quoted
+from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store.configuration.cache import Config
@@ -116,7 +118,7 @@ class Sealing:
             if broken:
                 shut.add(hook.id)
             if hook.id in shut and hook.paused_by in (None, "breaker", "key"):
-                changed[hook.id] = replace(hook, paused_by="key", paused_reason=", ".join(sorted(lacking[hook.id])))
+                changed[hook.id] = replace(hook, paused_by="key", paused_reason=keep(key_pause(lacking[hook.id])))
             elif hook.paused_by == "key" and hook.id not in shut:
                 changed[hook.id] = replace(hook, paused_by=None, paused_reason=None, paused_ms=None)
         if not changed:
@@ -152,13 +154,4 @@ def locked(missing: dict[str, list[StoredHook]]) -> KeyMissing:
     """The refusal to seal anything, with both ways out."""
     hooks = list({hook.id: quoted(hook.name) for each in missing.values() for hook in each}.values())
     named = ", ".join(hooks[:NAMED]) + (", …" if len(hooks) > NAMED else "")
-    return KeyMissing(
-        Text(
-            "key {keys} is missing, and secrets of {hooks} are encrypted with it, so no new secret can be stored. Put "
-            "the key back (HOOKROW_KEYS, $CREDENTIALS_DIRECTORY/hookrow.key, hookrow.key beside the database), or "
-            "remove those secrets: hookrow keys abandon {key}",
-            keys=", ".join(missing),
-            hooks=named,
-            key=next(iter(missing)),
-        )
-    )
+    return KeyMissing(Reason("keys_missing", keys=", ".join(missing), hooks=named, key=next(iter(missing))))

@@ -19,6 +19,7 @@ from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
 from hookrow.payload import dumps, get_pointer
+from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
 __all__ = ["Concealer", "hidden_secrets", "url_tokens"]
@@ -165,6 +166,8 @@ class Concealer:
         values = {name: self.value(value) for name, value in said.values.items()}
         if isinstance(said, Plural):
             return Plural(said.message, said.many, values.pop("n"), domain=said.domain, **values)
+        if isinstance(said, Reason):
+            return Reason(said.code, **values)
         return Text(said.message, domain=said.domain, **values)
 
     def value(self, value: Any) -> Any:

@@ -18,6 +18,7 @@ from hookrow.delivery.replyjson import NotJson, decoded, is_blank, members, stri
 from hookrow.hook.modes import Mode
 from hookrow.lang import Text
 from hookrow.payload import diff, merge_patch, same, storable
+from hookrow.reasons.reason import Reason
 
 __all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "broken_off", "read", "retry_after"]
 
@@ -30,7 +31,7 @@ NEVER_REPAIRED = ("data", "result")
 """What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
 NOT_USABLE = object()
 """Stands for a word that can't be read; of no kind that any word may be of."""
-MEANT = Text('It contains "allow" and false: perhaps a veto was meant.')
+MEANT = Reason("veto_perhaps_meant")
 BEGINNING = 65_536
 """Bytes of a reply that is too long in which a «no» is looked for."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -109,7 +110,7 @@ def heard(headers: Headers, body: bytes) -> Said:
         return Said(empty=True)
     notes: tuple[Text, ...] = ()
     if charset is not None:
-        notes = (Text("The reply is not in UTF-8; it was read as {charset}, as it says.", charset=charset),)
+        notes = (Reason("reply_charset", charset=charset),)
         try:
             value = strict_text(text)
         except NotJson as reason:
@@ -119,7 +120,7 @@ def heard(headers: Headers, body: bytes) -> Said:
     words, broken = obeyed(text)
     if words is None:
         return Said(fault=fault, meant=may_refuse(text))
-    return Said(words, fault, broken, (*notes, Text("The reply is no proper JSON; only what can be read counts.")))
+    return Said(words, fault, broken, (*notes, Reason("reply_not_proper")))
 
 
 def obeyed(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
@@ -141,14 +142,14 @@ def obeyed(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
         try:
             if key in NEVER_REPAIRED:
                 if key in words:
-                    raise NotJson(Text("The key {key} comes twice.", key=key))
+                    raise NotJson(Reason("json_key_twice", key=key))
                 value.encode()
                 words[key] = strict_text(value)
             else:
                 words[key] = json.loads(value)
         except (NotJson, UnicodeEncodeError) as reason:
             words[key] = None
-            broken[key] = reason.text if isinstance(reason, NotJson) else Text("It is not in UTF-8.")
+            broken[key] = reason.text if isinstance(reason, NotJson) else Reason("member_not_utf8")
         except (ValueError, RecursionError):  # a number of thousands of digits, a nesting of thousands of levels
             words[key] = NOT_USABLE
     return words, broken
@@ -184,10 +185,10 @@ def read(
     if said.words is not None:
         return allowed(said, said.words, mode, moment_can_refuse, payload)
     if said.fault is not None and is_json(headers):
-        return perhaps_refused(bad_reply(Text("the response can't be read: {reason}", reason=said.fault)), said.meant)
+        return perhaps_refused(bad_reply(Reason("reply_unreadable", reason=said.fault)), said.meant)
     if said.empty or mode != "transform":
         return Answer("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
-    return perhaps_refused(bad_reply(Text("the response is not a JSON object")), said.meant)
+    return perhaps_refused(bad_reply(Reason("reply_no_object")), said.meant)
 
 
 def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> Answer:
@@ -214,38 +215,38 @@ def perhaps_refused(answer: Answer, meant: bool) -> Answer:
     """The failure, and that a refusal may have been meant."""
     if not meant:
         return answer
-    return replace(answer, detail=Text("{failure} {hint}", failure=answer.detail or "", hint=MEANT))
+    return replace(answer, detail=Reason("failure_with_hint", failure=answer.detail or "", hint=MEANT))
 
 
 def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
-        return bad_reply(Text("`allow` is neither true nor false"))
+        return bad_reply(Reason("allow_no_flag"))
     warnings = [*said.notes, *refusal_of(words, 422)[1]]
     if words and not any(key in words for key in KEYS):
-        warnings.append(Text("The response has no key that Hookrow knows; taken as allowed."))
+        warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
         if "data" in words or "result" in words:
-            warnings.append(Text("`data` and `result` were ignored: response_has_data is off for this hook."))
+            warnings.append(Reason("data_not_expected"))
         return Answer("ok", warnings=tuple(warnings))
     for key, reason in said.broken.items():
-        return bad_reply(Text("`{key}` can't be read: {reason}", key=key, reason=reason))
+        return bad_reply(Reason("member_unreadable", key=key, reason=reason))
     has_result, result = "result" in words, words.get("result")
     patch = words.get("data")
     if patch is None:
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
-        warnings.append(Text("`data` was ignored: the event has already happened."))
+        warnings.append(Reason("data_too_late"))
         return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
-        return bad_reply(Text("`data` is not a JSON object"))
+        return bad_reply(Reason("data_no_object"))
     patch = news(patch, payload)
     strange = [key for key in patch if key not in payload]
     if strange:
-        return bad_reply(Text("`data` can't add the key {key} to the payload", key=strange[0][:60]))
+        return bad_reply(Reason("data_adds_key", key=strange[0][:60]))
     removed = [key for key, value in patch.items() if value is None]
     if removed:
-        return bad_reply(Text("`data` can't remove the key {key} from the payload", key=removed[0][:60]))
+        return bad_reply(Reason("data_removes_key", key=removed[0][:60]))
     data = merge_patch(payload, patch)
     changes = tuple(diff(payload, data))
     if not changes:
@@ -283,7 +284,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if value is None:
             return ""
         if not isinstance(value, str):
-            warnings.append(Text("`{key}` was ignored: it is not a string.", key=key))
+            warnings.append(Reason("not_a_text", key=key))
             return ""
         value = storable(value)
         return value if len(value) <= limit else value[: limit - 1] + "…"
@@ -295,7 +296,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
             own = given
         else:
-            warnings.append(Text("`status` was ignored: it is not a number from 400 to 599."))
+            warnings.append(Reason("status_out_of_range"))
     errors = []
     listed = said.get("errors")
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
@@ -303,17 +304,17 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
         if parts and all(isinstance(part, str) for part in parts.values()):
             errors.append({key: storable(part)[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
-            warnings.append(Text("An error was ignored: it is not an object with the strings path, code and message."))
+            warnings.append(Reason("error_no_object"))
     if listed is not None and not isinstance(listed, list):
-        warnings.append(Text("`{key}` was ignored: it is not a list.", key="errors"))
+        warnings.append(Reason("not_a_list", key="errors"))
     own_warnings = said.get("warnings")
     if own_warnings is not None and not isinstance(own_warnings, list):
-        warnings.append(Text("`{key}` was ignored: it is not a list.", key="warnings"))
+        warnings.append(Reason("not_a_list", key="warnings"))
     elif own_warnings:
         texts = [each for each in own_warnings if isinstance(each, str)]
         warnings = [*(storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
         if len(texts) != len(own_warnings):
-            warnings.append(Text("A warning was ignored: it is not a string."))
+            warnings.append(Reason("warning_no_text"))
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
 
 
@@ -330,15 +331,15 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
 def bad_status(status: int, headers: Headers) -> Answer:
     """A status that is no success. Redirects are never followed: the URL wants mending."""
     if status == 410:
-        return Answer("failed", "bad_status", Text("the receiver is gone (410), the hook is paused"), pause=True)
+        return Answer("failed", "bad_status", Reason("receiver_gone"), pause=True)
     if 300 <= status < 400:
         place = location(header(headers, "location"))
         if place:
-            text = Text("the receiver redirects ({status}) to {place}: update the URL", status=status, place=place)
+            text = Reason("receiver_redirects_to", status=status, place=place)
         else:
-            text = Text("the receiver redirects ({status}): update the URL", status=status)
+            text = Reason("receiver_redirects", status=status)
         return Answer("failed", "redirect", text)
-    return Answer("failed", "bad_status", Text("the receiver answered {status}", status=status))
+    return Answer("failed", "bad_status", Reason("receiver_answered", status=status))
 
 
 def bad_reply(text: Text) -> Answer:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hookrow.lang import Text
 from hookrow.payload import DEPTH_LIMIT, dumps, is_deep
+from hookrow.reasons.reason import Reason
 
 __all__ = ["NotJson", "decoded", "is_blank", "members", "strict_loads", "strict_text"]
 
@@ -41,13 +42,13 @@ class NotJson(ValueError):
 
 
 def constant(name: str) -> Any:
-    raise NotJson(Text("{name} is not a JSON number.", name=name))
+    raise NotJson(Reason("json_no_number", name=name))
 
 
 def real(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise NotJson(Text("The number {digits} is too large.", digits=digits[:30]))
+        raise NotJson(Reason("json_number_too_large", digits=digits[:30]))
     return number
 
 
@@ -55,7 +56,7 @@ def whole(digits: str) -> int:
     try:
         return int(digits)
     except ValueError:
-        raise NotJson(Text("A number has {n} digits.", n=len(digits))) from None
+        raise NotJson(Reason("json_digits", n=len(digits))) from None
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise NotJson(Text("The key {key} comes twice.", key=double[:60].encode(errors="backslashreplace").decode()))
+        raise NotJson(Reason("json_key_twice", key=double[:60].encode(errors="backslashreplace").decode()))
     return found
 
 
@@ -81,7 +82,7 @@ def strict_loads(body: bytes) -> Any:
     try:
         return strict_text(body.decode("utf-8-sig"))
     except UnicodeDecodeError as fault:
-        raise NotJson(Text("Not UTF-8 (at byte {at}).", at=fault.start)) from None
+        raise NotJson(Reason("json_not_utf8", at=fault.start)) from None
 
 
 def strict_text(text: str) -> Any:
@@ -97,11 +98,11 @@ def strict_text(text: str) -> Any:
         if "\\u" in text:
             dumps(value).encode()
     except RecursionError:
-        raise NotJson(Text("Nested deeper than {limit} levels.", limit=DEPTH_LIMIT)) from None
+        raise NotJson(Reason("json_too_deep", limit=DEPTH_LIMIT)) from None
     except json.JSONDecodeError as fault:
-        raise NotJson(Text("Not JSON (line {line}, column {column}).", line=fault.lineno, column=fault.colno)) from None
+        raise NotJson(Reason("json_unreadable", line=fault.lineno, column=fault.colno)) from None
     except UnicodeEncodeError:
-        raise NotJson(Text("It contains a lone surrogate (half of a character).")) from None
+        raise NotJson(Reason("json_half_character")) from None
     return value
 
 

@@ -18,6 +18,7 @@ import idna
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = ["Allowed", "Egress", "Mode", "literal"]
 
@@ -25,16 +26,16 @@ Mode = Literal["private", "public"]
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-METADATA = Text("a cloud's metadata service")
-LINK_LOCAL = Text("link-local, where clouds keep their metadata services")
-MULTICAST = Text("a multicast address")
-UNSPECIFIED = Text("the unspecified address")
-RESERVED = Text("reserved")
-BROADCAST = Text("the broadcast address")
-LOOPBACK = Text("this machine")
-PRIVATE = Text("in a private network")
-SHARED = Text("in a provider's shared network")
-SPECIAL = Text("in a network for special purposes")
+METADATA = Reason("address_metadata")
+LINK_LOCAL = Reason("address_link_local")
+MULTICAST = Reason("address_multicast")
+UNSPECIFIED = Reason("address_unspecified")
+RESERVED = Reason("address_reserved")
+BROADCAST = Reason("address_broadcast")
+LOOPBACK = Reason("address_loopback")
+PRIVATE = Reason("address_private")
+SHARED = Reason("address_shared")
+SPECIAL = Reason("address_special")
 
 # Refused in both modes (DESIGN 9). The first network that holds an address names it.
 NEVER: tuple[tuple[Network, Text], ...] = tuple(
@@ -144,7 +145,7 @@ class Standing:
     what: Text
 
 
-OUTSIDE = Standing(0, Text("a public address"))
+OUTSIDE = Standing(0, Reason("address_public"))
 
 
 @lru_cache(4096)
@@ -240,14 +241,14 @@ class Egress:
         """Why `address`, dialled for the host name `host`, must not be reached; None if it may."""
         known = literal(address)
         if known is None:
-            return Text('"{address}" is not an address.', address=address)
+            return Reason("address_none", address=address)
         found = standing(known)
         if found.rank == 2:
-            return Text("{address} is {what}: such addresses are never called", address=address, what=found.what)
+            return Reason("address_refused", address=address, what=found.what)
         if found.rank == 0 or self.mode == "private" or any(each.admits(known, host, port) for each in self.allow):
             return None
-        return Text(
-            "{address} is {what}: blocked by the setting egress = public; to allow it, use egress_allow",
+        return Reason(
+            "address_not_allowed",
             address=address,
             what=found.what,
         )

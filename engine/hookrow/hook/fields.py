@@ -24,7 +24,6 @@ from hookrow.hook.checks import (
 )
 from hookrow.hook.dates import Here
 from hookrow.hook.form import (
-    FALLBACK_MESSAGE,
     FIELD,
     FIELDS,
     FLAGS_TITLE,
@@ -38,7 +37,6 @@ from hookrow.hook.modes import WAITING, Mode, mode, mode_sentence
 from hookrow.lang import Text
 
 __all__ = [
-    "FALLBACK_MESSAGE",
     "FIELD",
     "FIELDS",
     "FLAGS_TITLE",

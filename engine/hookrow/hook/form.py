@@ -18,7 +18,6 @@ from hookrow.hook.modes import Seconds
 from hookrow.lang import Both, Text
 
 __all__ = [
-    "FALLBACK_MESSAGE",
     "FIELD",
     "FIELDS",
     "FLAGS_TITLE",
@@ -51,7 +50,6 @@ GROUPS: dict[Group, Both] = {
     "extra": Both("Additional settings", "Дополнительные параметры"),
     "beyond": Both("Advanced settings", "Сверх документа"),
 }
-FALLBACK_MESSAGE = "Сервис временно недоступен"
 """What a refusal by failure says where the hook has no message of its own; it is for the shop's customers."""
 
 
@@ -327,12 +325,14 @@ FIELDS: tuple[Field, ...] = (
         "fallback_message",
         Both("Failure message", "Сообщение при ошибке"),
         Both(
-            "Shown to the customer if a failure of this hook stops the operation; up to 300 characters.",
-            "Что прочтёт клиент, если операция отклонена из-за ошибки этого хука; до 300 знаков.",
+            "Shown to the customer if a failure of this hook stops the operation; up to 300 characters."
+            " Empty: that the service is temporarily unavailable.",
+            "Что прочтёт клиент, если операция отклонена из-за ошибки этого хука; до 300 знаков."
+            " Пусто: что сервис временно недоступен.",
         ),
         "beyond",
         "text",
-        FALLBACK_MESSAGE,
+        "",
     ),
     Field(
         "signing_secret",

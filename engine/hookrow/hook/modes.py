@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from hookrow.lang import Text, current
+from hookrow.reasons.reason import Reason, read
 
-__all__ = ["MODES", "WAITING", "Mode", "Seconds", "mode", "mode_sentence", "pause_reason"]
+__all__ = ["MODES", "WAITING", "Mode", "Seconds", "key_pause", "mode", "mode_sentence", "pause_reason"]
 
 Mode = Literal["forget", "notify", "record", "gate", "transform"]
 MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
@@ -33,30 +35,25 @@ class Seconds:
         return hash(self.value)
 
 
-def pause_reason(by: str | None, reason: str | None) -> str:
-    """Why a hook is paused, in words: what a person wrote, or what made the engine do it and how it ends."""
+def pause_reason(by: str | None, kept: str | None) -> Reason | str:
+    """Why a hook is paused: what a person wrote, or what made the engine do it and how it ends.
+
+    Args:
+        kept: the column `paused_reason`; before schema 0002 it held an error and a status, as `bad_status 503`.
+    """
+    found = read(kept)
+    if isinstance(found, Reason):
+        return found
     if by == "breaker":
-        return str(
-            Text(
-                "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the "
-                "hook",
-                error=reason or "—",
-            )
-        )
-    if by == "gone":
-        return str(Text("the receiver answered 410 (gone); it must be resumed by hand"))
-    if by == "key" and reason:
-        return str(
-            Text(
-                "its secrets can't be decrypted: key {keys} is missing; put it back, or run: hookrow keys abandon "
-                "{key}",
-                keys=reason,
-                key=reason.partition(",")[0],
-            )
-        )
-    if by == "key":
-        return str(Text("one of its secrets can't be decrypted: the stored value was changed; enter the secret again"))
-    return reason or "—"
+        return Reason("paused_breaker", error=found or "—")
+    return Reason("paused_gone") if by == "gone" else found or "—"
+
+
+def key_pause(keys: Collection[str]) -> Reason:
+    """Why a hook is paused whose secrets these keys encrypt, which are missing; none: a secret itself was changed."""
+    if not keys:
+        return Reason("paused_key_changed")
+    return Reason("paused_key", keys=", ".join(sorted(keys)), key=min(keys))
 
 
 def mode(fire_and_forget: bool, wait_for_response: bool, response_has_data: bool) -> Mode:

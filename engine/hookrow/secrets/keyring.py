@@ -27,6 +27,7 @@ from typing import Final
 
 from hookrow.errors import KeyMissing, KeyUnsafe, KeyWrong
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = ["KeyRing", "key_file_beside", "make_key_file", "write_key_file"]
 
@@ -46,10 +47,10 @@ def decode_key(entry: str, encoded: str, source: Text | str) -> tuple[str, bytes
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise KeyWrong(Text("{source}: not a list of keys (ID and base64 of 32 bytes)", source=source))
+        raise KeyWrong(Reason("key_list_unreadable", source=source))
     if entry != key_id(key):
         # The name that was written may be a misplaced secret: only the derived id is shown.
-        raise KeyWrong(Text("{source}: key {id} is listed under another ID", source=source, id=key_id(key)))
+        raise KeyWrong(Reason("key_id_differs", source=source, id=key_id(key)))
     return entry, key
 
 
@@ -71,13 +72,13 @@ class KeyRing:
         """The id of the key that seals. Raises KeyMissing for an empty ring."""
         for found in self.keys:
             return found
-        raise KeyMissing(Text("there is no key; create one with hookrow keys new"))
+        raise KeyMissing(Reason("key_missing"))
 
     @classmethod
     def new(cls) -> KeyRing:
         """A ring of one fresh random key."""
         key = secrets.token_bytes(KEY_BYTES)
-        return cls({key_id(key): key}, Text("a new key"))
+        return cls({key_id(key): key}, Reason("source_new"))
 
     def with_new_key(self) -> KeyRing:
         """This ring with a fresh key before all others: what is sealed from now on is sealed with it."""
@@ -118,7 +119,7 @@ class KeyRing:
             KeyUnsafe: the file beside the database can be read or written by others.
             KeyWrong: what is there is no list of keys, or can't be read.
         """
-        given = cls.parse(environ.get("HOOKROW_KEYS", ""), Text("the variable HOOKROW_KEYS"))
+        given = cls.parse(environ.get("HOOKROW_KEYS", ""), Reason("source_variable"))
         if given.keys:
             return given
         if folder := environ.get("CREDENTIALS_DIRECTORY"):
@@ -127,23 +128,23 @@ class KeyRing:
                 return ring
         if database_path is not None:
             return cls.read(key_file_beside(database_path), private=True)
-        return cls({}, Text("nowhere"))
+        return cls({}, Reason("source_nowhere"))
 
     @classmethod
     def read(cls, path: Path, *, private: bool) -> KeyRing:
         """The keys of a file; an empty ring if there is none. `private`: only its owner may have access to it."""
-        source = Text("the file {path}", path=path)
+        source = Reason("source_file", path=path)
         try:
             with path.open(encoding="ascii") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 if private and mode & 0o077:
-                    raise KeyUnsafe(Text("others can read the key file {path}; run chmod 600 {path}", path=path))
+                    raise KeyUnsafe(Reason("key_file_unsafe", path=path))
                 return cls.parse(file.read(), source, path)
         except FileNotFoundError:
             return cls({}, source, path)
         except (OSError, UnicodeDecodeError) as problem:
-            reason = problem.strerror if isinstance(problem, OSError) else Text("not a list of keys")
-            raise KeyWrong(Text("the key file {path} can't be read: {reason}", path=path, reason=reason)) from None
+            reason = problem.strerror if isinstance(problem, OSError) else Reason("keys_none")
+            raise KeyWrong(Reason("key_file_unreadable", path=path, reason=reason)) from None
 
 
 def key_file_beside(database_path: Path) -> Path:

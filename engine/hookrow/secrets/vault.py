@@ -18,6 +18,7 @@ from typing import Final
 
 from hookrow.errors import KeyMissing, KeyWrong
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 from hookrow.secrets.secret import Secret
 
@@ -61,7 +62,7 @@ class Vault:
 
         `keys` come before all other sources: a ring, or text as in HOOKROW_KEYS. Raises KeyWrong for text that is none.
         """
-        return cls(path, environ, KeyRing.parse(keys, Text("the argument keys")) if isinstance(keys, str) else keys)
+        return cls(path, environ, KeyRing.parse(keys, Reason("source_argument")) if isinstance(keys, str) else keys)
 
     def __repr__(self) -> str:
         return f"Vault({str(self.database_path)!r})"
@@ -75,7 +76,7 @@ class Vault:
         """The keys as they now are: another process may have made or rotated them. Raises KeyUnsafe, KeyWrong."""
         ring = self.given or KeyRing.load(self.database_path, self.environ)
         if self.loaded and self.loaded.keys and not ring.keys:
-            raise KeyMissing(Text("the keys that were in {source} are gone", source=self.loaded.source))
+            raise KeyMissing(Reason("keys_gone", source=self.loaded.source))
         self.loaded = ring
         return ring
 
@@ -128,10 +129,8 @@ class Vault:
         key = self.ring.keys.get(name) or self.reload().keys.get(name)
         if key is None:
             raise KeyMissing(
-                Text(
-                    "key {id}, which encrypts {field}, is not in {source}; Hookrow looks in HOOKROW_KEYS, in "
-                    "$CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if the key is lost: "
-                    "hookrow keys abandon {id}",
+                Reason(
+                    "key_not_in_ring",
                     id=name,
                     field=place.field,
                     source=self.ring.source,
@@ -166,6 +165,4 @@ def taken_apart(token: str, place: Place) -> tuple[str, bytes, bytes]:
 
 
 def damaged(place: Place) -> KeyWrong:
-    return KeyWrong(
-        Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook", field=place.field)
-    )
+    return KeyWrong(Reason("sealed_damaged", field=place.field))

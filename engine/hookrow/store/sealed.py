@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from hookrow.hook.model import SEALED
+from hookrow.hook.modes import key_pause
+from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store.configuration.revisions import Author, revise
 from hookrow.store.database.tables import HOOKS
@@ -67,7 +69,7 @@ def abandon(connection: Connection, key: str, author: Author) -> int:
             values["custom_header"] = ""
         if not {"signing_secret", "signing_secret_old"}.isdisjoint(fields):
             values |= {"signing_secret_old": None, "signing_old_until_ms": None}
-        if before["paused_by"] == "key" and before["paused_reason"] == key:
+        if before["paused_by"] == "key" and before["paused_reason"] == keep(key_pause([key])):
             values |= {"paused_by": None, "paused_reason": None, "paused_ms": None}
         after = revise(connection, before, values, author, "abandon")
         if before["deleted_ms"] is None:

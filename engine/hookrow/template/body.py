@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Node, Run
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
 from hookrow.template.values import Fault, encode, is_list, kind, truth
@@ -132,7 +133,7 @@ class Loop(Statement):
     def act(self, page: Page) -> None:
         found = self.source.value(page)
         if not is_list(found) and not isinstance(found, Mapping):
-            raise Fault(Text("for needs a list, not {kind}", kind=kind(found)))
+            raise Fault(Reason("for_needs_list", kind=kind(found)))
         outer = page.local
         items = list(found)
         page.spend(len(items))
@@ -174,9 +175,9 @@ class Assigned(Statement):
 def read_body(source: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
     """The statements of a body, and the names that it takes from outside. Raises Fault, whose line is set."""
     body = BodyReader(source)
-    statements, _ = body.block(frozenset(), Text("the body"))
+    statements, _ = body.block(frozenset(), Reason("statement_body"))
     if body.inside:
-        raise Fault(Text("the quote that opens here is not closed"), line=body.reader.line(body.quote))
+        raise Fault(Reason("quote_not_closed"), line=body.reader.line(body.quote))
     return statements, frozenset(body.reader.used)
 
 
@@ -198,7 +199,7 @@ class BodyReader:
         """Statements up to one of these words, and that word; to the end of the source if there are none."""
         self.nested += 1
         if self.nested > DEEPEST:
-            raise self.reader.fault(Text("nested too deeply"), self.offset)
+            raise self.reader.fault(Reason("template_too_deep"), self.offset)
         begin = self.offset
         statements: list[Statement] = []
         while True:
@@ -206,7 +207,7 @@ class BodyReader:
             statements.extend(self.written(tag.start() if tag else len(self.source), cut=bool(tag and tag[2])))
             if tag is None:
                 if ends:
-                    raise self.reader.fault(Text("{statement} is not closed", statement=opener), max(begin - 1, 0))
+                    raise self.reader.fault(Reason("statement_not_ended", statement=opener), max(begin - 1, 0))
                 word = ""
                 break
             if tag[1] == "#":
@@ -247,7 +248,7 @@ class BodyReader:
         if self.inside or not shown:
             return
         if self.value_before and shown[0] not in ",:]}":
-            raise self.reader.fault(Text("a value outside quotes can't be followed by {sign}", sign=shown[0]), start)
+            raise self.reader.fault(Reason("value_followed_by", sign=shown[0]), start)
         self.value_before = False
 
     def follow(self, text: str, start: int) -> None:
@@ -263,9 +264,9 @@ class BodyReader:
             if at == len(text):
                 return
             if text[at] == "\\":
-                raise self.reader.fault(Text("this escape is not complete, or JSON does not know it"), start + at)
+                raise self.reader.fault(Reason("json_escape_unknown"), start + at)
             if text[at] != '"':
-                raise self.reader.fault(Text("quotes can't contain a line break; write \\n"), start + at)
+                raise self.reader.fault(Reason("line_break_in_quotes"), start + at)
             self.inside, at = False, at + 1
         self.before = text.rstrip()[-1:] or self.before
 
@@ -277,7 +278,7 @@ class BodyReader:
     def comment(self, tag: re.Match[str]) -> None:
         end = self.source.find("#}", tag.end())
         if end < 0:
-            raise self.reader.fault(Text("the comment is not closed"), tag.start())
+            raise self.reader.fault(Reason("comment_not_ended"), tag.start())
         self.trim = self.source[end - 1] == "-" and end > tag.end()
         self.offset = end + 2
 
@@ -286,7 +287,7 @@ class BodyReader:
         token = self.reader.token
         if token.kind != "end" or not token.text.endswith(sign):
             if token.kind == "end":
-                raise self.reader.fault(Text("expected {wanted}, found {found}", wanted=sign, found=token.text))
+                raise self.reader.fault(Reason("other_sign_wanted", wanted=sign, found=token.text))
             raise self.reader.unexpected(sign)
         self.trim = token.text.startswith("-")
         self.offset = token.end
@@ -294,9 +295,9 @@ class BodyReader:
     def value(self, start: int) -> Value:
         if not self.inside:
             if self.value_before:
-                raise self.reader.fault(Text("two values outside quotes need a separator between them"), start)
+                raise self.reader.fault(Reason("values_adjacent"), start)
             if self.before and self.before not in "{[,:":
-                raise self.reader.fault(Text("a value outside quotes can't follow {sign}", sign=self.before), start)
+                raise self.reader.fault(Reason("value_follows", sign=self.before), start)
             self.before, self.value_before = "", True
         counted = self.reader.nodes
         node = self.reader.expression()
@@ -317,7 +318,7 @@ class BodyReader:
                 return self.loop(start)
             case "set":
                 return self.assignment(start)
-        raise self.reader.fault(Text("there is no statement {word}; there are if, for and set", word=word), start)
+        raise self.reader.fault(Reason("no_such_statement", word=word), start)
 
     def condition(self) -> Node:
         node = self.reader.expression()
@@ -334,7 +335,7 @@ class BodyReader:
         while True:
             self.inside = opened
             ends = frozenset({"endif"} if condition is None else {"elif", "else", "endif"})
-            statements, word = self.block(ends, Text("if"))
+            statements, word = self.block(ends, Reason("statement_if"))
             found.append((condition, statements))
             afterwards.add(self.inside)
             if word == "endif":
@@ -354,12 +355,12 @@ class BodyReader:
 
     def even(self, afterwards: set[bool], start: int) -> None:
         if len(afterwards) > 1:
-            raise self.reader.fault(Text("depending on a condition, a quote is opened or closed here or not"), start)
+            raise self.reader.fault(Reason("branches_differ"), start)
 
     def variable(self) -> str:
         word = self.reader.token.text
         if word in RESERVED or word in WORDS:
-            raise self.reader.fault(Text("{name} is reserved; use another name", name=word))
+            raise self.reader.fault(Reason("name_reserved", name=word))
         return self.reader.name().text
 
     def loop(self, start: int) -> Loop:
@@ -373,14 +374,14 @@ class BodyReader:
         self.reader.declared.add("loop")
         self.close("%}")
         cost = self.reader.nodes - counted
-        body, word = self.block(frozenset({"else", "endfor"}), Text("for"))
+        body, word = self.block(frozenset({"else", "endfor"}), Reason("statement_for"))
         self.reader.declared = declared
         afterwards = {opened, self.inside}
         otherwise: tuple[Statement, ...] = ()
         if word == "else":
             self.close("%}")
             self.inside = opened
-            otherwise, _ = self.block(frozenset({"endfor"}), Text("for"))
+            otherwise, _ = self.block(frozenset({"endfor"}), Reason("statement_for"))
             afterwards.add(self.inside)
         self.close("%}")
         self.even(afterwards, start)

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
 from hookrow.errors import InvalidTemplate
-from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Joined, Node, Run
 from hookrow.template.grammar import Reader
@@ -106,9 +106,9 @@ class Body:
         try:
             CHECKER.decode(text)
         except json.JSONDecodeError as broken:
-            raise Fault(Text("what comes out here is not JSON"), line=page.line_at(broken.pos)) from None
+            raise Fault(Reason("output_here_not_json"), line=page.line_at(broken.pos)) from None
         except (ValueError, RecursionError):
-            raise Fault(Text("what comes out is not JSON")) from None
+            raise Fault(Reason("output_not_json")) from None
         return text
 
 
@@ -145,7 +145,7 @@ class Condition:
         found = self.node.value(Run(view.payload, webhook, fuel=FUEL, limit=LIMIT))
         if isinstance(found, bool):
             return found
-        raise Fault(Text("the condition gives {kind}, not true or false", kind=kind(found)))
+        raise Fault(Reason("condition_gives", kind=kind(found)))
 
     def unmet(self, view: View, webhook: Mapping[str, Any]) -> tuple[str, ...]:
         """The parts that make the condition false for this payload, as they are written; none where it holds.
@@ -201,7 +201,7 @@ def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> I
     """The fault as the engine raises it. A condition of one line, as they mostly are, needs no line number."""
     text = fault.text
     if fault.line is not None and (field == "body" or "\n" in source):
-        text = Text("line {line}: {reason}", line=fault.line, reason=text)
+        text = Reason("template_line", line=fault.line, reason=text)
     return InvalidTemplate("template_error" if field == "body" else "condition_error", text, field=field)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
 from hookrow.template.values import (
     MISSING,
@@ -102,7 +102,7 @@ class Several(Node):
         found = [item.value(run) for item in self.items]
         for each in found:
             if isinstance(each, Mapping | list | tuple):
-                raise Fault(Text("a list in brackets can't hold {kind}", kind=kind(each)))
+                raise Fault(Reason("list_cannot_hold", kind=kind(each)))
         run.admit(sum(len(each) for each in found if isinstance(each, str)))
         return found
 
@@ -133,11 +133,11 @@ class Part:
 
     def cut(self, run: Run, value: object) -> Any:
         if not isinstance(value, str | list | tuple):
-            raise Fault(Text("can't take a part of {kind}", kind=kind(value)))
+            raise Fault(Reason("no_part_of", kind=kind(value)))
         bounds = [None if bound is None else bound.value(run) for bound in (self.start, self.stop)]
         for bound in bounds:
             if bound is not None and (not is_number(bound) or not isinstance(bound, int)):
-                raise Fault(Text("the bounds of a part must be whole numbers"))
+                raise Fault(Reason("bounds_not_whole"))
         run.spend(len(value) >> 6)
         return value[slice(*bounds)]
 
@@ -178,7 +178,7 @@ class Access(Node):
 
 
 def missing(name: str, line: int) -> Fault:
-    return Fault(Text("{name} is missing from the payload", name=name), name=name, line=line)
+    return Fault(Reason("value_missing", name=name), name=name, line=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Filtered(Node):
     def value(self, run: Run) -> Any:
         found = self.maybe(run)
         if found is MISSING:
-            raise Fault(Text("{name}: the list is empty", name=self.name))
+            raise Fault(Reason("list_empty", name=self.name))
         return found
 
 
@@ -259,7 +259,7 @@ class Negative(Node):
     def value(self, run: Run) -> Any:
         found = self.operand.value(run)
         if not is_number(found):
-            raise Fault(Text("{operator} needs a number, not {kind}", operator="-", kind=kind(found)))
+            raise Fault(Reason("number_needed", operator="-", kind=kind(found)))
         return -found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any, Final
 
-from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.values import (
     MISSING,
     Budget,
@@ -33,7 +33,7 @@ __all__ = ["FILTERS", "TESTS"]
 def a_text(value: object, name: str) -> str:
     if isinstance(value, str):
         return value
-    raise Fault(Text("{name} needs a string, not {kind}", name=name, kind=kind(value)))
+    raise Fault(Reason("filter_needs_text", name=name, kind=kind(value)))
 
 
 def a_list(budget: Budget, value: object, name: str) -> list[Any]:
@@ -41,13 +41,13 @@ def a_list(budget: Budget, value: object, name: str) -> list[Any]:
     if is_list(value) or isinstance(value, Mapping):
         budget.spend(len(value))
         return list(value)
-    raise Fault(Text("{name} needs a list, not {kind}", name=name, kind=kind(value)))
+    raise Fault(Reason("filter_needs_list", name=name, kind=kind(value)))
 
 
 def a_number(value: object, name: str) -> Any:
     if is_number(value):
         return value
-    raise Fault(Text("{name} needs a number, not {kind}", name=name, kind=kind(value)))
+    raise Fault(Reason("filter_needs_number", name=name, kind=kind(value)))
 
 
 def numbers_or_texts(values: Iterable[object], name: str) -> list[Any]:
@@ -55,7 +55,7 @@ def numbers_or_texts(values: Iterable[object], name: str) -> list[Any]:
     found = list(values)
     if all(is_number(each) for each in found) or all(isinstance(each, str) for each in found):
         return found
-    raise Fault(Text("{name} needs only numbers or only strings", name=name))
+    raise Fault(Reason("filter_needs_one_kind", name=name))
 
 
 def picked(value: object, attribute: str, name: str) -> Any:
@@ -63,7 +63,7 @@ def picked(value: object, attribute: str, name: str) -> Any:
     for key in attribute.split("."):
         value = lookup(value, key)
         if value is MISSING:
-            raise Fault(Text("{name}: an element has no {attribute}", name=name, attribute=attribute), name=attribute)
+            raise Fault(Reason("attribute_missing", name=name, attribute=attribute), name=attribute)
     return value
 
 
@@ -96,11 +96,11 @@ def do_float(budget: Budget, value: object) -> float:
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(within(float(value)))
     if isinstance(value, str):
-        raise Fault(Text("{name} needs a string that is a number", name="float"))
+        raise Fault(Reason("filter_needs_numeral", name="float"))
     try:
         return float(a_number(value, "float"))
     except OverflowError:
-        raise Fault(Text("the number is too large")) from None
+        raise Fault(Reason("number_too_large")) from None
 
 
 def do_int(budget: Budget, value: object) -> int:
@@ -164,7 +164,7 @@ def do_round(budget: Budget, value: object, precision: object = 0) -> float | in
     """Half away from zero, to `precision` decimal places; whole numbers stay as they are."""
     number, places = a_number(value, "round"), a_number(precision, "round")
     if not isinstance(places, int) or not 0 <= places <= 15:
-        raise Fault(Text("round needs 0 to 15 decimal places"))
+        raise Fault(Reason("round_places"))
     if isinstance(number, int):
         return number
     with localcontext() as context:
@@ -186,7 +186,7 @@ def do_sort(budget: Budget, value: object, reverse: object = False, attribute: o
 def do_split(budget: Budget, value: object, separator: object) -> list[str]:
     text, between = a_text(value, "split"), a_text(separator, "split")
     if not between:
-        raise Fault(Text("split needs a separator"))
+        raise Fault(Reason("split_separator"))
     budget.admit(len(text))
     budget.spend(text.count(between))
     return text.split(between)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.template.expression import (
     Access,
     Calculated,
@@ -116,7 +117,7 @@ class Reader:
                 return
             found = TOKEN.match(self.source, offset)
             if found is None:
-                raise self.fault(Text("{sign} is not expected here", sign=self.source[offset]), offset)
+                raise self.fault(Reason("sign_misplaced", sign=self.source[offset]), offset)
             offset = found.end()
             if found.lastgroup != "space":
                 self.token = Token(str(found.lastgroup), found.group(), found.start(), found.end())
@@ -149,10 +150,10 @@ class Reader:
     def unexpected(self, wanted: str = "") -> Fault:
         found = self.token.text
         if self.token.kind == "stop" or self.token.kind == "end":
-            return self.fault(Text("the expression is not complete"))
+            return self.fault(Reason("expression_incomplete"))
         if wanted:
-            return self.fault(Text("expected {wanted}, found {found}", wanted=wanted, found=found))
-        return self.fault(Text("{sign} is not expected here", sign=found))
+            return self.fault(Reason("other_sign_wanted", wanted=wanted, found=found))
+        return self.fault(Reason("sign_misplaced", sign=found))
 
     def name(self) -> Token:
         """Step over a name that is no word of the language. Raises Fault for anything else."""
@@ -175,7 +176,7 @@ class Reader:
         self.nodes += 1
         self.depth += 1
         if self.depth > DEEPEST:
-            raise self.fault(Text("nested too deeply"))
+            raise self.fault(Reason("template_too_deep"))
 
     def either(self) -> Node:
         """An expression without `… if … else`: what a loop's list is."""
@@ -258,7 +259,7 @@ class Reader:
     def filter(self, base: Node) -> Node:
         word = self.name()
         if word.text not in FILTERS:
-            raise self.fault(Text("there is no filter {name}", name=word.text), word.start)
+            raise self.fault(Reason("no_such_filter", name=word.text), word.start)
         args: list[Node] = []
         named: list[tuple[str, Node]] = []
         if self.take("("):
@@ -277,17 +278,17 @@ class Reader:
         try:
             bound = inspect.signature(FILTERS[word.text]).bind(None, None, *args, **dict(named)).arguments
         except TypeError:
-            raise self.fault(Text("the filter {name} has other arguments", name=word.text), word.start) from None
+            raise self.fault(Reason("other_arguments", name=word.text), word.start) from None
         attribute = bound.get("attribute", Literal(1, ""))
         if not isinstance(attribute, Literal) or not isinstance(attribute.constant, str):
             # Errors name the attribute, so it may not come out of a payload.
-            raise self.fault(Text("attribute needs a string in quotes"), word.start)
+            raise self.fault(Reason("attribute_not_quoted"), word.start)
         return Filtered(self.line(word.start), base, word.text, tuple(args), tuple(named))
 
     def test(self, base: Node) -> Node:
         negated = self.take("not")
         if self.token.kind != "name" or self.token.text not in TESTS:
-            raise self.fault(Text("there is no test {name}", name=self.token.text))
+            raise self.fault(Reason("no_such_test", name=self.token.text))
         word = self.advance()
         wanted = len(inspect.signature(TESTS[word.text]).parameters) > 2
         args = (self.signed(),) if wanted else ()
@@ -327,7 +328,7 @@ class Reader:
             steps.append(Step(key, " ".join(self.source[first:end].split())))
             self.nodes += 1
         if self.at("("):
-            raise self.fault(Text("there are no function calls here; filters are written value|name"))
+            raise self.fault(Reason("no_calls"))
         if dotted and dotted.partition(".")[0] not in self.declared:
             self.used.add(dotted)
         return Access(base.line, base, tuple(steps)) if steps else base
@@ -373,7 +374,7 @@ class Reader:
     def number(self) -> float:
         value = float(self.token.text)
         if value == float("inf"):
-            raise self.fault(Text("the number is too large"))
+            raise self.fault(Reason("number_too_large"))
         self.advance()
         return value
 
@@ -385,7 +386,7 @@ class Reader:
             if len(mark) == 5:
                 return chr(int(mark[1:], 16))
             if mark not in ESCAPED:
-                raise self.fault(Text("\\{mark} is not an escape sequence", mark=mark), token.start)
+                raise self.fault(Reason("escape_unknown", mark=mark), token.start)
             return ESCAPED[mark]
 
         value = ESCAPE.sub(unescape, token.text[1:-1])

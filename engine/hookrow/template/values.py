@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = [
     "MISSING",
@@ -70,12 +71,12 @@ class Budget:
         """Take `steps` from the fuel. Raises Fault when there is none left."""
         self.fuel -= steps
         if self.fuel < 0:
-            raise Fault(Text("too much work for one rendering"))
+            raise Fault(Reason("too_much_work"))
 
     def fit(self, length: int) -> None:
         """Raises Fault if a text of `length` characters is beyond the limit."""
         if length > self.limit:
-            raise Fault(Text("the text would be longer than {limit} bytes", limit=self.limit))
+            raise Fault(Reason("text_too_long", limit=self.limit))
 
     def admit(self, length: int) -> None:
         """Let a text of `length` characters be made or gone through. Raises Fault beyond the limit."""
@@ -86,16 +87,16 @@ class Budget:
 def kind(value: object) -> Text:
     """The kind of a value, in words."""
     if value is None:
-        return Text("null")
+        return Reason("kind_null")
     if isinstance(value, bool):
-        return Text("true or false")
+        return Reason("kind_flag")
     if isinstance(value, int | float):
-        return Text("a number")
+        return Reason("kind_number")
     if isinstance(value, str):
-        return Text("a string")
+        return Reason("kind_text")
     if isinstance(value, Mapping):
-        return Text("an object")
-    return Text("a list")
+        return Reason("kind_object")
+    return Reason("kind_list")
 
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -144,7 +145,7 @@ def contains(budget: Budget, item: object, holder: object) -> bool:
     if isinstance(item, str) and isinstance(holder, str | Mapping):
         budget.spend(len(holder) >> 6 if isinstance(holder, str) else 1)
         return item in holder
-    raise Fault(Text("can't look for {item} in {holder}", item=kind(item), holder=kind(holder)))
+    raise Fault(Reason("cannot_look_in", item=kind(item), holder=kind(holder)))
 
 
 def compare(budget: Budget, left: object, operator: str, right: object) -> bool:
@@ -160,8 +161,8 @@ def compare(budget: Budget, left: object, operator: str, right: object) -> bool:
             return not contains(budget, left, right)
     if not (is_number(left) and is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
         raise Fault(
-            Text(
-                "{operator} needs two numbers or two strings, not {left} and {right}",
+            Reason(
+                "one_kind_needed",
                 operator=operator,
                 left=kind(left),
                 right=kind(right),
@@ -185,8 +186,8 @@ def calculate(left: object, operator: str, right: object) -> int | float:
     """`+ - * / // %` of two numbers; integers stay exact, except by `/`. Raises Fault for other kinds, 0, overflow."""
     if not is_number(left) or not is_number(right):
         raise Fault(
-            Text(
-                "{operator} needs two numbers, not {left} and {right}",
+            Reason(
+                "numbers_needed",
                 operator=operator,
                 left=kind(left),
                 right=kind(right),
@@ -209,16 +210,16 @@ def calculate(left: object, operator: str, right: object) -> int | float:
             case _:
                 result = a % b
     except ZeroDivisionError:
-        raise Fault(Text("division by zero")) from None
+        raise Fault(Reason("division_by_zero")) from None
     except OverflowError:
-        raise Fault(Text("the number is too large")) from None
+        raise Fault(Reason("number_too_large")) from None
     return within(result)
 
 
 def within(number: int | float) -> int | float:
     """A calculated number, if JSON can carry it. Raises Fault else."""
     if not -LONGEST_NUMBER <= number <= LONGEST_NUMBER:
-        raise Fault(Text("the number is too large"))
+        raise Fault(Reason("number_too_large"))
     return number
 
 
@@ -237,7 +238,7 @@ def encode(value: object) -> str:
     try:
         return ENCODER.encode(value)
     except (ValueError, TypeError, RecursionError):
-        raise Fault(Text("the value can't be written as JSON")) from None
+        raise Fault(Reason("value_not_json")) from None
 
 
 def plain(budget: Budget, value: object) -> str:

@@ -25,7 +25,8 @@ from hookrow.hook.stored import StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
-from hookrow.payload import dumps, storable
+from hookrow.payload import dumps
+from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
@@ -127,7 +128,7 @@ class Made:
 
     answer: reply.Answer
     error: str | None
-    detail: str | None
+    detail: Text | str | None
     status: int | None
     ms: int
     countable: bool
@@ -246,9 +247,9 @@ async def attempted(tools: Tools, order: Order) -> Made:
         made = compose(order, tools.secrets(order.hook), now_ms)
         request = prepared(made)
     except KeyProblem as error:
-        return unsent(order, now_ms, "key_error", str(error))
+        return unsent(order, now_ms, "key_error", error.text)
     except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
-        return unsent(order, now_ms, "name_error", str(Text("the host name in the URL is invalid")))
+        return unsent(order, now_ms, "name_error", Reason("host_impossible"))
     waiting = order.payload is not None
     got = await exchange(
         tools.transport,
@@ -262,7 +263,7 @@ async def attempted(tools: Tools, order: Order) -> Made:
     return judged(tools, order, made, got, now_ms)
 
 
-def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
+def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
     """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
     values = {
         "number": order.number,
@@ -271,7 +272,7 @@ def unsent(order: Order, now_ms: int, error: str, detail: str) -> Made:
         "url": public_url(order.url or order.hook.url),
         "elsewhere": order.url is not None,
         "error": error,
-        "detail": detail,
+        "detail": keep(detail),
         "ms": 0,
         "asked_by": order.asked_by,
     }
@@ -304,7 +305,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
         "address": got.address,
         "status": got.status if keeps_response else None,
         "error": answer.error,
-        "detail": None if answer.detail is None else storable(str(answer.detail)),
+        "detail": keep(answer.detail),
         "ms": ms,
         "times": dumps(got.times),
         "request_headers": dumps(message.masked_headers(sent.headers, order.hook.custom_header)),
@@ -316,7 +317,7 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
     countable = answer.error in COUNTABLE or (
         answer.error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
     )
-    return Made(answer, answer.error, values["detail"], values["status"], ms, countable, retry_after, values)
+    return Made(answer, answer.error, answer.detail, values["status"], ms, countable, retry_after, values)
 
 
 def kept_body(conceal: Concealer, limits: Limits, order: Order, got: Exchange) -> bytes | None:

@@ -10,6 +10,7 @@ import httpx
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.transport.faults import FAULTS, fault, too_late
 from hookrow.transport.progress import Progress
 from hookrow.transport.reading import Reading, encoding_of
@@ -147,9 +148,9 @@ async def exchange(
             )
         return talk.told(error, detail)
     if talk.status is not None and not 200 <= talk.status < 600:
-        return talk.told("bad_reply", Text("{status} is not an HTTP status", status=talk.status))
+        return talk.told("bad_reply", Reason("status_impossible", status=talk.status))
     if error is not None and keep is not None and talk.status is not None:
         return talk.told()
     if error is None and keep is None and talk.reading is not None and talk.reading.over:
-        return talk.told("reply_too_large", Text("the reply is longer than {limit} bytes", limit=limit))
+        return talk.told("reply_too_large", Reason("reply_too_long", limit=limit))
     return talk.told(error, detail)

@@ -10,6 +10,7 @@ import aiohttp
 import httpx
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.transport.progress import Phase, Progress
 from hookrow.transport.reading import Unreadable
 from hookrow.transport.wire import Blocked
@@ -20,13 +21,13 @@ FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamEr
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
 
 WAITED_FOR: dict[Phase, Text] = {
-    "start": Text("connecting"),
-    "name": Text("looking up the host name"),
-    "connect": Text("connecting"),
-    "tls": Text("negotiating TLS"),
-    "send": Text("sending the request"),
-    "wait": Text("waiting for the response"),
-    "read": Text("reading the response"),
+    "start": Reason("phase_connect"),
+    "name": Reason("phase_name"),
+    "connect": Reason("phase_connect"),
+    "tls": Reason("phase_tls"),
+    "send": Reason("phase_send"),
+    "wait": Reason("phase_wait"),
+    "read": Reason("phase_read"),
 }
 
 
@@ -42,8 +43,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def too_late(progress: Progress, seconds: float) -> Text:
     """The total time ran out, and while what."""
-    return Text(
-        "timed out after {limit} s while {what} ({place})",
+    return Reason(
+        "time_ran_out_at",
         limit=f"{seconds:g}",
         what=WAITED_FOR[progress.phase],
         place=progress.place,
@@ -58,27 +59,27 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
         if isinstance(cause, Blocked):
             return "blocked_address", cause.reason
     if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
-        return "name_error", Text("the name {host} could not be resolved", host=progress.host or "?")
+        return "name_error", Reason("name_unresolved", host=progress.host or "?")
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             why = cause.verify_message
-            return "tls_error", Text("the certificate of {place} is not trusted: {why}", place=place, why=why)
+            return "tls_error", Reason("certificate_untrusted", place=place, why=why)
     for cause in causes:
         if isinstance(cause, ssl.SSLError | aiohttp.ClientSSLError):
-            return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(cause))
+            return "tls_error", Reason("no_tls", place=place, why=reason(cause))
     if isinstance(error, httpx.TimeoutException):
-        return "timeout", Text("timed out while {what}", what=WAITED_FOR[progress.phase])
+        return "timeout", Reason("time_ran_out", what=WAITED_FOR[progress.phase])
     if isinstance(error, Unreadable):
         return "bad_reply", error.text
     if is_nonsense(error):
-        return "bad_reply", Text("{place} does not speak HTTP: {why}", place=place, why=reason(error))
+        return "bad_reply", Reason("no_http", place=place, why=reason(error))
     if progress.phase == "tls":
-        return "tls_error", Text("no TLS with {place}: {why}", place=place, why=reason(causes[-1]))
+        return "tls_error", Reason("no_tls", place=place, why=reason(causes[-1]))
     if progress.phase == "read":
-        return "connect_error", Text("{place} broke off its response", place=place)
+        return "connect_error", Reason("answer_broken_off", place=place)
     if progress.sent or progress.phase in ("send", "wait"):
-        return "connect_error", Text("{place} closed the connection without a response", place=place)
-    return "connect_error", Text("{place}: {why}", place=place, why=reason(causes[-1]))
+        return "connect_error", Reason("closed_without_answer", place=place)
+    return "connect_error", Reason("no_connection", place=place, why=reason(causes[-1]))
 
 
 def is_nonsense(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterable, Iterator
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = ["Reading", "Unreadable", "encoding_of"]
 
@@ -69,7 +70,7 @@ class Reading:
                 self.over = True
                 return
             if pieces > PIECES:
-                raise Unreadable(Text("The reply comes in more than {count} pieces.", count=PIECES))
+                raise Unreadable(Reason("too_many_pieces", count=PIECES))
             if pieces % 1000 == 0:
                 await asyncio.sleep(0)
         if self.inflater is not None:
@@ -105,11 +106,11 @@ class Inflater:
                 plain = self.machine.decompress(data, SLICE)
                 data = self.machine.unconsumed_tail
                 if self.machine.unused_data:
-                    raise Unreadable(Text("Bytes follow the end of the compressed reply."))
+                    raise Unreadable(Reason("bytes_after_compression"))
                 more = bool(data) or len(plain) == SLICE  # a full slice may leave some inside the machine
                 yield plain
         except zlib.error as error:
-            raise Unreadable(Text("The reply's compression is broken.")) from error
+            raise Unreadable(Reason("compression_broken")) from error
 
     def window(self, data: bytes) -> int:
         """How the data is wrapped: some servers send bare deflate where the RFC wants zlib's wrapping."""
@@ -120,4 +121,4 @@ class Inflater:
     def end(self) -> None:
         """Nothing more comes: all of it must have been there. An empty body is a plain one."""
         if self.start or (self.machine is not None and not self.machine.eof):
-            raise Unreadable(Text("The compressed reply is cut short."))
+            raise Unreadable(Reason("compression_cut_short"))

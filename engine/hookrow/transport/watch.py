@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 from hookrow.transport.reading import Unreadable
 
 __all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "Watch"]
@@ -58,15 +59,15 @@ class Watch(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.seen > self.limit:
             if self.body is None:
-                self.cut(Text("The reply's head is longer than {limit} bytes.", limit=HEAD_LIMIT))
+                self.cut(Reason("head_too_long", limit=HEAD_LIMIT))
             else:
-                self.cut(Text("The reply is longer than {limit} bytes on the wire.", limit=REPLY_LIMIT))
+                self.cut(Reason("reply_too_long_on_wire", limit=REPLY_LIMIT))
             return
         self.seen += len(data)
         closing = self.wire.is_closing()
         self.inner.data_received(data)
         if self.body is not None and not self.body.is_eof() and self.wire.is_closing() and not closing:
-            self.cut(Text("The framing of the response's body is broken."))
+            self.cut(Reason("framing_broken"))
 
     def cut(self, why: Text) -> None:
         """End the connection, and whoever reads from it."""

@@ -48,6 +48,8 @@ PREVIEW_AFTER = 0.4
 MASK = 8
 OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
 """What stands in an empty end of the period; typed, it means just that."""
+EMPTY = {**OPEN, "fallback_message": Say("that the service is temporarily unavailable")}
+"""What an empty field means."""
 
 
 class FormView(Page[int]):
@@ -107,7 +109,7 @@ class FormView(Page[int]):
         if each.secret:
             kept = self.mask(code)
             return SecretLine(code, kept, empty=text == "", masked=each.kind != "header")
-        return Line(code, str(text), placeholder=str(OPEN.get(code, "")))
+        return Line(code, str(text), placeholder=str(EMPTY.get(code, "")))
 
     def mask(self, code: str) -> str:
         """What is shown for a secret that is kept; a header's name is no secret."""

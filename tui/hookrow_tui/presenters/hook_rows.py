@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from hookrow.hook.dates import Here, show
 from hookrow.hook.form import FIELD
-from hookrow.hook.modes import WAITING, Seconds, pause_reason
+from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Both
 from hookrow.words import ERRORS, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
@@ -247,7 +247,7 @@ def sentence(row: Row, here: Here) -> str:
 def paused(hook: Hook, zone: tzinfo) -> Say:
     """That a hook is paused: why, else since when."""
     if hook.paused_reason or hook.paused_at is None:
-        return Say("paused: {reason}", reason=steady(pause_reason(hook.paused_by, hook.paused_reason)))
+        return Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))
     return Say("paused since {when}", when=day(hook.paused_at.replace(second=0, microsecond=0), zone))
 
 

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from hookrow.hook.dates import show
-from hookrow.hook.modes import WAITING, Seconds, pause_reason
+from hookrow.hook.modes import WAITING, Seconds
 from hookrow.records import Firing
 from hookrow.words import ERRORS, SKIPS, word
 from hookrow_tui.presenters.body import read_body
@@ -92,7 +92,7 @@ def now(reason: Reason, zone: tzinfo) -> list[Line]:
     if step.reason == "expired" and hook.valid_until is not None:
         lines.append(said(Say("valid until {when}", when=show(hook.valid_until, zone))))
     if step.reason == "paused" or step.act == "park":
-        lines.append(said(Say("paused: {reason}", reason=steady(pause_reason(hook.paused_by, hook.paused_reason)))))
+        lines.append(said(Say("paused: {reason}", reason=steady(hook.paused_reason or "—"))))
         if hook.paused_at is not None:
             lines.append(
                 said(Say("paused since {when}", when=show(hook.paused_at.replace(second=0, microsecond=0), zone)))

@@ -7,7 +7,6 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from hookrow.hook.dates import show
-from hookrow.hook.modes import pause_reason
 from hookrow.records import Delivery, Firing, Revision
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
@@ -72,8 +71,7 @@ def paused(known: Sequence[Revision], then: dict[str, Any], zone: tzinfo) -> lis
     found = next((each for each in known if (each.after or {}).get("paused_by") and not had_pause(each)), None)
     lines: list[object] = [] if found is None else [Say("Paused by {who}, {when}.", **by(found, zone))]
     reason = then.get("paused_reason")
-    why = pause_reason(then.get("paused_by"), reason)
-    return [*lines, Say("paused: {reason}", reason=why)] if reason else lines
+    return [*lines, Say("paused: {reason}", reason=reason)] if reason else lines
 
 
 def had_pause(revision: Revision) -> bool:

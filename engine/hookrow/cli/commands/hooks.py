@@ -21,7 +21,6 @@ from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, sa
 from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
-from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text, quoted
 from hookrow.words import MODES, STATES, word
 
@@ -92,7 +91,7 @@ def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
     remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
-        remarks.append(quoted(pause_reason(hook.paused_by, hook.paused_reason)))
+        remarks.append(quoted(hook.paused_reason))
     if contradicts(hook):
         remarks.append(str(NO_EFFECT))
     return (
@@ -145,9 +144,7 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
     said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
     rows.append((Cell(str(Text("State")), dim=True), Cell(said, colour(STATES, hook.state))))
     if hook.paused_reason:
-        rows.append(
-            (Cell(str(Text("Reason of the pause")), dim=True), pause_reason(hook.paused_by, hook.paused_reason))
-        )
+        rows.append((Cell(str(Text("Reason of the pause")), dim=True), hook.paused_reason))
     rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
     put_table([Column(), Column()], rows)
     if "\n" in hook.body:

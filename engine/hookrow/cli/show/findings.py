@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
 from hookrow.errors import KeyProblem
-from hookrow.hook.modes import WAITING, Seconds, pause_reason
+from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
 
     paused = [hook for hook in found if hook.state == "paused"]
     for hook in sorted(paused, key=refuses, reverse=True):
-        reason = pause_reason(hook.paused_by, hook.paused_reason)
+        reason = hook.paused_reason or "—"
         values = {"hook": f"{hook.id} {quoted(hook.name)}", "reason": reason, "event": hook.event}
         if refuses(hook):
             stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from hookrow.hook.model import SEALED
+from hookrow.hook.modes import pause_reason
 from hookrow.records import Revision, rfc3339
 from hookrow.store.database.tables import HOOKS, REVISIONS
 
@@ -85,6 +86,16 @@ def revise(
     return after
 
 
+def said(kept: str | None) -> dict[str, Any] | None:
+    """A side of a revision, the reason of a pause in words."""
+    if kept is None:
+        return None
+    side: dict[str, Any] = json.loads(kept)
+    if side.get("paused_reason"):
+        side["paused_reason"] = str(pause_reason(side.get("paused_by"), side["paused_reason"]))
+    return side
+
+
 def history(connection: Connection, number: int) -> list[Revision]:
     """All revisions of a hook, newest first."""
     rows = connection.execute(
@@ -96,8 +107,8 @@ def history(connection: Connection, number: int) -> list[Revision]:
             row.at_ms,
             row.who,
             row.action,
-            None if row.before is None else json.loads(row.before),
-            None if row.after is None else json.loads(row.after),
+            said(row.before),
+            said(row.after),
         )
         for row in rows
     ]

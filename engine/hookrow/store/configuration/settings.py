@@ -80,6 +80,13 @@ def check_zone(value: str) -> str:
         raise refuse("timezone", Text('"{value}" is not a time zone such as Europe/Moscow', value=value)) from None
 
 
+def check_language(value: str) -> str:
+    chosen = value.strip().lower()
+    if chosen not in ("ru", "en"):
+        raise refuse("language", Text("«{value}» is neither ru nor en", value=value))
+    return chosen
+
+
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -111,6 +118,15 @@ SETTINGS = {
                 "часовой пояс, в котором вводят и показывают дату и время",
             ),
             check_zone,
+        ),
+        Known(
+            "language",
+            "en",
+            Both(
+                "the language in which refusals are told to your API's clients: ru or en",
+                "язык, на котором об отказе узнают клиенты вашего API: ru или en",
+            ),
+            check_language,
         ),
         Known(
             "retention_days",

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
-from hookrow.lang import Text
+from hookrow.lang import Text, detect
 from hookrow.store.database import readonly
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
@@ -139,7 +139,8 @@ def make(database: Database) -> None:
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
-        connection.execute(insert(SETTINGS).values(name="timezone", value=machine_zone()))
+        for name, value in (("timezone", machine_zone()), ("language", detect())):
+            connection.execute(insert(SETTINGS).values(name=name, value=value))
         VERSIONS.create(connection)
         connection.execute(insert(VERSIONS).values(version_num=HEAD))
     database.restrict()

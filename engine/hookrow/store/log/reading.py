@@ -10,13 +10,14 @@ from sqlalchemy import Connection, literal_column, select
 
 from hookrow.hook.stored import HookRef
 from hookrow.ids import delivery_id, firing_id
+from hookrow.reasons.reason import Reason, from_kept, read
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.prepared import PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
-__all__ = ["attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
+__all__ = ["attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads", "told"]
 
 DEEP = FIRINGS.c.depth >= literal_column("3")
 """The term of the index `firing_deep`."""
@@ -94,7 +95,6 @@ def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
     """The record of a firing's row and its deliveries' rows."""
     payload = loads(row.payload)
-    veto = loads(row.veto)
     return Firing(
         id=firing_id(row.uid),
         event=row.event,
@@ -105,8 +105,8 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
         data=payload if row.data is None else loads(row.data),
         result=loads(row.result),
         has_result=row.result is not None,
-        veto=None if veto is None else Veto(**{**veto, "hook": HookRef(**veto["hook"])}),
-        warnings=loads(row.warnings) or (),
+        veto=veto_from(loads(row.veto)),
+        warnings=tuple(str(from_kept(each) or each) for each in loads(row.warnings) or ()),
         deliveries=tuple(delivery_from(each, row, config) for each in deliveries),
         ms=row.ms,
         hidden=loads(row.hidden) or (),
@@ -116,6 +116,24 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
         deferred=row.deferred,
         row_id=row.id,
     )
+
+
+def veto_from(kept: Any) -> Veto | None:
+    """A refusal as it is kept: the message of a failure is a reason, or the hook's own words."""
+    if kept is None:
+        return None
+    reason = from_kept(kept["message"])
+    message = kept["message"] if reason is None else str(reason)
+    return Veto(**{**kept, "hook": HookRef(**kept["hook"]), "message": message, "reason": reason})
+
+
+def told(column: str | None) -> dict[str, Any]:
+    """What the column `detail` holds, as the records have it: said, and by code where it is a reason."""
+    found = read(column)
+    return {
+        "detail": None if found is None else str(found),
+        "reason": found if isinstance(found, Reason) else None,
+    }
 
 
 def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
@@ -129,7 +147,7 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         state=row.state,
         at_ms=firing.at_ms,
         error=row.error,
-        detail=row.detail,
+        **told(row.detail),
         skipped=row.skipped,
         status=row.status,
         ms=row.ms,
@@ -159,7 +177,7 @@ def attempts(connection: Connection, delivery: int) -> list[Attempt]:
             address=row.address,
             status=row.status,
             error=row.error,
-            detail=row.detail,
+            **told(row.detail),
             ms=row.ms,
             times=loads(row.times) or {},
             request_headers=tuple((name, value) for name, value in loads(row.request_headers) or ()),

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text, update
 
 from hookrow.delivery.states import CLOSED, STEP, Breaker, after_attempt
+from hookrow.reasons.reason import Reason, keep
 from hookrow.store.configuration.revisions import ENGINE, Author, revise
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, park, unpark
@@ -99,7 +100,8 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
             continue
         write(connection, hook, breaker)
         if breaker.is_open and not old.is_open:
-            if pause(connection, hook, "breaker", reasons[hook], now_ms):
+            reason = Reason("paused_breaker", error=reasons[hook] or "—")
+            if pause(connection, hook, "breaker", reason, now_ms):
                 moved.paused.add(hook)
         elif old.is_open and not breaker.is_open and resume(connection, hook, now_ms):
             moved.resumed.add(hook)
@@ -116,12 +118,12 @@ def write(connection: Connection, hook: int, breaker: Breaker) -> None:
     WRITE.run(connection, {"hook": hook, **values})
 
 
-def pause(connection: Connection, hook: int, by: str, reason: str, now_ms: int) -> bool:
+def pause(connection: Connection, hook: int, by: str, reason: Reason, now_ms: int) -> bool:
     """Pause a hook that nobody has paused (410 also takes over from the breaker), and park what waits."""
     free: ColumnElement[bool] = HOOKS.c.paused_by.is_(None)
     if by == "gone":
         free = or_(free, HOOKS.c.paused_by == "breaker")
-    values = {"paused_by": by, "paused_reason": reason, "paused_ms": now_ms}
+    values = {"paused_by": by, "paused_reason": keep(reason), "paused_ms": now_ms}
     if not revised(connection, values, "pause", now_ms, HOOKS.c.id == hook, HOOKS.c.deleted_ms.is_(None), free):
         return False
     park(connection, hook, now_ms)
@@ -141,7 +143,7 @@ def revised(
 
 def pause_gone(connection: Connection, hook: int, now_ms: int) -> bool:
     """The receiver said 410: pause its hook until a person resumes it; False if it was paused by a person already."""
-    return pause(connection, hook, "gone", "bad_status 410", now_ms)
+    return pause(connection, hook, "gone", Reason("paused_gone"), now_ms)
 
 
 def resume(connection: Connection, hook: int, now_ms: int) -> bool:

@@ -16,6 +16,8 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, up
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.delivery.states import Answer, Change, Happening, Kind, decide
+from hookrow.lang import Text
+from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES
@@ -49,7 +51,7 @@ class Made(Protocol):
     @property
     def error(self) -> str | None: ...
     @property
-    def detail(self) -> str | None: ...
+    def detail(self) -> Text | str | None: ...
     @property
     def status(self) -> int | None: ...
     @property
@@ -320,7 +322,7 @@ class Batch:
                 "due": change.due_ms,
                 "new_attempts": change.attempts,
                 "new_error": made.error,
-                "new_detail": made.detail,
+                "new_detail": keep(made.detail),
                 "new_status": made.status,
                 "new_ms": made.ms,
                 "reason": change.reason,

@@ -6,6 +6,7 @@ as code and values. Texts that were written before stay as they are.
 
 from __future__ import annotations
 
+import os
 import re
 
 from alembic import op
@@ -27,8 +28,11 @@ WORD_LISTS = (
 
 
 def upgrade() -> None:
-    """Take the CHECKs of words out of the log's tables and the hooks'."""
+    """Take the CHECKs of words out of the log's tables and the hooks'; the language is that of this process."""
     connection = op.get_bind()
+    locale = next(filter(None, map(os.environ.get, ("HOOKROW_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    language = "ru" if locale.lower().startswith("ru") else "en"
+    connection.execute(text("INSERT INTO setting (name, value) VALUES ('language', :said)"), {"said": language})
     if connection.dialect.name == "sqlite":
         without_checks(connection)
     else:

@@ -1,0 +1,201 @@
+"""Every reason that is recorded: its code, which is never renamed, and its English words (docs/reference.md#reasons).
+
+A reason that is no longer given stays here: rows of the log hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hookrow.lang import Text
+
+__all__ = ["REASONS"]
+
+REASONS: Mapping[str, Text] = {
+    # A body or a condition (`hookrow.template`).
+    "template_line": Text("line {line}: {reason}"),
+    "condition_gives": Text("the condition gives {kind}, not true or false"),
+    "output_here_not_json": Text("what comes out here is not JSON"),
+    "output_not_json": Text("what comes out is not JSON"),
+    "value_missing": Text("{name} is missing from the payload"),
+    "no_part_of": Text("can't take a part of {kind}"),
+    "list_empty": Text("{name}: the list is empty"),
+    "number_needed": Text("{operator} needs a number, not {kind}"),
+    "list_cannot_hold": Text("a list in brackets can't hold {kind}"),
+    "bounds_not_whole": Text("the bounds of a part must be whole numbers"),
+    "sign_misplaced": Text("{sign} is not expected here"),
+    "expression_incomplete": Text("the expression is not complete"),
+    "other_sign_wanted": Text("expected {wanted}, found {found}"),
+    "template_too_deep": Text("nested too deeply"),
+    "no_such_filter": Text("there is no filter {name}"),
+    "attribute_not_quoted": Text("attribute needs a string in quotes"),
+    "no_such_test": Text("there is no test {name}"),
+    "no_calls": Text("there are no function calls here; filters are written value|name"),
+    "number_too_large": Text("the number is too large"),
+    "other_arguments": Text("the filter {name} has other arguments"),
+    "escape_unknown": Text("\\{mark} is not an escape sequence"),
+    "filter_needs_text": Text("{name} needs a string, not {kind}"),
+    "filter_needs_list": Text("{name} needs a list, not {kind}"),
+    "filter_needs_number": Text("{name} needs a number, not {kind}"),
+    "filter_needs_one_kind": Text("{name} needs only numbers or only strings"),
+    "filter_needs_numeral": Text("{name} needs a string that is a number"),
+    "round_places": Text("round needs 0 to 15 decimal places"),
+    "split_separator": Text("split needs a separator"),
+    "attribute_missing": Text("{name}: an element has no {attribute}"),
+    "statement_body": Text("the body"),
+    "statement_for": Text("for"),
+    "statement_if": Text("if"),
+    "quote_not_closed": Text("the quote that opens here is not closed"),
+    "no_such_statement": Text("there is no statement {word}; there are if, for and set"),
+    "for_needs_list": Text("for needs a list, not {kind}"),
+    "value_followed_by": Text("a value outside quotes can't be followed by {sign}"),
+    "value_follows": Text("a value outside quotes can't follow {sign}"),
+    "values_adjacent": Text("two values outside quotes need a separator between them"),
+    "comment_not_ended": Text("the comment is not closed"),
+    "branches_differ": Text("depending on a condition, a quote is opened or closed here or not"),
+    "name_reserved": Text("{name} is reserved; use another name"),
+    "json_escape_unknown": Text("this escape is not complete, or JSON does not know it"),
+    "line_break_in_quotes": Text("quotes can't contain a line break; write \\n"),
+    "statement_not_ended": Text("{statement} is not closed"),
+    "cannot_look_in": Text("can't look for {item} in {holder}"),
+    "one_kind_needed": Text("{operator} needs two numbers or two strings, not {left} and {right}"),
+    "numbers_needed": Text("{operator} needs two numbers, not {left} and {right}"),
+    "too_much_work": Text("too much work for one rendering"),
+    "text_too_long": Text("the text would be longer than {limit} bytes"),
+    "division_by_zero": Text("division by zero"),
+    "value_not_json": Text("the value can't be written as JSON"),
+    # Kinds of values.
+    "kind_list": Text("a list"),
+    "kind_null": Text("null"),
+    "kind_flag": Text("true or false"),
+    "kind_number": Text("a number"),
+    "kind_text": Text("a string"),
+    "kind_object": Text("an object"),
+    # What a receiver answered (`hookrow.delivery.reply`).
+    "reply_no_object": Text("the response is not a JSON object"),
+    "receiver_answered": Text("the receiver answered {status}"),
+    "reply_unreadable": Text("the response can't be read: {reason}"),
+    "allow_no_flag": Text("`allow` is neither true nor false"),
+    "reply_unknown_keys": Text("The response has no key that Hookrow knows; taken as allowed."),
+    "data_too_late": Text("`data` was ignored: the event has already happened."),
+    "data_no_object": Text("`data` is not a JSON object"),
+    "data_adds_key": Text("`data` can't add the key {key} to the payload"),
+    "data_removes_key": Text("`data` can't remove the key {key} from the payload"),
+    "data_not_expected": Text("`data` and `result` were ignored: response_has_data is off for this hook."),
+    "data_for_form": Text("`data` was ignored: the call's body is a form, which hooks can't change"),
+    "not_a_list": Text("`{key}` was ignored: it is not a list."),
+    "not_a_text": Text("`{key}` was ignored: it is not a string."),
+    "status_out_of_range": Text("`status` was ignored: it is not a number from 400 to 599."),
+    "error_no_object": Text("An error was ignored: it is not an object with the strings path, code and message."),
+    "warning_no_text": Text("A warning was ignored: it is not a string."),
+    "receiver_gone": Text("the receiver is gone (410), the hook is paused"),
+    "receiver_redirects_to": Text("the receiver redirects ({status}) to {place}: update the URL"),
+    "receiver_redirects": Text("the receiver redirects ({status}): update the URL"),
+    "reply_charset": Text("The reply is not in UTF-8; it was read as {charset}, as it says."),
+    "reply_not_proper": Text("The reply is no proper JSON; only what can be read counts."),
+    "member_not_utf8": Text("It is not in UTF-8."),
+    "member_unreadable": Text("`{key}` can't be read: {reason}"),
+    "veto_perhaps_meant": Text('It contains "allow" and false: perhaps a veto was meant.'),
+    "failure_with_hint": Text("{failure} {hint}"),
+    "json_no_number": Text("{name} is not a JSON number."),
+    "json_number_too_large": Text("The number {digits} is too large."),
+    "json_key_twice": Text("The key {key} comes twice."),
+    "json_digits": Text("A number has {n} digits."),
+    "json_not_utf8": Text("Not UTF-8 (at byte {at})."),
+    "json_too_deep": Text("Nested deeper than {limit} levels."),
+    "json_unreadable": Text("Not JSON (line {line}, column {column})."),
+    "json_half_character": Text("It contains a lone surrogate (half of a character)."),
+    # What of an API call hooks can't see (`hookrow.asgi`).
+    "body_too_long": Text("The body is longer than {limit} bytes."),
+    "body_encoded": Text("The body is encoded as {encoding}: send it as it is."),
+    "content_types": Text("The body needs one content type; this request has {n}."),
+    "content_type_unreadable": Text("The content type can't be read: {type}."),
+    "charset_not_taken": Text("The charset {charset} is not taken: send UTF-8."),
+    "content_type_not_taken": Text("The content type {type} is not taken: send application/json."),
+    "form_unreadable": Text("The form can't be read."),
+    "body_no_object": Text("The body must be a JSON object."),
+    "field_twice": Text("The field {name} comes twice."),
+    # Addresses (`hookrow.hook.egress`).
+    "address_metadata": Text("a cloud's metadata service"),
+    "address_link_local": Text("link-local, where clouds keep their metadata services"),
+    "address_multicast": Text("a multicast address"),
+    "address_unspecified": Text("the unspecified address"),
+    "address_reserved": Text("reserved"),
+    "address_broadcast": Text("the broadcast address"),
+    "address_loopback": Text("this machine"),
+    "address_private": Text("in a private network"),
+    "address_shared": Text("in a provider's shared network"),
+    "address_special": Text("in a network for special purposes"),
+    "address_public": Text("a public address"),
+    "address_not_allowed": Text(
+        "{address} is {what}: blocked by the setting egress = public; to allow it, use egress_allow"
+    ),
+    "address_none": Text('"{address}" is not an address.'),
+    "address_refused": Text("{address} is {what}: such addresses are never called"),
+    # The exchange (`hookrow.transport`).
+    "host_impossible": Text("the host name in the URL is invalid"),
+    "phase_connect": Text("connecting"),
+    "phase_name": Text("looking up the host name"),
+    "phase_tls": Text("negotiating TLS"),
+    "phase_send": Text("sending the request"),
+    "phase_wait": Text("waiting for the response"),
+    "phase_read": Text("reading the response"),
+    "time_ran_out_at": Text("timed out after {limit} s while {what} ({place})"),
+    "time_ran_out": Text("timed out while {what}"),
+    "no_connection": Text("{place}: {why}"),
+    "name_unresolved": Text("the name {host} could not be resolved"),
+    "no_http": Text("{place} does not speak HTTP: {why}"),
+    "no_tls": Text("no TLS with {place}: {why}"),
+    "certificate_untrusted": Text("the certificate of {place} is not trusted: {why}"),
+    "answer_broken_off": Text("{place} broke off its response"),
+    "closed_without_answer": Text("{place} closed the connection without a response"),
+    "framing_broken": Text("The framing of the response's body is broken."),
+    "head_too_long": Text("The reply's head is longer than {limit} bytes."),
+    "reply_too_long_on_wire": Text("The reply is longer than {limit} bytes on the wire."),
+    "compression_cut_short": Text("The compressed reply is cut short."),
+    "too_many_pieces": Text("The reply comes in more than {count} pieces."),
+    "compression_broken": Text("The reply's compression is broken."),
+    "bytes_after_compression": Text("Bytes follow the end of the compressed reply."),
+    "status_impossible": Text("{status} is not an HTTP status"),
+    "reply_too_long": Text("the reply is longer than {limit} bytes"),
+    # Keys (`hookrow.secrets`).
+    "key_missing": Text("there is no key; create one with hookrow keys new"),
+    "keys_gone": Text("the keys that were in {source} are gone"),
+    "key_not_in_ring": Text(
+        "key {id}, which encrypts {field}, is not in {source}; Hookrow looks in HOOKROW_KEYS, in"
+        " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if the key is lost: hookrow keys"
+        " abandon {id}"
+    ),
+    "keys_missing": Text(
+        "key {keys} is missing, and secrets of {hooks} are encrypted with it, so no new secret can be stored. Put the"
+        " key back (HOOKROW_KEYS, $CREDENTIALS_DIRECTORY/hookrow.key, hookrow.key beside the database), or remove those"
+        " secrets: hookrow keys abandon {key}"
+    ),
+    "sealed_damaged": Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook"),
+    "key_file_unsafe": Text("others can read the key file {path}; run chmod 600 {path}"),
+    "key_file_unreadable": Text("the key file {path} can't be read: {reason}"),
+    "key_list_unreadable": Text("{source}: not a list of keys (ID and base64 of 32 bytes)"),
+    "key_id_differs": Text("{source}: key {id} is listed under another ID"),
+    "keys_none": Text("not a list of keys"),
+    "source_file": Text("the file {path}"),
+    "source_variable": Text("the variable HOOKROW_KEYS"),
+    "source_argument": Text("the argument keys"),
+    "source_new": Text("a new key"),
+    "source_nowhere": Text("nowhere"),
+    # The chain, and pauses.
+    "unavailable": Text("The service is temporarily unavailable"),
+    "deadline_passed": Text("the deadline of the firing had passed"),
+    "warned": Text("{hook}: {warning}"),
+    "paused_breaker": Text(
+        "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the hook"
+    ),
+    "paused_key": Text(
+        "its secrets can't be decrypted: key {keys} is missing; put it back, or run: hookrow keys abandon {key}"
+    ),
+    "paused_key_changed": Text(
+        "one of its secrets can't be decrypted: the stored value was changed; enter the secret again"
+    ),
+    "too_deep": Text("The call came through {n} hooks, more than {limit}: they go round in a circle."),
+    "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
+    "as_said": Text("{text}"),
+}

@@ -301,7 +301,7 @@ def test_a_rotation_killed_on_its_way_leaves_every_secret_readable(hookrow: Hook
     script = """
 import os, signal, sys
 from hookrow.cli.app import run
-import hookrow.secrets.vault, hookrow.store.sealed
+import hookrow.secrets.keyring, hookrow.store.hooks
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 moment, writes = sys.argv[1], []
 write, reseal = hookrow.secrets.keyring.write_key_file, hookrow.store.hooks.reseal_all

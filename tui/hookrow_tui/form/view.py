@@ -134,13 +134,10 @@ class FormView(WritingPage):
         assert isinstance(name, Line)
         name.untouched = True
         name.focus()
-<<<<<<< HEAD
+        self.lay_aside()
         hook = self.state.hook
         if hook is not None and hook.paused_by == "key":
             self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
-=======
-        self.lay_aside()
->>>>>>> main
         self.draw()
         self.moved()
         if self.hookrow.read_only:

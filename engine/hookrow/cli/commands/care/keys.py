@@ -122,14 +122,14 @@ def rotate(session: Session) -> None:
 @pass_session
 def abandon(session: Session, key: str, yes: bool) -> int:
     """Remove the secrets that only a lost key can decrypt."""
-    from hookrow.store import sealed
+    from hookrow.store import hooks as hookstore
 
     with session.engine() as engine:
         runtime = engine.runtime
         if key in runtime.sealing.ids(again=True):
             raise Refused(Text("Key {key} is available and decrypts its secrets: nothing was removed.", key=key))
         with runtime.database.read() as connection:
-            lost = sealed.abandoned_by(connection, key)
+            lost = hookstore.abandoned_by(connection, key)
         if not lost:
             raise Refused(Text("No secret is encrypted with key {key}.", key=key))
         hooks = runtime.config().hooks
@@ -143,7 +143,7 @@ def abandon(session: Session, key: str, yes: bool) -> int:
         if not confirm(question, yes=yes):
             return exits.STOPPED
         author = runtime.author()
-        count = runtime.database.writer.write(lambda connection: sealed.abandon(connection, key, author))
+        count = runtime.database.writer.write(lambda connection: hookstore.abandon(connection, key, author))
     say(Plural("Removed the secrets of {n} hook.", "Removed the secrets of {n} hooks.", count))
     return exits.DONE
 

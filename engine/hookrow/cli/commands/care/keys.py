@@ -14,10 +14,10 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text, quoted
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow.secrets.keyring import KeyRing

@@ -8,8 +8,8 @@ from rich.text import Text as Styled
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Page, Title
 from hookrow_tui.words import Say
@@ -47,7 +47,7 @@ class UnusablePage(Page[None]):
 
     def notice(self, text: str) -> None:
         self.query_one(Title).show(f" {TITLE}")
-        said = Styled(f"{visible(self.database)}\n\n", "bold").append(visible(text), "not bold")
+        said = Styled(f"{covered(self.database)}\n\n", "bold").append(covered(text), "not bold")
         self.query_one("#reason", Static).update(said)
 
     def action_again(self) -> None:

@@ -12,8 +12,8 @@ from rich.text import Text as Styled
 from textual.timer import Timer
 from textual.widget import Widget
 
+from hookrow.safetext import covered
 from hookrow_tui.actions import Action, Group, bar_of
-from hookrow_tui.terminal.terminal import visible
 
 __all__ = ["KeyBar", "fitting"]
 
@@ -65,7 +65,7 @@ class KeyBar(Widget):
         if self.timer is not None:
             self.timer.stop()
         self.timer = self.set_timer(seconds, lambda: self.say("", 0)) if text else None
-        self.said = visible(text)
+        self.said = covered(text)
         self.refresh()
 
     def render(self) -> Styled:

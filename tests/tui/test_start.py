@@ -30,7 +30,7 @@ from hookrow_tui.help import HelpScreen
 from hookrow_tui.hooks.screen import HooksScreen
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.unusable import UnusablePage
-from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.form import drafts
 from hookrow_tui.terminal.look import choose
 from hookrow_tui.terminal.typeahead import SILENCE
 

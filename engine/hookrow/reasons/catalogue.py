@@ -184,5 +184,6 @@ REASONS: Mapping[str, Text] = {
         "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the hook"
     ),
     "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
+    "fails_every_time": Text("{hook}: its last {n} calls all failed"),
     "as_said": Text("{text}"),
 }

@@ -22,6 +22,7 @@ from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
@@ -90,6 +91,7 @@ class Worker:
         limits: Limits | None = None,
         config_changed: Callable[[], None] | None = None,
         owner: str | None = None,
+        failing: Failing | None = None,
         concurrency: int = CONCURRENCY,
         poll: float = POLL,
     ) -> None:
@@ -103,13 +105,14 @@ class Worker:
             limits: what the settings keep; without it this worker deletes nothing.
             config_changed: told, on the worker's loop, that this worker paused or resumed a hook, or that another
                 process edited hooks or settings (PostgreSQL).
+            failing: told which hooks fail, and which work again.
             poll: seconds.
         """
         self.database = database
         self.clock = clock
         self.perform = perform
         self.hook_of = hook_of
-        self.notices = Notices(hook_of, raise_event)
+        self.notices = Notices(hook_of, raise_event, failing)
         self.retention = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
         self.listener = Listener(database, self.hear) if database.dialect == "postgresql" else None

@@ -31,7 +31,7 @@ from hookrow.store.database.failures import Interrupted, damaged, interrupted, t
 from hookrow.store.database.locks import LOCK_LIMIT, insist
 from hookrow.store.database.tables import TABLES
 from hookrow.store.database.writer import Writer
-from hookrow.store.log.glance import Ask
+from hookrow.store.log.figures import Ask
 
 __all__ = ["Database"]
 

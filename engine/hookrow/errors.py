@@ -139,11 +139,27 @@ class InvalidSetting(InvalidInput):
 
 
 class InvalidTemplate(InvalidInput):
-    """A body or condition can't be compiled, or failed on this payload (`code`: template_error or condition_error)."""
+    """A body or condition can't be compiled, or failed on this payload (`code`: template_error or condition_error).
 
-    def __init__(self, code: str, text: Text | str, *, field: str = "body") -> None:
+    `line` and `column` are where in its text, from 1; None where no place is to blame. `reason` is the sentence without
+    the line.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        text: Text | str,
+        *,
+        field: str = "body",
+        line: int | None = None,
+        column: int | None = None,
+        reason: Text | str = "",
+    ) -> None:
         super().__init__([Problem(field, text)])
         self.code = code
+        self.line = line
+        self.column = column
+        self.reason = reason or text
 
 
 class NotFound(HookrowError):

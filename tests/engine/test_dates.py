@@ -130,7 +130,7 @@ def test_what_is_no_time_of_the_log_says_what_is(text: str) -> None:
     """A sentence that names it and what can be typed."""
     with pytest.raises(Unfit) as caught:
         parse(text, now=NOW, zone=MOSCOW, use="log")
-    assert f'There is no time "{text}": write 2h' in str(caught.value.text)
+    assert f'read "{text}" as a time. Examples: 2h' in str(caught.value.text)
 
 
 def test_a_month_on_is_the_same_day_or_the_months_last() -> None:

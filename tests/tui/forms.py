@@ -15,7 +15,9 @@ async def open_form(at: Shown, name: str = "Скидки по договору")
     table = at.app.screen.query_one(HookTable)
     table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
     await at.press("enter")
-    await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
+    await until(
+        at.pilot, lambda: isinstance(at.app.screen, FormScreen) and at.app.screen.sample is not None, "the form"
+    )
     await at.pilot.pause()
     assert isinstance(at.app.screen, FormScreen)
     return at.app.screen

@@ -84,7 +84,7 @@ async def test_a_secret_that_both_replaced_is_asked_about_without_its_value(side
         await at.press("f2")
         await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "the conflict")
         text = drawn(at.app)
-        assert "заменил anna@192.0.2.9" in text
+        assert "заменено: anna@192.0.2.9" in text
         assert "моё" not in text.replace("моё      ", "")
         if side == "theirs":
             await at.press("space")
@@ -103,7 +103,7 @@ async def test_what_an_import_changed_meanwhile_is_named_and_taken_over() -> Non
         await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "what was changed")
         text = drawn(at.app)
         assert "olga@192.0.2.7" in text
-        assert "импорт: " in text
+        assert "загружен из файла: " in text
         assert "Таймаут ожидания" in text
         await at.press("enter")
         await until(at.pilot, lambda: closed(at), "the list")

@@ -12,9 +12,9 @@ from screens import drawn
 
 from hookrow.errors import DatabaseBusy, InvalidTemplate
 from hookrow.lang import Text
-from hookrow_tui.event_notes import DOCUMENT, explained
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.page import FormPage
+from hookrow_tui.presenters.event_notes import DOCUMENT, explained
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
@@ -46,7 +46,7 @@ async def test_a_body_that_can_not_be_saved_is_marked_by_its_label() -> None:
     """What is wrong with the body is said under its Russian label, not under the field's code."""
     engine = FakeEngine()
 
-    def refuse(event: str, body: str) -> str:
+    def refuse(event: str, body: str, payload: Any = None) -> str:
         raise InvalidTemplate("template_error", Text("line {line}: {reason}", line=3, reason="…"), field="body")
 
     engine.hooks.preview = refuse  # type: ignore[method-assign]

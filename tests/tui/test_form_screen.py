@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,8 @@ from textual import events
 from hookrow import HookEngine
 from hookrow.core.insight.insight import ConditionMatches
 from hookrow.records import Attempt
-from hookrow_tui.form.fields import Body, Line
+from hookrow_tui.form.body import Body
+from hookrow_tui.form.fields import Line
 from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.presenters import drafts
 
@@ -161,22 +161,6 @@ def test_an_empty_body_is_previewed_as_the_standard_envelope(tmp_path: Path) -> 
         made = json.loads(engine.hooks.preview("before_order_add", " "))
         assert (made["type"], sorted(made)) == ("before_order_add", ["data", "id", "timestamp", "type"])
         assert made["data"]["order"]["number"] == "A-10492"
-
-
-async def test_the_whole_body_is_shown_as_it_would_leave() -> None:
-    """F3 shows it on the last recorded payload, says when that came, and which values are private; sends nothing."""
-    engine = FakeEngine()
-    engine.log.rows[0] = replace(engine.log.rows[0], hidden=("/user/password",))
-    async with shown((120, 40), engine=engine) as at:
-        await open_form(at)
-        await at.press("f3")
-        await until(at.pilot, lambda: "На данных от 25.11.2026 15:03." in drawn(at.app), "the preview")
-        text = drawn(at.app)
-        assert "Закрытые поля, здесь null: /user/password." in text
-        assert '"items": {{ order.items }}' in text
-        await at.press("f3")
-        await at.pilot.pause()
-        assert "На данных" not in drawn(at.app)
 
 
 async def test_the_mode_is_always_said_and_overruled_flags_are_named() -> None:

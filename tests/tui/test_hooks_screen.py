@@ -300,7 +300,7 @@ async def test_commands_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("lang", "dead", "width", "seen"),
     [
-        ("en", 3, 80, " Webhooks          10 hooks · on 8 · queue 3 · dead 3 · errors in an hour 2"),
+        ("en", 3, 80, " Webhooks              10 hooks · on 8 · queue 3 · dead 3 · errors in an hour 2"),
         ("ru", 1001, 80, "  10 хуков · в очереди 3 · не доставлено 1 001 · ошибок за час 2"),
         ("ru", 1001, 120, "10 хуков · включено 8 · в очереди 3 · не доставлено 1 001 · ошибок за час 2"),
     ],

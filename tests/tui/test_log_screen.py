@@ -278,7 +278,7 @@ async def test_every_action_of_the_registry_exists() -> None:
     [
         ("code:200 since:20m", "Найти: code:200 since:20m "),
         ("code:200 event:before_order_add", "Событие: before_order_add  Найти: code:200 "),
-        ("code:200 since:20m event:before_order_add", "Событие: before_order_add  Найти: code:200 since:2… "),
+        ("code:200 since:20m event:before_order_add", "Событие: before_order_add  Найти: code:200 s… "),
     ],
 )
 async def test_a_filter_is_read_as_it_holds(typed: str, seen: str) -> None:

@@ -252,7 +252,7 @@ async def test_a_fault_of_the_database_says_how_many_were_not_repeated() -> None
         await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")
         await at.pilot.pause()
         assert "the disk is full" in drawn(at.app)
-        assert "не повторено 2" in drawn(at.app)
+        assert "не повторено: 2" in drawn(at.app)
 
 
 def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:
@@ -339,7 +339,7 @@ async def test_the_failed_deliveries_of_all_that_the_filter_shows() -> None:
         screen = await dialog(at)
         screen.query_one(Ways).choose("failed")
         await at.press("f5")
-        await until(at.pilot, lambda: "недошедшее из 5" in drawn(at.app), "the question")
+        await until(at.pilot, lambda: "неудачные доставки 5" in drawn(at.app), "the question")
         assert not engine.calls
         await at.press("right", "enter")
         await until(at.pilot, lambda: isinstance(at.app.screen, ManyScreen) and at.app.screen.ended, "the end")

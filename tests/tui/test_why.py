@@ -97,7 +97,7 @@ async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
         await at.press("down", "enter")
         await until(at.pilot, lambda: "Остатки склада" in drawn(at.app).splitlines()[0], "the form")
         await at.press("escape", "l")
-        await until(at.pilot, lambda: "2 записи" in drawn(at.app), "the log")
+        await until(at.pilot, lambda: "2 срабатывания" in drawn(at.app), "the log")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_why_a_hook_refused_ran_or_did_not_is_answered_on_a_real_engine(co
             await at.press("w")
             await until(at.pilot, lambda: "Refuses" in drawn(at.app) and "Last time" in drawn(at.app), "why")
             text = drawn(at.app)
-            assert "does not run: condition_false" in text
+            assert "is not called: condition_false" in text
             assert "is not called: expired" in text
             assert "fails, the operation is stopped: paused" in text
             seen: dict[str, str] = {}
@@ -160,10 +160,10 @@ def made_row(**values: Any) -> Any:
 @pytest.mark.parametrize(
     ("values", "short", "long"),
     [
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "28.11", "waits 3 d"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "12:05", "waits 5 min"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "15.12", "from 15.12"),
-        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "2029", "from 2029"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=3, hours=2)}, "from 28.11", "waits 3 d"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(minutes=5)}, "from 12:05", "waits 5 min"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=20)}, "from 15.12", "from 15.12"),
+        ({"state": "not_yet_valid", "valid_from": timedelta(days=900)}, "from 2029", "from 2029"),
         ({"valid_until": timedelta(hours=5, minutes=59)}, "for 5h", "expires in 5 h"),
         ({"valid_until": timedelta(days=30)}, "", ""),
         ({"state": "expired", "valid_until": timedelta(days=-1)}, "expired", "expired"),

@@ -22,7 +22,7 @@ from textual.widget import Widget
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
-from hookrow_tui.failures import sentence
+from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.repaint import Change, Shown
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
@@ -230,7 +230,7 @@ class HookrowApp(App[int]):
             self.push_screen(HelpScreen())
 
     def action_commands(self) -> None:
-        from hookrow_tui.commands import command_screen
+        from hookrow_tui.help import command_screen
 
         if isinstance(self.screen, Page):
             self.push_screen(command_screen(self.screen.GROUPS), self.run_command)

@@ -203,6 +203,7 @@ class Hooks:
         *,
         revision: int | None = None,
         stored: bool = False,
+        keep_secrets: bool = False,
         **more: Any,
     ) -> Hook:
         """Change some fields; the others, and secrets that are not named, stay as they are.
@@ -210,6 +211,8 @@ class Hooks:
         Args:
             revision: the revision that was edited; another one in the database is a conflict.
             stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+            keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
+                such a change is refused unless it replaces or removes each of them.
 
         Raises:
             HookNotFound, Ambiguous, ChangedMeanwhile, KeyTaken, InvalidHook, EventNotFound, InvalidTemplate
@@ -217,7 +220,7 @@ class Hooks:
         changes = {**(changes or {}), **more}
         fields.hide_given(changes)
         more.clear()
-        return self.edit(self.find(ref), changes, revision=revision, stored=stored)
+        return self.edit(self.find(ref), changes, revision=revision, stored=stored, keep_secrets=keep_secrets)
 
     def edit(
         self,
@@ -226,11 +229,12 @@ class Hooks:
         *,
         revision: int | None = None,
         stored: bool = False,
+        keep_secrets: bool = False,
         action: str = "edit",
     ) -> Hook:
         tries = TRIES
         while True:
-            values, resealed, notes = self.checked(found, changes, stored=stored)
+            values, resealed, notes = self.checked(found, changes, stored=stored, keep_secrets=keep_secrets)
             upon = found.revision if revision is None else revision
             try:
                 self.write(found.id, values, action=action, revision=upon, resealed=resealed)
@@ -247,7 +251,7 @@ class Hooks:
         return kept
 
     def checked(
-        self, found: StoredHook, changes: Mapping[str, Any], *, stored: bool
+        self, found: StoredHook, changes: Mapping[str, Any], *, stored: bool, keep_secrets: bool
     ) -> tuple[dict[str, Any], tuple[str, ...], builtins.list[Text]]:
         """A change of this hook as columns, the secrets that it replaces, and what was changed on the way in.
 
@@ -258,6 +262,8 @@ class Hooks:
         current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
         wanted = {name: value for name, value in changes.items() if not (name in SECRETS and is_kept(value))}
         cleaned = fields.clean_change(current, wanted, stored=stored)
+        if not keep_secrets and (taken := fields.carried(current, cleaned.values)):
+            cleaned.refuse("keep_secrets", fields.not_carried(taken))
         if cleaned.problems:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
@@ -272,6 +278,8 @@ class Hooks:
             if name in columns and columns[name] is not None:
                 columns[name] = self.seal(uid, name, columns[name])
                 resealed.append(name)
+        if "signing_secret" in columns:  # the one before it, of a rotation, signs no more
+            columns |= {"signing_secret_old": None, "signing_old_until_ms": None}
         return columns, tuple(resealed)
 
     def seal(self, uid: str, name: str, secret: Secret | str) -> str:
@@ -397,13 +405,16 @@ class Hooks:
         self.fresh(found.id)
         return secret
 
-    def rollback(self, ref: int | str, revision: int, *, current: int | None = None) -> Hook:
+    def rollback(
+        self, ref: int | str, revision: int, *, current: int | None = None, keep_secrets: bool = False
+    ) -> Hook:
         """Give the fields the values that they had in a revision: a new one, of the action `rollback`.
 
         The present secrets stay as they are, the custom header and its name with them.
 
         Args:
             current: the revision that was looked at; another one in the database is a conflict.
+            keep_secrets: as of `update`: the URL of that revision may be somebody else's.
 
         Raises:
             HookNotFound: no such hook, or no such revision of it.
@@ -418,7 +429,7 @@ class Hooks:
         for name in ("valid_from", "valid_until"):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
-        return self.edit(found, values, revision=current, stored=True, action="rollback")
+        return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
 
     def zone(self) -> tzinfo:
         """The time zone in which moments are typed (the setting `timezone`)."""
@@ -431,18 +442,19 @@ class Hooks:
         last = last_payload(self.runtime, event)
         return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
 
-    def preview(self, event: str, body: str) -> str:
-        """What a body becomes on the event's last recorded payload, else its sample: JSON text. Nothing is sent.
+    def preview(self, event: str, body: str, payload: Mapping[str, Any] | None = None) -> str:
+        """What a body becomes on this payload, else on the event's last recorded one, else on its sample: JSON text.
+        Nothing is sent.
 
         An empty body is the standard envelope; the firing's id and time are examples.
 
         Raises:
             EventNotFound, InvalidTemplate
         """
-        example = self.example(event)
+        example = self.example(event) if payload is None else dict(payload)
         if not body.strip():
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.Body.compile(body).render(template.prepare(example), template.SAMPLE_WEBHOOK)
+        return template.preview_body(body, example)
 
     def refused_address(self, url: str) -> Text | None:
         """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.

@@ -29,29 +29,32 @@ RESERVED: Final = frozenset({"payload", "webhook", "loop"})
 class Page(Run):
     """What one rendering has written so far: pieces of text, each with the line that it comes from."""
 
-    __slots__ = ("lines", "pieces", "size")
+    __slots__ = ("pieces", "places", "size")
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit)
         self.pieces: list[str] = []
-        self.lines: list[int] = []
+        self.places: list[tuple[int, int, bool]] = []
         self.size = 0
 
-    def write(self, text: str, line: int) -> None:
+    def write(self, text: str, line: int, column: int = 1, *, literal: bool = False) -> None:
         """Add a piece. Raises Fault beyond the limit."""
         self.size += len(text)
         self.fit(self.size)
         self.spend(len(text) >> 6)
         self.pieces.append(text)
-        self.lines.append(line)
+        self.places.append((line, column, literal))
 
-    def line_at(self, offset: int) -> int:
-        """The template's line that an offset of the whole text comes from."""
-        for text, line in zip(self.pieces, self.lines, strict=True):
+    def place_at(self, offset: int) -> tuple[int, int]:
+        """The template's line and column that an offset of the whole text comes from; of a value its braces'."""
+        for text, (line, column, literal) in zip(self.pieces, self.places, strict=True):
             if offset < len(text):
-                return line + text.count("\n", 0, offset)
+                breaks = text.count("\n", 0, offset) if literal else 0
+                if breaks:
+                    return line + breaks, offset - text.rfind("\n", 0, offset)
+                return line, column + offset if literal else column
             offset -= len(text)
-        return self.lines[-1] if self.lines else 1
+        return self.places[-1][:2] if self.places else (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,10 @@ class Written(Statement):
     """Text that is sent as it stands."""
 
     text: str
+    column: int
 
     def act(self, page: Page) -> None:
-        page.write(self.text, self.line)
+        page.write(self.text, self.line, self.column, literal=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class Value(Statement):
 
     node: Node
     inside: bool
+    column: int
 
     def act(self, page: Page) -> None:
         found = self.node.value(page)
@@ -104,7 +109,7 @@ class Value(Statement):
         text = encode(found)
         if self.inside:
             text = (text if isinstance(found, str) else encode(text))[1:-1]
-        page.write(text, self.line)
+        page.write(text, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,7 @@ class BodyReader:
             return []
         self.neighbours(text, start)
         self.follow(text, start)
-        return [Written(self.reader.line(start), 1, text)]
+        return [Written(self.reader.line(start), 1, text, self.reader.column(start))]
 
     def neighbours(self, text: str, start: int) -> None:
         """Outside quotes a value stands alone between the signs of JSON: `7{{ x }}` would be another number."""
@@ -302,7 +307,8 @@ class BodyReader:
         counted = self.reader.nodes
         node = self.reader.expression()
         self.close("}}")
-        return Value(self.reader.line(start), self.reader.nodes - counted, node, self.inside)
+        cost = self.reader.nodes - counted
+        return Value(self.reader.line(start), cost, node, self.inside, self.reader.column(start))
 
     def word(self) -> str:
         token = self.reader.token

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
@@ -29,7 +30,18 @@ from hookrow.template.expression import Joined, Node, Run
 from hookrow.template.grammar import Reader
 from hookrow.template.values import Fault, kind, truth
 
-__all__ = ["FUEL", "SAMPLE_WEBHOOK", "Body", "Condition", "View", "check_body", "check_condition", "names", "prepare"]
+__all__ = [
+    "FUEL",
+    "SAMPLE_WEBHOOK",
+    "Body",
+    "Condition",
+    "View",
+    "check_body",
+    "check_condition",
+    "names",
+    "prepare",
+    "preview_body",
+]
 
 FUEL: Final = 100_000
 """Steps that one rendering or test may take: some 20 ms of one core. A body of a thousand items takes a tenth."""
@@ -38,6 +50,9 @@ LIMIT: Final = 1_048_576
 """The longest result in bytes where the setting `payload_limit` is not given; also that of a text in a condition."""
 
 REMEMBERED: Final = 256
+SUGGESTED: Final = 4
+"""Names that are said to be there in the place of a missing one."""
+PLAIN: Final = re.compile(r"[^\W\d]\w*")
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 SAMPLE_WEBHOOK: Final = {"id": "evt_0", "type": "sample", "timestamp": "2026-01-01T00:00:00Z"}
@@ -106,7 +121,9 @@ class Body:
         try:
             CHECKER.decode(text)
         except json.JSONDecodeError as broken:
-            raise Fault(Reason("output_here_not_json"), line=page.line_at(broken.pos)) from None
+            at, reason = what_is_wrong(text, broken.pos, over=broken.msg == "Extra data")
+            line, column = page.place_at(at)
+            raise Fault(reason, line=line, column=column) from None
         except (ValueError, RecursionError):
             raise Fault(Reason("output_not_json")) from None
         return text
@@ -199,10 +216,58 @@ def compiled_condition(source: str) -> Condition:
 
 def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> InvalidTemplate:
     """The fault as the engine raises it. A condition of one line, as they mostly are, needs no line number."""
-    text = fault.text
+    text, column = fault.text, fault.column
+    if fault.name is not None and fault.line is not None and column is None:
+        column = source.split("\n")[fault.line - 1].find(fault.name) + 1 or None
     if fault.line is not None and (field == "body" or "\n" in source):
         text = Reason("template_line", line=fault.line, reason=text)
-    return InvalidTemplate("template_error" if field == "body" else "condition_error", text, field=field)
+    code = "template_error" if field == "body" else "condition_error"
+    return InvalidTemplate(code, text, field=field, line=fault.line, column=column, reason=fault.text)
+
+
+def what_is_wrong(text: str, at: int, *, over: bool) -> tuple[int, Reason]:
+    """Where and why a text is no JSON, in words for its writer, from the place at which a reader of JSON gave up.
+
+    Args:
+        over: whether a whole value stands before that place.
+    """
+    here = len(text) - len(text[at:].lstrip()) if at < len(text) else at
+    before = len(text[:here].rstrip()) - 1
+    last, sign = text[before : before + 1], text[here : here + 1]
+    if not text.strip():
+        return 0, Reason("json_nothing")
+    if not sign:
+        return max(before, 0), Reason("json_ends_early")
+    if over:
+        return here, Reason("json_too_many", sign=sign)
+    if last == "," and sign in "}]":
+        return before, Reason("json_comma_before", sign=sign)
+    if last == ":" and sign in ",}]":
+        return before, Reason("json_value_before", sign=sign)
+    if sign == "'":
+        return here, Reason("json_quotes")
+    if last in "{," and sign not in '"}':
+        return here, Reason("json_name")
+    if (last in '"}]' or last.isalnum()) and (sign in '"{[-' or sign.isalnum()):
+        return before, Reason("json_comma_after")
+    return here, Reason("output_here_not_json")
+
+
+def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
+    """The fault with the names that the example has in the place of a missing one. For people who write a body or a
+    condition: what goes into the log names no keys of a payload."""
+    if fault.name is None or needs_result(fault):
+        return fault
+    parent, dot, wanted = fault.name.rpartition(".")
+    place: Any = example
+    for step in parent.split(".") if dot else ():
+        place = place.get(step) if isinstance(place, Mapping) else None
+    known = [str(key) for key in place if PLAIN.fullmatch(str(key))] if isinstance(place, Mapping) else []
+    near = get_close_matches(wanted, known, n=3, cutoff=0.5) or known[:SUGGESTED]
+    if near:
+        there = ", ".join(f"{parent}{dot}{key}" for key in near)
+        fault.text = Reason("value_missing_near", name=fault.name, near=there)
+    return fault
 
 
 def names(source: str, *, field: Literal["body", "condition"] = "body") -> set[str]:
@@ -227,7 +292,19 @@ def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -
         body.draw(prepare(example), SAMPLE_WEBHOOK, limit)
     except Fault as fault:
         if not needs_result(fault):
-            raise refusal(fault, source, "body") from None
+            raise refusal(explained(fault, example), source, "body") from None
+
+
+def preview_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -> str:
+    """What a body becomes on an example payload, for the person who writes it.
+
+    Raises:
+        InvalidTemplate: as `check_body`.
+    """
+    try:
+        return Body.compile(source).draw(prepare(example), SAMPLE_WEBHOOK, limit)
+    except Fault as fault:
+        raise refusal(explained(fault, example), source, "body") from None
 
 
 def check_condition(source: str, example: Mapping[str, Any]) -> None:
@@ -241,7 +318,7 @@ def check_condition(source: str, example: Mapping[str, Any]) -> None:
         condition.decide(prepare(example), SAMPLE_WEBHOOK)
     except Fault as fault:
         if not needs_result(fault):
-            raise refusal(fault, source, "condition") from None
+            raise refusal(explained(fault, example), source, "condition") from None
 
 
 def needs_result(fault: Fault) -> bool:

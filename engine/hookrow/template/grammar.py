@@ -105,9 +105,14 @@ class Reader:
         """The line of an offset, from 1."""
         return bisect_right(self.breaks, offset - 1) + 1
 
+    def column(self, offset: int) -> int:
+        """The column of an offset in its line, from 1."""
+        return offset - self.source.rfind("\n", 0, offset)
+
     def fault(self, text: Text, offset: int | None = None) -> Fault:
         """A fault at an offset, or at the current word."""
-        return Fault(text, line=self.line(self.token.start if offset is None else offset))
+        offset = self.token.start if offset is None else offset
+        return Fault(text, line=self.line(offset), column=self.column(offset))
 
     def start(self, offset: int) -> None:
         """Go to an offset and read the word there. Raises Fault for what is no word."""

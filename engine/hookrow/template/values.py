@@ -49,13 +49,17 @@ MISSING: Final = Missing()
 
 
 class Fault(Exception):
-    """The expression can't be evaluated on this payload. `line` is the template's, from 1; `name` the missing name."""
+    """The expression can't be evaluated on this payload. `line` and `column` are the template's, from 1; `name` the
+    missing name."""
 
-    def __init__(self, text: Text, *, name: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, text: Text, *, name: str | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.name = name
         self.line = line
+        self.column = column
 
 
 class Budget:

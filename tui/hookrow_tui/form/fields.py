@@ -1,4 +1,4 @@
-"""The form's fields as widgets: a line of text, a line that hides a secret, a flag, a choice, an event, the body.
+"""The form's fields as widgets: a line of text, a line that hides a secret, a flag, a choice, an event.
 
 Each has a `code` and posts `Edited` with what a person made of it.
 """
@@ -14,15 +14,15 @@ from rich.text import Text as Styled
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
-    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.host import Host
 
-__all__ = ["Body", "Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
+__all__ = ["Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
 
 UNCHANGED = Say("unchanged: the stored one stays")
 
@@ -221,8 +221,8 @@ class Drawn(Widget, can_focus=True):
         self.locked = False
 
     @property
-    def hookrow(self) -> HookrowApp:
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        return cast("Host", self.app)
 
     def forbid(self) -> None:
         """It can be read, not changed."""
@@ -354,23 +354,3 @@ class Picked(Drawn):
 
     def on_click(self) -> None:
         self.action_pick()
-
-
-class Body(TextArea):
-    """The body's template, with line numbers. Tab leaves it."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(
-            text, show_line_numbers=True, compact=True, soft_wrap=False, tab_behavior="focus", classes="field"
-        )
-        self.code = code
-        self.cursor_blink = False
-        self.highlight_cursor_line = False
-
-    def forbid(self) -> None:
-        """It can be read and scrolled, not changed."""
-        self.read_only = True
-
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        event.stop()
-        self.post_message(Edited(self.code, self.text))

@@ -36,13 +36,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a field stands. `width` 0 goes on to the right edge, `stretch` takes the rows that are left over."""
+    """Where a field stands. `width` 0 goes on to the right edge, `stretch` takes the rows that are left over, `less` of
+    them."""
 
     code: str
     x: int
     y: int
     width: int = 0
     stretch: bool = False
+    less: int = 0
 
 
 VALUES, EXTRA, BEYOND = 22, 45, 26
@@ -56,12 +58,27 @@ MAKE_SECRET = "make_secret"
 """The code of that button."""
 
 
-def first_page(rows: int, said: int = 1) -> tuple[list[Label], list[Spot]]:
+def body_spots(y: int, width: int, aside: int) -> list[Spot]:
+    """The body, and at its right what stands beside it, if that has columns."""
+    if not aside:
+        return [Spot("body", 2, y, stretch=True)]
+    x = width - aside
+    return [
+        Spot("body", 2, y, x - 2, stretch=True),
+        Spot("aside_head", x, y, aside),
+        Spot("names", x, y + 1, aside, stretch=True, less=1),
+        Spot("sent", x, y + 1, aside, stretch=True, less=1),
+    ]
+
+
+def first_page(rows: int, said: int = 1, width: int = 0, aside: int = 0) -> tuple[list[Label], list[Spot]]:
     """The document's page: its groups, labels and order.
 
     Args:
         rows: of the body and of the mode's sentence beyond its first line.
         said: lines of the mode's sentence.
+        width: of the page.
+        aside: columns of what stands beside the body.
     """
 
     def label(code: str) -> str:
@@ -101,7 +118,7 @@ def first_page(rows: int, said: int = 1) -> tuple[list[Label], list[Spot]]:
         Spot("fire_and_forget", flag, 7, 24),
         Spot("wait_for_response", VALUES, 8, 24),
         Spot("response_has_data", flag, 8, 28),
-        Spot("body", 2, body, stretch=True),
+        *body_spots(body, width, aside),
         Spot("auth_login", EXTRA, below + 1),
         Spot("auth_password", EXTRA, below + 2),
         Spot("custom_header", EXTRA, below + 3),
@@ -138,7 +155,7 @@ class Placed(Layout):
                 region = Region(0, 0, size.width, 1)
             else:
                 width = min(spot.width or size.width, size.width - spot.x)
-                region = Region(spot.x, spot.y, width, parent.body_rows(size) if spot.stretch else 1)
+                region = Region(spot.x, spot.y, width, parent.body_rows(size) - spot.less if spot.stretch else 1)
             placements.append(WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child))
         return placements
 
@@ -170,6 +187,8 @@ class FormPage(Widget):
         self.remark = ""
         self.wrong: frozenset[str] = frozenset()
         self.marked: int | None = None
+        self.aside = 0
+        self.zoomed = False
         self.placed = Placed()
 
     @property
@@ -180,7 +199,7 @@ class FormPage(Widget):
         """The mode's sentence in as many lines as it takes at this width; the number of lines does not change while a
         time limit is typed in it."""
         room = width - len(str(GROUPS["body"])) - 4
-        longest = re.sub(r"\d+(?:[.,]\d+)?", "29.999", self.remark)
+        longest = re.sub(r"\d+(?:[.,]\d+)?", "29.5", self.remark)
         if len(longest) <= room or room < 20:
             return [self.remark]
         lines = wrap(self.remark, room)
@@ -189,23 +208,48 @@ class FormPage(Widget):
             return [f"{halves[0]};", halves[2]]  # what happens on failure stays together
         return lines[:3] if len(lines) > 1 else [self.remark, ""]
 
+    @property
+    def head(self) -> int:
+        """The row of the body's title."""
+        return 0 if self.zoomed else 9
+
     def body_rows(self, size: Size) -> int:
         """How many rows the body has."""
-        return max(1, size.height - FIXED - len(self.said(size.width)) + 1)
+        return max(1, size.height - (1 if self.zoomed else FIXED) - len(self.said(size.width)) + 1)
+
+    def lay(self, aside: int) -> None:
+        """Give what stands beside the body so many columns."""
+        if aside != self.aside:
+            self.aside = aside
+            self.refresh(layout=True)
+
+    def zoom(self, on: bool) -> None:
+        """Show the body alone, or everything."""
+        self.zoomed = on
+        beside = ("body", "aside_head", "names", "sent")
+        for child in self.children:
+            code = getattr(child, "code", "")
+            if code not in beside or code == "body":
+                child.display = not on or code == "body"
+        self.marked = None
+        self.refresh(layout=True)
 
     def arranged(self, size: Size) -> tuple[list[Label], list[Spot]]:
         """Labels and fields for this size."""
         if not self.first:
             return second_page()
         said = len(self.said(size.width))
-        return first_page(self.body_rows(size) + said - 1, said)
+        if self.zoomed:
+            title = Label(1, 0, str(GROUPS["body"]), title=True, code="body")
+            return [title], body_spots(said, size.width, self.aside)
+        return first_page(self.body_rows(size) + said - 1, said, size.width, self.aside)
 
     def mark(self, code: str | None) -> None:
         """Draw the sign of the focus at the left of this field's row."""
         _, spots = self.arranged(self.size)
         row = next((spot.y for spot in spots if spot.code == code and not spot.stretch), None)
         if code == "body":
-            row = 9
+            row = self.head
         if row != self.marked:
             self.marked = row
             self.refresh()
@@ -242,7 +286,7 @@ class FormPage(Widget):
             wrong = label.code in self.wrong
             name = "form--wrong" if wrong else "form--title" if label.title else "form--label"
             put(label.x, f"{label.text}{self.wrong_sign}" if wrong else label.text, self.get_component_rich_style(name))
-        if self.first and 9 <= y < 9 + len(said := self.said(width)):
-            text = fit(said[y - 9], min(len(said[y - 9]), width - at - 3))
+        if self.first and self.head <= y < self.head + len(said := self.said(width)):
+            text = fit(said[y - self.head], min(len(said[y - self.head]), width - at - 3))
             put(width - len(text) - 1, text, self.get_component_rich_style("form--remark"))
         return Strip(segments).adjust_cell_length(width, self.rich_style)

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from rich.text import Text as Styled
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import Static
-
-from hookrow.errors import HookrowError
+from hookrow.errors import HookrowError, InvalidTemplate
 from hookrow.records import Firing, LogFilter
-from hookrow_tui.failures import sentence
+from hookrow.words import firing_word
 from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
+from hookrow_tui.presenters.failures import sentence
+from hookrow_tui.presenters.log_rows import in_trouble
 from hookrow_tui.presenters.reasons import matching
-from hookrow_tui.terminal.terminal import visible
-from hookrow_tui.widgets.check import pretty
-from hookrow_tui.widgets.dialogs import box_css
-from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
 
-__all__ = ["TRIED", "PreviewScreen", "tried"]
+__all__ = ["TRIED", "Sample", "firings_of", "located", "sample_of", "tried"]
 
 TRIED = ("url", "body", "condition")
 """The fields that can be tried."""
+RECENT = 50
+"""Firings that are offered to try a body on."""
+NEWEST = ""
+"""In the place of a firing's id: the newest one, else the event's sample."""
 
 
-def tried(engine: HookEngine, code: str, event: str, text: str) -> tuple[str, bool | None]:
+@dataclass(frozen=True)
+class Sample:
+    """The payload that a body is tried on, and a line that says which it is. `ref` is the chosen firing's id, '' for
+    the newest one."""
+
+    event: str
+    payload: Mapping[str, Any]
+    told: str
+    ref: str = NEWEST
+
+
+def tried(engine: HookEngine, code: str, event: str, text: str, sample: Sample | None) -> tuple[str, bool | None]:
     """What came of it in one sentence, and whether it is good; None where it is neither good nor bad.
 
     Raises:
@@ -40,56 +50,52 @@ def tried(engine: HookEngine, code: str, event: str, text: str) -> tuple[str, bo
     if code == "url":
         return str(engine.hooks.refused_address(text) or ""), False
     if code == "body":
-        return engine.hooks.preview(event, text), True
+        return engine.hooks.preview(event, text, None if sample is None else sample.payload), True
     matches = engine.condition_matches(event, text)
     return matching(matches), False if matches.failed else True if matches.newest else None
 
 
-class PreviewScreen(Dialog[None]):
-    """The whole body as it would leave, on the event's last recorded payload, else on its sample. Nothing is sent."""
-
-    DEFAULT_CSS = box_css("PreviewScreen", 78).replace("> Vertical", "> VerticalScroll") + (
-        "PreviewScreen Static { height: auto; }PreviewScreen > VerticalScroll { max-height: 92%; scrollbar-size: 1 1; }"
-    )
-    BINDINGS: ClassVar[list[Any]] = [("f3", "dismiss(None)", "")]
-
-    def __init__(self, event: str, body: str) -> None:
-        super().__init__()
-        self.event = event
-        self.body = body
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll() as box:
-            box.border_title = str(Say("Body as it would be sent"))
-            box.border_subtitle = str(Say("Esc closes"))
-            yield Static("", markup=False)
-
-    def on_mount(self) -> None:
-        self.hookrow.ask(self, self.read, self.show, self.refused)
-
-    def read(self, engine: HookEngine) -> tuple[str, str]:
-        """Which payload, and the body made of it."""
-        newest = engine.log.page(LogFilter(event=self.event), limit=1)
-        made = engine.hooks.preview(self.event, self.body)
-        return (data_of(newest[0], when(newest[0].at_ms, zone_of(engine))) if newest else str(SAMPLE)), made
-
-    def show(self, read: tuple[str, str]) -> None:
-        data, made = read
-        text = Styled(data + "\n\n", "bold")
-        text.append("\n".join(pretty(made)), "not bold")
-        self.query_one(Static).update(text)
-
-    def refused(self, error: HookrowError) -> None:
-        self.query_one(Static).update(Styled(visible(sentence(error))))
+def located(error: HookrowError) -> str:
+    """What is wrong, with line and column where they are known; a condition has one line."""
+    if not isinstance(error, InvalidTemplate) or error.line is None:
+        return sentence(error)
+    if error.column is None:
+        return sentence(error)
+    if error.code == "condition_error" and error.line == 1:
+        return str(Say("column {column}: {reason}", column=error.column, reason=error.reason))
+    return str(Say("line {line}, column {column}: {reason}", line=error.line, column=error.column, reason=error.reason))
 
 
-SAMPLE = Say("On the event's sample: no firing is recorded yet.")
+def sample_of(engine: HookEngine, event: str, ref: str = NEWEST) -> Sample:
+    """The payload of a firing, of the newest one, or the event's sample.
+
+    Raises:
+        FiringNotFound, EventNotFound
+    """
+    newest = None if ref else next(iter(engine.log.page(LogFilter(event=event), limit=1)), None)
+    firing = engine.log.get(ref) if ref else newest
+    payload = firing.payload if ref and firing is not None else engine.hooks.example(event)
+    told = str(SAMPLE) if firing is None else data_of(firing, when(firing.at_ms, zone_of(engine)))
+    return Sample(event, payload or {}, told, ref)
+
+
+def firings_of(engine: HookEngine, event: str) -> list[tuple[str, str]]:
+    """The last firings of an event, the newest first: id, and a line about each."""
+    zone = zone_of(engine)
+    lines = []
+    for firing in engine.log.page(LogFilter(event=event), limit=RECENT):
+        came = firing_word(firing.outcome, firing.moment, failing=in_trouble(firing))
+        lines.append((firing.id, f"{when(firing.at_ms, zone)}  {came}  {firing.id}"))
+    return lines
+
+
+SAMPLE = Say("The event's sample: nothing is recorded yet")
 
 
 def data_of(firing: Firing, moment: str) -> str:
     """On which payload, and what of it is private."""
-    lines = [str(Say("On the data of {when}.", when=moment))]
+    told = str(Say("Data of {when}", when=moment))
     if firing.hidden:
         fields = ", ".join(steady(pointer) for pointer in firing.hidden)
-        lines.append(str(Say("Private fields, null here: {fields}.", fields=fields)))
-    return "\n".join(lines)
+        told += " · " + str(Say("private, null here: {fields}", fields=fields))
+    return told

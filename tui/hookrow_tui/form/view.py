@@ -5,6 +5,7 @@ Saving, testing and leaving stand in `hookrow_tui.form.screen`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,24 +16,27 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hookrow.errors import HookrowError
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.lang import Text
 from hookrow_tui.actions import Group, bindings
-from hookrow_tui.event_notes import explained
-from hookrow_tui.failures import sentence
-from hookrow_tui.form.fields import Body, Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
+from hookrow_tui.form.body import Body
+from hookrow_tui.form.expression import Expression
+from hookrow_tui.form.fields import Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
 from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
-from hookrow_tui.form.preview import TRIED, PreviewScreen, tried
-from hookrow_tui.form_faults import faults, next_fault
+from hookrow_tui.form.preview import TRIED
+from hookrow_tui.form.writing import WritingPage
 from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.body_names import Name
 from hookrow_tui.presenters.changes import called
+from hookrow_tui.presenters.columns import steady
+from hookrow_tui.presenters.event_notes import explained
+from hookrow_tui.presenters.form_faults import faults, next_fault
 from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Page, Title
+from hookrow_tui.widgets.page import Title
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
@@ -42,16 +46,18 @@ __all__ = ["FormView"]
 
 DRAFT_AFTER = 1.0
 """Seconds after the last key until the draft is written."""
-PREVIEW_AFTER = 0.4
-"""Seconds after the last key until a body or a condition is tried."""
 MASK = 8
+BESIDE = {
+    "names": Say("Enter writes the name into the body as its place needs it; letters narrow the list; Esc goes back."),
+    "sent": Say("The body as it would leave. Enter chooses the firing whose data it is made of; Esc goes back."),
+}
 OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
 """What stands in an empty end of the period; typed, it means just that."""
 EMPTY = {**OPEN, "fallback_message": Say("that the service is temporarily unavailable")}
 """What an empty field means."""
 
 
-class FormView(Page[int]):
+class FormView(WritingPage):
     """The form's two pages, on a hook, a copy of it, or nothing. It gives the id of the hook that was written."""
 
     CSS_PATH = "form.tcss"
@@ -73,10 +79,6 @@ class FormView(Page[int]):
         self.trouble = ""
         self.warned: tuple[str, str] | None = None
         self.draft_timer: Timer | None = None
-        self.preview_timer: Timer | None = None
-        self.previews: dict[str, tuple[str, bool | None]] = {}
-        self.untried: dict[str, str] = {}
-        """Why a body or a condition can't be tried as it stands."""
 
     # Building
 
@@ -86,8 +88,10 @@ class FormView(Page[int]):
         buttons = Choices(
             [("save", str(SAVE_AND_CLOSE)), ("test", str(Say("Test…"))), ("cancel", str(Say("Cancel")))], id="buttons"
         )
-        first = [self.field(spot.code) for spot in first_page(0)[1]]
-        yield FormPage([buttons, *first], *signs, first=True)
+        first: list[Widget] = [buttons]
+        for spot in first_page(0)[1]:
+            first += [self.field(spot.code), *(self.beside() if spot.code == "body" else ())]
+        yield FormPage(first, *signs, first=True)
         yield FormPage([self.field(spot.code) for spot in second_page()[1]], *signs, first=False)
         yield Static(id="hint")
         yield KeyBar("form")
@@ -108,6 +112,8 @@ class FormView(Page[int]):
         if each.secret:
             kept = self.mask(code)
             return SecretLine(code, kept, empty=text == "", masked=each.kind != "header")
+        if each.kind == "expression":
+            return Expression(code, str(text))
         return Line(code, str(text), placeholder=str(EMPTY.get(code, "")))
 
     def mask(self, code: str) -> str:
@@ -127,6 +133,7 @@ class FormView(Page[int]):
         assert isinstance(name, Line)
         name.untouched = True
         name.focus()
+        self.lay_aside()
         self.draw()
         self.moved()
         if self.hookrow.read_only:
@@ -147,6 +154,8 @@ class FormView(Page[int]):
     def moved(self) -> None:
         def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
             self.hooks, self.titles = read
+            if self.sample is None:
+                self.read_sample()
             self.draw()
 
         self.hookrow.ask(self, read_around, take)
@@ -224,6 +233,10 @@ class FormView(Page[int]):
             return str(Say("A new Standard Webhooks secret, shown once; it is stored when you save the form.")), False
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
+        if code in ("names", "sent"):
+            return str(BESIDE[code]), False
+        if offers := getattr(self.focused, "offers", ()):
+            return offered(offers, self.app.size.width), False
         wrong = self.faults().get(code, "")
         seen, good = self.previews.get(code, ("", None))
         if seen and not wrong:
@@ -245,6 +258,19 @@ class FormView(Page[int]):
             return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
         if code == "on_failure":
             return str(Say("What happens if this blocking hook fails. Space changes it.")), False
+        if code == "body":
+            hint = Say(
+                "A template: {{{{ {name} }}}}. Empty = the standard envelope. F3 names and result, F6 whole screen, "
+                "F7 find.",
+                name=self.example(),
+            )
+            return str(hint), False
+        if code == "condition":
+            hint = Say(
+                "An expression, true or false: {name} > 1000. If false, the hook is skipped. Empty = always.",
+                name=self.example(number=True),
+            )
+            return str(hint), False
         return f"{understood + '. ' if understood else ''}{each.hint}", False
 
     # Editing
@@ -255,7 +281,6 @@ class FormView(Page[int]):
             return
         self.state.texts[message.code] = message.value
         self.problems.pop(message.code, None)
-        self.untried.pop(message.code, None)
         self.warned = None
         self.trouble = ""
         self.draw()
@@ -265,46 +290,10 @@ class FormView(Page[int]):
         if message.code == "event":
             self.previews.clear()
             self.untried.clear()
-            self.preview_all()
+            self.sample = None
+            self.read_sample()
         elif message.code in TRIED:
-            self.previews.pop(message.code, None)
             self.preview_later(message.code)
-
-    def preview_later(self, code: str) -> None:
-        """Try the body or the condition on what was recorded, as soon as the person pauses."""
-        if self.preview_timer is not None:
-            self.preview_timer.stop()
-        self.preview_timer = self.set_timer(PREVIEW_AFTER, lambda: self.ask_preview(code))
-
-    def ask_preview(self, code: str) -> None:
-        text, event = str(self.state.texts[code]), str(self.state.texts["event"])
-        if not text.strip() or event not in self.titles:
-            return
-
-        def stands() -> bool:
-            return (text, event) == (self.state.texts[code], self.state.texts["event"])
-
-        def show(seen: tuple[str, bool | None]) -> None:
-            if stands():
-                self.untried.pop(code, None)
-                self.previews[code] = seen
-                self.draw()
-
-        def refuse(error: HookrowError) -> None:
-            if stands():
-                self.untried[code] = sentence(error)
-                self.draw()
-
-        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text), show, refuse)
-
-    def preview_all(self) -> None:
-        """Try what can be tried, now: another event has other names."""
-        for code in TRIED:
-            self.ask_preview(code)
-
-    def action_preview(self) -> None:
-        """The whole body as it would leave."""
-        self.app.push_screen(PreviewScreen(str(self.state.texts["event"]), str(self.state.texts["body"])))
 
     @on(Warned)
     def warn(self, message: Warned) -> None:
@@ -337,7 +326,7 @@ class FormView(Page[int]):
 
     @on(Button.Pressed)
     def make_secret(self) -> None:
-        from hookrow_tui.form_secret import SecretShown, fresh_secret
+        from hookrow_tui.form.secret import SecretShown, fresh_secret
 
         field, secret = self.widget("signing_secret"), fresh_secret()
         assert isinstance(field, SecretLine)
@@ -352,13 +341,15 @@ class FormView(Page[int]):
         """To the next field that can't be saved."""
         code = next_fault(self.faults(), getattr(self.focused, "code", None))
         if code is None:
-            self.hookrow.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
+            self.app.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
         else:
             self.go_to(code)
+            if code == "body" and code in self.untried:
+                self.body.go(*self.places[code])
 
     def action_jump(self) -> None:
         """To a group or a field by its name."""
-        from hookrow_tui.form_jump import Jump
+        from hookrow_tui.form.jump import Jump
 
         def chosen(code: str | None) -> None:
             if code == "buttons":
@@ -401,6 +392,8 @@ class FormView(Page[int]):
 
     def go_to(self, code: str) -> None:
         """Put the focus on a field, wherever it is."""
+        if self.pages[0].zoomed and code != "body":
+            self.zoom(False)
         page = next((page for page in self.pages if self.widget(code) in page.children), None)
         if page is not None and code in self.state.texts:
             self.show_page(page, code)
@@ -425,6 +418,17 @@ class FormView(Page[int]):
                 widget.refresh()
             self.state.texts[code] = value
         self.draw()
+
+
+def offered(names: Sequence[Name], width: int) -> str:
+    """What the name that is being typed may become, as many as fit into one line."""
+    keys = str(Say("Tab writes it"))
+    told = steady(names[0].path)
+    for name in names[1:]:
+        if len(told) + len(name.path) + len(keys) + 8 > width:
+            break
+        told += f" · {steady(name.path)}"
+    return f"{told} — {keys}"
 
 
 def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, Event]]:

@@ -1,0 +1,151 @@
+"""The body's text in pieces: what is coloured, and what kind of place the cursor stands in. Pure.
+
+It follows the reader of the engine as far as an unfinished text allows: quotes outside braces open and close texts, and
+whatever stands between `{{ }}`, `{% %}`, `{# #}` is an expression, also one that is not closed yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Kind", "Place", "Token", "place_at", "tokens"]
+
+Kind = Literal["key", "text", "number", "word", "sign", "tag", "comment"]
+
+PIECE = re.compile(
+    r"""(?P<comment>\{\#.*?(?:\#\}|\Z))
+    |(?P<tag>\{\{(?:(?!\{\{|\}\}).)*\}\}|\{%(?:(?!\{%|%\}).)*%\}|\{[{%][^\n]*)
+    |(?P<escape>\\.)
+    |(?P<quote>")
+    |(?P<line>\n)
+    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
+    |(?P<word>[^\W\d]\w*)
+    |(?P<sign>[{}\[\],:])""",
+    re.VERBOSE | re.DOTALL,
+)
+NAMED = re.compile(r"\s*:")
+PATH = re.compile(r"(?:[^\W\d]\w*(?:\.\w*|\[\d*\]?)*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text; `start`, `end` are offsets. A text with values in it comes in several pieces."""
+
+    kind: Kind
+    start: int
+    end: int
+
+
+def tokens(text: str) -> list[Token]:
+    """The pieces of a body, in order. A text that is not closed ends with its line, as it must in JSON."""
+    done: list[Token] = []
+    inside, begin = False, 0
+    pieces: list[Token] = []
+    """Of the text that is open."""
+
+    def piece(end: int) -> None:
+        if end > begin:
+            pieces.append(Token("text", begin, end))
+
+    def close(kind: Kind) -> None:
+        done.extend(Token(kind, each.start, each.end) if each.kind == "text" else each for each in pieces)
+        pieces.clear()
+
+    for found in PIECE.finditer(text):
+        kind, start, end = found.lastgroup, found.start(), found.end()
+        if kind in ("tag", "comment"):
+            token = Token("comment" if kind == "comment" else "tag", start, end)
+            if inside:
+                piece(start)
+                pieces.append(token)
+                begin = end
+            else:
+                done.append(token)
+        elif kind == "quote" and inside:
+            piece(end)
+            close("key" if NAMED.match(text, end) else "text")
+            inside = False
+        elif kind == "quote":
+            inside, begin = True, start
+        elif kind == "line" and inside:
+            piece(start)
+            close("text")
+            inside = False
+        elif not inside and kind in ("number", "word", "sign"):
+            done.append(Token(kind, start, end))  # type: ignore[arg-type]
+    if inside:
+        piece(len(text))
+        close("text")
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cursor stands.
+
+    `kind` is `tag` inside braces, `text` inside quotes, `name` where an object's next name belongs, `value` where a
+    value does, `after` right behind a value. `typed` is the path that is being written inside braces; `closed` whether
+    they are closed further on. `depth` counts the objects and lists around it, `empty` whether nothing is written.
+    """
+
+    kind: Literal["tag", "text", "name", "value", "after"]
+    typed: str = ""
+    closed: bool = False
+    depth: int = 0
+    around: str = ""
+    empty: bool = False
+
+
+def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> Place:
+    """What kind of place an offset of the body is; `pieces` are the body's, where they are known."""
+    stack: list[str] = []
+    last = ""
+    inside = False
+    for token in tokens(text) if pieces is None else pieces:
+        if token.start >= offset:
+            break
+        if token.kind == "comment":
+            if offset < token.end:
+                return Place("text")
+            continue
+        if token.kind == "tag":
+            closed = text[token.end - 2 : token.end] in ("}}", "%}") and token.end - token.start > 3
+            if offset < token.end - 1 or (offset <= token.end and not closed):
+                found = PATH.search(text[token.start + 2 : offset])
+                return Place("tag", found[0] if found else "", closed)
+            if not inside and text.startswith("{{", token.start):
+                last = "value"
+            continue
+        if token.kind in ("text", "key"):
+            opens = text[token.start] == '"' and not inside
+            ends = text[token.end - 1] == '"' and (token.end - token.start > 1 or not opens)
+            if opens:
+                inside = True
+            if offset < token.end or (not ends and offset == token.end):
+                return Place("text", depth=len(stack), around=stack[-1] if stack else "")
+            if ends or text.startswith("\n", token.end):
+                inside, last = False, "key" if token.kind == "key" else "value"
+            continue
+        sign = text[token.start : token.end]
+        if token.kind != "sign":
+            last = "value"
+        elif sign in "{[":
+            stack.append(sign)
+            last = sign
+        elif sign in "}]":
+            if stack:
+                stack.pop()
+            last = "value"
+        else:
+            last = sign
+    if inside:
+        return Place("text", depth=len(stack), around=stack[-1] if stack else "")
+    around = stack[-1] if stack else ""
+    if last == "value":
+        kind: Literal["name", "value", "after"] = "after"
+    else:
+        kind = "name" if around == "{" and last in ("{", ",") else "value"
+    return Place(kind, depth=len(stack), around=around, empty=not text.strip())

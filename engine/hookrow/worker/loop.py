@@ -70,6 +70,7 @@ class Worker:
         *,
         perform: Perform,
         hook_of: HookOf,
+        tend: Callable[[], Awaitable[Collection[int]]] | None = None,
         raise_event: RaiseEvent | None = None,
         limits: Limits | None = None,
         config_changed: Callable[[], None] | None = None,
@@ -84,6 +85,7 @@ class Worker:
             perform: makes one attempt of a claimed row with the hook as it stands now. A receiver's failure is a
                 result; what it raises is a fault of ours, and the row goes again when its lease has lapsed.
             hook_of: the hook of an id, from the cache; None if there is none.
+            tend: awaited at each step, to hold what can't be sent; gives the hooks of which no row may be claimed.
             raise_event: fires a system event.
             limits: what the settings keep; without it this worker deletes nothing.
             config_changed: told, on the worker's loop, that this worker paused or resumed a hook, or that another
@@ -95,6 +97,7 @@ class Worker:
         self.clock = clock
         self.perform = perform
         self.hook_of = hook_of
+        self.tend = tend
         self.notices = Notices(hook_of, raise_event, failing)
         self.retention = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
@@ -179,6 +182,8 @@ class Worker:
         """
         while not self.closing:
             self.woken.clear()
+            if self.tend is not None:
+                self.slots.shut = await self.tend()
             now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
             claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
             taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
@@ -246,6 +251,8 @@ class Worker:
             await self.watch_clock()
             await self.leases.renew()
             await self.sweep()
+            if self.tend is not None:
+                self.slots.shut = await self.tend()
             if self.slots.wanting() and await self.changed():
                 await self.claim()
             if not self.unrecorded:
@@ -337,6 +344,9 @@ class Worker:
             except asyncio.CancelledError:
                 await self.give_back([claimed])
                 raise
+            if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
+                await self.give_back([claimed])
+                return
             quick = self.clock.monotonic() - started <= SLOW
             well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
             if well:

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
@@ -134,6 +135,9 @@ class FormView(WritingPage):
         name.untouched = True
         name.focus()
         self.lay_aside()
+        hook = self.state.hook
+        if hook is not None and hook.paused_by == "key":
+            self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
         self.draw()
         self.moved()
         if self.hookrow.read_only:

@@ -7,15 +7,13 @@ another address alone (`--to`) counts nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 
-__all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Ask", "Calls", "HookFigures", "calls_of", "last_day"]
+from hookrow.store.database.plain import Ask
 
-Ask = Callable[[str, Mapping[str, Any]], Sequence[Any]]
-"""Runs a SELECT with parameters written as `:name`, and gives its rows."""
+__all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
 
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS

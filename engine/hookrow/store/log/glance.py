@@ -10,19 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookrow.store.log.figures import HOUR_MS, Ask, last_day
+from hookrow.store.database.plain import OLDEST_DUE, Ask
+from hookrow.store.log.figures import HOUR_MS, last_day
 
 __all__ = [
     "EVENTS",
     "HOOKS",
-    "OLDEST_DUE",
     "SETTING",
-    "VERSION",
     "Summary",
     "summary",
 ]
 
-VERSION = "SELECT version_num FROM hookrow_version"
 
 OVERDUE_MS = 60_000
 """A due row older than this means that nobody drains the queue (DESIGN 5)."""
@@ -50,18 +48,6 @@ FAILED = """
 SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent', 'skipped') AND firing_id >= :first
     AND (state IN ('failed', 'dead')
         OR state IN ('blocked', 'queued', 'leased', 'retrying', 'parked') AND error IS NOT NULL) LIMIT :cap) AS few
-"""
-# One step through the index `delivery_due` for each hook that something waits for: see `store.due`.
-OLDEST_DUE = """
-WITH RECURSIVE busy(hook) AS (
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying')
-        ORDER BY hook_id, due_ms LIMIT 1)
-    UNION ALL
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook
-        ORDER BY hook_id, due_ms LIMIT 1)
-    FROM busy WHERE busy.hook IS NOT NULL)
-SELECT min((SELECT min(due_ms) FROM delivery
-    WHERE hook_id = busy.hook AND state IN ('blocked', 'queued', 'retrying'))) FROM busy
 """
 
 

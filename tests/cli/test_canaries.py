@@ -301,10 +301,10 @@ def test_a_rotation_killed_on_its_way_leaves_every_secret_readable(hookrow: Hook
     script = """
 import os, signal, sys
 from hookrow.cli.app import run
-import hookrow.secrets.vault, hookrow.store.sealed
+import hookrow.secrets.keyring, hookrow.store.hooks
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 moment, writes = sys.argv[1], []
-write, reseal = hookrow.secrets.keyring.write_key_file, hookrow.store.sealed.reseal_all
+write, reseal = hookrow.secrets.keyring.write_key_file, hookrow.store.hooks.reseal_all
 def writing(path, ring):
     if moment == "commit done" and writes:
         die()
@@ -317,7 +317,7 @@ def resealing(connection, vault, author):
     if moment == "inside the commit":
         die()
     return count
-hookrow.secrets.keyring.write_key_file, hookrow.store.sealed.reseal_all = writing, resealing
+hookrow.secrets.keyring.write_key_file, hookrow.store.hooks.reseal_all = writing, resealing
 run(["keys", "rotate"])
 """
     guarded(folder, 5)

@@ -11,13 +11,13 @@ from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow.glance import Glance
-    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.host import Host
 
 __all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
 
@@ -42,8 +42,8 @@ class Line(Widget):
 
     def show(self, left: Styled | str, right: Styled | str = "") -> None:
         """Draw this from now on."""
-        left = Styled(visible(left)) if isinstance(left, str) else left
-        right = Styled(visible(right)) if isinstance(right, str) else right
+        left = Styled(covered(left)) if isinstance(left, str) else left
+        right = Styled(covered(right)) if isinstance(right, str) else right
         if (left, right) != (self.left, self.right):
             self.left, self.right = left, right
             self.refresh()
@@ -63,7 +63,7 @@ class Line(Widget):
         """A copy in so many columns; what is left out is shown to be: a figure that ends too soon is another figure."""
         text = text.copy()
         if text.cell_len > room:
-            more = cast("HookrowApp", self.app).look.glyphs.more[:room]
+            more = cast("Host", self.app).look.glyphs.more[:room]
             text.truncate(room - len(more), overflow="crop")
             text.append(more)
         return text
@@ -104,15 +104,15 @@ class Page(Screen[Result]):
     laid_out: Size | None = None
 
     @property
-    def hookrow(self) -> HookrowApp:
-        """The app, as its own class."""
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        """The app, as what a page may ask of it."""
+        return cast("Host", self.app)
 
     def notice(self, text: str) -> None:
         """Show a sentence that the person must see: what failed and why; '' takes it away. Pages show it in a place
         of their own."""
         if text:
-            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+            self.notify(covered(text), markup=False, severity="warning", timeout=8)
 
     def glanced(self, glance: Glance) -> None:
         """What could be read before the engine is there."""
@@ -150,13 +150,13 @@ class Dialog(ModalScreen[Result]):
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     @property
-    def hookrow(self) -> HookrowApp:
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        return cast("Host", self.app)
 
     def notice(self, text: str) -> None:
         """See `Page.notice`."""
         if text:
-            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+            self.notify(covered(text), markup=False, severity="warning", timeout=8)
 
     def moved(self) -> None:
         """See `Page.moved`."""

@@ -231,6 +231,7 @@ async def test_a_reply_that_holds_a_short_secret_is_not_kept(bench: Bench, secre
     firing = await bench.fire()
     [attempt] = await bench.engine.log.attempts((await bench.engine.log.get(firing.id)).deliveries[0].id)
     assert (attempt.response_body, attempt.response_length) == (None, len(body))
+    assert (await bench.logged()).deliveries[0].withholds(attempt)
     assert dict(attempt.response_headers)["x-echo"] == MASK
     assert firing.veto is not None
     assert firing.veto.message == f"bad password {MASK}!"

@@ -99,7 +99,7 @@ def test_private_fields_are_named_not_shown() -> None:
 
 
 def test_a_reply_that_may_repeat_what_is_private_is_a_length() -> None:
-    """Its text is not stored, which is said instead of «no body»; a body that the mode never stores is another thing."""
+    """Its text is not stored, which is said instead of "no body"; what the mode never stores is another thing."""
     gone = attempt(response_body=None, response_length=2048)
     assert "2 KiB, not stored: they may repeat private values or a secret" in shown("2", detail(0, gone, mode="record"))
     assert "not stored: they" in shown("2", detail(0, gone, mode="gate", state="vetoed"))

@@ -79,7 +79,9 @@ class Replaying:
             hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
         given = recorded.payload if payload is None else payload
         if dry_run:
-            steps = self.explaining.explain(recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid)
+            steps = self.explaining.explain(
+                recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid
+            )
             return Replayed(recorded, None, tuple(steps))
         hooks = [each for each in config.rows.get(recorded.event, ()) if hook is None or each.id == hook]
         occasion = occasion_for(

@@ -141,9 +141,9 @@ def live(life: Life, given: Path) -> None:
             for shape in ((), ("--json",)):
                 life.run("fire", event, "--payload", given, *shape)
         assert any(PRIVATE in request.body.decode() for request in good.requests)
-        life.run("hooks", "edit", 1, "--url", f"http://127.0.0.1:9/gone?token={TOKEN}")
+        life.run("hooks", "edit", 1, "--url", f"http://127.0.0.1:9/gone?token={TOKEN}", "--keep-secrets")
         life.run("fire", "before_registration", "--payload", given)
-        life.run("hooks", "edit", 1, "--url", url)
+        life.run("hooks", "edit", 1, "--url", url, "--keep-secrets")
         for command in EVERYTHING:
             life.run(*command)
             if command not in (("keys", "check"), ("export",)):
@@ -301,10 +301,10 @@ def test_a_rotation_killed_on_its_way_leaves_every_secret_readable(hookrow: Hook
     script = """
 import os, signal, sys
 from hookrow.cli.app import run
-import hookrow.secrets.vault, hookrow.store.sealed
+import hookrow.secrets.keyring, hookrow.store.hooks
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 moment, writes = sys.argv[1], []
-write, reseal = hookrow.secrets.keyring.write_key_file, hookrow.store.sealed.reseal_all
+write, reseal = hookrow.secrets.keyring.write_key_file, hookrow.store.hooks.reseal_all
 def writing(path, ring):
     if moment == "commit done" and writes:
         die()
@@ -317,7 +317,7 @@ def resealing(connection, vault, author):
     if moment == "inside the commit":
         die()
     return count
-hookrow.secrets.keyring.write_key_file, hookrow.store.sealed.reseal_all = writing, resealing
+hookrow.secrets.keyring.write_key_file, hookrow.store.hooks.reseal_all = writing, resealing
 run(["keys", "rotate"])
 """
     guarded(folder, 5)

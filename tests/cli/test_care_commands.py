@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
-from hookrow.cli.commands import keys as keys_command
+from hookrow.cli.commands.care import keys as keys_command
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]

@@ -16,10 +16,10 @@ from hookrow.core.actor import actor
 from hookrow.errors import HookNotFound
 from hookrow.records import as_of
 from hookrow.store.configuration.revisions import ENGINE
+from hookrow.store.hooks import reseal_all
 from hookrow.store.log.purge import purge
 from hookrow.store.outbox import breaker
 from hookrow.store.outbox.breaker import try_again
-from hookrow.store.sealed import reseal_all
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

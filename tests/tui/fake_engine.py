@@ -161,7 +161,7 @@ class FakeHooks:
     def history(self, ref: int | str) -> builtins.list[Revision]:
         return self.revisions[self.get(ref).id][::-1]
 
-    def rollback(self, ref: int | str, revision: int, *, current: int | None = None) -> Any:
+    def rollback(self, ref: int | str, revision: int, *, current: int | None = None, keep_secrets: bool = False) -> Any:
         then = next(each for each in self.history(ref) if each.revision == revision).after or {}
         fields = ("name", "url", "timeout", "position", "body", "active", "condition", "on_failure")
         return self.update(ref, {code: then[code] for code in fields}, revision=current, action="rollback")
@@ -193,6 +193,7 @@ class FakeHooks:
         *,
         revision: int | None = None,
         stored: bool = False,
+        keep_secrets: bool = False,
         **more: Any,
     ) -> Any:
         action = more.pop("action", "edit")

@@ -151,6 +151,8 @@ async def test_the_test_sends_what_stands_in_the_form_and_keeps_nothing(url: str
             form = await in_form(at)
             await write(at, form, "url", receiver.url)
             await at.press("f5")
+            await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the question about the secrets")
+            await at.press("right", "enter")
             await until(at.pilot, lambda: '"sum": 900' in drawn(at.app), "the changed payload")
             request = receiver.wait(1)[-1]
             assert request.header("hook-test") == "1"

@@ -230,7 +230,7 @@ class HookrowApp(App[int]):
             self.push_screen(HelpScreen())
 
     def action_commands(self) -> None:
-        from hookrow_tui.commands import command_screen
+        from hookrow_tui.help import command_screen
 
         if isinstance(self.screen, Page):
             self.push_screen(command_screen(self.screen.GROUPS), self.run_command)

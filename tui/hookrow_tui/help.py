@@ -13,9 +13,10 @@ from hookrow_tui.actions import GROUPS, Group, actions_of
 from hookrow_tui.presenters.columns import fit
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
+from hookrow_tui.widgets.pick import Pick
 from hookrow_tui.words import Say
 
-__all__ = ["HelpScreen", "help_lines"]
+__all__ = ["HelpScreen", "command_screen", "commands", "help_lines"]
 
 COLUMNS: tuple[tuple[Group, ...], tuple[Group, ...]] = (("everywhere", "form"), ("hooks", "log"))
 LEFT, CAPS = 37, 11
@@ -57,3 +58,21 @@ class HelpScreen(Dialog[None]):
             box.border_title = str(Say("Help"))
             box.border_subtitle = str(Say("Esc closes"))
             yield Static(Styled("\n".join(help_lines()), no_wrap=True))
+
+
+def commands(groups: tuple[Group, ...]) -> list[tuple[str, str]]:
+    """The Textual action and the line of everything that can be done on a screen with these groups."""
+    return [
+        (
+            f"app.{action.name}" if group == "everywhere" else action.name,
+            f"{fit(str(action.cap or action.keys[0]), 8)} {action.label}",
+        )
+        for group in (*groups, "everywhere")
+        for action in actions_of(group)
+        if action.bound and action.keys
+    ]
+
+
+def command_screen(groups: tuple[Group, ...]) -> Pick:
+    """The palette; it gives the Textual action's name."""
+    return Pick(str(Say("Commands")), commands(groups))

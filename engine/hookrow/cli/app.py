@@ -81,6 +81,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every kind of end has its words and its code
-        from hookrow.cli.trouble import end
+        from hookrow.cli.exits import end
 
         return end(error)

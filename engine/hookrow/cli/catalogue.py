@@ -53,12 +53,16 @@ COMMANDS: dict[str, Listed] = {
     "worker": Listed("worker", Text("Send the queued deliveries until stopped."), BACKGROUND),
     "listen": Listed("listen", Text("Run a test receiver that prints requests and answers them."), BACKGROUND),
     "demo": Listed("demo", Text("Fire the nine sample events at local receivers and show the results."), BACKGROUND),
-    "doctor": Listed("doctor", Text("Check for problems and show the active settings."), CARE),
-    "prune": Listed("prune", Text("Delete finished firings older or larger than the retention settings allow."), CARE),
-    "init": Listed("init", Text("Create a database here."), CARE),
-    "settings": Listed("settings", Text("List and change settings shared by all processes on this database."), CARE),
-    "keys": Listed("keys", Text("Create, change and check the key that encrypts secrets."), CARE),
-    "db": Listed("db", Text("Upgrade or back up the database."), CARE),
+    "doctor": Listed("care.doctor", Text("Check for problems and show the active settings."), CARE),
+    "prune": Listed(
+        "care.prune", Text("Delete finished firings older or larger than the retention settings allow."), CARE
+    ),
+    "init": Listed("care.init", Text("Create a database here."), CARE),
+    "settings": Listed(
+        "care.settings", Text("List and change settings shared by all processes on this database."), CARE
+    ),
+    "keys": Listed("care.keys", Text("Create, change and check the key that encrypts secrets."), CARE),
+    "db": Listed("care.db", Text("Upgrade or back up the database."), CARE),
 }
 
 

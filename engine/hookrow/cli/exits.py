@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.catalogue import ReaderGone
+from hookrow.cli.show.output import say
 from hookrow.errors import (
     Ambiguous,
     HookrowError,
@@ -12,8 +21,10 @@ from hookrow.errors import (
     StorageError,
     Vetoed,
 )
+from hookrow.hook.fields import FIELD
+from hookrow.lang import Text
 
-__all__ = ["DONE", "MISSING", "NO", "REFUSED", "STOPPED", "STORAGE", "USAGE", "code_of"]
+__all__ = ["DONE", "MISSING", "NO", "REFUSED", "STOPPED", "STORAGE", "USAGE", "code_of", "end"]
 
 DONE = 0
 NO = 1
@@ -44,3 +55,57 @@ def code_of(error: HookrowError) -> int | None:
         if isinstance(error, kind):
             return code
     return None
+
+
+GIVEN = frozenset({"at", "code", "idempotency_key", "since", "to", "until"})
+"""What else than a hook's fields an option gives, by the name under which a fault of it is told."""
+
+
+def end(error: BaseException) -> int:
+    """Say what went wrong and give the exit code of DESIGN 12. Only a fault of this program shows where it happened."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return exits.STOPPED
+    if isinstance(error, BrokenPipeError | ReaderGone):
+        return closed_pipe()
+    if isinstance(error, click.ClickException):
+        error.show()
+        return exits.USAGE
+    code = exits.code_of(error) if isinstance(error, HookrowError) else None
+    if code is None:
+        return unexpected(error)
+    explain(error)
+    return code
+
+
+def closed_pipe() -> int:
+    """The reader went away (`| head`): stop without a word, and let the exit's own flush meet no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exits.DONE
+
+
+def explain(error: BaseException) -> None:
+    """A declared error in words: each field's own sentence, or the candidates of an ambiguous name."""
+    if isinstance(error, InvalidInput):
+        for problem in error.problems:
+            field = FIELD.get(problem.field)
+            option = field.option if field else "--" + problem.field.replace("_", "-")
+            named = f"{option}: {problem.text}" if field or problem.field in GIVEN else str(problem)
+            say(Text("Error: {message}", message=named))
+        return
+    say(Text("Error: {message}", message=error))
+    if isinstance(error, Ambiguous):
+        for candidate in error.candidates:
+            say(f"  {candidate}")
+
+
+def unexpected(error: BaseException) -> int:
+    """A fault of this program: where it happened, without the values, since one of them could be a secret."""
+    say(Text("Internal error of Hookrow. Please report the lines below."))
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        click.echo("".join(traceback.format_tb(link.__traceback__)), err=True, nl=False)
+        click.echo(f"{type(link).__module__}.{type(link).__qualname__}", err=True)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return exits.NO

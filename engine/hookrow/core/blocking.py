@@ -252,10 +252,10 @@ class HookEngine:
         forbid_running_loop()
         return self.portal.call(self.core.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
 
-    def test(self, hook: int | str | Hook, payload: Payload | None = None) -> Tested:
+    def test(self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False) -> Tested:
         """As `AsyncHookEngine.test`."""
         forbid_running_loop()
-        return self.portal.call(self.core.test(hook, payload))
+        return self.portal.call(self.core.test(hook, payload, keep_secrets=keep_secrets))
 
     def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""

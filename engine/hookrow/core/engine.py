@@ -15,7 +15,7 @@ from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.calls import call_in_hand
 from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run
-from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks
+from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks, is_kept
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.occasion import occasion_for
@@ -24,10 +24,10 @@ from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
-from hookrow.errors import DatabaseReadOnly, StorageError, TransactionMisuse
+from hookrow.errors import DatabaseReadOnly, InvalidHook, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
-from hookrow.hook.fields import SECRETS
+from hookrow.hook.fields import SECRETS, carried, not_carried
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
@@ -326,20 +326,38 @@ class AsyncHookEngine:
         """
         return await self.bench.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
 
-    async def test(self, hook: int | str | Hook, payload: Payload | None = None) -> Tested:
+    async def test(
+        self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False
+    ) -> Tested:
         """Send a marked request as this hook would, saved or not, and keep nothing of it.
+
+        Args:
+            keep_secrets: of a hook that is not saved and has a URL of another origin: its kept secrets are sent there.
 
         Raises:
             HookNotFound, Ambiguous, InvalidTemplate, EventNotFound
+            InvalidHook: kept secrets would go to another origin.
         """
-        stored = self.hook_door.find(hook) if not isinstance(hook, Hook) else self.draft(hook)
+        if isinstance(hook, Hook):
+            stored = self.draft(hook, keep_secrets=keep_secrets)
+        else:
+            stored = self.hook_door.find(hook)
         given = self.hook_door.example(stored.event) if payload is None else payload
         return await self.bench.test(stored, given)
 
-    def draft(self, hook: Hook) -> StoredHook:
-        """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one."""
+    def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
+        """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one.
+
+        Raises:
+            InvalidHook: kept secrets would go to another origin.
+        """
         config: Config = self.runtime.config()
         saved = config.hooks.get(hook.id) if hook.id is not None else None
+        new = {name: getattr(hook, name) for name in SECRETS if not is_kept(getattr(hook, name))}
+        if saved is not None and not keep_secrets:
+            held = {"url": saved.url} | {name: getattr(hook, name) for name in SECRETS}
+            if taken := carried(held, {"url": hook.url, **new}):
+                raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
         uid = "draft" if saved is None else saved.uid
         values: dict[str, Any] = {
             code: getattr(hook, code) for code in COLUMNS if code not in ("valid_from", "valid_until")

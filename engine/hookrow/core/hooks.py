@@ -204,6 +204,7 @@ class Hooks(SeveralHooks):
         *,
         revision: int | None = None,
         stored: bool = False,
+        keep_secrets: bool = False,
         **more: Any,
     ) -> Hook:
         """Change some fields; the others, and secrets that are not named, stay as they are.
@@ -211,6 +212,8 @@ class Hooks(SeveralHooks):
         Args:
             revision: the revision that was edited; another one in the database is a conflict.
             stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+            keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
+                such a change is refused unless it replaces or removes each of them.
 
         Raises:
             HookNotFound, Ambiguous, ChangedMeanwhile, KeyTaken, InvalidHook, EventNotFound, InvalidTemplate
@@ -218,7 +221,7 @@ class Hooks(SeveralHooks):
         changes = {**(changes or {}), **more}
         fields.hide_given(changes)
         more.clear()
-        return self.edit(self.find(ref), changes, revision=revision, stored=stored)
+        return self.edit(self.find(ref), changes, revision=revision, stored=stored, keep_secrets=keep_secrets)
 
     def edit(
         self,
@@ -227,11 +230,12 @@ class Hooks(SeveralHooks):
         *,
         revision: int | None = None,
         stored: bool = False,
+        keep_secrets: bool = False,
         action: str = "edit",
     ) -> Hook:
         tries = TRIES
         while True:
-            values, resealed, notes = self.checked(found, changes, stored=stored)
+            values, resealed, notes = self.checked(found, changes, stored=stored, keep_secrets=keep_secrets)
             upon = found.revision if revision is None else revision
             try:
                 self.write(found.id, values, action=action, revision=upon, resealed=resealed)
@@ -248,7 +252,7 @@ class Hooks(SeveralHooks):
         return kept
 
     def checked(
-        self, found: StoredHook, changes: Mapping[str, Any], *, stored: bool
+        self, found: StoredHook, changes: Mapping[str, Any], *, stored: bool, keep_secrets: bool
     ) -> tuple[dict[str, Any], tuple[str, ...], builtins.list[Text]]:
         """A change of this hook as columns, the secrets that it replaces, and what was changed on the way in.
 
@@ -259,6 +263,8 @@ class Hooks(SeveralHooks):
         current = {code: getattr(now, code) for code in (*COLUMNS, *SECRETS)}
         wanted = {name: value for name, value in changes.items() if not (name in SECRETS and is_kept(value))}
         cleaned = fields.clean_change(current, wanted, stored=stored)
+        if not keep_secrets and (taken := fields.carried(current, cleaned.values)):
+            cleaned.refuse("keep_secrets", fields.not_carried(taken))
         if cleaned.problems:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
@@ -273,6 +279,8 @@ class Hooks(SeveralHooks):
             if name in columns and columns[name] is not None:
                 columns[name] = self.seal(uid, name, columns[name])
                 resealed.append(name)
+        if "signing_secret" in columns:  # the one before it, of a rotation, signs no more
+            columns |= {"signing_secret_old": None, "signing_old_until_ms": None}
         return columns, tuple(resealed)
 
     def seal(self, uid: str, name: str, secret: Secret | str) -> str:
@@ -398,13 +406,16 @@ class Hooks(SeveralHooks):
         self.fresh(found.id)
         return secret
 
-    def rollback(self, ref: int | str, revision: int, *, current: int | None = None) -> Hook:
+    def rollback(
+        self, ref: int | str, revision: int, *, current: int | None = None, keep_secrets: bool = False
+    ) -> Hook:
         """Give the fields the values that they had in a revision: a new one, of the action `rollback`.
 
         The present secrets stay as they are, the custom header and its name with them.
 
         Args:
             current: the revision that was looked at; another one in the database is a conflict.
+            keep_secrets: as of `update`: the URL of that revision may be somebody else's.
 
         Raises:
             HookNotFound: no such hook, or no such revision of it.
@@ -419,7 +430,7 @@ class Hooks(SeveralHooks):
         for name in ("valid_from", "valid_until"):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
-        return self.edit(found, values, revision=current, stored=True, action="rollback")
+        return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
 
     def zone(self) -> tzinfo:
         """The time zone in which moments are typed (the setting `timezone`)."""

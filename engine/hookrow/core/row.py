@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from hookrow.core.arrival import PLAIN, Arrival
@@ -132,7 +133,6 @@ class Row:
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
-        self.concealer = Concealer(self.private)
         self.barred = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
@@ -163,7 +163,12 @@ class Row:
     @property
     def kept_result(self) -> Any:
         """The result as it may be kept and queued."""
-        return self.concealer.json(self.result)
+        return None if self.result is None else self.concealer.json(self.result)
+
+    @cached_property
+    def concealer(self) -> Concealer:
+        """What takes private values, and the secrets of the hooks that were asked, out of what is kept."""
+        return Concealer(self.occasion.event.private)
 
     def webhook(self, private: bool) -> dict[str, Any]:
         """The names under `webhook` in a template."""

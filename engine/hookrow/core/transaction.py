@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
-from hookrow.core.borrowed import borrowed, is_django
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
 from hookrow.store.database.address import PG_SCHEMA
@@ -20,7 +20,10 @@ from hookrow.store.database.failures import translate
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-__all__ = ["is_async", "run_async", "run_sync"]
+if TYPE_CHECKING:
+    from hookrow.store.database.database import Database
+
+__all__ = ["borrowed", "is_async", "is_django", "run_async", "run_sync"]
 
 T = TypeVar("T")
 PG_PLACE = "SELECT current_database() || '/' || pg_postmaster_start_time()"
@@ -128,3 +131,40 @@ def check_database(database: Database, connection: Connection) -> None:
             database.place = own.exec_driver_sql(PG_PLACE).scalar_one()
         if found != database.place:
             raise wrong
+
+
+class Lent:
+    """A driver's connection whose transaction belongs to Django: nobody else commits it, rolls it back or closes it."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+    def commit(self) -> None:
+        """Not ours to do."""
+
+    rollback = close = commit
+
+
+def is_django(given: object) -> bool:
+    """Whether this is `django.db.connection`, or one of `django.db.connections`: known by what it can do."""
+    return all(hasattr(given, name) for name in ("vendor", "ensure_connection", "validate_thread_sharing", "alias"))
+
+
+@contextmanager
+def borrowed(database: Database, given: Any) -> Iterator[Connection]:
+    """SQLAlchemy's view of a Django connection to a database of the same kind.
+
+    Raises:
+        django.db.DatabaseError: another thread than the connection's own.
+        django.core.exceptions.SynchronousOnlyOperation: on a running event loop.
+    """
+    given.validate_thread_sharing()
+    given.ensure_connection()
+    # Our own engine's dialect knows this database already: a new one would ask first, and then roll back.
+    dialect = database.engine("read").dialect
+    pool = NullPool(lambda: Lent(given.connection), dialect=dialect, reset_on_return=None)
+    with Engine(pool, dialect, database.address).connect() as connection:
+        yield connection

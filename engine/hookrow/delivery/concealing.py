@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
@@ -84,7 +84,7 @@ def parts(value: str) -> list[str]:
 class Concealer:
     """Knows a hook's secrets and the values at an event's private pointers, and takes them out of what is kept."""
 
-    def __init__(self, pointers: Iterable[str] = (), secrets: Iterable[Hidden] = ()) -> None:
+    def __init__(self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = ()) -> None:
         self.pointers = tuple(pointers)
         self.values: dict[str, Hidden] = {}
         self.shown = False
@@ -93,10 +93,13 @@ class Concealer:
         self.short: tuple[Hidden, ...] = ()
         self.long: list[Hidden] = []
         """What is looked for anywhere in a text, longest first."""
-        self.beware(secrets)
+        if secrets:
+            self.beware(secrets)
 
-    def beware(self, secrets: Iterable[Hidden]) -> None:
+    def beware(self, secrets: Sequence[Hidden]) -> None:
         """Take note of secrets besides those that are known."""
+        if not secrets:
+            return
         known = {each.value for each in (*self.secrets, *self.short)}
         new = [each for each in secrets if each.value not in known]
         self.secrets += tuple(each for each in new if len(each.value) >= SHORTEST_SECRET)
@@ -108,10 +111,9 @@ class Concealer:
         for pointer in self.pointers:
             for value in leaves(get_pointer(payload, pointer, None)):
                 self.shown = True
-                if not isinstance(value, bool):
-                    text = str(value)
-                    self.values.setdefault(text, Hidden(text, HIDDEN))
-        self.arrange()
+                if not isinstance(value, bool) and (text := str(value)) not in self.values:
+                    self.values[text] = Hidden(text, HIDDEN)
+                    self.arrange()
 
     def arrange(self) -> None:
         private = [each for each in self.values.values() if len(each.value) >= SHORTEST]

@@ -16,12 +16,16 @@ from hookrow.lang import Text
 
 __all__ = [
     "CHECKS",
+    "EMPTY_SECRET",
     "RESERVED_HEADERS",
     "RESERVED_PREFIXES",
     "Unfit",
     "check_flag",
     "header_parts",
+    "is_empty",
+    "is_other_origin",
     "is_reserved",
+    "origin",
     "readable",
     "take_userinfo",
     "trim",
@@ -47,6 +51,7 @@ RESERVED_HEADERS = frozenset(
 RESERVED_PREFIXES = ("content-", "hook-", "proxy-", "webhook-")
 """Families of header names that a hook can't set."""
 
+EMPTY_SECRET = Text("An empty secret is not allowed: enter a value, or remove the secret.")
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 YES = frozenset({"да", "yes", "true", "on", "1", "y", "д"})
 NO = frozenset({"нет", "no", "false", "off", "0", "n", "н"})
@@ -83,6 +88,14 @@ def readable(value: object) -> object:
         return None
     inside: object = getattr(value, "value", None)
     return inside
+
+
+def is_empty(value: object) -> bool:
+    """Whether a secret is given and holds nothing: anybody can guess it. None gives none."""
+    if hasattr(value, "is_set"):
+        inside = readable(value)
+        return not value.is_set or (isinstance(inside, str) and not trim(inside))
+    return isinstance(value, str) and not trim(value)
 
 
 def words(value: object) -> str:
@@ -191,6 +204,18 @@ def take_userinfo(url: str) -> tuple[str, str | None, str | None]:
     except UnicodeDecodeError:
         raise Unfit(Text("The login or password in the URL is not UTF-8.")) from None
     return urlunsplit(parts._replace(netloc=rest)), *decoded
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a checked URL: whose address it is (RFC 6454)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
+
+
+def is_other_origin(before: str, after: str) -> bool:
+    """Whether requests would go to somebody else; http → https of one host with default ports is the same one."""
+    old, new = origin(before), origin(after)
+    return old != new and (old, new) != (("http", old[1], 80), ("https", old[1], 443))
 
 
 def check_event(value: object) -> str:

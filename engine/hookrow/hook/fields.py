@@ -12,11 +12,14 @@ from typing import Any
 
 from hookrow.errors import Problem
 from hookrow.hook.checks import (
+    EMPTY_SECRET,
     RESERVED_HEADERS,
     RESERVED_PREFIXES,
     Unfit,
     check_header,
     header_parts,
+    is_empty,
+    is_other_origin,
     is_reserved,
     readable,
     take_userinfo,
@@ -54,12 +57,14 @@ __all__ = [
     "Here",
     "Mode",
     "Unfit",
+    "carried",
     "clean",
     "clean_change",
     "hide_given",
     "is_reserved",
     "mode",
     "mode_sentence",
+    "not_carried",
 ]
 
 HEADER_VALUE = "custom_header_value"
@@ -162,6 +167,9 @@ def custom_header(given: Mapping[str, object], base: Mapping[str, object], clean
         return
     text = given.get("custom_header", base.get("custom_header"))
     content = given.get(HEADER_VALUE)
+    if content is not None and is_empty(content):
+        cleaned.refuse("custom_header", EMPTY_SECRET)
+        return
     inside = readable(text)
     if inside is None or (isinstance(inside, str) and not trim(inside)):
         if not filled(content):
@@ -224,12 +232,34 @@ def move(cleaned: Cleaned, bare: str, login: str, password: str | None) -> None:
     """Take the URL's login and password into their fields."""
     try:
         moved = {"auth_login": FIELD["auth_login"].read(login)[0]}
-        moved["auth_password"] = FIELD["auth_password"].read(password)[0]
+        moved["auth_password"] = FIELD["auth_password"].read(password or None)[0]
     except Unfit as fault:
         cleaned.refuse("url", Text("Its login or password can't be used: {reason}", reason=fault.text))
         return
     cleaned.values |= {"url": bare, **moved}
     cleaned.notes.append(Text("The login and password were moved from the URL to their own fields."))
+
+
+def carried(current: Mapping[str, object], values: Mapping[str, object]) -> tuple[str, ...]:
+    """The kept secrets that a change would send to another origin, though nobody entered them for it.
+
+    Args:
+        current: the hook's values; `values`: those that change, as `clean_change` gives them.
+    """
+    before, after = current.get("url"), values.get("url")
+    if not before or not after or not is_other_origin(str(before), str(after)):
+        return ()
+    return tuple(code for code in SECRETS if filled(current.get(code)) and code not in values)
+
+
+def not_carried(secrets: Iterable[str]) -> Text:
+    """Why such a change is refused, with the ways out."""
+    labels = [str(FIELD["custom_header" if code == HEADER_VALUE else code].label) for code in secrets]
+    return Text(
+        "The new URL has another origin, and these secrets would be sent to it: {names}. Enter them again, remove "
+        "them, or keep them (--keep-secrets, keep_secrets=True).",
+        names=", ".join(labels),
+    )
 
 
 def filled(value: object) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from hookrow.errors import InvalidHook, Problem
-from hookrow.hook.checks import CHECKS, Unfit, header_parts, readable, trim
+from hookrow.hook.checks import CHECKS, EMPTY_SECRET, Unfit, header_parts, is_empty, readable, trim
 from hookrow.hook.dates import NOT_A_MOMENT, Here, Moment, parse, parse_absolute
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.modes import Seconds
@@ -96,6 +96,8 @@ class Field:
         Raises:
             Unfit: the value is not accepted.
         """
+        if self.kind == "secret" and is_empty(value):
+            raise Unfit(EMPTY_SECRET)
         if value is None or (isinstance(value, str) and not trim(value)):
             if self.required:
                 raise Unfit(Text("A value is required."))

@@ -20,7 +20,7 @@ from hookrow.errors import (
     KeyProblem,
     KeyTaken,
 )
-from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, clean, clean_change
+from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
 from hookrow.hookfile.merging import merged
 from hookrow.hookfile.outcome import Imported, Step, row_times
@@ -47,6 +47,7 @@ def import_hooks(
     *,
     prune: bool | Collection[str] = False,
     dry_run: bool = False,
+    keep_secrets: bool = False,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Imported:
@@ -59,6 +60,7 @@ def import_hooks(
         source: YAML as `export_hooks` writes it, at most 1 MiB.
         prune: remove the hooks that the file does not hold; of these only those whose keys are given here.
         dry_run: only say what would be done.
+        keep_secrets: hooks whose URL gets another origin send their secrets there as well, where the file says `kept`.
         folder: from which `file:` references lead; the working folder where it is not given.
         environ: where `env:` references look; this process's variables where it is not given.
 
@@ -68,7 +70,9 @@ def import_hooks(
         DatabaseReadOnly, KeyProblem, StorageError
     """
     sheet = read(source)
-    importer = Importer(engine, sheet, folder or Path(), os.environ if environ is None else environ)
+    importer = Importer(
+        engine, sheet, folder or Path(), os.environ if environ is None else environ, keep_secrets=keep_secrets
+    )
     tries = TRIES
     while True:
         steps = importer.plan(prune)
@@ -88,12 +92,19 @@ class Importer:
     """One import into one database."""
 
     def __init__(
-        self, engine: HookEngine | AsyncHookEngine, sheet: Sheet, folder: Path, environ: Mapping[str, str]
+        self,
+        engine: HookEngine | AsyncHookEngine,
+        sheet: Sheet,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        keep_secrets: bool,
     ) -> None:
         self.runtime = engine.runtime
         self.hooks = Hooks(engine.runtime)
         self.sheet = sheet
         self.folder, self.environ = folder, environ
+        self.keep_secrets = keep_secrets
         self.faults = tuple(sheet.problems)
         self.config = self.runtime.config()
         self.warnings: list[str] = []
@@ -146,6 +157,10 @@ class Importer:
             values["position"] = cleaned.values["position"]  # named by the file: not «after the new event's last»
         if stored is not None and entry.revision is not None and values:
             values = merged(self.sheet, entry, self.hooks.history(stored.id), current, values)
+        named = {code: cleaned.values[code] for code in SECRETS if code in cleaned.values}
+        if not self.keep_secrets and (taken := carried(current, {**named, **values})):
+            line = entry.values["url"].line if "url" in entry.values else entry.line
+            self.sheet.refuse(line, f"{entry.key}.url", not_carried(taken))
         whole = {**current, **cleaned.values}
         if not cleaned.problems:
             self.try_templates(entry, whole, values)

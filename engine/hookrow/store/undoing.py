@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.hook.fields import carried, not_carried
 from hookrow.hook.model import SEALED
 from hookrow.lang import Text, quoted
 from hookrow.records import OwnChange, UndonePart
@@ -95,9 +96,8 @@ def take_back(
                 current=current.revision,
             )
         values = columns(each, author.at_ms)
-        if not keep_secrets and goes_elsewhere(current, values):
-            text = Text("{hook}: its secrets would go to another address; undo it in the form", hook=quoted(each.name))
-            raise InvalidHook([Problem("url", text)])
+        if not keep_secrets and (taken := carried(dict(current._mapping), values)):
+            raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
         change(connection, each.hook_id, values, author, action=UNDO)
         if "paused_by" in values and (values["paused_by"] is None) != (current.paused_by is None):
             told.append((each.hook_id, "hook.resumed" if values["paused_by"] is None else "hook.paused"))
@@ -119,13 +119,3 @@ def columns(each: UndonePart, now_ms: int) -> dict[str, Any]:
         else:
             values[name] = datetime.fromisoformat(old) if name in MOMENTS and old is not None else old
     return values
-
-
-def goes_elsewhere(current: Row[Any], values: Mapping[str, Any]) -> bool:
-    """Whether a hook that has secrets would call another origin than it does now."""
-    from urllib.parse import urlsplit
-
-    if "url" not in values or not any(getattr(current, name, None) is not None for name in SEALED):
-        return False
-    now, then = urlsplit(current.url), urlsplit(values["url"])
-    return (now.scheme, now.hostname, now.port) != (then.scheme, then.hostname, then.port)

@@ -18,7 +18,8 @@ from hookrow.clock import Clock
 from hookrow.delivery import message, reply
 from hookrow.delivery.concealing import Concealer, hidden_secrets
 from hookrow.delivery.message import public_url
-from hookrow.errors import KeyProblem
+from hookrow.errors import KeyProblem, KeyWrong
+from hookrow.hook.checks import origin
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import StoredHook
@@ -145,19 +146,16 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     """The hook's secrets in clear.
 
     Raises:
-        KeyProblem: the key is missing or wrong.
+        KeyProblem: the key is missing or wrong, or the signing secret is empty, so that anybody could sign.
     """
-    return {
+    found = {
         name: vault.open(sealed, Place("hook", hook.uid, name))
         for name in SEALED
         if (sealed := getattr(hook, name)) is not None
     }
-
-
-@lru_cache(1024)
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    if found.get("signing_secret") == "":
+        raise KeyWrong(Text("the signing secret is empty: enter it again, or remove it"))
+    return found
 
 
 def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Message:

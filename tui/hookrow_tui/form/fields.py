@@ -20,7 +20,7 @@ from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
-    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.host import Host
 
 __all__ = ["Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
 
@@ -221,8 +221,8 @@ class Drawn(Widget, can_focus=True):
         self.locked = False
 
     @property
-    def hookrow(self) -> HookrowApp:
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        return cast("Host", self.app)
 
     def forbid(self) -> None:
         """It can be read, not changed."""

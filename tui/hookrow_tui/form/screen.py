@@ -12,10 +12,10 @@ from textual.widget import Widget
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow_tui.form.body import Body
-from hookrow_tui.form.fields import Line
+from hookrow_tui.form.fields import Line, SecretLine
 from hookrow_tui.form.view import FormView
 from hookrow_tui.presenters import drafts
-from hookrow_tui.presenters.changes import changed_codes
+from hookrow_tui.presenters.changes import called, changed_codes
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form_state import (
     ROW_LIMIT,
@@ -67,7 +67,7 @@ class FormScreen(FormView):
         body = self.widget("body")
         assert isinstance(body, Body)
         try:
-            body.text = edited(self.hookrow, body.text, "body.json")
+            body.text = edited(self.app, body.text, "body.json")
         except NotEdited as error:
             self.notice(str(error))
 
@@ -111,8 +111,42 @@ class FormScreen(FormView):
             self.draw_hint()
         return True
 
-    def write(self) -> None:
+    def ask_about_secrets(self, codes: list[str], go_on: Callable[[bool], None]) -> None:
+        """The new address is somebody else's: are the kept secrets to go there?
+
+        Args:
+            go_on: called where they are kept or removed, with whether they are kept.
+        """
+
+        def answered(answer: str | None) -> None:
+            if answer == "remove":
+                for code in codes:
+                    field = self.widget(code)
+                    assert isinstance(field, SecretLine)
+                    field.remove_secret()
+                    self.state.texts[code] = ""
+            if answer in ("keep", "remove"):
+                go_on(answer == "keep")
+                return
+            self.afterwards = None
+            if answer == "new":
+                self.go_to(codes[0])
+
+        names = ", ".join(f"«{called(code)}»" for code in codes)
+        text = Say("The new URL has another origin. These would be sent to it: {names}.", names=names)
+        answers = [
+            ("back", str(Say("Keep editing"))),
+            ("keep", str(Say("Keep them"))),
+            ("new", str(Say("Enter again"))),
+            ("remove", str(Say("Remove them"))),
+        ]
+        self.app.push_screen(Question(str(Say("Secrets and the new URL")), [str(text)], answers), answered)
+
+    def write(self, keep_secrets: bool = False) -> None:
         checked = self.state.checked(here(self.zone))
+        if not keep_secrets and (codes := self.state.carried(checked.values)):
+            self.ask_about_secrets(codes, self.write)
+            return
         stored = self.state.hook
         number = None if stored is None else stored.id
         self.hold()
@@ -122,11 +156,13 @@ class FormScreen(FormView):
                 from hookrow import Hook
 
                 return engine.hooks.add(Hook.stored(checked.values))
-            return engine.hooks.update(number, checked.values, revision=stored.revision, stored=True)
+            return engine.hooks.update(
+                number, checked.values, revision=stored.revision, stored=True, keep_secrets=keep_secrets
+            )
 
         def written(hook: Hook) -> None:
             for note in checked.notes:
-                self.hookrow.notify(visible(note), markup=False)
+                self.app.notify(visible(note), markup=False)
             self.close(hook.id)
 
         self.hookrow.ask(self, call, written, self.refused)
@@ -247,10 +283,17 @@ class FormScreen(FormView):
         """The marked request, without saving."""
         if self.find_fault():
             return
-        checked = self.state.checked(here(self.zone))
+        codes = self.state.carried(self.state.checked(here(self.zone)).values)
+        if codes:
+            self.ask_about_secrets(codes, self.try_it)
+        else:
+            self.try_it()
+
+    def try_it(self, keep_secrets: bool = False) -> None:
         from hookrow_tui.widgets.check import CheckScreen
 
-        self.app.push_screen(CheckScreen(self.state.hook, checked.values if self.dirty else None))
+        values = self.state.checked(here(self.zone)).values if self.dirty else None
+        self.app.push_screen(CheckScreen(self.state.hook, values, keep_secrets=keep_secrets))
 
     # Leaving
 

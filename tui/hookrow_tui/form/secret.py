@@ -61,7 +61,7 @@ class SecretShown(Dialog[bool]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.secret)
-        self.hookrow.notify(str(Say("Copied, if the terminal allows it.")), markup=False, timeout=4)
+        self.app.notify(str(Say("Copied, if the terminal allows it.")), markup=False, timeout=4)
 
     @on(Choices.Chosen)
     def answer(self, message: Choices.Chosen) -> None:

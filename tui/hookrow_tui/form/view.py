@@ -341,7 +341,7 @@ class FormView(WritingPage):
         """To the next field that can't be saved."""
         code = next_fault(self.faults(), getattr(self.focused, "code", None))
         if code is None:
-            self.hookrow.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
+            self.app.notify(str(Say("Nothing is wrong as far as can be seen.")), markup=False, timeout=3)
         else:
             self.go_to(code)
             if code == "body" and code in self.untried:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hookrow.errors import ChangedMeanwhile, HookrowError
+from hookrow.errors import ChangedMeanwhile, HookrowError, InvalidInput
 from hookrow.records import Revision
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import back_to, detail, summary, when
@@ -94,14 +94,28 @@ class HistoryScreen(ListPage[int]):
         question = Question(title, sentences, answers)
         self.app.push_screen(question, lambda answer: self.roll_back(row, newest) if answer == "yes" else None)
 
-    def roll_back(self, row: Revision, newest: int) -> None:
+    def roll_back(self, row: Revision, newest: int, keep_secrets: bool = False) -> None:
         number = self.hook.id or 0
+
+        def refused(error: HookrowError) -> None:
+            if isinstance(error, InvalidInput) and error.problems[0].field == "keep_secrets":
+                self.ask_about_secrets(lambda: self.roll_back(row, newest, keep_secrets=True))
+            else:
+                self.refused(error)
+
         self.hookrow.ask(
             self,
-            lambda engine: engine.hooks.rollback(number, row.revision, current=newest),
+            lambda engine: engine.hooks.rollback(number, row.revision, current=newest, keep_secrets=keep_secrets),
             self.rolled_back,
-            self.refused,
+            refused,
         )
+
+    def ask_about_secrets(self, go_on: Callable[[], None]) -> None:
+        """The address of that revision is somebody else's."""
+        text = Say("That revision has a URL of another origin. The secrets that the hook has now would be sent to it.")
+        answers = [("back", str(Say("Cancel"))), ("keep", str(Say("Keep them")))]
+        question = Question(str(Say("Secrets and the new URL")), [str(text)], answers)
+        self.app.push_screen(question, lambda answer: go_on() if answer == "keep" else None)
 
     def rolled_back(self, hook: Hook) -> None:
         self.dismiss(hook.id)

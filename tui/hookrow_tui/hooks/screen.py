@@ -379,7 +379,7 @@ class HooksScreen(Page[None]):
 
         def removed() -> None:
             self.last_removed = hook
-            self.hookrow.notify(str(Say('"{name}" was deleted. Restore it: u', name=visible(hook.name))), markup=False)
+            self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=visible(hook.name))), markup=False)
 
         text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)

@@ -303,7 +303,7 @@ class LogScreen(Page[None]):
     def go_failure(self, block: tuple[Row, ...] | None) -> None:
         rows = self.view.rows
         if block is None or rows.ids.index(block[0].firing) is None:
-            self.hookrow.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)
+            self.app.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)
             return
         rows.learn([block])
         line = next((row.place for row in block[1:] if row.failing), 0)
@@ -324,7 +324,7 @@ class LogScreen(Page[None]):
         elif rows.marks:
             self.feed.only(rows.marks)
         else:
-            self.hookrow.notify(str(Say("Nothing is marked. Mark a line: m")), markup=False, timeout=3)
+            self.app.notify(str(Say("Nothing is marked. Mark a line: m")), markup=False, timeout=3)
 
     def action_copy(self) -> None:
         self.with_detail(lambda detail: copy_out(self, self.tab, detail))

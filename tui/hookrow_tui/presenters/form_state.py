@@ -102,10 +102,12 @@ class FormState:
     def checked(self, here: Here) -> Checked:
         """Check what would be written: all of a new hook, the changes of a stored one."""
         if self.hook is None:
-            given: Texts = {code: value for code, value in self.texts.items() if value is not None}
+            given: Texts = {
+                code: value for code, value in self.texts.items() if value is not None and not is_removed(code, value)
+            }
             cleaned = fields.clean(given, new=True, stored=True, here=here)
         else:
-            given = {code: self.texts[code] for code in self.changed}
+            given = {code: None if is_removed(code, self.texts[code]) else self.texts[code] for code in self.changed}
             if any(code in FLAGS for code in given):
                 given |= {code: self.texts[code] for code in FLAGS}
             cleaned = fields.clean_change(current_values(self.hook), given, stored=True, here=here)
@@ -113,6 +115,11 @@ class FormState:
         for problem in cleaned.problems:
             problems.setdefault(problem.field, str(problem.text))
         return Checked(cleaned.values, problems, [str(note) for note in cleaned.notes])
+
+    def carried(self, values: Mapping[str, Any]) -> list[str]:
+        """The fields whose kept secrets these changes would send to another origin."""
+        found = () if self.hook is None else fields.carried(current_values(self.hook), values)
+        return ["custom_header" if code == fields.HEADER_VALUE else code for code in found]
 
     @property
     def mode(self) -> str:
@@ -136,6 +143,11 @@ class FormState:
         if not self.texts["fire_and_forget"]:
             return []
         return [code for code in FLAGS[1:] if self.texts[code]]
+
+
+def is_removed(code: str, value: Value) -> bool:
+    """Whether a field's text stands for a secret that is to be gone."""
+    return FIELD[code].kind == "secret" and value == ""
 
 
 def current_values(hook: Hook) -> dict[str, Any]:

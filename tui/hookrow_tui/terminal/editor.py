@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
@@ -20,7 +21,7 @@ class NotEdited(HookrowError):
     """The editor did not run, or ended with an error: the text stays as it was."""
 
 
-def edited(app: App[int], text: str, name: str) -> str:
+def edited(app: App[Any], text: str, name: str) -> str:
     """What a person made of `text` in $VISUAL, $EDITOR or vi; `name` is the file's, so that the editor knows its kind.
 
     Raises:

@@ -93,6 +93,7 @@ class CheckScreen(Dialog[None]):
     Args:
         hook: the stored hook, None for one that was never saved.
         values: fields that differ from it, as the form would write them; None to test it as it is stored.
+        keep_secrets: the kept secrets may go to another origin.
     """
 
     DEFAULT_CSS = (
@@ -100,10 +101,13 @@ class CheckScreen(Dialog[None]):
         + "CheckScreen Static { height: auto; } CheckScreen > VerticalScroll { max-height: 92%; scrollbar-size: 1 1; }"
     )
 
-    def __init__(self, hook: Hook | None, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, hook: Hook | None, values: Mapping[str, Any] | None = None, *, keep_secrets: bool = False
+    ) -> None:
         super().__init__()
         self.hook = hook
         self.values = values
+        self.keep_secrets = keep_secrets
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -123,7 +127,7 @@ class CheckScreen(Dialog[None]):
 
         if self.hook is None:
             return engine.test(Hook.stored(self.values))
-        return engine.test(self.hook.model_copy(update=dict(self.values)))
+        return engine.test(self.hook.model_copy(update=dict(self.values)), keep_secrets=self.keep_secrets)
 
     def show(self, tested: Any) -> None:
         self.query_one(Static).update(report(tested))

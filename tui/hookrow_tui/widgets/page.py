@@ -17,7 +17,7 @@ from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow.glance import Glance
-    from hookrow_tui.app import HookrowApp
+    from hookrow_tui.host import Host
 
 __all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
 
@@ -63,7 +63,7 @@ class Line(Widget):
         """A copy in so many columns; what is left out is shown to be: a figure that ends too soon is another figure."""
         text = text.copy()
         if text.cell_len > room:
-            more = cast("HookrowApp", self.app).look.glyphs.more[:room]
+            more = cast("Host", self.app).look.glyphs.more[:room]
             text.truncate(room - len(more), overflow="crop")
             text.append(more)
         return text
@@ -104,9 +104,9 @@ class Page(Screen[Result]):
     laid_out: Size | None = None
 
     @property
-    def hookrow(self) -> HookrowApp:
-        """The app, as its own class."""
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        """The app, as what a page may ask of it."""
+        return cast("Host", self.app)
 
     def notice(self, text: str) -> None:
         """Show a sentence that the person must see: what failed and why; '' takes it away. Pages show it in a place
@@ -150,8 +150,8 @@ class Dialog(ModalScreen[Result]):
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     @property
-    def hookrow(self) -> HookrowApp:
-        return cast("HookrowApp", self.app)
+    def hookrow(self) -> Host:
+        return cast("Host", self.app)
 
     def notice(self, text: str) -> None:
         """See `Page.notice`."""

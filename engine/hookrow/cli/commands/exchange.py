@@ -12,6 +12,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
+from hookrow.cli.read.hook_values import keeps_secrets
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
@@ -94,11 +95,14 @@ def write_whole(path: Path, text: str) -> None:
 )
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @option("--dry-run", is_flag=True, says=Text("Only show what would change, and how long operations may wait then."))
+@keeps_secrets
 @option("--prune", is_flag=True, says=Text("Remove the hooks that are not in the file."))
 @option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
-def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> int:
+def import_(
+    session: Session, file: Any, dry_run: bool, keep_secrets: bool, prune: bool, yes: bool, as_json: bool
+) -> int:
     """Bring hooks from a file."""
     from hookrow.hookfile import LIMIT, import_hooks
 
@@ -108,13 +112,13 @@ def import_(session: Session, file: Any, dry_run: bool, prune: bool, yes: bool, 
     with session.engine() as engine:
         removing: bool | list[str] = prune
         if prune and not dry_run:
-            plan = import_hooks(engine, source, prune=True, dry_run=True, folder=folder)
+            plan = import_hooks(engine, source, prune=True, dry_run=True, keep_secrets=keep_secrets, folder=folder)
             gone = [each.key for each in plan.changes if each.action == "remove"]
             question = Text("Remove the hooks that are not in the file: {keys}?", keys=", ".join(gone))
             if gone and not confirm(question, yes=yes):
                 return exits.STOPPED
             removing = gone  # not what a colleague added while the question stood
-        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, folder=folder)
+        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, keep_secrets=keep_secrets, folder=folder)
         if engine.runtime.vault.notice is not None:
             say(engine.runtime.vault.notice)
     for warning in done.warnings:

@@ -9,10 +9,10 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
-from hookrow.cli.hook_secrets import secret
-from hookrow.cli.hook_undo import deleted, restore, undo
+from hookrow.cli.commands.hook_secrets import secret
+from hookrow.cli.commands.hook_undo import deleted, restore, undo
 from hookrow.cli.read.given import here_of, read_payload, zone_of
-from hookrow.cli.read.hook_values import field_options, given_values, hook_json
+from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.conflict import put_conflict
 from hookrow.cli.show.findings import UNDRAINED, contradicts
@@ -187,10 +187,11 @@ def add(session: Session, as_json: bool, **options: Any) -> None:
 @verb("edit", Text("Change fields of a hook; fields not given stay unchanged."))
 @one
 @field_options
+@keeps_secrets
 @option("--revision", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
-def edit(session: Session, ref: str, revision: int | None, as_json: bool, **options: Any) -> None:
+def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, as_json: bool, **options: Any) -> None:
     """Change fields of a hook."""
     values = given_values(options)
     if not values:
@@ -206,7 +207,7 @@ def edit(session: Session, ref: str, revision: int | None, as_json: bool, **opti
                 values[code] = cleaned.values[code]
                 notes += cleaned.notes
         try:
-            changed = engine.hooks.update(ref, with_secrets(values), revision=revision)
+            changed = engine.hooks.update(ref, with_secrets(values), revision=revision, keep_secrets=keep_secrets)
         except ChangedMeanwhile as conflict:
             if revision is not None:
                 put_conflict(values, revision, conflict.current, engine.hooks.history(ref), as_json=as_json)
@@ -363,13 +364,14 @@ def history(session: Session, ref: str, as_json: bool) -> None:
 @verb("rollback", Text("Restore a hook to an earlier revision; secrets stay as they are."))
 @one
 @click.argument("revision", type=int)
+@keeps_secrets
 @option("--current", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
-def rollback(session: Session, ref: str, revision: int, current: int | None, as_json: bool) -> None:
+def rollback(session: Session, ref: str, revision: int, keep_secrets: bool, current: int | None, as_json: bool) -> None:
     """Make a hook what it was at an earlier revision."""
     with session.engine() as engine:
-        hook = engine.hooks.rollback(ref, revision, current=current)
+        hook = engine.hooks.rollback(ref, revision, current=current, keep_secrets=keep_secrets)
     done = Text(
         "{hook} is restored to revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
     )

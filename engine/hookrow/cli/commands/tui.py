@@ -31,7 +31,7 @@ def open_terminal_interface(session: Session) -> int:
     """
     path = session.path
     if path is not None and not path.exists() and interactive():
-        from hookrow.cli.commands.init import offer
+        from hookrow.cli.commands.care.init import offer
 
         if not offer(session):
             return exits.DONE

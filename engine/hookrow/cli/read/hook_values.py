@@ -17,10 +17,16 @@ from hookrow.lang import Both, Text
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
 
-__all__ = ["field_options", "given_values", "hook_json"]
+__all__ = ["field_options", "given_values", "hook_json", "keeps_secrets"]
 
 SEALED = tuple(field.code for field in FIELDS if field.kind == "secret")
 HEADER = "custom_header"
+
+keeps_secrets = option(
+    "--keep-secrets",
+    is_flag=True,
+    says=Text("If the URL moves to another origin (scheme, host, port): send the hook's secrets there too."),
+)
 
 
 def field_options(function: Any) -> Any:

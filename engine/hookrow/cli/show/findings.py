@@ -180,7 +180,7 @@ def contradicts(hook: Hook) -> bool:
 
 def keys(engine: HookEngine) -> Iterator[Finding]:
     """Secrets that don't open here."""
-    from hookrow.store.sealed import sealed_values
+    from hookrow.store.hooks import sealed_values
 
     with engine.runtime.database.read() as connection:
         for _, place, token in sealed_values(connection):

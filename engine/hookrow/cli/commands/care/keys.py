@@ -49,7 +49,7 @@ def new(session: Session) -> None:
 @pass_session
 def check(session: Session) -> None:
     """Open every sealed secret."""
-    from hookrow.store.sealed import sealed_values
+    from hookrow.store.hooks import sealed_values
 
     with session.engine() as engine:
         vault = engine.runtime.vault
@@ -77,7 +77,7 @@ def check(session: Session) -> None:
 @pass_session
 def rotate(session: Session) -> None:
     """Make a new key and seal every secret with it."""
-    from hookrow.store.sealed import reseal_all
+    from hookrow.store.hooks import reseal_all
 
     with session.engine() as engine, rotating(session.path):
         vault = engine.runtime.vault

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
-from hookrow.cli.commands.settings import source_of
+from hookrow.cli.commands.care.settings import source_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.findings import MIB, find, wal_bytes
 from hookrow.cli.show.layout import Cell, Column

@@ -1,0 +1,38 @@
+"""What pages, dialogues and fields may ask of the application that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+    from hookrow import HookEngine, HookrowError
+    from hookrow_tui.terminal.look import Look
+
+__all__ = ["Host"]
+
+
+class Host(Protocol):
+    """The application, without its class: a page that named that would be named by it in turn."""
+
+    look: Look
+    url: str
+    engine: HookEngine | None
+    trouble: str
+
+    @property
+    def read_only(self) -> bool: ...
+
+    def writable(self) -> bool: ...
+
+    def ask(
+        self,
+        owner: Widget,
+        call: Callable[[HookEngine], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[HookrowError], None] | None = None,
+    ) -> None: ...
+
+    def notice(self, text: str) -> None: ...

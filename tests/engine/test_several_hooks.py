@@ -166,7 +166,7 @@ def test_secrets_do_not_come_back_and_do_not_go_elsewhere(engine: HookEngine) ->
     assert engine.hooks.get("h1").auth_password is None
     assert engine.hooks.get("h1").name == "h1"
     engine.hooks.update("h2", auth_password="two")
-    engine.hooks.update("h2", url="https://b.example/y")
+    engine.hooks.update("h2", url="https://b.example/y", keep_secrets=True)
     moved = engine.hooks.last_change()
     assert moved is not None
     with pytest.raises(InvalidHook):

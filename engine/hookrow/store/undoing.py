@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,17 +53,15 @@ def part(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> Undon
         .order_by(REVISIONS.c.revision.desc())
         .limit(1)
     ).scalar()
-    lost = (
-        tuple(
-            name
-            for name in SEALED
-            if name in after
-            and (after[name].get("changed") or (before or {}).get(name, {"set": False}) != {"set": after[name]["set"]})
-        )
-        if before is not None
-        else ()
-    )
-    return UndonePart(number, str(after.get("name", "")), rows[-1].revision, before, after, lost, since)
+    return UndonePart(number, str(after.get("name", "")), rows[-1].revision, before, after, lost(before, after), since)
+
+
+def lost(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The secrets that a change replaced or removed."""
+    if before is None:
+        return ()
+    held = [name for name in SEALED if before.get(name, {}).get("set")]
+    return tuple(name for name in held if after[name].get("changed") or not after[name]["set"])
 
 
 def side(kept: str | None) -> dict[str, Any] | None:

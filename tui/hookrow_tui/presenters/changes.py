@@ -31,6 +31,7 @@ ACTIONS: Mapping[str, Say] = {
     "rollback": Say("rolled back"),
     "import": Say("imported"),
     "prune": Say("deleted by an import"),
+    "undo": Say("undone"),
 }
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),

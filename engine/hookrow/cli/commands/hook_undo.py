@@ -14,6 +14,7 @@ from hookrow.cli.show.layout import Column
 from hookrow.cli.show.output import confirm, put_json, put_table, say
 from hookrow.cli.show.wording import clock_time
 from hookrow.errors import HookNotFound
+from hookrow.hook.form import FIELD
 from hookrow.lang import Text, quoted
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def deleted(session: Session, as_json: bool) -> None:
         return
     columns = [
         Column(str(Text("ID")), right=True),
-        Column(str(Text("Event")), shrink=True),
-        Column(str(Text("Name")), shrink=True),
+        Column(str(FIELD["event"].label), shrink=True),
+        Column(str(FIELD["name"].label), shrink=True),
         Column(str(Text("Deleted"))),
         Column(str(Text("By")), shrink=True),
     ]

@@ -213,6 +213,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
     Action("log.copy_help", "log", (), Say("Copy text"), "y", "y  v  w", Say("copy; whole; to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
+    Action("log.write_all", "log", ("W",), Say("Write all that is shown (JSONL)"), "W"),
     # The history of a hook, and why it runs or not: their help is their key bar
     Action(
         "history.rollback",

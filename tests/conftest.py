@@ -6,12 +6,13 @@ import asyncio
 import math
 import os
 import secrets
+import shutil
 import signal
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -140,26 +141,77 @@ def postgres_server() -> Iterator[str]:
         yield kept.url
 
 
+@contextmanager
+def postgres_database(server: str, template: str = "template0") -> Iterator[str]:
+    """The URL (`postgresql://…`, for SQLAlchemy and psycopg alike) of a new database, a copy of this one."""
+    name = f"hookrow_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL (`postgresql://…`, for SQLAlchemy and psycopg alike) of an empty database of this test's own."""
-    name = f"hookrow_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        parts = urlsplit(postgres_server)
-        yield urlunsplit(parts._replace(path=f"/{name}"))
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of an empty PostgreSQL database of this test's own."""
+    with postgres_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of Hookrow's in which nothing has happened, to be copied: its schema is made once."""
+    path = tmp_path_factory.mktemp("template") / "hooks.db"
+    opened(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The same on PostgreSQL: the name of a database."""
+    with postgres_database(postgres_server) as url:
+        opened(url).close()
+        yield urlsplit(url).path[1:]
+
+
+def opened(url: str) -> Database:
+    """Hookrow's database there, made where there is none."""
+    from hookrow.store.database.opening import open_database
+
+    return open_database(url.replace("postgresql://", "postgresql+psycopg://"))
+
+
+@contextmanager
+def prepared_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """A copy of a template, of the kind that the fixture's parameter names."""
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "hooks.db")
+        with closing(opened(f"sqlite:///{folder / 'hooks.db'}")) as made:
+            yield made
+        return
+    template: str = request.getfixturevalue("postgres_template")
+    with postgres_database(request.getfixturevalue("postgres_server"), template) as url, closing(opened(url)) as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind, on the machine's clock: what holds for the store holds on both."""
-    from hookrow.store.database.opening import open_database
+    with prepared_database(request, tmp_path) as made:
+        yield made
 
-    if request.param == "sqlite":
-        made = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
-    else:
-        url: str = request.getfixturevalue("postgres_url")
-        made = open_database(url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.close()
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The same, made for this test: for what depends on how and where it was made."""
+    on_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'hooks.db'}" if on_sqlite else str(request.getfixturevalue("postgres_url"))
+    with closing(opened(url)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The same for all tests of a file: for those that fill it once and then only read."""
+    with prepared_database(request, tmp_path_factory.mktemp("module")) as made:
+        yield made

@@ -22,7 +22,7 @@ from hookrow_tui.presenters.log_rows import WORDS, outcome_text, rows_of
 from hookrow_tui.presenters.query import parse, show
 from hookrow_tui.terminal.look import ASCII, UNICODE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text("utf-8")
+PAGE = "".join(page.read_text("utf-8") for page in (Path(__file__).parents[2] / "docs" / "reference").glob("*.md"))
 NOW = 1_795_608_187_918
 HOOK = HookRef(1, "h", "H")
 FIRING = Firing("evt_1", "before_order_add", "before", NOW, "allowed", {}, {}, ms=5)

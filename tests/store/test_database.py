@@ -67,10 +67,10 @@ def tomsk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("tomsk")
-def test_the_zone_of_the_machine_is_kept_at_the_making(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_of_the_machine_is_kept_at_the_making(new_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """On both databases; opened elsewhere later it stays (DESIGN 8)."""
     monkeypatch.setenv("TZ", "Europe/Paris")
-    again = open_database(url_of(database))
+    again = open_database(url_of(new_database))
     assert scalar(again, "SELECT value FROM setting WHERE name = 'timezone'") == "Asia/Tomsk"
     again.close()
 

@@ -94,11 +94,12 @@ def row(**more: Any) -> dict[str, Any]:
 STATES = ("ok", "sent", "queued", "retrying", "dead", "vetoed", "failed", "skipped")
 
 
-@pytest.fixture
-def filled(database: Database) -> tuple[Database, list[Firing]]:
+@pytest.fixture(scope="module")
+def filled(module_database: Database) -> tuple[Database, list[Firing]]:
     """120 firings of three events with two hooks each, all outcomes, and the same as records."""
-    chance = random.Random(7)
+    chance, database = random.Random(7), module_database
     numbers = [add_hook(database, f"h{n}", event=f"e{n % 3}") for n in range(6)]
+    rows: list[Rows] = []
     for n in range(120):
         at = T0 + n * 60_000
         deliveries = [
@@ -119,7 +120,8 @@ def filled(database: Database) -> tuple[Database, list[Firing]]:
         outcome = chance.choice(("allowed", "allowed", "vetoed", "failed", "cancelled"))
         payload = chance.choice(('{"note": "50%_off"}', '{"note": "50 off"}', '{"note": "чай"}'))
         values = row(event=f"e{n % 3}", at_ms=at, deadline_ms=at, outcome=outcome, payload=payload, uid=new_uid(at))
-        database.writer.write(Rows(at, values, None, deliveries))
+        rows.append(Rows(at, values, None, deliveries))
+    database.writer.write(lambda connection: [each(connection) for each in rows])
     with database.read() as connection:
         everything = log.page(connection, ConfigCache(database).get(), LogFilter(), limit=500)
     assert len(everything) == 120

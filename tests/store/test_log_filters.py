@@ -163,16 +163,17 @@ def any_filter(chance: random.Random, plain: Plain) -> LogFilter:
     )
 
 
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.torture)])
 @pytest.mark.parametrize(("slice_rows", "few"), [(20_000, 200), (17, 3)])
 def test_every_filter_gives_what_plain_python_gives(
-    database: Database, monkeypatch: pytest.MonkeyPatch, slice_rows: int, few: int
+    database: Database, monkeypatch: pytest.MonkeyPatch, slice_rows: int, few: int, count: int
 ) -> None:
-    """400 random combinations of filter, page, direction and limit over 400 firings."""
+    """Random combinations of filter, page, direction and limit over 400 firings."""
     monkeypatch.setattr(log_ids, "SLICE_ROWS", slice_rows)
     monkeypatch.setattr(log_ids, "FEW", few)
     chance = random.Random(20261125)
     plain = Plain(database, chance, 400)
-    for _ in range(400):
+    for _ in range(count):
         wanted = any_filter(chance, plain)
         before = chance.choice((None, None, chance.choice(plain.firings)["id"]))
         after = chance.choice((None, None, chance.choice(plain.firings)["id"]))
@@ -207,9 +208,10 @@ def test_a_moment_beyond_all_ids_is_no_error(database: Database) -> None:
 ROWS = 5000
 
 
-@pytest.fixture
-def large(database: Database) -> tuple[Database, int, int]:
+@pytest.fixture(scope="module")
+def large(module_database: Database) -> tuple[Database, int, int]:
     """5,000 firings, all well, of one hook; another one was called once. The ids of both hooks."""
+    database = module_database
     busy, seldom = add_hook(database, "busy"), add_hook(database, "seldom")
     base = {"hook_revision": 1, "seq": 1, "position": 1, "mode": "notify", "state": "ok", "status": 200}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hookrow.records import Attempt
+from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.body import FIRST, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.detail import TABS, Detail, copied, lines_of, whole
@@ -20,7 +21,6 @@ from hookrow_tui.presenters.log_rows import line, rows_of
 from hookrow_tui.presenters.styled import json_lines, plain, wrap
 from hookrow_tui.presenters.waterfall import bar, diff
 from hookrow_tui.terminal.look import ASCII, UNICODE
-from hookrow_tui.terminal.terminal import UNSAFE
 
 ENGINE = FakeEngine()
 FIRING = ENGINE.log.page()[0]

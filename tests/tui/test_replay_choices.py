@@ -42,12 +42,20 @@ def many() -> Iterator[Many]:
         yield Many(array("q", bytes(8 * count)), complete=complete, marked=marked, failed=failed)
 
 
+def together() -> Iterator[tuple[Detail, Many]]:
+    """Each row with nothing else and with the longest labels; one row, that has most of its own, with all of them."""
+    longest = Many(array("q", bytes(8 * MILLIONS)), complete=False, marked=True, failed=True)
+    alone = Many(array("q", [5]), complete=True)
+    yield from product(details(), (alone, longest))
+    yield from product([list(details())[-1]], many())
+
+
 @pytest.mark.parametrize("lang", ["ru", "en"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_choice_is_seen_whole(size: tuple[int, int], lang: Any) -> None:
     """Whatever is offered together, each label stands on one line, and the answers below them are in sight."""
     async with shown(size, lang=lang) as at:
-        for detail, chosen in product(details(), many()):
+        for detail, chosen in together():
             screen = ReplayScreen(detail, chosen)
             await at.app.push_screen(screen)
             await at.pilot.pause()

@@ -87,7 +87,8 @@ class Run:
         self.handover = handover
         plain, self.text = admit(payload, occasion.payload_limit)
         self.row = Row(occasion, plain, self.text)
-        self.row.expect(hooks)
+        if occasion.arrival.barrier is not None:
+            self.row.expect(hooks)
         self.payload = plain
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None

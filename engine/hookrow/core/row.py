@@ -213,7 +213,10 @@ class Row:
         if self.veto is not None and not self.barred:
             share.skipped = "after_veto"
             return share
-        if self.bar(share, waits):
+        if self.occasion.arrival.barrier is not None and self.bar(share, waits):
+            return share
+        if verdict.act == "fail" and waits and hook.paused_by == "key":
+            self.fail(share, "key_error", pause_reason("key", hook.paused_reason))
             return share
         if verdict.act == "fail" and waits:
             self.fail(share, "paused", pause_reason(hook.paused_by, hook.paused_reason))

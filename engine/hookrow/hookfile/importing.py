@@ -230,7 +230,7 @@ class Importer:
         prepared = []
         for step in steps:
             uid = hookstore.new_uid() if step.stored is None else step.stored.uid
-            prepared.append((step, uid, *self.hooks.sealed(uid, step.values)))
+            prepared.append((step, uid, *self.hooks.sealed(uid, step.values, step.stored)))
 
         def job(connection: Connection) -> None:
             for step in steps:

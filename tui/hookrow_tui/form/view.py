@@ -17,7 +17,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
@@ -33,7 +35,6 @@ from hookrow_tui.presenters.event_notes import explained
 from hookrow_tui.presenters.form_faults import faults, next_fault
 from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Title
@@ -134,6 +135,9 @@ class FormView(WritingPage):
         name.untouched = True
         name.focus()
         self.lay_aside()
+        hook = self.state.hook
+        if hook is not None and hook.paused_by == "key":
+            self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
         self.draw()
         self.moved()
         if self.hookrow.read_only:
@@ -186,7 +190,7 @@ class FormView(WritingPage):
     def draw(self) -> None:
         """Title, mode, flags that have no effect, the event's title, the hint."""
         stored = self.state.hook
-        name = visible(stored.name if stored is not None else str(Say("new")))
+        name = covered(stored.name if stored is not None else str(Say("new")))
         mark = " *" if self.dirty else ""
         right: list[Text] = [Say("read only")] if self.hookrow.read_only else []
         if self.dirty:
@@ -218,7 +222,7 @@ class FormView(WritingPage):
         text, bad = self.hint()
         hint = self.query_one("#hint", Static)
         hint.set_class(bad, "-bad")
-        hint.update(Styled(visible(text)))
+        hint.update(Styled(covered(text)))
 
     def hint(self) -> tuple[str, bool]:
         """The sentence below the form, and whether something is wrong."""

@@ -15,12 +15,12 @@ from textual.widgets import Input, Static
 
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
@@ -157,7 +157,7 @@ class HooksScreen(Several):
             self.banner = words
             banner = self.query_one("#banner", Static)
             banner.display = bool(words)
-            banner.update(Styled(visible(words)))
+            banner.update(Styled(covered(words)))
         table = self.query_one(HookTable)
         table.empty = f" {NO_MATCH}" if self.rows else ""
         table.show([row for row in self.rows if self.filter.fits(row)], hook_id)
@@ -382,7 +382,7 @@ class HooksScreen(Several):
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=visible(hook.name))), markup=False)
+            self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
 
         text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)

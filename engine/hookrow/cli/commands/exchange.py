@@ -14,10 +14,10 @@ from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.hook_values import keeps_secrets
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow.hookfile import Change, Imported

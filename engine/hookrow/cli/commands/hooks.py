@@ -17,12 +17,13 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.conflict import put_conflict
 from hookrow.cli.show.findings import UNDRAINED, contradicts
 from hookrow.cli.show.hook_stats import calls_cell, errors_cell, stats
-from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, say
 from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.lang import Text, quoted
+from hookrow.safetext import visible, visible_lines
 from hookrow.words import MODES, STATES, word
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.given import hook_id, parse_payload
 from hookrow.cli.read.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.layout import Cell, Column, visible
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow import HookEngine

@@ -6,12 +6,12 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from hookrow.safetext import UNSAFE, in_shell
+
 if TYPE_CHECKING:
     from hookrow.results import Request
 
 __all__ = ["curl_line"]
-
-PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]*")
 
 
 def curl_line(request: Request) -> str:
@@ -50,7 +50,7 @@ def variable(name: str) -> str:
 
 def quoted(text: str) -> str:
     """A shell word; control characters are written by `$'…'`, so that the line is safe to print and to paste."""
-    if PRINTABLE.fullmatch(text) and "\n" not in text:
+    if not UNSAFE.search(text.replace("\t", "")):
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t")
-    return "$'" + re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\u{ord(found.group()):04x}", escaped) + "'"
+    return f"$'{in_shell(escaped)}'"

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_table, to_json
 from hookrow.cli.show.wording import clock_time, deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Text
+from hookrow.safetext import visible, visible_lines
 from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
             str(
                 Text(
                     "Private fields, seen by blocking hooks only and not stored: {fields}",
-                    fields=", ".join(firing.hidden),
+                    fields=visible(", ".join(firing.hidden)),
                 )
             )
         )

@@ -60,8 +60,9 @@ class DeletedScreen(ListPage[int]):
         super().__init__(GoneHooks(zone), zone=zone)
 
     def columns(self) -> str:
-        heads = fit(str(Say("When")), TIME), fit(str(FIELD["name"].label), NAME), fit(str(FIELD["event"].label), EVENT)
-        return f" {'  '.join(heads)}  {Say('Who, from where')}"
+        time, who = Say("When"), Say("Who, from where")
+        heads = fit(str(time), TIME), fit(str(FIELD["name"].label), NAME), fit(str(FIELD["event"].label), EVENT)
+        return f" {'  '.join(heads)}  {who}"
 
     def heading(self) -> str:
         return str(DELETED)

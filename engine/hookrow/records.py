@@ -356,6 +356,48 @@ class Revision:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class UndonePart:
+    """One hook's share of a change that can be taken back."""
+
+    hook_id: int
+    name: str
+    revision: int
+    """That of the change."""
+    before: dict[str, Any] | None
+    """The fields before it, as a revision keeps them; None where the hook did not exist."""
+    after: dict[str, Any]
+    lost: tuple[str, ...] = ()
+    """Secrets that the change replaced or removed: they do not come back."""
+    since: str | None = None
+    """Who changed the hook after that; then nothing can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnChange:
+    """What one person did last: `action` is that of its revisions, and its hooks were changed in one transaction."""
+
+    action: str
+    at_ms: int
+    parts: tuple[UndonePart, ...]
+
+    @property
+    def changed_since(self) -> tuple[UndonePart, ...]:
+        """The hooks that were changed by somebody since."""
+        return tuple(part for part in self.parts if part.since is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {
+            "action": self.action,
+            "at": rfc3339(self.at_ms),
+            "hooks": [
+                {"id": part.hook_id, "name": part.name, "lost": list(part.lost), "changed_since_by": part.since}
+                for part in self.parts
+            ],
+        }
+
+
 def as_of(history: Sequence[Revision], number: int) -> Revision | None:
     """What a hook was at that revision (`history`: newest first); None if it has had no such one.
 

@@ -17,12 +17,13 @@ from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import latin_key
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Rule(Line):
         self.show(self.app.look.glyphs.rule * self.size.width)  # type: ignore[attr-defined]
 
 
-class HooksScreen(Page[None]):
+class HooksScreen(Several):
     """The first screen. Everything in it is read in a worker; until then it shows its title, columns and keys."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("hooks",)
@@ -65,7 +66,6 @@ class HooksScreen(Page[None]):
         self.summary: Any = None
         self.filter = Filter()
         self.zone: tzinfo = UTC
-        self.last_removed: Hook | None = None
         self.trouble = ""
         self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
@@ -99,12 +99,12 @@ class HooksScreen(Page[None]):
     # What is shown
 
     def moved(self) -> None:
-        self.read(background=self.opened)
+        self.read_again(background=self.opened)
         if self.hookrow.engine is not None and monotonic() - self.counted_at >= COUNT_EVERY:
             self.counted_at = monotonic()
             self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count, background=True)
 
-    def read(self, hook_id: int | None = None, *, background: bool = False) -> None:
+    def read_again(self, hook_id: int | None = None, *, background: bool = False) -> None:
         """Read the list again. The cursor goes to this hook, which may be new, and which no filter hides then."""
         self.asked += 1
         asked = self.asked
@@ -184,6 +184,8 @@ class HooksScreen(Page[None]):
         if self.summary is None or (not self.opened and self.hookrow.ahead.queue):
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
+        if marked := len(self.marked):
+            return str(SayPlural("{n} hook marked", "{n} hooks marked", marked))
         on = SayPlural("on {n}", "on {n}", sum(row.hook.state == "on" for row in self.rows))
         more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
         if self.summary.dead:
@@ -261,8 +263,10 @@ class HooksScreen(Page[None]):
         self.query_one(HookTable).focus()
 
     def action_clear(self) -> None:
-        """Escape: show everything again."""
+        """Escape: take the marks away; without any show everything again."""
         self.found()
+        if self.unmark():
+            return
         self.filter = Filter()
         self.draw()
 
@@ -288,7 +292,7 @@ class HooksScreen(Page[None]):
             if then is not None:
                 then()
             self.trouble = self.hookrow.trouble
-            self.read(hook_id)
+            self.read_again(hook_id)
 
         self.hookrow.ask(self, call, changed)
 
@@ -313,9 +317,11 @@ class HooksScreen(Page[None]):
         """From the form; the hook that it wrote."""
         self.find_drafts()
         if hook_id is not None:
-            self.read(hook_id)
+            self.read_again(hook_id)
 
     def action_turn(self) -> None:
+        if self.turn_marked():
+            return
         hook = self.wanted(writes=True)
         if hook is None:
             return
@@ -341,6 +347,8 @@ class HooksScreen(Page[None]):
         self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
 
     def action_pause(self) -> None:
+        if self.pause_marked():
+            return
         hook = self.wanted(writes=True)
         if hook is None:
             return
@@ -381,12 +389,14 @@ class HooksScreen(Page[None]):
 
     def reorder(self, step: int) -> None:
         hook = self.chosen
-        if hook is None or hook.id is None or not self.hookrow.writable():
+        if self.move_marked(step) or hook is None or hook.id is None or not self.hookrow.writable():
             return
         number = hook.id
         self.change(lambda engine: engine.hooks.move(number, by=step), number)
 
     def action_remove(self) -> None:
+        if self.remove_marked():
+            return
         hook = self.wanted(writes=True)
         if hook is None:
             return
@@ -395,22 +405,10 @@ class HooksScreen(Page[None]):
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.last_removed = hook
             self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
 
         text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
-
-    def action_undo(self) -> None:
-        hook = self.last_removed
-        if hook is None or not self.hookrow.writable():
-            return
-
-        def restored() -> None:
-            if self.last_removed is hook:  # another one may have been deleted meanwhile
-                self.last_removed = None
-
-        self.change(lambda engine: engine.hooks.restore(hook.id), hook.id, restored)
 
     def action_test(self) -> None:
         from hookrow_tui.widgets.check import CheckScreen

@@ -127,7 +127,7 @@ class InvalidImport(InvalidInput):
 
 
 class InvalidPayload(InvalidInput):
-    """The payload is not a JSON object, is too large, or has a value that JSON can't represent at `pointer` (RFC 6901)."""
+    """No JSON object, too large, or with a value that JSON can't represent; `pointer` (RFC 6901) says where."""
 
     def __init__(self, pointer: str, text: Text | str) -> None:
         super().__init__([Problem(pointer or "payload", text)])

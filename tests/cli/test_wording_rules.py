@@ -20,6 +20,7 @@ from hookrow_tui.actions import ACTIONS
 
 Pair = tuple[tuple[str, ...], tuple[str, ...]]
 NAMES = {"feminine": "Проверка «Утро»", "masculine": "Склад", "code": "stock-2"}
+NUMBERS, CODES = {"n", "shown", "done", "all", "left", "format"}, {"key", "option", "command"}
 COUNTS = (0, 1, 2, 5, 11, 21, 101)
 
 

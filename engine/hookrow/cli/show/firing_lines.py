@@ -95,7 +95,7 @@ def put_verdict(firing: Firing) -> None:
             )
         )
     if firing.has_result:
-        put(str(Text("Result: {value}", value=to_json(firing.result))))
+        put(str(Text("Result: {value}", value=to_json(firing.public_result))))
     for warning in firing.warnings:
         put(str(Text("Warning: {text}", text=visible(warning))))
 
@@ -140,6 +140,14 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)
+        if delivery.withholds(each):
+            put(
+                str(
+                    Text(
+                        "  … {n} bytes, not stored: they may repeat private values or a secret", n=each.response_length
+                    )
+                )
+            )
         put_body(
             "<",
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),

@@ -42,10 +42,8 @@ RUSSIAN = [text for _, forms in ALL for text in forms]
 
 def values_of(text: str, name: str, n: int) -> dict[str, Any]:
     """Something for every value that a message wants."""
-    return {
-        key: n if key in ("n", "shown", "done", "all", "left", "format") else name
-        for key in re.findall(r"\{(\w+)[!:}]", text)
-    }
+    keys = re.findall(r"\{(\w+)[!:}]", text)
+    return {key: n if key in NUMBERS else "stock" if key in CODES else name for key in keys}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,7 @@
 """The code words that people read and type: outcomes, errors, skip reasons, states and modes, in one dictionary.
 
 The English word is the code word. Whatever is shown can be typed into a filter, in either language; so can the words
-that earlier versions showed. docs/reference.md lists them with their meaning.
+that earlier versions showed. docs/reference/outcomes.md lists them with their meaning.
 """
 
 from __future__ import annotations

@@ -181,6 +181,31 @@ def test_a_missing_key_is_exit_3(add: Add, hookrow: Hookrow, folder: Path) -> No
     assert "HOOKROW_KEYS" in hookrow("keys", "check", code=3).err
 
 
+def test_a_lost_key_is_given_up_by_name_only(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """No other key takes its place: until then list and show name it, nothing is stored, and abandon asks."""
+    add("http://127.0.0.1:9/x", "--wait-for-response")
+    hookrow("hooks", "edit", 1, "--auth-login", "a", "--auth-password-stdin", stdin="b")
+    hookrow("hooks", "secret", "new", 1)
+    lost = (folder / "hookrow.key").read_text().split()[-2]
+    (folder / "hookrow.key").rename(folder / "elsewhere")
+    for command in (("keys", "new"), ("keys", "rotate"), ("hooks", "secret", "rotate", 1), ("hooks", "resume", 1)):
+        assert f"keys abandon {lost}" in hookrow(*command, code=3).err
+    hookrow("hooks", "edit", 1, "--custom-header-name", "X-A", "--custom-header-stdin", stdin="b", code=3)
+    assert not (folder / "hookrow.key").exists()
+    assert lost in hookrow("hooks", "list").out
+    assert lost in hookrow("hooks", "show", 1).out
+    assert "paused_stop" not in [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]]
+    hookrow("keys", "abandon", "00000000", code=5)
+    hookrow("keys", "abandon", lost, stdin="n\n", code=2)  # no terminal to ask in
+    assert "auth_password, signing_secret" in hookrow("keys", "abandon", lost, "--yes").out
+    assert hookrow("hooks", "show", 1, "--json").json["auth_password"] == {"set": False}
+    hookrow("hooks", "secret", "new", 1)
+    assert lost not in hookrow("hooks", "list").out
+    own = (folder / "hookrow.key").read_text().split()[-2]
+    assert own != lost
+    hookrow("keys", "abandon", own, code=5)
+
+
 def test_a_backup_is_whole(add: Add, hookrow: Hookrow, folder: Path) -> None:
     """While a writer holds rows in the WAL: all of them are in the copy, which is 0600 and replaces nothing unasked."""
     from hookrow import HookEngine

@@ -54,7 +54,7 @@ def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Pa
     assert "may wait 4 s" in shown.out
     found = hookrow("import", "hooks.yaml", "--dry-run", "--json").json
     assert found == {
-        "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}}],
+        "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}, "sources": {}}],
         "rows": [{"event": "before_order_add", "before": 2.0, "after": 4.0}],
         "warnings": [],
         "applied": False,
@@ -90,7 +90,7 @@ def test_pruning_is_asked_about(add: Add, hookrow: Hookrow) -> None:
 def test_faults_are_refused_with_their_lines(hookrow: Hookrow, made: Path) -> None:
     """Exit 5, each in a sentence; no file 2; a damaged form 5."""
     ran = hookrow("import", "-", stdin="hookrow: 1\nhooks:\n  x:\n    naem: x\n", code=5)
-    assert "line 4, x.naem: There is no such field." in ran.err
+    assert "line 4, x.naem: There is no such field; did you mean name?" in ran.err
     assert "line 3, x.url: A value is required." in ran.err
     hookrow("import", "missing.yaml", code=2)
     hookrow("import", "-", stdin="", code=5)

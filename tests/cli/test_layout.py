@@ -8,8 +8,9 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow.cli.show.layout import Cell, Column, cut, pad, table, visible, visible_lines, width
+from hookrow.cli.show.layout import Cell, Column, cut, pad, table, width
 from hookrow.cli.show.output import to_json
+from hookrow.safetext import visible, visible_lines
 
 TEXT = st.text(max_size=40)
 

@@ -48,7 +48,7 @@ async def looked(engine: AsyncHookEngine) -> None:
     worker = engine.sending.worker
     assert worker is not None
     now = engine.runtime.clock.now_ms() - engine.runtime.clock.monotonic() * 1000
-    await seen(lambda: worker.wall_offset == now)
+    await seen(lambda: worker.leases.wall_offset == now)
     rounds = 0
     step = worker.step
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hookrow.records import Attempt
+from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.body import FIRST, read_body
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.detail import TABS, Detail, copied, lines_of, whole
-from hookrow_tui.presenters.log_rows import line, rows_of
+from hookrow_tui.presenters.glyphs import ASCII, UNICODE
+from hookrow_tui.presenters.log.detail import TABS, Detail, copied, lines_of, whole
+from hookrow_tui.presenters.log.rows import line, rows_of
+from hookrow_tui.presenters.log.waterfall import bar, diff
 from hookrow_tui.presenters.styled import json_lines, plain, wrap
-from hookrow_tui.presenters.waterfall import bar, diff
-from hookrow_tui.terminal.look import ASCII, UNICODE
-from hookrow_tui.terminal.terminal import UNSAFE
 
 ENGINE = FakeEngine()
 FIRING = ENGINE.log.page()[0]
@@ -96,6 +96,14 @@ def test_private_fields_are_named_not_shown() -> None:
     """`/user/password` was not kept, and the request says so."""
     hidden = Detail(replace(FIRING, hidden=("/user/password",)))
     assert "/user/password" in shown("1", hidden)
+
+
+def test_a_reply_that_may_repeat_what_is_private_is_a_length() -> None:
+    """Its text is not stored, which is said instead of "no body"; what the mode never stores is another thing."""
+    gone = attempt(response_body=None, response_length=2048)
+    assert "2 KiB, not stored: they may repeat private values or a secret" in shown("2", detail(0, gone, mode="record"))
+    assert "not stored: they" in shown("2", detail(0, gone, mode="gate", state="vetoed"))
+    assert "not stored: they" not in shown("2", detail(0, gone, mode="gate", state="ok"))
 
 
 def test_only_the_first_part_of_a_huge_reply_is_read() -> None:

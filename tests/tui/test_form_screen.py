@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from pathlib import Path
@@ -15,13 +16,13 @@ from forms import closed, fill, new_form, open_form
 from screens import SIZES, drawn, same_as_golden
 from textual import events
 
-from hookrow import HookEngine
+from hookrow import Hook, HookEngine
 from hookrow.core.insight.insight import ConditionMatches
 from hookrow.records import Attempt
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import Line
 from hookrow_tui.form.screen import FormScreen
-from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.form import drafts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
@@ -54,6 +55,27 @@ async def test_the_second_page_as_drawn(lang: Any) -> None:
         await at.press("pagedown")
         await at.pilot.pause()
         same_as_golden(at.app, f"form-second-80x24-{lang}")
+
+
+async def test_a_hook_whose_secrets_can_not_be_read_says_so(tmp_path: Path) -> None:
+    """In the list and below its form, with the way out."""
+    url = f"sqlite:///{tmp_path / 'hooks.db'}"
+
+    def lose_the_key() -> str:
+        with HookEngine(url, worker=False) as engine:
+            engine.hooks.add(Hook(key="erp", name="ERP", event="before_order_add", url="http://a/", auth_password="s"))
+            key = engine.runtime.vault.ring.active_id
+        (tmp_path / "hookrow.key").unlink()
+        return key
+
+    key = await asyncio.to_thread(lose_the_key)
+    engine = HookEngine(url, worker=False)
+    async with shown(engine=engine) as at:
+        assert "На паузе: ERP" in drawn(at.app)
+        form = await open_form(at, "ERP")
+        said, bad = form.hint()
+    await asyncio.to_thread(engine.close)
+    assert (key in said, "keys abandon" in said, bad) == (True, True, True)
 
 
 async def test_a_change_is_saved_with_what_was_not_touched() -> None:

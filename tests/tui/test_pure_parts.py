@@ -22,11 +22,13 @@ from textual.strip import Strip
 from textual.theme import Theme
 
 from hookrow.hook.dates import Here
-from hookrow_tui.presenters.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
+from hookrow.safetext import covered
+from hookrow_tui.presenters.form.state import SECRETS, FormState, merge, neighbours, texts_of, worst
+from hookrow_tui.presenters.glyphs import ASCII
 from hookrow_tui.presenters.hook_rows import Filter, Row
-from hookrow_tui.terminal.look import ASCII, DARK, LIGHT, choose
+from hookrow_tui.terminal.look import DARK, LIGHT, choose
 from hookrow_tui.terminal.repaint import Shown
-from hookrow_tui.terminal.terminal import Harmless, refusal, visible
+from hookrow_tui.terminal.terminal import Harmless, refusal
 
 ZONE = ZoneInfo("Europe/Moscow")
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), ZONE)
@@ -37,7 +39,7 @@ FORM_HOOK: Any = hooks_of_the_screens()[3]
 @given(st.text())
 def test_no_control_character_survives(text: str) -> None:
     """Neither `visible` nor the line filter lets through what a terminal would obey or what turns a line."""
-    shown = visible(text)
+    shown = covered(text)
     (filtered,) = Harmless().apply([Segment(text)], Color(0, 0, 0))
     for safe in (shown, filtered.text):
         assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0x202A <= ord(char) <= 0x202E for char in safe)
@@ -45,7 +47,7 @@ def test_no_control_character_survives(text: str) -> None:
 
 def test_what_is_harmless_stays_as_it_is() -> None:
     """Words of any language are not touched."""
-    assert visible("Скидки по договору — naïve 注文 [/]") == "Скидки по договору — naïve 注文 [/]"
+    assert covered("Скидки по договору — naïve 注文 [/]") == "Скидки по договору — naïve 注文 [/]"
 
 
 class Tty:

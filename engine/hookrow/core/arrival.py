@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from hookrow.lang import Text
+from hookrow.reasons.reason import Reason
 
 __all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "depth_of"]
 
@@ -52,11 +53,7 @@ class Arrival:
         """With a barrier where that are too many: anybody can send the header, so it may refuse and never skip."""
         if self.depth <= loop_depth:
             return self
-        text = Text(
-            "The call came through {n} hooks, more than {limit}: they go round in a circle.",
-            n=self.depth,
-            limit=loop_depth,
-        )
+        text = Reason("too_deep", n=self.depth, limit=loop_depth)
         return replace(self, barrier=Barrier(LOOP, 508, text, skip=LOOP))
 
 

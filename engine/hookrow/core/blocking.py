@@ -13,15 +13,16 @@ import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import Arrival
-from hookrow.core.bridge import forbid_running_loop, off_loops
+from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.calls import CURRENT
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import Log
-from hookrow.core.loops import Loops
-from hookrow.core.portal import LET_GO, Portal
 from hookrow.core.settings import Settings
+from hookrow.core.threads.bridge import forbid_running_loop, off_loops
+from hookrow.core.threads.loops import Loops
+from hookrow.core.threads.portal import LET_GO, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
@@ -141,9 +142,11 @@ class HookEngine:
             self.ensure_worker()
             return firing
         forbid_running_loop()
-        known = self.core.fired_already(event, payload, idempotency_key, defer)
-        if known is not None:
-            return known
+        inside = CURRENT.get() is not None
+        if inside:
+            known = self.core.fired_already(event, payload, idempotency_key, defer)
+            if known is not None:
+                return known
         try:
             run = self.core.run(
                 event,
@@ -151,14 +154,15 @@ class HookEngine:
                 idempotency_key=idempotency_key,
                 deadline=deadline,
                 defer=defer,
-                arrival=self.core.arrival(depth),
+                arrival=self.core.arrival(depth) if inside or depth is not None else PLAIN,
             )
         except StorageError as error:
             return self.core.unreadable(event, payload, deadline, error)
         self.ensure_worker()
         with self.portal.in_thread():
             firing = run.fire_here(self.loops.run)
-        self.core.fired_by_handler(event)
+        if inside:
+            self.core.fired_by_handler(event)
         return self.core.enqueueable(firing, self.enqueue)
 
     async def afire(
@@ -176,15 +180,10 @@ class HookEngine:
         The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
         """
         return await self.fire_as(
-            self.core.arrival(depth),
-            event,
-            payload,
-            idempotency_key=idempotency_key,
-            deadline=deadline,
-            defer=defer,
+            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
 
-    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
         """As `AsyncHookEngine.fire_as`, awaited on whatever event loop runs."""
         firing = await self.portal.join(self.core.fire_as(arrival, event, payload, **how))
         return self.core.enqueueable(firing, self.enqueue)

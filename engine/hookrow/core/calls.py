@@ -13,10 +13,11 @@ from hookrow.errors import InvalidPayload
 from hookrow.payload import normalise, same
 from hookrow.records import Firing
 
-__all__ = ["CallInHand", "call_in_hand", "handling"]
+__all__ = ["CURRENT", "CallInHand", "call_in_hand", "handling"]
 
 log = logging.getLogger("hookrow")
 CURRENT: ContextVar[CallInHand | None] = ContextVar("hookrow_call", default=None)
+"""The call that a middleware of this process handles here, of whatever engine; see `call_in_hand`."""
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ import httpx
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival, depth_of
-from hookrow.core.calls import call_in_hand
+from hookrow.core.calls import CURRENT, call_in_hand
 from hookrow.core.events import Catalogue
 from hookrow.core.firing import Run
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks, is_kept
@@ -161,28 +161,28 @@ class AsyncHookEngine:
             self.fired_by_handler(event)
             return firing
         return await self.fire_as(
-            self.arrival(depth),
-            event,
-            payload,
-            idempotency_key=idempotency_key,
-            deadline=deadline,
-            defer=defer,
+            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
 
     async def fire_as(
         self,
-        arrival: Arrival,
+        arrival: Arrival | None,
         event: str,
         payload: Payload,
         *,
         idempotency_key: str | None = None,
         deadline: float = 30.0,
         defer: bool = False,
+        depth: int | str | None = None,
     ) -> Firing:
         """`fire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
-        known = self.fired_already(event, payload, idempotency_key, defer)
-        if known is not None:
-            return known
+        inside = CURRENT.get() is not None
+        if arrival is None:
+            arrival = self.arrival(depth) if inside or depth is not None else PLAIN
+        if inside:
+            known = self.fired_already(event, payload, idempotency_key, defer)
+            if known is not None:
+                return known
         try:
             run = self.run(
                 event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, arrival=arrival
@@ -191,7 +191,8 @@ class AsyncHookEngine:
             return self.unreadable(event, payload, deadline, error)
         self.sending.start_worker()
         firing = await run.fire()
-        self.fired_by_handler(event)
+        if inside:
+            self.fired_by_handler(event)
         return self.enqueueable(firing, self.enqueue)
 
     # -- inside an API call that a middleware handles -----------------------------------------------------------------
@@ -369,7 +370,9 @@ class AsyncHookEngine:
                 values[name] = None if saved is None else getattr(saved, name)
             else:
                 values[name] = (
-                    self.runtime.vault.seal(secret.value, Place("hook", uid, name))
+                    self.runtime.seal(
+                        secret.value, Place("hook", uid, name), None if saved is None else getattr(saved, name)
+                    )
                     if secret and secret.is_set
                     else None
                 )

@@ -43,6 +43,8 @@ POLL = 0.02
 LATE_MS = 1000
 """How long after its deadline a running firing is still waited for (DESIGN 5)."""
 NOT_ENQUEUED = "not_enqueued"
+CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
+"""States of shares of which something is known as the firing ends."""
 
 
 def put(value: Any, parts: list[str], leaf: Any) -> Any:
@@ -87,7 +89,8 @@ class Run:
         self.handover = handover
         plain, self.text = admit(payload, occasion.payload_limit)
         self.row = Row(occasion, plain, self.text)
-        self.row.expect(hooks)
+        if occasion.arrival.barrier is not None:
+            self.row.expect(hooks)
         self.payload = plain
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None
@@ -220,6 +223,8 @@ class Run:
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.tell()
+        if self.row.troubled or self.runtime.failing.rows:
+            await asyncio.to_thread(self.noticed)
         return self.record()
 
     def finish_here(self) -> Firing:
@@ -234,13 +239,26 @@ class Run:
             # The hooks were asked, so that it must be recorded; if it was already, its uid refuses a second time.
             wait_for([writer.submit(job)], LET_GO)
             raise
+        if self.row.troubled or self.runtime.failing.rows:
+            self.noticed()
         return self.record()
+
+    def noticed(self) -> None:
+        """Take note of hooks that fail, and of those that work again."""
+        for share in self.row.shares:
+            if share.state in CALLED:
+                self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
 
     def last(self) -> tuple[Sequence[Share], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
         self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
+        if self.row.troubled:
+            for share in self.row.shares:
+                failed = self.runtime.failing.before(share.hook.id) if share.error is not None else 0
+                if failed:
+                    self.row.warnings.append(Reason("fails_every_time", hook=share.hook.name, n=failed + 1))
         return shares, self.rows(shares)
 
     def unrecorded(self, error: StorageError, verdict: Firing | None) -> Firing:
@@ -447,6 +465,7 @@ class Run:
             payload=self.payload,
             data=row.data,
             result=row.result,
+            shown_result=row.kept_result,
             has_result=row.has_result,
             veto=row.veto,
             warnings=tuple(str(warning) for warning in row.warnings),

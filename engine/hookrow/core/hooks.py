@@ -11,17 +11,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
-from hookrow.core.bridge import awaited
+from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.insight.insight import last_payload
+from hookrow.core.threads.bridge import awaited
 from hookrow.delivery import plan
 from hookrow.delivery.message import envelope
-from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyTaken, Problem
+from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.payload import dumps, storable
 from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
@@ -74,7 +75,7 @@ def moment(ms: int | None) -> datetime | None:
     return None if ms is None else from_ms(ms)
 
 
-class Hooks:
+class Hooks(SeveralHooks):
     """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -268,24 +269,26 @@ class Hooks:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
         self.check_templates(self.runtime.config_now(), merged["event"], merged, only=cleaned.values)
-        columns, resealed = self.sealed(found.uid, cleaned.values)
+        columns, resealed = self.sealed(found.uid, cleaned.values, found)
         return columns, resealed, [*cleaned.notes]
 
-    def sealed(self, uid: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The values as columns, and which secrets were replaced."""
+    def sealed(
+        self, uid: str, values: Mapping[str, Any], found: StoredHook | None = None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The values as columns, and which secrets were replaced. `found`: the hook as it was, where there is one."""
         columns, resealed = dict(values), []
         for name in SECRETS:
             if name in columns and columns[name] is not None:
-                columns[name] = self.seal(uid, name, columns[name])
+                columns[name] = self.seal(uid, name, columns[name], None if found is None else getattr(found, name))
                 resealed.append(name)
         if "signing_secret" in columns:  # the one before it, of a rotation, signs no more
             columns |= {"signing_secret_old": None, "signing_old_until_ms": None}
         return columns, tuple(resealed)
 
-    def seal(self, uid: str, name: str, secret: Secret | str) -> str:
+    def seal(self, uid: str, name: str, secret: Secret | str, current: str | None = None) -> str:
         if is_kept(secret):
             raise InvalidHook([Problem(name, Text("the secret of another hook is not readable: type it again"))])
-        return self.runtime.vault.seal(secret, Place("hook", uid, name))
+        return self.runtime.seal(secret, Place("hook", uid, name), current)
 
     def write(self, number: int, values: Mapping[str, Any], **how: Any) -> bool:
         author = self.runtime.author()
@@ -344,15 +347,23 @@ class Hooks:
     def pause(self, ref: int | str, reason: str = "") -> Hook:
         """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
-        if found.paused_by in (None, "breaker"):  # the breaker's pause ends by itself, this one does not
+        if found.paused_by in (None, "breaker", "key"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)
             values = {"paused_by": "person", "paused_reason": keep(reason), "paused_ms": self.runtime.clock.now_ms()}
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 
     def resume(self, ref: int | str) -> Hook:
-        """End a pause, whoever made it: parked deliveries go out. Raises HookNotFound, Ambiguous."""
+        """End a pause, whoever made it: parked deliveries go out.
+
+        Raises:
+            HookNotFound, Ambiguous
+            KeyMissing: its secrets can't be opened; the pause ends by itself when they can.
+        """
         found = self.find(ref)
+        if found.paused_by == "key":
+            reason = pause_reason("key", found.paused_reason)
+            raise KeyMissing(Text("{hook} is paused: {reason}", hook=quoted(found.name), reason=reason))
         if found.paused_by is not None:
             values = {"paused_by": None, "paused_reason": None, "paused_ms": None}
             self.with_event(found, values, "resume", "hook.resumed", {"by": "person"})
@@ -384,13 +395,13 @@ class Hooks:
         secret = new_signing_secret().value
         while True:
             values: dict[str, Any] = {
-                "signing_secret": self.seal(found.uid, "signing_secret", secret),
+                "signing_secret": self.seal(found.uid, "signing_secret", secret, found.signing_secret),
                 "signing_secret_old": None,
                 "signing_old_until_ms": None,
             }
             if rotate and found.signing_secret is not None:
                 old = self.runtime.vault.open(found.signing_secret, Place("hook", found.uid, "signing_secret"))
-                values["signing_secret_old"] = self.seal(found.uid, "signing_secret_old", old)
+                values["signing_secret_old"] = self.seal(found.uid, "signing_secret_old", old, found.signing_secret_old)
                 values["signing_old_until_ms"] = self.runtime.clock.now_ms() + ROTATION_MS
             try:
                 # Upon this revision: of two who rotate at once the later one keeps the earlier one's secret as the old.
@@ -514,6 +525,10 @@ class AsyncHooks:
     move = awaited(Hooks.move)
     remove = awaited(Hooks.remove)
     restore = awaited(Hooks.restore)
+    change_several = awaited(Hooks.change_several)
+    move_several = awaited(Hooks.move_several)
+    last_change = awaited(Hooks.last_change)
+    undo = awaited(Hooks.undo)
     pause = awaited(Hooks.pause)
     resume = awaited(Hooks.resume)
     new_secret = awaited(Hooks.new_secret)

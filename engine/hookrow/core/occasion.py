@@ -31,6 +31,6 @@ def occasion_for(
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
         language="ru" if config.settings.get("language") == "ru" else "en",
-        arrival=arrival.limited(runtime.number(config, "loop_depth")),
+        arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
         **more,
     )

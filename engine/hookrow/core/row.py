@@ -130,6 +130,8 @@ class Row:
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
         self.shares: list[Share] = []
+        self.troubled = False
+        """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
@@ -213,7 +215,10 @@ class Row:
         if self.veto is not None and not self.barred:
             share.skipped = "after_veto"
             return share
-        if self.bar(share, waits):
+        if self.occasion.arrival.barrier is not None and self.bar(share, waits):
+            return share
+        if verdict.act == "fail" and waits and hook.paused_by == "key":
+            self.fail(share, "key_error", pause_reason("key", hook.paused_reason))
             return share
         if verdict.act == "fail" and waits:
             self.fail(share, "paused", pause_reason(hook.paused_by, hook.paused_reason))
@@ -295,6 +300,7 @@ class Row:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = share.hook
         share.error, share.detail = error, detail
+        self.troubled = True
         if hook.mode not in WAITING or self.occasion.in_background:
             share.state = "dead"
             return

@@ -17,6 +17,7 @@ from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.handover import Handover
+from hookrow.core.sealing import Sealing
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
@@ -26,6 +27,7 @@ from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
@@ -33,6 +35,7 @@ from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
 from hookrow.store.log import reading as logstore
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
@@ -71,6 +74,7 @@ class Runtime:
         self.clock: Clock = clock or SystemClock()
         self.database = open_database(url, clock=self.clock, create=create)
         self.cache = ConfigCache(self.database)
+        self.failing = Failing(self.database, self.clock)
         self.own_events = tuple(events)
         self.given_transport = transport
         self.observers = tuple(observers)
@@ -82,6 +86,7 @@ class Runtime:
         self.handover: Handover | None = None
         try:
             self.vault = Vault.for_database(self.database.path, os.environ, keys)
+            self.sealing = Sealing(self.vault, self.clock, marks=not self.database.read_only)
             self.egress = self.tightened(egress)
             self.reset()
             if not self.database.read_only and keep_events(self.database, self.own_events):
@@ -130,12 +135,20 @@ class Runtime:
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        return self.cache.get()
+        found, known = self.cache.get(), self.sealing.known
+        if known is not None and known.read is found and not known.shut:
+            return known.made
+        return self.sealing.marked(found)
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
         self.cache.forget()
         return self.config()
+
+    def seal(self, secret: Secret | str, place: Place, current: str | None = None) -> str:
+        """Seal a secret; see `Sealing.seal`."""
+        self.cache.forget()
+        return self.sealing.seal(self.cache.get(), secret, place, current)
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""

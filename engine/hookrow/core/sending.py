@@ -19,6 +19,7 @@ from hookrow.worker import Worker
 if TYPE_CHECKING:
     from hookrow.core.row import Occasion, Share
 from hookrow.core.firing import raise_event
+from hookrow.core.key_pauses import KeyPauses
 from hookrow.core.runtime import Runtime
 
 __all__ = ["Sending"]
@@ -32,6 +33,7 @@ class Sending:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.key_pauses = KeyPauses(runtime)
         self.reset()
         runtime.handover = self
 
@@ -70,9 +72,11 @@ class Sending:
             owner=self.runtime.owner,
             perform=self.send_claimed,
             hook_of=lambda number: self.runtime.config().hooks.get(number),
+            tend=self.key_pauses.tend,
             raise_event=partial(raise_event, self.runtime),
             limits=self.runtime.retention,
             config_changed=self.runtime.cache.forget,
+            failing=self.runtime.failing,
             concurrency=concurrency,
         )
 
@@ -130,11 +134,14 @@ class Sending:
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
-        return await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), order)
+        made = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), order)
+        if made.error == "key_error":
+            self.runtime.sealing.failed(hook)
+        return made
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
-        if any(delivery.outcome == "queued" for delivery in firing.deliveries):
+        if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
             sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
             while not sending.done():
                 await asyncio.wait([sending], timeout=PROGRESS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from hookrow.errors import Problem
@@ -45,6 +46,7 @@ __all__ = [
     "FLAGS_TITLE",
     "GROUPS",
     "HEADER_VALUE",
+    "KNOWN",
     "PAGE_TITLE",
     "PERIOD_TITLE",
     "RESERVED_HEADERS",
@@ -64,12 +66,18 @@ __all__ = [
     "is_reserved",
     "mode",
     "mode_sentence",
+    "no_field",
     "not_carried",
 ]
 
 HEADER_VALUE = "custom_header_value"
 """Where the sealed half of the custom header is kept; `custom_header` itself keeps the name."""
 SECRETS = ("auth_password", "signing_secret", HEADER_VALUE)
+KNOWN = frozenset({*FIELD, HEADER_VALUE})
+READ_ONLY = frozenset(
+    {"id", "revision", "state", "mode", "paused_by", "paused_at", "paused_reason", "deleted", "notes"}
+)
+"""What a hook has that nobody gives it."""
 ANSWER_FLAGS = ("wait_for_response", "response_has_data")
 
 
@@ -124,7 +132,7 @@ def examine(
         if code == HEADER_VALUE or code == "custom_header":
             continue
         if code not in FIELD:
-            cleaned.refuse(code, Text("There is no such field."))
+            cleaned.refuse(code, no_field(code))
             continue
         try:
             cleaned.values[code], note = FIELD[code].read(value, here)
@@ -144,6 +152,18 @@ def examine(
         cleaned.values = {**base, HEADER_VALUE: None, **cleaned.values}
     hide(cleaned.values)
     return cleaned
+
+
+def no_field(name: str) -> Text:
+    """Why a value under this name is refused."""
+    if name in READ_ONLY:
+        return Text("It is read only: the engine sets it.")
+    close = get_close_matches(name, KNOWN, 1)
+    return (
+        Text("There is no such field; did you mean {name}?", name=close[0])
+        if close
+        else Text("There is no such field.")
+    )
 
 
 def hide(values: dict[str, Any], codes: Iterable[str] = SECRETS) -> None:
@@ -271,14 +291,13 @@ def filled(value: object) -> bool:
 def flags(given: Mapping[str, object], base: Mapping[str, object], stored: bool, cleaned: Cleaned) -> None:
     """«Блок без ответа» beside the other two flags (DESIGN 4)."""
     values = cleaned.values
-    turned_on = [code for code in ANSWER_FLAGS if values.get(code) and not base.get(code)]
     if stored or not any(values.get(code) for code in ANSWER_FLAGS):
         return
     if "fire_and_forget" in given:
         if values.get("fire_and_forget"):
             both = Text("--fire-and-forget can't be combined with --wait-for-response or --response-has-data.")
             cleaned.refuse("fire_and_forget", both)
-    elif turned_on and base.get("fire_and_forget", True):
+    elif base.get("fire_and_forget", True):  # whoever names one of them wants it to work
         values["fire_and_forget"] = False
         cleaned.notes.append(
             Text("Note: fire_and_forget was turned off because wait_for_response or response_has_data is on.")

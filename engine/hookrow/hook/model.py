@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ConfigDict, PrivateAttr, field_serializer, model_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_serializer, model_validator
 from sqlalchemy import Float, Text
 from sqlmodel import Field, SQLModel
 
@@ -86,23 +86,20 @@ class Hook(HookFields):
 
         def __init__(self, **given: Any) -> None:
             fields.hide_given(given)
+            for name in given.keys() - fields.KNOWN:
+                given[name] = None  # it may be a password under a misspelled name
             super().__init__(**given)
 
     @model_validator(mode="wrap")
     @classmethod
-    def checked(cls, values: Any, handler: Any) -> Self:
+    def checked(cls, values: Any, handler: Any, info: ValidationInfo) -> Self:
         """Check and complete what was given, all fields at once."""
         if isinstance(values, cls):
             return values
-        given = dict(values)
-        stored = bool(given.pop("stored", False))
-        codes = {code: given.pop(code) for code in list(given) if code in fields.FIELD}
-        if "custom_header_value" in given:
-            codes["custom_header_value"] = given.pop("custom_header_value")
-        cleaned = fields.clean(codes, new=True, stored=stored)
+        cleaned = fields.clean(values, new=True, stored=bool(info.context))
         if cleaned.problems:
             raise InvalidHook(cleaned.problems)
-        hook: Self = handler({**given, **cleaned.values})
+        hook: Self = handler(cleaned.values)
         hook._notes = list(cleaned.notes)
         return hook
 
@@ -113,7 +110,7 @@ class Hook(HookFields):
         Raises:
             InvalidHook: any other fault.
         """
-        return cls.model_validate({**values, "stored": True})
+        return cls.model_validate(dict(values), context={"stored": True})
 
     @property
     def notes(self) -> list[Message]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from hookrow.lang import Text, current
 from hookrow.reasons.reason import Reason, read
 
-__all__ = ["MODES", "WAITING", "Mode", "Seconds", "mode", "mode_sentence", "pause_reason"]
+__all__ = ["MODES", "WAITING", "Mode", "Seconds", "key_pause", "mode", "mode_sentence", "pause_reason"]
 
 Mode = Literal["forget", "notify", "record", "gate", "transform"]
 MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
@@ -46,6 +47,13 @@ def pause_reason(by: str | None, kept: str | None) -> Reason | str:
     if by == "breaker":
         return Reason("paused_breaker", error=found or "—")
     return Reason("paused_gone") if by == "gone" else found or "—"
+
+
+def key_pause(keys: Collection[str]) -> Reason:
+    """Why a hook is paused whose secrets these keys encrypt, which are missing; none: a secret itself was changed."""
+    if not keys:
+        return Reason("paused_key_changed")
+    return Reason("paused_key", keys=", ".join(sorted(keys)), key=min(keys))
 
 
 def mode(fire_and_forget: bool, wait_for_response: bool, response_has_data: bool) -> Mode:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from hookrow.errors import InvalidImport, Problem
-from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Unfit
+from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Unfit, no_field
 from hookrow.lang import Text
 
 __all__ = ["FORMAT", "LIMIT", "Entry", "Sheet", "Value", "named", "read"]
@@ -131,7 +131,7 @@ def entry(key: str, line: int, fields: Node, sheet: Sheet) -> None:
             else:
                 found.revision = int(value.text)
         elif code not in CODES:
-            sheet.refuse(where, f"{key}.{code}", Text("There is no such field."))
+            sheet.refuse(where, f"{key}.{code}", no_field(code))
         elif code in SECRETS and value.text is None:
             sheet.refuse(where, f"{key}.{code}", Text("kept, none, env:NAME or file:PATH."))
         else:

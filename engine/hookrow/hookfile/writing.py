@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,13 @@ from hookrow.hook.fields import FIELDS, HEADER_VALUE
 from hookrow.hook.model import Hook
 from hookrow.hookfile.reading import FORMAT
 from hookrow.hookfile.references import KEPT
+from hookrow.safetext import UNSAFE, in_yaml
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
 
 __all__ = ["export_hooks"]
 
-UNSEEN = re.compile("[\x85\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-"""What would act on a terminal, hide from a reviewer or end a line in YAML alone: written as an escape."""
 HEADING = """\
 # Hooks of Hookrow. Secrets are not in this file: «kept» leaves what the database has, «none» takes it away,
 # env:NAME and file:PATH are read when the file is imported. What is not named here stays as it is.
@@ -32,15 +31,25 @@ class Dumper(yaml.SafeDumper):
 
 
 def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if UNSEEN.search(text) else "|" if "\n" in text else None
+    style = None
+    if UNSAFE.search(text.replace("\n", "").replace("\t", "")):
+        style = '"'
+    elif "\n" in text:
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 Dumper.add_representer(str, represent_text)
 
 
-def export_hooks(engine: HookEngine | AsyncHookEngine, *, event: str | None = None, revisions: bool = False) -> str:
-    """All hooks, or one event's, as YAML. Blocks.
+def export_hooks(
+    engine: HookEngine | AsyncHookEngine,
+    *,
+    event: str | None = None,
+    keys: Collection[str] | None = None,
+    revisions: bool = False,
+) -> str:
+    """All hooks, or one event's, or those of these keys, as YAML. Blocks.
 
     Args:
         revisions: write each hook's revision too; importing the file then merges with what was changed since, and
@@ -49,11 +58,11 @@ def export_hooks(engine: HookEngine | AsyncHookEngine, *, event: str | None = No
     Raises:
         EventNotFound
     """
-    hooks = Hooks(engine.runtime).list(event)
+    hooks = [hook for hook in Hooks(engine.runtime).list(event) if keys is None or hook.key in keys]
     sheet = {"hookrow": int(FORMAT), "hooks": {hook.key: entry(hook, revisions) for hook in hooks}}
     text: str = yaml.dump(sheet, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
     # They stand in quoted texts only, where an escape means the same.
-    return HEADING + UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return HEADING + in_yaml(text)
 
 
 def entry(hook: Hook, revisions: bool) -> dict[str, Any]:

@@ -172,7 +172,13 @@ REASONS: Mapping[str, Text] = {
     "keys_gone": Text("the keys that were in {source} are gone"),
     "key_not_in_ring": Text(
         "key {id}, which encrypts {field}, is not in {source}; Hookrow looks in HOOKROW_KEYS, in"
-        " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database"
+        " $CREDENTIALS_DIRECTORY/hookrow.key and in hookrow.key beside the database; if the key is lost: hookrow keys"
+        " abandon {id}"
+    ),
+    "keys_missing": Text(
+        "key {keys} is missing, and secrets of {hooks} are encrypted with it, so no new secret can be stored. Put the"
+        " key back (HOOKROW_KEYS, $CREDENTIALS_DIRECTORY/hookrow.key, hookrow.key beside the database), or remove those"
+        " secrets: hookrow keys abandon {key}"
     ),
     "sealed_damaged": Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook"),
     "key_file_unsafe": Text("others can read the key file {path}; run chmod 600 {path}"),
@@ -192,6 +198,14 @@ REASONS: Mapping[str, Text] = {
     "paused_breaker": Text(
         "ten failures in a row, the last: {error}; the circuit breaker will try the receiver and resume the hook"
     ),
+    "paused_key": Text(
+        "its secrets can't be decrypted: key {keys} is missing; put it back, or run: hookrow keys abandon {key}"
+    ),
+    "paused_key_changed": Text(
+        "one of its secrets can't be decrypted: the stored value was changed; enter the secret again"
+    ),
+    "too_deep": Text("The call came through {n} hooks, more than {limit}: they go round in a circle."),
     "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
+    "fails_every_time": Text("{hook}: its last {n} calls all failed"),
     "as_said": Text("{text}"),
 }

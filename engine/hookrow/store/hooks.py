@@ -13,13 +13,26 @@ from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.hook.model import SEALED
+from hookrow.hook.modes import key_pause
 from hookrow.lang import Text
+from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
 from hookrow.store.database.tables import HOOKS
 
-__all__ = ["Author", "change", "create", "history", "new_uid", "next_position", "reseal_all", "sealed_values"]
+__all__ = [
+    "Author",
+    "abandon",
+    "abandoned_by",
+    "change",
+    "create",
+    "history",
+    "new_uid",
+    "next_position",
+    "reseal_all",
+    "sealed_values",
+]
 
 LAST_POSITION = 9999
 
@@ -117,7 +130,7 @@ def change(
         KeyTaken: another hook has the new key.
     """
     before = dict(load(connection, number)._mapping)
-    if before["deleted_ms"] is not None and action != "restore":
+    if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
         raise ChangedMeanwhile(
@@ -182,3 +195,34 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
         row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()
         revise(connection, dict(row._mapping), values, author, "keys")
     return sum(map(len, fresh.values()))
+
+
+def abandoned_by(connection: Connection, key: str) -> dict[int, tuple[str, ...]]:
+    """The secrets that only this key opens: the fields of each hook, deleted ones too."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for number, place, token in sealed_values(connection):
+        if token.split(".")[1:2] == [key]:
+            found[number].append(place.field)
+    return {number: tuple(fields) for number, fields in found.items()}
+
+
+def abandon(connection: Connection, key: str, author: Author) -> int:
+    """Remove every secret that only this key opens, in the caller's transaction; gives how many hooks had one.
+
+    A custom header goes with its name, an old signing secret with the one that took its place. A hook that was paused
+    for this key alone goes on, without them.
+    """
+    lost = abandoned_by(connection, key)
+    for number, fields in lost.items():
+        before = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
+        values: dict[str, Any] = dict.fromkeys(fields)
+        if "custom_header_value" in fields:
+            values["custom_header"] = ""
+        if not {"signing_secret", "signing_secret_old"}.isdisjoint(fields):
+            values |= {"signing_secret_old": None, "signing_old_until_ms": None}
+        if before["paused_by"] == "key" and before["paused_reason"] == keep(key_pause([key])):
+            values |= {"paused_by": None, "paused_reason": None, "paused_ms": None}
+        after = revise(connection, before, values, author, "abandon")
+        if before["deleted_ms"] is None:
+            follow(connection, before, after, author.at_ms)
+    return len(lost)

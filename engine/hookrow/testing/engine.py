@@ -135,7 +135,7 @@ class MemoryEngine(HookEngine):
         )
         return self.calls.add(firing, connection)
 
-    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
         """As `HookEngine.fire_as`, and remembered in `fired`."""
         return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 
@@ -210,7 +210,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
         )
         return firing if connection is None else self.calls.add(firing, connection)
 
-    async def fire_as(self, arrival: Arrival, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
         """As `AsyncHookEngine.fire_as`, and remembered in `fired`."""
         return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 

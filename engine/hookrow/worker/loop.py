@@ -13,16 +13,17 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from hookrow.clock import Clock
-from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.errors import StorageError
 from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
+from hookrow.worker.leases import RESERVE, CurrentHook, Leases, Moment
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
@@ -41,27 +42,10 @@ MOST_TASKS = 4
 """How many tasks a slot may have at most: the request in flight, and results that are not recorded yet."""
 SLOW = 1.0
 """Seconds: a hook whose last attempt took longer gets half of the slots."""
-RESERVE = 1.0
-"""Seconds of lease that must be left beyond the timeout when a request starts."""
-JUMP_MS = 2000
-"""A wall clock that moves by so much against the monotonic one was set."""
 SWEEP = 30.0
 """Seconds between two looks for turns that transactions running at once may have lost (PostgreSQL)."""
 LAST_MOMENT = 1.0
 """Seconds in which aborted requests give their rows back."""
-
-
-class CurrentHook(Protocol):
-    """What the worker asks of a hook as it stands now."""
-
-    @property
-    def timeout(self) -> float: ...
-    @property
-    def active(self) -> bool: ...
-    @property
-    def paused_by(self) -> str | None: ...
-    @property
-    def deleted(self) -> bool: ...
 
 
 Perform = Callable[[Claimed, Any], Awaitable[Made]]
@@ -86,10 +70,12 @@ class Worker:
         *,
         perform: Perform,
         hook_of: HookOf,
+        tend: Callable[[], Awaitable[Collection[int]]] | None = None,
         raise_event: RaiseEvent | None = None,
         limits: Limits | None = None,
         config_changed: Callable[[], None] | None = None,
         owner: str | None = None,
+        failing: Failing | None = None,
         concurrency: int = CONCURRENCY,
         poll: float = POLL,
     ) -> None:
@@ -99,17 +85,20 @@ class Worker:
             perform: makes one attempt of a claimed row with the hook as it stands now. A receiver's failure is a
                 result; what it raises is a fault of ours, and the row goes again when its lease has lapsed.
             hook_of: the hook of an id, from the cache; None if there is none.
+            tend: awaited at each step, to hold what can't be sent; gives the hooks of which no row may be claimed.
             raise_event: fires a system event.
             limits: what the settings keep; without it this worker deletes nothing.
             config_changed: told, on the worker's loop, that this worker paused or resumed a hook, or that another
                 process edited hooks or settings (PostgreSQL).
+            failing: told which hooks fail, and which work again.
             poll: seconds.
         """
         self.database = database
         self.clock = clock
         self.perform = perform
         self.hook_of = hook_of
-        self.notices = Notices(hook_of, raise_event)
+        self.tend = tend
+        self.notices = Notices(hook_of, raise_event, failing)
         self.retention = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
         self.listener = Listener(database, self.hear) if database.dialect == "postgresql" else None
@@ -117,6 +106,7 @@ class Worker:
         self.poll = poll
         self.slots = Slots(concurrency)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.leases = Leases(database, clock, self.owner, self.slots)
         self.trouble = Trouble(clock)
         self.unrecorded: set[int] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -129,8 +119,6 @@ class Worker:
         self.version = -1
         self.asked = float("-inf")
         self.next_ms: int | None = None
-        self.wall_offset: float | None = None
-        self.unsure_until = float("-inf")
         self.swept = float("-inf")
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -194,6 +182,8 @@ class Worker:
         """
         while not self.closing:
             self.woken.clear()
+            if self.tend is not None:
+                self.slots.shut = await self.tend()
             now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
             claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
             taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
@@ -259,8 +249,10 @@ class Worker:
         """Look, claim, renew and start what may start; seconds until it must be done again."""
         try:
             await self.watch_clock()
-            await self.renew()
+            await self.leases.renew()
             await self.sweep()
+            if self.tend is not None:
+                self.slots.shut = await self.tend()
             if self.slots.wanting() and await self.changed():
                 await self.claim()
             if not self.unrecorded:
@@ -269,7 +261,7 @@ class Worker:
             self.look = True
             pause = self.trouble.failed(error)
             # Others could not record either: what they hold is not taken over before they had time to.
-            self.unsure_until = max(self.unsure_until, self.clock.monotonic() + Trouble.LONGEST + RESERVE)
+            self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)
             self.start()
             return pause
         if self.retention is not None:
@@ -300,8 +292,8 @@ class Worker:
 
     async def claim(self) -> None:
         """Lease what may start now."""
-        started, now_ms = await self.watch_clock()  # it may have been set since the step began
-        recovering = started >= self.unsure_until
+        started, now_ms, _ = await self.watch_clock()  # it may have been set since the step began
+        recovering = started >= self.leases.unsure_until
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         self.look = False
@@ -343,7 +335,7 @@ class Worker:
         claimed, freed = held.claimed, False
         try:
             hook: CurrentHook | None = self.hook_of(claimed.hook_id)
-            if hook is None or not may_go(hook, claimed) or not await self.lease_lasts(held, hook):
+            if hook is None or not may_go(hook, claimed) or not await self.lasts(held, hook):
                 await self.give_back([claimed])
                 return
             started = self.clock.monotonic()
@@ -352,6 +344,9 @@ class Worker:
             except asyncio.CancelledError:
                 await self.give_back([claimed])
                 raise
+            if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
+                await self.give_back([claimed])
+                return
             quick = self.clock.monotonic() - started <= SLOW
             well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
             if well:
@@ -408,61 +403,24 @@ class Worker:
             self.trouble.failed(error)
         self.look = True
 
-    # -- leases and clocks --------------------------------------------------------------------------------------------
-
-    async def lease_lasts(self, held: Held, hook: CurrentHook) -> bool:
+    async def lasts(self, held: Held, hook: CurrentHook) -> bool:
         """Whether the lease outlasts the request by a second; it is begun anew if it does not."""
-        if held.until - self.clock.monotonic() < hook.timeout + RESERVE:
-            try:
-                await self.hold_on([held])
-            except StorageError as error:
-                self.trouble.failed(error)
-        return held.until - self.clock.monotonic() >= hook.timeout + RESERVE
+        try:
+            return await self.leases.lasts(held, hook.timeout)
+        except StorageError as error:
+            self.trouble.failed(error)
+            return False
 
-    async def renew(self) -> None:
-        """Hold all unsent rows on, together, once the first of them has used up a third of its lease."""
-        now, waiting = self.clock.monotonic(), self.slots.unsent()
-        if any(held.until - now < held.length * 2 / 3 for held in waiting):
-            await self.hold_on(waiting)
-            self.slots.let_go({held.claimed.row_id for held in waiting if held.until == float("-inf")})
-
-    async def hold_on(self, rows: list[Held]) -> None:
-        """Begin these rows' leases anew; one that was lost is marked as long past its end."""
-        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
-        fences = {held.claimed.row_id: held.claimed.fence for held in rows}
-        renewing = partial(outbox.renew, owner=self.owner, fences=fences, now_ms=now_ms)
-        kept: dict[int, int] = await self.database.writer.awrite(renewing)
-        for held in rows:
-            until = kept.get(held.claimed.row_id)
-            if until is None:
-                held.until = float("-inf")
-            else:
-                held.length = (until - now_ms) / 1000
-                held.until = started + held.length
-
-    async def watch_clock(self) -> tuple[float, int]:
-        """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while.
-
-        Gives what both clocks said: seconds of the monotonic one, milliseconds of the wall's.
-        """
-        monotonic, now_ms = self.clock.monotonic(), self.clock.now_ms()
-        offset = now_ms - monotonic * 1000
-        before, self.wall_offset = self.wall_offset, offset
-        if before is None or abs(offset - before) < JUMP_MS:
-            return monotonic, now_ms
-        log.warning("the clock was set by %.1f s", (offset - before) / 1000)
-        if offset > before:
-            self.unsure_until = monotonic + (LONGEST_LEASE + LEASE_MARGIN) / 1000
-            await self.hold_on(self.slots.unsent())
-        else:
-            await self.mend_clock()
-        return monotonic, now_ms
+    async def watch_clock(self) -> Moment:
+        """See whether the wall clock was set, before its word is taken for anything."""
+        moment = await self.leases.watch_clock()
+        self.look |= moment.set_back
+        return moment
 
     async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""
-        now_ms = self.clock.now_ms()
         try:
-            await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms))
+            await self.leases.mend_clock()
         except StorageError as error:
             await self.rest(self.trouble.failed(error))
         self.look = True

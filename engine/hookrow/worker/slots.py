@@ -31,6 +31,8 @@ class Slots:
         self.held: dict[int, deque[Held]] = {}
         self.flying: dict[int, int] = {}
         self.well: dict[int, bool] = {}
+        self.shut: Collection[int] = frozenset()
+        """The hooks that can't be sent to from here."""
 
     def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
         """Hold rows that were leased from `now_ms` by the wall's clock, `started` by the monotonic one."""
@@ -65,7 +67,8 @@ class Slots:
     def allowances(self) -> dict[int, int]:
         """How many rows more a claim may bring of each hook that is known here."""
         known = {*self.held, *self.flying, *self.well}
-        return {hook: self.most(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
+        found = {hook: self.most(hook) - self.busy(hook) - len(self.held.get(hook, ())) for hook in known}
+        return {**found, **dict.fromkeys(self.shut, 0)}
 
     def most(self, hook: int) -> int:
         """How many rows of a hook may be in flight and held, where they are claimed: a well one's next ones, too."""
@@ -76,7 +79,7 @@ class Slots:
         where it has none here: a receiver that is dead must not gather rows that other workers could send."""
         if self.well.get(hook, False):
             return self.concurrency
-        return 0 if hook in self.flying or hook in self.held else 1
+        return 0 if hook in self.flying or hook in self.held or hook in self.shut else 1
 
     def wanted(self) -> int:
         """How many rows a claim may bring: for the free slots, and for each slot the next one, so that none waits."""

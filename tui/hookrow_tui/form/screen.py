@@ -11,13 +11,14 @@ from textual.widget import Widget
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import Line, SecretLine
 from hookrow_tui.form.view import FormView
-from hookrow_tui.presenters import drafts
 from hookrow_tui.presenters.changes import called, changed_codes
 from hookrow_tui.presenters.failures import sentence
-from hookrow_tui.presenters.form_state import (
+from hookrow_tui.presenters.form import drafts
+from hookrow_tui.presenters.form.state import (
     ROW_LIMIT,
     SECRETS,
     FormState,
@@ -30,7 +31,6 @@ from hookrow_tui.presenters.form_state import (
 )
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.editor import NotEdited, edited
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.words import Say
 
@@ -162,7 +162,7 @@ class FormScreen(FormView):
 
         def written(hook: Hook) -> None:
             for note in checked.notes:
-                self.app.notify(visible(note), markup=False)
+                self.app.notify(covered(note), markup=False)
             self.close(hook.id)
 
         self.hookrow.ask(self, call, written, self.refused)

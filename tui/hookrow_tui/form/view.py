@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.lang import Text
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
@@ -25,15 +26,14 @@ from hookrow_tui.form.fields import Button, Drawn, Edited, Flag, Line, Picked, S
 from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
 from hookrow_tui.form.preview import TRIED
 from hookrow_tui.form.writing import WritingPage
-from hookrow_tui.presenters import drafts
-from hookrow_tui.presenters.body_names import Name
 from hookrow_tui.presenters.changes import called
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.event_notes import explained
-from hookrow_tui.presenters.form_faults import faults, next_fault
-from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.presenters.form import drafts
+from hookrow_tui.presenters.form.body_names import Name
+from hookrow_tui.presenters.form.event_notes import explained
+from hookrow_tui.presenters.form.faults import faults, next_fault
+from hookrow_tui.presenters.form.state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Title
@@ -134,6 +134,9 @@ class FormView(WritingPage):
         name.untouched = True
         name.focus()
         self.lay_aside()
+        hook = self.state.hook
+        if hook is not None and hook.paused_by == "key":
+            self.trouble = str(Say("Paused: {reason}", reason=hook.paused_reason))
         self.draw()
         self.moved()
         if self.hookrow.read_only:
@@ -169,7 +172,7 @@ class FormView(WritingPage):
         return None if self.state.hook is None else self.state.hook.id
 
     def keep_draft(self) -> None:
-        """Write what is changed to disk; see `hookrow_tui.presenters.drafts`."""
+        """Write what is changed to disk; see `hookrow_tui.presenters.form.drafts`."""
         revision = 0 if self.state.hook is None else self.state.hook.revision
         try:
             if self.dirty:
@@ -186,7 +189,7 @@ class FormView(WritingPage):
     def draw(self) -> None:
         """Title, mode, flags that have no effect, the event's title, the hint."""
         stored = self.state.hook
-        name = visible(stored.name if stored is not None else str(Say("new")))
+        name = covered(stored.name if stored is not None else str(Say("new")))
         mark = " *" if self.dirty else ""
         right: list[Text] = [Say("read only")] if self.hookrow.read_only else []
         if self.dirty:
@@ -218,7 +221,7 @@ class FormView(WritingPage):
         text, bad = self.hint()
         hint = self.query_one("#hint", Static)
         hint.set_class(bad, "-bad")
-        hint.update(Styled(visible(text)))
+        hint.update(Styled(covered(text)))
 
     def hint(self) -> tuple[str, bool]:
         """The sentence below the form, and whether something is wrong."""

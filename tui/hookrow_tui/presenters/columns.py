@@ -11,7 +11,7 @@ import unicodedata
 
 from rich.cells import cell_len
 
-from hookrow_tui.terminal.terminal import visible
+from hookrow.safetext import covered
 
 __all__ = ["fit", "steady", "steady_lines"]
 
@@ -25,10 +25,10 @@ MARKS = 2
 
 
 def steady(text: str) -> str:
-    """One line of foreign text: harmless (see `visible`) and of a width that all terminals agree on."""
+    """One line of foreign text: harmless (see `hookrow.safetext`) and of a width that all terminals agree on."""
     if text.isascii() and text.isprintable():
         return text
-    return settled(visible(text))
+    return settled(covered(text))
 
 
 def steady_lines(text: str, tab: int = 4) -> list[str]:

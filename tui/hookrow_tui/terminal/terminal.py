@@ -11,7 +11,6 @@ import asyncio
 import codecs
 import functools
 import os
-import re
 import signal
 import sys
 import termios
@@ -25,6 +24,7 @@ from textual.drivers import linux_driver
 from textual.filter import LineFilter
 from textual.keys import _character_to_key
 
+from hookrow.safetext import UNSAFE
 from hookrow_tui.words import Say
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "on_end_signals",
     "read_any_bytes",
     "refusal",
-    "visible",
 ]
 
 RESET = (
@@ -44,10 +43,6 @@ RESET = (
 )
 """Ends every mode that the interface may have switched on: mouse, paste, focus, keyboard, alternate screen."""
 
-UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-    "|[\ud800-\udfff]"
-)
 LAYOUT = dict(
     zip(
         "йцукенгшщзхъфывапролджэячсмитьбюёЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮЁ",
@@ -57,18 +52,8 @@ LAYOUT = dict(
 )
 
 
-def visible(text: str) -> str:
-    """One line of foreign text with every character that could steer the terminal or turn the line shown as «�».
-
-    Line breaks and tabs become spaces: they are layout, not an attack.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return UNSAFE.sub("\ufffd", text.replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
-
-
 class Harmless(LineFilter):
-    """The last line of defence: drops from every drawn line what `visible` would have shown.
+    """The last line of defence: drops from every drawn line what `hookrow.safetext` names.
 
     Widgets measure control characters as nothing, so they leave no hole.
     """

@@ -12,9 +12,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError
+from hookrow.safetext import covered
 from hookrow.words import ERRORS, OUTCOMES, word
 from hookrow_tui.presenters.columns import steady_lines
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
@@ -46,7 +46,7 @@ def pretty(body: str | bytes | None) -> list[str]:
 
 
 def headers(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [visible(f"{name}: {value}") for name, value in pairs]
+    return [covered(f"{name}: {value}") for name, value in pairs]
 
 
 def why(attempt: Any) -> str:
@@ -54,7 +54,7 @@ def why(attempt: Any) -> str:
     if not attempt.error:
         return ""
     error = word(ERRORS, attempt.error)
-    return visible(f"{error}: {attempt.detail}" if attempt.detail else error)
+    return covered(f"{error}: {attempt.detail}" if attempt.detail else error)
 
 
 def report(tested: Any) -> Styled:
@@ -76,13 +76,13 @@ def report(tested: Any) -> Styled:
         lines += [str(Say("The payload afterwards:")), *pretty(json.dumps(tested.data, ensure_ascii=False))]
     if tested.result is not None:
         lines += [str(Say("Result:")), *pretty(json.dumps(tested.result, ensure_ascii=False))]
-    lines += [f"! {visible(warning)}" for warning in tested.warnings]
+    lines += [f"! {covered(warning)}" for warning in tested.warnings]
     if attempt.status is None:
         part(str(Say("No response · {ms} ms", ms=attempt.ms)), lines)
     else:
         part(str(Say("Response · {status} · {ms} ms", status=attempt.status, ms=attempt.ms)), lines)
         part(str(Say("Received")), [*headers(attempt.response_headers), "", *pretty(attempt.response_body)])
-    where = visible(f"{request.method} {request.url}")
+    where = covered(f"{request.method} {request.url}")
     part(str(Say("Request")), [where, *headers(request.headers), "", *pretty(request.body)])
     return text
 
@@ -133,4 +133,4 @@ class CheckScreen(Dialog[None]):
         self.query_one(Static).update(report(tested))
 
     def refused(self, error: HookrowError) -> None:
-        self.query_one(Static).update(Styled(visible(str(error))))
+        self.query_one(Static).update(Styled(covered(str(error))))

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hookrow_tui.terminal.terminal import visible
+from hookrow.safetext import covered
 from hookrow_tui.widgets.page import Dialog
 
 __all__ = ["Choices", "Prompt", "Question", "box_css"]
@@ -113,8 +113,8 @@ class Question(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = visible(self.heading).replace("[", "\\[")
-            yield Static(Styled("\n".join(visible(each) for each in self.sentences)))
+            box.border_title = covered(self.heading).replace("[", "\\[")
+            yield Static(Styled("\n".join(covered(each) for each in self.sentences)))
             yield Choices(self.answers)
 
     def action_mark(self, step: int) -> None:
@@ -145,9 +145,9 @@ class Prompt(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = visible(self.heading).replace("[", "\\[")
+            box.border_title = covered(self.heading).replace("[", "\\[")
             box.border_subtitle = self.keys
-            yield Static(Styled(visible(self.sentence)))
+            yield Static(Styled(covered(self.sentence)))
             yield Input(self.text, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:

@@ -11,8 +11,8 @@ from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
+from hookrow.safetext import covered
 from hookrow_tui.actions import Group
-from hookrow_tui.terminal.terminal import visible
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Line(Widget):
 
     def show(self, left: Styled | str, right: Styled | str = "") -> None:
         """Draw this from now on."""
-        left = Styled(visible(left)) if isinstance(left, str) else left
-        right = Styled(visible(right)) if isinstance(right, str) else right
+        left = Styled(covered(left)) if isinstance(left, str) else left
+        right = Styled(covered(right)) if isinstance(right, str) else right
         if (left, right) != (self.left, self.right):
             self.left, self.right = left, right
             self.refresh()
@@ -112,7 +112,7 @@ class Page(Screen[Result]):
         """Show a sentence that the person must see: what failed and why; '' takes it away. Pages show it in a place
         of their own."""
         if text:
-            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+            self.notify(covered(text), markup=False, severity="warning", timeout=8)
 
     def glanced(self, glance: Glance) -> None:
         """What could be read before the engine is there."""
@@ -156,7 +156,7 @@ class Dialog(ModalScreen[Result]):
     def notice(self, text: str) -> None:
         """See `Page.notice`."""
         if text:
-            self.notify(visible(text), markup=False, severity="warning", timeout=8)
+            self.notify(covered(text), markup=False, severity="warning", timeout=8)
 
     def moved(self) -> None:
         """See `Page.moved`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import database_url
-from hookrow.cli.show.layout import Cell, Column, cut, table, visible
+from hookrow.cli.show.layout import Cell, Column, cut, table
 from hookrow.cli.show.output import (
     colours,
     confirm,
@@ -31,6 +31,7 @@ from hookrow.cli.show.wording import deed, glyph, milliseconds, outcome_cell, ve
 from hookrow.clock import SystemClock
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
+from hookrow.safetext import visible
 from hookrow.testing.server import Answer, Came, Receiver
 from hookrow.words import ERRORS, MODES, word
 

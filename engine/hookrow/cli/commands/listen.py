@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from hookrow.cli.catalogue import command, option
-from hookrow.cli.show.layout import visible, visible_lines
 from hookrow.cli.show.output import paint, put, put_json, say, to_json
 from hookrow.lang import Text
+from hookrow.safetext import visible, visible_lines
 from hookrow.testing.server import Answer, Came, Receiver
 
 __all__ = ["ReplyChoice", "listen"]

@@ -9,10 +9,10 @@ from hookrow.cli.read.selection import again_options, failed_deliveries, go_thro
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_body, put_headers
-from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import paint, put, put_json, say
 from hookrow.cli.show.wording import milliseconds
 from hookrow.lang import Plural, Text
+from hookrow.safetext import visible
 from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.given import hook_id, parse_payload
 from hookrow.cli.read.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.layout import Cell, Column, visible
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -127,7 +128,7 @@ def put_comparison(old: Firing, new: Firing) -> None:
     columns = [Column(str(title), right=at == 1, shrink=at in (2, 3, 4)) for at, title in enumerate(titles)]
     put_table(columns, rows_of(old, new))
     if old.has_result or new.has_result:
-        put(str(Text("Result: {old} → {new}", old=to_json(old.result), new=to_json(new.result))))
+        put(str(Text("Result: {old} → {new}", old=to_json(old.public_result), new=to_json(new.public_result))))
 
 
 def verdict(firing: Firing) -> str:

@@ -13,10 +13,10 @@ from hookrow.cli.read.given import zone_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_attempts, put_firing
-from hookrow.cli.show.layout import visible, visible_lines
 from hookrow.cli.show.output import confirm, put, put_json, say
 from hookrow.cli.show.wording import clock_time
 from hookrow.lang import Text
+from hookrow.safetext import visible, visible_lines
 
 if TYPE_CHECKING:
     from hookrow.records import Attempt

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from hookrow.cli.show.layout import Cell, Column, visible, visible_lines
+from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_table, to_json
 from hookrow.cli.show.wording import clock_time, deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Text
+from hookrow.safetext import visible, visible_lines
 from hookrow.words import ERRORS, MODES, word
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def put_verdict(firing: Firing) -> None:
             )
         )
     if firing.has_result:
-        put(str(Text("Result: {value}", value=to_json(firing.result))))
+        put(str(Text("Result: {value}", value=to_json(firing.public_result))))
     for warning in firing.warnings:
         put(str(Text("Warning: {text}", text=visible(warning))))
 
@@ -112,7 +113,7 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
             str(
                 Text(
                     "Private fields, seen by blocking hooks only and not stored: {fields}",
-                    fields=", ".join(firing.hidden),
+                    fields=visible(", ".join(firing.hidden)),
                 )
             )
         )
@@ -139,6 +140,14 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)
+        if delivery.withholds(each):
+            put(
+                str(
+                    Text(
+                        "  … {n} bytes, not stored: they may repeat private values or a secret", n=each.response_length
+                    )
+                )
+            )
         put_body(
             "<",
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),

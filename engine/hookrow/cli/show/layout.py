@@ -1,4 +1,4 @@
-"""Plain text that lines up: what a terminal shows of a datum, its width in columns, tables. Pure."""
+"""Plain text that lines up: its width in columns, cut and padded, tables. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import click
 
-__all__ = ["Cell", "Column", "cut", "pad", "table", "visible", "visible_lines", "width"]
+from hookrow.safetext import JOINERS, visible
 
-JOINERS = frozenset("\u200c\u200d")
-"""Format characters that belong to words and emoji; every other one can reorder or hide what stands beside it."""
+__all__ = ["Cell", "Column", "cut", "pad", "table", "width"]
+
 WIDE = frozenset("WF")
 GAP = "  "
 
@@ -33,31 +33,6 @@ class Column:
     title: str = ""
     right: bool = False
     shrink: bool = False
-
-
-def harmful(character: str) -> bool:
-    """Whether a character would act on the terminal, or on the text beside it, instead of being shown."""
-    category = unicodedata.category(character)
-    return category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in JOINERS)
-
-
-def visible(text: object) -> str:
-    """A datum as one line that can't script a terminal: what would act instead of being shown is spelled out."""
-    found = str(text)
-    if found.isascii() and found.isprintable():
-        return found
-    return "".join(spelled(each) if harmful(each) else each for each in found)
-
-
-def visible_lines(text: object) -> str:
-    """The same for text of several lines: line feeds and tabs are kept."""
-    lines = str(text).replace("\r\n", "\n").split("\n")
-    return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in lines)
-
-
-def spelled(character: str) -> str:
-    """A character as its escape: ESC as backslash, x, 1b."""
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def width(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,9 @@ from typing import IO, Any
 
 import click
 
-from hookrow.cli.show.layout import Cell, Column, table, visible
+from hookrow.cli.show.layout import Cell, Column, table
 from hookrow.lang import Text
+from hookrow.safetext import in_json, visible
 
 __all__ = [
     "YES",
@@ -29,9 +29,6 @@ __all__ = [
     "terminal_width",
     "to_json",
 ]
-
-UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-"""What JSON may hold as it is, but a terminal or a line reader should not get."""
 
 YES = frozenset({"y", "yes", "д", "да"})
 
@@ -75,7 +72,7 @@ def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON whose characters are data only: what could act on a terminal is written as an escape."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    return UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return in_json(text)
 
 
 def put_json(value: Any) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from hookrow.cli import exits
 from hookrow.cli.show.firing_lines import put_body, put_headers, put_payload
-from hookrow.cli.show.layout import visible
 from hookrow.cli.show.output import paint, put, put_json, say
 from hookrow.cli.show.wording import colour, milliseconds
 from hookrow.lang import Text
+from hookrow.safetext import visible
 from hookrow.words import ERRORS, OUTCOMES, word
 
 if TYPE_CHECKING:

@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookrow.cli.catalogue import Command, family
+import click
+
+from hookrow.cli import exits
+from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.output import put, say
+from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused, StorageError
-from hookrow.lang import Plural, Text
+from hookrow.lang import Plural, Text, quoted
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow.secrets.keyring import KeyRing
@@ -36,6 +40,9 @@ def new(session: Session) -> None:
         put(KeyRing.new().entries())
         return
     path = key_file_beside(session.path)
+    if session.path.exists():
+        with session.engine() as engine:
+            engine.runtime.sealing.require(engine.runtime.config())
     make_key_file(path)
     say(
         Text(
@@ -81,6 +88,7 @@ def rotate(session: Session) -> None:
 
     with session.engine() as engine, rotating(session.path):
         vault = engine.runtime.vault
+        engine.runtime.sealing.require(engine.runtime.config())
         ring = vault.ready()
         if ring.path is None:
             raise Refused(Text("The keys come from {source}: put a new key first there by hand.", source=ring.source))
@@ -98,6 +106,46 @@ def rotate(session: Session) -> None:
             id=fresh.active_id,
         )
     )
+
+
+@keys.command(
+    "abandon",
+    cls=Command,
+    brief=Text("Remove the secrets that only a lost key can decrypt."),
+    more=Text(
+        "Lists the hooks, asks, and removes those secrets. Requests are then sent without them until new secrets are "
+        "entered."
+    ),
+)
+@click.argument("key")
+@option("--yes", is_flag=True, says=Text("Don't ask."))
+@pass_session
+def abandon(session: Session, key: str, yes: bool) -> int:
+    """Remove the secrets that only a lost key can decrypt."""
+    from hookrow.store import hooks as hookstore
+
+    with session.engine() as engine:
+        runtime = engine.runtime
+        if key in runtime.sealing.ids(again=True):
+            raise Refused(Text("Key {key} is available and decrypts its secrets: nothing was removed.", key=key))
+        with runtime.database.read() as connection:
+            lost = hookstore.abandoned_by(connection, key)
+        if not lost:
+            raise Refused(Text("No secret is encrypted with key {key}.", key=key))
+        hooks = runtime.config().hooks
+        for number, fields in lost.items():
+            put(visible(f"{number} {quoted(hooks[number].name)} ({hooks[number].event}): {', '.join(fields)}"))
+        question = Plural(
+            "Remove the secrets of {n} hook? Its requests are then sent without them.",
+            "Remove the secrets of {n} hooks? Their requests are then sent without them.",
+            len(lost),
+        )
+        if not confirm(question, yes=yes):
+            return exits.STOPPED
+        author = runtime.author()
+        count = runtime.database.writer.write(lambda connection: hookstore.abandon(connection, key, author))
+    say(Plural("Removed the secrets of {n} hook.", "Removed the secrets of {n} hooks.", count))
+    return exits.DONE
 
 
 @contextmanager

@@ -1,0 +1,111 @@
+"""The leases of the rows that a worker holds unsent, and the clocks that they are counted by."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from hookrow.clock import Clock
+from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
+from hookrow.store import outbox
+from hookrow.store.database.database import Database
+from hookrow.worker.slots import Held, Slots
+
+__all__ = ["RESERVE", "CurrentHook", "Leases", "Moment"]
+
+log = logging.getLogger("hookrow")
+
+RESERVE = 1.0
+"""Seconds of lease that must be left beyond the timeout when a request starts."""
+JUMP_MS = 2000
+"""A wall clock that moves by so much against the monotonic one was set."""
+
+
+class CurrentHook(Protocol):
+    """What the worker asks of a hook as it stands now."""
+
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def paused_by(self) -> str | None: ...
+    @property
+    def deleted(self) -> bool: ...
+
+
+class Moment(NamedTuple):
+    """What both clocks said: seconds of the monotonic one, milliseconds of the wall's; whether that was set back."""
+
+    monotonic: float
+    now_ms: int
+    set_back: bool = False
+
+
+class Leases:
+    """Keeps leases alive while their rows wait. Raises StorageError where they can't be written."""
+
+    def __init__(self, database: Database, clock: Clock, owner: str, slots: Slots) -> None:
+        self.database = database
+        self.clock = clock
+        self.owner = owner
+        self.slots = slots
+        self.wall_offset: float | None = None
+        self.unsure_until = float("-inf")
+        """Until then, by the monotonic clock, nobody's leases are taken over: they may only look lapsed."""
+
+    def take_over_nothing(self, seconds: float) -> None:
+        """Leave others' leases alone for so long."""
+        self.unsure_until = max(self.unsure_until, self.clock.monotonic() + seconds)
+
+    async def lasts(self, held: Held, timeout: float) -> bool:
+        """Whether the lease outlasts a request of `timeout` seconds by `RESERVE`; it is begun anew if it does not."""
+        if held.until - self.clock.monotonic() < timeout + RESERVE:
+            await self.hold_on([held])
+        return held.until - self.clock.monotonic() >= timeout + RESERVE
+
+    async def renew(self) -> None:
+        """Hold all unsent rows on, together, once the first of them has used up a third of its lease."""
+        now, waiting = self.clock.monotonic(), self.slots.unsent()
+        if any(held.until - now < held.length * 2 / 3 for held in waiting):
+            await self.hold_on(waiting)
+            self.slots.let_go({held.claimed.row_id for held in waiting if held.until == float("-inf")})
+
+    async def hold_on(self, rows: list[Held]) -> None:
+        """Begin these rows' leases anew; one that was lost is marked as long past its end."""
+        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        fences = {held.claimed.row_id: held.claimed.fence for held in rows}
+        renewing = partial(outbox.renew, owner=self.owner, fences=fences, now_ms=now_ms)
+        kept: dict[int, int] = await self.database.writer.awrite(renewing)
+        for held in rows:
+            until = kept.get(held.claimed.row_id)
+            if until is None:
+                held.until = float("-inf")
+            else:
+                held.length = (until - now_ms) / 1000
+                held.until = started + held.length
+
+    async def watch_clock(self) -> Moment:
+        """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while.
+
+        Where this fails it is done again at the next look.
+        """
+        monotonic, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        offset = now_ms - monotonic * 1000
+        before = self.wall_offset
+        if before is None or abs(offset - before) < JUMP_MS:
+            self.wall_offset = offset
+            return Moment(monotonic, now_ms)
+        log.warning("the clock was set by %.1f s", (offset - before) / 1000)
+        if offset > before:
+            self.take_over_nothing((LONGEST_LEASE + LEASE_MARGIN) / 1000)
+            await self.hold_on(self.slots.unsent())
+        else:
+            await self.mend_clock()
+        self.wall_offset = offset
+        return Moment(monotonic, now_ms, set_back=offset < before)
+
+    async def mend_clock(self) -> None:
+        """Put right what was written by a clock that has been set back since."""
+        await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=self.clock.now_ms()))

@@ -30,6 +30,7 @@ __all__ = [
     "header",
     "in_order",
     "line",
+    "list_completions",
     "number",
     "sentence",
     "target",
@@ -79,7 +80,7 @@ def in_order(rows: Iterable[Row], events: Sequence[str]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the list is narrowed to: an event, a state, words of name, URL or key."""
+    """What the list is narrowed to: an event, a state, words of whatever a row shows, of the URL or the key."""
 
     event: str = ""
     state: str = ""
@@ -113,7 +114,9 @@ class Filter:
             return False
         if self.state and not begins_word(STATES[hook.state], self.state):
             return False
-        where = f"{hook.name} {hook.url} {hook.key}".lower()
+        states = " ".join(STATES[hook.state].typed)
+        seen = (hook.name, hook.url, hook.key, hook.event, hook.position, states, hook.paused_reason or "")
+        where = " ".join(map(str, seen)).lower()
         return all(word in where for word in self.words.lower().split())
 
     def line(self) -> str:
@@ -126,6 +129,22 @@ class Filter:
                 words=self.words or "—",
             )
         )
+
+
+def list_completions(text: str, events: Sequence[str]) -> list[str]:
+    """What a filter of the list may become: a field's name, an event that occurs, a state."""
+    start = len(text) - len(text.split(" ")[-1])
+    name, colon, value = text[start:].partition(":")
+    if not colon:
+        fields = [str(EVENT), str(STATE)]
+        return [f"{text}{field[len(name) :]}:" for field in fields if name and field.startswith(name.lower())]
+    if name.lower() in ("событие", "event"):
+        values: Sequence[str] = events
+    elif name.lower() in ("состояние", "state"):
+        values = [each.short for each in STATES.values()]
+    else:
+        return []
+    return [text + each[len(value) :] for each in values if each.startswith(value.lower())]
 
 
 EVENT = Both("event", "событие")

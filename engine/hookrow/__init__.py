@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
-    from hookrow.store.log.glance import HookFigures, Summary
+    from hookrow.store.log.figures import HookFigures
+    from hookrow.store.log.glance import Summary
 
 __all__ = [
     "ORDER_SUM_AUTHORISED",
@@ -96,7 +97,8 @@ HOMES = {
     "hookrow.hook.stored": ("HookRef",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.records": ("Attempt", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
-    "hookrow.store.log.glance": ("HookFigures", "Summary"),
+    "hookrow.store.log.figures": ("HookFigures",),
+    "hookrow.store.log.glance": ("Summary",),
     "hookrow.secrets.keyring": ("KeyRing",),
     "hookrow.secrets.secret": ("Secret",),
 }

@@ -18,7 +18,7 @@ from hookrow.records import LogFilter
 from hookrow.words import outcome_code
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters.hook_rows import list_completions
-from hookrow_tui.presenters.query import NotAFilter, completions, parse, show
+from hookrow_tui.presenters.log.query import NotAFilter, completions, parse, show
 
 EVENTS = ["before_order_add", "before_registration"]
 HOOKS = ["Чёрный список", "Проверка ИНН"]

@@ -29,7 +29,7 @@ from hookrow.words import MODES, STATES, word
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hookrow import Figures, HookEngine
+    from hookrow import Figures, HookEngine, HookFigures
     from hookrow.hook.model import Hook
 
 __all__ = ["hooks"]
@@ -65,6 +65,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         found = engine.hooks.list(event)
         undrained = engine.log.summary().undrained
         figures = {} if as_json else engine.log.statistics()
+        lately = {} if as_json else engine.log.hook_figures()
         now = here_of(engine).now
     if undrained:
         say(UNDRAINED)
@@ -88,23 +89,27 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         Column(str(Text("Errors")), right=True),
         Column("p95", right=True),
     ]
-    put_table(columns, [row_of(hook, figures[hook.id or 0].day, now) for hook in found])
+    rows = [row_of(hook, figures[hook.id or 0].day, now, lately.get(hook.id or 0)) for hook in found]
+    put_table(columns, rows)
 
 
-def row_of(hook: Hook, day: Figures, now: datetime) -> Sequence[str | Cell]:
+def row_of(hook: Hook, day: Figures, now: datetime, lately: HookFigures | None) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
     remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
         remarks.append(quoted(hook.paused_reason))
     if contradicts(hook):
         remarks.append(str(NO_EFFECT))
+    failing = lately is not None and lately.failing > 0 and hook.state != "paused"
+    if lately is not None and failing:
+        remarks.append(str(Text("fails every time ({n})", n=lately.failing)))
     return (
         str(hook.id),
         hook.event,
         str(hook.position),
         hook.name,
         word(MODES, hook.mode),
-        Cell("; ".join(remarks), colour(STATES, hook.state)),
+        Cell("; ".join(remarks), "red" if failing else colour(STATES, hook.state)),
         calls_cell(day),
         errors_cell(day),
         milliseconds(day.p95_ms),

@@ -17,7 +17,7 @@ from hookrow_tui.words import Say
 
 __all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
 
-Group = Literal["everywhere", "hooks", "form", "log", "history", "deleted", "why"]
+Group = Literal["everywhere", "hooks", "form", "log", "history", "deleted", "overview", "why"]
 
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
@@ -26,6 +26,7 @@ GROUPS: dict[Group, Say] = {
     "log": Say("LOG"),
     "history": Say("HISTORY"),
     "deleted": Say("DELETED HOOKS"),
+    "overview": Say("OVERVIEW"),
     "why": Say("WHY"),
 }
 
@@ -158,6 +159,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.mark_range", "hooks", ("M",), Say("Mark as far as this row")),
     Action("hooks.mark_all", "hooks", ("A",), Say("Mark all that is shown")),
     Action("hooks.export", "hooks", ("e",), Say("Export to a file"), "e"),
+    Action("hooks.overview", "hooks", ("o",), Say("Overview"), "o", bar=88),
     Action("hooks.deleted", "hooks", ("D",), Say("Deleted hooks"), "D"),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("send a test request"), 80),
     Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume"), writes=True),
@@ -225,6 +227,10 @@ ACTIONS: tuple[Action, ...] = (
         writes=True,
     ),
     Action("history.pane", "history", ("tab", "shift+tab"), Say("Changes"), "Tab", bar=20),
+    Action("overview.stretch('hour')", "overview", ("1",), Say("Hour"), "1", bar=10),
+    Action("overview.stretch('day')", "overview", ("2",), Say("24 hours"), "2", bar=20),
+    Action("overview.stretch('week')", "overview", ("3",), Say("7 days"), "3", bar=30),
+    Action("overview.back", "overview", ("escape",), Say("Back"), "Esc", bar=40),
     Action("deleted.restore", "deleted", ("enter", "r", "f5"), Say("Restore"), Say("Enter"), bar=10, writes=True),
     Action("deleted.pane", "deleted", ("tab", "shift+tab"), Say("Fields"), "Tab", bar=20),
     Action("deleted.back", "deleted", ("escape",), Say("Back"), "Esc", bar=30),

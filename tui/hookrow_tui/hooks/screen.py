@@ -148,6 +148,7 @@ class HooksScreen(Several):
 
     def count(self, statistics: dict[int, HookStatistics]) -> None:
         self.statistics = statistics
+        self.query_one(HookTable).know(statistics)
         self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
@@ -430,6 +431,12 @@ class HooksScreen(Several):
         if self.chosen is not None:
             self.app.push_screen(WhyScreen(self.chosen, zone=self.zone))
 
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
+
     def action_log(self) -> None:
         self.open_log(self.chosen)
 
@@ -467,6 +474,15 @@ def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: S
         rows.append(
             Row(hook)
             if seen is None
-            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error, seen.failing)
+            else Row(
+                hook,
+                seen.calls,
+                seen.errors,
+                seen.last_status,
+                seen.last_ms,
+                seen.last_error,
+                seen.failing,
+                seen.last_at_ms,
+            )
         )
     return in_order(rows, events)

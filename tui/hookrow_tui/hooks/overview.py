@@ -62,7 +62,7 @@ class OverviewScreen(Page[None]):
 
     def read(self) -> None:
         """Read all figures again, in a worker; an answer that comes after the page was left is dropped."""
-        self.hookrow.ask(self, lambda engine: engine.log.overview(), self.take)
+        self.hookrow.ask(self, lambda engine: engine.log.overview(), self.take, background=True)
 
     def take(self, seen: Overview) -> None:
         self.seen = seen

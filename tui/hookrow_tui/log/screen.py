@@ -183,6 +183,7 @@ class LogScreen(Page[None]):
         if act is not None and row is not None and ref_of(laid) == row.ref:
             self.waiting = None
             act(laid.detail)
+            self.hookrow.ahead.opened()
 
     def show_panes(self, *, top: bool) -> None:
         """Draw the panes that are in sight."""
@@ -327,7 +328,12 @@ class LogScreen(Page[None]):
             self.view.moved()
         elif rows.cursor is not None and (reader := self.feed.reader) is not None and not self.feed.marked:
             at = rows.cursor.firing
-            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step, reader), self.go_failure, "failure")
+            self.feed.ask(
+                lambda engine: failure_beyond(engine, wanted, at, step, reader),
+                self.go_failure,
+                "failure",
+                background=False,
+            )
 
     def go_failure(self, block: tuple[Row, ...] | None) -> None:
         rows = self.view.rows
@@ -394,6 +400,11 @@ class LogScreen(Page[None]):
         elif row is not None:
             self.waiting = act
             self.rest()
+        else:
+            self.hookrow.nothing_chosen()
+
+    def holds(self, event: events.Event | None) -> bool:
+        return self.waiting is not None
 
     def open_replay(self, detail: Detail) -> None:
         from hookrow_tui.replay.many import may_have_failed
@@ -402,7 +413,7 @@ class LogScreen(Page[None]):
         many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
 
         def ask(failed: bool) -> None:
-            if self.app.screen is self:  # not a second time, and not over what was opened meanwhile
+            if self.app.screen is self:  # not over what was opened meanwhile
                 self.app.push_screen(ReplayScreen(detail, replace(many, failed=failed)), self.replayed)
 
         self.hookrow.ask(self, lambda engine: may_have_failed(engine, many.ids, many.hook), ask)

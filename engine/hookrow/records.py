@@ -43,6 +43,7 @@ class Nothing:
 
 
 NOTHING = Nothing()
+AS_IT_IS: Any = object()
 PENDING = frozenset({"blocked", "queued", "leased"})
 
 
@@ -233,6 +234,13 @@ class Firing:
     """Fired with `defer=True`: what nobody waits for is kept back until `enqueue`."""
     row_id: int = 0
     enqueuer: Callable[[Firing, Any], Any] | None = field(default=None, repr=False, compare=False)
+    shown_result: Any = field(default=AS_IT_IS, repr=False, compare=False)
+    """`result` without secrets and private values that a receiver repeated in it; the log keeps no other."""
+
+    @property
+    def public_result(self) -> Any:
+        """`result` as it is stored, printed and shown."""
+        return self.result if self.shown_result is AS_IT_IS else self.shown_result
 
     @property
     def allowed(self) -> bool:
@@ -272,7 +280,7 @@ class Firing:
             "outcome": self.outcome,
             "allowed": self.allowed,
             "data": redact(self.data, self.hidden)[0],
-            "result": self.result,
+            "result": self.public_result,
             "veto": None if self.veto is None else self.veto.as_json(),
             "warnings": list(self.warnings),
             "reused": self.reused,

@@ -18,6 +18,7 @@ SCREENS = {
     "log": "hookrow_tui.log.screen.LogScreen",
     "history": "hookrow_tui.hooks.history.HistoryScreen",
     "deleted": "hookrow_tui.hooks.deleted.DeletedScreen",
+    "overview": "hookrow_tui.hooks.overview.OverviewScreen",
     "why": "hookrow_tui.hooks.why.WhyScreen",
 }
 MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}

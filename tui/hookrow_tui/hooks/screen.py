@@ -19,9 +19,20 @@ from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
-from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
+from hookrow_tui.presenters.hook_rows import (
+    Filter,
+    Row,
+    figures,
+    header,
+    in_order,
+    list_completions,
+    number,
+    sentence,
+    target,
+)
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import latin_key
+from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
@@ -29,6 +40,7 @@ from hookrow_tui.words import NO_MATCH, Say, SayPlural
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine, HookFigures, HookStatistics
     from hookrow.glance import Glance
+    from hookrow_tui.log.reader import Chosen
 
     Read = tuple[list[Row], Any, tzinfo]
 
@@ -69,6 +81,8 @@ class HooksScreen(Several):
         self.trouble = ""
         self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
+        self.kept_log: Chosen | None = None
+        """The filter of the log of all hooks, as it was left."""
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
         self.banner = ""
@@ -153,6 +167,7 @@ class HooksScreen(Several):
 
     def count(self, statistics: dict[int, HookStatistics]) -> None:
         self.statistics = statistics
+        self.query_one(HookTable).know(statistics)
         self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
@@ -244,12 +259,15 @@ class HooksScreen(Several):
 
     async def action_find(self) -> None:
         if not self.query("#find"):  # made at its first use: the first frame comes sooner without it
-            await self.mount(Input(id="find", compact=True, select_on_focus=False), after="#filter")
+            await self.mount(Completing(self.complete, id="find"), after="#filter")
         field = self.query_one("#find", Input)
-        field.cursor_blink = False
         field.value = self.filter.text()
         self.set_class(True, "-finding")
         field.focus()
+
+    def complete(self, text: str) -> list[str]:
+        """What the filter may become that is being typed."""
+        return list_completions(text, sorted({row.hook.event for row in self.rows}))
 
     @on(Input.Changed, "#find")
     def narrow(self, message: Input.Changed) -> None:
@@ -428,6 +446,12 @@ class HooksScreen(Several):
         if (hook := self.wanted()) is not None:
             self.app.push_screen(WhyScreen(hook, zone=self.zone))
 
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
+
     def action_log(self) -> None:
         if (hook := self.wanted()) is not None:
             self.open_log(hook)
@@ -438,7 +462,13 @@ class HooksScreen(Several):
     def open_log(self, hook: Hook | None) -> None:
         from hookrow_tui.log.screen import LogScreen
 
-        self.app.push_screen(LogScreen(hook=hook))
+        if hook is not None:
+            self.app.push_screen(LogScreen(hook=hook))
+        else:
+            self.app.push_screen(LogScreen(kept=self.kept_log, leave_filter=self.keep_log))
+
+    def keep_log(self, left: Chosen) -> None:
+        self.kept_log = left
 
 
 def stops(hook: Hook) -> bool:
@@ -460,6 +490,15 @@ def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: S
         rows.append(
             Row(hook)
             if seen is None
-            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error, seen.failing)
+            else Row(
+                hook,
+                seen.calls,
+                seen.errors,
+                seen.last_status,
+                seen.last_ms,
+                seen.last_error,
+                seen.failing,
+                seen.last_at_ms,
+            )
         )
     return in_order(rows, events)

@@ -14,10 +14,10 @@ from hookrow.core.occasion import occasion_for
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
-from hookrow.delivery.message import masked_headers, public_url
+from hookrow.delivery.message import masked_headers
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, KeyProblem, NotRedeliverable, Problem
-from hookrow.hook.checks import Unfit, check_url, take_userinfo
+from hookrow.hook.checks import Unfit, check_url, public_url, take_userinfo
 from hookrow.hook.dates import show
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING, pause_reason

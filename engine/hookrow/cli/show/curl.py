@@ -16,7 +16,7 @@ __all__ = ["curl_line"]
 
 def curl_line(request: Request) -> str:
     """The line. Variables: HOOK_LOGIN and HOOK_PASSWORD for basic auth, HOOK_… by the name of any other secret."""
-    from hookrow.secrets.secret import MASK
+    from hookrow.results import MASK
 
     parts = ["curl", "-X", request.method, url_part(request.url)]
     for name, value in request.headers:
@@ -31,7 +31,7 @@ def curl_line(request: Request) -> str:
 
 def url_part(url: str) -> str:
     """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
-    from hookrow.secrets.secret import MASK
+    from hookrow.results import MASK
 
     if MASK not in url:
         return quoted(url)

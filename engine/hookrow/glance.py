@@ -22,6 +22,7 @@ from hookrow.events import CATALOGUE
 from hookrow.hook.modes import Mode, mode, pause_reason
 from hookrow.store.database import readonly
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.plain import VERSION
 from hookrow.store.log import glance as asked
 from hookrow.store.log.glance import HookFigures, Summary
 
@@ -128,7 +129,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
         return connection.execute(question, values).fetchall()
 
     connection.execute("BEGIN")
-    if ask(asked.VERSION, {}) != [(HEAD,)]:
+    if ask(VERSION, {}) != [(HEAD,)]:
         return None
     hooks = [hook_from(row, now_ms) for row in ask(asked.HOOKS, {})]
     ((zone,),) = ask(asked.SETTING, {"name": "timezone"})

@@ -17,10 +17,10 @@ from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.body import FIRST, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.detail import TABS, Detail, copied, lines_of, whole
+from hookrow_tui.presenters.glyphs import ASCII, UNICODE
 from hookrow_tui.presenters.log_rows import line, rows_of
 from hookrow_tui.presenters.styled import json_lines, plain, wrap
 from hookrow_tui.presenters.waterfall import bar, diff
-from hookrow_tui.terminal.look import ASCII, UNICODE
 
 ENGINE = FakeEngine()
 FIRING = ENGINE.log.page()[0]

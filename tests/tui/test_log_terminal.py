@@ -173,7 +173,7 @@ def test_following_does_not_search_the_whole_log(tmp_path: Path) -> None:
     from hookrow import HookEngine
     from hookrow.records import LogFilter
     from hookrow_tui.log.reader import Reader
-    from hookrow_tui.terminal.look import UNICODE
+    from hookrow_tui.presenters.glyphs import UNICODE
 
     with HookEngine(f"sqlite:///{path}", worker=False) as engine:
         (top,) = engine.log.ids(LogFilter(), limit=1)

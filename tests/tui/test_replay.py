@@ -20,11 +20,11 @@ from hookrow.errors import DatabaseBusy, NotRedeliverable
 from hookrow.hook.stored import HookRef
 from hookrow.records import Attempt
 from hookrow.safetext import UNSAFE
+from hookrow_tui.presenters.glyphs import UNICODE
 from hookrow_tui.presenters.styled import plain
 from hookrow_tui.replay.many import ManyScreen, Wish, may_have_failed, repeat
 from hookrow_tui.replay.result import curl, planned, redelivered, replayed
 from hookrow_tui.replay.screen import ReplayScreen, ResultScreen
-from hookrow_tui.terminal.look import UNICODE
 from hookrow_tui.widgets.ways import Ways
 
 pytestmark = pytest.mark.anyio

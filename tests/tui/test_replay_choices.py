@@ -15,8 +15,8 @@ from log_fixtures import with_attempts
 from screens import SIZES, drawn
 
 from hookrow_tui.presenters.detail import Detail
+from hookrow_tui.presenters.glyphs import UNICODE
 from hookrow_tui.replay.screen import Many, ReplayScreen
-from hookrow_tui.terminal.look import UNICODE
 from hookrow_tui.widgets.ways import BEFORE, Ways
 
 pytestmark = pytest.mark.anyio

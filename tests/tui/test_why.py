@@ -23,9 +23,9 @@ from hookrow.lang import Language, use
 from hookrow.results import Explained, Request
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
+from hookrow_tui.presenters.glyphs import UNICODE
 from hookrow_tui.presenters.hook_rows import Row, badge, figures, line
 from hookrow_tui.presenters.reasons import matching
-from hookrow_tui.terminal.look import UNICODE
 from receivers import Receiver, reply
 
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from hookrow_tui.presenters.body_names import Name
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.terminal.look import Glyphs
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.widgets.page import Line
 from hookrow_tui.widgets.pane import Pane

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, tzinfo
 
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.hook_rows import Row, line
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.widgets.listing import Listing
 
 __all__ = ["HookTable"]

@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log_list import LogList, Shown
 from hookrow_tui.presenters.log_rows import Row, line
-from hookrow_tui.terminal.look import Glyphs
 
 __all__ = ["LogView"]
 

@@ -15,8 +15,8 @@ from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Both
 from hookrow.words import ERRORS, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.spans import DAY, span
-from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

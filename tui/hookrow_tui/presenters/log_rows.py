@@ -12,7 +12,7 @@ from hookrow.clock import from_ms
 from hookrow.lang import quoted
 from hookrow.words import ERRORS, OUTCOMES, SKIPS, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.terminal.look import Glyphs
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

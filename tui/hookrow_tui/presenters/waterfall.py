@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookrow_tui.presenters.columns import steady
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log_rows import dotted
 from hookrow_tui.presenters.styled import Line
-from hookrow_tui.terminal.look import Glyphs
 from hookrow_tui.words import Say
 
 __all__ = ["bar", "changed", "diff", "value_text"]

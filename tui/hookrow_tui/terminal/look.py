@@ -9,88 +9,10 @@ from dataclasses import dataclass
 
 from textual.theme import Theme
 
-from hookrow.words import Sign
+from hookrow_tui.presenters.glyphs import ASCII, UNICODE, Glyphs
 
-__all__ = ["ASCII", "DARK", "LIGHT", "OURS", "PLAIN", "UNICODE", "Glyphs", "Look", "choose"]
+__all__ = ["DARK", "LIGHT", "OURS", "PLAIN", "Look", "choose"]
 
-
-@dataclass(frozen=True)
-class Glyphs:
-    """The signs that stand beside the words."""
-
-    on: str = "●"
-    off: str = "○"
-    not_yet: str = "◷"
-    expired: str = "◌"
-    paused: str = "‖"
-    deleted: str = "✗"
-    focus: str = "▌"
-    down: str = "▼"
-    rule: str = "─"
-    secret: str = "•"
-    arrow: str = "→"
-    ok: str = "✓"
-    bad: str = "✗"
-    veto: str = "⊘"
-    bar: str = "█"
-    bar_from: str = "▐"
-    bar_to: str = "▌"
-    thumb: str = "▂"
-    corners: str = "╭╮╰╯"
-    side: str = "│"
-    more: str = "…"
-    changed: str = "±"
-    quiet: str = "·"
-
-    def sign(self, sign: Sign) -> str:
-        """The sign of an outcome, one character."""
-        return {
-            "ok": self.ok,
-            "changed": self.changed,
-            "veto": self.veto,
-            "bad": self.bad,
-            "wait": self.arrow[-1],
-            "parked": self.paused,
-            "quiet": self.quiet,
-        }[sign]
-
-    def state(self, state: str) -> str:
-        """The sign of a hook's state."""
-        return {
-            "on": self.on,
-            "off": self.off,
-            "not_yet_valid": self.not_yet,
-            "expired": self.expired,
-            "paused": self.paused,
-        }[state]
-
-
-UNICODE = Glyphs()
-ASCII = Glyphs(
-    on="*",
-    off="o",
-    not_yet="~",
-    expired="x",
-    paused="=",
-    deleted="x",
-    focus=">",
-    down="v",
-    rule="-",
-    secret="*",
-    arrow="->",
-    ok="+",
-    bad="x",
-    veto="!",
-    bar="#",
-    bar_from="[",
-    bar_to="]",
-    thumb="_",
-    corners="++++",
-    side="|",
-    more="...",
-    changed="~",
-    quiet="-",
-)
 
 DARK = Theme(
     name="hookrow-dark",

@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.styled import Line
-from hookrow_tui.terminal.look import Glyphs
 
 __all__ = ["Pane"]
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.terminal.look import Glyphs
+from hookrow_tui.presenters.glyphs import Glyphs
 
 __all__ = ["Ways"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hookrow.records import rfc3339
-from hookrow.store.log.glance import AT_LEAST, CALLS, DAY_MS, OLDEST_SEEN, RETRIED_MS, Ask
+from hookrow.store.database.plain import Ask
+from hookrow.store.log.glance import AT_LEAST, CALLS, DAY_MS, OLDEST_SEEN, RETRIED_MS
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

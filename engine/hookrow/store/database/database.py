@@ -29,9 +29,9 @@ from hookrow.store.database import readonly
 from hookrow.store.database.address import address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database.plain import Ask
 from hookrow.store.database.tables import TABLES
 from hookrow.store.database.writer import Writer
-from hookrow.store.log.glance import Ask
 
 __all__ = ["Database"]
 

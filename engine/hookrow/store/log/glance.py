@@ -6,9 +6,11 @@ it stands before SQLAlchemy, which takes far longer to import than this to read,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from hookrow.store.database.plain import OLDEST_DUE, Ask
 
 __all__ = [
     "AT_LEAST",
@@ -16,22 +18,15 @@ __all__ = [
     "DAY_MS",
     "EVENTS",
     "HOOKS",
-    "OLDEST_DUE",
     "OLDEST_SEEN",
     "RETRIED_MS",
     "SETTING",
-    "VERSION",
-    "Ask",
     "HookFigures",
     "Summary",
     "last_day",
     "summary",
 ]
 
-Ask = Callable[[str, Mapping[str, Any]], Sequence[Any]]
-"""Runs a SELECT with parameters written as `:name`, and gives its rows."""
-
-VERSION = "SELECT version_num FROM hookrow_version"
 
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
@@ -79,18 +74,6 @@ SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent', '
     AND state = 'dead' LIMIT :cap) AS few
 """
 FAILED = "SELECT count(*) FROM (SELECT 1 FROM attempt WHERE at_ms >= :since AND error IS NOT NULL LIMIT :cap) AS few"
-# One step through the index `delivery_due` for each hook that something waits for: see `store.due`.
-OLDEST_DUE = """
-WITH RECURSIVE busy(hook) AS (
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying')
-        ORDER BY hook_id, due_ms LIMIT 1)
-    UNION ALL
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook
-        ORDER BY hook_id, due_ms LIMIT 1)
-    FROM busy WHERE busy.hook IS NOT NULL)
-SELECT min((SELECT min(due_ms) FROM delivery
-    WHERE hook_id = busy.hook AND state IN ('blocked', 'queued', 'retrying'))) FROM busy
-"""
 
 
 @dataclass(frozen=True, slots=True)

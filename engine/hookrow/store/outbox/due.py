@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, longest_pauses
+from hookrow.store.database.plain import OLDEST_DUE
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES
-from hookrow.store.log.glance import OLDEST_DUE
 from hookrow.store.outbox.parking import BREAKERS, HOOKS
 from hookrow.store.outbox.release import pending, state_in
 

@@ -12,7 +12,7 @@ import pytest
 
 from cli_runs import Hookrow
 from hookrow import HookEngine
-from hookrow_tui.presenters.query import parse
+from hookrow_tui.presenters.log.query import parse
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]

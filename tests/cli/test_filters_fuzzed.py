@@ -18,7 +18,7 @@ from hookrow.cli.read.given import log_filter, moment, parse_payload
 from hookrow.cli.read.selection import Rate, Stretch
 from hookrow.errors import HookrowError
 from hookrow.hook.dates import Here
-from hookrow_tui.presenters.query import parse
+from hookrow_tui.presenters.log.query import parse
 
 REFUSALS = (HookrowError, click.UsageError)
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)

@@ -19,8 +19,8 @@ from hookrow.words import ERRORS, MODES, OUTCOMES, REASONS, SIGNS, SKIPS, STATES
 from hookrow_tui.presenters.glyphs import ASCII, UNICODE
 from hookrow_tui.presenters.hook_rows import Filter
 from hookrow_tui.presenters.hook_rows import Row as HookRow
-from hookrow_tui.presenters.log_rows import WORDS, outcome_text, rows_of
-from hookrow_tui.presenters.query import parse, show
+from hookrow_tui.presenters.log.query import parse, show
+from hookrow_tui.presenters.log.rows import WORDS, outcome_text, rows_of
 
 PAGE = "".join(page.read_text("utf-8") for page in (Path(__file__).parents[2] / "docs" / "reference").glob("*.md"))
 NOW = 1_795_608_187_918

@@ -1,4 +1,4 @@
-"""The public names: each is documented, and each is at work in a program of the service guide that runs."""
+"""The public names: each is documented, and each is at work in a program of docs/ that runs, or in every_name.py."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import pytest
 
 from docs.api_page import MODULES, documented
 
-GUIDE = Path(__file__).parents[2] / "docs" / "firing.md"
-RUNS = "\n".join(re.findall(r"<!-- runs -->\n```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
+DOCS = Path(__file__).parents[2] / "docs"
+PROGRAM = re.compile(r"<!-- runs -->\n```python\n(.*?)```", re.DOTALL)
+RUNS = "\n".join(
+    [block for page in sorted(DOCS.glob("*.md")) for block in PROGRAM.findall(page.read_text("utf-8"))]
+    + [Path(__file__).with_name("every_name.py").read_text("utf-8")]
+)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

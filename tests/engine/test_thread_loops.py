@@ -81,7 +81,7 @@ def test_more_callers_than_loops_are_served_at_once(engine: HookEngine, receiver
 
 def test_an_unused_loop_is_closed(engine: HookEngine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """No connection stays open for long after the last call; the next call opens another."""
-    monkeypatch.setattr("hookrow.core.loops.KEPT", 0.05)
+    monkeypatch.setattr("hookrow.core.threads.loops.KEPT", 0.05)
     engine.fire(EVENT, PAYLOAD)
     receiver.wait_idle()
     assert engine.fire(EVENT, PAYLOAD).allowed

@@ -206,7 +206,7 @@ def test_one_middleware_inside_another_fires_once(hook_engine: MemoryEngine, hoo
 
 
 def test_a_hook_that_updates_its_own_order_is_stopped(host: Host, hook_engine: MemoryEngine) -> None:
-    """The receiver hands `hook-depth` on, as services.md asks: the sixth call is refused before the handler."""
+    """The receiver hands `hook-depth` on, as docs/firing.md asks: the sixth call is refused before the handler."""
     reached, statuses = [], []
 
     def receive(came: Any) -> Any:

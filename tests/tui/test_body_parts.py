@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hookrow.events import CATALOGUE
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Body, prepare
 from hookrow_tui.presenters.body_lexer import place_at, tokens
-from hookrow_tui.presenters.body_names import Name, completed, inserted, names_of
+from hookrow_tui.presenters.form.body_names import Name, completed, inserted, names_of
 
 ORDER: dict[str, Any] = {
     "order": {"id": 7, "number": "A-1", "items": [{"sku": "x", "n": 2}], "odd key": "й\n", "if": True},

@@ -16,11 +16,11 @@ from hookrow.records import Attempt
 from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.body import FIRST, read_body
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.detail import TABS, Detail, copied, lines_of, whole
 from hookrow_tui.presenters.glyphs import ASCII, UNICODE
-from hookrow_tui.presenters.log_rows import line, rows_of
+from hookrow_tui.presenters.log.detail import TABS, Detail, copied, lines_of, whole
+from hookrow_tui.presenters.log.rows import line, rows_of
+from hookrow_tui.presenters.log.waterfall import bar, diff
 from hookrow_tui.presenters.styled import json_lines, plain, wrap
-from hookrow_tui.presenters.waterfall import bar, diff
 
 ENGINE = FakeEngine()
 FIRING = ENGINE.log.page()[0]

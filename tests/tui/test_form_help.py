@@ -14,7 +14,7 @@ from hookrow.errors import DatabaseBusy, InvalidTemplate
 from hookrow.lang import Text
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.page import FormPage
-from hookrow_tui.presenters.event_notes import DOCUMENT, explained
+from hookrow_tui.presenters.form.event_notes import DOCUMENT, explained
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 

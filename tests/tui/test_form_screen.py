@@ -22,7 +22,7 @@ from hookrow.records import Attempt
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import Line
 from hookrow_tui.form.screen import FormScreen
-from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.form import drafts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookrow_tui.presenters.log_list import Ids, LogList, Place
-from hookrow_tui.presenters.log_rows import Row
+from hookrow_tui.presenters.log.list import Ids, LogList, Place
+from hookrow_tui.presenters.log.rows import Row
 
 
 def block(number: int, deliveries: int = 2, failing: int = -1) -> tuple[Row, ...]:

@@ -19,7 +19,7 @@ from hookrow.errors import DatabaseBusy
 from hookrow.records import LogFilter
 from hookrow_tui.log.screen import LogScreen
 from hookrow_tui.log.taking import write_file
-from hookrow_tui.presenters.log_list import Place
+from hookrow_tui.presenters.log.list import Place
 from hookrow_tui.widgets.pane import Pane
 
 pytestmark = pytest.mark.anyio

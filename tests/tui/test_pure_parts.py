@@ -23,7 +23,7 @@ from textual.theme import Theme
 
 from hookrow.hook.dates import Here
 from hookrow.safetext import covered
-from hookrow_tui.presenters.form_state import SECRETS, FormState, merge, neighbours, texts_of, worst
+from hookrow_tui.presenters.form.state import SECRETS, FormState, merge, neighbours, texts_of, worst
 from hookrow_tui.presenters.glyphs import ASCII
 from hookrow_tui.presenters.hook_rows import Filter, Row
 from hookrow_tui.terminal.look import DARK, LIGHT, choose

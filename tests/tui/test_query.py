@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hookrow.lang import current, use
 from hookrow.records import LogFilter
 from hookrow.words import OUTCOMES
-from hookrow_tui.presenters.query import NotAFilter, parse, show
+from hookrow_tui.presenters.log.query import NotAFilter, parse, show
 
 NOW = 1_795_608_187_918
 HOUR = 3_600_000

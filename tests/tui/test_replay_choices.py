@@ -14,8 +14,8 @@ from fake_engine import FakeEngine
 from log_fixtures import with_attempts
 from screens import SIZES, drawn
 
-from hookrow_tui.presenters.detail import Detail
 from hookrow_tui.presenters.glyphs import UNICODE
+from hookrow_tui.presenters.log.detail import Detail
 from hookrow_tui.replay.screen import Many, ReplayScreen
 from hookrow_tui.widgets.ways import BEFORE, Ways
 

@@ -29,7 +29,7 @@ from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.help import HelpScreen
 from hookrow_tui.hooks.screen import HooksScreen
 from hookrow_tui.hooks.table import HookTable
-from hookrow_tui.presenters import drafts
+from hookrow_tui.presenters.form import drafts
 from hookrow_tui.terminal.look import choose
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from fake_engine import NOON_MS, FakeEngine
 
 from hookrow.hook.stored import HookRef
 from hookrow.records import Delivery, Revision, Veto
+from hookrow_tui.presenters.log.unsent import asks_history, why_unsent
 from hookrow_tui.presenters.styled import plain
-from hookrow_tui.presenters.unsent import asks_history, why_unsent
 
 FIRING = FakeEngine().log.rows[0]
 HOOK = HookRef(4, "hook-4", "Скидки")

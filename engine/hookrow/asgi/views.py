@@ -1,7 +1,7 @@
 """What hooks see of a request's body: a JSON object, or a form's fields as texts; else why they can't see it.
 
 The client chooses the spelling of a body, and its handler may understand more than one; so whatever could be read in
-two ways is unseen, and never read in one of them (docs/services.md, "What hooks can't see").
+two ways is unseen, and never read in one of them (docs/middleware.md, "Requests that hooks can't see").
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.bridge import forbid_running_loop, off_loops
 from hookrow.core.calls import CURRENT
 from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
@@ -23,9 +22,10 @@ from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import Log
-from hookrow.core.loops import Loops
-from hookrow.core.portal import LET_GO, Portal
 from hookrow.core.settings import Settings
+from hookrow.core.threads.bridge import forbid_running_loop, off_loops
+from hookrow.core.threads.loops import Loops
+from hookrow.core.threads.portal import LET_GO, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
-from hookrow.core.bridge import awaited
 from hookrow.core.insight.insight import last_payload
+from hookrow.core.threads.bridge import awaited
 from hookrow.delivery import plan
 from hookrow.delivery.message import envelope
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem

@@ -6,8 +6,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from hookrow.core.bridge import awaited
 from hookrow.core.insight.statistics import HookStatistics, statistics
+from hookrow.core.threads.bridge import awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from hookrow.core.bridge import awaited
+from hookrow.core.threads.bridge import awaited
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.settings import SettingValue
 

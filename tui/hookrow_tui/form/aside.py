@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from textual import events
 from textual.message import Message
 
-from hookrow_tui.presenters.body_names import Name
 from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.presenters.form.body_names import Name
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.widgets.page import Line

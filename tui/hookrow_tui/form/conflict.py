@@ -17,7 +17,7 @@ from textual.widgets import Static
 from hookrow.records import Revision
 from hookrow_tui.presenters.changes import called, summary, when
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.form_state import SECRETS, Merged, Value
+from hookrow_tui.presenters.form.state import SECRETS, Merged, Value
 from hookrow_tui.widgets.dialogs import Choices, box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say

@@ -8,7 +8,7 @@ from textual import events
 
 from hookrow_tui.form.fields import Line
 from hookrow_tui.presenters.body_lexer import PATH
-from hookrow_tui.presenters.body_names import Name, completed
+from hookrow_tui.presenters.form.body_names import Name, completed
 
 __all__ = ["Expression"]
 

@@ -13,7 +13,7 @@ from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.failures import sentence
-from hookrow_tui.presenters.log_rows import in_trouble
+from hookrow_tui.presenters.log.rows import in_trouble
 from hookrow_tui.presenters.reasons import matching
 from hookrow_tui.words import Say
 

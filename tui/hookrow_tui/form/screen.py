@@ -15,10 +15,10 @@ from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import Line, SecretLine
 from hookrow_tui.form.view import FormView
-from hookrow_tui.presenters import drafts
 from hookrow_tui.presenters.changes import called, changed_codes
 from hookrow_tui.presenters.failures import sentence
-from hookrow_tui.presenters.form_state import (
+from hookrow_tui.presenters.form import drafts
+from hookrow_tui.presenters.form.state import (
     ROW_LIMIT,
     SECRETS,
     FormState,

@@ -27,13 +27,13 @@ from hookrow_tui.form.fields import Button, Drawn, Edited, Flag, Line, Picked, S
 from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
 from hookrow_tui.form.preview import TRIED
 from hookrow_tui.form.writing import WritingPage
-from hookrow_tui.presenters import drafts
-from hookrow_tui.presenters.body_names import Name
 from hookrow_tui.presenters.changes import called
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.event_notes import explained
-from hookrow_tui.presenters.form_faults import faults, next_fault
-from hookrow_tui.presenters.form_state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.presenters.form import drafts
+from hookrow_tui.presenters.form.body_names import Name
+from hookrow_tui.presenters.form.event_notes import explained
+from hookrow_tui.presenters.form.faults import faults, next_fault
+from hookrow_tui.presenters.form.state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.widgets.keybar import KeyBar
@@ -173,7 +173,7 @@ class FormView(WritingPage):
         return None if self.state.hook is None else self.state.hook.id
 
     def keep_draft(self) -> None:
-        """Write what is changed to disk; see `hookrow_tui.presenters.drafts`."""
+        """Write what is changed to disk; see `hookrow_tui.presenters.form.drafts`."""
         revision = 0 if self.state.hook is None else self.state.hook.revision
         try:
             if self.dirty:

@@ -17,9 +17,9 @@ from hookrow_tui.form.expression import Expression
 from hookrow_tui.form.page import FormPage
 from hookrow_tui.form.preview import NEWEST, TRIED, Sample, firings_of, located, sample_of, tried
 from hookrow_tui.form.seek import SeekBar
-from hookrow_tui.presenters.body_names import Name, names_of
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.form_state import FormState
+from hookrow_tui.presenters.form.body_names import Name, names_of
+from hookrow_tui.presenters.form.state import FormState
 from hookrow_tui.presenters.styled import Line as Words
 from hookrow_tui.presenters.styled import json_lines, wrap
 from hookrow_tui.widgets.page import Page

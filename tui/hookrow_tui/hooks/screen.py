@@ -117,7 +117,7 @@ class HooksScreen(Page[None]):
         self.draw(hook_id)
 
     def find_drafts(self) -> None:
-        from hookrow_tui.presenters import drafts
+        from hookrow_tui.presenters.form import drafts
 
         self.drafts = drafts.waiting(self.hookrow.url)
 

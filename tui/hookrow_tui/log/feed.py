@@ -13,8 +13,8 @@ from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
 from hookrow_tui.log.reader import Fresh, Part, Reader, read_part, zone_of
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log_list import Ids, LogList
-from hookrow_tui.presenters.log_rows import Row
+from hookrow_tui.presenters.log.list import Ids, LogList
+from hookrow_tui.presenters.log.rows import Row
 
 if TYPE_CHECKING:
     from hookrow import HookEngine

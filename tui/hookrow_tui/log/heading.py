@@ -9,10 +9,10 @@ from hookrow.records import LogFilter
 from hookrow.words import OUTCOMES, REASONS, word
 from hookrow_tui.log.feed import Feed
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.detail import TABS, Tab
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.hook_rows import number
-from hookrow_tui.presenters.query import rest_of
+from hookrow_tui.presenters.log.detail import TABS, Tab
+from hookrow_tui.presenters.log.query import rest_of
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 __all__ = ["count", "heading", "nothing", "tab_line"]

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hookrow.errors import HookNotFound, NotFound
 from hookrow.records import Delivery, Firing, LogFilter, Revision
-from hookrow_tui.presenters.detail import TABS, Detail, Tab, lines_of
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log_rows import Row, rows_of
-from hookrow_tui.presenters.query import parse
+from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, lines_of
+from hookrow_tui.presenters.log.query import parse
+from hookrow_tui.presenters.log.rows import Row, rows_of
+from hookrow_tui.presenters.log.unsent import asks_history
 from hookrow_tui.presenters.styled import Line, wrap
-from hookrow_tui.presenters.unsent import asks_history
 
 if TYPE_CHECKING:
     from hookrow import HookEngine

@@ -27,10 +27,10 @@ from hookrow_tui.log.taking import copy_out, page_out, write_out
 from hookrow_tui.log.view import LogView
 from hookrow_tui.presenters.body import FIRST
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.detail import TABS, Detail, Tab, tab_title
-from hookrow_tui.presenters.log_list import Place
-from hookrow_tui.presenters.log_rows import Row
-from hookrow_tui.presenters.query import show
+from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, tab_title
+from hookrow_tui.presenters.log.list import Place
+from hookrow_tui.presenters.log.query import show
+from hookrow_tui.presenters.log.rows import Row
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Line, Page, Title
 from hookrow_tui.widgets.pane import Pane

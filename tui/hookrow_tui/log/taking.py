@@ -13,7 +13,7 @@ from textual.app import SuspendNotSupported
 
 from hookrow_tui.presenters.body import kibibytes
 from hookrow_tui.presenters.columns import steady_lines
-from hookrow_tui.presenters.detail import Detail, Tab, copied, whole
+from hookrow_tui.presenters.log.detail import Detail, Tab, copied, whole
 from hookrow_tui.widgets.dialogs import Prompt
 from hookrow_tui.words import Say
 

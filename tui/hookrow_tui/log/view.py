@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log_list import LogList, Shown
-from hookrow_tui.presenters.log_rows import Row, line
+from hookrow_tui.presenters.log.list import LogList, Shown
+from hookrow_tui.presenters.log.rows import Row, line
 
 __all__ = ["LogView"]
 

@@ -14,7 +14,7 @@ from hookrow.words import ERRORS, SKIPS, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.log_rows import milliseconds, outcome_text
+from hookrow_tui.presenters.log.rows import milliseconds, outcome_text
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.words import Say
 

@@ -16,9 +16,9 @@ from hookrow.words import ERRORS, REASONS, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log_rows import dotted, milliseconds, rows_of
+from hookrow_tui.presenters.log.rows import dotted, milliseconds, rows_of
+from hookrow_tui.presenters.log.waterfall import value_text
 from hookrow_tui.presenters.styled import Line, wrap
-from hookrow_tui.presenters.waterfall import value_text
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

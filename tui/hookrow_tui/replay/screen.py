@@ -22,9 +22,9 @@ from hookrow.errors import HookrowError
 from hookrow.lang import Text
 from hookrow_tui.form.fields import Flag
 from hookrow_tui.presenters.columns import steady
-from hookrow_tui.presenters.detail import Detail
 from hookrow_tui.presenters.hook_rows import number
-from hookrow_tui.presenters.log_rows import clock
+from hookrow_tui.presenters.log.detail import Detail
+from hookrow_tui.presenters.log.rows import clock
 from hookrow_tui.presenters.styled import Line, wrap
 from hookrow_tui.replay.many import ManyScreen, Wish, sent
 from hookrow_tui.replay.result import redelivered, replayed

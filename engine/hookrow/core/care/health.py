@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hookrow.core.bridge import awaited
+from hookrow.core.threads.bridge import awaited
 from hookrow.lang import Text
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.outbox.due import lapsed

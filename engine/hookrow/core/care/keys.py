@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookrow.core.bridge import awaited
+from hookrow.core.threads.bridge import awaited
 from hookrow.errors import Refused, StorageError
 from hookrow.lang import Text
 from hookrow.secrets.keyring import KeyRing, write_key_file

@@ -8,7 +8,7 @@ from typing import Any
 
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log_rows import dotted
+from hookrow_tui.presenters.log.rows import dotted
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.words import Say
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookrow.hook.dates import Here
 from hookrow.hook.form import FIELD
-from hookrow_tui.presenters.form_state import FormState, looked_at
+from hookrow_tui.presenters.form.state import FormState, looked_at
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:

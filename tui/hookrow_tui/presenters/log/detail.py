@@ -20,11 +20,11 @@ from hookrow.words import ERRORS, word
 from hookrow_tui.presenters.body import FIRST, Body, kibibytes, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import UNICODE, Glyphs
-from hookrow_tui.presenters.log_rows import ATTEMPTS, outcome_text, rows_of
+from hookrow_tui.presenters.log.rows import ATTEMPTS, outcome_text, rows_of
+from hookrow_tui.presenters.log.unsent import why_unsent
+from hookrow_tui.presenters.log.waterfall import bar, changed, diff
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.presenters.styled import Line, plain
-from hookrow_tui.presenters.unsent import why_unsent
-from hookrow_tui.presenters.waterfall import bar, changed, diff
 from hookrow_tui.words import Say
 
 __all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]

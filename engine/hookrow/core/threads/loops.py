@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from hookrow.core.portal import Portal
+from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
 

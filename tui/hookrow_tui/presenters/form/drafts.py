@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hookrow_tui.presenters.form_state import SECRETS
+from hookrow_tui.presenters.form.state import SECRETS
 
 __all__ = ["Draft", "folder", "forget", "found", "path_for", "waiting", "write"]
 

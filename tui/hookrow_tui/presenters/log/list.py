@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hookrow_tui.presenters.log_rows import Row
+from hookrow_tui.presenters.log.rows import Row
 
 __all__ = ["Ids", "LogList", "Place", "Shown"]
 

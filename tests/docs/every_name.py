@@ -1,0 +1,202 @@
+"""Every public name of `hookrow`, `hookrow.asgi` and `hookrow.testing` at work that docs/ has no example of."""
+
+# ruff: noqa: D103, PT017, PT018 - a program to be read, as those of docs/
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from hookrow import (
+    Ambiguous,
+    Attempt,
+    AttemptObserved,
+    ChangedMeanwhile,
+    Clock,
+    ConditionMatches,
+    Delivery,
+    Egress,
+    EventNotFound,
+    Events,
+    Explained,
+    Figures,
+    Firing,
+    FiringObserved,
+    Found,
+    Hook,
+    HookEngine,
+    HookFigures,
+    HookNotFound,
+    HookOutcome,
+    HookRef,
+    HookrowError,
+    HookStatistics,
+    IdempotencyConflict,
+    InvalidHook,
+    InvalidPayload,
+    KeyRing,
+    LogFilter,
+    Observer,
+    Purged,
+    Redelivered,
+    Replayed,
+    Request,
+    Revision,
+    Secret,
+    SettingValue,
+    StorageError,
+    Summary,
+    Tested,
+    Veto,
+    Vetoed,
+    Worker,
+    errors,
+)
+from hookrow.asgi import problem
+from hookrow.testing import (
+    Answer,
+    AsyncMemoryEngine,
+    HookReceiver,
+    ManualClock,
+    MemoryEngine,
+    Received,
+    allows,
+    changes,
+    delays,
+    fails,
+    gives,
+)
+
+
+def refused_with(kind: type[HookrowError], call) -> HookrowError:
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(kind)
+
+
+def reply(came: Received) -> Answer:  # what a receiver answers may depend on the request
+    return gives({"cost": 390}) if came.event == "before_delivery_service_calculate" else allows()
+
+
+outcomes: list[HookOutcome] = []
+
+
+class Watcher:  # an Observer needs no base class
+    def on_firing(self, seen: FiringObserved) -> None:
+        outcomes.extend(seen.hooks)
+
+    def on_attempt(self, seen: AttemptObserved) -> None: ...
+
+
+watcher: Observer = Watcher()
+clock = ManualClock(datetime(2026, 11, 25, 12, tzinfo=UTC))
+keys = KeyRing.new()  # or a HOOKROW_KEYS value: KeyRing.parse(os.environ["MY_KEYS"])
+bench = MemoryEngine(clock=clock, observers=[watcher], egress=Egress("private"), keys=keys)
+shop = HookReceiver(reply)
+shop.on("late", delays(0.2)), shop.on("broken", fails(503))
+
+# hooks: who changed what, conflicts, secrets that can't be read back
+stored = bench.hooks.add(
+    Hook(
+        key="cost",
+        name="Cost",
+        event="before_delivery_service_calculate",
+        url=shop.url,
+        wait_for_response=True,
+        response_has_data=True,
+        auth_login="shop",
+        auth_password=Secret("s3cret"),
+        condition="order.weight > 100",
+        valid_until=clock.now + timedelta(days=1),
+    )
+)
+assert stored.auth_password.is_kept
+assert "s3cret" not in repr(stored)
+bench.hooks.update("cost", timeout=2, revision=stored.revision)
+conflict = refused_with(ChangedMeanwhile, lambda: bench.hooks.update("cost", timeout=3, revision=stored.revision))
+assert conflict.current.timeout == 2
+newest: Revision = bench.hooks.history("cost")[0]
+assert newest.changes() == [("timeout", 5.0, 2.0)]
+for name in ("a", "b"):
+    bench.hooks.add(Hook(key=name, name="Twice", event="on_subscription", url=shop.url))
+assert refused_with(Ambiguous, lambda: bench.hooks.get("Twice")).candidates
+refused_with(HookNotFound, lambda: bench.hooks.get("none"))
+refused_with(InvalidHook, lambda: bench.hooks.update("cost", timeout=-1))
+refused_with(EventNotFound, lambda: bench.fire("before_order_ad", {}))
+assert refused_with(InvalidPayload, lambda: bench.fire("on_subscription", {"sum": float("nan")})).pointer == "/sum"
+
+# before: what would happen; then it happens
+payload = {"order": {"weight": 780}}
+[step] = bench.explain("before_delivery_service_calculate", payload)
+assert isinstance(step, Explained)
+assert step.act == "call"
+assert isinstance(step.request, Request)
+firing: Firing = bench.fire("before_delivery_service_calculate", payload, idempotency_key="7")
+assert firing.result == {"cost": 390}
+assert firing.veto is None
+refused_with(IdempotencyConflict, lambda: bench.fire("before_delivery_service_calculate", {}, idempotency_key="7"))
+delivery: Delivery = firing.deliveries[0]
+assert delivery.hook == HookRef(stored.id, "cost", "Cost")
+assert delivery.outcome == "ok"
+
+# afterwards: the log, its figures, the same once more
+[logged] = bench.log.page(LogFilter(event="before_delivery_service_calculate", outcome="ok"))
+[attempt] = bench.log.attempts(logged.deliveries[0].id)
+assert isinstance(attempt, Attempt)
+assert attempt.status == 200
+summary: Summary = bench.log.summary()
+figures_of: dict[int, HookFigures] = bench.log.hook_figures()
+statistics: dict[int, HookStatistics] = bench.log.statistics()
+last_day: Figures = statistics[stored.id].day
+assert last_day.calls == 1
+assert summary.dead == 0
+assert figures_of[stored.id].calls == 1
+assert stored.id in statistics
+matches: ConditionMatches = bench.condition_matches("before_delivery_service_calculate", "order.weight > 1000")
+assert (matches.matched, matches.total) == (0, 1)
+again: Replayed = bench.replay(firing.id)
+assert again.firing.replay_of == firing.id
+sent: list[Redelivered] = bench.redeliver(delivery.id)
+found: Found = bench.log.search(LogFilter(search="780"))
+kept: SettingValue = bench.settings.set("retention_days", "14")
+deleted: Purged = bench.log.prune()
+catalogue: Events = bench.events.current()
+assert len(found.ids) == 2 and kept.value == "14" and deleted.firings == 0 and "on_subscription" in catalogue
+ticking: Clock = clock
+assert ticking.now_ms() == firing.at_ms and hasattr(Worker, "drain")
+tried: Tested = bench.test("cost", payload)
+assert sent[0].ok
+assert tried.ok
+assert tried.result == {"cost": 390}
+
+# a refusal, and the database in trouble
+bench.hooks.update("cost", url=shop.url + "broken", on_failure="stop", fallback_message="Later")
+firing = bench.fire("before_delivery_service_calculate", payload)
+veto: Veto = firing.veto
+assert (veto.by, veto.status, problem(firing)["detail"]) == ("failure", 503, "Later")
+try:
+    firing.raise_for_veto()
+except Vetoed as refused:
+    assert refused.veto == veto
+bench.close()
+assert [each.outcome for each in outcomes] == ["ok", "ok", "failed"]
+refused_with(errors.EngineClosed, lambda: bench.fire("on_subscription", {}))
+refused_with(StorageError, lambda: HookEngine("sqlite:///nowhere.db", create=False))
+
+
+async def with_a_loop() -> None:
+    async with AsyncMemoryEngine() as engine:
+        await engine.hooks.add(Hook(key="late", name="Late", event="on_subscription", url=shop.url + "late"))
+        await engine.fire("on_subscription", {"subscription": {"id": 905}})
+        await engine.deliver()
+
+
+asyncio.run(with_a_loop())
+shop.close()
+with MemoryEngine() as altered, HookReceiver(changes({"order": {"id": 8}})) as editor:
+    altered.hooks.add(
+        Hook(name="Edit", event="before_order_add", url=editor.url, wait_for_response=True, response_has_data=True)
+    )
+    assert altered.fire("before_order_add", {"order": {"id": 7}}).data == {"order": {"id": 8}}

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
     from hookrow.store.configuration.settings import SettingValue
+    from hookrow.store.log.figures import HookFigures
     from hookrow.store.log.finding import Found
-    from hookrow.store.log.glance import HookFigures, Summary
+    from hookrow.store.log.glance import Summary
     from hookrow.store.log.purge import Purged
     from hookrow.worker import Worker
 
@@ -110,9 +111,10 @@ HOMES = {
     "hookrow.records": ("Attempt", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.configuration.settings": ("SettingValue",),
     "hookrow.store.log.finding": ("Found",),
-    "hookrow.store.log.glance": ("HookFigures", "Summary"),
     "hookrow.store.log.purge": ("Purged",),
     "hookrow.worker": ("Worker",),
+    "hookrow.store.log.figures": ("HookFigures",),
+    "hookrow.store.log.glance": ("Summary",),
     "hookrow.secrets.keyring": ("KeyRing",),
     "hookrow.secrets.secret": ("Secret",),
 }

@@ -24,7 +24,8 @@ from hookrow.store.database import readonly
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import VERSION
 from hookrow.store.log import glance as asked
-from hookrow.store.log.glance import HookFigures, Summary
+from hookrow.store.log.figures import HookFigures, last_day
+from hookrow.store.log.glance import Summary
 
 __all__ = ["Glance", "SeenHook", "glance"]
 
@@ -136,7 +137,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
     return Glance(
         hooks,
         list(dict.fromkeys([*(event.code for event in CATALOGUE), *(code for (code,) in ask(asked.EVENTS, {}))])),
-        asked.last_day(ask, [hook.id for hook in hooks], now_ms),
+        last_day(ask, [hook.id for hook in hooks], now_ms),
         asked.summary(ask, hooks, now_ms),
         ZoneInfo(zone),
     )

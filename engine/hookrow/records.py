@@ -187,6 +187,16 @@ class Delivery:
         """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery."""
         return self.outcome in ("dead", "failed", "retrying") or (self.state == "parked" and self.attempts > 0)
 
+    def withholds(self, attempt: Attempt) -> bool:
+        """Whether the response's body is what the mode stores, and only its length is stored all the same.
+
+        It may repeat private values or a secret, in a form from which they can't be taken out.
+        """
+        stored = self.mode in ("record", "transform") or (
+            self.mode == "gate" and (attempt.error is not None or self.outcome in ("vetoed", "refused"))
+        )
+        return stored and attempt.response_body is None and bool(attempt.response_length)
+
     def as_json(self) -> dict[str, Any]:
         """The shape that `--json` prints."""
         return {

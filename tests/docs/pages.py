@@ -307,6 +307,20 @@ def settings_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+FIGURES_SAID = """## Calls and errors
+
+One rule, wherever figures are shown: list, form, statistics, banner, `doctor`, commands.
+
+- A **call** is a hook's delivery that was not skipped or cancelled, counted at the time of its firing, however many
+  attempts it took.
+- It is an **error** if it is `failed` or `dead`; as long as it is not finished, if its last attempt failed.
+- What was sent to another address only (`--to`) counts nowhere. Durations are those of the last attempt.
+- A hook **fails every time** if its last 5 calls within 24 hours were errors, or all of them if there were 2 to 4.
+  `doctor` (exit code 1), the banner and the list name such hooks, those that stop operations first; the logger
+  `hookrow` warns once a minute, and says when it works again; a firing has a warning.
+"""
+
+
 def outcomes_page() -> str:
     """docs/reference/outcomes.md."""
     lines = ["# Outcomes, skip reasons, errors, states", MADE, *WORDS_SAID, ""]
@@ -315,6 +329,7 @@ def outcomes_page() -> str:
     lines += ["## Why a hook was skipped", "", *word_table("skipped", words.SKIPS, SKIPS)]
     lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
     lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
+    lines += [FIGURES_SAID]
     return "\n".join(lines).rstrip() + "\n"
 
 

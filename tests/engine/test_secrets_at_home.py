@@ -12,7 +12,8 @@ from hookrow import Hook, HookEngine
 from hookrow.errors import HookrowError, InvalidHook, InvalidImport
 from hookrow.hook.checks import is_other_origin
 from hookrow.hookfile import export_hooks, import_hooks
-from hookrow.secrets.vault import Place, Secret
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
 
 HOME = "https://erp.example/hook"
 ELSEWHERE = "https://evil.example/hook"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine_bench import Bench
 from hookrow.core.insight import statistics
 from hookrow.core.insight.statistics import percentile
-from hookrow.store.log import glance
+from hookrow.store.log import figures as counted
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -51,15 +51,19 @@ async def test_a_hook_that_nobody_called_has_zeros(bench: Bench) -> None:
     assert (only.day.calls, only.day.errors, only.day.p50_ms, only.day.p95_ms) == (0, 0, None, None)
 
 
-async def test_every_request_to_the_hooks_own_address_is_a_call(bench: Bench) -> None:
-    """Retries and redeliveries by hand count, requests to another address don't (DESIGN 13)."""
+async def test_a_call_is_one_share_however_many_requests_it_took(bench: Bench) -> None:
+    """Retries and redeliveries by hand are the same call, what went to another address alone is none."""
     bench.network.on("h", answer(500), answer(500), answer())
     await bench.hook("h", fire_and_forget=False)
     firing = await bench.engine.send_own(await bench.fire())
     await bench.engine.redeliver(firing.deliveries[0].id, to="http://elsewhere.test/x")
     await bench.engine.redeliver(firing.deliveries[0].id)
     found = await figures(bench, "h")
-    assert (found.day.calls, found.day.errors) == (2, 2)
+    assert (found.day.calls, found.day.errors) == (1, 1)
+    await bench.engine.redeliver(firing.deliveries[0].id)
+    await bench.engine.replay(firing.id, to="http://elsewhere.test/x")
+    found = await figures(bench, "h")
+    assert (found.day.calls, found.day.errors) == (1, 0)
 
 
 async def test_a_busy_hook_says_from_when_its_figures_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +86,8 @@ async def test_a_busy_hook_says_from_when_its_figures_count(bench: Bench, monkey
 
 async def test_a_glance_at_a_busy_hook_counts_the_newest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """`hook_figures` costs the same however long the log is; the last call is the newest one."""
-    monkeypatch.setattr(glance, "GLANCE", 3)
-    monkeypatch.setattr(glance, "AT_LEAST", 3)
+    monkeypatch.setattr(counted, "GLANCE", 3)
+    monkeypatch.setattr(counted, "AT_LEAST", 3)
     bench.network.on("h", answer(500), answer(), answer(), answer(503), answer(201))
     hook = await bench.gate("h")
     for _ in range(5):
@@ -98,8 +102,8 @@ async def test_times_are_those_of_the_calls(bench: Bench) -> None:
     for _ in range(20):
         await bench.fire()
     with closing(sqlite3.connect(bench.engine.path or "")) as connection:
-        rows = [number for (number,) in connection.execute("SELECT id FROM attempt ORDER BY id")]
-        connection.executemany("UPDATE attempt SET ms = ? WHERE id = ?", [(10 * n, row) for n, row in enumerate(rows)])
+        rows = [number for (number,) in connection.execute("SELECT id FROM delivery ORDER BY id")]
+        connection.executemany("UPDATE delivery SET ms = ? WHERE id = ?", [(10 * n, row) for n, row in enumerate(rows)])
         connection.commit()
     found = await figures(bench, "h")
     assert (found.day.p50_ms, found.day.p95_ms) == (90, 180)

@@ -351,6 +351,7 @@ class FakeLog:
                 last_status=200 if row[6] else None,
                 last_ms=312 if row[6] else None,
                 last_error=None,
+                failing=0,
             )
             for number, row in enumerate(ROWS, 1)
         }

@@ -98,6 +98,14 @@ def test_private_fields_are_named_not_shown() -> None:
     assert "/user/password" in shown("1", hidden)
 
 
+def test_a_reply_that_may_repeat_what_is_private_is_a_length() -> None:
+    """Its text is not stored, which is said instead of "no body"; what the mode never stores is another thing."""
+    gone = attempt(response_body=None, response_length=2048)
+    assert "2 KiB, not stored: they may repeat private values or a secret" in shown("2", detail(0, gone, mode="record"))
+    assert "not stored: they" in shown("2", detail(0, gone, mode="gate", state="vetoed"))
+    assert "not stored: they" not in shown("2", detail(0, gone, mode="gate", state="ok"))
+
+
 def test_only_the_first_part_of_a_huge_reply_is_read() -> None:
     """Five megabytes: 64 KiB are laid out at once, what is missing is said, all of it can be written."""
     huge = b'{"a": "' + b"x" * 5_000_000 + b'"}'

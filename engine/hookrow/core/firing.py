@@ -44,6 +44,8 @@ POLL = 0.02
 LATE_MS = 1000
 """How long after its deadline a running firing is still waited for (DESIGN 5)."""
 NOT_ENQUEUED = "not_enqueued"
+CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
+"""States of shares of which something is known as the firing ends."""
 
 
 def put(value: Any, parts: list[str], leaf: Any) -> Any:
@@ -222,6 +224,8 @@ class Run:
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.tell()
+        if self.row.troubled or self.runtime.failing.rows:
+            await asyncio.to_thread(self.noticed)
         return self.record()
 
     def finish_here(self) -> Firing:
@@ -236,13 +240,26 @@ class Run:
             # The hooks were asked, so that it must be recorded; if it was already, its uid refuses a second time.
             wait_for([writer.submit(job)], LET_GO)
             raise
+        if self.row.troubled or self.runtime.failing.rows:
+            self.noticed()
         return self.record()
+
+    def noticed(self) -> None:
+        """Take note of hooks that fail, and of those that work again."""
+        for share in self.row.shares:
+            if share.state in CALLED:
+                self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
 
     def last(self) -> tuple[Sequence[Share], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
         self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
+        if self.row.troubled:
+            for share in self.row.shares:
+                failed = self.runtime.failing.before(share.hook.id) if share.error is not None else 0
+                if failed:
+                    self.row.warnings.append(Reason("fails_every_time", hook=share.hook.name, n=failed + 1))
         return shares, self.rows(shares)
 
     def unrecorded(self, error: StorageError, verdict: Firing | None) -> Firing:

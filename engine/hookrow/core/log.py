@@ -13,11 +13,12 @@ from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing, LogFilter
 from hookrow.store import outbox
+from hookrow.store.log import figures, glance
 from hookrow.store.log import finding as log_ids
-from hookrow.store.log import glance
 from hookrow.store.log import reading as logstore
+from hookrow.store.log.figures import HookFigures
 from hookrow.store.log.finding import Found
-from hookrow.store.log.glance import HookFigures, Summary
+from hookrow.store.log.glance import Summary
 from hookrow.store.log.purge import Purged, kept_bytes, purge
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Log:
         """What each hook that was called did in the last 24 hours, by its id; a fifth of what `statistics` costs."""
         hooks = [hook.id for hook in self.runtime.config().hooks.values() if not hook.deleted]
         with self.runtime.database.asking() as ask:
-            return glance.last_day(ask, hooks, self.runtime.clock.now_ms())
+            return figures.last_day(ask, hooks, self.runtime.clock.now_ms())
 
     def statistics(self) -> dict[int, HookStatistics]:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""

@@ -130,6 +130,8 @@ class Row:
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
         self.shares: list[Share] = []
+        self.troubled = False
+        """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
         self.private = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
@@ -298,6 +300,7 @@ class Row:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = share.hook
         share.error, share.detail = error, detail
+        self.troubled = True
         if hook.mode not in WAITING or self.occasion.in_background:
             share.state = "dead"
             return

@@ -35,6 +35,7 @@ from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
 from hookrow.store.log import reading as logstore
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
@@ -73,6 +74,7 @@ class Runtime:
         self.clock: Clock = clock or SystemClock()
         self.database = open_database(url, clock=self.clock, create=create)
         self.cache = ConfigCache(self.database)
+        self.failing = Failing(self.database, self.clock)
         self.own_events = tuple(events)
         self.given_transport = transport
         self.observers = tuple(observers)

@@ -76,6 +76,7 @@ class Sending:
             raise_event=partial(raise_event, self.runtime),
             limits=self.runtime.retention,
             config_changed=self.runtime.cache.forget,
+            failing=self.runtime.failing,
             concurrency=concurrency,
         )
 

@@ -206,5 +206,6 @@ REASONS: Mapping[str, Text] = {
     ),
     "too_deep": Text("The call came through {n} hooks, more than {limit}: they go round in a circle."),
     "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
+    "fails_every_time": Text("{hook}: its last {n} calls all failed"),
     "as_said": Text("{text}"),
 }

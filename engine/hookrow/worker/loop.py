@@ -21,6 +21,7 @@ from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
 from hookrow.worker.leases import RESERVE, CurrentHook, Leases, Moment
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
@@ -74,6 +75,7 @@ class Worker:
         limits: Limits | None = None,
         config_changed: Callable[[], None] | None = None,
         owner: str | None = None,
+        failing: Failing | None = None,
         concurrency: int = CONCURRENCY,
         poll: float = POLL,
     ) -> None:
@@ -88,6 +90,7 @@ class Worker:
             limits: what the settings keep; without it this worker deletes nothing.
             config_changed: told, on the worker's loop, that this worker paused or resumed a hook, or that another
                 process edited hooks or settings (PostgreSQL).
+            failing: told which hooks fail, and which work again.
             poll: seconds.
         """
         self.database = database
@@ -95,7 +98,7 @@ class Worker:
         self.perform = perform
         self.hook_of = hook_of
         self.tend = tend
-        self.notices = Notices(hook_of, raise_event)
+        self.notices = Notices(hook_of, raise_event, failing)
         self.retention = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
         self.listener = Listener(database, self.hear) if database.dialect == "postgresql" else None

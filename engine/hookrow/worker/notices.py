@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hookrow.errors import StorageError
 from hookrow.ids import delivery_id, firing_id
+from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, Made, Settled
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
@@ -24,12 +26,17 @@ RaiseEvent = Callable[[str, dict[str, Any]], Awaitable[None]]
 class Notices:
     """Raises system events through `raise_event`, and says them in the log."""
 
-    def __init__(self, hook_of: HookOf, raise_event: RaiseEvent | None) -> None:
+    def __init__(self, hook_of: HookOf, raise_event: RaiseEvent | None, failing: Failing | None = None) -> None:
         self.hook_of = hook_of
         self.raise_event = raise_event
+        self.failing = failing
 
     async def of_result(self, claimed: Claimed, made: Made, settled: Settled) -> None:
         """Tell what a recorded result led to."""
+        if self.failing is not None and (made.error is not None or claimed.hook_id in self.failing.rows):
+            hook = self.hook_of(claimed.hook_id)
+            if hook is not None:
+                await asyncio.to_thread(self.failing.saw, hook, failed=made.error is not None, error=made.error)
         if settled.dead:
             told: dict[str, Any] = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
             told |= {"event": claimed.event, "attempts": settled.attempts, "error": made.error, "status": made.status}

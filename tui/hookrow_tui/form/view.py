@@ -17,7 +17,6 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
-from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
@@ -137,7 +136,7 @@ class FormView(WritingPage):
         self.lay_aside()
         hook = self.state.hook
         if hook is not None and hook.paused_by == "key":
-            self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
+            self.trouble = str(Say("Paused: {reason}", reason=hook.paused_reason))
         self.draw()
         self.moved()
         if self.hookrow.read_only:

@@ -183,6 +183,8 @@ class HooksScreen(Page[None]):
         parts = []
         if names := self.paused():
             parts.append(str(Say("Paused: {names}. Resume: p", names=names)))
+        if names := self.failing():
+            parts.append(str(Say("Fail every time: {names}.", names=names)))
         kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
         if None in self.drafts:
             kept.append(str(Say("a new hook (n)")))
@@ -197,6 +199,12 @@ class HooksScreen(Page[None]):
         paused = [row.hook for row in self.rows if row.hook.state == "paused"]
         paused.sort(key=lambda hook: not stops(hook))
         return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
+
+    def failing(self) -> str:
+        """The names of hooks whose last calls all failed, those that refuse operations first."""
+        failing = [row.hook for row in self.rows if row.in_a_row and row.hook.state != "paused"]
+        failing.sort(key=lambda hook: not stops(hook))
+        return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in failing)
 
     @on(HookTable.Moved)
     def describe(self, message: HookTable.Moved) -> None:
@@ -444,6 +452,6 @@ def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: S
         rows.append(
             Row(hook)
             if seen is None
-            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error)
+            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error, seen.failing)
         )
     return in_order(rows, events)

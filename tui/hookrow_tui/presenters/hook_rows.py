@@ -17,7 +17,7 @@ from hookrow.words import ERRORS, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.spans import DAY, span
-from hookrow_tui.words import Say
+from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Figures, Hook, HookStatistics
@@ -59,6 +59,8 @@ class Row:
     last_status: int | None = None
     last_ms: int | None = None
     last_error: str | None = None
+    in_a_row: int = 0
+    """How many calls failed in a row, where that is every time."""
 
     @property
     def failing(self) -> bool:
@@ -241,6 +243,8 @@ def sentence(row: Row, here: Here) -> str:
         failed = word(ERRORS, row.last_error)
         came = failed if row.last_status is None else row.last_status
         parts.append(Say("last {came}, {ms} ms", came=came, ms=row.last_ms or 0))
+    if row.in_a_row:
+        parts.append(SayPlural("{n} failure in a row", "{n} failures in a row", row.in_a_row))
     return " " + " · ".join(str(part) for part in parts)
 
 

@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 
 from hookrow.errors import HookrowError
 from hookrow.lang import Text
+from hookrow.payload import unambiguous
 from hookrow_tui.form.fields import Flag
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.hook_rows import number
@@ -172,7 +173,7 @@ class ReplayScreen(Dialog[None]):
     def take_edited(self, text: str) -> None:
         """Use this text as the payload from now on."""
         try:
-            value = json.loads(text)
+            value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unambiguous)
         except (ValueError, RecursionError) as error:
             self.fault(Say("Not JSON: {reason}", reason=error))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections import defaultdict
@@ -13,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
+from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
+from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
+from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -51,6 +55,7 @@ class Finding:
 def find(engine: HookEngine) -> Iterator[Finding]:
     """Everything that is wrong or would surprise."""
     yield from queue(engine)
+    yield from failing(engine)
     yield from hooks(engine)
     yield from circles(engine)
     yield from rows(engine)
@@ -88,19 +93,51 @@ def queue(engine: HookEngine) -> Iterator[Finding]:
         )
 
 
+def refuses(engine: HookEngine, hook: Hook) -> bool:
+    """Whether a failure of this hook stops an operation."""
+    return hook.mode in WAITING and hook.on_failure == "stop" and engine.events.get(hook.event).moment == "before"
+
+
+def failing(engine: HookEngine) -> Iterator[Finding]:
+    """Hooks that are called and fail every time, those that stop operations meanwhile first."""
+    figures, zone = engine.log.hook_figures(), here_of(engine).zone
+    found = {number: engine.hooks.get(number) for number in engine.log.summary().failing}
+    for number, hook in sorted(found.items(), key=lambda each: not refuses(engine, each[1])):
+        seen = figures.get(number)
+        if seen is None or seen.failing_since_ms is None:
+            continue
+        values: dict[str, Any] = {
+            "hook": f"{number} {quoted(hook.name)}",
+            "since": f"{from_ms(seen.failing_since_ms).astimezone(zone):%d.%m.%Y %H:%M}",
+            "n": seen.failing,
+            "error": word(ERRORS, seen.last_error) if seen.last_status is None else seen.last_status,
+        }
+        if refuses(engine, hook):
+            stops = Plural(
+                "{hook} has failed every time since {since}, last: {error}. Its on_failure is stop: "
+                "{n} operation was stopped.",
+                "{hook} has failed every time since {since}, last: {error}. Its on_failure is stop: "
+                "{n} operations were stopped.",
+                **values,
+            )
+            yield Finding("failing_stop", stops, hook)
+        else:
+            fails = Plural(
+                "{hook} has failed every time since {since}: {n} call in a row, last: {error}",
+                "{hook} has failed every time since {since}: {n} calls in a row, last: {error}",
+                **values,
+            )
+            yield Finding("failing", fails, hook)
+
+
 def hooks(engine: HookEngine) -> Iterator[Finding]:
     """Paused hooks, those that refuse operations meanwhile first; flags without effect."""
     found, now = engine.hooks.list(), here_of(engine).now
-    stopping = {event.code for event in engine.events if event.moment == "before"}
-
-    def refuses(hook: Hook) -> bool:
-        return hook.mode in WAITING and hook.on_failure == "stop" and hook.event in stopping
-
     paused = [hook for hook in found if hook.state == "paused"]
-    for hook in sorted(paused, key=refuses, reverse=True):
+    for hook in sorted(paused, key=lambda hook: not refuses(engine, hook)):
         reason = hook.paused_reason or "—"
         values = {"hook": f"{hook.id} {quoted(hook.name)}", "reason": reason, "event": hook.event}
-        if refuses(hook):
+        if refuses(engine, hook):
             stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)
             yield Finding("paused_stop", stops, hook)
         else:
@@ -112,6 +149,14 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
                 hook=f"{hook.id} {quoted(hook.name)}",
             )
             yield Finding("contradiction", flags, hook)
+    for hook in found:
+        if hook.custom_header and not re.fullmatch(HEADER_NAME, hook.custom_header):
+            odd = Text(
+                "{hook}: the header name {name} has characters that a shell may act on; give it another name.",
+                hook=f"{hook.id} {quoted(hook.name)}",
+                name=quoted(hook.custom_header),
+            )
+            yield Finding("header_name", odd, hook)
     for hook in found:
         named = f"{hook.id} {quoted(hook.name)}"
         if hook.state == "expired" and hook.valid_until is not None:

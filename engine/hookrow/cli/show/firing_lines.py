@@ -140,6 +140,14 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)
+        if delivery.withholds(each):
+            put(
+                str(
+                    Text(
+                        "  … {n} bytes, not stored: they may repeat private values or a secret", n=each.response_length
+                    )
+                )
+            )
         put_body(
             "<",
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),

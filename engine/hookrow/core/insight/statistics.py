@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hookrow.records import rfc3339
-from hookrow.store.database.plain import Ask
-from hookrow.store.log.glance import AT_LEAST, CALLS, DAY_MS, OLDEST_SEEN, RETRIED_MS
+from hookrow.store.log.figures import AT_LEAST, DAY_MS, Calls, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -23,10 +22,10 @@ log is."""
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a hook did in a stretch of time. A call is one HTTP request to the hook's own URL, retries included.
+    """What a hook did in a stretch of time: calls and errors as `store.log.figures` counts them.
 
-    p50 and p95 are the times, in milliseconds, that half and 95 in 100 of the calls did not exceed (nearest rank,
-    failed calls included); None without calls.
+    p50 and p95 are the times, in milliseconds, that half and 95 in 100 of the calls did not exceed, each by its last
+    request (nearest rank, failed calls included); None where no request left.
     """
 
     calls: int
@@ -39,16 +38,17 @@ class Figures:
     """Only the newest deliveries were looked at: there are more calls than these."""
 
     @classmethod
-    def of(cls, calls: Sequence[tuple[int, bool]], since_ms: int, capped: bool) -> Figures:
-        """The figures of calls given as (milliseconds, failed)."""
-        times = sorted(ms for ms, _ in calls)
+    def of(cls, seen: Calls, since_ms: int) -> Figures:
+        """The figures of the calls from a moment on."""
+        calls = seen.since(since_ms)
+        times = sorted(call.ms for call in calls.calls if call.ms is not None)
         return cls(
-            len(calls),
-            sum(failed for _, failed in calls),
+            len(calls.calls),
+            calls.errors,
             percentile(times, 50),
             percentile(times, 95),
-            since_ms,
-            capped,
+            max(since_ms, seen.seen_ms),
+            seen.seen_ms > since_ms,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -84,27 +84,14 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
     """Figures of every hook that is not deleted, by its id.
 
     Some 50,000 deliveries are looked at, the newest ones of each hook: a hook that has more says so (`capped`) and from
-    when on its figures count (`since_ms`). Redeliveries by hand of what was fired more than 11 days ago, and
-    requests to another address (`--to`), don't count.
+    when on its figures count (`since_ms`).
     """
     now_ms = runtime.clock.now_ms()
     hooks = [hook.id for hook in runtime.config().hooks.values() if not hook.deleted]
     most = max(IN_ALL // max(len(hooks), 1), AT_LEAST)
     with runtime.database.asking() as ask:
-        return {hook: of_hook(ask, hook, now_ms, most) for hook in hooks}
-
-
-def of_hook(ask: Ask, hook: int, now_ms: int, most: int) -> HookStatistics:
-    """The figures of a hook's newest `most` deliveries."""
-    day_ms, week_ms = now_ms - DAY_MS, now_ms - WEEK_MS
-    asked = {"hook": hook, "first": (week_ms - RETRIED_MS) << 20}
-    rows = ask(CALLS, {**asked, "most": most, "since": week_ms})
-    oldest = next((seen for (seen,) in ask(OLDEST_SEEN, {**asked, "last": most - 1})), None)
-    # Ids are moments: what was fired before the oldest delivery seen may be missing.
-    seen_ms = 0 if oldest is None else oldest >> 20
-    return HookStatistics(figures(rows, day_ms, seen_ms), figures(rows, week_ms, seen_ms))
-
-
-def figures(rows: Sequence[Any], since_ms: int, seen_ms: int) -> Figures:
-    calls = [(ms, failed) for at_ms, ms, failed, _ in rows if at_ms >= since_ms]
-    return Figures.of(calls, max(since_ms, seen_ms), seen_ms > since_ms)
+        seen = {hook: calls_of(ask, hook, now_ms - WEEK_MS, most) for hook in hooks}
+    return {
+        hook: HookStatistics(Figures.of(calls, now_ms - DAY_MS), Figures.of(calls, now_ms - WEEK_MS))
+        for hook, calls in seen.items()
+    }

@@ -186,6 +186,11 @@ def reply_lines(delivery: Delivery, last: Attempt, limit: int) -> list[Line]:
     if kept is None:
         if last.status is None:
             return []
+        if delivery.withholds(last):
+            length = kibibytes(last.response_length or 0)
+            return [
+                words(Say("{length}, not stored: they may repeat private values or a secret", length=length), "veto")
+            ]
         text = (
             Say("the body is stored only for a veto or a failure")
             if delivery.mode in WAITING

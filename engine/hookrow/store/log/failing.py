@@ -1,0 +1,83 @@
+"""Hooks that fail every time, noticed by whoever sends to them: said on the logger before anybody asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hookrow.clock import Clock
+from hookrow.errors import StorageError
+from hookrow.store.log.figures import AT_LEAST, DAY_MS, LAST_FEW, calls_of
+
+if TYPE_CHECKING:
+    from hookrow.store.database.database import Database
+
+__all__ = ["Failing"]
+
+log = logging.getLogger("hookrow")
+PAUSE = 60.0
+"""Seconds between two lines about a hook, and between two looks at what other processes recorded of it."""
+
+
+@dataclass(slots=True)
+class Row:
+    """Failures in a row. `all_of_them`: the last 24 hours hold no other calls. Moments are monotonic seconds."""
+
+    failures: int
+    all_of_them: bool
+    asked: float
+    said: float | None = None
+
+    @property
+    def every_time(self) -> bool:
+        return self.failures >= LAST_FEW or (self.all_of_them and self.failures >= 2)
+
+
+class Failing:
+    """What this process knows of hooks whose last call failed. Costs nothing while none does."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.rows: dict[int, Row] = {}
+
+    def before(self, hook: int) -> int:
+        """How many calls have failed in a row, where that is every time; else 0."""
+        row = self.rows.get(hook)
+        return row.failures if row is not None and row.every_time else 0
+
+    def saw(self, hook: Any, *, failed: bool, error: str | None = None) -> None:
+        """A call's result is committed. May read the database: not for an event loop."""
+        with self.lock:
+            if failed:
+                self.again(hook, error)
+                return
+            row = self.rows.pop(hook.id, None)
+        if row is not None and row.said is not None:
+            log.warning("hook %s works again; %d calls in a row had failed", hook.key or hook.id, row.failures)
+
+    def again(self, hook: Any, error: str | None) -> None:
+        now = self.clock.monotonic()
+        row = self.rows.get(hook.id)
+        if row is None or now - row.asked >= PAUSE:
+            row = self.rows[hook.id] = self.recorded(hook.id, now, row)
+        else:
+            row.failures += 1
+        if row.every_time and (row.said is None or now - row.said >= PAUSE):
+            row.said = now
+            stops = ", on_failure is stop" if hook.on_failure == "stop" else ""
+            named = hook.key or hook.id
+            log.warning("hook %s fails every time: %d calls in a row, %s%s", named, row.failures, error, stops)
+
+    def recorded(self, hook: int, now: float, known: Row | None) -> Row:
+        """What all processes recorded of it; while the database can't be read, what this one saw."""
+        said = None if known is None else known.said
+        try:
+            with self.database.asking() as ask:
+                calls = calls_of(ask, hook, self.clock.now_ms() - DAY_MS, AT_LEAST)
+        except StorageError:
+            return Row((0 if known is None else known.failures) + 1, all_of_them=False, asked=now, said=said)
+        return Row(len(calls.failed_in_a_row), len(calls.failed_in_a_row) == len(calls.known), now, said)

@@ -1,0 +1,137 @@
+"""How hooks fare: one rule for every face, made of what became of their shares of firings (docs/reference/outcomes.md).
+
+A call is a share that was not skipped or cancelled, counted at its firing's time, however many requests it took. It is
+an error where it `failed` or is `dead`, and, so far, where it is unfinished and its last attempt failed. What went to
+another address alone (`--to`) counts nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from hookrow.store.database.plain import Ask
+
+__all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
+
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
+GLANCE = 10_000
+"""Deliveries that are looked at for all hooks together, for figures that are asked again and again."""
+AT_LEAST = 200
+"""Deliveries of one hook that are looked at, however many hooks there are: enough for a p95."""
+LAST_FEW = 5
+"""A hook fails where so many calls in a row did, its newest ones within a day; or all, where there are 2 to 4."""
+
+NO_CALLS = frozenset({"skipped", "cancelled", "dropped"})
+ERRORS = frozenset({"failed", "dead"})
+UNFINISHED = frozenset({"blocked", "queued", "leased", "retrying", "parked"})
+
+# The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
+SHARES = """
+SELECT firing_id, state, error, status, ms,
+    EXISTS (SELECT 1 FROM attempt WHERE delivery_id = d.id AND elsewhere)
+        AND NOT EXISTS (SELECT 1 FROM attempt WHERE delivery_id = d.id AND NOT elsewhere)
+FROM delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `failed` is None as long as nothing is known of it."""
+
+    at_ms: int
+    failed: bool | None
+    error: str | None
+    status: int | None
+    ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A hook's calls since a moment, the newest first, of a busy hook the newest alone."""
+
+    calls: Sequence[Call]
+    seen_ms: int
+    """From when on none is missing; 0 where all were looked at."""
+
+    @property
+    def errors(self) -> int:
+        return sum(call.failed is True for call in self.calls)
+
+    def since(self, at_ms: int) -> Calls:
+        """Those from a later moment on."""
+        return Calls([call for call in self.calls if call.at_ms >= at_ms], self.seen_ms)
+
+    @property
+    def known(self) -> Sequence[Call]:
+        """Those of which something is known."""
+        return [call for call in self.calls if call.failed is not None]
+
+    @property
+    def failed_in_a_row(self) -> Sequence[Call]:
+        """The newest ones, up to the first that did not fail."""
+        return list(takewhile(lambda call: call.failed, self.known))
+
+    @property
+    def failing(self) -> Sequence[Call]:
+        """The calls that failed in a row, the newest first, where that is what the hook does every time; else none."""
+        row = self.failed_in_a_row
+        return row if len(row) >= LAST_FEW or 2 <= len(row) == len(self.known) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class HookFigures:
+    """A hook's last 24 hours: calls, failed ones, and its newest call. Of a busy hook only the newest are counted."""
+
+    calls: int
+    errors: int
+    last_status: int | None
+    last_error: str | None
+    last_ms: int | None
+    last_at_ms: int | None
+    failing: int = 0
+    """How many calls failed in a row up to now, where all of the last five did, or of the only two to four."""
+    failing_since_ms: int | None = None
+    """When the first of these was fired."""
+
+
+def failed(state: str, error: str | None) -> bool | None:
+    """Whether a call failed, so far; None where nothing is known yet."""
+    if state in UNFINISHED:
+        return True if error is not None else None
+    return state in ERRORS
+
+
+def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
+    """The calls of a hook's newest `most` deliveries."""
+    rows = ask(SHARES, {"hook": hook, "first": since_ms << 20, "most": most})
+    found = [
+        Call(firing >> 20, failed(state, error), error, status, ms)
+        for firing, state, error, status, ms, away in rows
+        if state not in NO_CALLS and not away
+    ]
+    return Calls(found, rows[-1][0] >> 20 if len(rows) == most else 0)
+
+
+def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigures]:
+    """The last 24 hours and the newest call of those of these hooks that were called, by id."""
+    most = max(GLANCE // max(len(hooks), 1), AT_LEAST)
+    found = {}
+    for hook in hooks:
+        day = calls_of(ask, hook, now_ms - DAY_MS, most)
+        if day.calls:
+            newest = next((call for call in day.calls if call.failed is not None), day.calls[0])
+            failing = day.failing
+            found[hook] = HookFigures(
+                len(day.calls),
+                day.errors,
+                newest.status,
+                newest.error,
+                newest.ms,
+                newest.at_ms,
+                len(failing),
+                failing[-1].at_ms if failing else None,
+            )
+    return found

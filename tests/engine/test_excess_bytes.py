@@ -1,0 +1,58 @@
+"""Bytes beyond a complete answer: once the head is whole the status decides, the rest goes with the connection.
+
+Held by an exchange of our own; the parser beneath today's transport gives up the whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from front_door import GATE, RECORD, fired, word
+from hookrow import AsyncHookEngine, Hook
+from receivers import Receiver, reply, send
+
+pytestmark = pytest.mark.anyio
+
+SAME_PACKET: dict[str, tuple[bytes, str, str, int]] = {
+    "204 with a length and a body": (b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", "ok", "ok", 204),
+    "204 and a body": (b"HTTP/1.1 204 No Content\r\n\r\nok", "ok", "ok", 204),
+    "200 without a length and a body": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nok", "ok", "ok", 200),
+    "a body and more": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}junk", "ok", "ok", 200),
+    "410 and more": (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\ngone", "bad_status", "bad_status", 410),
+    "a refusal and more": (
+        b'HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"allow": false}junk',
+        "vetoed",
+        "bad_status",
+        409,
+    ),
+}
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, anyio_backend: str) -> AsyncIterator[AsyncHookEngine]:
+    """With the transport that is shipped."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as made:
+        yield made
+
+
+@pytest.mark.xfail(reason="aiohttp's parser loses the status with what follows in the same packet (V12)")
+@pytest.mark.parametrize("name", SAME_PACKET)
+async def test_what_follows_an_answer_is_thrown_away(engine: AsyncHookEngine, name: str) -> None:
+    """For who waits and for who does not; the next request has a connection of its own, and its own answer."""
+    content, gate, record, status = SAME_PACKET[name]
+    with Receiver(send(content, then="keep"), send(content, then="keep"), reply(200)) as receiver:
+        hooks: list[Any] = [
+            await engine.hooks.add(Hook(name=mode, url=receiver.url, timeout=10, **how))
+            for mode, how in (("gate", GATE), ("record", RECORD))
+        ]
+        for how, wanted in ((GATE, gate), (RECORD, record)):
+            delivery, _ = await fired(engine, how["event"], {"order": {}})
+            assert (word(delivery), delivery.status) == (wanted, status)
+        for hook in hooks:
+            await engine.hooks.resume(hook.id)
+        delivery, _ = await fired(engine, GATE["event"], {"order": {}})
+        assert (word(delivery), delivery.status) == ("ok", 200)

@@ -1,0 +1,158 @@
+"""Hooks that fail every time: counted by one rule in every face, named before anybody asks, until they work again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cli_runs import environment
+from hookrow import Event, Hook, HookEngine
+from hookrow.glance import glance
+from hookrow.store.database.database import Database
+from hookrow.store.log.figures import Call, Calls
+from hookrow.testing import HookReceiver, ManualClock, MemoryEngine, allows, fails
+
+ORDER = {"order": {"id": 7}}
+EVENT = Event("shop.sent", "Sent", "after", sample={"order": {"id": 7, "note": "x"}})
+
+
+def engine_on(database: Database, clock: ManualClock | None = None) -> HookEngine:
+    """An engine of its own on the test's database."""
+    database.disconnect()
+    url = database.address.render_as_string(hide_password=False)
+    return HookEngine(url, worker=False, events=[EVENT], clock=clock)
+
+
+def gate(key: str, receiver: HookReceiver, **more: Any) -> Hook:
+    """A hook that is waited for."""
+    return Hook(key=key, name=key, event="before_order_add", url=receiver.url, wait_for_response=True, **more)
+
+
+def test_failures_without_a_request_count(database: Database) -> None:
+    """A template or a condition that a deploy broke: calls, errors, a row of failures; the figures are the same in the
+    list, the statistics and the banner, and skipped shares are none."""
+    with HookReceiver(allows()) as receiver, engine_on(database) as engine:
+        engine.hooks.add(Hook(key="t", name="T", event="shop.sent", url=receiver.url, body='{"n": {{ order.note }}}'))
+        engine.hooks.add(gate("c", receiver, condition="order.number == 'A'"))
+        engine.hooks.add(gate("off", receiver, active=False))
+        for _ in range(15):
+            engine.fire("shop.sent", ORDER)
+            engine.fire("before_order_add", ORDER)
+        ids = {hook.key: hook.id or 0 for hook in engine.hooks.list()}
+        figures, statistics, summary = engine.log.hook_figures(), engine.log.statistics(), engine.log.summary()
+        for key, error in (("t", "template_error"), ("c", "condition_error")):
+            seen, week = figures[ids[key]], statistics[ids[key]].week
+            assert (seen.calls, seen.errors, seen.failing, seen.last_error) == (15, 15, 15, error)
+            assert (week.calls, week.errors, week.p50_ms) == (15, 15, None)
+        assert ids["off"] not in figures
+        assert summary.errors_last_hour == 30
+        assert set(summary.failing) == {ids["t"], ids["c"]}
+        if engine.path is not None:
+            seen_at_once = glance(f"sqlite:///{engine.path}")
+            assert seen_at_once is not None
+            assert (seen_at_once.figures, seen_at_once.summary) == (figures, summary)
+
+
+KNOWN = {"f": True, "o": False, "?": None}
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "failing"),
+    [
+        ("", 0),
+        ("f", 0),
+        ("ff", 2),
+        ("ffff", 4),
+        ("ffffo", 0),
+        ("fffffo", 5),
+        ("fffffff", 7),
+        ("offffff", 0),
+        ("?ff", 2),
+        ("f?ffffo", 5),
+        ("????", 0),
+    ],
+)
+def test_what_every_time_means(newest_first: str, failing: int) -> None:
+    """The last five, or all where there are two to four; what is under way says nothing."""
+    calls = Calls([Call(number, KNOWN[each], None, None, None) for number, each in enumerate(newest_first)], 0)
+    assert len(calls.failing) == failing
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was warned of since the last time."""
+    found = [each.getMessage() for each in caplog.records if each.name == "hookrow" and "hook " in each.getMessage()]
+    caplog.clear()
+    return found
+
+
+def test_the_logger_tells_once_a_minute_and_once_when_it_works_again(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the firing carries a warning, which the log keeps by code."""
+    caplog.set_level(logging.WARNING, "hookrow")
+    clock = ManualClock()
+    with HookReceiver(fails(404)) as receiver, engine_on(database, clock) as engine:
+        engine.hooks.add(gate("g", receiver, on_failure="stop"))
+        assert engine.fire("before_order_add", ORDER).warnings == ()
+        assert said(caplog) == []
+        assert engine.fire("before_order_add", ORDER).warnings == ()
+        assert said(caplog) == ["hook g fails every time: 2 calls in a row, bad_status, on_failure is stop"]
+        firing = engine.fire("before_order_add", ORDER)
+        assert firing.warnings == ("g: its last 3 calls all failed",)
+        assert engine.log.get(firing.id).warnings == firing.warnings
+        assert said(caplog) == []
+        clock.forward(61)
+        engine.fire("before_order_add", ORDER)
+        assert said(caplog) == ["hook g fails every time: 4 calls in a row, bad_status, on_failure is stop"]
+        receiver.script = allows()
+        assert engine.fire("before_order_add", ORDER).warnings == ()
+        assert said(caplog) == ["hook g works again; 4 calls in a row had failed"]
+        receiver.script = fails(404)
+        engine.fire("before_order_add", ORDER)
+        engine.fire("before_order_add", ORDER)
+        assert said(caplog) == [], "two of the last five did not fail"
+
+
+def test_a_worker_tells_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Of background deliveries, whose firings are long over."""
+    caplog.set_level(logging.WARNING, "hookrow")
+    with HookReceiver(fails(500)) as receiver, MemoryEngine(events=[EVENT]) as engine:
+        engine.hooks.add(Hook(key="b", name="b", event="shop.sent", url=receiver.url, fire_and_forget=False))
+        for _ in range(3):
+            engine.fire("shop.sent", ORDER)
+        engine.deliver()
+        assert [each for each in said(caplog) if "every time" in each] != []
+        receiver.script = allows()
+        engine.clock.forward(3600)
+        engine.deliver()
+        assert "works again" in said(caplog)[-1]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_doctor_and_list_name_them_those_that_stop_operations_first(database: Database, language: str) -> None:
+    """Exit 1, since when, and how many operations were stopped."""
+    with HookReceiver(fails(500)) as receiver, engine_on(database) as engine:
+        engine.hooks.add(gate("soft", receiver))
+        engine.hooks.add(gate("hard", receiver, on_failure="stop"))
+        for _ in range(3):
+            engine.fire("before_order_add", ORDER)
+    url = database.address.render_as_string(hide_password=False)
+    ran = run("--db", url, "--lang", language, "doctor", "--json")
+    assert ran.returncode == 1
+    found = [each for each in json.loads(ran.stdout)["findings"] if each["code"].startswith("failing")]
+    assert [(each["code"], each["hook"]["key"]) for each in found] == [("failing_stop", "hard"), ("failing", "soft")]
+    assert "500" in found[0]["message"]
+    assert ("3 operations were stopped" if language == "en" else "3 операции") in found[0]["message"]
+    listed = run("--db", url, "--lang", language, "hooks", "list").stdout
+    assert listed.count("fails every time (3)" if language == "en" else "ошибка каждый раз (3)") == 2
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line."""
+    command = [sys.executable, "-m", "hookrow", *arguments]
+    return subprocess.run(command, env=environment(COLUMNS="300"), capture_output=True, text=True, check=False)

@@ -190,6 +190,7 @@ async def test_what_the_hook_changed_is_obeyed_and_not_kept(bench: Bench) -> Non
     await bench.hook("bg", position=99)
     firing = await bench.fire()
     assert (firing.data["order"]["note"], firing.result) == (PASSWORD, HEADER)
+    assert (firing.as_json()["data"]["order"]["note"], firing.as_json()["result"]) == (None, MASK)
     await bench.engine.send_own(firing)
     assert bench.network.bodies("bg")[0]["data"]["order"]["note"] is None
     assert (await bench.logged()).data["order"]["note"] is None

@@ -16,6 +16,7 @@ SCREENS = {
     "form": "hookrow_tui.form.screen.FormScreen",
     "log": "hookrow_tui.log.screen.LogScreen",
     "history": "hookrow_tui.hooks.history.HistoryScreen",
+    "deleted": "hookrow_tui.hooks.deleted.DeletedScreen",
     "why": "hookrow_tui.hooks.why.WhyScreen",
 }
 MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}

@@ -17,7 +17,7 @@ from hookrow_tui.words import Say
 
 __all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
 
-Group = Literal["everywhere", "hooks", "form", "log", "history", "why"]
+Group = Literal["everywhere", "hooks", "form", "log", "history", "deleted", "why"]
 
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
@@ -25,6 +25,7 @@ GROUPS: dict[Group, Say] = {
     "form": Say("FORM"),
     "log": Say("LOG"),
     "history": Say("HISTORY"),
+    "deleted": Say("DELETED HOOKS"),
     "why": Say("WHY"),
 }
 
@@ -152,7 +153,12 @@ ACTIONS: tuple[Action, ...] = (
         Say("delete; u undoes"),
         writes=True,
     ),
-    Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u", writes=True),
+    Action("hooks.undo", "hooks", ("u",), Say("Undo your last change"), "u", writes=True),
+    Action("hooks.mark", "hooks", ("m", "insert"), Say("Mark"), "m", bar=87),
+    Action("hooks.mark_range", "hooks", ("M",), Say("Mark as far as this row")),
+    Action("hooks.mark_all", "hooks", ("A",), Say("Mark all that is shown")),
+    Action("hooks.export", "hooks", ("e",), Say("Export to a file"), "e"),
+    Action("hooks.deleted", "hooks", ("D",), Say("Deleted hooks"), "D"),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("send a test request"), 80),
     Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume"), writes=True),
     Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it ran or not; history"), 55),
@@ -207,6 +213,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
     Action("log.copy_help", "log", (), Say("Copy text"), "y", "y  v  w", Say("copy; whole; to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
+    Action("log.write_all", "log", ("W",), Say("Write all that is shown (JSONL)"), "W"),
     # The history of a hook, and why it runs or not: their help is their key bar
     Action(
         "history.rollback",
@@ -218,6 +225,9 @@ ACTIONS: tuple[Action, ...] = (
         writes=True,
     ),
     Action("history.pane", "history", ("tab", "shift+tab"), Say("Changes"), "Tab", bar=20),
+    Action("deleted.restore", "deleted", ("enter", "r", "f5"), Say("Restore"), Say("Enter"), bar=10, writes=True),
+    Action("deleted.pane", "deleted", ("tab", "shift+tab"), Say("Fields"), "Tab", bar=20),
+    Action("deleted.back", "deleted", ("escape",), Say("Back"), "Esc", bar=30),
     Action("history.back", "history", ("escape",), Say("Back"), "Esc", bar=30),
     Action("why.open", "why", ("enter", "f4"), Say("Open"), Say("Enter"), bar=10),
     Action("why.log", "why", ("l", "f3"), Say("Log"), "l", bar=20),

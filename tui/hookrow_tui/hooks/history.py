@@ -50,7 +50,8 @@ class HistoryScreen(ListPage[int]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("history")]
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__(hook, Revisions(zone), zone=zone)
+        super().__init__(Revisions(zone), zone=zone)
+        self.hook = hook
 
     def columns(self) -> str:
         revision, time, who, what = Say("No."), Say("When"), Say("Who, from where"), Say("What")

@@ -17,11 +17,12 @@ from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Rule(Line):
         self.show(self.app.look.glyphs.rule * self.size.width)  # type: ignore[attr-defined]
 
 
-class HooksScreen(Page[None]):
+class HooksScreen(Several):
     """The first screen. Everything in it is read in a worker; until then it shows its title, columns and keys."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("hooks",)
@@ -61,7 +62,6 @@ class HooksScreen(Page[None]):
         self.summary: Any = None
         self.filter = Filter()
         self.zone: tzinfo = UTC
-        self.last_removed: Hook | None = None
         self.trouble = ""
         self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
@@ -167,6 +167,8 @@ class HooksScreen(Page[None]):
         if self.summary is None or self.asked is not None:
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
+        if marked := len(self.marked):
+            return str(SayPlural("{n} hook marked", "{n} hooks marked", marked))
         on = SayPlural("on {n}", "on {n}", sum(row.hook.state == "on" for row in self.rows))
         more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
         if self.summary.dead:
@@ -244,8 +246,10 @@ class HooksScreen(Page[None]):
         self.query_one(HookTable).focus()
 
     def action_clear(self) -> None:
-        """Escape: show everything again."""
+        """Escape: take the marks away; without any show everything again."""
         self.found()
+        if self.unmark():
+            return
         self.filter = Filter()
         self.draw()
 
@@ -308,7 +312,7 @@ class HooksScreen(Page[None]):
 
     def action_turn(self) -> None:
         hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.turn_marked() or hook is None or not self.hookrow.writable():
             return
         if hook.active and hook.mode in WAITING:
             text = Say(
@@ -333,7 +337,7 @@ class HooksScreen(Page[None]):
 
     def action_pause(self) -> None:
         hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.pause_marked() or hook is None or not self.hookrow.writable():
             return
         of = {"event": hook.event}
         if hook.state == "paused":
@@ -372,36 +376,24 @@ class HooksScreen(Page[None]):
 
     def reorder(self, step: int) -> None:
         hook = self.chosen
-        if hook is None or hook.id is None or not self.hookrow.writable():
+        if self.move_marked(step) or hook is None or hook.id is None or not self.hookrow.writable():
             return
         number = hook.id
         self.change(lambda engine: engine.hooks.move(number, by=step), number)
 
     def action_remove(self) -> None:
         hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.remove_marked() or hook is None or not self.hookrow.writable():
             return
 
         def remove() -> None:
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.last_removed = hook
             self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
 
         text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
-
-    def action_undo(self) -> None:
-        hook = self.last_removed
-        if hook is None or not self.hookrow.writable():
-            return
-
-        def restored() -> None:
-            if self.last_removed is hook:  # another one may have been deleted meanwhile
-                self.last_removed = None
-
-        self.change(lambda engine: engine.hooks.restore(hook.id), hook.id, restored)
 
     def action_test(self) -> None:
         from hookrow_tui.widgets.check import CheckScreen

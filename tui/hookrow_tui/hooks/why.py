@@ -81,7 +81,8 @@ class WhyScreen(ListPage[None]):
     DEFAULT_CSS = "WhyScreen #lower { height: 60%; }"
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__(hook, Steps(), zone=zone)
+        super().__init__(Steps(), zone=zone)
+        self.hook = hook
         self.reading = False
 
     def columns(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -34,7 +35,7 @@ from hookrow_tui.presenters.log.rows import Row
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Line, Page, Title
 from hookrow_tui.widgets.pane import Pane
-from hookrow_tui.words import Say
+from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook
@@ -334,6 +335,24 @@ class LogScreen(Page[None]):
 
     def action_write(self) -> None:
         self.with_detail(lambda detail: write_out(self, self.tab, detail))
+
+    def action_write_all(self) -> None:
+        """All that is shown, into a file of one JSON object a line."""
+        from hookrow_tui.log.saving import SavingScreen
+        from hookrow_tui.widgets.dialogs import Prompt
+
+        ids, whole = self.view.rows.ids.whole(), self.feed.complete
+        if not ids:
+            return
+
+        def write(name: str | None) -> None:
+            if name:
+                self.app.push_screen(SavingScreen(ids, Path(name).expanduser(), whole=whole))
+
+        title = SayPlural("Write {n} firing to a file", "Write {n} firings to a file", len(ids))
+        asked = Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd())
+        prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), "firings.jsonl")
+        self.app.push_screen(prompt, write)
 
     def action_replay(self) -> None:
         if self.hookrow.writable():

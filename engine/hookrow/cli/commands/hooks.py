@@ -10,6 +10,7 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.commands.hook_secrets import secret
+from hookrow.cli.commands.hook_undo import deleted, restore, undo
 from hookrow.cli.read.given import here_of, read_payload, zone_of
 from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
 from hookrow.cli.session import Session, pass_session
@@ -37,6 +38,8 @@ __all__ = ["hooks"]
 hooks = family("hooks", Text("HOOK is an ID, a key or an exact name."))
 hooks.add_command(secret)
 hooks.add_command(stats)
+for each in (deleted, restore, undo):
+    hooks.add_command(each)
 
 AS_JSON = Text("Print JSON, one object per line.")
 

@@ -302,7 +302,8 @@ class LogFilter:
     event: str | None = None
     hook: int | None = None
     outcome: str | None = None
-    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason."""
+    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason; or
+    `problem`: a delivery that failed, was given up, or waits for another attempt."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None

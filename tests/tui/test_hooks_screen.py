@@ -185,12 +185,15 @@ async def test_a_pause_is_asked_why(lang: Any) -> None:
 
 
 async def test_a_small_window_gets_a_sentence() -> None:
-    """Below 80x24 nothing is ruined; enlarging brings the screen back."""
+    """Below 80x20 nothing is ruined and no key acts but those that quit; enlarging brings the screen back."""
     async with shown() as at:
-        await at.pilot.resize_terminal(60, 20)
+        await at.pilot.resize_terminal(60, 19)
         await at.pilot.pause()
-        assert "80×24" in drawn(at.app)
+        assert "80×20" in drawn(at.app)
         assert "Проверка" not in drawn(at.app)
+        await at.press("n", "f1", "space", "escape")
+        assert len(at.app.screen_stack) == 1
+        assert {hook.revision for hook in at.engine.hooks.list()} == {1}
         await at.pilot.resize_terminal(80, 24)
         await at.pilot.pause()
         assert "Проверка ИНН" in drawn(at.app)

@@ -71,8 +71,8 @@ class DeletedScreen(ListPage[int]):
         whole = Revision(row.last.revision, row.last.at_ms, row.last.who, "add", None, row.last.after)
         return detail(whole, self.zone)
 
-    def moved(self) -> None:
-        self.hookrow.ask(self, read_deleted, self.take)
+    def read(self, *, background: bool = False) -> None:
+        self.hookrow.ask(self, read_deleted, self.take, background=background)
 
     def take(self, rows: list[Gone]) -> None:
         self.listing.empty = str(NONE)

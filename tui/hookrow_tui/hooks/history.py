@@ -63,9 +63,9 @@ class HistoryScreen(ListPage[int]):
     def about(self, row: Revision) -> Iterable[Line]:
         return detail(row, self.zone)
 
-    def moved(self) -> None:
+    def read(self, *, background: bool = False) -> None:
         number = self.hook.id
-        self.hookrow.ask(self, lambda engine: engine.hooks.history(number or 0), self.take)
+        self.hookrow.ask(self, lambda engine: engine.hooks.history(number or 0), self.take, background=background)
 
     def take(self, revisions: list[Revision]) -> None:
         if revisions != self.listing.rows:
@@ -83,7 +83,7 @@ class HistoryScreen(ListPage[int]):
             return
         lines = back_to(row, rows[0], self.zone)
         if row is rows[0] or not lines:
-            self.notice(str(Say("The hook is the same now: there is nothing to restore.")))
+            self.hookrow.notice(str(Say("The hook is the same now: there is nothing to restore.")))
             return
         shown = [plain([line]) for line in lines[:MOST]]
         if len(lines) > MOST:
@@ -123,7 +123,7 @@ class HistoryScreen(ListPage[int]):
 
     def refused(self, error: HookrowError) -> None:
         if isinstance(error, ChangedMeanwhile):
-            self.notice(str(Say("Somebody just changed the hook: look at it again.")))
-            self.moved()
+            self.hookrow.notice(str(Say("Somebody just changed the hook: look at it again.")))
+            self.read()
         else:
-            self.notice(str(error))
+            self.hookrow.notice(str(error))

@@ -71,7 +71,14 @@ class ListPage(Page[Result]):
         self.listing.empty = str(READING)
         self.listing.focus()
         self.entitle("")
-        self.moved()
+        self.read()
+
+    def read(self, *, background: bool = False) -> None:
+        """Read what is listed."""
+        raise NotImplementedError
+
+    def moved(self) -> None:
+        self.read(background=True)
 
     def entitle(self, standing: str) -> None:
         """Draw the title with this at its right."""

@@ -22,7 +22,7 @@ OFFERED = 40
 """Names that are told of while one is typed, at most."""
 
 
-class Body(TextArea):
+class Body(SteadyCursor, TextArea):
     """The body's template, with line numbers. Tab leaves it, unless a name can be completed.
 
     `names` are those of the payload that it is tried on; `offers` what the name under the cursor may become.

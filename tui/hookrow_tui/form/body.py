@@ -15,6 +15,7 @@ from textual.widgets.text_area import Selection
 from hookrow_tui.form.fields import Edited
 from hookrow_tui.presenters.body_lexer import Place, Token, place_at, tokens
 from hookrow_tui.presenters.form.body_names import INDENT, Name, completed, inserted
+from hookrow_tui.terminal.mended import SteadyCursor
 
 __all__ = ["Body"]
 

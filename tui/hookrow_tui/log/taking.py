@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from textual.app import SuspendNotSupported
 
 from hookrow_tui.presenters.body import kibibytes
 from hookrow_tui.presenters.columns import steady_lines

@@ -8,7 +8,10 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["KEPT", "kept"]
+from hookrow.errors import HookrowError
+from hookrow_tui.words import Say
+
+__all__ = ["KEPT", "kept", "mishap"]
 
 KEPT = 10
 """Files that stay; older ones go."""
@@ -28,3 +31,11 @@ def kept(error: BaseException) -> Path | None:
     except (OSError, RuntimeError):
         return None
     return path
+
+
+def mishap(error: BaseException) -> HookrowError:
+    """An error of our own as one that can be shown: what it was, and where its details are."""
+    kind, path = type(error).__name__, kept(error)
+    if path is None:
+        return HookrowError(Say("An error of Hookrow's own: {kind}. Its details can't be written.", kind=kind))
+    return HookrowError(Say("An error of Hookrow's own: {kind}. Details: {path}", kind=kind, path=path))

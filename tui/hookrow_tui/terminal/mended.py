@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual._time import get_time
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -31,9 +32,7 @@ from textual.message_pump import MessagePump
 
 __all__ = ["KeyParser", "SteadyCursor", "endure", "has_shell", "lent", "read_any_bytes", "read_keys"]
 
-ESCAPE = "\x1b[27u"
-"""Esc, written so that nothing that follows can belong to it."""
-LONE = re.compile(r"\x1b(?![\[\]OPX^_\x1b])")
+LONE = re.compile(r"\x1b(?![\[\]OPX^_])")
 """An Esc that begins no sequence of a terminal."""
 START, END = "\x1b[200~", "\x1b[201~"
 """Around what is pasted."""
@@ -70,7 +69,6 @@ class KeyParser(XTermParser):
             yield from super().feed(data)
             return
         data, self.held = self.held + data, ""
-        parts = []
         while data:
             mark = END if self.pasting else START
             before, found, data = data.partition(mark)
@@ -78,17 +76,23 @@ class KeyParser(XTermParser):
                 self.held = next((mark[:n] for n in range(len(mark) - 1, 0, -1) if before.endswith(mark[:n])), "")
                 self.held_at = get_time()
                 before = before.removesuffix(self.held)
-            parts.append(before.replace("\x1b", "") if self.pasting else LONE.sub(lambda _: ESCAPE, before))
+            yield from self.read(before.replace("\x1b", "") if self.pasting else before)
             if found:
-                parts.append(mark)
+                yield from super().feed(mark)
                 self.pasting = not self.pasting
-        if ready := "".join(parts):
-            yield from super().feed(ready)
+
+    def read(self, text: str) -> Iterable[Message]:
+        """What a text is that ends where a key ends."""
+        for number, piece in enumerate(LONE.split(text)):
+            if number:
+                yield events.Key("escape", "\x1b")
+            if piece:
+                yield from super().feed(piece)
 
     def tick(self) -> Iterable[Message]:
         if self.held and not self.pasting and get_time() - self.held_at >= ESCAPE_DELAY:
             ready, self.held = self.held, ""
-            yield from super().feed(ESCAPE if ready == "\x1b" else ready)
+            yield from [events.Key("escape", "\x1b")] if ready == "\x1b" else super().feed(ready)
         yield from super().tick()
 
 

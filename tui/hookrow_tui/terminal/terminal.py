@@ -17,7 +17,6 @@ from typing import IO, Any
 from rich.segment import Segment
 from textual import events
 from textual.color import Color
-from textual.drivers import linux_driver
 from textual.filter import LineFilter
 from textual.keys import _character_to_key
 

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakSet
 
 from rich.console import RenderableType
 from rich.text import Text as Styled
 from textual import on, work
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import Binding
 from textual.events import Compose, Event, Idle, InputEvent, Key, Mount, Paste
@@ -95,6 +97,8 @@ class HookrowApp(App[int]):
         self.mishaps: list[float] = []
         """When errors of ours were survived."""
         self.fatal: Exception | None = None
+        self.broken: WeakSet[Screen[Any]] = WeakSet()
+        """Screens that could not be built."""
         endure(lambda pump, message, error: pump.app is self and self.survives(pump, message, error))
         self.warned_of_bytes = False
         self.animation_level = "none"
@@ -403,18 +407,22 @@ class HookrowApp(App[int]):
         """An error of ours in a handler: said, and the screen is as before. A screen that can't be opened is left; an
         error that comes again and again, or at the start, ends the program."""
         screen = pump if isinstance(pump, Screen) else getattr(pump, "screen", None)
+        if screen in self.broken:
+            return True  # it is being left
         opening = isinstance(message, Compose | Mount)
         now = monotonic()
         self.mishaps = [at for at in self.mishaps if now - at < ENDURED[1]] + [now]
         if self.is_headless or len(self.mishaps) > ENDURED[0] or (opening and screen in (None, self.screen_stack[0])):
             self.fatal = error
             return False
-        self.call_later(self.say_mishap, error, screen if opening else None)
+        if opening and screen is not None:
+            self.broken.add(screen)
+        self.call_later(self.say_mishap, error)
         return True
 
-    def say_mishap(self, error: Exception, broken: Screen[Any] | None) -> None:
-        while len(self.screen_stack) > 1 and (broken in self.screen_stack or not self.screen.query(KeyBar)):
-            self.pop_screen()  # what could not be built
+    def say_mishap(self, error: Exception) -> None:
+        while any(screen in self.broken for screen in self.screen_stack):
+            self.pop_screen()
         self.notice(str(mishap(error)))
 
     def _handle_exception(self, error: Exception) -> None:
@@ -423,10 +431,10 @@ class HookrowApp(App[int]):
 
     def panic(self, *renderables: RenderableType) -> None:
         error = sys.exc_info()[1]
-        if isinstance(error, Exception):  # Textual's own would print local variables: passwords among them
-            self._handle_exception(error)
-        else:
+        if not isinstance(error, Exception):
             super().panic(*renderables)
+        elif self.is_headless or not self.survives(active_message_pump.get(), Compose(), error):
+            super()._handle_exception(error)  # Textual's panic would print local variables: passwords among them
 
     def _fatal_error(self) -> None:
         self.keep_drafts()

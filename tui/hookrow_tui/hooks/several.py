@@ -252,6 +252,12 @@ class Several(Page[None]):
             refused,
         )
 
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
+
     def action_deleted(self) -> None:
         """The deleted hooks."""
         from hookrow_tui.hooks.deleted import DeletedScreen

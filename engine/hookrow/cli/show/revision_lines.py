@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from hookrow.cli.show.layout import visible
 from hookrow.cli.show.wording import compact
 from hookrow.clock import from_ms
 from hookrow.hook.dates import show
@@ -14,6 +13,7 @@ from hookrow.hook.form import FIELD, PERIOD_TITLE
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
 from hookrow.records import Revision
+from hookrow.safetext import visible
 
 __all__ = ["ACTIONS", "revision_lines"]
 

@@ -28,7 +28,7 @@ from hookrow.payload import admit
 from hookrow.records import Attempt, Delivery, Firing, loads
 from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
 from hookrow.store import outbox
-from hookrow.store.log.reading import told
+from hookrow.store.log.reading import attempts, told
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, compose, opened, perform
 
@@ -168,6 +168,11 @@ class Workbench:
             return str(pause_reason(hook.paused_by, hook.paused_reason)) if hook.paused_reason else None
         return None if share.detail is None else str(share.detail)
 
+    def tried(self, delivery: Delivery) -> int:
+        """How many requests are recorded of a delivery, those by hand and to other addresses too."""
+        with self.runtime.database.read() as reading:
+            return len(attempts(reading, delivery.row_id))
+
     def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
         return Order(
             hook=hook,
@@ -292,7 +297,7 @@ class Workbench:
             webhook_id=delivery.id,
             event=firing.event,
             mode=delivery.mode,
-            number=delivery.attempts + 1,
+            number=self.tried(delivery) + delivery.takeovers + 1,
             occurred_ms=firing.at_ms,
             body=delivery.body,
             timeout=hook.timeout,

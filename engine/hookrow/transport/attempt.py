@@ -154,7 +154,7 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
         if (sealed := getattr(hook, name)) is not None
     }
     if found.get("signing_secret") == "":
-        raise KeyWrong(Text("the signing secret is empty: enter it again, or remove it"))
+        raise KeyWrong(Reason("signing_secret_empty"))
     return found
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "pointer_to",
     "same",
     "storable",
+    "unambiguous",
 ]
 
 DEPTH_LIMIT = 100
@@ -42,6 +43,20 @@ LONGEST_INT_BITS = 14_000
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 CANONICAL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 ABSENT: Any = object()
+
+
+def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's pairs, as `json.loads(…, object_pairs_hook=)` gives them.
+
+    Raises:
+        ValueError: a key comes twice.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(str(Text("the key {key} comes twice", key=double[:60])))
+    return found
 
 
 def storable(text: str) -> str:

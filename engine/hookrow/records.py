@@ -43,6 +43,7 @@ class Nothing:
 
 
 NOTHING = Nothing()
+AS_IT_IS: Any = object()
 PENDING = frozenset({"blocked", "queued", "leased"})
 
 
@@ -235,6 +236,13 @@ class Firing:
     """Fired with `defer=True`: what nobody waits for is kept back until `enqueue`."""
     row_id: int = 0
     enqueuer: Callable[[Firing, Any], Any] | None = field(default=None, repr=False, compare=False)
+    shown_result: Any = field(default=AS_IT_IS, repr=False, compare=False)
+    """`result` without secrets and private values that a receiver repeated in it; the log keeps no other."""
+
+    @property
+    def public_result(self) -> Any:
+        """`result` as it is stored, printed and shown."""
+        return self.result if self.shown_result is AS_IT_IS else self.shown_result
 
     @property
     def allowed(self) -> bool:
@@ -274,7 +282,7 @@ class Firing:
             "outcome": self.outcome,
             "allowed": self.allowed,
             "data": redact(self.data, self.hidden)[0],
-            "result": self.result,
+            "result": self.public_result,
             "veto": None if self.veto is None else self.veto.as_json(),
             "warnings": list(self.warnings),
             "reused": self.reused,
@@ -296,7 +304,8 @@ class LogFilter:
     event: str | None = None
     hook: int | None = None
     outcome: str | None = None
-    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason."""
+    """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason; or
+    `problem`: a delivery that failed, was given up, or waits for another attempt."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None
@@ -347,6 +356,48 @@ class Revision:
             "who": self.who,
             "action": self.action,
             "changes": {name: [old, new] for name, old, new in self.changes()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class UndonePart:
+    """One hook's share of a change that can be taken back."""
+
+    hook_id: int
+    name: str
+    revision: int
+    """That of the change."""
+    before: dict[str, Any] | None
+    """The fields before it, as a revision keeps them; None where the hook did not exist."""
+    after: dict[str, Any]
+    lost: tuple[str, ...] = ()
+    """Secrets that the change replaced or removed: they do not come back."""
+    since: str | None = None
+    """Who changed the hook after that; then nothing can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnChange:
+    """What one person did last: `action` is that of its revisions, and its hooks were changed in one transaction."""
+
+    action: str
+    at_ms: int
+    parts: tuple[UndonePart, ...]
+
+    @property
+    def changed_since(self) -> tuple[UndonePart, ...]:
+        """The hooks that were changed by somebody since."""
+        return tuple(part for part in self.parts if part.since is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {
+            "action": self.action,
+            "at": rfc3339(self.at_ms),
+            "hooks": [
+                {"id": part.hook_id, "name": part.name, "lost": list(part.lost), "changed_since_by": part.since}
+                for part in self.parts
+            ],
         }
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "ERRORS",
     "MODES",
     "OUTCOMES",
+    "PROBLEM",
     "REASONS",
     "SIGNS",
     "SKIPS",
@@ -183,6 +184,9 @@ SKIPS = dictionary(
 """Why a delivery was not to be sent."""
 REASONS: Mapping[str, Word] = {**SKIPS, **ERRORS}
 
+PROBLEM = Word("problem", "проблема", old=("problems", "проблемы", "trouble", "сбои", "failures"))
+"""What a filter by outcome takes for anything that failed or waits for another attempt, in one word."""
+
 STATES = dictionary(
     Word("off", "выключен", role="quiet", brief=("выкл", "off")),
     Word("expired", "истёк", role="wait"),
@@ -254,4 +258,6 @@ def outcome_code(text: str) -> str | None:
     found = read_word(OUTCOMES, text) or read_word(REASONS, text)
     if found is None and folded(text) in map(folded, (*REFUSED_BY_FAILURE.typed, *ALLOWED_FAILED.typed)):
         return "failed"
+    if found is None and folded(text) in map(folded, PROBLEM.typed):
+        return PROBLEM.code
     return found

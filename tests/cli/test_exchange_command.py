@@ -54,7 +54,7 @@ def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Pa
     assert "may wait 4 s" in shown.out
     found = hookrow("import", "hooks.yaml", "--dry-run", "--json").json
     assert found == {
-        "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}}],
+        "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}, "sources": {}}],
         "rows": [{"event": "before_order_add", "before": 2.0, "after": 4.0}],
         "warnings": [],
         "applied": False,

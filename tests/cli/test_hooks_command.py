@@ -312,3 +312,30 @@ def test_hostile_names_cannot_script_the_terminal(add: Add, hookrow: Hookrow, ma
         for character in "\x1b\x07\u202e\x9b":
             assert character not in ran.out
     assert hookrow("hooks", "list", "--json").json["name"] == "a\x1b]52;c;AAAA\x07b\u202ec\x9bd"
+
+
+def test_deleted_hooks_are_listed_and_restored(add: Add, hookrow: Hookrow) -> None:
+    """Who deleted each and when; by id or key; another reference is 4."""
+    hook = add(URL, "--key", "stock")
+    hookrow("hooks", "rm", "stock", "--yes")
+    (line,) = hookrow("hooks", "deleted", "--json").lines
+    assert (line["id"], line["key"], line["event"]) == (hook["id"], "stock", hook["event"])
+    assert line["who"]
+    assert "Stock" in hookrow("hooks", "deleted").out
+    hookrow("hooks", "restore", "nope", code=4)
+    hookrow("hooks", "restore", "stock")
+    assert hookrow("hooks", "show", "stock", "--json").json["revision"] == 3
+    assert hookrow("hooks", "deleted", "--json").lines == []
+
+
+def test_ones_own_last_change_is_undone(add: Add, hookrow: Hookrow) -> None:
+    """It asks, does it by --yes, and a second one does the first again; with nothing to undo it says so."""
+    assert "have not changed" in hookrow("hooks", "undo", "--yes").err
+    add(URL, "--key", "stock")
+    hookrow("hooks", "edit", "stock", "--timeout", "7")
+    hookrow("hooks", "undo", code=2)
+    done = hookrow("hooks", "undo", "--yes", "--json").json
+    assert (done["action"], [hook["name"] for hook in done["hooks"]]) == ("edit", ["Stock"])
+    assert hookrow("hooks", "show", "stock", "--json").json["timeout"] == 5
+    hookrow("hooks", "undo", "--yes")
+    assert hookrow("hooks", "show", "stock", "--json").json["timeout"] == 7

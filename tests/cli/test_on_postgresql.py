@@ -143,7 +143,8 @@ def test_hooks_move_from_a_file(hookrow: Hookrow, folder: Path, db: str, monkeyp
     assert "this database has none" in hookrow("--db", db, "import", "hooks.yaml", "--dry-run", code=None).err
     given = Path("hooks.yaml").read_text("utf-8").replace("auth_password: kept", "auth_password: env:STOCK_PASSWORD")
     Path("hooks.yaml").write_text(given, "utf-8")
-    hookrow("--db", db, "import", "hooks.yaml", "--yes")
+    hookrow("--db", db, "import", "hooks.yaml", "--yes", code=5)  # any variable: only where that is wanted
+    hookrow("--db", db, "import", "hooks.yaml", "--yes", "--allow-source")
     moved, there = (hookrow(*on, "hooks", "show", "stock", "--json").json for on in (("--db", db), ()))
     same = ("key", "name", "url", "event", "position", "timeout", "auth_login", "auth_password", "mode", "state")
     assert [moved[name] for name in same] == [there[name] for name in same]

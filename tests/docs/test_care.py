@@ -21,7 +21,7 @@ def test_the_documented_file_of_hooks_can_be_imported(tmp_path: Path) -> None:
     [written] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "source.txt").write_text("shop\n")
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
-        done = import_hooks(engine, written, folder=tmp_path, environ={"STOCK_PASSWORD": "secret"})
+        done = import_hooks(engine, written, folder=tmp_path, environ={"HOOKROW_SECRET_STOCK": "secret"})
         again = yaml.safe_load(export_hooks(engine))["hooks"]["stock"]
     assert [each.action for each in done.changes] == ["add"]
     given = yaml.safe_load(written)["hooks"]["stock"]

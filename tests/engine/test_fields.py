@@ -366,11 +366,17 @@ def test_turning_another_flag_on_turns_fire_and_forget_off_and_says_so(flag: str
     assert (changed.values, len(changed.notes)) == ({flag: True, "fire_and_forget": False}, 1)
 
 
+def test_a_flag_that_is_named_has_an_effect_where_it_was_on_already() -> None:
+    """On a row whose flags contradict each other: «saved» would say that something had changed."""
+    kept = {**BASE, "fire_and_forget": True, "wait_for_response": True}
+    changed = clean_change(kept, {"wait_for_response": True})
+    assert (changed.values, len(changed.notes)) == ({"wait_for_response": True, "fire_and_forget": False}, 1)
+
+
 def test_fire_and_forget_over_an_older_flag_is_no_contradiction() -> None:
     """Turning «Блок без ответа» on over a waiting hook keeps the row's other flag, as the document lets it."""
     assert not clean_change({**BASE, "wait_for_response": True}, {"fire_and_forget": True}).problems
     kept = {**BASE, "fire_and_forget": True, "wait_for_response": True}
-    assert clean_change(kept, {"wait_for_response": True}).values == {"wait_for_response": True}
     assert clean_change(kept, {"name": "other"}).values == {"name": "other"}
     assert clean_change(kept, {"response_has_data": True}, stored=True).values == {"response_has_data": True}
 

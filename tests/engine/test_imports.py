@@ -45,6 +45,19 @@ def test_help_is_quick() -> None:
     assert loaded_after(code) & HEAVY == set()
 
 
+def test_a_receiver_for_developers_needs_no_engine() -> None:
+    """`hookrow listen` loads the testing kit's small server, and neither SQLAlchemy nor an HTTP client with it."""
+    assert loaded_after("import hookrow.cli.commands.listen") & HEAVY == set()
+
+
+def test_the_testing_kit_gives_all_that_it_names() -> None:
+    """Each name of `hookrow.testing`, at its first use."""
+    missing = "[name for name in kit.__all__ if getattr(kit, name, None) is None]"
+    assert "hookrow" in loaded_after(
+        f"import hookrow.testing as kit\nassert not {missing}\nassert set(kit.__all__) <= set(dir(kit))"
+    )
+
+
 def test_a_glance_needs_no_engine(tmp_path: Path) -> None:
     """The terminal interface's first list is read by SQLite's driver alone."""
     with hookrow.HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False):

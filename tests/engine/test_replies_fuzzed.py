@@ -224,8 +224,7 @@ class Bench:
         attempts = [each for delivery in logged.deliveries for each in await engine.log.attempts(delivery.id)]
         assert len(attempts) == len(self.network.requests)
         shown = [
-            firing.as_json()["veto"],
-            firing.as_json()["warnings"],
+            firing.as_json(),
             logged.as_json(),
             [each.as_json() for each in logged.deliveries],
         ]
@@ -255,11 +254,11 @@ class Bench:
         with redirect_stdout(out), redirect_stderr(out):
             run([*where, "log", "--json"])
             for firing in firings:
-                for more in ((), ("--json",), ("--http",)):
+                for more in ((), ("--json",), ("--http", "--yes")):
                     run([*where, "show", firing.id, *more])
                 run([*where, "replay", firing.id, "--dry-run"])
                 for delivery in firing.deliveries:
-                    run([*where, "show", delivery.id, "--http"])
+                    run([*where, "show", delivery.id, "--http", "--yes"])
                     run([*where, "fixture", delivery.id, "--yes"])
                     run([*where, "redeliver", delivery.id, "--dry-run", "--yes"])
         said = out.getvalue()

@@ -441,6 +441,13 @@ def test_retry_after(value: str, seconds: float | None) -> None:
     assert retry_after([("retry-after", value)], NOW_MS) == seconds
 
 
+def test_of_several_the_latest_is_obeyed() -> None:
+    """Two lines, one of them folded, one that is no wish at all; never more than a day."""
+    assert retry_after([("Retry-After", "100"), ("retry-after", "\r\n 400 "), ("Retry-After", "soon")], NOW_MS) == 400
+    assert retry_after([("Retry-After", "5"), ("Retry-After", "9999999999")], NOW_MS) == 86_400
+    assert retry_after([("Retry-After", "soon")], NOW_MS) is None
+
+
 def test_retry_after_may_be_absent() -> None:
     """Without the header nothing is asked."""
     assert retry_after({}, NOW_MS) is None

@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from hookrow.lang import Language, use
 from hookrow_tui.app import HookrowApp
 from hookrow_tui.terminal.look import choose
+from hookrow_tui.terminal.typeahead import UNPAINTED
 
 __all__ = ["Beside", "Shown", "shown", "until"]
 
@@ -30,11 +31,28 @@ class Shown:
     engine: Any
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys as a person does who looks: each when the one before has shown what it does, or waits."""
+        for key in keys:
+            await self.looked()
+            await self.pilot.press(key)
+        await self.looked()
+
+    async def looked(self) -> None:
+        """Until nothing is under way but what the engine works at, and what stands there was painted."""
+        ahead = self.app.ahead
+
+        def seen() -> bool:
+            guard = ahead.guards.get(self.app.screen) if self.app.is_running else None
+            return guard is None or guard.painted is not None or ahead.clock() > guard.since + UNPAINTED
+
+        def rests() -> bool:
+            return not ahead.works() and (not ahead.queue or ahead.waits(ahead.queue[0]))
+
+        await until(self.pilot, lambda: not self.app.is_running or (rests() and seen()), "the keys are done")
 
     async def type(self, text: str) -> None:
         """Press the keys of a text."""
-        await self.pilot.press(*("space" if char == " " else char for char in text))
+        await self.press(*("space" if char == " " else char for char in text))
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
@@ -58,6 +76,7 @@ async def shown(
     used = FakeEngine() if engine is None else engine
     use(lang)
     app = HookrowApp(used.url, start=lambda url: used, look=choose(environ or TERMINAL, "utf-8"))
+    app.ahead.silence = 0.0  # whoever looks waits for the painting only
     try:
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: getattr(app.screen, "summary", None) is not None, "the list of hooks")

@@ -352,6 +352,7 @@ class FakeLog:
                 last_ms=312 if row[6] else None,
                 last_error=None,
                 failing=0,
+                last_at_ms=NOON_MS - number * 60_000 if row[6] else None,
             )
             for number, row in enumerate(ROWS, 1)
         }
@@ -362,7 +363,11 @@ class FakeLog:
             return SimpleNamespace(calls=calls, errors=errors, since_ms=0, capped=False, **times)
 
         return {
-            number: SimpleNamespace(day=figures(row[6], row[7]), week=figures(row[6] * 7, row[7] * 4))
+            number: SimpleNamespace(
+                day=figures(row[6], row[7]),
+                week=figures(row[6] * 7, row[7] * 4),
+                hours=tuple((row[6] * hour // 276, row[7] * (hour == 20)) for hour in range(24)),
+            )
             for number, row in enumerate(ROWS, 1)
         }
 

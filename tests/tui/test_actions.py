@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.events import Key
 
+from hookrow.hook.form import FIELD
 from hookrow.lang import use
 from hookrow_tui.actions import ACTIONS, GROUPS, actions_of, bar_of, bindings
 from hookrow_tui.help import help_lines
@@ -16,6 +17,8 @@ SCREENS = {
     "form": "hookrow_tui.form.screen.FormScreen",
     "log": "hookrow_tui.log.screen.LogScreen",
     "history": "hookrow_tui.hooks.history.HistoryScreen",
+    "deleted": "hookrow_tui.hooks.deleted.DeletedScreen",
+    "overview": "hookrow_tui.hooks.overview.OverviewScreen",
     "why": "hookrow_tui.hooks.why.WhyScreen",
 }
 MULTIPLEXERS = {"ctrl+a", "ctrl+b", "ctrl+o", "ctrl+t"}
@@ -48,16 +51,30 @@ def test_no_action_stands_on_a_key_that_multiplexers_take() -> None:
 
 
 @pytest.mark.parametrize("lang", ["ru", "en"])
-def test_the_help_fits_the_smallest_screen_and_names_every_key(lang: str) -> None:
-    """20 lines of 74 columns; every action with keys of its own stands in one."""
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_help_of_a_place_names_its_keys_and_those_that_work_everywhere(group: str, lang: str) -> None:
+    """73 columns; every action with words of its own stands in one, also how to quit."""
     use("ru" if lang == "ru" else "en")
     try:
-        lines = help_lines()
-        assert len(lines) <= 20
-        assert max(map(len, lines)) <= 74
-        for action in ACTIONS:
+        lines = help_lines([group])  # type: ignore[list-item]
+        assert max(map(len, lines)) <= 73
+        for action in (*actions_of(group), *actions_of("everywhere")):  # type: ignore[arg-type]
             if action.help is not None:
                 assert any(str(action.help) in line for line in lines), action
+    finally:
+        use("en")
+
+
+@pytest.mark.parametrize("lang", ["ru", "en"])
+@pytest.mark.parametrize("code", FIELD)
+def test_the_help_of_a_field_begins_with_the_field(code: str, lang: str) -> None:
+    """Its label and hint first; the language of bodies, conditions and moments where they are written."""
+    use("ru" if lang == "ru" else "en")
+    try:
+        lines = help_lines(["form"], code)
+        assert lines[0] == str(FIELD[code].label)
+        assert max(map(len, lines)) <= 73
+        assert len(lines) == len(dict.fromkeys(lines)) + lines.count("") - 1
     finally:
         use("en")
 

@@ -12,6 +12,7 @@ from apps import Shown, shown, until
 from forms import closed, fill, new_form, open_form
 
 from hookrow.errors import DatabaseBusy
+from hookrow_tui.help import HelpScreen
 from hookrow_tui.widgets.dialogs import Question
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ def held(at: Shown, name: str, *, busy: bool = False) -> Iterator[threading.Even
 
 
 async def test_keys_while_a_new_hook_is_written_make_no_second_one() -> None:
-    """Escape and F2 during the save ask nothing and write nothing; the form closes, one hook is there."""
+    """What is typed during the save is for the list, to which it leads; the form closes, one hook is there."""
     async with shown((120, 40)) as at:
         form = await new_form(at)
         await fill(at, form, "name", "Новый")
@@ -52,16 +53,15 @@ async def test_keys_while_a_new_hook_is_written_make_no_second_one() -> None:
         with held(at, "add") as began:
             await at.press("f2")
             await until(at.pilot, began.is_set, "the save")
-            await at.press("escape", "f2")
-            await at.pilot.pause()
+            await at.press("f1", "escape", "f1")
             assert at.app.screen is form
-        await until(at.pilot, lambda: closed(at), "the list")
-        await at.app.workers.wait_for_complete()
+        await until(at.pilot, lambda: isinstance(at.app.screen, HelpScreen), "the help, over the list")
+        assert len(at.app.screen_stack) == 2
         assert [hook.name for hook in at.engine.hooks.list()].count("Новый") == 1
 
 
 async def test_nothing_can_be_typed_while_the_save_is_under_way() -> None:
-    """Text, paste and clicks go nowhere; after a refusal the person is in the same field and types on."""
+    """What was typed for the list goes nowhere when the save is refused; the person goes on in the same field."""
     async with shown((120, 40)) as at:
         form = await open_form(at)
         await fill(at, form, "name", "Имя раз")
@@ -69,11 +69,8 @@ async def test_nothing_can_be_typed_while_the_save_is_under_way() -> None:
             await at.press("f2")
             await until(at.pilot, began.is_set, "the save")
             await at.press("x", "tab", "x")
-            await at.pilot.click("#buttons")
-            await at.press("x")
-            await at.pilot.pause()
             assert (form.state.texts["name"], at.app.screen) == ("Имя раз", form)
-        await until(at.pilot, lambda: form.trouble == "база занята", "the refusal")
+        await until(at.pilot, lambda: "занята" in form.trouble, "the refusal")
         await at.press("!")
         await until(at.pilot, lambda: form.state.texts["name"] == "Имя раз!", "the next key")
         await at.press("f2")

@@ -147,7 +147,7 @@ async def test_the_test_sends_what_stands_in_the_form_and_keeps_nothing(url: str
     """F5 with an unsaved change: the changed URL is asked, with the kept password, marked as a test."""
     with Receiver(reply(200, b'{"data": {"order": {"sum": 900}}}', [("content-type", "application/json")])) as receiver:
         stock(colleague)
-        async with shown((120, 40), engine=HookEngine(url, worker=False)) as at:
+        async with shown((120, 60), engine=HookEngine(url, worker=False)) as at:
             form = await in_form(at)
             await write(at, form, "url", receiver.url)
             await at.press("f5")

@@ -29,8 +29,10 @@ from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.help import HelpScreen
 from hookrow_tui.hooks.screen import HooksScreen
 from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.hooks.unusable import UnusablePage
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.terminal.look import choose
+from hookrow_tui.terminal.typeahead import SILENCE
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -140,33 +142,40 @@ async def test_keys_work_while_the_engine_is_opened(tmp_path: Path) -> None:
         assert isinstance(at.app.screen, HelpScreen)
 
 
-async def test_an_action_waits_for_the_engine(tmp_path: Path) -> None:
-    """The last one asked for is done, on the hook that it was asked for; the title says what it waits for."""
+async def test_what_needs_the_engine_waits_for_it_and_what_follows_waits_behind_it(tmp_path: Path) -> None:
+    """In the order in which it was typed, on the hook that it was typed for; the title says what it waits for."""
     url = await asyncio.to_thread(filled, tmp_path)
     async with starting(url) as at:
         await at.stands()
         chosen = at.cursor
-        await at.pilot.press("l", "enter", "j")
-        assert at.cursor != chosen
+        await at.pilot.press("enter", "end", "!", "tab")
+        assert at.cursor == chosen
         assert at.app.screen is at.hooks
         assert "opening…" in drawn(at.app)
-        await at.opens()
-        await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and bool(at.app.screen.titles), "the form")
-        assert chosen in drawn(at.app)
-        await at.pilot.press("escape")
-        assert "3 hooks" in drawn(at.app)
+        at.gate.set()
+        await until(at.pilot, lambda: isinstance(at.app.screen, FormScreen) and not at.app.ahead.queue, "the form")
+        form = at.app.screen
+        await until(at.pilot, lambda: form.state.texts["name"] == f"{chosen}!", "what was typed for it")
+        await until(at.pilot, lambda: getattr(form.focused, "code", None) == "url", "the next field")
 
 
-async def test_an_action_does_not_outlive_an_engine_that_cannot_be_opened(tmp_path: Path) -> None:
-    """What is wrong is said, the list stays, nothing waits any more."""
+async def test_a_database_that_cannot_be_used_has_a_page_with_the_keys_that_work(tmp_path: Path) -> None:
+    """Its reason instead of a list that looks well; what was typed for the list goes nowhere; r tries again."""
     url = await asyncio.to_thread(filled, tmp_path)
     async with starting(url, StorageError("the disk is on fire")) as at:
         await at.stands()
-        await at.pilot.press("enter")
+        await at.pilot.press("space", "enter")
         at.gate.set()
+        await until(at.pilot, lambda: isinstance(at.app.screen, UnusablePage), "the page")
         await until(at.pilot, lambda: "the disk is on fire" in drawn(at.app), "the reason")
-        assert at.hooks.asked is None
-        assert "Third" in drawn(at.app)
+        assert "First" not in drawn(at.app)
+        await at.pilot.press("n", "l", "escape")
+        assert len(at.app.screen_stack) == 2
+        at.app.start = lambda url: HookEngine(url, worker=False, create=False)
+        await asyncio.sleep(SILENCE)
+        await at.pilot.press("r")
+        await until(at.pilot, lambda: at.app.screen is at.hooks and at.hooks.opened, "the list")
+        assert [row.hook.revision for row in at.hooks.rows] == [2, 1, 1]  # the pause; nothing was switched off
 
 
 async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> None:

@@ -17,15 +17,41 @@ from hookrow_tui.words import Say
 
 __all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
 
-Group = Literal["everywhere", "hooks", "form", "log", "history", "why"]
+Group = Literal[
+    "everywhere",
+    "hooks",
+    "form",
+    "log",
+    "history",
+    "deleted",
+    "overview",
+    "why",
+    "unusable",
+    "dialog",
+    "question",
+    "prompt",
+    "pick",
+    "replay",
+    "conflict",
+]
 
+HERE = Say("HERE")
 GROUPS: dict[Group, Say] = {
     "everywhere": Say("EVERYWHERE"),
     "hooks": Say("LIST OF HOOKS"),
     "form": Say("FORM"),
     "log": Say("LOG"),
     "history": Say("HISTORY"),
+    "deleted": Say("DELETED HOOKS"),
+    "overview": Say("OVERVIEW"),
     "why": Say("WHY"),
+    "unusable": Say("NO DATABASE"),
+    "dialog": HERE,
+    "question": HERE,
+    "prompt": HERE,
+    "pick": HERE,
+    "replay": HERE,
+    "conflict": HERE,
 }
 
 
@@ -58,7 +84,17 @@ class Action:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "everywhere", ("f1", "question_mark"), Say("Help"), "F1", "F1  ?", Say("this help"), 1000),
-    Action("app.leave", "everywhere", ("f10", "ctrl+q"), Say("Quit"), "F10", "F10 Ctrl+Q", Say("quit")),
+    Action(
+        "app.leave", "everywhere", ("f10", "ctrl+q", "q"), Say("Quit"), "F10", "F10 ^Q q", Say("quit; Ctrl+C asks"), 900
+    ),
+    Action(
+        "app.ask_to_leave",
+        "everywhere",
+        ("ctrl+c",),
+        Say("Quit?"),
+        "^C",
+        bound=False,
+    ),
     Action("app.back", "everywhere", ("escape",), Say("Back"), "Esc", "Esc", Say("back, close"), bound=False),
     Action(
         "app.next",
@@ -129,7 +165,6 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
     Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
-    Action("hooks.quit", "hooks", (), Say("Quit"), "F10", bar=60, bound=False),
     Action(
         "hooks.later",
         "hooks",
@@ -152,7 +187,13 @@ ACTIONS: tuple[Action, ...] = (
         Say("delete; u undoes"),
         writes=True,
     ),
-    Action("hooks.undo", "hooks", ("u",), Say("Undo the deletion"), "u", writes=True),
+    Action("hooks.undo", "hooks", ("u",), Say("Undo your last change"), "u", writes=True),
+    Action("hooks.mark", "hooks", ("m", "insert"), Say("Mark"), "m", bar=87),
+    Action("hooks.mark_range", "hooks", ("M",), Say("Mark as far as this row")),
+    Action("hooks.mark_all", "hooks", ("A",), Say("Mark all that is shown")),
+    Action("hooks.export", "hooks", ("e",), Say("Export to a file"), "e"),
+    Action("hooks.overview", "hooks", ("o",), Say("Overview"), "o", bar=88),
+    Action("hooks.deleted", "hooks", ("D",), Say("Deleted hooks"), "D"),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("send a test request"), 80),
     Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p", Say("pause / resume"), writes=True),
     Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it ran or not; history"), 55),
@@ -207,6 +248,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.only_marked", "log", ("M",), Say("Only the marked")),
     Action("log.copy_help", "log", (), Say("Copy text"), "y", "y  v  w", Say("copy; whole; to a file"), bound=False),
     Action("log.write", "log", ("w",), Say("Write to a file"), "w"),
+    Action("log.write_all", "log", ("W",), Say("Write all that is shown (JSONL)"), "W"),
     # The history of a hook, and why it runs or not: their help is their key bar
     Action(
         "history.rollback",
@@ -218,11 +260,40 @@ ACTIONS: tuple[Action, ...] = (
         writes=True,
     ),
     Action("history.pane", "history", ("tab", "shift+tab"), Say("Changes"), "Tab", bar=20),
+    Action("overview.stretch('hour')", "overview", ("1",), Say("Hour"), "1", bar=10),
+    Action("overview.stretch('day')", "overview", ("2",), Say("24 hours"), "2", bar=20),
+    Action("overview.stretch('week')", "overview", ("3",), Say("7 days"), "3", bar=30),
+    Action("overview.back", "overview", ("escape",), Say("Back"), "Esc", bar=40),
+    Action("deleted.restore", "deleted", ("enter", "r", "f5"), Say("Restore"), Say("Enter"), bar=10, writes=True),
+    Action("deleted.pane", "deleted", ("tab", "shift+tab"), Say("Fields"), "Tab", bar=20),
+    Action("deleted.back", "deleted", ("escape",), Say("Back"), "Esc", bar=30),
     Action("history.back", "history", ("escape",), Say("Back"), "Esc", bar=30),
     Action("why.open", "why", ("enter", "f4"), Say("Open"), Say("Enter"), bar=10),
     Action("why.log", "why", ("l", "f3"), Say("Log"), "l", bar=20),
     Action("why.pane", "why", ("tab", "shift+tab"), Say("Details"), "Tab", bar=30),
     Action("why.back", "why", ("escape",), Say("Back"), "Esc", bar=40),
+    # Where the database can't be used
+    Action("unusable.again", "unusable", ("r", "f5"), Say("Try again"), "r", bar=10),
+    # Boxes over a page: what the focused widget or the box itself handles
+    Action("dialog.close", "dialog", ("escape",), Say("Close"), "Esc", bar=10, bound=False),
+    Action("dialog.scroll", "dialog", ("up", "down"), Say("Scroll"), "↑ ↓ PgDn", bar=20, bound=False),
+    Action("question.choose", "question", ("left", "right"), Say("Other answer"), "← →", bar=10, bound=False),
+    Action("question.take", "question", ("enter",), Say("Choose"), Say("Enter"), bar=20, bound=False),
+    Action("question.close", "question", ("escape",), Say("Go back"), "Esc", bar=30, bound=False),
+    Action("prompt.take", "prompt", ("enter",), Say("Done"), Say("Enter"), bar=10, bound=False),
+    Action("prompt.close", "prompt", ("escape",), Say("Go back"), "Esc", bar=20, bound=False),
+    Action("pick.type", "pick", (), Say("Type a part of it"), "abc", bar=10, bound=False),
+    Action("pick.move", "pick", ("up", "down"), Say("Up, down"), "↑ ↓", bar=20, bound=False),
+    Action("pick.take", "pick", ("enter",), Say("Choose"), Say("Enter"), bar=30, bound=False),
+    Action("pick.close", "pick", ("escape",), Say("Close"), "Esc", bar=40, bound=False),
+    Action("replay.go", "replay", ("f5",), Say("Send again"), "F5", bar=10, bound=False),
+    Action("replay.next", "replay", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
+    Action("replay.edit", "replay", ("f4",), Say("Data in editor"), "F4", bar=30, bound=False),
+    Action("replay.close", "replay", ("escape",), Say("Cancel"), "Esc", bar=40, bound=False),
+    Action("conflict.swap", "conflict", ("space",), Say("Other side"), Say("Space"), bar=10, bound=False),
+    Action("conflict.next", "conflict", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
+    Action("conflict.take", "conflict", ("enter",), Say("Choose"), Say("Enter"), bar=30, bound=False),
+    Action("conflict.close", "conflict", ("escape",), Say("Go back"), "Esc", bar=40, bound=False),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -13,11 +13,13 @@ from rich.text import Text as Styled
 from textual import on, work
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
-from textual.events import Event, Key
+from textual.binding import Binding
+from textual.events import Event, InputEvent, Key, Paste
 from textual.filter import LineFilter
 from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
@@ -26,19 +28,22 @@ from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.repaint import Change, Shown
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
+from hookrow_tui.terminal.typeahead import TypeAhead
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Dialog, Page
+from hookrow_tui.widgets.page import SMALLEST, Dialog, Page
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
-    from textual.actions import ActionParseResult
-    from textual.dom import DOMNode
+    from textual.notifications import SeverityLevel
     from textual.theme import Theme
 
     from hookrow import HookEngine
     from hookrow.glance import Glance
 
 __all__ = ["HookrowApp"]
+
+SAID = 5.0
+"""Seconds that the key bar says what happened."""
 
 
 class HookrowApp(App[int]):
@@ -53,7 +58,10 @@ class HookrowApp(App[int]):
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks/hooks.tcss"]
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[Any]] = [*bindings("everywhere")]
+    BINDINGS: ClassVar[list[Any]] = [
+        *bindings("everywhere"),
+        Binding("ctrl+c", "ask_to_leave", show=False, priority=True),  # Textual's text fields would take it
+    ]
     # From the beginning: changed later, every rule would be parsed once more.
     theme: Reactive[str] = Reactive(Initialize(lambda app: cast("HookrowApp", app).look.theme))
 
@@ -75,6 +83,7 @@ class HookrowApp(App[int]):
         self.shown = Shown()
         self.harmless = Harmless()
         self.follower: Follower | None = None
+        self.ahead = TypeAhead(self, lambda: self.too_small)
         self.warned_of_bytes = False
         self.animation_level = "none"
         self.set_class(look.mono, "-mono", update=False)
@@ -86,6 +95,7 @@ class HookrowApp(App[int]):
 
     def on_mount(self) -> None:
         on_end_signals(self.end_by_signal)
+        self.ahead.start()
         self.app_suspend_signal.subscribe(self, self.forget_terminal)
         self.app_resume_signal.subscribe(self, self.forget_terminal)
         self.call_after_refresh(self.peek)
@@ -112,6 +122,9 @@ class HookrowApp(App[int]):
     @on(Opened)
     def take_engine(self, message: Opened) -> None:
         self.engine = message.engine
+        self.trouble = ""
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, Dialog):
+            self.pop_screen()  # the page that said why it could not be opened
         self.follower = Follower(message.engine, self)
         self.follower.start()
         if self.read_only:
@@ -126,13 +139,21 @@ class HookrowApp(App[int]):
         call: Callable[[HookEngine], Any],
         then: Callable[[Any], None],
         failed: Callable[[HookrowError], None] | None = None,
+        *,
+        background: bool = False,
     ) -> None:
         """Call the engine in a worker and hand what it gives to `then`, on the loop, while `owner` is on the screen.
 
         Without `failed` an error becomes a notice on the page. Before the engine is open nothing is asked.
+
+        Args:
+            background: no key asked for it, so no input waits for the answer.
         """
         if self.engine is not None:
-            self.answer(self.engine, Answered(owner, then, failed or self.say_error), call)
+            question = Answered(owner, then, failed or self.say_error)
+            if not background:
+                self.ahead.ask(question)
+            self.answer(self.engine, question, call)
 
     @work(thread=True, group="ask")
     def answer(self, engine: HookEngine, message: Answered, call: Callable[[HookEngine], Any]) -> None:
@@ -149,21 +170,48 @@ class HookrowApp(App[int]):
         # shuts down its screens stay on the stack with no children left.
         left = isinstance(owner, Screen) and owner not in self.screen_stack
         here = self.is_running and owner.is_attached and not left
-        if not here:
-            return
-        if message.error is not None:
+        if here and message.error is not None:
             message.failed(message.error)
-        else:
+        elif here:
             message.then(message.value)
+        self.ahead.answered(message)
 
     def say_error(self, error: HookrowError) -> None:
         """An error that nobody handled better: one sentence on the page that is open."""
         self.notice(sentence(error))
 
     def notice(self, text: str) -> None:
-        """See `Page.notice`; on whatever screen is open."""
+        """Say why what a key asked for is not done, on whatever screen is open: keys that followed it meant another."""
         if isinstance(self.screen, Page | Dialog):
             self.screen.notice(text)
+            self.unexpected()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Say what happened in the key bar of the screen that is open; nothing floats over the text."""
+        for bar in self.screen.query(KeyBar):
+            bar.say(f"{title} {message}".strip(), timeout or SAID)
+
+    def unexpected(self) -> None:
+        """Something went another way than the keys that were typed ahead could know: see `terminal.typeahead`."""
+        self.ahead.guard(self.screen)
+
+    def nothing_chosen(self) -> None:
+        """A key needs a row, and there is none."""
+        self.notify(str(Say("There is no row for this key.")), markup=False)
+        self.unexpected()
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the window is too small for the screens to be seen."""
+        return self.size.width < SMALLEST[0] or self.size.height < SMALLEST[1]
 
     @property
     def read_only(self) -> bool:
@@ -185,23 +233,30 @@ class HookrowApp(App[int]):
     @on(Troubled)
     def show_trouble(self, message: Troubled) -> None:
         self.trouble = message.text
+        if self.engine is None:
+            self.say_unusable(message.text)
+            return
         for screen in self.screen_stack:
             if isinstance(screen, Page | Dialog):
                 screen.notice(message.text)
 
+    def say_unusable(self, reason: str) -> None:
+        """A list whose keys do nothing would look as if all were well: another page takes its place."""
+        from hookrow_tui.hooks.unusable import UnusablePage
+
+        if isinstance(self.screen, UnusablePage):
+            self.screen.notice(reason)
+            return
+        while len(self.screen_stack) > 1:  # help may be open
+            self.pop_screen()
+        self.push_screen(page := UnusablePage(self.url, reason))
+        self.ahead.guard(page)
+
     # Keys
 
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        if isinstance(action, str) and isinstance(self.screen, Page) and self.screen.postpones(action):
-            return True
-        return await super().run_action(action, default_namespace, namespaces)
-
     async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent | Paste) and not event.is_forwarded and not self.ahead.admits(event):
+            return
         if isinstance(event, Key) and not event.is_forwarded:
             if event.character == "\ufffd":
                 self.warn_of_bytes()
@@ -219,15 +274,17 @@ class HookrowApp(App[int]):
 
     def warn_of_bytes(self) -> None:
         """Bytes in another encoding are dropped rather than typed as «�»; said once."""
-        if not self.warned_of_bytes:
+        if not self.warned_of_bytes and isinstance(self.screen, Page | Dialog):
             self.warned_of_bytes = True
-            self.notice(str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8).")))
+            self.screen.notice(
+                str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8)."))
+            )
 
     def action_help(self) -> None:
         from hookrow_tui.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+        if isinstance(self.screen, Page | Dialog) and not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen.GROUPS, getattr(self.focused, "code", "")))
 
     def action_commands(self) -> None:
         from hookrow_tui.help import command_screen
@@ -246,6 +303,22 @@ class HookrowApp(App[int]):
             leave.leave(self.exit)
         else:
             self.exit(0)
+
+    def action_ask_to_leave(self) -> None:
+        """Ctrl+C: copies what is marked in a text field, as anywhere; else asks whether to quit."""
+        from hookrow_tui.widgets.dialogs import Question
+
+        focused = self.focused
+        if isinstance(focused, Input | TextArea) and focused.selected_text:
+            focused.action_copy()
+        elif not isinstance(self.screen, Question):
+            answers = [("no", str(Say("Stay"))), ("yes", str(Say("Quit")))]
+            question = Question(str(Say("Quit Hookrow?")), [str(Say("F10 quits at once."))], answers)
+            self.push_screen(question, self.answer_leave)
+
+    async def answer_leave(self, answer: str | None) -> None:
+        if answer == "yes":
+            await self.action_leave()
 
     def action_repaint(self) -> None:
         self.forget_terminal()
@@ -267,6 +340,7 @@ class HookrowApp(App[int]):
         self.screen.refresh()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        self.ahead.painted(screen)
         if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self.is_headless and not self._batch_count:
             if self.shown.size != self.size:
                 renderable = screen._compositor.render_full_update()
@@ -298,6 +372,7 @@ class HookrowApp(App[int]):
         self._close_messages_no_wait()
 
     async def on_unmount(self) -> None:
+        self.ahead.end()
         if self.follower is not None:
             self.follower.end()
         if self.engine is not None:

@@ -44,7 +44,7 @@ class Opened(Message):
     engine: HookEngine
 
 
-@dataclass
+@dataclass(eq=False)
 class Answered(Message):
     """What a call in a worker came to; `then` or `failed` is called on the loop if `owner` is still on the screen."""
 

@@ -1,14 +1,18 @@
-"""The help: every key, in two columns, made from the registry of actions."""
+"""The help of a place: its keys, made from the registry of actions, and what may be written there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from rich.text import Text as Styled
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from hookrow.hook.form import FIELD
 from hookrow_tui.actions import GROUPS, Group, actions_of
 from hookrow_tui.presenters.columns import fit
 from hookrow_tui.widgets.dialogs import box_css
@@ -18,46 +22,91 @@ from hookrow_tui.words import Say
 
 __all__ = ["HelpScreen", "command_screen", "commands", "help_lines"]
 
-COLUMNS: tuple[tuple[Group, ...], tuple[Group, ...]] = (("everywhere", "form"), ("hooks", "log"))
-LEFT, CAPS = 37, 11
-NOTES = (
-    Say("List: F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on/off"),
-    Say("Letters work in the Russian layout too: о = j, л = k, к = r, а = f …"),
+LEFT, CAPS, WIDTH = 37, 11, 73
+LETTERS = Say("Letters work in the Russian layout: о = j, л = k, к = r, а = f, й = q …")
+MOMENTS = (
+    Say("When: 01.11.2026 00:00 · 01.11 · today · tomorrow · +7d · +2h"),
+    Say("A date alone as the end means the end of that day; empty means no end."),
 )
+BODY = (
+    Say("Body: JSON with {{ order.id }}: a value, or inside quotes a piece of text"),
+    Say('{% if order.sum > 9 %}…{% endif %} · {{ name|default("—") }} · payload'),
+)
+CONDITION = (Say('Condition: order.sum > 1000 and user.type == "legal"; false skips it'),)
+NOTES: dict[str, tuple[Say, ...]] = {
+    "hooks": (
+        Say("F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on/off · F11 history"),
+        Say("/ finds what the rows show: names, URLs, event types, states."),
+    ),
+    "log": (
+        Say("Filter: words of the payload · event:order · outcome:failed · code:5xx"),
+        Say("hook:Stock · since:1h · since:yesterday · until:27.11; all must fit"),
+        Say("↻ replayed · ● follows the newest · m marks, r acts on the marked"),
+    ),
+    "form": (*BODY, *CONDITION, *MOMENTS),
+}
+TOPICS: dict[str, tuple[Say, ...]] = {
+    "body": BODY,
+    "condition": CONDITION,
+    "valid_from": MOMENTS,
+    "valid_until": MOMENTS,
+}
+"""What is explained first while this field has the focus."""
 
 
-def column(groups: tuple[Group, ...]) -> list[str]:
+def column(groups: Sequence[Group]) -> list[str]:
     """One column: the groups under their titles, an empty line between them."""
     lines: list[str] = []
     for group in groups:
         lines += [""] if lines else []
         lines.append(str(GROUPS[group]))
+        told = any(action.help is not None for action in actions_of(group))
         for action in actions_of(group):
             if action.help is not None:
                 lines.append(f"{fit(str(action.caps), CAPS)}{action.help}")
+            elif not told:  # its words in the key bar say all
+                lines.append(f"{fit(str(action.cap), CAPS)}{action.label}")
     return lines
 
 
-def help_lines() -> list[str]:
-    """The lines inside the box."""
-    left, right = (column(groups) for groups in COLUMNS)
-    rows = max(len(left), len(right))
-    left += [""] * (rows - len(left))
-    right += [""] * (rows - len(right))
-    return [*(f"{fit(a, LEFT)}{b}" for a, b in zip(left, right, strict=True)), *map(str, NOTES)]
+def help_lines(groups: Sequence[Group], field: str = "") -> list[str]:
+    """What can be done at this place, and what may be written there.
+
+    Args:
+        groups: the actions of the page or the box from which help was asked for.
+        field: the code of the form's field that had the focus.
+    """
+    if field in FIELD:
+        about = [str(FIELD[field].label), *wrap(str(FIELD[field].hint), WIDTH), *map(str, TOPICS.get(field, ())), ""]
+    else:
+        about = []
+    left, right = column(groups), column(["everywhere"])
+    columns = [f"{fit(a, LEFT)}{b}".rstrip() for a, b in zip_longest(left, right, fillvalue="")]
+    notes = [note for group in groups for note in NOTES.get(group, ())]
+    more = [str(note) for note in notes if note not in TOPICS.get(field, ())]
+    return [*about, *columns, "", *more, str(LETTERS)]
 
 
 class HelpScreen(Dialog[None]):
-    """The box; Escape, F1 or Enter close it."""
+    """The box; Escape, F1, q or Enter close it, arrows scroll it.
 
-    DEFAULT_CSS = box_css("HelpScreen", 78)
+    Args:
+        groups, field: see `help_lines`.
+    """
+
+    DEFAULT_CSS = box_css("HelpScreen", 78).replace("> Vertical", "> VerticalScroll") + (
+        "HelpScreen Static { height: auto; } HelpScreen > VerticalScroll { scrollbar-size: 1 1; }"
+    )
     BINDINGS: ClassVar[list[Any]] = [("escape,f1,enter,question_mark,q", "dismiss(None)", "")]
 
+    def __init__(self, groups: Sequence[Group], field: str = "") -> None:
+        super().__init__()
+        self.about = help_lines(groups, field)
+
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
+        with VerticalScroll() as box:
             box.border_title = str(Say("Help"))
-            box.border_subtitle = str(Say("Esc closes"))
-            yield Static(Styled("\n".join(help_lines()), no_wrap=True))
+            yield Static(Styled("\n".join(self.about), no_wrap=True))
 
 
 def commands(groups: tuple[Group, ...]) -> list[tuple[str, str]]:

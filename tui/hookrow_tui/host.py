@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from hookrow import HookEngine, HookrowError
     from hookrow_tui.terminal.look import Look
+    from hookrow_tui.terminal.typeahead import TypeAhead
 
 __all__ = ["Host"]
 
@@ -21,6 +22,7 @@ class Host(Protocol):
     url: str
     engine: HookEngine | None
     trouble: str
+    ahead: TypeAhead
 
     @property
     def read_only(self) -> bool: ...
@@ -33,6 +35,14 @@ class Host(Protocol):
         call: Callable[[HookEngine], Any],
         then: Callable[[Any], None],
         failed: Callable[[HookrowError], None] | None = None,
+        *,
+        background: bool = False,
     ) -> None: ...
+
+    def unexpected(self) -> None: ...
+
+    def nothing_chosen(self) -> None: ...
+
+    def open(self) -> object: ...
 
     def notice(self, text: str) -> None: ...

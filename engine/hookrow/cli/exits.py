@@ -89,6 +89,8 @@ def explain(error: BaseException) -> None:
         for problem in error.problems:
             field = FIELD.get(problem.field)
             option = field.option if field else "--" + problem.field.replace("_", "-")
+            if problem.field == "custom_header":
+                option = "--custom-header-name"  # the value has options of its own
             named = f"{option}: {problem.text}" if field or problem.field in GIVEN else str(problem)
             say(Text("Error: {message}", message=named))
         return

@@ -216,7 +216,7 @@ class HookEngine:
     def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""
         forbid_running_loop()
-        return self.core.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
+        return self.core.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))
 
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """As `AsyncHookEngine.condition_matches`."""

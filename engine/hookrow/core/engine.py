@@ -14,12 +14,13 @@ from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.calls import CURRENT, call_in_hand
 from hookrow.core.events import Catalogue
+from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
 from hookrow.core.hooks import COLUMNS, AsyncHooks, Hooks, is_kept
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.occasion import occasion_for
-from hookrow.core.replaying import Workbench
+from hookrow.core.replaying import Replaying
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.core.settings import AsyncSettings, Settings
@@ -90,7 +91,8 @@ class AsyncHookEngine:
             observers=observers,
         )
         self.sending = Sending(self.runtime)
-        self.bench = Workbench(self.runtime)
+        self.explaining = Explaining(self.runtime)
+        self.replaying = Replaying(self.explaining)
         self.hook_door = Hooks(self.runtime)
         self.hooks = AsyncHooks(self.hook_door)
         self.log = AsyncLog(Log(self.runtime))
@@ -274,7 +276,7 @@ class AsyncHookEngine:
         Raises:
             EventNotFound, InvalidPayload
         """
-        return self.bench.explain(event, payload, at_ms=None if at is None else to_ms(at))
+        return self.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))
 
     async def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """How a condition fares on the event's last recorded payloads; see `core.insight`.
@@ -314,7 +316,9 @@ class AsyncHookEngine:
         """
         number = None if hook is None else self.hook_door.find(hook).id
         self.sending.start_worker()
-        return await self.bench.replay(ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
+        return await self.replaying.replay(
+            ref, hook=number, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run
+        )
 
     async def redeliver(
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
@@ -325,7 +329,7 @@ class AsyncHookEngine:
             FiringNotFound, NotRedeliverable
             InvalidInput: `to` is no URL to send to.
         """
-        return await self.bench.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+        return await self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
 
     async def test(
         self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False
@@ -344,7 +348,7 @@ class AsyncHookEngine:
         else:
             stored = self.hook_door.find(hook)
         given = self.hook_door.example(stored.event) if payload is None else payload
-        return await self.bench.test(stored, given)
+        return await self.explaining.test(stored, given)
 
     def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
         """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one.

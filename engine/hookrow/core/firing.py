@@ -465,6 +465,7 @@ class Run:
             payload=self.payload,
             data=row.data,
             result=row.result,
+            shown_result=row.kept_result,
             has_result=row.has_result,
             veto=row.veto,
             warnings=tuple(str(warning) for warning in row.warnings),

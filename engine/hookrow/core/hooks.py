@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
+from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.insight.insight import last_payload
 from hookrow.core.threads.bridge import awaited
 from hookrow.delivery import plan
@@ -74,7 +75,7 @@ def moment(ms: int | None) -> datetime | None:
     return None if ms is None else from_ms(ms)
 
 
-class Hooks:
+class Hooks(SeveralHooks):
     """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -524,6 +525,10 @@ class AsyncHooks:
     move = awaited(Hooks.move)
     remove = awaited(Hooks.remove)
     restore = awaited(Hooks.restore)
+    change_several = awaited(Hooks.change_several)
+    move_several = awaited(Hooks.move_several)
+    last_change = awaited(Hooks.last_change)
+    undo = awaited(Hooks.undo)
     pause = awaited(Hooks.pause)
     resume = awaited(Hooks.resume)
     new_secret = awaited(Hooks.new_secret)

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from hookrow.core.insight.overview import Overview, overview
 from hookrow.core.insight.statistics import HookStatistics, statistics
 from hookrow.core.threads.bridge import awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound
@@ -157,6 +158,10 @@ class Log:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""
         return statistics(self.runtime)
 
+    def overview(self) -> Overview:
+        """All hooks together over the last hour, day and week, in steps; see `core.insight.overview`."""
+        return overview(self.runtime)
+
 
 class AsyncLog:
     """`Log`, awaited."""
@@ -177,6 +182,7 @@ class AsyncLog:
     summary = awaited(Log.summary)
     hook_figures = awaited(Log.hook_figures)
     statistics = awaited(Log.statistics)
+    overview = awaited(Log.overview)
 
     def data_version(self) -> int:
         return self.inner.data_version()

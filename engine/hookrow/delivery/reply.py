@@ -378,9 +378,15 @@ def charset_of(headers: Headers) -> str | None:
 def retry_after(headers: Headers, now_ms: int) -> float | None:
     """Seconds that the receiver asks to wait, at most a day; None where it asks nothing that can be obeyed.
 
-    Whole seconds or an HTTP date (RFC 9110, 10.2.3); a date that is past asks nothing.
+    Whole seconds or an HTTP date (RFC 9110, 10.2.3); a date that is past asks nothing. Of several the latest counts.
     """
-    text = (header(headers, "retry-after") or "").strip()
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    asked = [wish(" ".join(value.split()), now_ms) for name, value in pairs if name.lower() == "retry-after"]
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def wish(text: str, now_ms: int) -> float | None:
+    """Seconds that one value of `Retry-After` asks for."""
     if re.fullmatch(r"[0-9]+", text):
         return float(LONGEST_RETRY_AFTER if len(text) > 9 else min(int(text), LONGEST_RETRY_AFTER))
     if not re.match(r"[A-Za-z]{3}", text):

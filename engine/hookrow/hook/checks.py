@@ -17,6 +17,7 @@ from hookrow.lang import Text
 __all__ = [
     "CHECKS",
     "EMPTY_SECRET",
+    "HEADER_NAME",
     "RESERVED_HEADERS",
     "RESERVED_PREFIXES",
     "Unfit",
@@ -59,7 +60,8 @@ NO = frozenset({"нет", "no", "false", "off", "0", "n", "н"})
 CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 BODY_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 SURROGATE = r"[\ud800-\udfff]"
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+HEADER_NAME = r"[0-9A-Za-z_-]+"
+"""Narrower than RFC 9110, by which ` and $ may stand in a name: names are pasted into shells."""
 PLACE = r"(\[[^\[\]]+\]|[^\[\]:]+)(:[0-9]*)?"
 HOST = r"[\w-]{1,63}(\.[\w-]{1,63})*\.?"
 POINTER = r"(/([^~/]|~[01])*)*"
@@ -275,7 +277,7 @@ def check_login(value: object) -> str:
 
 def check_password(value: object) -> str:
     """RFC 7617 allows no control characters; spaces at the ends may be meant."""
-    text = words(value)
+    text = words(value).removeprefix("\ufeff")
     if re.search(CONTROL, text):
         raise Unfit(Text("A password can't contain line breaks or control characters (RFC 7617)."))
     return at_most(text, 1000)
@@ -283,7 +285,7 @@ def check_password(value: object) -> str:
 
 def is_reserved(name: str) -> bool:
     """Whether a header of this name belongs to the exchange or to Hookrow itself."""
-    lower = name.lower()
+    lower = name.lower().replace("_", "-")  # WSGI servers make one of both
     return lower in RESERVED_HEADERS or lower.startswith(RESERVED_PREFIXES)
 
 
@@ -299,8 +301,9 @@ def check_header(value: object) -> str:
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
         raise Unfit(Text("One header only, without line breaks or control characters."))
     name, content = header_parts(text)
-    if ":" not in text or not re.fullmatch(TOKEN, name):
-        raise Unfit(Text("Write it as Name: value; the name has Latin letters, digits and hyphens, no spaces."))
+    content = content.removeprefix("\ufeff")
+    if ":" not in text or not re.fullmatch(HEADER_NAME, name):
+        raise Unfit(Text("Write it as Name: value; the name has Latin letters, digits, hyphens and underscores only."))
     if is_reserved(name):
         raise Unfit(Text("{name} is set by the exchange itself; choose another header.", name=name))
     if not content.isascii():
@@ -335,7 +338,7 @@ def check_message(value: object) -> str:
 
 def check_signing_secret(value: object) -> str:
     """Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes."""
-    text = line(value)
+    text = line(value).removeprefix("\ufeff")
     sentence = Text("whsec_ followed by the base64 of 24 to 64 bytes (Standard Webhooks).")
     if not text.startswith("whsec_"):
         raise Unfit(sentence)

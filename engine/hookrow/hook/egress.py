@@ -51,9 +51,11 @@ NEVER: tuple[tuple[Network, Text], ...] = tuple(
         ("240.0.0.0/4", RESERVED),
         ("::/128", UNSPECIFIED),
         ("fe80::/10", LINK_LOCAL),
-        ("fd00:ec2::254/128", METADATA),  # Amazon
-        ("fd20:ce::254/128", METADATA),  # Google
-        ("fd00:c1::a9fe:a9fe/128", METADATA),  # Oracle
+        ("fd00:ec2::/32", METADATA),  # Amazon
+        ("fd20:ce::/32", METADATA),  # Google
+        ("fd00:c1::/32", METADATA),  # Oracle
+        ("fd00:42::42/128", METADATA),  # Scaleway
+        ("fd00:a9fe:a9fe::/48", METADATA),  # 169.254.169.254 as the prefix of a network of its own
         ("ff00::/8", MULTICAST),
     )
 )

@@ -291,14 +291,13 @@ def filled(value: object) -> bool:
 def flags(given: Mapping[str, object], base: Mapping[str, object], stored: bool, cleaned: Cleaned) -> None:
     """«Блок без ответа» beside the other two flags (DESIGN 4)."""
     values = cleaned.values
-    turned_on = [code for code in ANSWER_FLAGS if values.get(code) and not base.get(code)]
     if stored or not any(values.get(code) for code in ANSWER_FLAGS):
         return
     if "fire_and_forget" in given:
         if values.get("fire_and_forget"):
             both = Text("--fire-and-forget can't be combined with --wait-for-response or --response-has-data.")
             cleaned.refuse("fire_and_forget", both)
-    elif turned_on and base.get("fire_and_forget", True):
+    elif base.get("fire_and_forget", True):  # whoever names one of them wants it to work
         values["fire_and_forget"] = False
         cleaned.notes.append(
             Text("Note: fire_and_forget was turned off because wait_for_response or response_has_data is on.")

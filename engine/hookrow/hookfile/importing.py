@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_hooks"]
 
+NO_EFFECT = Text("wait_for_response and response_has_data have no effect: fire_and_forget is on")
 TRIES = 5
 """How often a change by somebody else in the same moment is taken in before it is told."""
 URL_SECRET = Text("A file can't hold a login and password inside the URL: use auth_login and auth_password.")
@@ -48,6 +50,7 @@ def import_hooks(
     prune: bool | Collection[str] = False,
     dry_run: bool = False,
     keep_secrets: bool = False,
+    allow_source: bool = False,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Imported:
@@ -61,6 +64,8 @@ def import_hooks(
         prune: remove the hooks that the file does not hold; of these only those whose keys are given here.
         dry_run: only say what would be done.
         keep_secrets: hooks whose URL gets another origin send their secrets there as well, where the file says `kept`.
+        allow_source: any variable and any file of this user may be read; else variables `HOOKROW_SECRET_…` and those of
+            `environ`, and files in `folder`.
         folder: from which `file:` references lead; the working folder where it is not given.
         environ: where `env:` references look; this process's variables where it is not given.
 
@@ -71,7 +76,13 @@ def import_hooks(
     """
     sheet = read(source)
     importer = Importer(
-        engine, sheet, folder or Path(), os.environ if environ is None else environ, keep_secrets=keep_secrets
+        engine,
+        sheet,
+        folder or Path(),
+        os.environ if environ is None else environ,
+        keep_secrets=keep_secrets,
+        anywhere=allow_source,
+        own_variables=environ is not None,
     )
     tries = TRIES
     while True:
@@ -99,12 +110,15 @@ class Importer:
         environ: Mapping[str, str],
         *,
         keep_secrets: bool,
+        anywhere: bool,
+        own_variables: bool,
     ) -> None:
         self.runtime = engine.runtime
         self.hooks = Hooks(engine.runtime)
         self.sheet = sheet
         self.folder, self.environ = folder, environ
         self.keep_secrets = keep_secrets
+        self.anywhere, self.own_variables = anywhere, own_variables
         self.faults = tuple(sheet.problems)
         self.config = self.runtime.config()
         self.warnings: list[str] = []
@@ -166,7 +180,15 @@ class Importer:
             self.try_templates(entry, whole, values)
         elif "event" in given and "event" in whole:
             self.try_templates(entry, {**whole, "body": "", "condition": ""}, {})
-        return Step(entry.key, stored, values)
+        if whole.get("fire_and_forget") and (whole.get("wait_for_response") or whole.get("response_has_data")):
+            self.warnings.append(f"{entry.key}: {NO_EFFECT}")
+        sources = {
+            code: str(entry.values[code].text)
+            for code in SECRETS
+            if code in entry.values and (entry.values[code].text or "").startswith(("env:", "file:"))
+        }
+        host = urlsplit(str(whole.get("url", ""))).netloc.rpartition("@")[2]
+        return Step(entry.key, stored, values, sources=sources, host=host)
 
     def given(self, entry: Entry, stored: StoredHook | None) -> dict[str, Any]:
         """The entry's values for the fields' own rules; secrets read from where they are."""
@@ -192,7 +214,9 @@ class Importer:
         """What a reference means, read once an import."""
         place = (entry.key, code)
         if place not in self.secrets:
-            self.secrets[place] = resolve(value.text or "", self.folder, self.environ)
+            text = value.text or ""
+            anywhere = self.anywhere or (self.own_variables and text.startswith("env:"))
+            self.secrets[place] = resolve(text, self.folder, self.environ, anywhere=anywhere)
         return self.secrets[place]
 
     def differs(self, stored: StoredHook, code: str, value: Any, current: Any) -> bool:

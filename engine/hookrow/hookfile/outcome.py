@@ -21,15 +21,22 @@ TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_r
 class Change:
     """What the import does to one hook: `add`, `change`, `remove` or `same`; its fields as (code, before, after).
 
-    Values are plain JSON, a moment is RFC 3339, a secret only «set», «not set» or «replaced».
+    Values are plain JSON, a moment is RFC 3339, a secret only «set», «not set» or «replaced»; `sources` says of each
+    secret that was read where it came from (`env:NAME`, `file:PATH`) and which host it is sent to.
     """
 
     key: str
     action: str
     fields: tuple[tuple[str, Any, Any], ...] = ()
+    sources: tuple[tuple[str, str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"key": self.key, "action": self.action, "fields": {code: [old, new] for code, old, new in self.fields}}
+        return {
+            "key": self.key,
+            "action": self.action,
+            "fields": {code: [old, new] for code, old, new in self.fields},
+            "sources": {code: {"from": source, "to": host} for code, source, host in self.sources},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,10 @@ class Step:
     stored: StoredHook | None
     values: dict[str, Any] = field(default_factory=dict)
     removed: bool = False
+    sources: dict[str, str] = field(default_factory=dict)
+    """The references of secrets that were read."""
+    host: str = ""
+    """Where the hook's requests go."""
 
     def change(self) -> Change:
         """In words for people and programs."""
@@ -83,14 +94,19 @@ class Step:
             return Change(self.key, "remove")
         if self.stored is None:
             shown = ((code, None, shown_of(code, value)) for code, value in self.values.items())
-            return Change(self.key, "add", tuple(each for each in shown if each[2] not in (None, "", "not set")))
+            added = tuple(each for each in shown if each[2] not in (None, "", "not set"))
+            return Change(self.key, "add", added, self.read())
         old = hook_of(self.stored, 0)
         pairs = []
         for code, value in self.values.items():
             before = getattr(old, code)
             replaced = code in SECRETS and value is not None and before is not None
             pairs.append((code, shown_of(code, before), "replaced" if replaced else shown_of(code, value)))
-        return Change(self.key, "change" if pairs else "same", tuple(pairs))
+        return Change(self.key, "change" if pairs else "same", tuple(pairs), self.read())
+
+    def read(self) -> tuple[tuple[str, str, str], ...]:
+        """The secrets that are new by this import: their field, where they were read, where they are sent."""
+        return tuple((code, self.sources[code], self.host) for code in self.values if code in self.sources)
 
 
 def shown_of(code: str, value: Any) -> Any:

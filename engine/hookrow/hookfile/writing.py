@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,14 @@ def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 Dumper.add_representer(str, represent_text)
 
 
-def export_hooks(engine: HookEngine | AsyncHookEngine, *, event: str | None = None, revisions: bool = False) -> str:
-    """All hooks, or one event's, as YAML. Blocks.
+def export_hooks(
+    engine: HookEngine | AsyncHookEngine,
+    *,
+    event: str | None = None,
+    keys: Collection[str] | None = None,
+    revisions: bool = False,
+) -> str:
+    """All hooks, or one event's, or those of these keys, as YAML. Blocks.
 
     Args:
         revisions: write each hook's revision too; importing the file then merges with what was changed since, and
@@ -51,7 +58,7 @@ def export_hooks(engine: HookEngine | AsyncHookEngine, *, event: str | None = No
     Raises:
         EventNotFound
     """
-    hooks = Hooks(engine.runtime).list(event)
+    hooks = [hook for hook in Hooks(engine.runtime).list(event) if keys is None or hook.key in keys]
     sheet = {"hookrow": int(FORMAT), "hooks": {hook.key: entry(hook, revisions) for hook in hooks}}
     text: str = yaml.dump(sheet, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
     # They stand in quoted texts only, where an escape means the same.

@@ -130,7 +130,7 @@ def change(
         KeyTaken: another hook has the new key.
     """
     before = dict(load(connection, number)._mapping)
-    if before["deleted_ms"] is not None and action != "restore":
+    if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
         raise ChangedMeanwhile(

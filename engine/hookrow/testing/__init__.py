@@ -17,11 +17,15 @@ Nothing here needs pytest; `hookrow.testing.fixtures` holds the same as pytest's
 
 from __future__ import annotations
 
-from hookrow.testing.assertions import assert_allowed, assert_fired, assert_received, assert_vetoed
-from hookrow.testing.clock import ManualClock
-from hookrow.testing.engine import AsyncMemoryEngine, MemoryEngine
-from hookrow.testing.receiver import HookReceiver, Received, allows, changes, delays, fails, gives, vetoes
-from hookrow.testing.server import Answer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hookrow.testing.assertions import assert_allowed, assert_fired, assert_received, assert_vetoed
+    from hookrow.testing.clock import ManualClock
+    from hookrow.testing.engine import AsyncMemoryEngine, MemoryEngine
+    from hookrow.testing.receiver import HookReceiver, Received, allows, changes, delays, fails, gives, vetoes
+    from hookrow.testing.server import Answer
 
 __all__ = [
     "Answer",
@@ -41,3 +45,23 @@ __all__ = [
     "gives",
     "vetoes",
 ]
+
+# At their first use (PEP 562): `hookrow listen` needs the small server alone, and no SQLAlchemy.
+HOMES = {
+    "assertions": ("assert_allowed", "assert_fired", "assert_received", "assert_vetoed"),
+    "clock": ("ManualClock",),
+    "engine": ("AsyncMemoryEngine", "MemoryEngine"),
+    "receiver": ("HookReceiver", "Received", "allows", "changes", "delays", "fails", "gives", "vetoes"),
+    "server": ("Answer",),
+}
+HOME = {name: module for module, names in HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from hookrow.records import Revision
+from hookrow_tui.actions import Group
 from hookrow_tui.presenters.changes import called, summary, when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.form.state import SECRETS, Merged, Value
@@ -111,6 +112,8 @@ class Sides(Widget, can_focus=True):
 class ConflictScreen(Dialog[dict[str, Value]]):
     """Gives what to write for the fields in conflict, or None to go back to the form with everything as it was."""
 
+    GUARDED = True
+    GROUPS: ClassVar[tuple[Group, ...]] = ("conflict",)
     DEFAULT_CSS = box_css("ConflictScreen", 76) + "ConflictScreen Static { height: auto; padding: 0 0 1 0; }"
 
     def __init__(

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from textual import events, on
-from textual.widget import Widget
+from textual import on
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
-from hookrow_tui.form.fields import Line, SecretLine
+from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.view import FormView
 from hookrow_tui.presenters.changes import called, changed_codes
 from hookrow_tui.presenters.failures import sentence
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FormScreen"]
 
-QUITTING = frozenset({"ctrl+c", "ctrl+q", "f10"})
-"""The keys that a form takes while it saves."""
-
 
 class FormScreen(FormView):
     """The form; it gives the id of the hook that it wrote, or None.
@@ -55,7 +51,7 @@ class FormScreen(FormView):
     def __init__(self, hook: Hook | None, *, zone: tzinfo, copy: bool = False) -> None:
         super().__init__(hook, zone=zone, copy=copy)
         self.saving = False
-        self.focused_before: Widget | None = None
+        """Whether the engine was asked to write: no key comes before its answer but those that end things."""
         self.afterwards: Callable[[], Any] | None = None
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
@@ -69,19 +65,17 @@ class FormScreen(FormView):
         try:
             body.text = edited(self.app, body.text, "body.json")
         except NotEdited as error:
-            self.notice(str(error))
+            self.hookrow.notice(str(error))
 
     # Saving
 
     @on(Choices.Chosen)
     def press(self, message: Choices.Chosen) -> None:
-        if self.saving:
-            return
         {"save": self.action_save, "test": self.action_test, "cancel": self.action_back}[message.code]()
 
     def action_save(self) -> None:
         """«Записать и закрыть»."""
-        if self.saving or not self.hookrow.writable():
+        if not self.hookrow.writable():
             return
         if self.state.hook is not None and not self.dirty:
             self.close(None)
@@ -103,6 +97,7 @@ class FormScreen(FormView):
         if not self.problems:
             return False
         self.afterwards = None
+        self.hookrow.unexpected()
         code = next((code for code in FIELD if code in self.problems), None)
         if code is None:
             self.notice(next(iter(self.problems.values())))
@@ -149,7 +144,7 @@ class FormScreen(FormView):
             return
         stored = self.state.hook
         number = None if stored is None else stored.id
-        self.hold()
+        self.saving = True
 
         def call(engine: HookEngine) -> Any:
             if stored is None or number is None:
@@ -167,45 +162,17 @@ class FormScreen(FormView):
 
         self.hookrow.ask(self, call, written, self.refused)
 
-    def hold(self) -> None:
-        """Take no keys until the engine answered: what is typed meanwhile would be written nowhere."""
-        if not self.saving:
-            self.focused_before = self.focused
-            self.set_focus(None)
-            self.saving = True
-
-    def release(self) -> None:
-        """Go on with the form where the person was."""
-        if self.saving:
-            self.saving = False
-            if isinstance(self.focused_before, Line):
-                self.focused_before.untouched = True  # marked as a whole, its text would go with the next key
-            self.set_focus(self.focused_before)
-            self.draw()
-
-    def set_focus(self, widget: Widget | None, *args: Any, **kwargs: Any) -> None:
-        if not self.saving:  # Textual focuses a field whenever a question over the form is gone
-            super().set_focus(widget, *args, **kwargs)
-
-    def _forward_event(self, event: events.Event) -> None:
-        held = self.saving and isinstance(event, events.InputEvent | events.Paste)
-        if not held or (isinstance(event, events.Key) and event.key in QUITTING):
-            super()._forward_event(event)
-
-    def draw_hint(self) -> None:
-        if not self.saving:
-            super().draw_hint()
-
     def refused(self, error: HookrowError) -> None:
         """What the engine says against it: a field, a colleague's edit, a deleted hook, the database."""
         if isinstance(error, ChangedMeanwhile):
             self.hookrow.ask(self, self.read_theirs, self.settle, self.refused)
             return
-        self.release()
+        self.saving = False
         if isinstance(error, HookNotFound):
             self.ask_about_deleted(str(error))
             return
         self.afterwards = None
+        self.hookrow.unexpected()
         if isinstance(error, InvalidInput):
             self.problems = {problem.field: str(problem.text) for problem in error.problems}
             code = next((code for code in FIELD if code in self.problems), None)
@@ -233,7 +200,7 @@ class FormScreen(FormView):
             self.save_as_new()
         elif answer == "restore" and stored is not None:
             number = stored.id or 0
-            self.hold()
+            self.saving = True
             self.hookrow.ask(
                 self,
                 lambda engine: engine.hooks.restore(number),
@@ -259,7 +226,7 @@ class FormScreen(FormView):
         """A colleague saved this hook meanwhile: take what only he changed, ask about what both did."""
         from hookrow_tui.form.conflict import ConflictScreen
 
-        self.release()
+        self.saving = False
         theirs, since = read
         texts = texts_of(theirs, self.zone)
         merged = merge(self.state.base, self.state.texts, texts, also=SECRETS.intersection(changed_codes(since)))

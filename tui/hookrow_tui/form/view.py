@@ -17,7 +17,6 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
-from hookrow.hook.modes import pause_reason
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["FormView"]
 
 DRAFT_AFTER = 1.0
-"""Seconds after the last key until the draft is written."""
+"""Seconds after a change until the draft is written, however long the typing goes on: a kill takes no more."""
 MASK = 8
 BESIDE = {
     "names": Say("Enter writes the name into the body as its place needs it; letters narrow the list; Esc goes back."),
@@ -137,9 +136,9 @@ class FormView(WritingPage):
         self.lay_aside()
         hook = self.state.hook
         if hook is not None and hook.paused_by == "key":
-            self.trouble = str(Say("Paused: {reason}", reason=pause_reason(hook.paused_by, hook.paused_reason)))
+            self.trouble = str(Say("Paused: {reason}", reason=hook.paused_reason))
         self.draw()
-        self.moved()
+        self.read_around()
         if self.hookrow.read_only:
             for widget in self.query(".field"):
                 if isinstance(widget, Line | Drawn | Body):
@@ -156,13 +155,18 @@ class FormView(WritingPage):
     # What stands around the fields
 
     def moved(self) -> None:
+        self.read_around(background=True)
+
+    def read_around(self, *, background: bool = False) -> None:
+        """Read the other hooks, and the events' titles."""
+
         def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
             self.hooks, self.titles = read
             if self.sample is None:
                 self.read_sample()
             self.draw()
 
-        self.hookrow.ask(self, read_around, take)
+        self.hookrow.ask(self, read_around, take, background=background)
 
     def notice(self, text: str) -> None:
         self.trouble = text
@@ -174,6 +178,7 @@ class FormView(WritingPage):
 
     def keep_draft(self) -> None:
         """Write what is changed to disk; see `hookrow_tui.presenters.form.drafts`."""
+        self.draft_timer = None
         revision = 0 if self.state.hook is None else self.state.hook.revision
         try:
             if self.dirty:
@@ -288,9 +293,8 @@ class FormView(WritingPage):
         self.warned = None
         self.trouble = ""
         self.draw()
-        if self.draft_timer is not None:
-            self.draft_timer.stop()
-        self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
+        if self.draft_timer is None:
+            self.draft_timer = self.set_timer(DRAFT_AFTER, self.keep_draft)
         if message.code == "event":
             self.previews.clear()
             self.untried.clear()

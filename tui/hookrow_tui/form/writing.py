@@ -159,7 +159,7 @@ class WritingPage(Page[int]):
                     self.show_lines([((self.untried[code], "bad"),)])
                 self.draw()
 
-        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text, sample), show, refuse)
+        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text, sample), show, refuse, background=True)
 
     def show_sent(self, made: str) -> None:
         """Draw the body as it would leave."""

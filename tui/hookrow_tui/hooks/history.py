@@ -50,7 +50,8 @@ class HistoryScreen(ListPage[int]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("history")]
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__(hook, Revisions(zone), zone=zone)
+        super().__init__(Revisions(zone), zone=zone)
+        self.hook = hook
 
     def columns(self) -> str:
         revision, time, who, what = Say("No."), Say("When"), Say("Who, from where"), Say("What")
@@ -62,9 +63,9 @@ class HistoryScreen(ListPage[int]):
     def about(self, row: Revision) -> Iterable[Line]:
         return detail(row, self.zone)
 
-    def moved(self) -> None:
+    def read(self, *, background: bool = False) -> None:
         number = self.hook.id
-        self.hookrow.ask(self, lambda engine: engine.hooks.history(number or 0), self.take)
+        self.hookrow.ask(self, lambda engine: engine.hooks.history(number or 0), self.take, background=background)
 
     def take(self, revisions: list[Revision]) -> None:
         if revisions != self.listing.rows:
@@ -82,7 +83,7 @@ class HistoryScreen(ListPage[int]):
             return
         lines = back_to(row, rows[0], self.zone)
         if row is rows[0] or not lines:
-            self.notice(str(Say("The hook is the same now: there is nothing to restore.")))
+            self.hookrow.notice(str(Say("The hook is the same now: there is nothing to restore.")))
             return
         shown = [plain([line]) for line in lines[:MOST]]
         if len(lines) > MOST:
@@ -122,7 +123,7 @@ class HistoryScreen(ListPage[int]):
 
     def refused(self, error: HookrowError) -> None:
         if isinstance(error, ChangedMeanwhile):
-            self.notice(str(Say("Somebody just changed the hook: look at it again.")))
-            self.moved()
+            self.hookrow.notice(str(Say("Somebody just changed the hook: look at it again.")))
+            self.read()
         else:
-            self.notice(str(error))
+            self.hookrow.notice(str(error))

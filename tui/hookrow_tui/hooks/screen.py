@@ -17,16 +17,30 @@ from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
-from hookrow_tui.presenters.hook_rows import Filter, Row, figures, header, in_order, number, sentence, target
+from hookrow_tui.presenters.hook_rows import (
+    Filter,
+    Row,
+    figures,
+    header,
+    in_order,
+    list_completions,
+    number,
+    sentence,
+    target,
+)
 from hookrow_tui.presenters.spans import here
+from hookrow_tui.terminal.terminal import latin_key
+from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine, HookFigures, HookStatistics
     from hookrow.glance import Glance
+    from hookrow_tui.log.reader import Chosen
 
     Read = tuple[list[Row], Any, tzinfo]
 
@@ -39,7 +53,10 @@ COUNT_EVERY = 15.0
 SEEN = 4.0
 """Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
 REFUSES = Say(" (stops operations)")
-NEED_ENGINE = frozenset(action.name for action in actions_of("hooks")) - {"find"}
+WITHOUT_ENGINE = frozenset(
+    key for action in actions_of("everywhere") if action.id != "app.commands" for key in action.keys
+)
+"""The keys that work on the list before the engine is there."""
 
 
 class Rule(Line):
@@ -49,7 +66,7 @@ class Rule(Line):
         self.show(self.app.look.glyphs.rule * self.size.width)  # type: ignore[attr-defined]
 
 
-class HooksScreen(Page[None]):
+class HooksScreen(Several):
     """The first screen. Everything in it is read in a worker; until then it shows its title, columns and keys."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("hooks",)
@@ -61,17 +78,18 @@ class HooksScreen(Page[None]):
         self.summary: Any = None
         self.filter = Filter()
         self.zone: tzinfo = UTC
-        self.last_removed: Hook | None = None
         self.trouble = ""
         self.troubled_at = 0.0
         self.drafts: set[int | None] = set()
+        self.kept_log: Chosen | None = None
+        """The filter of the log of all hooks, as it was left."""
         self.statistics: dict[int, HookStatistics] | None = None
         self.counted_at = -COUNT_EVERY
         self.banner = ""
         self.opened = False
         """Whether the rows are the engine's."""
-        self.asked: tuple[str, int | None] | None = None
-        """The last action that was asked for before, and on which hook."""
+        self.asked = self.taken = 0
+        """How often the list was asked for, and which of these answers is shown: an older one never comes after it."""
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
@@ -95,19 +113,31 @@ class HooksScreen(Page[None]):
     # What is shown
 
     def moved(self) -> None:
-        self.hookrow.ask(self, read_list, self.take)
+        self.read(background=self.opened)
         if self.hookrow.engine is not None and monotonic() - self.counted_at >= COUNT_EVERY:
             self.counted_at = monotonic()
-            self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count)
+            self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count, background=True)
 
-    def take(self, read: Read) -> None:
+    def read(self, hook_id: int | None = None, *, background: bool = False) -> None:
+        """Read the list again. The cursor goes to this hook, which may be new, and which no filter hides then."""
+        self.asked += 1
+        asked = self.asked
+
+        def take(read: Read) -> None:
+            if asked > self.taken:
+                self.taken = asked
+                self.take(read, hook_id)
+
+        self.hookrow.ask(self, read_list, take, background=background)
+
+    def take(self, read: Read, hook_id: int | None) -> None:
         self.opened = True
         if monotonic() - self.troubled_at >= SEEN:
             self.trouble = self.hookrow.trouble
-        asked, self.asked = self.asked, None
-        self.show(read, asked[1] if asked else None)
-        if asked:
-            self.call_later(self.run_action, asked[0])
+        if any(row.hook.id == hook_id and not self.filter.fits(row) for row in read[0]):
+            self.filter = Filter()
+        self.show(read, hook_id)
+        self.hookrow.ahead.opened()
 
     def show(self, read: Read, hook_id: int | None = None) -> None:
         if self.summary is None:
@@ -122,24 +152,26 @@ class HooksScreen(Page[None]):
         self.drafts = drafts.waiting(self.hookrow.url)
 
     def glanced(self, glance: Glance) -> None:
-        hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `postpones`
+        hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `holds`
         self.show((rows_of(hooks, glance.figures, glance.events), glance.summary, glance.zone))
 
-    def postpones(self, action: str) -> bool:
-        if self.opened or action not in NEED_ENGINE:
+    def holds(self, event: events.Event | None) -> bool:
+        if self.opened:
             return False
-        self.asked = action, None if self.chosen is None else self.chosen.id
+        typing = self.focused is not self.query_one(HookTable)
+        key = latin_key(event).key if isinstance(event, events.Key) else ""
+        return event is None or (not typing and key not in WITHOUT_ENGINE)
+
+    def held(self) -> None:
         self.draw()
-        return True
 
     def count(self, statistics: dict[int, HookStatistics]) -> None:
         self.statistics = statistics
+        self.query_one(HookTable).know(statistics)
         self.describe(HookTable.Moved(self.query_one(HookTable).row))
 
     def notice(self, text: str) -> None:
         self.trouble, self.troubled_at = text, monotonic()
-        if self.hookrow.engine is None:
-            self.asked = None
         self.draw()
 
     def pressed(self) -> None:
@@ -164,9 +196,11 @@ class HooksScreen(Page[None]):
 
     def standing(self) -> str:
         """The figures of the title line."""
-        if self.summary is None or self.asked is not None:
+        if self.summary is None or (not self.opened and self.hookrow.ahead.queue):
             return "" if self.trouble else str(Say("opening…"))
         hooks = SayPlural("{n} hook", "{n} hooks", len(self.rows))
+        if marked := len(self.marked):
+            return str(SayPlural("{n} hook marked", "{n} hooks marked", marked))
         on = SayPlural("on {n}", "on {n}", sum(row.hook.state == "on" for row in self.rows))
         more: list[Text] = [Say("queue {n}", n=number(self.summary.queue))]
         if self.summary.dead:
@@ -225,12 +259,15 @@ class HooksScreen(Page[None]):
 
     async def action_find(self) -> None:
         if not self.query("#find"):  # made at its first use: the first frame comes sooner without it
-            await self.mount(Input(id="find", compact=True, select_on_focus=False), after="#filter")
+            await self.mount(Completing(self.complete, id="find"), after="#filter")
         field = self.query_one("#find", Input)
-        field.cursor_blink = False
         field.value = self.filter.text()
         self.set_class(True, "-finding")
         field.focus()
+
+    def complete(self, text: str) -> list[str]:
+        """What the filter may become that is being typed."""
+        return list_completions(text, sorted({row.hook.event for row in self.rows}))
 
     @on(Input.Changed, "#find")
     def narrow(self, message: Input.Changed) -> None:
@@ -244,8 +281,10 @@ class HooksScreen(Page[None]):
         self.query_one(HookTable).focus()
 
     def action_clear(self) -> None:
-        """Escape: show everything again."""
+        """Escape: take the marks away; without any show everything again."""
         self.found()
+        if self.unmark():
+            return
         self.filter = Filter()
         self.draw()
 
@@ -257,6 +296,13 @@ class HooksScreen(Page[None]):
         row = self.query_one(HookTable).row
         return None if row is None else row.hook
 
+    def wanted(self, *, writes: bool = False) -> Hook | None:
+        """The hook under the cursor, for a key that needs one; where there is none, or it may not be changed, that is
+        said."""
+        if self.chosen is None:
+            self.hookrow.nothing_chosen()
+        return None if writes and not self.hookrow.writable() else self.chosen
+
     def change(self, call: Any, hook_id: int | None = None, then: Callable[[], None] | None = None) -> None:
         """Change something; once it is done go on with `then`, and read the list again with the cursor on this hook."""
 
@@ -264,36 +310,21 @@ class HooksScreen(Page[None]):
             if then is not None:
                 then()
             self.trouble = self.hookrow.trouble
-            self.read_again(hook_id)
+            self.read(hook_id)
 
         self.hookrow.ask(self, call, changed)
 
-    def read_again(self, hook_id: int | None = None) -> None:
-        """Read the list; the cursor goes to this hook, which may be new, and which no filter hides then."""
-
-        def take(read: Read) -> None:
-            self.take(read)
-            row = next((row for row in self.rows if row.hook.id == hook_id), None)
-            if row is not None:
-                self.filter = self.filter if self.filter.fits(row) else Filter()
-                self.draw(hook_id)
-
-        if hook_id is None:
-            self.moved()
-        else:
-            self.hookrow.ask(self, read_list, take)
-
     def action_open(self) -> None:
-        if self.chosen is not None:
-            self.open_form(self.chosen)
+        if (hook := self.wanted()) is not None:
+            self.open_form(hook)
 
     def action_new(self) -> None:
         if self.hookrow.writable():
             self.open_form(None)
 
     def action_copy(self) -> None:
-        if self.chosen is not None and self.hookrow.writable():
-            self.open_form(self.chosen, copy=True)
+        if (hook := self.wanted(writes=True)) is not None:
+            self.open_form(hook, copy=True)
 
     def open_form(self, hook: Hook | None, *, copy: bool = False) -> None:
         from hookrow_tui.form.screen import FormScreen
@@ -304,11 +335,13 @@ class HooksScreen(Page[None]):
         """From the form; the hook that it wrote."""
         self.find_drafts()
         if hook_id is not None:
-            self.read_again(hook_id)
+            self.read(hook_id)
 
     def action_turn(self) -> None:
-        hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.turn_marked():
+            return
+        hook = self.wanted(writes=True)
+        if hook is None:
             return
         if hook.active and hook.mode in WAITING:
             text = Say(
@@ -332,8 +365,10 @@ class HooksScreen(Page[None]):
         self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
 
     def action_pause(self) -> None:
-        hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.pause_marked():
+            return
+        hook = self.wanted(writes=True)
+        if hook is None:
             return
         of = {"event": hook.event}
         if hook.state == "paused":
@@ -372,57 +407,54 @@ class HooksScreen(Page[None]):
 
     def reorder(self, step: int) -> None:
         hook = self.chosen
-        if hook is None or hook.id is None or not self.hookrow.writable():
+        if self.move_marked(step) or hook is None or hook.id is None or not self.hookrow.writable():
             return
         number = hook.id
         self.change(lambda engine: engine.hooks.move(number, by=step), number)
 
     def action_remove(self) -> None:
-        hook = self.chosen
-        if hook is None or not self.hookrow.writable():
+        if self.remove_marked():
+            return
+        hook = self.wanted(writes=True)
+        if hook is None:
             return
 
         def remove() -> None:
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.last_removed = hook
             self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
 
         text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
 
-    def action_undo(self) -> None:
-        hook = self.last_removed
-        if hook is None or not self.hookrow.writable():
-            return
-
-        def restored() -> None:
-            if self.last_removed is hook:  # another one may have been deleted meanwhile
-                self.last_removed = None
-
-        self.change(lambda engine: engine.hooks.restore(hook.id), hook.id, restored)
-
     def action_test(self) -> None:
         from hookrow_tui.widgets.check import CheckScreen
 
-        if self.chosen is not None:
-            self.app.push_screen(CheckScreen(self.chosen))
+        if (hook := self.wanted()) is not None:
+            self.app.push_screen(CheckScreen(hook))
 
     def action_history(self) -> None:
         from hookrow_tui.hooks.history import HistoryScreen
 
-        if self.chosen is not None:
-            self.app.push_screen(HistoryScreen(self.chosen, zone=self.zone), self.came_back)
+        if (hook := self.wanted()) is not None:
+            self.app.push_screen(HistoryScreen(hook, zone=self.zone), self.came_back)
 
     def action_why(self) -> None:
         from hookrow_tui.hooks.why import WhyScreen
 
-        if self.chosen is not None:
-            self.app.push_screen(WhyScreen(self.chosen, zone=self.zone))
+        if (hook := self.wanted()) is not None:
+            self.app.push_screen(WhyScreen(hook, zone=self.zone))
+
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
 
     def action_log(self) -> None:
-        self.open_log(self.chosen)
+        if (hook := self.wanted()) is not None:
+            self.open_log(hook)
 
     def action_whole_log(self) -> None:
         self.open_log(None)
@@ -430,7 +462,13 @@ class HooksScreen(Page[None]):
     def open_log(self, hook: Hook | None) -> None:
         from hookrow_tui.log.screen import LogScreen
 
-        self.app.push_screen(LogScreen(hook=hook))
+        if hook is not None:
+            self.app.push_screen(LogScreen(hook=hook))
+        else:
+            self.app.push_screen(LogScreen(kept=self.kept_log, leave_filter=self.keep_log))
+
+    def keep_log(self, left: Chosen) -> None:
+        self.kept_log = left
 
 
 def stops(hook: Hook) -> bool:
@@ -452,6 +490,15 @@ def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: S
         rows.append(
             Row(hook)
             if seen is None
-            else Row(hook, seen.calls, seen.errors, seen.last_status, seen.last_ms, seen.last_error, seen.failing)
+            else Row(
+                hook,
+                seen.calls,
+                seen.errors,
+                seen.last_status,
+                seen.last_ms,
+                seen.last_error,
+                seen.failing,
+                seen.last_at_ms,
+            )
         )
     return in_order(rows, events)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
 
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.hook_rows import Row, line
+from hookrow_tui.presenters.hook_rows import WIDE, Row, line
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.listing import Listing
 
+if TYPE_CHECKING:
+    from hookrow import HookStatistics
+
 __all__ = ["HookTable"]
+
+MARK = "+"
 
 
 class HookTable(Listing[Row]):
@@ -19,10 +26,36 @@ class HookTable(Listing[Row]):
         super().__init__()
         self.glyphs = glyphs
         self.zone: tzinfo = UTC
+        self.marks: set[int] = set()
+        """The ids of the marked hooks."""
+        self.last_marked: int | None = None
+        self.statistics: Mapping[int, HookStatistics] = {}
 
     def ident(self, row: Row) -> object:
         return row.hook.id
 
     def line(self, row: Row) -> tuple[str, str]:
         kind = "quiet" if row.hook.state != "on" else "bad" if row.failing else ""
-        return line(row, self.app.size.width, self.glyphs, here(self.zone), room=self.size.width), kind
+        seen = self.statistics.get(row.hook.id or 0)
+        text = line(row, self.app.size.width, self.glyphs, here(self.zone), seen, room=self.size.width)
+        if row.hook.id in self.marks:
+            return f"{MARK}{text[1:]}", "marked"
+        return text, kind
+
+    def know(self, statistics: Mapping[int, HookStatistics]) -> None:
+        """Draw these figures from now on, where there is room for them."""
+        if statistics != self.statistics:
+            self.statistics = statistics
+            if self.app.size.width >= WIDE:
+                self.refresh()
+
+    def mark(self, ids: set[int], *, toggle: bool = False) -> None:
+        """Mark these hooks; with `toggle` unmark those that are."""
+        self.marks = self.marks ^ ids if toggle else self.marks | ids
+        self.refresh()
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        if self.marks:
+            self.marks = set()
+            self.refresh()

@@ -81,7 +81,8 @@ class WhyScreen(ListPage[None]):
     DEFAULT_CSS = "WhyScreen #lower { height: 60%; }"
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__(hook, Steps(), zone=zone)
+        super().__init__(Steps(), zone=zone)
+        self.hook = hook
         self.reading = False
 
     def columns(self) -> str:
@@ -93,10 +94,13 @@ class WhyScreen(ListPage[None]):
     def about(self, row: Reason) -> Iterable[Line]:
         return lines_of(row, self.zone)
 
-    def moved(self) -> None:
+    def read(self, *, background: bool = False) -> None:
         if not self.reading:
             self.reading = True
-            self.hookrow.ask(self, lambda engine: read_plan(engine, self.hook.event), self.take, self.refused)
+            event = self.hook.event
+            self.hookrow.ask(
+                self, lambda engine: read_plan(engine, event), self.take, self.refused, background=background
+            )
 
     def take(self, plan: Plan) -> None:
         self.reading = False
@@ -127,7 +131,7 @@ class WhyScreen(ListPage[None]):
         from hookrow_tui.form.screen import FormScreen
 
         if self.chosen is not None:
-            self.app.push_screen(FormScreen(self.chosen, zone=self.zone), lambda _: self.moved())
+            self.app.push_screen(FormScreen(self.chosen, zone=self.zone), lambda _: self.read())
 
     def action_log(self) -> None:
         from hookrow_tui.log.screen import LogScreen

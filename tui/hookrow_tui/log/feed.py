@@ -61,8 +61,10 @@ class Feed:
         self.look_again = False
         self.top = 0
 
-    def ask(self, call: Callable[[HookEngine], T], then: Callable[[T], None], kind: str = "") -> bool:
-        """Ask in a worker, one question of a kind at a time; False if one is under way."""
+    def ask(
+        self, call: Callable[[HookEngine], T], then: Callable[[T], None], kind: str = "", *, background: bool = True
+    ) -> bool:
+        """Ask in a worker, one question of a kind at a time; False if one is under way. See `HookrowApp.ask`."""
         if kind in self.busy:
             return False
         epoch = self.epoch
@@ -79,7 +81,7 @@ class Feed:
                 self.busy.discard(kind)
                 self.page.notice(str(error))
 
-        self.page.hookrow.ask(self.page, call, answered, failed)
+        self.page.hookrow.ask(self.page, call, answered, failed, background=background)
         return True
 
     def forget(self) -> None:
@@ -101,7 +103,7 @@ class Feed:
             part = read_part(engine, wanted, None, FIRST)
             return reader, Fresh(part.ids, reader.read(engine, part.ids[:height]), newest[0] if newest else 0), part
 
-        self.ask(first, self.take_first, "first")
+        self.ask(first, self.take_first, "first", background=False)
 
     def take_first(self, read: tuple[Reader, Fresh, Part]) -> None:
         self.reader, fresh, part = read
@@ -177,7 +179,7 @@ class Feed:
             self.drawn()
 
         if reader is not None:
-            self.ask(lambda engine: reader.read(engine, ids), take, "rows")
+            self.ask(lambda engine: reader.read(engine, ids), take, "rows", background=False)
 
     def only(self, ids: Iterable[int]) -> None:
         """Show only these firings, until `all_again` or `begin`."""

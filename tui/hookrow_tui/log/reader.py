@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hookrow.errors import HookNotFound, NotFound
+from hookrow.errors import Ambiguous, HookNotFound, NotFound
 from hookrow.records import Delivery, Firing, LogFilter, Revision
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, lines_of
@@ -18,9 +18,10 @@ from hookrow_tui.presenters.log.query import parse
 from hookrow_tui.presenters.log.rows import Row, rows_of
 from hookrow_tui.presenters.log.unsent import asks_history
 from hookrow_tui.presenters.styled import Line, wrap
+from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import HookEngine
+    from hookrow import Hook, HookEngine
 
 __all__ = [
     "Chosen",
@@ -29,6 +30,7 @@ __all__ = [
     "Part",
     "Reader",
     "failure_beyond",
+    "names_known",
     "now_ms",
     "read_detail",
     "read_filter",
@@ -140,11 +142,36 @@ def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:
     """
 
     def find_hook(ref: str) -> int:
-        found = engine.hooks.get(int(ref) if ref.isdecimal() else ref).id
-        assert found is not None
-        return found
+        try:
+            found = engine.hooks.get(int(ref) if ref.isdecimal() else ref)
+        except HookNotFound:
+            found = by_part(engine, ref)
+        return found.id or 0
 
     return Chosen(parse(text, now_ms=now_ms(), zone=zone, find_hook=find_hook), text)
+
+
+def by_part(engine: HookEngine, ref: str) -> Hook:
+    """The one hook whose name or key holds this text.
+
+    Raises:
+        HookNotFound, Ambiguous
+    """
+    part = ref.casefold()
+    found = [hook for hook in engine.hooks.list() if part in hook.name.casefold() or part in hook.key]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise HookNotFound(Say('No hook has "{text}" in its name or key.', text=ref))
+    names = [hook.name for hook in found[:8]]
+    raise Ambiguous(
+        Say('Several hooks have "{text}" in their names: {names}.', text=ref, names=", ".join(names)), names
+    )
+
+
+def names_known(engine: HookEngine) -> tuple[list[str], list[str]]:
+    """What the filter's line completes: the names of the hooks, the codes of the events."""
+    return [hook.name for hook in engine.hooks.list()], [event.code for event in engine.events.list()]
 
 
 def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -20,6 +21,7 @@ from hookrow_tui.log.reader import (
     Chosen,
     Laid,
     failure_beyond,
+    names_known,
     read_detail,
     read_filter,
 )
@@ -29,12 +31,13 @@ from hookrow_tui.presenters.body import FIRST
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, tab_title
 from hookrow_tui.presenters.log.list import Place
-from hookrow_tui.presenters.log.query import show
+from hookrow_tui.presenters.log.query import completions, show
 from hookrow_tui.presenters.log.rows import Row
+from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Line, Page, Title
 from hookrow_tui.widgets.pane import Pane
-from hookrow_tui.words import Say
+from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook
@@ -57,16 +60,29 @@ class LogScreen(Page[None]):
 
     Args:
         hook: show only firings of this hook.
+        kept: the filter that held when the log was left.
+        leave_filter: is told the filter when the log is left.
     """
 
     GROUPS: ClassVar[tuple[Group, ...]] = ("log",)
     CSS_PATH = "log.tcss"
     BINDINGS: ClassVar[list[Any]] = [*bindings("log")]
 
-    def __init__(self, *, hook: Hook | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        hook: Hook | None = None,
+        kept: Chosen | None = None,
+        leave_filter: Callable[[Chosen], None] | None = None,
+    ) -> None:
         super().__init__()
+        self.leave_filter = leave_filter
         self.filter = LogFilter() if hook is None else LogFilter(hook=hook.id)
         self.typed = "" if hook is None else show(self.filter, hook_name=lambda _: hook.name)
+        if kept is not None:
+            self.filter, self.typed = kept.filter, kept.text
+        self.known: tuple[list[str], list[str]] = ([], [])
+        """What the filter's line completes: names of hooks, codes of events."""
         self.tab: Tab = "1"
         self.limit = FIRST
         self.laid: Laid | None = None
@@ -78,7 +94,7 @@ class LogScreen(Page[None]):
         glyphs = self.hookrow.look.glyphs
         yield Title(id="title")
         grammar = str(Say("words  event: outcome:error code:5xx hook: since:1h"))
-        yield Input(placeholder=grammar, id="find", compact=True, select_on_focus=False)
+        yield Completing(self.complete, placeholder=grammar, id="find")
         yield Line(id="problem")
         view = LogView(glyphs)
         self.feed = Feed(self, view.rows, glyphs, self.changed)
@@ -93,7 +109,6 @@ class LogScreen(Page[None]):
         yield KeyBar("log")
 
     def on_mount(self) -> None:
-        self.query_one("#find", Input).cursor_blink = False
         self.view.focus()
         self.lay_out()
         self.draw()
@@ -168,6 +183,7 @@ class LogScreen(Page[None]):
         if act is not None and row is not None and ref_of(laid) == row.ref:
             self.waiting = None
             act(laid.detail)
+            self.hookrow.ahead.opened()
 
     def show_panes(self, *, top: bool) -> None:
         """Draw the panes that are in sight."""
@@ -247,9 +263,21 @@ class LogScreen(Page[None]):
 
     def action_find(self) -> None:
         find = self.query_one("#find", Input)
+        self.hookrow.ask(self, names_known, self.know)
         find.value = self.typed
         self.set_class(True, "-finding")
         find.focus()
+
+    def know(self, known: tuple[list[str], list[str]]) -> None:
+        """Names to complete."""
+        self.known = known
+        find = self.query_one("#find", Completing)
+        find.watch_value(find.value)
+
+    def complete(self, text: str) -> list[str]:
+        """What the filter may become that is being typed."""
+        hooks, events = self.known
+        return completions(text, hooks=hooks, events=events)
 
     def close_find(self) -> None:
         self.set_class(False, "-finding")
@@ -283,6 +311,8 @@ class LogScreen(Page[None]):
         elif self.feed.marked:
             self.action_only_marked()
         else:
+            if self.leave_filter is not None:
+                self.leave_filter(Chosen(self.filter, self.typed))
             self.dismiss()
 
     def action_error_before(self) -> None:
@@ -298,7 +328,12 @@ class LogScreen(Page[None]):
             self.view.moved()
         elif rows.cursor is not None and (reader := self.feed.reader) is not None and not self.feed.marked:
             at = rows.cursor.firing
-            self.feed.ask(lambda engine: failure_beyond(engine, wanted, at, step, reader), self.go_failure, "failure")
+            self.feed.ask(
+                lambda engine: failure_beyond(engine, wanted, at, step, reader),
+                self.go_failure,
+                "failure",
+                background=False,
+            )
 
     def go_failure(self, block: tuple[Row, ...] | None) -> None:
         rows = self.view.rows
@@ -335,6 +370,24 @@ class LogScreen(Page[None]):
     def action_write(self) -> None:
         self.with_detail(lambda detail: write_out(self, self.tab, detail))
 
+    def action_write_all(self) -> None:
+        """All that is shown, into a file of one JSON object a line."""
+        from hookrow_tui.log.saving import SavingScreen
+        from hookrow_tui.widgets.dialogs import Prompt
+
+        ids, whole = self.view.rows.ids.whole(), self.feed.complete
+        if not ids:
+            return
+
+        def write(name: str | None) -> None:
+            if name:
+                self.app.push_screen(SavingScreen(ids, Path(name).expanduser(), whole=whole))
+
+        title = SayPlural("Write {n} firing to a file", "Write {n} firings to a file", len(ids))
+        asked = Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd())
+        prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), "firings.jsonl")
+        self.app.push_screen(prompt, write)
+
     def action_replay(self) -> None:
         if self.hookrow.writable():
             self.with_detail(self.open_replay)
@@ -347,6 +400,11 @@ class LogScreen(Page[None]):
         elif row is not None:
             self.waiting = act
             self.rest()
+        else:
+            self.hookrow.nothing_chosen()
+
+    def holds(self, event: events.Event | None) -> bool:
+        return self.waiting is not None
 
     def open_replay(self, detail: Detail) -> None:
         from hookrow_tui.replay.many import may_have_failed
@@ -355,7 +413,7 @@ class LogScreen(Page[None]):
         many = Many(self.view.rows.ids.whole(), self.feed.complete, self.filter.hook, self.feed.marked)
 
         def ask(failed: bool) -> None:
-            if self.app.screen is self:  # not a second time, and not over what was opened meanwhile
+            if self.app.screen is self:  # not over what was opened meanwhile
                 self.app.push_screen(ReplayScreen(detail, replace(many, failed=failed)), self.replayed)
 
         self.hookrow.ask(self, lambda engine: may_have_failed(engine, many.ids, many.hook), ask)

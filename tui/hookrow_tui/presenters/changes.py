@@ -31,6 +31,7 @@ ACTIONS: Mapping[str, Say] = {
     "rollback": Say("rolled back"),
     "import": Say("imported"),
     "prune": Say("deleted by an import"),
+    "undo": Say("undone"),
     "keys": Say("encrypted with a new key"),
     "abandon": Say("secrets of a lost key removed"),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
+from hookrow.clock import from_ms
 from hookrow.hook.dates import Here, show
 from hookrow.hook.form import FIELD
 from hookrow.hook.modes import WAITING, Seconds
@@ -16,6 +17,7 @@ from hookrow.lang import Both
 from hookrow.words import ERRORS, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
+from hookrow_tui.presenters.plots import narrowed, spark
 from hookrow_tui.presenters.spans import DAY, span
 from hookrow_tui.words import Say, SayPlural
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from hookrow import Figures, Hook, HookStatistics
 
 __all__ = [
+    "WIDE",
     "Filter",
     "Row",
     "badge",
@@ -30,6 +33,7 @@ __all__ = [
     "header",
     "in_order",
     "line",
+    "list_completions",
     "number",
     "sentence",
     "target",
@@ -37,8 +41,9 @@ __all__ = [
 
 LETTERS = Both("WFD!", "ЖБД!")
 """Waits, fire and forget, has data, the last request failed."""
-TIMEOUT, LAST_DAY, ERROR_COUNT, FLAGS = Say("Timeout"), Say("Last day"), Say("Errors"), Say("Flags")
-FEW_ERRORS, SECONDS = Say("Err"), Say("s")
+LAST_DAY, ERROR_COUNT, FLAGS = Say("Last day"), Say("Errors"), Say("Flags")
+FEW_ERRORS, LAST_CALL, PER_HOUR = Say("Err"), Say("Last"), Say("24 hours")
+P95, LAST = 6, 5
 WIDE = 120
 SOON = 7 * DAY
 """Seconds before its end from which on a hook's row says how long it has left."""
@@ -61,6 +66,7 @@ class Row:
     last_error: str | None = None
     in_a_row: int = 0
     """How many calls failed in a row, where that is every time."""
+    last_at_ms: int | None = None
 
     @property
     def failing(self) -> bool:
@@ -81,7 +87,7 @@ def in_order(rows: Iterable[Row], events: Sequence[str]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the list is narrowed to: an event, a state, words of name, URL or key."""
+    """What the list is narrowed to: an event, a state, words of whatever a row shows, of the URL or the key."""
 
     event: str = ""
     state: str = ""
@@ -115,7 +121,9 @@ class Filter:
             return False
         if self.state and not begins_word(STATES[hook.state], self.state):
             return False
-        where = f"{hook.name} {hook.url} {hook.key}".lower()
+        states = " ".join(STATES[hook.state].typed)
+        seen = (hook.name, hook.url, hook.key, hook.event, hook.position, states, hook.paused_reason or "")
+        where = " ".join(map(str, seen)).lower()
         return all(word in where for word in self.words.lower().split())
 
     def line(self) -> str:
@@ -128,6 +136,22 @@ class Filter:
                 words=self.words or "—",
             )
         )
+
+
+def list_completions(text: str, events: Sequence[str]) -> list[str]:
+    """What a filter of the list may become: a field's name, an event that occurs, a state."""
+    start = len(text) - len(text.split(" ")[-1])
+    name, colon, value = text[start:].partition(":")
+    if not colon:
+        fields = [str(EVENT), str(STATE)]
+        return [f"{text}{field[len(name) :]}:" for field in fields if name and field.startswith(name.lower())]
+    if name.lower() in ("событие", "event"):
+        values: Sequence[str] = events
+    elif name.lower() in ("состояние", "state"):
+        values = [each.short for each in STATES.values()]
+    else:
+        return []
+    return [text + each[len(value) :] for each in values if each.startswith(value.lower())]
 
 
 EVENT = Both("event", "событие")
@@ -144,14 +168,50 @@ def header(width: int) -> str:
     name, event = str(FIELD["name"].label), str(FIELD["event"].label)
     if width < WIDE:
         return f"    №    {fit(name, int(str(NAME_COLUMNS)))}  {fit(event, 33)}  {fit(str(FEW_ERRORS), 3, right=True)}"
-    more = width - WIDE
-    return f"    №    {fit(name, 22 + more)}  {fit(event, 33)}  {TIMEOUT}  {LAST_DAY}  {ERROR_COUNT}  {FLAGS}"
+    columns = Columns.of(width)
+    heads = (
+        fit(name, columns.name),
+        fit(event, columns.event),
+        str(LAST_DAY),
+        str(ERROR_COUNT),
+        fit("p95", P95, right=True),
+        fit(str(LAST_CALL), LAST, right=True),
+        fit(str(PER_HOUR), columns.hours),
+        str(FLAGS),
+    )
+    return f"    №    {'  '.join(heads)}"
 
 
-def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How wide the columns are on a wide terminal that differ: what is beyond 120 goes to them one after the other."""
+
+    name: int
+    event: int
+    hours: int
+
+    @classmethod
+    def of(cls, width: int) -> Columns:
+        """For a screen of this width."""
+        more = width - WIDE
+        event = min(more, 6)
+        hours = min(more - event, 12)
+        return cls(int(str(NAME_COLUMNS)) - 2 + more - event - hours, 27 + event, 12 + hours)
+
+
+def line(
+    row: Row,
+    width: int,
+    glyphs: Glyphs,
+    here: Here,
+    seen: HookStatistics | None = None,
+    *,
+    room: int | None = None,
+) -> str:
     """One row. The state stands as a sign, and as a word where it is not the usual one.
 
     Args:
+        seen: the hook's figures, for what only a wide terminal shows; None while they are being read.
         width: of the screen; it decides which columns there are.
         room: columns that are left of it beside a scrollbar.
     """
@@ -160,14 +220,29 @@ def line(row: Row, width: int, glyphs: Glyphs, here: Here, *, room: int | None =
     if width < WIDE:
         middle = f"{fit(steady(hook.name), int(str(NAME_COLUMNS)))}  {fit(hook.event, 33)}  {few(row.errors):>3}"
         return f"{start}{middle} {badge(hook, here)}"
-    more = width - WIDE
-    timeout = f"{Seconds(hook.timeout)} {SECONDS}"
-    columns = (
-        f"{start}{fit(steady(hook.name), 22 + more)}  {fit(hook.event, 33)}  {timeout:>{len(str(TIMEOUT))}}  "
-        f"{number(row.calls):>{len(str(LAST_DAY))}}  {number(row.errors):>{len(str(ERROR_COUNT))}}  {letters(row)}  "
+    sizes = Columns.of(width)
+    last = "" if row.last_at_ms is None else recently(row.last_at_ms, here)
+    hours = narrowed(seen.hours, sizes.hours) if seen is not None else []
+    slow = "" if seen is None or seen.day.p95_ms is None else number(seen.day.p95_ms)
+    parts = (
+        fit(steady(hook.name), sizes.name),
+        fit(hook.event, sizes.event),
+        fit(number(row.calls), len(str(LAST_DAY)), right=True),
+        fit(number(row.errors), len(str(ERROR_COUNT)), right=True),
+        fit(slow, P95, right=True),
+        fit(last, LAST, right=True),
+        fit(spark([made for made, _ in hours], [failed for _, failed in hours], glyphs), sizes.hours),
+        letters(row),
     )
+    columns = f"{start}{'  '.join(parts)}  "
     word = badge(hook, here, long=True)
     return columns + (word if cell_len(columns + word) <= (room or width) else badge(hook, here))
+
+
+def recently(ms: int, here: Here) -> str:
+    """When that was: the time of today, else the date."""
+    moment = from_ms(ms).astimezone(here.zone)
+    return f"{moment:%H:%M}" if moment.date() == here.now.astimezone(here.zone).date() else f"{moment:%d.%m}"
 
 
 def few(count: int) -> str:

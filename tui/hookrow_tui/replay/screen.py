@@ -20,6 +20,8 @@ from textual.widgets import Input, Static
 
 from hookrow.errors import HookrowError
 from hookrow.lang import Text
+from hookrow.payload import unambiguous
+from hookrow_tui.actions import Group
 from hookrow_tui.form.fields import Flag
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.hook_rows import number
@@ -63,7 +65,9 @@ class ReplayScreen(Dialog[None]):
         many: what the filter shows.
     """
 
+    GUARDED = True
     CSS_PATH: ClassVar[list[str | PurePath]] = ["../form/form.tcss", "replay.tcss"]  # its switch is one of the form's
+    GROUPS: ClassVar[tuple[Group, ...]] = ("replay",)
     DEFAULT_CSS = box_css("ReplayScreen")
     BINDINGS: ClassVar[list[Any]] = [("f4", "edit", ""), ("f5", "go", "")]
 
@@ -72,8 +76,6 @@ class ReplayScreen(Dialog[None]):
         self.detail = detail
         self.many = many
         self.payload: dict[str, Any] | None = None
-        self.sending = False
-        """Whether the engine was asked and has not answered: a slow receiver must not get everything twice."""
 
     def compose(self) -> ComposeResult:
         firing = self.detail.firing
@@ -172,7 +174,7 @@ class ReplayScreen(Dialog[None]):
     def take_edited(self, text: str) -> None:
         """Use this text as the payload from now on."""
         try:
-            value = json.loads(text)
+            value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unambiguous)
         except (ValueError, RecursionError) as error:
             self.fault(Say("Not JSON: {reason}", reason=error))
             return
@@ -197,9 +199,7 @@ class ReplayScreen(Dialog[None]):
         self.action_go()
 
     def action_go(self) -> None:
-        """Do it, or say what stands against it."""
-        if self.sending:
-            return
+        """Do it, or say what stands against it. No key comes before the engine answered: nothing is sent twice."""
         way = self.query_one(Ways).code
         to = self.query_one("#to", Input).value.strip() or None
         dry = self.query_one(Flag).on
@@ -208,7 +208,6 @@ class ReplayScreen(Dialog[None]):
         elif way in ("all", "failed"):
             self.ask_many(to, dry, again=way == "failed")
         else:
-            self.sending = True
             self.fault(Say("Asking…") if dry else Say("Sending…"))
             self.hookrow.ask(self, lambda engine: self.perform(engine, way, to, dry), self.show_result, self.refused)
 
@@ -223,8 +222,8 @@ class ReplayScreen(Dialog[None]):
         return replayed(sent(engine, done), glyphs)
 
     def refused(self, error: HookrowError) -> None:
-        self.sending = False
         self.fault(error)
+        self.hookrow.unexpected()
 
     def show_result(self, lines: list[Line]) -> None:
         self.app.switch_screen(ResultScreen(lines))
@@ -235,7 +234,6 @@ class ReplayScreen(Dialog[None]):
             self.fault(Say("The log is still being read: wait for its count, or narrow the filter."))
             return
         wish = Wish(self.many.ids[::-1], self.many.hook, to, dry, again)
-        self.sending = True
         self.hookrow.ask(
             self,
             lambda engine: engine.log.by_rows(list(wish.ids[:3])),
@@ -245,7 +243,6 @@ class ReplayScreen(Dialog[None]):
 
     def sample(self, wish: Wish, seen: list[Any]) -> None:
         """Ask once more, with the number and the first few."""
-        self.sending = False
         detail = self.detail
         sentences = [f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen]
         if len(wish.ids) > len(seen):

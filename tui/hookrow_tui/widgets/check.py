@@ -116,7 +116,7 @@ class CheckScreen(Dialog[None]):
             yield Static(str(Say("Sending a test request…")), markup=False)
 
     def on_mount(self) -> None:
-        self.hookrow.ask(self, self.send, self.show, self.refused)
+        self.hookrow.ask(self, self.send, self.show, self.refused, background=True)  # it takes as long as the receiver
 
     def send(self, engine: HookEngine) -> Any:
         if self.values is None:

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.safetext import covered
+from hookrow_tui.actions import Group
 from hookrow_tui.widgets.page import Dialog
 
 __all__ = ["Choices", "Prompt", "Question", "box_css"]
@@ -102,6 +103,8 @@ class Question(Dialog[str]):
         answers: code and label.
     """
 
+    GUARDED = True
+    GROUPS: ClassVar[tuple[Group, ...]] = ("question",)
     DEFAULT_CSS = box_css("Question") + "Question Static { width: 100%; height: auto; padding: 0 1 1 1; }"
     BINDINGS: ClassVar[list[Any]] = [("tab", "mark(1)", ""), ("shift+tab", "mark(-1)", "")]
 
@@ -134,6 +137,7 @@ class Prompt(Dialog[str]):
         text: what stands in the field at the beginning.
     """
 
+    GROUPS: ClassVar[tuple[Group, ...]] = ("prompt",)
     DEFAULT_CSS = box_css("Prompt") + "Prompt Static { width: 100%; height: auto; }"
 
     def __init__(self, title: str, sentence: str, keys: str, text: str = "") -> None:

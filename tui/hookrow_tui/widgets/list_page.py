@@ -19,7 +19,6 @@ from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import Hook
     from hookrow_tui.presenters.styled import Line as Words
 
 __all__ = ["ListPage"]
@@ -29,7 +28,7 @@ READING = Say(" Reading…")
 
 
 class ListPage(Page[Result]):
-    """A page on a hook. A subclass names its columns and its title, and says what the pane tells `about` a row."""
+    """A page with a list. A subclass names columns and title, and says what the pane tells `about` a row."""
 
     DEFAULT_CSS = """
     ListPage #columns { color: $quiet; text-style: bold; }
@@ -40,9 +39,8 @@ class ListPage(Page[Result]):
     .-mono ListPage #notice { text-style: bold reverse; }
     """
 
-    def __init__(self, hook: Hook, listing: Listing[Any], *, zone: tzinfo) -> None:
+    def __init__(self, listing: Listing[Any], *, zone: tzinfo) -> None:
         super().__init__()
-        self.hook = hook
         self.listing = listing
         self.zone = zone
 
@@ -73,7 +71,14 @@ class ListPage(Page[Result]):
         self.listing.empty = str(READING)
         self.listing.focus()
         self.entitle("")
-        self.moved()
+        self.read()
+
+    def read(self, *, background: bool = False) -> None:
+        """Read what is listed."""
+        raise NotImplementedError
+
+    def moved(self) -> None:
+        self.read(background=True)
 
     def entitle(self, standing: str) -> None:
         """Draw the title with this at its right."""

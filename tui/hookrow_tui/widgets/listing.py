@@ -26,8 +26,9 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
     Listing > .table--cursor { background: $cursor; color: $cursor-text; text-style: bold; }
     Listing > .table--quiet { color: $quiet; }
     Listing > .table--bad { color: $warning; }
+    Listing > .table--marked { color: $accent; text-style: bold; }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--cursor", "table--quiet", "table--bad"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--cursor", "table--quiet", "table--bad", "table--marked"}
     BINDINGS: ClassVar[list[Any]] = [
         ("up,k", "move(-1)", ""),
         ("down,j", "move(1)", ""),
@@ -51,7 +52,7 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
         """What the first line says while there are no rows."""
 
     def line(self, row: RowT) -> tuple[str, str]:
-        """A row as text, and how it is coloured: `quiet`, `bad` or ''."""
+        """A row as text, and how it is coloured: `quiet`, `bad`, `marked` or ''."""
         raise NotImplementedError
 
     def ident(self, row: RowT) -> object:

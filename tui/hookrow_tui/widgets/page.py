@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group
+from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
 
-SMALLEST = (80, 24)
+SMALLEST = (80, 20)
 """Columns and rows that the screens are drawn for."""
+
+THROWN_AWAY = Say("Typed too early: not taken.")
+"""What was typed ahead went nowhere."""
 
 Result = TypeVar("Result")
 
@@ -117,9 +121,16 @@ class Page(Screen[Result]):
     def glanced(self, glance: Glance) -> None:
         """What could be read before the engine is there."""
 
-    def postpones(self, action: str) -> bool:
-        """Whether this action of the page waits until the engine is there; then the page does it by itself."""
+    def holds(self, event: events.Event | None) -> bool:
+        """Whether this input waits for something that opens; None: whether any does. See `terminal.typeahead`."""
         return False
+
+    def held(self) -> None:
+        """Input waits: the page may say for what."""
+
+    def thrown_away(self) -> None:
+        """What was typed ahead was not taken."""
+        self.notify(str(THROWN_AWAY), markup=False, timeout=4)
 
     def pressed(self) -> None:
         """A key was pressed: what was said before it has been seen."""
@@ -143,9 +154,14 @@ class Page(Screen[Result]):
 
 
 class Dialog(ModalScreen[Result]):
-    """A box over a page. Escape closes it with None."""
+    """A box over a page. Escape closes it with None.
 
-    GROUPS: ClassVar[tuple[Group, ...]] = ()
+    `GUARDED` are those that confirm something: they take keys only once they can have been read.
+    """
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("dialog",)
+    GUARDED: ClassVar[bool] = False
+    DEFAULT_CSS = "Dialog > KeyBar { dock: bottom; }"
     BINDINGS: ClassVar[list[Any]] = [("escape", "dismiss(None)", "")]
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
@@ -160,3 +176,21 @@ class Dialog(ModalScreen[Result]):
 
     def moved(self) -> None:
         """See `Page.moved`."""
+
+    def on_mount(self) -> None:  # besides its own: Textual calls both
+        self.mount(KeyBar(*self.GROUPS))
+
+    def on_screen_resume(self) -> None:
+        if self.GUARDED:
+            self.hookrow.ahead.guard(self)
+
+    def holds(self, event: events.Event | None) -> bool:
+        """See `Page.holds`."""
+        return False
+
+    def held(self) -> None:
+        """See `Page.held`."""
+
+    def thrown_away(self) -> None:
+        """See `Page.thrown_away`."""
+        self.notify(str(THROWN_AWAY), markup=False, timeout=4)

@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from hookrow_tui.actions import Group
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
@@ -87,6 +88,7 @@ class Pick(Dialog[str]):
         notes: lines about each code, shown below the list for the marked one.
     """
 
+    GROUPS: ClassVar[tuple[Group, ...]] = ("pick",)
     DEFAULT_CSS = box_css("Pick", 76) + (
         "Pick Input { padding: 0 2; } Pick #note { width: 100%; height: auto; padding: 0 2; color: $quiet; }"
     )

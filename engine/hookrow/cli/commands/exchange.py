@@ -14,7 +14,9 @@ from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.hook_values import keeps_secrets
 from hookrow.cli.session import Session, pass_session
+from hookrow.cli.show.findings import contradicts
 from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
+from hookrow.cli.show.standing import NO_EFFECT
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
 from hookrow.safetext import visible
@@ -55,6 +57,8 @@ def export(session: Session, output: Path | None, event: str | None, revisions: 
     else:
         with session.engine() as engine:
             text = exchange.export_hooks(engine, event=event, revisions=revisions)
+            for hook in filter(contradicts, engine.hooks.list(event)):
+                say(Text("{hook}: {problem}", hook=visible(hook.key), problem=NO_EFFECT))
     if output is None:
         sys.stdout.write(text)  # YAML has its own escapes for what a terminal should not get
         return
@@ -96,29 +100,33 @@ def write_whole(path: Path, text: str) -> None:
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @option("--dry-run", is_flag=True, says=Text("Only show what would change, and how long operations may wait then."))
 @keeps_secrets
+@option(
+    "--allow-source",
+    is_flag=True,
+    says=Text("Let the file read any variable and any file of yours; without it HOOKROW_SECRET_… and its own folder."),
+)
 @option("--prune", is_flag=True, says=Text("Remove the hooks that are not in the file."))
 @option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON: one object."))
 @pass_session
-def import_(
-    session: Session, file: Any, dry_run: bool, keep_secrets: bool, prune: bool, yes: bool, as_json: bool
-) -> int:
+def import_(session: Session, file: Any, prune: bool, dry_run: bool, yes: bool, as_json: bool, **trust: bool) -> int:
     """Bring hooks from a file."""
     from hookrow.hookfile import LIMIT, import_hooks
 
     source = file.read(LIMIT + 1)
     name = getattr(file, "name", "-")
     folder = Path(name).parent if isinstance(name, str) and os.path.exists(name) else Path()
+    how: dict[str, Any] = {**trust, "folder": folder}  # trust: keep_secrets, allow_source
     with session.engine() as engine:
         removing: bool | list[str] = prune
         if prune and not dry_run:
-            plan = import_hooks(engine, source, prune=True, dry_run=True, keep_secrets=keep_secrets, folder=folder)
+            plan = import_hooks(engine, source, prune=True, dry_run=True, **how)
             gone = [each.key for each in plan.changes if each.action == "remove"]
             question = Text("Remove the hooks that are not in the file: {keys}?", keys=", ".join(gone))
             if gone and not confirm(question, yes=yes):
                 return exits.STOPPED
             removing = gone  # not what a colleague added while the question stood
-        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, keep_secrets=keep_secrets, folder=folder)
+        done = import_hooks(engine, source, prune=removing, dry_run=dry_run, **how)
         if engine.runtime.vault.notice is not None:
             say(engine.runtime.vault.notice)
     for warning in done.warnings:
@@ -163,11 +171,13 @@ def put_change(change: Change) -> None:
     """A hook's line and its fields below."""
     sign, colour = MARKS[change.action]
     put(paint(f"{sign} {change.key}", colour))
+    read = {code: (source, host) for code, source, host in change.sources}
     for code, old, new in change.fields:
-        if change.action == "add":
-            put(f"    {code}: {short(new)}")
-        else:
-            put(f"    {code}: {short(old)} → {short(new)}")
+        told = short(new) if change.action == "add" else f"{short(old)} → {short(new)}"
+        if code in read:
+            source, host = map(visible, read[code])
+            told += str(Text(" (read from {source}, sent to {host})", source=source, host=host))
+        put(f"    {code}: {told}")
 
 
 def short(value: Any) -> str:

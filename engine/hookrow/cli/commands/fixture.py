@@ -108,7 +108,7 @@ def source_of(firing: Firing, delivery: Delivery, attempt: Attempt) -> str:
 
 def headers_of(headers: Sequence[tuple[str, str]]) -> str:
     """The headers that may be shown, as a Python dictionary."""
-    kept = {name: value for name, value in headers if name.lower() not in UNSAID and MASK not in value}
+    kept = {name: value for name, value in headers if name.lower() not in UNSAID and MASK not in name + value}
     return ascii(kept)
 
 

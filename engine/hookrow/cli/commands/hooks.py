@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.commands.hook_secrets import secret
+from hookrow.cli.commands.hook_undo import deleted, restore, undo
 from hookrow.cli.read.given import here_of, read_payload, zone_of
 from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
 from hookrow.cli.session import Session, pass_session
@@ -18,6 +19,7 @@ from hookrow.cli.show.findings import UNDRAINED, contradicts
 from hookrow.cli.show.hook_stats import calls_cell, errors_cell, stats
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, say
+from hookrow.cli.show.standing import NO_EFFECT, named, standing
 from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
@@ -36,8 +38,9 @@ __all__ = ["hooks"]
 hooks = family("hooks", Text("HOOK is an ID, a key or an exact name."))
 hooks.add_command(secret)
 hooks.add_command(stats)
+for each in (deleted, restore, undo):
+    hooks.add_command(each)
 
-NO_EFFECT = Text("no effect: fire_and_forget is on")
 AS_JSON = Text("Print JSON, one object per line.")
 
 
@@ -184,7 +187,8 @@ def add(session: Session, as_json: bool, **options: Any) -> None:
         hook = Hook(**with_secrets(values | moments))
         added = engine.hooks.add(hook)
         notes = [*cleaned.notes, *notice(engine)]
-    tell(added, notes, Text("Added: {hook}.", hook=named(added)), as_json=as_json)
+        remarks = list(standing(added, here.now))
+    tell(added, notes, Text("Added: {hook}.", hook=named(added)), remarks, as_json=as_json)
 
 
 @verb("edit", Text("Change fields of a hook; fields not given stay unchanged."))
@@ -216,7 +220,9 @@ def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, a
                 put_conflict(values, revision, conflict.current, engine.hooks.history(ref), as_json=as_json)
             raise
         notes += notice(engine)
-    tell(changed, notes, Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision), as_json=as_json)
+        remarks = list(standing(changed, here.now))
+    saved = Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision)
+    tell(changed, notes, saved, remarks, as_json=as_json)
 
 
 def notice(engine: HookEngine) -> list[Text]:
@@ -236,18 +242,15 @@ def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def tell(hook: Hook, notes: Sequence[Text], done: Text, *, as_json: bool) -> None:
+def tell(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text], *, as_json: bool) -> None:
     """Say what was done and what was changed on the way in; with --json give the hook."""
     for note in dict.fromkeys([*map(str, notes), *map(str, hook.notes)]):
         say(note)
     say(done)
+    for remark in remarks:
+        say(remark)
     if as_json:
         put_json(hook_json(hook))
-
-
-def named(hook: Hook) -> str:
-    """A hook in a sentence."""
-    return f"{hook.id} {quoted(hook.name)}"
 
 
 @verb("rm", Text("Remove hooks; their queued deliveries are cancelled."))
@@ -274,7 +277,10 @@ def enable(session: Session, refs: tuple[str, ...]) -> None:
     """Switch hooks on."""
     with session.engine() as engine:
         for ref in refs:
-            say(Text("Switched on: {hook}.", hook=named(engine.hooks.update(ref, active=True))))
+            hook = engine.hooks.update(ref, active=True)
+            say(Text("Switched on: {hook}.", hook=named(hook)))
+            for remark in standing(hook, here_of(engine).now):
+                say(remark)
 
 
 @verb("disable", Text("Switch hooks off; their queued deliveries wait until they are on again."))
@@ -317,7 +323,10 @@ def resume(session: Session, refs: tuple[str, ...]) -> None:
     """Let paused hooks go on."""
     with session.engine() as engine:
         for ref in refs:
-            say(Text("Resumed: {hook}.", hook=named(engine.hooks.resume(ref))))
+            hook = engine.hooks.resume(ref)
+            say(Text("Resumed: {hook}.", hook=named(hook)))
+            for remark in standing(hook, here_of(engine).now, off=True):
+                say(remark)
 
 
 @verb(
@@ -375,10 +384,11 @@ def rollback(session: Session, ref: str, revision: int, keep_secrets: bool, curr
     """Make a hook what it was at an earlier revision."""
     with session.engine() as engine:
         hook = engine.hooks.rollback(ref, revision, current=current, keep_secrets=keep_secrets)
+        remarks = list(standing(hook, here_of(engine).now))
     done = Text(
         "{hook} is restored to revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
     )
-    tell(hook, [], done, as_json=as_json)
+    tell(hook, [], done, remarks, as_json=as_json)
 
 
 @verb("test", Text("Send one test request to a hook now; nothing is recorded."))

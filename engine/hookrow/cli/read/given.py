@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import IO, TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from hookrow.cli.catalogue import option
 from hookrow.clock import SystemClock, from_ms, to_ms
+from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Text
 from hookrow.words import OUTCOMES, Listing, Word, outcome_code
@@ -79,9 +79,9 @@ def read_payload(file: IO[bytes]) -> dict[str, Any]:
 def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     """The JSON object in these bytes; `name` says in an error where they come from."""
     try:
-        value = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as fault:
-        raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault)) from None
+        value = strict_loads(raw)
+    except NotJson as fault:
+        raise InvalidPayload("", Text("{name} is not JSON: {reason}", name=name, reason=fault.text)) from None
     if not isinstance(value, dict):
         raise InvalidPayload("", Text("{name} is not a JSON object.", name=name))
     return value

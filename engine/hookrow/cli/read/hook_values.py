@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookrow.cli.catalogue import option
+from hookrow.errors import InvalidInput, Problem
 from hookrow.hook.fields import FIELD, FIELDS, HEADER_VALUE, Field
 from hookrow.lang import Both, Text
 
@@ -21,6 +22,8 @@ __all__ = ["field_options", "given_values", "hook_json", "keeps_secrets"]
 
 SEALED = tuple(field.code for field in FIELDS if field.kind == "secret")
 HEADER = "custom_header"
+LONGEST = 8192
+"""Characters of a secret on stdin."""
 
 keeps_secrets = option(
     "--keep-secrets",
@@ -51,7 +54,7 @@ def options_of(field: Field) -> list[Callable[[Any], Any]]:
         from_file = Text("{label}: read from a file, or from stdin with -.", label=field.label)
         return [
             option(name, field.code, metavar="TEXT", says=meaning(field)),
-            option(f"{name}-file", f"{field.code}_file", type=click.File(encoding="utf-8"), says=from_file),
+            option(f"{name}-file", f"{field.code}_file", type=click.File(encoding="utf-8-sig"), says=from_file),
         ]
     if field.code == HEADER:
         return [
@@ -135,11 +138,11 @@ def read_secret(options: Mapping[str, Any], code: str, *, asked: bool) -> tuple[
     if off:
         return True, None
     if stdin:
-        return True, sys.stdin.readline().rstrip("\r\n")
+        return True, one_line(sys.stdin.read(LONGEST + 1), code)
     if variable:
         if variable not in os.environ:
             raise click.UsageError(str(Text("The variable {name} is not set.", name=variable)))
-        return True, os.environ[variable]
+        return True, os.environ[variable].removeprefix("\ufeff")
     if not asked:
         return False, None
     if not sys.stdin.isatty():
@@ -149,6 +152,18 @@ def read_secret(options: Mapping[str, Any], code: str, *, asked: bool) -> tuple[
         raise click.UsageError(str(ways_out))
     secret: str = click.prompt(str(FIELD[code].label), hide_input=True, confirmation_prompt=True, err=True)
     return True, secret
+
+
+def one_line(text: str, code: str) -> str:
+    """The one line that was read, without its line break and a byte order mark.
+
+    Raises:
+        InvalidInput: there are more: nobody can tell which is meant, or whether the secret goes on.
+    """
+    found = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+    if len(text) > LONGEST or "\n" in found or "\r" in found:
+        raise InvalidInput([Problem(f"{FIELD[code].option}-stdin", Text("One line only; stdin contains more."))])
+    return found
 
 
 def hook_json(hook: Hook) -> dict[str, Any]:

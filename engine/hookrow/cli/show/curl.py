@@ -15,21 +15,43 @@ __all__ = ["curl_line"]
 
 
 def curl_line(request: Request) -> str:
-    """The line. Variables: HOOK_LOGIN and HOOK_PASSWORD for basic auth, HOOK_… by the name of any other secret."""
+    """The line. Variables: HOOK_LOGIN and HOOK_PASSWORD for basic auth, HOOK_… by the name of any other secret.
+
+    `-g`: curl would take brackets and braces of the URL for several URLs. `--data-raw`: a body that begins with @ is no
+    file's name. Names stand in single quotes, apart from the variable of their value: they come from outside as well.
+    """
     from hookrow.secrets.secret import MASK
 
-    parts = ["curl", "-X", request.method, url_part(request.url)]
+    names = Variables()
+    parts = ["curl", "-g", "-X", request.method, url_part(request.url, names)]
     for name, value in request.headers:
         if name.lower() == "authorization" and value.startswith("Basic "):
             parts += ["--user", '"$HOOK_LOGIN:$HOOK_PASSWORD"']
         elif MASK in value:
-            parts += ["-H", f'"{name}: ${variable(name)}"']
+            parts += ["-H", f'{quoted(name + ": ")}"${names.new(name)}"']
         else:
             parts += ["-H", quoted(f"{name}: {value}")]
-    return " ".join([*parts, "--data-binary", quoted(request.body)])
+    return " ".join([*parts, "--data-raw", quoted(request.body)])
 
 
-def url_part(url: str) -> str:
+class Variables:
+    """Names of shell variables: one a value, whatever the names of what they stand for have in common."""
+
+    def __init__(self) -> None:
+        self.used = {"HOOK_LOGIN", "HOOK_PASSWORD"}
+
+    def new(self, name: str) -> str:
+        """A variable for a secret of this name."""
+        plain = "HOOK_" + re.sub(r"\W", "_", name, flags=re.ASCII).upper()
+        found, number = plain, 1
+        while found in self.used:
+            number += 1
+            found = f"{plain}_{number}"
+        self.used.add(found)
+        return found
+
+
+def url_part(url: str, names: Variables) -> str:
     """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
     from hookrow.secrets.secret import MASK
 
@@ -38,14 +60,9 @@ def url_part(url: str) -> str:
     pieces = re.split(rf"([^?&=]+=)?{re.escape(MASK)}", url)
     text = quoted(pieces[0])
     for name, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-        text += (quoted(name) if name else "") + f'"${variable(name[:-1] if name else "QUERY")}"'
+        text += (quoted(name) if name else "") + f'"${names.new(name[:-1] if name else "QUERY")}"'
         text += quoted(rest) if rest else ""
     return text
-
-
-def variable(name: str) -> str:
-    """The variable that stands for a secret of this name."""
-    return "HOOK_" + re.sub(r"\W", "_", name, flags=re.ASCII).upper()
 
 
 def quoted(text: str) -> str:

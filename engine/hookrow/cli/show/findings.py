@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections import defaultdict
@@ -16,6 +17,7 @@ from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
 from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
+from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
 from hookrow.words import ERRORS, word
@@ -154,6 +156,14 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
                 hook=f"{hook.id} {quoted(hook.name)}",
             )
             yield Finding("contradiction", flags, hook)
+    for hook in found:
+        if hook.custom_header and not re.fullmatch(HEADER_NAME, hook.custom_header):
+            odd = Text(
+                "{hook}: the header name {name} has characters that a shell may act on; give it another name.",
+                hook=f"{hook.id} {quoted(hook.name)}",
+                name=quoted(hook.custom_header),
+            )
+            yield Finding("header_name", odd, hook)
     for hook in found:
         named = f"{hook.id} {quoted(hook.name)}"
         if hook.state == "expired" and hook.valid_until is not None:

@@ -95,7 +95,7 @@ def put_verdict(firing: Firing) -> None:
             )
         )
     if firing.has_result:
-        put(str(Text("Result: {value}", value=to_json(firing.result))))
+        put(str(Text("Result: {value}", value=to_json(firing.public_result))))
     for warning in firing.warnings:
         put(str(Text("Warning: {text}", text=visible(warning))))
 

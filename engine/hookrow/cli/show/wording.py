@@ -112,7 +112,7 @@ def deed(delivery: Delivery, firing: Firing) -> str:
     if delivery.outcome in ("vetoed", "refused"):
         return quoted(delivery.detail) if delivery.detail else ""
     if firing.has_result and answered(delivery, firing):
-        return str(Text("result: {value}", value=compact(firing.result)))
+        return str(Text("result: {value}", value=compact(firing.public_result)))
     return delivery.detail or ""
 
 

@@ -33,7 +33,7 @@ from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.log.kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.outbox.parking import NOTABLE
-from hookrow.words import ERRORS, REASONS, SKIPS
+from hookrow.words import ERRORS, PROBLEM, REASONS, SKIPS
 
 __all__ = ["Found", "ids", "search"]
 
@@ -51,6 +51,7 @@ STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
     "queued": [(PENDING, UNTRIED)],
     "retrying": [(("retrying",), true()), (PENDING, TRIED)],
     "cancelled": [(("cancelled", "dropped"), true())],
+    PROBLEM.code: [(("failed", "dead", "retrying"), true()), (PENDING, TRIED)],
 }
 """The states that an outcome means, where it is not the word itself (DESIGN 12)."""
 FAILING = ("failed", "dead", "retrying")

@@ -6,7 +6,7 @@ Pure: no screen, no database. A filter that was shown reads back as the same one
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
@@ -18,10 +18,10 @@ from hookrow.hook.dates import parse as parse_moment
 from hookrow.hook.dates import show as show_moment
 from hookrow.lang import current
 from hookrow.records import LogFilter
-from hookrow.words import OUTCOMES, REASONS, Listing, outcome_code, word
+from hookrow.words import OUTCOMES, PROBLEM, REASONS, Listing, outcome_code, word
 from hookrow_tui.words import Say
 
-__all__ = ["NotAFilter", "parse", "rest_of", "show"]
+__all__ = ["NotAFilter", "completions", "parse", "rest_of", "show"]
 
 ALL = frozenset({"все", "всё", "all", "—", "*"})
 STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
@@ -60,7 +60,7 @@ def read_outcome(value: str, typed: Typed) -> str:
     found = outcome_code(value)
     if found is not None:
         return found
-    known = Listing(OUTCOMES.values())
+    known = Listing([PROBLEM, *OUTCOMES.values()])
     raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
@@ -209,7 +209,7 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
         elif part.read is read_hook:
             value = hook_name(value)
         elif part.read is read_outcome:
-            value = word({**REASONS, **OUTCOMES}, value)
+            value = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM}, value)
         shown.append(f"{name_of(part)}:{quoted(str(value))}")
     if filter.search:
         shown.append(filter.search if plain_words(filter.search) else quoted(filter.search, always=True))
@@ -238,3 +238,44 @@ def rest_of(text: str) -> str:
         if part is None or part.field not in ("event", "outcome"):
             kept.append(f"{key}:{quoted(value)}" if key else value)
     return " ".join(kept)
+
+
+AGO = {"ru": ("1ч", "24ч", "7д", "сегодня", "вчера"), "en": ("1h", "24h", "7d", "today", "yesterday")}
+CODES = ("5xx", "4xx", "200", "404", "409", "500")
+
+
+def completions(text: str, *, hooks: Sequence[str], events: Sequence[str]) -> list[str]:
+    """What a filter that is being typed may become: the rest of its last word, a key or a key's value.
+
+    Args:
+        hooks: the names of the hooks.
+        events: the codes of the events.
+    """
+    open_key = re.search(r"([^\W\d]+):((?:\"[^\"]*|«[^»]*|\S*))$", text)
+    if open_key is None:
+        start = len(text) - len(text.split(" ")[-1])
+        keys = [name for part in PARTS for name in (part.russian if current() == "ru" else part.english)]
+        typed = text[start:].lower()
+        return [f"{text[:start]}{text[start:]}{key[len(typed) :]}:" for key in keys if typed and key.startswith(typed)]
+    part, typed = NAMED.get(open_key[1].lower()), open_key[2]
+    if part is None:
+        return []
+    values = {
+        "event": events,
+        "outcome": [str(each) for each in (PROBLEM, *OUTCOMES.values(), *REASONS.values())],
+        "code": CODES,
+        "hook": hooks,
+        "since_ms": AGO[current()],
+        "until_ms": AGO[current()],
+    }[part.field]
+    before, bare = text[: open_key.start(2)], typed.lstrip('"«')
+    if bare == typed:  # without quotes a value ends at a blank: outcomes are read without, of a name a part is enough
+        values = [each.replace(" ", "") if part.field == "outcome" else each.split(" ")[0] for each in values]
+    found = [value for value in values if value.lower().startswith(bare.lower()) and value.lower() != bare.lower()]
+    return [before + typed + rest_of_value(value, bare, quoted_by=typed[:1]) for value in found]
+
+
+def rest_of_value(value: str, typed: str, *, quoted_by: str) -> str:
+    """What is still to be written of a value; a quote that was opened is closed."""
+    rest = value[len(typed) :]
+    return rest + OPENS[quoted_by] if quoted_by in OPENS else rest

@@ -1,0 +1,199 @@
+"""What would happen: the plan of an event explained, a request shown before it leaves, a hook tested on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from hookrow.clock import from_ms
+from hookrow.core.occasion import occasion_for
+from hookrow.core.row import Occasion, Row, Share
+from hookrow.delivery import plan
+from hookrow.delivery.concealing import Concealer
+from hookrow.delivery.message import masked_headers, public_url
+from hookrow.errors import KeyProblem
+from hookrow.hook.dates import show
+from hookrow.hook.model import SEALED
+from hookrow.hook.modes import WAITING, pause_reason
+from hookrow.hook.stored import StoredHook
+from hookrow.ids import delivery_id, firing_id, new_uid
+from hookrow.payload import admit
+from hookrow.records import Attempt, loads
+from hookrow.results import Explained, Request, Tested
+from hookrow.store.log.reading import told
+from hookrow.transport.attempt import Order, compose, opened, perform
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["Explaining", "attempt_of", "stand_ins"]
+
+STAND_IN = "whsec_" + "A" * 43 + "="
+
+
+def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
+    """The record of an attempt from its columns."""
+    return Attempt(
+        number=values["number"],
+        at_ms=values["at_ms"],
+        url=values["url"],
+        origin=values["origin"],
+        elsewhere=values["elsewhere"],
+        address=values.get("address"),
+        status=values.get("status"),
+        error=values.get("error"),
+        **told(values.get("detail")),
+        ms=values["ms"],
+        times=loads(values.get("times")) or {},
+        request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
+        request_body=body,
+        response_headers=tuple((name, value) for name, value in loads(values.get("response_headers")) or ()),
+        response_body=values.get("response_body"),
+        response_length=values.get("response_length"),
+        asked_by=values.get("asked_by"),
+    )
+
+
+def stand_ins(hook: StoredHook) -> dict[str, str]:
+    """Something in the place of each secret that the hook has."""
+    return {name: STAND_IN for name in SEALED if getattr(hook, name) is not None}
+
+
+class Explaining:
+    """The engine's tools for looking at a plan or a request without an operation."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def explain(
+        self,
+        event: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        at_ms: int | None = None,
+        hook: int | None = None,
+        url: str | None = None,
+        with_auth: bool = False,
+        replay_of: str | None = None,
+    ) -> list[Explained]:
+        """The plan of a firing, evaluated on the payload as given; nothing is sent or written.
+
+        Raises:
+            EventNotFound, InvalidPayload
+        """
+        runtime = self.runtime
+        config = runtime.config()
+        now_ms = runtime.clock.now_ms() if at_ms is None else at_ms
+        found = runtime.event(config, event)
+        plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
+        occasion = Occasion(
+            new_uid(now_ms),
+            found,
+            now_ms,
+            30.0,
+            runtime.number(config, "payload_limit"),
+            replay_of,
+            None,
+            url,
+            with_auth,
+        )
+        explained = []
+        row = Row(occasion, plain, text)
+        for stored in config.rows.get(event, ()):
+            if hook is not None and stored.id != hook:
+                continue
+            row.veto = None  # each hook is judged for itself: what an earlier one would answer is not known
+            share = row.turn(stored)
+            act = share.act or ("fail" if share.error else "skip")
+            request = None
+            if share.act is not None:
+                order = self.order(stored, occasion, share.seq, share.body or "", url=url, with_auth=with_auth)
+                with suppress(KeyProblem):  # who has no key here still sees the plan
+                    request = self.request(order)
+            explained.append(
+                Explained(
+                    stored.ref,
+                    stored.position,
+                    stored.mode,
+                    plan.state(stored, now_ms),
+                    act,
+                    share.error or share.skipped,
+                    self.why(share),
+                    request,
+                )
+            )
+        return explained
+
+    def why(self, share: Share) -> str | None:
+        """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
+        hook = share.hook
+        zone = ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
+        if share.skipped == "expired" and hook.valid_until_ms is not None:
+            return show(from_ms(hook.valid_until_ms), zone)
+        if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
+            return show(from_ms(hook.valid_from_ms), zone)
+        if share.act == "park":
+            return str(pause_reason(hook.paused_by, hook.paused_reason)) if hook.paused_reason else None
+        return None if share.detail is None else str(share.detail)
+
+    def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
+        return Order(
+            hook=hook,
+            webhook_id=delivery_id(occasion.uid, seq),
+            event=occasion.event.code,
+            mode=hook.mode,
+            number=1,
+            occurred_ms=occasion.at_ms,
+            body=body,
+            timeout=hook.timeout,
+            deadline_ms=int(hook.timeout * 1000) if hook.mode in WAITING else None,
+            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            **more,
+        )
+
+    def request(self, order: Order) -> Request:
+        """The request as it would leave, with every secret masked."""
+        runtime = self.runtime
+        # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
+        secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
+        made = compose(order, secrets, runtime.clock.now_ms())
+        return Request(
+            made.method, public_url(made.url), masked_headers(made.headers, order.hook.custom_header), order.body
+        )
+
+    async def test(self, hook: StoredHook, payload: Mapping[str, Any]) -> Tested:
+        """Send a marked request (`hook-test: 1`) as the hook would, and keep nothing of it.
+
+        Raises:
+            InvalidTemplate: the body or the condition fails on this payload.
+        """
+        runtime = self.runtime
+        config = runtime.config()
+        occasion = occasion_for(runtime, config, hook.event, 30.0)
+        plain, text = admit(payload, occasion.payload_limit)
+        row = Row(occasion, plain, text)
+        body = row.render(hook, private=hook.mode in WAITING)
+        waiting = hook.mode in WAITING
+        conceal = Concealer(occasion.event.private if waiting else ())
+        conceal.learn(plain)
+        order = replace(
+            self.order(hook, occasion, 1, body),
+            test=True,
+            payload=plain if waiting else None,
+            can_refuse=occasion.before,
+            conceal=conceal,
+        )
+        made = await perform(runtime.tools(runtime.config()), order)
+        request = self.request(replace(order, body=row.render(hook, private=False)))
+        answer = made.answer
+        return Tested(
+            request,
+            attempt_of(made.values, body if not row.hidden else request.body),
+            answer.kind,
+            conceal.json(answer.data),
+            conceal.json(answer.result),
+            tuple(str(warning) for warning in answer.warnings),
+        )

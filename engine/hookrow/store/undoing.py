@@ -1,0 +1,119 @@
+"""A person's last change of hooks, found in the revisions and taken back in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.hook.fields import carried, not_carried
+from hookrow.hook.model import SEALED
+from hookrow.lang import Text, quoted
+from hookrow.records import OwnChange, UndonePart
+from hookrow.store.configuration.revisions import Author
+from hookrow.store.database.tables import HOOKS, REVISIONS
+from hookrow.store.hooks import change
+
+__all__ = ["last_change", "take_back"]
+
+UNDO = "undo"
+MOMENTS = {"valid_from", "valid_until"}
+TIMES = {"paused_at": "paused_ms", "deleted_at": "deleted_ms"}
+
+
+def last_change(connection: Connection, who: str) -> OwnChange | None:
+    """What this person did last, to one hook or to several in one transaction; None where nothing is recorded."""
+    newest = connection.execute(
+        select(REVISIONS.c.at_ms).where(REVISIONS.c.who == who).order_by(REVISIONS.c.id.desc()).limit(1)
+    ).scalar()
+    if newest is None:
+        return None
+    rows = connection.execute(
+        select(REVISIONS)
+        .where(REVISIONS.c.who == who, REVISIONS.c.at_ms == newest)
+        .order_by(REVISIONS.c.hook_id, REVISIONS.c.revision)
+    ).all()
+    by_hook: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        by_hook.setdefault(row.hook_id, []).append(row)
+    parts = [part(connection, number, rows) for number, rows in by_hook.items()]
+    return OwnChange(rows[-1].action, newest, tuple(parts))
+
+
+def part(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> UndonePart:
+    """One hook's share of a change."""
+    before, after = side(rows[0].before), side(rows[-1].after) or {}
+    since = connection.execute(
+        select(REVISIONS.c.who)
+        .where(REVISIONS.c.hook_id == number, REVISIONS.c.revision > rows[-1].revision)
+        .order_by(REVISIONS.c.revision.desc())
+        .limit(1)
+    ).scalar()
+    return UndonePart(number, str(after.get("name", "")), rows[-1].revision, before, after, lost(before, after), since)
+
+
+def lost(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The secrets that a change replaced or removed."""
+    if before is None:
+        return ()
+    held = [name for name in SEALED if before.get(name, {}).get("set")]
+    return tuple(name for name in held if after[name].get("changed") or not after[name]["set"])
+
+
+def side(kept: str | None) -> dict[str, Any] | None:
+    return None if kept is None else json.loads(kept)
+
+
+def take_back(
+    connection: Connection, undone: OwnChange, author: Author, *, keep_secrets: bool
+) -> list[tuple[int, str]]:
+    """Give every hook of a change the fields that it had before; gives those whose pause that began or ended, with the
+    engine's own event for it.
+
+    Raises:
+        ChangedMeanwhile: a hook of it was changed since; nothing is taken back then.
+        InvalidHook: secrets would go along to another origin.
+        HookNotFound, KeyTaken
+    """
+    told = []
+    for each in sorted(undone.parts, key=lambda part: part.hook_id):
+        current = connection.execute(select(HOOKS).where(HOOKS.c.id == each.hook_id).with_for_update()).first()
+        if current is None:
+            raise HookNotFound(Text("there is no hook {ref}", ref=each.hook_id))
+        if current.revision != each.revision:
+            raise ChangedMeanwhile(
+                Text(
+                    "{hook} was changed since, by {who}: nothing was undone",
+                    hook=quoted(each.name),
+                    who=each.since or "?",
+                ),
+                current=current.revision,
+            )
+        values = columns(each, author.at_ms)
+        if not keep_secrets and (taken := carried(dict(current._mapping), values)):
+            raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
+        change(connection, each.hook_id, values, author, action=UNDO)
+        if "paused_by" in values and (values["paused_by"] is None) != (current.paused_by is None):
+            told.append((each.hook_id, "hook.resumed" if values["paused_by"] is None else "hook.paused"))
+    return told
+
+
+def columns(each: UndonePart, now_ms: int) -> dict[str, Any]:
+    """The columns to write so that a hook is again what it was before; a new one is deleted. Secrets stay."""
+    if each.before is None:
+        return {"deleted_ms": now_ms}
+    values: dict[str, Any] = {}
+    for name, old in each.before.items():
+        if name in SEALED or (name == "custom_header" and "custom_header_value" in each.lost):
+            continue
+        if old == each.after.get(name):
+            continue
+        if name in TIMES:
+            values[TIMES[name]] = None if old is None else round(datetime.fromisoformat(old).timestamp() * 1000)
+        else:
+            values[name] = datetime.fromisoformat(old) if name in MOMENTS and old is not None else old
+    return values

@@ -1,0 +1,185 @@
+"""Several hooks changed in one transaction, and one's own last change taken back from the revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookrow import Hook, HookEngine
+from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook
+from hookrow.secrets.keyring import KeyRing
+
+EVENT = "before_order_add"
+
+
+@pytest.fixture
+def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookEngine]:
+    """An engine with four hooks."""
+    monkeypatch.setenv("HOOKROW_KEYS", KeyRing.new().entries())
+    with HookEngine(database_url, worker=False) as engine:
+        for number in range(1, 5):
+            engine.hooks.add(Hook(name=f"h{number}", key=f"h{number}", event=EVENT, url="https://a.example/x"))
+        yield engine
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hooks.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def be(engine: HookEngine) -> Callable[[str], None]:
+    """Be another person from now on."""
+    return lambda who: setattr(engine.runtime, "author_name", who)
+
+
+def revisions(engine: HookEngine, *names: str) -> dict[int, int]:
+    """The hooks of these names as they are looked at."""
+    return {hook.id or 0: hook.revision for hook in engine.hooks.list() if hook.name in names}
+
+
+def states(engine: HookEngine) -> dict[str, str]:
+    """Each hook's state by its name."""
+    return {hook.name: hook.state for hook in engine.hooks.list()}
+
+
+def order(engine: HookEngine) -> list[str]:
+    """The names in the order in which they run."""
+    return [hook.name for hook in engine.hooks.list(EVENT)]
+
+
+def undo(engine: HookEngine) -> Any:
+    """Take the last change back, and give it."""
+    change = engine.hooks.last_change()
+    assert change is not None
+    engine.hooks.undo(change)
+    return change
+
+
+def test_several_hooks_are_changed_and_taken_back_as_one(engine: HookEngine) -> None:
+    """Off, paused, deleted; each undo brings back what was, and the undo of an undo does it again."""
+    before = states(engine)
+    for what, state in (("disable", "off"), ("pause", "paused")):
+        assert len(engine.hooks.change_several(revisions(engine, "h1", "h3"), what, reason="ремонт")) == 2
+        assert states(engine) == {**before, "h1": state, "h3": state}
+        change = undo(engine)
+        assert [part.name for part in change.parts] == ["h1", "h3"]
+        assert states(engine) == before
+    engine.hooks.change_several(revisions(engine, "h2", "h4"), "remove")
+    assert set(states(engine)) == {"h1", "h3"}
+    undo(engine)
+    assert states(engine) == before
+    undo(engine)
+    assert set(states(engine)) == {"h1", "h3"}
+
+
+def test_all_or_none(engine: HookEngine) -> None:
+    """One of them was changed by a colleague: none is changed."""
+    looked = revisions(engine, "h1", "h2", "h3")
+    engine.hooks.update("h3", name="h3 new")
+    before = states(engine)
+    with pytest.raises(ChangedMeanwhile, match="h3 new"):
+        engine.hooks.change_several(looked, "disable")
+    assert states(engine) == before
+
+
+def test_what_stands_already_is_left_alone(engine: HookEngine) -> None:
+    """Pausing and resuming give the ids of those that were another thing before."""
+    engine.hooks.pause("h1", "first")
+    assert len(engine.hooks.change_several(revisions(engine, "h1", "h2"), "pause", reason="second")) == 1
+    assert engine.hooks.get("h1").paused_reason == "first"
+    assert len(engine.hooks.change_several(revisions(engine, "h1", "h2", "h3"), "resume")) == 2
+
+
+def test_several_hooks_move_together(engine: HookEngine) -> None:
+    """They keep their order among themselves, stop at the ends, and come back by one undo."""
+    ids = list(revisions(engine, "h1", "h2"))
+    engine.hooks.move_several(ids, 1)
+    assert order(engine) == ["h3", "h1", "h2", "h4"]
+    undo(engine)
+    assert order(engine) == ["h1", "h2", "h3", "h4"]
+    for _ in range(4):
+        engine.hooks.move_several(ids, 1)
+    assert order(engine) == ["h3", "h4", "h1", "h2"]
+    engine.hooks.move_several(ids, -1)
+    assert order(engine) == ["h3", "h1", "h2", "h4"]
+
+
+def test_an_edit_a_move_and_a_new_hook_are_taken_back(engine: HookEngine) -> None:
+    """Every field of an edit, moments too; a move of several numbers; a new hook is deleted."""
+    engine.hooks.update("h1", name="x", timeout=7, valid_until="2030-01-01T00:00:00+03:00", body='{"a": 1}')
+    engine.hooks.update("h1", valid_until="2031-01-01T00:00:00Z")
+    undo(engine)
+    hook = engine.hooks.get("h1")
+    assert (hook.name, hook.timeout, hook.body) == ("x", 7, '{"a": 1}')
+    assert hook.valid_until is not None
+    assert hook.valid_until.isoformat() == "2029-12-31T21:00:00+00:00"
+    engine.hooks.move("h4", before="h1")
+    assert order(engine)[0] == "h4"
+    undo(engine)
+    assert order(engine) == ["x", "h2", "h3", "h4"]
+    engine.hooks.add(Hook(name="new", event=EVENT, url="https://a.example/x"))
+    undo(engine)
+    with pytest.raises(HookNotFound):
+        engine.hooks.get("new")
+
+
+def test_only_ones_own_change_is_taken_back_and_not_over_a_colleagues(
+    engine: HookEngine, be: Callable[[str], None]
+) -> None:
+    """The last change of this person; refused by name where somebody changed the hook after it."""
+    be("olga")
+    engine.hooks.update("h1", name="by olga")
+    be("ivan")
+    engine.hooks.update("h2", name="by ivan")
+    be("olga")
+    change = engine.hooks.last_change()
+    assert change is not None
+    assert [part.name for part in change.parts] == ["by olga"]
+    be("ivan")
+    engine.hooks.update("h1", timeout=9)
+    be("olga")
+    stale = engine.hooks.last_change()
+    assert stale is not None
+    assert [part.since for part in stale.changed_since] == ["ivan"]
+    for each in (change, stale):
+        with pytest.raises(ChangedMeanwhile, match="by olga"):
+            engine.hooks.undo(each)
+    assert engine.hooks.get("h1").name == "by olga"
+    be("nobody")
+    assert engine.hooks.last_change() is None
+
+
+def test_secrets_do_not_come_back_and_do_not_go_elsewhere(engine: HookEngine) -> None:
+    """What a revision does not hold is said; another origin gets no secrets unasked."""
+    engine.hooks.update("h1", auth_password="one")
+    engine.hooks.update("h1", auth_password=None, name="x")
+    change = undo(engine)
+    assert change.parts[0].lost == ("auth_password",)
+    assert engine.hooks.get("h1").auth_password is None
+    assert engine.hooks.get("h1").name == "h1"
+    engine.hooks.update("h2", auth_password="two")
+    engine.hooks.update("h2", url="https://b.example/y", keep_secrets=True)
+    moved = engine.hooks.last_change()
+    assert moved is not None
+    with pytest.raises(InvalidHook):
+        engine.hooks.undo(moved)
+    engine.hooks.undo(moved, keep_secrets=True)
+    assert engine.hooks.get("h2").url == "https://a.example/x"
+
+
+def test_it_works_across_restarts(database_url: str) -> None:
+    """Another process, the same person."""
+    with HookEngine(database_url, worker=False) as engine:
+        engine.hooks.add(Hook(name="a", key="a", event=EVENT, url="https://a.example/x"))
+        engine.hooks.remove("a")
+    with HookEngine(database_url, worker=False) as engine:
+        undo(engine)
+        assert [hook.name for hook in engine.hooks.list()] == ["a"]

@@ -1,0 +1,98 @@
+"""The deleted hooks: when each was deleted, by whom, what it was; Enter brings one back with its secrets and queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hookrow.hook.form import FIELD
+from hookrow.records import Revision
+from hookrow_tui.actions import Group, bindings
+from hookrow_tui.presenters.changes import detail, when
+from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.presenters.styled import Line
+from hookrow_tui.widgets.list_page import ListPage
+from hookrow_tui.widgets.listing import Listing
+from hookrow_tui.words import Say, SayPlural
+
+if TYPE_CHECKING:
+    from hookrow import Hook, HookEngine
+
+__all__ = ["DeletedScreen"]
+
+DELETED = Say("Deleted hooks")
+NONE = Say(" No hook is deleted.")
+TIME, NAME, EVENT = 16, 24, 24
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A deleted hook, and the revision that deleted it."""
+
+    hook: Hook
+    last: Revision
+
+
+class GoneHooks(Listing[Gone]):
+    """The deleted hooks, the last one deleted first."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__()
+        self.zone = zone
+
+    def ident(self, row: Gone) -> object:
+        return row.hook.id
+
+    def line(self, row: Gone) -> tuple[str, str]:
+        start = f" {fit(when(row.last.at_ms, self.zone), TIME)}  {fit(steady(row.hook.name), NAME)}  "
+        return fit(f"{start}{fit(steady(row.hook.event), EVENT)}  {steady(row.last.who)}", self.size.width), ""
+
+
+class DeletedScreen(ListPage[int]):
+    """It gives the id of the hook that was brought back."""
+
+    GROUPS: ClassVar[tuple[Group, ...]] = ("deleted",)
+    BINDINGS: ClassVar[list[Any]] = [*bindings("deleted")]
+
+    def __init__(self, *, zone: tzinfo) -> None:
+        super().__init__(GoneHooks(zone), zone=zone)
+
+    def columns(self) -> str:
+        time, who = Say("When"), Say("Who, from where")
+        heads = fit(str(time), TIME), fit(str(FIELD["name"].label), NAME), fit(str(FIELD["event"].label), EVENT)
+        return f" {'  '.join(heads)}  {who}"
+
+    def heading(self) -> str:
+        return str(DELETED)
+
+    def about(self, row: Gone) -> Iterable[Line]:
+        whole = Revision(row.last.revision, row.last.at_ms, row.last.who, "add", None, row.last.after)
+        return detail(whole, self.zone)
+
+    def read(self, *, background: bool = False) -> None:
+        self.hookrow.ask(self, read_deleted, self.take, background=background)
+
+    def take(self, rows: list[Gone]) -> None:
+        self.listing.empty = str(NONE)
+        self.entitle(str(SayPlural("{n} hook", "{n} hooks", len(rows))))
+        self.listing.show(rows)
+
+    def action_restore(self) -> None:
+        """Bring the hook back."""
+        row = self.listing.row
+        if row is not None and self.hookrow.writable():
+            number = row.hook.id or 0
+            self.hookrow.ask(self, lambda engine: engine.hooks.restore(number), self.restored)
+
+    def restored(self, hook: Hook) -> None:
+        self.dismiss(hook.id)
+
+
+def read_deleted(engine: HookEngine) -> list[Gone]:
+    """All of them, the last one deleted first."""
+    gone = [
+        Gone(hook, engine.hooks.history(hook.id or 0)[0]) for hook in engine.hooks.list(deleted=True) if hook.deleted
+    ]
+    return sorted(gone, key=lambda each: -each.last.at_ms)

@@ -1,0 +1,132 @@
+"""All records that the log shows, into a file: one JSON object a line, as `hookrow log --json` prints them."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text as Styled
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from hookrow.errors import HookrowError
+from hookrow_tui.presenters.failures import sentence
+from hookrow_tui.presenters.hook_rows import number
+from hookrow_tui.widgets.dialogs import box_css
+from hookrow_tui.widgets.page import Dialog
+from hookrow_tui.words import Say
+
+if TYPE_CHECKING:
+    from hookrow import HookEngine
+
+__all__ = ["SavingScreen", "write_lines"]
+
+CHUNK = 200
+"""Firings that are read at once."""
+BAR = 40
+
+
+def write_lines(engine: HookEngine, ids: array[int], path: Path, halt: threading.Event) -> Iterator[int]:
+    """Write these firings, in this order, to a new file that only its owner reads; gives how many are written, chunk by
+    chunk. What was purged meanwhile is left out.
+
+    Raises:
+        OSError: the file exists, or can't be written.
+        HookrowError
+    """
+    done = 0
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        for start in range(0, len(ids), CHUNK):
+            if halt.is_set():
+                return
+            some = ids[start : start + CHUNK]
+            found = {firing.row_id: firing for firing in engine.log.by_rows(some)}
+            for each in some:
+                if each in found:
+                    file.write(json.dumps(found[each].as_json(), ensure_ascii=False) + "\n")
+                    done += 1
+            yield done
+
+
+class SavingScreen(Dialog[None]):
+    """Writes at once, with a count; Escape stops, then closes.
+
+    Args:
+        whole: whether `ids` are all that the filter finds: older ones may still be read.
+    """
+
+    DEFAULT_CSS = box_css("SavingScreen") + "SavingScreen Static { width: 100%; height: auto; padding: 0 1 1 1; }"
+    BINDINGS: ClassVar[list[Any]] = [("escape,enter", "stop", "")]
+
+    @dataclass
+    class Counted(Message):
+        """So many lines are written; `fault` says what went wrong."""
+
+        done: int
+        ended: bool
+        fault: str = ""
+
+    def __init__(self, ids: array[int], path: Path, *, whole: bool) -> None:
+        super().__init__()
+        self.ids = ids
+        self.path = path
+        self.whole = whole
+        self.halt = threading.Event()
+        self.ended = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = str(Say("Writing to a file"))
+            box.border_subtitle = str(Say("Esc stops"))
+            yield Static(id="count")
+
+    def on_mount(self) -> None:
+        if self.hookrow.engine is not None:
+            self.write_all(self.hookrow.engine)
+
+    def on_unmount(self) -> None:
+        self.halt.set()
+
+    @work(thread=True)
+    def write_all(self, engine: HookEngine) -> None:
+        done = 0
+        try:
+            for done in write_lines(engine, self.ids, self.path, self.halt):
+                self.post_message(self.Counted(done, False))
+        except OSError as error:
+            self.post_message(self.Counted(done, True, str(error.strerror or error)))
+        except HookrowError as error:
+            self.post_message(self.Counted(done, True, sentence(error)))
+        else:
+            self.post_message(self.Counted(done, True))
+
+    @on(Counted)
+    def show(self, message: Counted) -> None:
+        glyphs, whole = self.hookrow.look.glyphs, len(self.ids)
+        filled = BAR * message.done // max(1, whole)
+        lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(message.done)} / {number(whole)}"]
+        if message.fault:
+            lines.append(str(Say("{path} was not written to its end: {reason}", path=self.path, reason=message.fault)))
+        elif message.ended and self.halt.is_set():
+            lines.append(str(Say("Stopped. {path} holds the newest {n}.", path=self.path, n=number(message.done))))
+        elif message.ended:
+            lines.append(str(Say("Written: {path}, mode 0600.", path=self.path)))
+            if not self.whole:
+                lines.append(str(Say("Older firings were still being read: they are not in it.")))
+        self.ended = message.ended
+        self.query_one(Static).update(Styled("\n".join(lines)))
+
+    def action_stop(self) -> None:
+        if self.ended:
+            self.dismiss(None)
+        else:
+            self.halt.set()

@@ -27,6 +27,7 @@ from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Delivery, Firing
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
+from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -95,7 +96,7 @@ class Run:
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None
         self.written = 0
-        self.outcome: str | None = None
+        self.outcome: FiringOutcome | None = None
         self.ids: dict[int, int] = {}
         self.moved = Moved()
         self.ended: Firing | None = None
@@ -493,7 +494,7 @@ class Run:
             state=state,
             at_ms=self.occasion.at_ms,
             error=share.error,
-            detail=None if share.detail is None else str(share.detail),
+            detail=None if share.detail is None else storable(str(share.detail)),
             reason=share.detail if isinstance(share.detail, Reason) else None,
             skipped=NOT_ENQUEUED if share.background and self.defer else share.skipped,
             status=share.status,

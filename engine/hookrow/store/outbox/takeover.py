@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from hookrow.delivery.message import public_url
 from hookrow.errors import DeliveryNotFound, NotRedeliverable
+from hookrow.hook.checks import public_url
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason, keep
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, HOOKS

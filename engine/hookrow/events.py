@@ -73,7 +73,7 @@ class Event:
         moment: `before` an operation, which a waiting hook may stop or change; `after` it; `on` an occasion.
         methods: the API calls that mean it, each `[METHOD ]/path/{id}[ if condition]`.
         sample: a realistic payload, for tests and the form.
-        private: JSON Pointers of values that only waiting hooks receive and that are never kept (DESIGN 3).
+        private: JSON Pointers of values that only blocking hooks receive and that are never stored.
         origin: `document`, `system` (the engine fires it itself) or `service`.
 
     Raises:

@@ -58,7 +58,7 @@ def rfc3339(ms: int | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Veto:
-    """A refusal: by a hook that said no, or by the failure of a hook set to `stop` (DESIGN 12)."""
+    """Who stopped an operation: a hook that vetoed, or one with `on_failure=stop` that failed."""
 
     by: str
     hook: HookRef

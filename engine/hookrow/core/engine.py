@@ -148,7 +148,7 @@ class AsyncHookEngine:
         """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
 
         Args:
-            payload: a JSON object (DESIGN 5: what it may hold).
+            payload: a JSON object.
             idempotency_key: a second call with it within 10 minutes gets the first one's outcome.
             deadline: seconds for all waiting hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.

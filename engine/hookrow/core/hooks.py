@@ -204,7 +204,7 @@ class Hooks(SeveralHooks, TriedHooks):
 
         Args:
             revision: the revision that was edited; another one in the database is a conflict.
-            stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+            stored: flags that contradict each other are stored, as a form may have them.
             keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
                 such a change is refused unless it replaces or removes each of them.
 

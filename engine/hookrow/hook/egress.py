@@ -210,7 +210,7 @@ def covers(large: Network, small: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """The settings `egress` and `egress_allow` (DESIGN 8, 9)."""
+    """The settings `egress` and `egress_allow`."""
 
     mode: Mode = "private"
     allow: tuple[Allowed, ...] = ()

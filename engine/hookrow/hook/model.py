@@ -108,7 +108,7 @@ class Hook(HookFields):
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Self:
-        """A hook whose flags may contradict each other, as a form, a file or a row may hold them (DESIGN 4).
+        """A hook whose flags may contradict each other, as a form, a file or a row may have them.
 
         Raises:
             InvalidHook: any other fault.

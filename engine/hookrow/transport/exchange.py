@@ -30,7 +30,7 @@ HEADER_KEPT = 2_000
 class Exchange:
     """What came of it.
 
-    `error` is a word of `hookrow.words`, None if a reply (or, for `forget`, the end of the sending) was reached; `detail`
+    `error` is a word (`hookrow.words`), None if a reply (of `forget`: the end of the sending) was reached; `detail`
     says it to people. `length` is the body's true length as far as it was read, `complete` whether its end was seen,
     `encoding` what the kept bytes still bear. `times` are milliseconds: name, connect, tls, send, wait, read, total.
     """

@@ -200,7 +200,7 @@ class FiringRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One hook's share of a firing. Its states and their changes: docs/state_machine.md."""
+    """One hook's share of a firing. Its states and their changes: docs/contributing/state_machine.md."""
 
     __tablename__ = "delivery"
     __table_args__ = (

@@ -45,7 +45,7 @@ LAST = 2.0
 class HookOutcome:
     """What became of one hook in a firing.
 
-    `outcome` is a word of docs/reference/outcomes.md; `reason` says why it
+    `outcome` is a delivery's (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
     was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
     """
 

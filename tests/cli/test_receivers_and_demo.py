@@ -80,7 +80,7 @@ def test_listen_checks_signatures_and_masks_passwords(
     secret = hookrow("hooks", "secret", "new", 1).out.strip()
     hookrow("hooks", "edit", 1, "--auth-login", "shop", "--auth-password-stdin", stdin="pass-canary")
     with listening("--secret-env", "SECRET", "--json", SECRET=secret) as (running, url):
-        hookrow("hooks", "edit", 1, "--url", url)
+        hookrow("hooks", "edit", 1, "--url", url, "--keep-secrets")
         hookrow("fire", "before_order_add")
         assert json.loads(running.stdout.readline())["signature"] == "valid"
         hookrow("hooks", "secret", "rotate", 1)

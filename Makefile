@@ -10,8 +10,9 @@ VENV = .venv
 PEERS = .venv-bench
 BIN = $(VENV)/bin
 PIP = $(PYTHON) -m pip --disable-pip-version-check --python
-# A file of tests stays with one process: what it sets up once, it sets up once. In order: the long ones come early.
-PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
+# A file of tests stays with one process: what it sets up once, it sets up once. In order: the long ones come early. One
+# process more than most machines of CI have cores: the tests wait for what they start as long as they compute.
+PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
 PEERLOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 LOCK = --all-extras --group build $(PEERLOCK)
 # Text("…", name=…) and Plural("one", "many", n) of hookrow.lang, by every name they go by; they take literals only.
@@ -29,7 +30,7 @@ SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 SOURCES = ../../../../engine ../../../../tui
 
 # What somebody's own Python is to look at would be taken for installed, or imported instead of it.
-unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONUTF8 PYTHONWARNINGS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check lint types torture bench bench-full example lock i18n clean

@@ -27,16 +27,24 @@ if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
 
+OURS = ("HOOKROW_TEST_", "HOOKROW_SEED", "HOOKROW_EXAMPLES")
+THEIRS = (
+    *("HOOKROW", "CREDENTIALS_DIRECTORY", "PG", "GIT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "PYTHONIOENCODING"),
+    *("EDITOR", "VISUAL", "PAGER", "LESS", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TMUX", "SSH_", "TEXTUAL"),
+)
+
+
 def pytest_configure() -> None:
     """Make all machines alike.
 
     Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
-    starts them with the signal ignored: children inherit that. No proxy stands between the tests and 127.0.0.1,
-    and what is started writes UTF-8. Hypothesis does not time its examples.
+    starts them with the signal ignored: children inherit that. What whoever runs them has set for programs of theirs
+    (Hookrow too, and PostgreSQL, git, terminals) is not asked, no proxy stands between the tests and 127.0.0.1, and
+    what is started writes UTF-8. Hypothesis does not time its examples.
     """
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "PYTHONIOENCODING"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)
+    for name in list(os.environ):
+        if name.upper().startswith(THEIRS) and not name.startswith(OURS):
+            del os.environ[name]
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

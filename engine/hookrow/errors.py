@@ -86,7 +86,7 @@ __all__ = [
 
 
 class HookrowError(Exception):
-    """The root: `except HookrowError` catches all that the engine raises on purpose."""
+    """The root: `except HookrowError` catches everything that Hookrow raises."""
 
     def __init__(self, text: Text | str) -> None:
         super().__init__(text)
@@ -108,7 +108,7 @@ class Problem:
 
 
 class InvalidInput(HookrowError):
-    """What was given can't be accepted. `problems` holds one sentence for each field at fault."""
+    """Invalid input. `problems` has one sentence for each field at fault."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("")
@@ -119,7 +119,7 @@ class InvalidInput(HookrowError):
 
 
 class InvalidHook(InvalidInput):
-    """A hook's fields are at fault."""
+    """A hook's fields are invalid."""
 
 
 class InvalidImport(InvalidInput):
@@ -127,7 +127,7 @@ class InvalidImport(InvalidInput):
 
 
 class InvalidPayload(InvalidInput):
-    """A payload that is no JSON object, is too large, or holds what JSON can't carry at `pointer` (RFC 6901)."""
+    """No JSON object, too large, or with a value that JSON can't represent; `pointer` (RFC 6901) says where."""
 
     def __init__(self, pointer: str, text: Text | str) -> None:
         super().__init__([Problem(pointer or "payload", text)])
@@ -135,7 +135,7 @@ class InvalidPayload(InvalidInput):
 
 
 class InvalidSetting(InvalidInput):
-    """A setting's name or value is at fault."""
+    """A setting's name or value is invalid."""
 
 
 class InvalidTemplate(InvalidInput):
@@ -163,7 +163,7 @@ class InvalidTemplate(InvalidInput):
 
 
 class NotFound(HookrowError):
-    """What was named does not exist."""
+    """Something that was named does not exist."""
 
 
 class HookNotFound(NotFound):
@@ -171,7 +171,7 @@ class HookNotFound(NotFound):
 
 
 class EventNotFound(NotFound):
-    """The catalogue holds no such event."""
+    """No such event type."""
 
 
 class FiringNotFound(NotFound):
@@ -183,7 +183,7 @@ class DeliveryNotFound(NotFound):
 
 
 class Ambiguous(HookrowError):
-    """A name that several hooks bear: say which by id or key."""
+    """Several hooks have this name: use an ID or a key."""
 
     def __init__(self, text: Text | str, candidates: Sequence[str]) -> None:
         super().__init__(text)
@@ -207,15 +207,15 @@ class ChangedMeanwhile(Refused):
 
 
 class IdempotencyConflict(Refused):
-    """The idempotency key was used with another payload (DESIGN 5)."""
+    """The idempotency key was used with another payload."""
 
 
 class NotRedeliverable(Refused):
-    """The delivery can't be sent again as asked: its hook is gone, or it never had a request."""
+    """The delivery can't be sent again: its hook was deleted, or no request was ever sent."""
 
 
 class Vetoed(HookrowError):
-    """A firing was refused. `veto` says by whom and why."""
+    """A firing was stopped. `veto` says by which hook and why."""
 
     def __init__(self, text: Text | str, veto: Any) -> None:
         super().__init__(text)
@@ -223,7 +223,7 @@ class Vetoed(HookrowError):
 
 
 class StorageError(HookrowError):
-    """The database could not do it. `firing` holds the verdict and data where the hooks were already asked."""
+    """The database failed. `firing` has result and data if the hooks were already called."""
 
     def __init__(self, text: Text | str, *, firing: Any = None) -> None:
         super().__init__(text)
@@ -231,15 +231,15 @@ class StorageError(HookrowError):
 
 
 class DatabaseBusy(StorageError):
-    """Another writer held the lock for the whole limit."""
+    """Another writer held the lock for the whole time limit."""
 
 
 class DatabaseReadOnly(StorageError):
-    """This user may not write the database."""
+    """This user may not write to the database."""
 
 
 class DiskFull(StorageError):
-    """The disk takes no page more."""
+    """The disk is full."""
 
 
 class DatabaseDamaged(StorageError):
@@ -251,23 +251,23 @@ class NoDatabase(StorageError):
 
 
 class SchemaTooNew(StorageError):
-    """Made by a newer Hookrow. Nothing was changed."""
+    """The database was made by a newer Hookrow. Nothing was changed."""
 
 
 class KeyProblem(HookrowError):
-    """Secrets can't be sealed or opened."""
+    """Secrets can't be encrypted or decrypted."""
 
 
 class KeyMissing(KeyProblem):
-    """Sealed values exist, but their key is not here."""
+    """There are encrypted values, but their key is not here."""
 
 
 class KeyUnsafe(KeyProblem):
-    """The key file can be read or written by others."""
+    """Other users can read or write the key file."""
 
 
 class KeyWrong(KeyProblem):
-    """The key does not open what it should: another key, or a tampered value."""
+    """The key can't decrypt a value: it is another key, or the value was tampered with."""
 
 
 class Misuse(HookrowError):
@@ -275,15 +275,15 @@ class Misuse(HookrowError):
 
 
 class TransactionMisuse(Misuse):
-    """`connection=`, `defer=` or `enqueue()` where they can't hold what they promise (DESIGN 5)."""
+    """`connection=`, `defer=` or `enqueue()` outside the transaction that they need."""
 
 
 class WrongDatabase(Misuse):
-    """The connection given does not reach the engine's own tables."""
+    """The given connection doesn't reach the engine's tables."""
 
 
 class UseAsyncEngine(Misuse):
-    """The sync engine would block a running event loop: use AsyncHookEngine there."""
+    """`HookEngine` would block a running event loop."""
 
 
 class EngineClosed(Misuse):

@@ -335,25 +335,54 @@ def outcomes_page() -> str:
 
 def errors_page() -> str:
     """docs/reference/errors.md."""
+    from docs.error_advice import ADVICE
+
     lang.use("en")
+    kinds = list(tree(errors.HookrowError))
+    concrete = [kind for kind, _ in kinds if not below(kind) or kind is errors.StorageError]
     lines = [
         "# Errors",
         MADE,
-        "Everything that the engine raises on purpose is a `HookrowError`. A receiver's failure is none of these: it",
-        "is a recorded outcome. The command line's exit code stands beside each.",
+        "All exceptions of Hookrow derive from `HookrowError`. A failing receiver doesn't raise: it is recorded as an",
+        "[outcome](outcomes.md). The number is the exit code of the command line.",
         "",
+        "```text",
+        *(f"{'  ' * depth}{kind.__name__}{exit_of(kind)}" for kind, depth in kinds),
+        "```",
+        "",
+        "Retry the same call only where *retry* says so. Every other error comes again.",
     ]
-
-    def below(kind: type[errors.HookrowError], depth: int) -> Iterator[str]:
-        made = kind.__new__(kind)
-        code = code_of(made)
+    for kind in concrete:
         told = inspect.cleandoc(kind.__doc__ or "").replace("\n", " ")
-        yield f"{'  ' * depth}- `{kind.__name__}`{'' if code is None else f' (exit {code})'}: {told}"
-        for child in kind.__subclasses__():
-            if child.__module__ == "hookrow.errors":
-                yield from below(child, depth + 1)
+        lines += ["", f"## {kind.__name__}", "", told]
+        if kind.__name__ in ADVICE:
+            raised, remedy, retry = ADVICE[kind.__name__]
+            lines += ["", *table(("raised by", "what to do", "retry"), [(raised, remedy, retry)])[:-1]]
+        else:
+            lines += [
+                "",
+                "Its kinds below say what to do. Of itself: the connection failed; retry `fire()` with an "
+                "idempotency key.",
+            ]
+    return "\n".join(lines) + "\n"
 
-    return "\n".join([*lines, *below(errors.HookrowError, 0)]) + "\n"
+
+def below(kind: type[errors.HookrowError]) -> list[type[errors.HookrowError]]:
+    """The kinds of a kind of error."""
+    return [child for child in kind.__subclasses__() if child.__module__ == "hookrow.errors"]
+
+
+def tree(kind: type[errors.HookrowError], depth: int = 0) -> Iterator[tuple[type[errors.HookrowError], int]]:
+    """Every error below, with its depth."""
+    yield kind, depth
+    for child in below(kind):
+        yield from tree(child, depth + 1)
+
+
+def exit_of(kind: type[errors.HookrowError]) -> str:
+    """The command line's exit code, if it has one."""
+    code = code_of(kind.__new__(kind))
+    return "" if code is None else f" ({code})"
 
 
 def first_line(path: Path) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from docs import pages
-from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS
+from docs.error_advice import ADVICE
+from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS, below, tree
 from hookrow import errors, words
 from hookrow.hook.model import DELIVERY_STATES
 
@@ -81,6 +82,12 @@ def test_the_error_tree_in_the_docstring_is_the_classes_tree() -> None:
 def documents() -> list[Path]:
     """Every document of the repository."""
     return [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+
+
+def test_every_error_has_its_advice() -> None:
+    """What to do about it, and whether the call is worth a retry."""
+    named = {kind.__name__ for kind, _ in tree(errors.HookrowError) if not below(kind)}
+    assert set(ADVICE) == named
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))

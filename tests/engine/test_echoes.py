@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,10 +17,11 @@ import httpx
 import pytest
 
 from engine_bench import Bench
-from hookrow import Hook
+from hookrow import AsyncHookEngine, Hook
 from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.spellings import Hidden, raw
 from hookrow.secrets.secret import MASK
+from receivers import Receiver, send
 from scripted import answer
 from spelled import SPELLINGS, traces
 
@@ -387,3 +389,31 @@ async def test_a_fault_of_a_transport_leaves_a_record(bench: Bench) -> None:
         await bench.fire()
     logged = await bench.logged()
     assert (logged.outcome, [each.outcome for each in logged.deliveries]) == ("cancelled", ["cancelled", "cancelled"])
+
+
+BROKEN_HEADS = [
+    b"HTTP/1.1 200 OK\r\nX-Echo %s\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n%s: 1\r\nX y: 2\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-Echo: \x00%s\r\n\r\n",
+    b"%s HTTP/1.1 200 OK\r\n\r\n",
+    b"HTTP/1.1 %s OK\r\n\r\n",
+    b"HTTP/1.1 200 %s\r\nContent-Length: x\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+    b"HTTP/1.1 302 Found\r\nLocation: http://other.test/%s?x=%s\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 40\r\n\r\n%s",
+]
+
+
+@pytest.mark.parametrize("head", BROKEN_HEADS)
+async def test_what_breaks_an_answer_is_told_without_what_it_repeats(tmp_path: Path, head: bytes) -> None:
+    """The text of a broken header stands in no failure: through the transport that is shipped, with real bytes."""
+    secret = "canary-7f3a-Secret"
+    content = head.replace(b"%s", secret.encode())
+    with Receiver(send(content)) as receiver:
+        async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
+            for event, fields in ((EVENT, {}), ("before_order_add", {"auth_login": "a", "auth_password": secret})):
+                how = {"wait_for_response": True, "response_has_data": True, **fields}
+                await engine.hooks.add(Hook(name="w", event=event, url=receiver.url, timeout=5, **how))
+                await engine.fire(event, {"user": {"password": secret}} if event == EVENT else {"order": {}})
+            cells = list(kept_cells(Bench(engine, None, None)))  # type: ignore[arg-type]
+    assert not [cell for cell in cells if secret in cell[1]]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kept_files import kept_files
+
 ROOT = Path(__file__).parents[2]
 LOCKS = {"requirements.lock", "requirements-dev.lock", "bench/requirements.lock"}
 TARGETS = {
@@ -204,6 +206,21 @@ def test_the_source_is_found_in_a_folder_of_any_name(python: str, tmp_path: Path
         check=False,
     )
     assert (started.returncode, started.stderr) == (0, "")
+
+
+@pytest.mark.torture
+def test_a_fresh_copy_sets_itself_up(python: str, tmp_path: Path) -> None:
+    """`make demo` and `make test` from nothing, by this pip from the index that it has; the tests are a few here."""
+    copy = tmp_path / "hookrow"
+    for name in kept_files():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    for target in ("demo", "test"):
+        command = ["make", f"PYTHON={python}", target, "PYTEST_ARGS=tests/docs/test_repository.py"]
+        done = subprocess.run(command, cwd=copy, env=kept, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+        assert ("before_user_new" if target == "demo" else "passed") in done.stdout
 
 
 def test_every_install_is_told_the_same() -> None:

@@ -108,6 +108,9 @@ async def test_an_empty_signing_secret_of_an_older_version_signs_nothing(bench: 
     firing = await bench.fire()
     assert (firing.outcome, firing.deliveries[0].error, bench.network.requests) == ("failed", "key_error", [])
     assert "empty" in str(firing.deliveries[0].detail)
+    await bench.engine.hooks.new_secret("w", rotate=True)
+    await bench.fire()
+    assert len(bench.network.requests[0].headers["webhook-signature"].split()) == 1
 
 
 # -- not to another origin --------------------------------------------------------------------------------------------

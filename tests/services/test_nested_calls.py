@@ -120,6 +120,21 @@ def test_another_firing_asks_its_hooks(
     )
 
 
+@pytest.mark.parametrize("password", ["s3cret", "another"])
+def test_a_private_value_makes_the_difference(
+    host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver, password: str
+) -> None:
+    """It is compared in memory, though the log has null for both."""
+
+    def handler(request: Request) -> Response:
+        return JSONResponse(hook_engine.fire("before_user_new", {"user": {"password": password}}).reused)
+
+    hook_engine.hooks.add(gate("before_user_new", hook_receiver.url))
+    with host(app(handler, "/user/new")) as url:
+        same = httpx.post(url + "/user/new", json={"user": {"password": "s3cret"}}).json()
+    assert same is (password == "s3cret")
+
+
 def test_the_second_of_a_handler_is_one_of_its_own(
     host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver
 ) -> None:

@@ -34,7 +34,7 @@ def tmux(tmp_path: Path) -> Iterator[Callable[..., str]]:
     program = shlex.join([sys.executable, str(HERE / "interface_process.py"), "ru"])
     paths = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")])
     setting = shlex.join(
-        ["env", f"PYTHONPATH={paths}", f"XDG_STATE_HOME={tmp_path}", "LANG=C.UTF-8", "COLUMNS=", "LINES="]
+        ["env", f"PYTHONPATH={paths}", f"XDG_STATE_HOME={tmp_path}", "LC_ALL=C.UTF-8", "COLUMNS=", "LINES="]
     )
     run("-u", "-f", os.devnull, "new-session", "-d", "-x", "80", "-y", "24", f"{setting} {program}")
     try:

@@ -99,8 +99,62 @@ def spoken(place: str) -> str:
     return re.sub(r"[A-Z]{3,}", lambda found: str(PLACES.get(found[0], found[0])), place)
 
 
+# One for each command's help, below its name; what it works on is the example database's.
+EXAMPLES: dict[str, str] = {
+    "": "hookrow --db shop.db log --follow",
+    "tui": "hookrow --db shop.db tui",
+    "hooks": "hookrow hooks list --event before_order_add",
+    "hooks secret": "hookrow hooks secret new stock",
+    "hooks secret new": "hookrow hooks secret new stock",
+    "hooks secret rotate": "hookrow hooks secret rotate stock",
+    "hooks stats": "hookrow hooks stats stock",
+    "hooks list": "hookrow hooks list --event before_order_add",
+    "hooks show": "hookrow hooks show stock",
+    "hooks add": "hookrow hooks add --name CRM --url https://crm.example --event on_subscription --no-fire-and-forget",
+    "hooks edit": "hookrow hooks edit stock --timeout 3 --on-failure stop",
+    "hooks rm": "hookrow hooks rm new-year --yes",
+    "hooks enable": "hookrow hooks enable old-warehouse",
+    "hooks disable": "hookrow hooks disable stock",
+    "hooks pause": "hookrow hooks pause stock --reason 'inventory until Monday' --yes",
+    "hooks resume": "hookrow hooks resume stock",
+    "hooks move": "hookrow hooks move stock --before contract-discount",
+    "hooks history": "hookrow hooks history stock",
+    "hooks rollback": "hookrow hooks rollback stock 1",
+    "hooks test": "hookrow hooks test stock",
+    "export": "hookrow export -o hooks.yaml",
+    "import": "hookrow import hooks.yaml --dry-run",
+    "events": "hookrow events",
+    "events match": "hookrow events match POST /user/new",
+    "fire": "hookrow fire before_order_add --payload order.json",
+    "explain": "hookrow explain before_order_add --payload order.json",
+    "log": "hookrow log --outcome vetoed --since yesterday",
+    "show": "hookrow show evt_…",
+    "fixture": "hookrow fixture msg_… --yes",
+    "redeliver": "hookrow redeliver --outcome dead --since 1w --rate 5/s --yes",
+    "replay": "hookrow replay evt_… --to http://localhost:3000 --dry-run",
+    "drop": "hookrow drop --outcome dead --hook stock --yes",
+    "worker": "hookrow worker --concurrency 64",
+    "listen": "hookrow listen --port 3000 --reply veto",
+    "demo": "hookrow demo",
+    "doctor": "hookrow doctor",
+    "prune": "hookrow prune --days 14",
+    "init": "hookrow --db shop.db init",
+    "settings": "hookrow settings set egress public",
+    "settings list": "hookrow settings list",
+    "settings set": "hookrow settings set retention_days 14",
+    "keys": "hookrow keys check",
+    "keys new": "hookrow --db shop.db keys new",
+    "keys check": "hookrow keys check",
+    "keys rotate": "hookrow keys rotate",
+    "keys abandon": "hookrow keys abandon 5c65c9a5",
+    "db": "hookrow db backup hooks-copy.db",
+    "db upgrade": "hookrow db upgrade",
+    "db backup": "hookrow db backup hooks-copy.db",
+}
+
+
 class Spoken(click.Command):
-    """What the library itself writes into a command's help, in the language in use."""
+    """What the library itself writes into a command's help, in the language in use; and an example."""
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [spoken(piece) for piece in super().collect_usage_pieces(ctx)]
@@ -110,6 +164,12 @@ class Spoken(click.Command):
         if found is not None:
             found.help = str(Text("Show this message and exit."))
         return found
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        example = EXAMPLES.get(ctx.command_path.partition(" ")[2])
+        if example is not None:
+            with formatter.section(str(Text("Example"))):
+                formatter.write(f"{' ' * formatter.current_indent}{example}\n")
 
 
 class Command(Spoken):

@@ -493,7 +493,7 @@ class Run:
             state=state,
             at_ms=self.occasion.at_ms,
             error=share.error,
-            detail=None if share.detail is None else str(share.detail),
+            detail=None if share.detail is None else storable(str(share.detail)),
             reason=share.detail if isinstance(share.detail, Reason) else None,
             skipped=NOT_ENQUEUED if share.background and self.defer else share.skipped,
             status=share.status,

@@ -74,7 +74,7 @@ def mode_sentence(mode: str, timeout: float, on_failure: str = "continue", momen
         moment: the event's `before`, `after` or `on`.
     """
     if mode == "forget":
-        return Text("in the background; the response is ignored; retried only if it can't be sent")
+        return Text("in the background; response ignored; retried only if it can't be sent")
     if mode == "notify":
         return Text("in the background; status and duration are stored; up to 10 attempts")
     if mode == "record":

@@ -153,6 +153,8 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
         for name in SEALED
         if (sealed := getattr(hook, name)) is not None
     }
+    if found.get("signing_secret_old") == "":
+        del found["signing_secret_old"]
     if found.get("signing_secret") == "":
         raise KeyWrong(Text("the signing secret is empty: enter it again, or remove it"))
     return found

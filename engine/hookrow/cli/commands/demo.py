@@ -226,7 +226,7 @@ def say_next() -> None:
     say("")
     for what, line in (
         (Text("Look around and edit: these hooks and their log in ./hooks.db"), own),
-        (Text("Start a receiver for these hooks, which prints what comes (ctrl+c ends it)"), f"{hookrow} listen"),
+        (Text("Start a test receiver for these hooks (Ctrl+C ends it)"), f"{hookrow} listen"),
         (Text("Fire an event at it from another terminal"), f"{hookrow} fire before_order_add"),
     ):
         say(f"{what}:")

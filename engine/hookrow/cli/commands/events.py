@@ -57,7 +57,7 @@ def match(session: Session, method: str, path: str, holds: tuple[str, ...], as_j
         else:
             put(f"{event.code}  {event.title}")
     if not found:
-        say(Text("No event is triggered by {method} {path}.", method=method, path=path))
+        say(Text("No event is triggered by {method} {path}", method=method, path=path))
     return exits.DONE if found else exits.NO
 
 

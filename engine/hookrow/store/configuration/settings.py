@@ -83,7 +83,7 @@ def check_zone(value: str) -> str:
 def check_language(value: str) -> str:
     chosen = value.strip().lower()
     if chosen not in ("ru", "en"):
-        raise refuse("language", Text("«{value}» is neither ru nor en", value=value))
+        raise refuse("language", Text('"{value}" is neither ru nor en', value=value))
     return chosen
 
 

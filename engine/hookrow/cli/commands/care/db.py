@@ -37,7 +37,7 @@ def backup(session: Session, target: Path, overwrite: bool) -> None:
     if session.path is None:
         raise click.UsageError(str(Text("This backs up a SQLite file; for PostgreSQL use pg_dump.")))
     if not target.parent.is_dir():
-        raise click.UsageError(str(Text("There is no folder {path}.", path=target.parent)))
+        raise click.UsageError(str(Text("There is no folder {path}", path=target.parent)))
     bar = click.progressbar(length=1, label=str(Text("Copying")), file=sys.stderr, hidden=not sys.stderr.isatty())
     with session.engine() as engine, bar:
 

@@ -42,7 +42,7 @@ def make(session: Session, *, example: bool) -> None:
     if path is not None and path.exists():
         raise Refused(Text("{path} exists already; nothing was changed.", path=path))
     if path is not None and not path.parent.is_dir():
-        raise click.UsageError(str(Text("There is no folder {path}.", path=path.parent)))
+        raise click.UsageError(str(Text("There is no folder {path}", path=path.parent)))
     if example and path is not None:
         from hookrow.cli.example.example import build
 

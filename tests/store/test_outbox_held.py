@@ -37,6 +37,8 @@ from outbox_rows import (
 
 # -- edit while pending -----------------------------------------------------------------------------------------------
 
+BREAKER_503 = '{"t":"paused_breaker","v":{"error":"bad_status 503"}}'
+
 
 def test_pausing_parks_and_resuming_brings_back(database: Database) -> None:
     """Retries keep their time; what was never sent is due at once."""
@@ -166,7 +168,7 @@ def test_the_breaker_opens_visibly_and_parks_without_counting(database: Database
     hook = add_hook(database, "a")
     now, made = opened(database, hook)
     found = hook_row(database, hook)
-    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", "bad_status 503", now)
+    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", BREAKER_503, now)
     assert {state(database, row) for row in made[:10]} == {"parked"}
     assert breaker(database, hook).probe_ms == now + 30_000
     assert claim(database, now + 29_999).rows == []

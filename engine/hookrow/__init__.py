@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hookrow import errors
+    from hookrow.clock import Clock
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
+    from hookrow.core.insight.overview import Overview, Step, Stretch
     from hookrow.core.insight.statistics import Figures, HookStatistics
     from hookrow.errors import (
         Ambiguous,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
         StorageError,
         Vetoed,
     )
-    from hookrow.events import ORDER_SUM_AUTHORISED, Event
+    from hookrow.events import ORDER_SUM_AUTHORISED, Event, Events
     from hookrow.hook.egress import Egress
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import HookRef
@@ -40,8 +42,12 @@ if TYPE_CHECKING:
     from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
+    from hookrow.store.configuration.settings import SettingValue
     from hookrow.store.log.figures import HookFigures
+    from hookrow.store.log.finding import Found
     from hookrow.store.log.glance import Summary
+    from hookrow.store.log.purge import Purged
+    from hookrow.worker import Worker
 
 __all__ = [
     "ORDER_SUM_AUTHORISED",
@@ -50,15 +56,18 @@ __all__ = [
     "Attempt",
     "AttemptObserved",
     "ChangedMeanwhile",
+    "Clock",
     "ConditionMatches",
     "Delivery",
     "Egress",
     "Event",
     "EventNotFound",
+    "Events",
     "Explained",
     "Figures",
     "Firing",
     "FiringObserved",
+    "Found",
     "Hook",
     "HookEngine",
     "HookFigures",
@@ -73,30 +82,42 @@ __all__ = [
     "KeyRing",
     "LogFilter",
     "Observer",
+    "Overview",
+    "Purged",
     "Redelivered",
     "Replayed",
     "Request",
     "Revision",
     "Secret",
+    "SettingValue",
+    "Step",
     "StorageError",
+    "Stretch",
     "Summary",
     "Tested",
     "Veto",
     "Vetoed",
+    "Worker",
     "errors",
 ]
 
 HOMES = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
+    "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
     "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
     "hookrow.hook.egress": ("Egress",),
-    "hookrow.events": ("Event", "ORDER_SUM_AUTHORISED"),
+    "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),
     "hookrow.hook.stored": ("HookRef",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.records": ("Attempt", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
+    "hookrow.store.configuration.settings": ("SettingValue",),
+    "hookrow.store.log.finding": ("Found",),
+    "hookrow.store.log.purge": ("Purged",),
+    "hookrow.worker": ("Worker",),
     "hookrow.store.log.figures": ("HookFigures",),
     "hookrow.store.log.glance": ("Summary",),
     "hookrow.secrets.keyring": ("KeyRing",),

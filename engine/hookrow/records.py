@@ -9,15 +9,18 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from hookrow.clock import from_ms
 from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
 from hookrow.events import redact
+from hookrow.hook.modes import Mode
 from hookrow.hook.stored import HookRef
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason, kept_value, reason_json
+from hookrow.words import DeliveryOutcome, FiringOutcome
 
 __all__ = [
     "FIRING_OUTCOMES",
@@ -109,6 +112,11 @@ class Attempt:
     response_length: int | None = None
     asked_by: str | None = None
 
+    @property
+    def at(self) -> datetime:
+        """The same moment as an aware datetime in UTC."""
+        return from_ms(self.at_ms)
+
     def as_json(self) -> dict[str, Any]:
         """The shape that `--json` prints."""
         body = self.response_body
@@ -143,7 +151,7 @@ class Delivery:
     hook: HookRef
     seq: int
     position: int
-    mode: str
+    mode: Mode
     state: str
     at_ms: int
     error: str | None = None
@@ -163,11 +171,17 @@ class Delivery:
     row_id: int = 0
 
     @property
-    def outcome(self) -> str:
-        """The state in the words of DESIGN 12: what waits for a worker is `queued`, or `retrying` after an attempt."""
+    def at(self) -> datetime:
+        """The same moment as an aware datetime in UTC."""
+        return from_ms(self.at_ms)
+
+    @property
+    def outcome(self) -> DeliveryOutcome:
+        """The state in the words of docs/reference/outcomes.md: what waits for a worker is `queued`, after an attempt
+        `retrying`."""
         if self.state in PENDING:
             return "retrying" if self.attempts else "queued"
-        return "cancelled" if self.state == "dropped" else self.state
+        return "cancelled" if self.state == "dropped" else cast(DeliveryOutcome, self.state)
 
     @property
     def failed(self) -> bool:
@@ -209,7 +223,7 @@ class Firing:
     event: str
     moment: str
     at_ms: int
-    outcome: str | None
+    outcome: FiringOutcome | None
     """None while waiting hooks run, or where the process died then."""
     payload: dict[str, Any] = field(repr=False)
     data: dict[str, Any] = field(repr=False)
@@ -241,6 +255,11 @@ class Firing:
     def public_result(self) -> Any:
         """`result` as it is stored, printed and shown."""
         return self.result if self.shown_result is AS_IT_IS else self.shown_result
+
+    @property
+    def at(self) -> datetime:
+        """The same moment as an aware datetime in UTC."""
+        return from_ms(self.at_ms)
 
     @property
     def allowed(self) -> bool:
@@ -336,6 +355,11 @@ class Revision:
     action: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+
+    @property
+    def at(self) -> datetime:
+        """The same moment as an aware datetime in UTC."""
+        return from_ms(self.at_ms)
 
     def changes(self) -> list[tuple[str, Any, Any]]:
         """What changed: (field, before, after)."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from hookrow.hook.stored import HookRef
 from hookrow.records import Attempt, Delivery, Firing
+from hookrow.secrets.secret import MASK
 
-__all__ = ["Explained", "Redelivered", "Replayed", "Request", "Tested"]
+__all__ = ["MASK", "Explained", "Redelivered", "Replayed", "Request", "Tested"]
 
 
 @dataclass(frozen=True, slots=True)

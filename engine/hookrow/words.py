@@ -20,6 +20,9 @@ __all__ = [
     "SIGNS",
     "SKIPS",
     "STATES",
+    "DeliveryOutcome",
+    "FiringOutcome",
+    "HookState",
     "Listing",
     "Role",
     "Sign",
@@ -31,6 +34,22 @@ __all__ = [
     "word",
 ]
 
+FiringOutcome = Literal["allowed", "vetoed", "failed", "cancelled"]
+DeliveryOutcome = Literal[
+    "ok",
+    "changed",
+    "vetoed",
+    "refused",
+    "failed",
+    "sent",
+    "queued",
+    "retrying",
+    "parked",
+    "dead",
+    "cancelled",
+    "skipped",
+]
+HookState = Literal["on", "off", "not_yet_valid", "expired", "paused"]
 Role = Literal["good", "veto", "bad", "wait", "quiet"]
 """What a colour says; each face has its own colours for them."""
 Sign = Literal["ok", "changed", "veto", "bad", "wait", "parked", "quiet"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
-from hookrow.cli.commands.care import keys as keys_command
+from hookrow.core.care import keys as keys_door
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -133,7 +133,7 @@ def test_one_rotates_keys_at_a_time(add: Add, hookrow: Hookrow, folder: Path, mo
     """Of two at once, the second would write a ring without the key that the first sealed everything with."""
     add("http://127.0.0.1:9/a")
     hookrow("hooks", "secret", "new", 1)
-    write, refused = keys_command.write, []
+    write, refused = keys_door.write, []
 
     def watched(path: Path, ring: Any) -> None:
         handle = os.open(folder, os.O_RDONLY)
@@ -145,7 +145,7 @@ def test_one_rotates_keys_at_a_time(add: Add, hookrow: Hookrow, folder: Path, mo
             os.close(handle)
         write(path, ring)
 
-    monkeypatch.setattr(keys_command, "write", watched)
+    monkeypatch.setattr(keys_door, "write", watched)
     hookrow("keys", "rotate")
     assert [path.name for path in refused] == ["hookrow.key"] * 2
 

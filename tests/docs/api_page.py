@@ -10,6 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import hookrow
 import hookrow.asgi
 import hookrow.testing
+from hookrow.core.care.health import AsyncHealth, Health
+from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.events import Catalogue
 from hookrow.core.hooks import AsyncHooks, Hooks
 from hookrow.core.log import AsyncLog, Log
@@ -18,7 +20,13 @@ from hookrow.core.settings import AsyncSettings, Settings
 __all__ = ["DOORS", "MODULES", "documented", "engines_page", "given_page", "kit_page", "records_page"]
 
 MODULES = (hookrow, hookrow.asgi, hookrow.testing)
-DOORS = {"hooks": (Hooks, AsyncHooks), "log": (Log, AsyncLog), "settings": (Settings, AsyncSettings)}
+DOORS = {
+    "hooks": (Hooks, AsyncHooks),
+    "log": (Log, AsyncLog),
+    "settings": (Settings, AsyncSettings),
+    "keys": (Keys, AsyncKeys),
+    "health": (Health, AsyncHealth),
+}
 """What stands behind `engine.hooks` and its like: the methods that the async engine has, too."""
 ENGINES = (hookrow.AsyncHookEngine, hookrow.HookEngine)
 BOTH = (set(vars(hookrow.HookEngine)) & set(vars(hookrow.AsyncHookEngine)) | {"afire", "backup"}) - {"enqueue"}

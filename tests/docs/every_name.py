@@ -1,6 +1,6 @@
 """Every public name of `hookrow`, `hookrow.asgi` and `hookrow.testing` at work that docs/ has no example of."""
 
-# ruff: noqa: D103, PT017 - a program to be read, as those of docs/
+# ruff: noqa: D103, PT017, PT018 - a program to be read, as those of docs/
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from hookrow import (
     Attempt,
     AttemptObserved,
     ChangedMeanwhile,
+    Clock,
     ConditionMatches,
     Delivery,
     Egress,
     EventNotFound,
+    Events,
     Explained,
     Figures,
     Firing,
     FiringObserved,
+    Found,
     Hook,
     HookEngine,
     HookFigures,
@@ -34,16 +37,22 @@ from hookrow import (
     KeyRing,
     LogFilter,
     Observer,
+    Overview,
+    Purged,
     Redelivered,
     Replayed,
     Request,
     Revision,
     Secret,
+    SettingValue,
+    Step,
     StorageError,
+    Stretch,
     Summary,
     Tested,
     Veto,
     Vetoed,
+    Worker,
     errors,
 )
 from hookrow.asgi import problem
@@ -153,6 +162,16 @@ assert (matches.matched, matches.total) == (0, 1)
 again: Replayed = bench.replay(firing.id)
 assert again.firing.replay_of == firing.id
 sent: list[Redelivered] = bench.redeliver(delivery.id)
+found: Found = bench.log.search(LogFilter(search="780"))
+kept: SettingValue = bench.settings.set("retention_days", "14")
+deleted: Purged = bench.log.prune()
+seen: Overview = bench.log.overview()
+day: Stretch = seen.day
+steps: list[Step] = list(day.steps)
+catalogue: Events = bench.events.current()
+assert len(found.ids) == 2 and kept.value == "14" and deleted.firings == 0 and "on_subscription" in catalogue
+ticking: Clock = clock
+assert ticking.now_ms() == firing.at_ms and hasattr(Worker, "drain")
 tried: Tested = bench.test("cost", payload)
 assert sent[0].ok
 assert tried.ok

@@ -19,9 +19,9 @@ from fuzzing import EXAMPLES, JSON, WILD, fuzz, pieces
 from hookrow import Event, Hook
 from hookrow.clock import SystemClock
 from hookrow.delivery import message, reply
-from hookrow.delivery.message import public_url
 from hookrow.errors import InvalidPayload
 from hookrow.events import CATALOGUE, Events
+from hookrow.hook.checks import public_url
 from hookrow.hook.egress import Egress
 from hookrow.hook.fields import FIELDS
 from hookrow.payload import admit, get_pointer, pointer_parts

@@ -32,6 +32,7 @@ from hookrow import (
     Vetoed,
 )
 from hookrow.asgi import ApiCall, HookMiddleware, Shape, fired
+from hookrow.hook.modes import Mode
 from hookrow.testing import (
     AsyncMemoryEngine,
     HookReceiver,
@@ -54,7 +55,7 @@ def threads(connection: Connection) -> None:
             Hook(key="stock", name="Stock", event="before_order_add", url="https://stock.example/")
         )
         assert_type(hook, Hook)
-        assert_type(hook.mode, str)
+        assert_type(hook.mode, Mode)
         assert_type(hook.auth_password, Secret | None)
         assert_type(engine.hooks.list("before_order_add"), list[Hook])
         assert_type(engine.hooks.update("stock", {"timeout": 3}, revision=hook.revision), Hook)

@@ -24,9 +24,13 @@ def choose_language(ctx: click.Context, parameter: click.Parameter, value: str |
 def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and leave."""
     if value and not ctx.resilient_parsing:
-        from hookrow.delivery.message import user_agent
+        from importlib.metadata import PackageNotFoundError, version
 
-        click.echo(user_agent().replace("/", " ").lower())
+        try:
+            number = version("hookrow")
+        except PackageNotFoundError:  # run from the source, not installed
+            number = "0"
+        click.echo(f"hookrow {number}")
         ctx.exit()
 
 

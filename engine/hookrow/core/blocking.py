@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from sqlalchemy import Connection
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.calls import CURRENT
+from hookrow.core.care.health import Health
+from hookrow.core.care.keys import Keys
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
@@ -76,12 +79,25 @@ class HookEngine:
         self.log = off_loops(Log)(self.runtime)
         self.settings = off_loops(Settings)(self.runtime)
         self.events = self.core.events
+        self.keys = off_loops(Keys)(self.runtime)
+        self.health = off_loops(Health)(self.runtime)
         me = weakref.ref(self)
         atexit.register(close_at_exit, me)
 
-    url = property(lambda self: self.core.url, doc="The database, without a password.")
-    path = property(lambda self: self.core.path, doc="The SQLite file.")
-    read_only = property(lambda self: self.core.read_only, doc="This user may only read the database.")
+    @property
+    def url(self) -> str:
+        """The database, without a password."""
+        return self.core.url
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file."""
+        return self.core.path
+
+    @property
+    def read_only(self) -> bool:
+        """This user may only read the database."""
+        return self.core.read_only
 
     def __enter__(self) -> Self:
         self.ensure_worker()
@@ -200,20 +216,11 @@ class HookEngine:
     def backup(
         self, target: Path, *, replace: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> Path:
-        """Copy the SQLite database as of one moment, while others write; verified, 0600.
-
-        Args:
-            replace: a file that is there may be replaced.
-            progress: told after each step: pages copied, pages in all.
-
-        Raises:
-            Refused: the file exists.
-            StorageError, DatabaseDamaged
-        """
+        """As `AsyncHookEngine.backup`; `progress` is told in the calling thread."""
         forbid_running_loop()
         return back_up(self.runtime.database, target, replace=replace, progress=progress)
 
-    def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
+    def explain(self, event: str, payload: Payload | None = None, *, at: datetime | None = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""
         forbid_running_loop()
         return self.core.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))

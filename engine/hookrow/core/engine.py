@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ import httpx
 from hookrow.clock import Clock, to_ms
 from hookrow.core.arrival import PLAIN, Arrival, depth_of
 from hookrow.core.calls import CURRENT, call_in_hand
+from hookrow.core.care.health import AsyncHealth, Health
+from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.events import Catalogue
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
@@ -40,6 +43,7 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
+from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]
@@ -98,6 +102,8 @@ class AsyncHookEngine:
         self.log = AsyncLog(Log(self.runtime))
         self.settings = AsyncSettings(Settings(self.runtime))
         self.events = Catalogue(self.runtime)
+        self.keys = AsyncKeys(Keys(self.runtime))
+        self.health = AsyncHealth(Health(self.runtime))
 
     @property
     def url(self) -> str:
@@ -265,9 +271,41 @@ class AsyncHookEngine:
         else:
             await run_async(self.runtime.database, connection, job)
 
+    async def afire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = 30.0,
+        defer: bool = False,
+        depth: int | str | None = None,
+    ) -> Firing:
+        """As `fire`: what serves both engines awaits this."""
+        return await self.fire(
+            event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+        )
+
+    async def backup(
+        self, target: Path, *, replace: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Path:
+        """Copy the SQLite database as of one moment, while others write; verified, 0600.
+
+        Args:
+            replace: a file that is there may be replaced.
+            progress: told after each step, in a thread: pages copied, pages in all.
+
+        Raises:
+            Refused: the file exists.
+            StorageError, DatabaseDamaged
+        """
+        return await asyncio.to_thread(back_up, self.runtime.database, target, replace=replace, progress=progress)
+
     # -- again --------------------------------------------------------------------------------------------------------
 
-    async def explain(self, event: str, payload: Payload | None = None, *, at: Any = None) -> list[Explained]:
+    async def explain(
+        self, event: str, payload: Payload | None = None, *, at: datetime | None = None
+    ) -> list[Explained]:
         """What each hook of the event would do with this payload (else the sample) at a moment; sends nothing.
 
         Args:

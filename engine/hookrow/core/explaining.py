@@ -13,8 +13,9 @@ from hookrow.core.occasion import occasion_for
 from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
-from hookrow.delivery.message import masked_headers, public_url
+from hookrow.delivery.message import masked_headers
 from hookrow.errors import KeyProblem
+from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING, pause_reason

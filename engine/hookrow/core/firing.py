@@ -26,6 +26,7 @@ from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Delivery, Firing
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
+from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -73,7 +74,7 @@ class Run:
         self.started = runtime.clock.monotonic()
         self.firing_id: int | None = None
         self.written = 0
-        self.outcome: str | None = None
+        self.outcome: FiringOutcome | None = None
         self.ids: dict[int, int] = {}
         self.moved = Moved()
         self.ended: Firing | None = None

@@ -134,10 +134,7 @@ class Hooks(SeveralHooks, Trials):
         try:
             number = self.find(ref, config).id
         except HookNotFound:
-            gone = [hook.id for hook in config.hooks.values() if ref in (hook.id, str(hook.id), hook.key)]
-            if not gone:
-                raise
-            number = max(gone)  # of those that bore the key one after the other, the last
+            number = self.removed(ref, config)
         with self.runtime.database.read() as connection:
             return hookstore.history(connection, number)
 
@@ -334,8 +331,23 @@ class Hooks(SeveralHooks, Trials):
         self.write(number, {"deleted_ms": self.runtime.clock.now_ms()}, action="remove", revision=revision)
         return self.fresh(number)
 
-    def restore(self, number: int) -> Hook:
-        """Undo `remove`: the hook and the deliveries that were cancelled with it. Raises HookNotFound, KeyTaken."""
+    def removed(self, ref: int | str, config: Config) -> int:
+        """The deleted hook of this id or key; of those that bore the key one after the other, the last."""
+        gone = [hook.id for hook in config.hooks.values() if hook.deleted and ref in (hook.id, str(hook.id), hook.key)]
+        if not gone:
+            raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
+        return max(gone)
+
+    def restore(self, ref: int | str) -> Hook:
+        """Undo `remove`: the hook and the deliveries that were cancelled with it.
+
+        Args:
+            ref: the id or key of a deleted hook; of several that had the key, the one that was made last.
+
+        Raises:
+            HookNotFound, KeyTaken
+        """
+        number = self.removed(ref, self.runtime.config_now())
         self.write(number, {"deleted_ms": None}, action="restore")
         return self.fresh(number)
 

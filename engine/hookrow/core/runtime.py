@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
+from hookrow.core.care.sealing import Sealing
 from hookrow.core.handover import Handover
-from hookrow.core.sealing import Sealing
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events

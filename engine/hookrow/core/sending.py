@@ -18,8 +18,8 @@ from hookrow.worker import Worker
 
 if TYPE_CHECKING:
     from hookrow.core.row import Occasion, Share
+from hookrow.core.care.key_pauses import KeyPauses
 from hookrow.core.firing import raise_event
-from hookrow.core.key_pauses import KeyPauses
 from hookrow.core.runtime import Runtime
 
 __all__ = ["Sending"]

@@ -10,11 +10,10 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
@@ -28,7 +27,6 @@ __all__ = [
     "headers",
     "masked_headers",
     "message",
-    "public_url",
     "sign",
     "user_agent",
 ]
@@ -188,17 +186,6 @@ def masked_headers(headers: Iterable[tuple[str, str]], custom: str = "") -> tupl
     """
     shown = OWN_HEADERS - {custom.lower()}
     return tuple((name, value if name.lower() in shown else mask(name, value)) for name, value in headers)
-
-
-@lru_cache(1024)
-def public_url(url: str) -> str:
-    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
-    parts = urlsplit(url)
-    query = "&".join(
-        f"{name}={MASK}" if equals else name and MASK
-        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
-    )
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 def mask(name: str, value: str) -> str:

@@ -10,9 +10,11 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit, urlunsplit
 
 from hookrow.lang import Text
+from hookrow.secrets.secret import MASK
 
 __all__ = [
     "CHECKS",
@@ -27,6 +29,7 @@ __all__ = [
     "is_other_origin",
     "is_reserved",
     "origin",
+    "public_url",
     "readable",
     "take_userinfo",
     "trim",
@@ -380,3 +383,14 @@ CHECKS: dict[str, Callable[[object], object]] = {
     "order_key": check_order_key,
 }
 """The check of every field but the two moments, which need a zone (see `hookrow.hook.dates`)."""
+
+
+@lru_cache(1024)
+def public_url(url: str) -> str:
+    """The URL as the log keeps it: no credentials, and the values of the query masked, since tokens travel there."""
+    parts = urlsplit(url)
+    query = "&".join(
+        f"{name}={MASK}" if equals else name and MASK
+        for name, equals, _ in (pair.partition("=") for pair in parts.query.split("&"))
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

@@ -17,8 +17,11 @@ from sqlmodel import Field, SQLModel
 
 from hookrow.errors import InvalidHook
 from hookrow.hook import fields
+from hookrow.hook.checks import public_url
+from hookrow.hook.modes import Mode
 from hookrow.lang import Text as Message
 from hookrow.secrets.secret import Secret
+from hookrow.words import HookState
 
 __all__ = ["SEALED", "Hook", "HookFields"]
 
@@ -53,7 +56,7 @@ class HookFields(SQLModel):
     order_key: str = Field(default="", sa_type=Text)
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Mode:
         """What the three flags mean together (DESIGN 4)."""
         return fields.mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
 
@@ -74,7 +77,7 @@ class Hook(HookFields):
     custom_header_value: Secret | None = None
     signing_secret: Secret | None = None
     revision: int = 0
-    state: str = "on"
+    state: HookState = "on"
     paused_reason: str | None = None
     paused_by: str | None = None
     paused_at: datetime | None = None
@@ -111,6 +114,11 @@ class Hook(HookFields):
             InvalidHook: any other fault.
         """
         return cls.model_validate(dict(values), context={"stored": True})
+
+    @property
+    def public_url(self) -> str:
+        """The address without credentials and with the values of its query masked: for lists and logs."""
+        return public_url(self.url)
 
     @property
     def notes(self) -> list[Message]:

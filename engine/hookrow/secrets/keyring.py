@@ -97,6 +97,16 @@ class KeyRing:
         """The ring as the value of HOOKROW_KEYS. This is the secret itself."""
         return ",".join(f"{name}:{base64.b64encode(key).decode()}" for name, key in self.keys.items())
 
+    @staticmethod
+    def file_beside(database: Path) -> Path:
+        """The key file of a SQLite database."""
+        return key_file_beside(database)
+
+    @staticmethod
+    def make_file(path: Path) -> bool:
+        """Make a key file with a fresh key; False where there is one, which is left alone. Raises OSError."""
+        return make_key_file(path)
+
     @classmethod
     def parse(cls, text: str, source: Text | str = "", path: Path | None = None) -> KeyRing:
         """Read a key file's content or a value of HOOKROW_KEYS. Raises KeyWrong for what is no key."""

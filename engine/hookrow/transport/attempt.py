@@ -17,9 +17,8 @@ import httpx
 from hookrow.clock import Clock
 from hookrow.delivery import message, reply
 from hookrow.delivery.concealing import Concealer, hidden_secrets
-from hookrow.delivery.message import public_url
 from hookrow.errors import KeyProblem, KeyWrong
-from hookrow.hook.checks import origin
+from hookrow.hook.checks import origin, public_url
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import StoredHook
@@ -31,7 +30,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
-__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform", "public_url"]
+__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""

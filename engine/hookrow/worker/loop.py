@@ -137,6 +137,7 @@ class Worker:
                 self.loop.call_soon_threadsafe(self.hold, rows, now_ms, started)
 
     def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
+        """Take over rows that were leased for this worker elsewhere; as `slots.Slots.hold`."""
         self.slots.hold(rows, now_ms, started)
         if self.running:
             self.start()

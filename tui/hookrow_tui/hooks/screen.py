@@ -113,12 +113,12 @@ class HooksScreen(Several):
     # What is shown
 
     def moved(self) -> None:
-        self.read(background=self.opened)
+        self.read_again(background=self.opened)
         if self.hookrow.engine is not None and monotonic() - self.counted_at >= COUNT_EVERY:
             self.counted_at = monotonic()
             self.hookrow.ask(self, lambda engine: engine.log.statistics(), self.count, background=True)
 
-    def read(self, hook_id: int | None = None, *, background: bool = False) -> None:
+    def read_again(self, hook_id: int | None = None, *, background: bool = False) -> None:
         """Read the list again. The cursor goes to this hook, which may be new, and which no filter hides then."""
         self.asked += 1
         asked = self.asked
@@ -310,7 +310,7 @@ class HooksScreen(Several):
             if then is not None:
                 then()
             self.trouble = self.hookrow.trouble
-            self.read(hook_id)
+            self.read_again(hook_id)
 
         self.hookrow.ask(self, call, changed)
 
@@ -335,7 +335,7 @@ class HooksScreen(Several):
         """From the form; the hook that it wrote."""
         self.find_drafts()
         if hook_id is not None:
-            self.read(hook_id)
+            self.read_again(hook_id)
 
     def action_turn(self) -> None:
         if self.turn_marked():

@@ -202,7 +202,7 @@ class Several(Page[None]):
 
     def ask_undo(self, change: OwnChange | None) -> None:
         if change is None:
-            self.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
+            self.hookrow.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
             return
         if change.changed_since:
             part = change.changed_since[0]
@@ -211,7 +211,7 @@ class Several(Page[None]):
                 hook=quoted(part.name),
                 who=part.since,
             )
-            self.notice(str(text))
+            self.hookrow.notice(str(text))
             return
         done = ACTIONS.get(change.action, change.action)
         hooks = ", ".join(quoted(part.name) for part in change.parts[:NAMED])
@@ -243,7 +243,7 @@ class Several(Page[None]):
                     question, lambda answer: self.undo(change, keep_secrets=True) if answer == "keep" else None
                 )
             else:
-                self.notice(str(error))
+                self.hookrow.notice(str(error))
 
         self.hookrow.ask(
             self,

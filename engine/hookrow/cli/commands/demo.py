@@ -38,10 +38,9 @@ from hookrow.words import ERRORS, MODES, word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hookrow import HookEngine
+    from hookrow import HookEngine, Worker
     from hookrow.events import Event
     from hookrow.records import Attempt, Delivery, Firing
-    from hookrow.worker import Worker
 
 __all__ = ["demo"]
 

@@ -127,8 +127,8 @@ def import_(session: Session, file: Any, prune: bool, dry_run: bool, yes: bool, 
                 return exits.STOPPED
             removing = gone  # not what a colleague added while the question stood
         done = import_hooks(engine, source, prune=removing, dry_run=dry_run, **how)
-        if engine.runtime.vault.notice is not None:
-            say(engine.runtime.vault.notice)
+        if engine.keys.notice is not None:
+            say(engine.keys.notice)
     for warning in done.warnings:
         say(warning)
     if as_json:

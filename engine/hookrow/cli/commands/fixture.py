@@ -14,7 +14,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import confirm, say
 from hookrow.lang import Text
 from hookrow.records import Attempt, Delivery, Firing
-from hookrow.secrets.secret import MASK
+from hookrow.results import MASK
 
 __all__ = ["fixture", "source_of"]
 

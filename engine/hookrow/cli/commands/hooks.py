@@ -70,10 +70,10 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     if undrained:
         say(UNDRAINED)
     if as_json:
-        from hookrow.delivery.message import public_url  # tokens travel in queries: a list is no place for them
-
         for hook in found:
-            put_json(hook_json(hook) | {"url": public_url(hook.url)})
+            put_json(
+                hook_json(hook) | {"url": hook.public_url}
+            )  # tokens travel in queries: a list is no place for them
         return
     if not found:
         say(Text("There are no hooks yet. Add one: hookrow hooks add --name … --url … --event …"))
@@ -227,14 +227,14 @@ def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, a
 
 def notice(engine: HookEngine) -> list[Text]:
     """What the vault has to say: that it made a key file, and where."""
-    said = engine.runtime.vault.notice
+    said = engine.keys.notice
     return [] if said is None else [said]
 
 
 def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
     """The values with new secrets wrapped, so that no error that shows a value can show one of them."""
+    from hookrow import Secret
     from hookrow.hook.fields import HEADER_VALUE
-    from hookrow.secrets.secret import Secret
 
     sealed = {field.code for field in FIELDS if field.kind == "secret"} | {HEADER_VALUE}
     return {

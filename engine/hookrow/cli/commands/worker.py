@@ -18,7 +18,7 @@ from hookrow.cli.show.output import say
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.worker import Worker
+    from hookrow import Worker
 
 __all__ = ["worker"]
 

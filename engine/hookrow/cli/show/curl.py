@@ -20,7 +20,7 @@ def curl_line(request: Request) -> str:
     `-g`: curl would take brackets and braces of the URL for several URLs. `--data-raw`: a body that begins with @ is no
     file's name. Names stand in single quotes, apart from the variable of their value: they come from outside as well.
     """
-    from hookrow.secrets.secret import MASK
+    from hookrow.results import MASK
 
     names = Variables()
     parts = ["curl", "-g", "-X", request.method, url_part(request.url, names)]
@@ -53,7 +53,7 @@ class Variables:
 
 def url_part(url: str, names: Variables) -> str:
     """The URL; what is masked in its query becomes a variable: named by its parameter, HOOK_QUERY where it has none."""
-    from hookrow.secrets.secret import MASK
+    from hookrow.results import MASK
 
     if MASK not in url:
         return quoted(url)

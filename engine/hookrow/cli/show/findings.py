@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from hookrow.cli.read.given import here_of
 from hookrow.cli.show.wording import SOON, span
@@ -37,8 +36,6 @@ LEAST_FREE = 256 * MIB
 """Bytes of the disk: with less a busy log is full before anybody looks."""
 ROW_LIMIT = 30.0
 """Seconds that an operation waits for its whole row, unless its caller says otherwise (DESIGN 5)."""
-STUCK_MS = 60_000
-"""A lease that lapsed so long ago: a worker would have taken the row over within a second."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,7 @@ def find(engine: HookEngine) -> Iterator[Finding]:
 
 def queue(engine: HookEngine) -> Iterator[Finding]:
     """A queue that nobody drains, leases that nobody takes over, deliveries that were given up."""
-    from hookrow.store.outbox.due import lapsed
-
-    summary = engine.log.summary()
-    with engine.runtime.database.read() as connection:
-        stuck = lapsed(connection, engine.runtime.clock.now_ms() - STUCK_MS)
+    summary, stuck = engine.log.summary(), engine.health.stuck()
     if stuck:
         yield Finding(
             "stuck",
@@ -207,15 +200,12 @@ def rows(engine: HookEngine) -> Iterator[Finding]:
 
 def egress(engine: HookEngine) -> Iterator[Finding]:
     """Hooks whose URL names an address that is never called, or that the settings refuse. Names are not looked up."""
-    policy = engine.runtime.policy(engine.runtime.config())
+    refused = engine.health.unreachable()
     for hook in engine.hooks.list():
-        parts = urlsplit(hook.url)
-        host = parts.hostname or ""
-        if host.replace(".", "").isdigit() or ":" in host:
-            refused = policy.verdict(host, host=host, port=parts.port or {"http": 80, "https": 443}[parts.scheme])
-            if refused is not None:
-                text = Text("{hook} can't be reached: {reason}", hook=f"{hook.id} {quoted(hook.name)}", reason=refused)
-                yield Finding("egress", text, hook)
+        if hook.id in refused:
+            named = f"{hook.id} {quoted(hook.name)}"
+            text = Text("{hook} can't be reached: {reason}", hook=named, reason=refused[hook.id])
+            yield Finding("egress", text, hook)
 
 
 def contradicts(hook: Hook) -> bool:
@@ -225,15 +215,10 @@ def contradicts(hook: Hook) -> bool:
 
 def keys(engine: HookEngine) -> Iterator[Finding]:
     """Secrets that don't open here."""
-    from hookrow.store.hooks import sealed_values
-
-    with engine.runtime.database.read() as connection:
-        for _, place, token in sealed_values(connection):
-            try:
-                engine.runtime.vault.open(token, place)
-            except KeyProblem as problem:
-                yield Finding("key", Text("A secret can't be decrypted: {reason}", reason=problem))
-                return
+    try:
+        engine.keys.check()
+    except KeyProblem as problem:
+        yield Finding("key", Text("A secret can't be decrypted: {reason}", reason=problem))
 
 
 def stat_of(file: Path) -> os.stat_result | None:
@@ -254,9 +239,9 @@ def files(path: Path | None) -> Iterator[Finding]:
     """Files that others than their owner may read or write."""
     if path is None:
         return
-    from hookrow.secrets.keyring import key_file_beside
+    from hookrow import KeyRing
 
-    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), key_file_beside(path)):
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), KeyRing.file_beside(path)):
         found = stat_of(file)
         if found is not None and stat.S_IMODE(found.st_mode) & 0o077:
             yield Finding("file_mode", Text("Other users can read {path}: chmod 600 {path}", path=file))

@@ -43,6 +43,7 @@ class SettingValue:
     meaning: Both
 
     def as_json(self) -> dict[str, str]:
+        """The shape that `--json` prints."""
         return {"name": self.name, "value": self.value, "default": self.default, "source": self.source}
 
 

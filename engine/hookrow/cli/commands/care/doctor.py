@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sqlite3
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +87,4 @@ def room_of(engine: HookEngine) -> dict[str, int]:
 
 def versions_of(engine: HookEngine) -> dict[str, Any]:
     """What runs here."""
-    from hookrow.store.database.migrations import HEAD
-
-    found = {"hookrow": version("hookrow"), "python": platform.python_version(), "schema": HEAD}
-    if engine.path is not None:
-        return found | {"sqlite": sqlite3.sqlite_version}
-    with engine.runtime.database.read() as connection:
-        info = connection.dialect.server_version_info or ()
-    return found | {"postgresql": ".".join(map(str, info))}
+    return {"hookrow": version("hookrow"), "python": platform.python_version(), **engine.health.versions()}

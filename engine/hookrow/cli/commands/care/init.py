@@ -34,7 +34,7 @@ def make(session: Session, *, example: bool) -> None:
         Refused: it exists.
         click.UsageError: there is no such folder.
     """
-    from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
+    from hookrow import KeyRing
 
     path = session.path
     if path is None and example:
@@ -53,8 +53,8 @@ def make(session: Session, *, example: bool) -> None:
     if path is None and not KeyRing.load(None, os.environ).keys:
         say(Text("Secrets need a key: create one with hookrow keys new, and set HOOKROW_KEYS."))
     elif path is not None:
-        key = key_file_beside(path)
-        if make_key_file(key):
+        key = KeyRing.file_beside(path)
+        if KeyRing.make_file(key):
             say(
                 Text(
                     "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",

@@ -13,7 +13,7 @@ from hookrow.cli.show.output import put_json, put_table, say
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.store.configuration.settings import SettingValue
+    from hookrow import SettingValue
 
 __all__ = ["settings", "source_of"]
 

@@ -25,7 +25,7 @@ log = logging.getLogger("hookrow")
 
 
 class KeyPauses:
-    """What a process that sends does for hooks that it can't open; `core.sealing` says which these are."""
+    """What a process that sends does for hooks that it can't open; `core.care.sealing` says which these are."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime

@@ -1,0 +1,70 @@
+"""`engine.health`: what only the engine can tell of a database's state, for `hookrow doctor` and for monitoring."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hookrow.core.threads.bridge import awaited
+from hookrow.lang import Text
+from hookrow.store.database.migrations import HEAD
+from hookrow.store.outbox.due import lapsed
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncHealth", "Health"]
+
+STUCK_MS = 60_000
+"""A lease that lapsed so long ago: a worker would have taken the row over within a second."""
+PORTS = {"http": 80, "https": 443}
+
+
+class Health:
+    """How one database is."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def stuck(self) -> int:
+        """How many deliveries a process holds that has ended, and no worker takes over."""
+        with self.runtime.database.read() as connection:
+            return lapsed(connection, self.runtime.clock.now_ms() - STUCK_MS)
+
+    def unreachable(self) -> dict[int, Text]:
+        """Hooks whose URL has an address that is never called or that the settings refuse, and why, by their ids.
+
+        Names are not looked up.
+        """
+        config = self.runtime.config_now()
+        policy = self.runtime.policy(config)
+        found: dict[int, Text] = {}
+        for hook in config.hooks.values():
+            parts = urlsplit(hook.url)
+            host = parts.hostname or ""
+            if not hook.deleted and (host.replace(".", "").isdigit() or ":" in host):
+                refused = policy.verdict(host, host=host, port=parts.port or PORTS[parts.scheme])
+                if refused is not None:
+                    found[hook.id] = refused
+        return found
+
+    def versions(self) -> dict[str, str]:
+        """The schema's number and the database's version."""
+        database = self.runtime.database
+        if database.path is not None:
+            return {"schema": HEAD, "sqlite": sqlite3.sqlite_version}
+        with database.read() as connection:
+            info = connection.dialect.server_version_info or ()
+        return {"schema": HEAD, "postgresql": ".".join(map(str, info))}
+
+
+class AsyncHealth:
+    """`Health`, awaited."""
+
+    def __init__(self, inner: Health) -> None:
+        self.inner = inner
+
+    stuck = awaited(Health.stuck)
+    unreachable = awaited(Health.unreachable)
+    versions = awaited(Health.versions)

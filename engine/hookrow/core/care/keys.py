@@ -1,0 +1,129 @@
+"""`engine.keys`: the keys that encrypt the secrets of one database, and what they open."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hookrow.core.threads.bridge import awaited
+from hookrow.errors import Refused, StorageError
+from hookrow.lang import Text
+from hookrow.secrets.keyring import KeyRing, write_key_file
+from hookrow.store import hooks as hookstore
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["AsyncKeys", "Keys"]
+
+
+class Keys:
+    """The key ring of one database."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys as they were read last, without a look at the file."""
+        return self.runtime.vault.ring
+
+    @property
+    def notice(self) -> Text | None:
+        """That a key file was made for the first secret, and where; None where it was there."""
+        return self.runtime.vault.notice
+
+    def check(self) -> int:
+        """Decrypt every secret; gives how many there are. Raises KeyProblem for one that can't be."""
+        with self.runtime.database.read() as connection:
+            sealed = list(hookstore.sealed_values(connection))
+        for _, place, token in sealed:
+            self.runtime.vault.open(token, place)
+        return len(sealed)
+
+    def require(self) -> None:
+        """Refuse where what is stored can't be decrypted here, as saving a secret does. Raises KeyProblem."""
+        self.runtime.sealing.require(self.runtime.config())
+
+    def rotate(self) -> tuple[str, int]:
+        """Put a new key into the key file and encrypt every secret with it; the key before it stays in the file.
+
+        Gives the new key's id, and how many secrets there are.
+
+        Raises:
+            Refused: the keys come from the environment.
+            KeyProblem: a secret can't be decrypted.
+            StorageError: the file can't be written.
+        """
+        vault = self.runtime.vault
+        with alone(self.runtime.database.path):
+            self.require()
+            ring = vault.ready()
+            if ring.path is None:
+                said = Text("The keys come from {source}: put a new key first there by hand.", source=ring.source)
+                raise Refused(said)
+            fresh = ring.with_new_key()
+            write(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
+            vault.reload()
+            author = self.runtime.author()
+            writer = self.runtime.database.writer
+            count = writer.write(lambda connection: hookstore.reseal_all(connection, vault, author))
+            write(ring.path, fresh.only(fresh.active_id, ring.active_id))
+        return fresh.active_id, count
+
+    def lost(self, key: str) -> Mapping[int, tuple[str, ...]]:
+        """The secrets that only this key decrypts: the fields of each hook, by its id, deleted hooks too.
+
+        Raises:
+            Refused: the key is here, or no secret is encrypted with it.
+        """
+        if key in self.runtime.sealing.ids(again=True):
+            raise Refused(Text("Key {key} is available and decrypts its secrets: nothing was removed.", key=key))
+        with self.runtime.database.read() as connection:
+            lost = hookstore.abandoned_by(connection, key)
+        if not lost:
+            raise Refused(Text("No secret is encrypted with key {key}.", key=key))
+        return lost
+
+    def abandon(self, key: str) -> int:
+        """Remove the secrets that only this key decrypts; gives how many hooks had one. Raises Refused, as `lost`."""
+        self.lost(key)
+        author = self.runtime.author()
+        return self.runtime.database.writer.write(lambda connection: hookstore.abandon(connection, key, author))
+
+
+class AsyncKeys:
+    """`Keys`, awaited."""
+
+    def __init__(self, inner: Keys) -> None:
+        self.inner = inner
+
+    check = awaited(Keys.check)
+    rotate = awaited(Keys.rotate)
+    lost = awaited(Keys.lost)
+    abandon = awaited(Keys.abandon)
+
+
+@contextmanager
+def alone(database: Path | None) -> Iterator[None]:
+    """Be the only one who rotates keys beside this database: of two at once, one would throw the other's key away."""
+    if database is None:
+        yield
+        return
+    folder = os.open(database.absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def write(path: Path, ring: KeyRing) -> None:
+    try:
+        write_key_file(path, ring)
+    except OSError as error:
+        raise StorageError(Text("can't write {path}: {reason}", path=path, reason=error.strerror or "")) from None

@@ -184,7 +184,7 @@ class Run:
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
-        """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox (docs/firing.md).
+        """Commit what stands before a waiting hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """

@@ -133,6 +133,11 @@ def test_every_command(
     run("hooks restore 2")
     run("hooks rm 2 --yes")
     assert "first" in run("hooks list").out
+    assert "second" in run("hooks deleted").out
+    run("hooks restore 2")
+    run("hooks move 2 --before 1")
+    run("hooks undo --yes")
+    run("keys abandon 00000000", code=5)
     assert commands - called == ELSEWHERE
     assert list(folder.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from types import ModuleType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -107,7 +108,8 @@ def parts_of(found: inspect.Signature) -> Iterator[str]:
         before = parameter.kind
         if parameter.name not in ("self", "cls"):
             shown = parameter.annotation is not inspect.Parameter.empty
-            yield str(parameter.replace(annotation=Shown(parameter.annotation)) if shown else parameter)
+            text = str(parameter.replace(annotation=Shown(parameter.annotation)) if shown else parameter)
+            yield re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "…", text)  # a default that says nothing but where it lies
     if before is inspect.Parameter.POSITIONAL_ONLY:
         yield "/"
 

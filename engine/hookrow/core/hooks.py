@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
 from hookrow.core.changes.several import SeveralHooks
+from hookrow.core.changes.tried import TriedHooks
 from hookrow.core.threads.bridge import awaited
 from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
@@ -32,7 +34,6 @@ from hookrow.store.moving import Goal, move
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-from hookrow.core.changes.trials import Trials
 from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
@@ -70,7 +71,7 @@ def moment(ms: int | None) -> datetime | None:
     return None if ms is None else from_ms(ms)
 
 
-class Hooks(SeveralHooks, Trials):
+class Hooks(SeveralHooks, TriedHooks):
     """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -448,6 +449,10 @@ class Hooks(SeveralHooks, Trials):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
+
+    def zone(self) -> tzinfo:
+        """The time zone in which moments are typed (the setting `timezone`)."""
+        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours."""

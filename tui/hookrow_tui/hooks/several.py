@@ -229,7 +229,7 @@ class Several(Page[None]):
         lost = dict.fromkeys(called(name) for part in change.parts for name in part.lost)
         if lost:
             lines.append(str(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost))))
-        answers = [("undo", str(Say("Undo"))), ("back", str(Say("Cancel")))]
+        answers = [("undo", str(Say("Undo"))), ("back", str(Say("Back")))]
         question = Question(str(Say("Undo your last change?")), lines, answers)
         self.app.push_screen(question, lambda answer: self.undo(change) if answer == "undo" else None)
 
@@ -251,6 +251,12 @@ class Several(Page[None]):
             lambda _: self.read(change.parts[0].hook_id),
             refused,
         )
+
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
 
     def action_deleted(self) -> None:
         """The deleted hooks."""

@@ -1,11 +1,9 @@
-"""What helps while a hook is written: a sample, a body rendered, a URL judged, templates tried."""
+"""Bodies, conditions and URLs tried before a hook is written: what `engine.hooks` offers for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from hookrow.core.insight.insight import last_payload
 from hookrow.delivery.message import envelope
@@ -17,23 +15,16 @@ from hookrow.template import compiled as template
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-
-__all__ = ["Trials"]
+__all__ = ["TriedHooks"]
 
 EXAMPLE_UID = "0"
 """Of a firing that is only an example."""
 
 
-class Trials:
-    """A part of `engine.hooks`: questions about a hook that is not saved yet."""
+class TriedHooks:
+    """The part of `engine.hooks` that tries on a payload what is to be saved."""
 
     runtime: Runtime
-
-    def zone(self) -> tzinfo:
-        """The time zone in which moments are typed (the setting `timezone`)."""
-        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
-
-    # -- checks -------------------------------------------------------------------------------------------------------
 
     def example(self, event: str) -> dict[str, Any]:
         """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""

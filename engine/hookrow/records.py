@@ -168,6 +168,8 @@ class Delivery:
     body: str | None = None
     order_key: str | None = None
     warnings: Sequence[str] = ()
+    takeovers: int = 0
+    """How often a process ended while it had this delivery, so that whether a request left is not known."""
     row_id: int = 0
 
     @property

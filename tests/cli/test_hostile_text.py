@@ -96,9 +96,6 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),
     "keys abandon": ((EVIL, "--yes"),),
-    "hooks deleted": ((), ("--json",)),
-    "hooks restore": ((EVIL,),),
-    "hooks undo": (("--yes",),),
 }  # fmt: skip
 ELSEWHERE = {
     "tui": "tests/tui/test_hostile_text.py",

@@ -87,6 +87,7 @@ ERRORS = {
     "deadline": "Less than 50 ms of the firing's deadline were left; the hook was not called.",
     "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
     "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
+    "interrupted": "The process that sent it ended meanwhile; the request may have reached the receiver.",
     "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }

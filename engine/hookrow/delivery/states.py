@@ -116,11 +116,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an attempt: its kind, the error's word, and how many seconds the receiver asks to be left alone."""
+    """What came of an attempt: its kind, the error's word, and how many seconds the receiver asks to be left alone.
+
+    `final`: nothing more is to be tried.
+    """
 
     kind: Kind
     error: str | None = None
     retry_after: float | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,7 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
     if answer.error == "template_error":
         # No request was made, and none ever could be from this payload.
         return Change("dead", attempts=delivery.attempts, turn=True)
-    if attempts >= ATTEMPTS:
+    if attempts >= ATTEMPTS or answer.final:
         return Change("dead", attempts=attempts, turn=True)
     due = now_ms + delay_ms(attempts, jitter, answer.retry_after)
     if delivery.hook == "deleted":

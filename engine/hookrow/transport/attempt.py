@@ -155,7 +155,7 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     if found.get("signing_secret_old") == "":
         del found["signing_secret_old"]
     if found.get("signing_secret") == "":
-        raise KeyWrong(Text("the signing secret is empty: enter it again, or remove it"))
+        raise KeyWrong(Reason("signing_secret_empty"))
     return found
 
 

@@ -284,6 +284,10 @@ class DeliveryRow(SQLModel, table=True):
     """Raised by every claim: a worker that lost its lease can't record a result."""
     first_ms: int | None = Field(default=None, sa_type=BigInteger)
     done_ms: int | None = Field(default=None, sa_type=BigInteger)
+    takeovers: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How often it was taken from a process that died, without anybody knowing whether a request had left."""
+    begun_ms: int | None = Field(default=None, sa_type=BigInteger)
+    """Set by the claim of a row that was taken over once: its request begins at once."""
 
 
 class AttemptRow(SQLModel, table=True):

@@ -38,8 +38,7 @@ INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 LET_GO = 6.0
 """Seconds that an interrupted caller waits for the record: the lock's limit, and a commit."""
-POLL = 0.02
-"""Seconds between two looks at a firing of the same key that runs elsewhere."""
+POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
 NOT_ENQUEUED = "not_enqueued"
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")

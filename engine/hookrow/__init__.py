@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hookrow.clock import Clock
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
+    from hookrow.core.insight.overview import Overview, Step, Stretch
     from hookrow.core.insight.statistics import Figures, HookStatistics
     from hookrow.errors import (
         Ambiguous,
@@ -81,6 +82,7 @@ __all__ = [
     "KeyRing",
     "LogFilter",
     "Observer",
+    "Overview",
     "Purged",
     "Redelivered",
     "Replayed",
@@ -88,7 +90,9 @@ __all__ = [
     "Revision",
     "Secret",
     "SettingValue",
+    "Step",
     "StorageError",
+    "Stretch",
     "Summary",
     "Tested",
     "Veto",
@@ -102,6 +106,7 @@ HOMES = {
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
     "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
     "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from hookrow.lang import current
+from hookrow.lang import Plural, Text, current
 
 __all__ = [
     "ERRORS",
@@ -31,6 +31,7 @@ __all__ = [
     "firing_word",
     "outcome_code",
     "read_word",
+    "taken_over",
     "word",
 ]
 
@@ -170,6 +171,7 @@ ERRORS = dictionary(
     Word("condition_error", "ошибка в условии", old=("condition failed", "fault in the condition")),
     Word("deadline", "не хватило времени", old=("нет времени", "no time left")),
     Word("paused", "хук на паузе", old=("хук приостановлен", "hook paused", "hook is paused")),
+    Word("interrupted", "прервано"),
     Word("unseen_body", "тело не видно хукам", old=("hooks can't see the call's body",)),
     LOOP,
     Word("key_error", "секрет не расшифрован", old=("секрет не открывается", "secret can't be opened")),
@@ -225,6 +227,15 @@ MODES = dictionary(
 def word(words: Mapping[str, Word], code: str | None) -> str:
     """The word for a code; a code that this version does not know stands for itself."""
     return "" if code is None else str(words.get(code, code))
+
+
+def taken_over(times: int) -> Text:
+    """Of a delivery that was in the hands of processes that ended."""
+    return Plural(
+        "A process ended while it had this delivery, {n} time; whether a request left is not known.",
+        "A process ended while it had this delivery, {n} times; whether a request left is not known.",
+        times,
+    )
 
 
 def begins_word(known: Word, text: str) -> bool:

@@ -72,6 +72,9 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hooks enable": ((HOOK,),),
     "hooks rollback": ((HOOK, "1", "--yes"),),
     "hooks rm": (("{spare}", "--yes"),),
+    "hooks deleted": ((), ("--json",)),
+    "hooks restore": ((EVIL,),),
+    "hooks undo": (("--yes",), ("--yes", "--json")),
     "export": ((), ("--event", EVIL)),
     "import": (("{file}", "--dry-run"), ("{file}",)),
     "events": ((), ("--json",)),
@@ -92,6 +95,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings list": ((), ("--json",)),
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),
+    "keys abandon": ((EVIL, "--yes"),),
 }  # fmt: skip
 ELSEWHERE = {
     "tui": "tests/tui/test_hostile_text.py",

@@ -37,6 +37,7 @@ from hookrow import (
     KeyRing,
     LogFilter,
     Observer,
+    Overview,
     Purged,
     Redelivered,
     Replayed,
@@ -44,7 +45,9 @@ from hookrow import (
     Revision,
     Secret,
     SettingValue,
+    Step,
     StorageError,
+    Stretch,
     Summary,
     Tested,
     Veto,
@@ -162,6 +165,9 @@ sent: list[Redelivered] = bench.redeliver(delivery.id)
 found: Found = bench.log.search(LogFilter(search="780"))
 kept: SettingValue = bench.settings.set("retention_days", "14")
 deleted: Purged = bench.log.prune()
+seen: Overview = bench.log.overview()
+day: Stretch = seen.day
+steps: list[Step] = list(day.steps)
 catalogue: Events = bench.events.current()
 assert len(found.ids) == 2 and kept.value == "14" and deleted.firings == 0 and "on_subscription" in catalogue
 ticking: Clock = clock

@@ -217,7 +217,7 @@ def test_a_fresh_copy_sets_itself_up(python: str, tmp_path: Path) -> None:
         shutil.copy2(ROOT / name, copy / name)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     for target in ("demo", "test"):
-        command = ["make", f"PYTHON={python}", target, "PYTEST_ARGS=tests/docs/test_repository.py"]
+        command = ["make", f"PYTHON={python}", target, "PYTEST_ARGS=tests/engine/test_dates.py"]
         done = subprocess.run(command, cwd=copy, env=kept, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
         assert ("before_user_new" if target == "demo" else "passed") in done.stdout

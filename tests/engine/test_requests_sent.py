@@ -126,7 +126,7 @@ def test_credentials_of_the_url_leave_in_their_header(engine: HookEngine, receiv
         'x-lower: a:b, c;d="e"',
         "Authorization: Bearer t.o-k_e~n+/=",
         "X-Tab: a\tb",
-        "X!#$%&'*+.^_`|~1: v",
+        "X_Odd-1: v",
     ],
 )
 def test_the_custom_header_goes_as_it_was_written(last: Any, header: str) -> None:

@@ -15,11 +15,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hookrow.store import outbox
 from hookrow.store.configuration.cache import hook_from
+from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Claimed
 from hookrow.worker import Worker
-from outbox_rows import Result, add_hook, fire, hook_row, result, rows
+from outbox_rows import Result, add_hook, attempts, fire, hook_row, result, rows
 
 SPEED = 4
 """How fast the children's clocks run: a lease of 5.1 s lapses in 1.3."""
@@ -124,3 +126,81 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     assert any(row.fence > 1 for row in found.values()), "no kill met a leased row: the test showed nothing"
     with closing(sqlite3.connect(path)) as plain, plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+class LaterClock(FastClock):
+    """The machine's clock, as much later as the test says."""
+
+    def __init__(self, ahead_ms: int) -> None:
+        self.ahead_ms = ahead_ms
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_ms / 1000
+
+
+def work_until_killed(url: str, ahead_ms: int, poison: int) -> None:
+    """A worker process that the request of one delivery takes down; the others take their time beside it."""
+    clock = LaterClock(ahead_ms)
+    database = open_database(url, clock=clock)
+    hooks: dict[int, Any] = {}
+
+    async def perform(claimed: Claimed, hook: Any) -> Result:
+        if claimed.row_id == poison:
+            await asyncio.sleep(0.05)
+            os._exit(9)
+        await asyncio.sleep(0.03)
+        return result()
+
+    def hook_of(number: int) -> Any:
+        if number not in hooks:
+            hooks[number] = hook_from(hook_row(database, number))
+        return hooks[number]
+
+    worker = Worker(database, clock, perform=perform, hook_of=hook_of, concurrency=CONCURRENCY, poll=0.02)
+    asyncio.run(worker.run())
+
+
+def gone(child: int) -> bool:
+    """Whether this child has ended by itself."""
+    return os.waitpid(child, os.WNOHANG)[0] != 0
+
+
+def test_what_kills_its_worker_is_dead_after_five_and_nothing_else(database: Database) -> None:
+    """On both databases: each new worker meets the same delivery, beside innocent ones, some of them fresh."""
+    clock = LaterClock(0)
+    hook = add_hook(database, "a", timeout=0.1)
+    _, [poison] = fire(database, [hook], clock.now_ms())
+    innocent = [row for _ in range(2 * CONCURRENCY) for row in fire(database, [hook], clock.now_ms())[1]]
+    url = database.address.render_as_string(hide_password=False)
+    deaths = 0
+    while True:
+        database.disconnect()
+        child = os.fork()
+        if not child:
+            try:
+                work_until_killed(url, clock.ahead_ms, poison)
+            finally:
+                os._exit(1)
+        wait(lambda child=child: gone(child) or rows(database)[poison].state == "dead")  # type: ignore[misc]
+        if rows(database)[poison].state == "dead":
+            break
+        deaths += 1
+        innocent += fire(database, [hook], clock.now_ms())[1]
+        lapsed = max(each.lease_ms or 0 for each in rows(database).values())
+        clock.ahead_ms += max(lapsed - clock.now_ms(), 0) + 1000
+        database.writer.write(lambda connection: outbox.recover(connection, clock.now_ms()))
+        due = rows(database)[poison].due_ms or 0
+        clock.ahead_ms += max(due - clock.now_ms(), 0) + 1000
+    try:
+        wait(lambda: all(rows(database, [row])[row].state == "ok" for row in innocent))
+    finally:
+        kill(child)
+    assert deaths == 6, "one of which nothing is known, and five interrupted attempts"
+    kept = rows(database)[poison]
+    assert (kept.error, kept.attempts, kept.takeovers) == ("interrupted", 5, 1)
+    assert [each.error for each in attempts(database, poison)] == ["interrupted"] * 5
+    worst = max([each.error for each in attempts(database, row)].count("interrupted") for row in innocent)
+    assert worst <= 2, "no innocent row goes on counting"

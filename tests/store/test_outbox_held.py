@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from hookrow.ids import new_uid
+from hookrow.reasons.reason import Reason, keep
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
@@ -166,7 +167,8 @@ def test_the_breaker_opens_visibly_and_parks_without_counting(database: Database
     hook = add_hook(database, "a")
     now, made = opened(database, hook)
     found = hook_row(database, hook)
-    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", "bad_status 503", now)
+    reason = keep(Reason("paused_breaker", error="bad_status 503"))
+    assert (found.paused_by, found.paused_reason, found.paused_ms) == ("breaker", reason, now)
     assert {state(database, row) for row in made[:10]} == {"parked"}
     assert breaker(database, hook).probe_ms == now + 30_000
     assert claim(database, now + 29_999).rows == []

@@ -140,17 +140,3 @@ async def test_the_logs_filter_is_kept_and_takes_part_of_a_name(tmp_path: Path) 
         await until(at.pilot, lambda: "Веб-хуки" in drawn(at.app).splitlines()[0], "the list")
         await at.press("L")
         await until(at.pilot, lambda: "хук:спис" in drawn(at.app).splitlines()[0], "the filter again")
-
-
-@pytest.mark.parametrize("narrowed", [{}, {"event": "before_order_add"}, {"hook": 1}])
-def test_a_problem_is_whatever_failed_or_waits_for_another_attempt(tmp_path: Path, narrowed: dict[str, Any]) -> None:
-    """Alone and beside other conditions; what arrived, waits for its first attempt, or was left out is none."""
-    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
-        engine.hooks.add(
-            Hook(name="gate", event="before_order_add", url="http://127.0.0.1:9/x", wait_for_response=True)
-        )
-        failed = engine.fire("before_order_add", {"a": 1})
-        engine.hooks.update("gate", active=False)
-        engine.fire("before_order_add", {"a": 2})
-        found = engine.log.page(LogFilter(outcome="problem", **narrowed))
-        assert [firing.id for firing in found] == [failed.id]

@@ -130,7 +130,7 @@ async def test_digits_go_to_groups_and_words_to_fields() -> None:
         assert form.focused.id == "buttons"
 
 
-@pytest.mark.parametrize("size", [(80, 24), (100, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 20), (80, 24), (100, 24), (120, 40)])
 @pytest.mark.parametrize("lang", ["ru", "en"])
 async def test_what_happens_on_failure_is_never_cut(size: tuple[int, int], lang: Any) -> None:
     """The longest sentence of a mode stands whole, on two lines where it must, whatever time limit is typed."""

@@ -92,7 +92,7 @@ def test_the_figures_of_all_hooks_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 20), (80, 24), (120, 40)])
 async def test_the_overview_on_the_screen(tmp_path: Path, size: tuple[int, int]) -> None:
     """o opens it, 1, 2, 3 choose the stretch, Escape goes back; everything fits the smallest screen."""
     async with shown((120, 40), engine=fired(tmp_path)) as at:

@@ -12,10 +12,9 @@ from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
 from hookrow.core.changes.several import SeveralHooks
-from hookrow.core.insight.insight import last_payload
+from hookrow.core.changes.tried import TriedHooks
 from hookrow.core.threads.bridge import awaited
 from hookrow.delivery import plan
-from hookrow.delivery.message import envelope
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
@@ -23,7 +22,7 @@ from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text, quoted
-from hookrow.payload import dumps, storable
+from hookrow.payload import storable
 from hookrow.reasons.reason import keep
 from hookrow.records import Revision, as_of
 from hookrow.secrets.secret import Secret, new_signing_secret
@@ -31,7 +30,6 @@ from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
 from hookrow.store.moving import Goal, move
-from hookrow.template import compiled as template
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -41,11 +39,9 @@ from hookrow.core.firing import write_event
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
 ROTATION_MS = 24 * 3600 * 1000
-"""How long both signatures are sent after a rotation (DESIGN 6)."""
+"""How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
-EXAMPLE_UID = "0"
-"""Of a firing that is only an example."""
 COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
 
@@ -75,7 +71,7 @@ def moment(ms: int | None) -> datetime | None:
     return None if ms is None else from_ms(ms)
 
 
-class Hooks(SeveralHooks):
+class Hooks(SeveralHooks, TriedHooks):
     """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -208,7 +204,7 @@ class Hooks(SeveralHooks):
 
         Args:
             revision: the revision that was edited; another one in the database is a conflict.
-            stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+            stored: flags that contradict each other are kept, as a form may hold them (docs/concepts.md).
             keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
                 such a change is refused unless it replaces or removes each of them.
 
@@ -457,56 +453,6 @@ class Hooks(SeveralHooks):
     def zone(self) -> tzinfo:
         """The time zone in which moments are typed (the setting `timezone`)."""
         return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
-
-    # -- checks -------------------------------------------------------------------------------------------------------
-
-    def example(self, event: str) -> dict[str, Any]:
-        """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
-        last = last_payload(self.runtime, event)
-        return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
-
-    def preview(self, event: str, body: str, payload: Mapping[str, Any] | None = None) -> str:
-        """What a body becomes on this payload, else on the event's last recorded one, else on its sample: JSON text.
-        Nothing is sent.
-
-        An empty body is the standard envelope; the firing's id and time are examples.
-
-        Raises:
-            EventNotFound, InvalidTemplate
-        """
-        example = self.example(event) if payload is None else dict(payload)
-        if not body.strip():
-            return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.preview_body(body, example)
-
-    def refused_address(self, url: str) -> Text | None:
-        """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.
-
-        None where nothing speaks against it, or where it is no URL yet.
-        """
-        from urllib.parse import urlsplit
-
-        try:
-            parts = urlsplit(url.strip())
-            host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-        except ValueError:
-            return None
-        return self.runtime.refused_address(host, port)
-
-    def check_templates(
-        self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
-    ) -> None:
-        """Try body and condition where they are new; the event must exist."""
-        self.runtime.event(config, event)
-        asked = [
-            (check, values[name])
-            for name, check in (("body", template.check_body), ("condition", template.check_condition))
-            if values[name] and (only is None or name in only or "event" in only)
-        ]
-        if asked:
-            example = self.example(event)
-            for check, source in asked:
-                check(source, example)
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours."""

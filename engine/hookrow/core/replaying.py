@@ -18,6 +18,7 @@ from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
 from hookrow.results import Redelivered, Replayed
 from hookrow.store import outbox
+from hookrow.store.log.reading import attempts
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, perform
 
@@ -138,6 +139,11 @@ class Replaying:
             raise taken
         return done
 
+    def tried(self, delivery: Delivery) -> int:
+        """How many requests are recorded of a delivery, those by hand and to other addresses too."""
+        with self.runtime.database.read() as reading:
+            return len(attempts(reading, delivery.row_id))
+
     def again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Order:
         """The recorded request as one to make now.
 
@@ -156,7 +162,7 @@ class Replaying:
             webhook_id=delivery.id,
             event=firing.event,
             mode=delivery.mode,
-            number=delivery.attempts + 1,
+            number=self.tried(delivery) + delivery.takeovers + 1,
             occurred_ms=firing.at_ms,
             body=delivery.body,
             timeout=hook.timeout,

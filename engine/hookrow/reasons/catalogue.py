@@ -1,4 +1,4 @@
-"""Every reason that is recorded: its code, which is never renamed, and its English words (docs/reference.md#reasons).
+"""Every reason that is recorded: its code, which is never renamed, and its English words (docs/reference/outcomes.md).
 
 A reason that is no longer given stays here: rows of the log hold it.
 """
@@ -181,6 +181,7 @@ REASONS: Mapping[str, Text] = {
         " secrets: hookrow keys abandon {key}"
     ),
     "sealed_damaged": Text("the encrypted {field} can't be decrypted: it was changed, or belongs to another hook"),
+    "signing_secret_empty": Text("the signing secret is empty: enter it again, or remove it"),
     "key_file_unsafe": Text("others can read the key file {path}; run chmod 600 {path}"),
     "key_file_unreadable": Text("the key file {path} can't be read: {reason}"),
     "key_list_unreadable": Text("{source}: not a list of keys (ID and base64 of 32 bytes)"),
@@ -207,5 +208,6 @@ REASONS: Mapping[str, Text] = {
     "too_deep": Text("The call came through {n} hooks, more than {limit}: they go round in a circle."),
     "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
     "fails_every_time": Text("{hook}: its last {n} calls all failed"),
+    "interrupted": Text("the process that sent it ended meanwhile; it may have reached the receiver"),
     "as_said": Text("{text}"),
 }

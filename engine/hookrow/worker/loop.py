@@ -109,6 +109,8 @@ class Worker:
         self.leases = Leases(database, clock, self.owner, self.slots)
         self.trouble = Trouble(clock)
         self.unrecorded: set[int] = set()
+        self.suspects: set[int] = set()
+        """Rows in flight whose last attempt was interrupted."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.woken = asyncio.Event()
         self.ended = asyncio.Event()
@@ -297,6 +299,7 @@ class Worker:
         recovering = started >= self.leases.unsure_until
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
+        claiming = partial(claiming, free=self.slots.beginning(), suspects=0 if self.suspected() else 1)
         self.look = False
         taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
         self.next_ms = taken.next_ms
@@ -304,10 +307,17 @@ class Worker:
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, now_ms, started)
+        for claimed, made, settled in taken.interrupted:
+            await self.notices.of_result(claimed, made, settled)
         if taken.resumed and self.config_changed is not None:
             self.config_changed()
         for hook in taken.resumed:
             await self.notices.tell("hook.resumed", hook, {"by": "breaker"})
+
+    def suspected(self) -> bool:
+        """Whether a row is here whose last attempt was interrupted: one at a time, so that only the one that kills goes
+        on counting."""
+        return bool(self.suspects) or any(each.claimed.error == outbox.INTERRUPTED for each in self.slots.unsent())
 
     def start(self) -> None:
         """Start held rows in free slots, unless too many results wait to be recorded."""
@@ -340,10 +350,12 @@ class Worker:
                 await self.give_back([claimed])
                 return
             started = self.clock.monotonic()
+            if claimed.error == outbox.INTERRUPTED:
+                self.suspects.add(claimed.row_id)
             try:
                 made = await self.perform(claimed, hook)
             except asyncio.CancelledError:
-                await self.give_back([claimed])
+                await self.give_back([claimed], begun=True)
                 raise
             if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
                 await self.give_back([claimed])
@@ -357,6 +369,7 @@ class Worker:
                 self.start()
             await self.record(claimed, made)
         finally:
+            self.suspects.discard(claimed.row_id)
             if not freed:
                 self.slots.free(claimed.hook_id)
 
@@ -393,13 +406,15 @@ class Worker:
         self.slots.hold(rows, now_ms, started)
         self.start()
 
-    async def give_back(self, rows: list[Claimed]) -> None:
-        """Let rows go unsent; if storage refuses, their leases lapse by themselves."""
+    async def give_back(self, rows: list[Claimed], *, begun: bool = False) -> None:
+        """Let rows go, unsent or cut short; if storage refuses, their leases lapse by themselves."""
         if not rows:
             return
         now_ms = self.clock.now_ms()
         try:
-            await self.database.writer.awrite(lambda connection: outbox.give_back(connection, rows, now_ms))
+            await self.database.writer.awrite(
+                lambda connection: outbox.give_back(connection, rows, now_ms, begun=begun)
+            )
         except StorageError as error:
             self.trouble.failed(error)
         self.look = True

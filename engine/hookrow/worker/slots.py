@@ -1,4 +1,4 @@
-"""Which of the rows that a worker holds is sent next, and how many of a hook at a time (DESIGN 7, slots)."""
+"""Which of the rows that a worker holds is sent next, and how many of a hook at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,12 @@ class Slots:
         """Hold rows that were leased from `now_ms` by the wall's clock, `started` by the monotonic one."""
         for claimed in rows:
             length = (claimed.lease_ms - now_ms) / 1000
-            self.held.setdefault(claimed.hook_id, deque()).append(Held(claimed, started + length, length))
+            queue = self.held.setdefault(claimed.hook_id, deque())
+            held = Held(claimed, started + length, length)
+            if claimed.takeovers:  # its claim says that it begins at once
+                queue.appendleft(held)
+            else:
+                queue.append(held)
 
     def unsent(self) -> list[Held]:
         """All that is held."""
@@ -96,6 +101,11 @@ class Slots:
         return free - sum(
             min(len(queue), max(self.cap(hook) - self.busy(hook), 0)) for hook, queue in self.held.items()
         )
+
+    def beginning(self) -> dict[int, int]:
+        """How many requests could begin now, of each hook that is known here."""
+        known = {*self.held, *self.flying, *self.well}
+        return {hook: min(self.cap(hook) - self.busy(hook), max(self.room(), 0)) for hook in known}
 
     def next(self) -> Held | None:
         """Take a slot for the next row that may start, hooks in turn; None if there is none."""

@@ -47,6 +47,8 @@ __all__ = ["FormView"]
 DRAFT_AFTER = 1.0
 """Seconds after a change until the draft is written, however long the typing goes on: a kill takes no more."""
 MASK = 8
+OFFERED = 24
+"""Columns of the names that are told of while one is typed."""
 BESIDE = {
     "names": Say("Enter writes the name into the body as its place needs it; letters narrow the list; Esc goes back."),
     "sent": Say("The body as it would leave. Enter chooses the firing whose data it is made of; Esc goes back."),
@@ -245,7 +247,7 @@ class FormView(WritingPage):
         if code in ("names", "sent"):
             return str(BESIDE[code]), False
         if offers := getattr(self.focused, "offers", ()):
-            return offered(offers, self.app.size.width), False
+            return offered(offers), False
         wrong = self.faults().get(code, "")
         seen, good = self.previews.get(code, ("", None))
         if seen and not wrong:
@@ -428,12 +430,12 @@ class FormView(WritingPage):
         self.draw()
 
 
-def offered(names: Sequence[Name], width: int) -> str:
-    """What the name that is being typed may become, as many as fit into one line."""
+def offered(names: Sequence[Name]) -> str:
+    """What the name that is being typed may become: a few, since the line is drawn anew at every key."""
     keys = str(Say("Tab writes it"))
     told = steady(names[0].path)
     for name in names[1:]:
-        if len(told) + len(name.path) + len(keys) + 8 > width:
+        if len(told) + len(name.path) > OFFERED:
             break
         told += f" · {steady(name.path)}"
     return f"{told} — {keys}"

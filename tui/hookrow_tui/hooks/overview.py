@@ -23,7 +23,7 @@ from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow.core.insight.overview import Overview, Stretch
+    from hookrow import Overview, Stretch
 
 __all__ = ["OverviewScreen", "plot"]
 

@@ -456,12 +456,6 @@ class HooksScreen(Several):
         if (hook := self.wanted()) is not None:
             self.app.push_screen(WhyScreen(hook, zone=self.zone))
 
-    def action_overview(self) -> None:
-        """All hooks together, as plots."""
-        from hookrow_tui.hooks.overview import OverviewScreen
-
-        self.app.push_screen(OverviewScreen(zone=self.zone))
-
     def action_log(self) -> None:
         if (hook := self.wanted()) is not None:
             self.open_log(hook)

@@ -36,7 +36,7 @@ class Several(Page[None]):
         """Change something; then read the list again with the cursor on this hook."""
         raise NotImplementedError
 
-    def read(self, hook_id: int | None = None, *, background: bool = False) -> None:
+    def read_again(self, hook_id: int | None = None, *, background: bool = False) -> None:
         """Read the list; the cursor goes to this hook."""
         raise NotImplementedError
 
@@ -230,7 +230,7 @@ class Several(Page[None]):
         lost = dict.fromkeys(called(name) for part in change.parts for name in part.lost)
         if lost:
             lines.append(str(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost))))
-        answers = [("undo", str(Say("Undo"))), ("back", str(Say("Cancel")))]
+        answers = [("undo", str(Say("Undo"))), ("back", str(Say("Back")))]
         question = Question(str(Say("Undo your last change?")), lines, answers)
         self.app.push_screen(question, lambda answer: self.undo(change) if answer == "undo" else None)
 
@@ -249,9 +249,15 @@ class Several(Page[None]):
         self.hookrow.ask(
             self,
             lambda engine: engine.hooks.undo(change, keep_secrets=keep_secrets),
-            lambda _: self.read(change.parts[0].hook_id),
+            lambda _: self.read_again(change.parts[0].hook_id),
             refused,
         )
+
+    def action_overview(self) -> None:
+        """All hooks together, as plots."""
+        from hookrow_tui.hooks.overview import OverviewScreen
+
+        self.app.push_screen(OverviewScreen(zone=self.zone))
 
     def action_deleted(self) -> None:
         """The deleted hooks."""

@@ -52,7 +52,7 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
         zone = zone_of(engine)
         put_firing(firing, zone)
         for share in shares:
-            if attempts[share.id]:
+            if attempts[share.id] or share.takeovers:
                 put_attempts(share, attempts[share.id], zone)
             if share.outcome == "retrying" and share.due_ms is not None:
                 due = clock_time(share.due_ms, zone)

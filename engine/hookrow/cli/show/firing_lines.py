@@ -11,7 +11,7 @@ from hookrow.cli.show.output import paint, put, put_table, to_json
 from hookrow.cli.show.wording import clock_time, deed, glyph, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Text
 from hookrow.safetext import visible, visible_lines
-from hookrow.words import ERRORS, MODES, word
+from hookrow.words import ERRORS, MODES, taken_over, word
 
 if TYPE_CHECKING:
     from hookrow.records import Attempt, Delivery, Firing
@@ -130,6 +130,8 @@ def put_payload(title: str, value: object) -> None:
 def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) -> None:
     """What was sent to a hook and what it answered, request by request."""
     put(f"\n{paint(f'{delivery.position} {delivery.hook.name}', bold=True)}  {delivery.id}")
+    if delivery.takeovers:
+        put(visible(str(taken_over(delivery.takeovers))))
     for each in attempts:
         said = str(each.status) if each.status is not None else ""
         failed = ": ".join(filter(None, (word(ERRORS, each.error), each.error and each.detail)))

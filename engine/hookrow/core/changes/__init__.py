@@ -1,3 +1,3 @@
-"""Changes of hooks beyond one field of one hook: several at once, and the last one taken back. Reads no log."""
+"""What belongs to changing hooks: what is tried before, several at once, the last change taken back."""
 
 __all__: list[str] = []

@@ -47,7 +47,7 @@ FIRING_COLUMNS = (
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
-    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key"),
+    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers"),
 )
 FIRINGS_OF = PreparedIn(
     lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
@@ -157,6 +157,7 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         changes=tuple(tuple(change) for change in loads(row.changes) or ()),
         body=row.body,
         order_key=row.order_key,
+        takeovers=row.takeovers,
         row_id=row.id,
     )
 

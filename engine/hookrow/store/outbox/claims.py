@@ -1,4 +1,4 @@
-"""Who may send what: leases on due deliveries, taken, renewed, given back and taken over (DESIGN 7).
+"""Who may send what: leases on due deliveries, taken, renewed, given back and taken over.
 
 Each may run again from the start if the transaction was rolled back. A lease lies on the row, with the owner's id and a
 fence that every claim raises; `store.settling` records results under that fence.
@@ -6,7 +6,7 @@ fence that every claim raises; `store.settling` records results under that fence
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
@@ -28,18 +28,18 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
-from hookrow.errors import DeliveryNotFound, NotRedeliverable
 from hookrow.hook.modes import WAITING
-from hookrow.lang import Text
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
-from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, is_held, pending, state_in
+from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in
 
 __all__ = [
+    "LAPSED",
+    "TAKEN_OVER",
     "WITH_HOOK",
     "Claimed",
     "Taken",
@@ -47,12 +47,11 @@ __all__ = [
     "claim_firings",
     "give_back",
     "lease",
-    "lease_for_redelivery",
     "lease_ms",
     "load",
-    "recover",
     "renew",
     "standing",
+    "unlease",
 ]
 
 MOST_LAPSED = 500
@@ -95,6 +94,9 @@ class Claimed:
     payload: str | None = None
     state: str = "leased"
     probe: bool = False
+    takeovers: int = 0
+    error: str | None = None
+    """Of the attempt before this one."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,8 @@ class Taken:
     next_ms: int | None = None
     resumed: list[int] = field(default_factory=list)
     recovered: int = 0
+    interrupted: Sequence[Any] = ()
+    """Of these the attempts that were recorded as interrupted: (claimed, made, settled)."""
 
 
 CONCERNED = union(
@@ -132,7 +136,7 @@ OF_ROW = tuple(
     DELIVERIES.c[name]
     for name in (
         *("id", "firing_id", "hook_id", "seq", "state", "attempts", "released_ms", "order_key", "due_ms", "fence"),
-        *("skipped", "owner", "lease_ms", "mode", "first_ms"),
+        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms"),
     )
 )
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
@@ -195,6 +199,7 @@ LEASE = Prepared(
         lease_ms=bindparam("until"),
         fence=DELIVERIES.c.fence + 1,
         released_ms=func.coalesce(DELIVERIES.c.released_ms, bindparam("now")),
+        begun_ms=case((DELIVERIES.c.takeovers > 0, cast(bindparam("now"), BigInteger)), else_=None),
     )
 )
 WAIT_FOR_KEY = (
@@ -214,11 +219,13 @@ UNLEASE = (
         lease_ms=None,
     )
 )
-NUMBER = (
-    select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1)
-    .where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id)
-    .scalar_subquery()
+TAKEN_OVER = Prepared(
+    update(DELIVERIES).where(DELIVERIES.c.id == bindparam("row")).values(takeovers=DELIVERIES.c.takeovers + 1)
 )
+NUMBER = (
+    select(func.count() + 1 + DELIVERIES.c.takeovers).where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id).scalar_subquery()
+)
+"""Of the next attempt; what may have left unknown to us counts."""
 WAITS = DELIVERIES.c.mode.in_([literal_column(f"'{mode}'") for mode in sorted(WAITING)])
 LOAD = PreparedIn(
     lambda rows: (
@@ -226,6 +233,7 @@ LOAD = PreparedIn(
             DELIVERIES.c.id.label("row_id"),
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
+            *(DELIVERIES.c[name] for name in ("takeovers", "error")),
             *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
@@ -270,7 +278,7 @@ def claim(
     limit: int,
     per_hook: Mapping[int, int],
     otherwise: int,
-    recovering: bool = True,
+    may_begin: Callable[[Sequence[Any]], Iterable[Any]] = list,
 ) -> Taken:
     """Lease due rows, hooks in turn, so that one hook's thousands don't stand before another's one.
 
@@ -278,11 +286,9 @@ def claim(
         owner: this process's engine; unique, new at each start.
         limit: how many at most.
         per_hook: how many at most of a hook; `otherwise` of one that is not named.
-        recovering: take lapsed leases back first; not right after the clock jumped, when living ones look lapsed.
+        may_begin: leaves out rows that may not be held without being sent at once.
     """
     taken = Taken()
-    if recovering:
-        taken.recovered = recover(connection, now_ms)
     chosen: list[list[Any]] = []
     probes: set[int] = set()
     timeouts: dict[int, float] = {}
@@ -293,9 +299,9 @@ def claim(
             if hook.due_ms is None or hook.due_ms > now_ms:
                 continue
             room = min(per_hook.get(hook.id, otherwise), limit)
-            found = CANDIDATES.all(connection, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1})
-            taken.more |= len(found) > room
-            chosen.append(list(found[: max(room, 0)]))
+            due = CANDIDATES.all(connection, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1})
+            taken.more |= len(due) > room
+            chosen.append(list(due[: max(room, 0)]))
             continue
         if hook.due_ms is not None:
             # Written by a process that had not seen the change of the hook yet.
@@ -311,8 +317,9 @@ def claim(
             elif take_probe(connection, hook.id, hook.timeout, now_ms):
                 probes.add(heads[0].id)
                 chosen.insert(0, [heads[0]])
-    rows = [row for row in chain.from_iterable(zip_longest(*chosen)) if row is not None]
-    taken.more |= len(rows) > limit
+    found = [row for row in chain.from_iterable(zip_longest(*chosen)) if row is not None]
+    rows = list(may_begin(sorted(found, key=lambda row: not row.takeovers)))  # they begin at once, so they come first
+    taken.more |= len(rows) > limit or len(rows) < len(found)
     taken.rows = lease(connection, rows, owner, now_ms, timeouts, probes, limit)
     if not taken.more:
         taken.next_ms = next_due(connection, now_ms)
@@ -388,13 +395,6 @@ def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[C
     return [found[number] for number in ids]
 
 
-def recover(connection: Connection, now_ms: int) -> int:
-    """Take back what a dead process held: its lease has lapsed. Returns how many rows."""
-    rows = LAPSED.all(connection, {"now": now_ms})
-    unlease(connection, rows, "lease_lapsed", now_ms)
-    return len(rows)
-
-
 def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int) -> None:
     """Let leased rows go back to where they waited."""
     changes: list[dict[str, Any]] = []
@@ -436,8 +436,12 @@ def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], now_
     return kept
 
 
-def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int) -> int:
-    """Let rows go unsent: they are due at once, or parked or cancelled with their hook. Returns how many were held."""
+def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int, *, begun: bool = False) -> int:
+    """Let rows go: they are due at once, or parked or cancelled with their hook. Returns how many were held.
+
+    Args:
+        begun: their requests were cut short; whether one reached its receiver is not known.
+    """
     fences = {row.row_id: row.fence for row in rows}
     held: list[Any] = []
     for part in chunks(list(fences)):
@@ -445,34 +449,9 @@ def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int) -> i
             WITH_HOOK.where(DELIVERIES.c.id.in_(part), leased).with_for_update(of=DELIVERIES)
         ).all()
         held += [row for row in found if row.fence == fences[row.id]]
+    if held and begun:
+        TAKEN_OVER.many(connection, [{"row": row.id} for row in held])
     unlease(connection, held, "given_back", now_ms)
     if held:
         announce(connection)  # another worker may send them at once
     return len(held)
-
-
-def lease_for_redelivery(connection: Connection, row_id: int, *, owner: str, now_ms: int) -> Claimed:
-    """Take a delivery's lease to send it by hand; `number` is that of the attempt to make.
-
-    The delivery keeps its state and its pending retry: if this process dies, the lease lapses and nothing has changed.
-
-    Raises:
-        DeliveryNotFound: there is no such row.
-        NotRedeliverable: a worker or another person is sending it right now.
-    """
-    asked = WITH_HOOK.where(DELIVERIES.c.id == row_id).with_for_update(of=DELIVERIES)
-    row = connection.execute(asked).first()
-    if row is not None and row.state == "leased" and row.lease_ms < now_ms:
-        # This one alone: a clock that was just set forward makes living leases look lapsed.
-        unlease(connection, [row], "lease_lapsed", now_ms)
-        row = connection.execute(asked).first()
-    if row is None:
-        raise DeliveryNotFound(Text("there is no delivery {ref}", ref=row_id))
-    if row.state == "leased" or is_held(row, now_ms):
-        raise NotRedeliverable(Text("the delivery is being sent right now; look at its outcome in a moment"))
-    connection.execute(
-        update(DELIVERIES)
-        .where(DELIVERIES.c.id == row_id)
-        .values(owner=owner, lease_ms=lease_ms(row.timeout, now_ms), fence=DELIVERIES.c.fence + 1)
-    )
-    return load(connection, [row_id], set())[0]

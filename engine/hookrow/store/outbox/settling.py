@@ -42,7 +42,7 @@ class Kinded(Protocol):
 class Made(Protocol):
     """What came of an attempt, as `attempt.perform` gives it.
 
-    `error`: the word of DESIGN 12. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
+    `error`: a word of `hookrow.words`. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
     `values`: the columns of the attempt's row; empty where no request was made.
     """
 
@@ -135,7 +135,7 @@ class Settle:
     writer's thread.
 
     For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
-    `elsewhere` (`--to`) nothing does (DESIGN 13).
+    `elsewhere` (`--to`) nothing does (docs/replay.md).
     """
 
     claimed: Claimed
@@ -246,7 +246,7 @@ class Batch:
             found = taking.get(row.firing_id)
             if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
                 continue
-            if is_held(row, self.now_ms):  # somebody is sending it by hand
+            if row.takeovers or is_held(row, self.now_ms):  # it begins at once or not; somebody is sending it by hand
                 continue
             if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
                 chosen[row.hook_id] += 1
@@ -308,7 +308,7 @@ class Batch:
             stands = replace(stands, hook="held")
         elif row.hook_id in resumed and row.active and stands.hook == "held":
             stands = replace(stands, hook="on")
-        answer = Answer(job.kind, made.error, made.retry_after)
+        answer = Answer(job.kind, made.error, made.retry_after, final=getattr(made, "final", False))
         happening = Happening("redelivered" if job.by_hand else "answered", answer)
         change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
         if change is None:

@@ -16,7 +16,7 @@ from hookrow.clock import from_ms
 from hookrow.hook.modes import WAITING
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery, Firing, Revision
-from hookrow.words import ERRORS, word
+from hookrow.words import ERRORS, taken_over, word
 from hookrow_tui.presenters.body import FIRST, Body, kibibytes, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import UNICODE, Glyphs
@@ -335,6 +335,8 @@ def chain(detail: Detail, width: int) -> list[Line]:
             lines.append(words(f"   {row.words}{tried}", "quiet" if row.kind != "bad" else "bad"))
         if row.kind in ("bad", "veto") and row.words and delivery.mode in WAITING:
             lines.append(words(f"   {row.words}", row.kind))
+        if delivery.takeovers:
+            lines.append(words(f"   {taken_over(delivery.takeovers)}", "bad"))
         lines += [(("   ", ""), *line) for line in changed(delivery.changes, glyphs)]
     after = outcome(firing)
     return [*lines, (), *after] if after else lines

@@ -92,6 +92,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "drop": (("--outcome", "dead", "--yes"), (EVIL, "--yes")),
     "doctor": ((), ("--json",)),
     "prune": (("--dry-run",), ()),
+    "keys abandon": ((EVIL, "--yes"),),
     "settings list": ((), ("--json",)),
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),

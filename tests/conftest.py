@@ -22,6 +22,7 @@ import pytest
 from hypothesis import settings
 
 from postgres_kept import KeptPostgres, kept_postgres
+from seconds import Seconds
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -34,8 +35,8 @@ THEIRS = (
 )
 
 
-def pytest_configure() -> None:
-    """Make all machines alike.
+def pytest_configure(config: pytest.Config) -> None:
+    """Make all machines alike, and count what the tests cost.
 
     Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
     starts them with the signal ignored: children inherit that. What whoever runs them has set for programs of theirs
@@ -49,6 +50,7 @@ def pytest_configure() -> None:
     settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(Seconds())
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -47,7 +47,7 @@ class Call:
         """The call written as `[METHOD ]/path/{id}[ if condition]`.
 
         Without a method, a path that ends in an action takes GET, POST, PUT and PATCH, one that ends in `{id}` all of
-        these but GET: DESIGN 3 for what the document leaves open.
+        these but GET: docs/reference/events.md for what the document leaves open.
 
         Raises:
             ValueError: it is not written like that.
@@ -73,7 +73,7 @@ class Event:
         moment: `before` an operation, which a waiting hook may stop or change; `after` it; `on` an occasion.
         methods: the API calls that mean it, each `[METHOD ]/path/{id}[ if condition]`.
         sample: a realistic payload, for tests and the form.
-        private: JSON Pointers of values that only waiting hooks receive and that are never kept (DESIGN 3).
+        private: JSON Pointers of values that only waiting hooks receive and that are never kept.
         origin: `document`, `system` (the engine fires it itself) or `service`.
 
     Raises:

@@ -35,7 +35,7 @@ def current() -> Language:
 
 
 def detect(option: str | None = None, environ: Mapping[str, str] | None = None) -> Language:
-    """The language by DESIGN 12: the option, else HOOKROW_LANG, else a locale that begins with ru, else English."""
+    """The language: the option, else HOOKROW_LANG, else a locale that begins with ru, else English."""
     env = os.environ if environ is None else environ
     for chosen in (option, env.get("HOOKROW_LANG")):
         if chosen:

@@ -45,7 +45,7 @@ LAST = 2.0
 class HookOutcome:
     """What became of one hook in a firing.
 
-    `outcome` is a word of DESIGN 12 (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
+    `outcome` is a delivery's (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
     was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
     """
 
@@ -111,7 +111,7 @@ class AttemptObserved:
     `number` counts from 1 within the delivery; `origin` is `fire`, `worker` or `redeliver`; `elsewhere`: it went to
     another URL than the hook's; `test`: it was marked as a test. `at_ms` in milliseconds since 1970, `ms` how long the
     whole exchange took. `outcome` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`, `error` the word of
-    DESIGN 12 for a failure. `host` is the receiver's host, with the port where the URL names one.
+    docs/reference/outcomes.md for a failure. `host` is the receiver's host, with the port where the URL names one.
     """
 
     delivery_id: str

@@ -1,6 +1,6 @@
 """JSON as the engine takes, keeps and compares it: what a payload may hold, pointers, merge patches, differences.
 
-A payload is taken in once, at `fire()`: what can't survive JSON is refused there with its JSON Pointer (DESIGN 5), so
+A payload is taken in once, at `fire()`: what can't survive JSON is refused there with its JSON Pointer, so
 that nothing later can fail on it. All functions leave what they are given as it is.
 """
 

@@ -1,6 +1,6 @@
 """What the front door hands out: frozen records, without a connection to anything.
 
-The words are those of DESIGN 12; `as_json()` gives the shapes that `--json` prints and that tests hold.
+The words are those of docs/reference/outcomes.md; `as_json()` gives the shapes that `--json` prints.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def rfc3339(ms: int | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Veto:
-    """A refusal: by a hook that said no, or by the failure of a hook set to `stop` (DESIGN 12)."""
+    """A refusal: by a hook that said no, or by the failure of a hook set to `stop` (docs/reference/outcomes.md)."""
 
     by: str
     hook: HookRef

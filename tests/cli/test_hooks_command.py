@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -339,3 +340,17 @@ def test_ones_own_last_change_is_undone(add: Add, hookrow: Hookrow) -> None:
     assert hookrow("hooks", "show", "stock", "--json").json["timeout"] == 5
     hookrow("hooks", "undo", "--yes")
     assert hookrow("hooks", "show", "stock", "--json").json["timeout"] == 7
+
+
+def test_history_speaks_as_the_form_does(hookrow: Hookrow, add: Any) -> None:
+    """No code, no Python value, one zone: labels and words of the language, the reason of a pause as it was given."""
+    add("http://127.0.0.1:9/stock")
+    hookrow("hooks", "edit", "Stock", "--timeout", "3", "--on-failure", "stop")
+    hookrow("hooks", "pause", "Stock", "--reason", "inventory", "--yes")
+    said = hookrow("hooks", "history", "Stock").out
+    assert "Reason of the pause: inventory" in said
+    assert "On failure: allow the operation → stop the operation" in said
+    russian = hookrow("--lang", "ru", "hooks", "history", "Stock").out
+    assert re.search(r" {2}приостановлен\n {6}Причина паузы: inventory\n", russian)
+    assert "Таймаут ожидания: 5 → 3" in russian
+    assert not re.search(r"None|paused_|person|T\d\d:", said + russian)

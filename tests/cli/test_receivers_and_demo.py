@@ -134,7 +134,7 @@ def test_the_demo_shows_the_nine_events(hookrow: Hookrow, folder: Path) -> None:
     events = [line.split()[0] for line in ran.out.splitlines()[1:] if not line.startswith(" ")]
     assert events == list(dict.fromkeys(values["event"] for values in SAMPLE_HOOKS))
     assert len(events) == 9
-    for words in ("/order/sum: 2700 → 2430", "result: {", "Номер уже зарегистрирован", "timeout"):
+    for words in ("/order/sum: 2700 → 2430", "result: {", "The phone number is registered already", "timeout"):
         assert words in ran.out
     assert re.search(r"attempt 1: 503; attempt 2 after [4-6] s: 200\n", ran.out)
     assert list(folder.iterdir()) == []

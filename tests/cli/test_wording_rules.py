@@ -51,7 +51,7 @@ def test_every_message_can_be_said_with_every_name_and_number(name: str) -> None
     """In both languages, without a value left over, and quotation marks stand one within the other."""
     for text in ENGLISH + RUSSIAN:
         for n in COUNTS:
-            if "%(" in text or "{!" in text:
+            if "%(" in text or "{!" in text or "{%" in text:  # no values of ours
                 continue
             said = filled(text, values_of(text, NAMES[name], n), "ru" if text in RUSSIAN else "en")
             assert not re.search(r"(?<!\{)\{\w+\}(?!\})", said) or "{{" in text, text

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,11 @@ def test_importing_the_fields_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_no_source_cites_a_page_that_nobody_has() -> None:
+    """Rules are cited by a page of docs/ that is there."""
+    for path in [*(ROOT / "engine").rglob("*.py"), *(ROOT / "tui").rglob("*.py")]:
+        source = path.read_text("utf-8")
+        assert not re.search(r"DESIGN \d", source), path
+        assert [page for page in re.findall(r"\bdocs/[\w/-]+\.md", source) if not (ROOT / page).exists()] == [], path

@@ -231,9 +231,9 @@ class FakeHooks:
         for number, position in numbers(rows, ref, Goal(by=by)).items():
             self.update(number, position=position, action="move")
 
-    def restore(self, number: int) -> Any:
-        self.rows[number] = self.rows[number].copy(deleted=False)
-        return self.update(number, action="restore")
+    def restore(self, ref: int) -> Any:
+        self.rows[ref] = self.rows[ref].copy(deleted=False)
+        return self.update(ref, action="restore")
 
     def pause(self, ref: int, reason: str = "") -> Any:
         return self.update(ref, paused_by="person", paused_reason=reason, state="paused", action="pause")

@@ -30,7 +30,7 @@ log = logging.getLogger("hookrow")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Condition = Callable[[ApiCall], bool | Awaitable[bool]]
 BY_THE_SERVICE = {"before_registration": ()}
-"""Fired by the service itself, after its own checks, unless a route opts in (DESIGN 3)."""
+"""Fired by the service itself, after its own checks, unless a route opts in (docs/reference/events.md)."""
 GRACE = 5.0
 """Seconds for which the application's shutdown waits for after-hooks under way."""
 KEY = "hookrow"

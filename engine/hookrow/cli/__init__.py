@@ -1,4 +1,4 @@
-"""The command line (DESIGN 12). `main` is what the `hookrow` program runs."""
+"""The command line (docs/reference/cli.md). `main` is what the `hookrow` program runs."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def root(ctx: click.Context, db: str | None) -> int | None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code (DESIGN 12). Nothing but a fault of this program has a traceback."""
+    """Run one command line and give its exit code. Nothing but a fault of this program has a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a log

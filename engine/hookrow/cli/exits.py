@@ -1,4 +1,4 @@
-"""Exit codes, in one place: what each kind of error means to a script (DESIGN 12)."""
+"""Exit codes, in one place: what each kind of error means to a script (docs/reference/errors.md)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ GIVEN = frozenset({"at", "code", "idempotency_key", "since", "to", "until"})
 
 
 def end(error: BaseException) -> int:
-    """Say what went wrong and give the exit code of DESIGN 12. Only a fault of this program shows where it happened."""
+    """Say what went wrong and give the exit code. Only a fault of this program shows where it happened."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return exits.STOPPED
     if isinstance(error, BrokenPipeError | ReaderGone):

@@ -31,7 +31,7 @@ class Session:
 
     @property
     def url(self) -> str:
-        """The database by DESIGN 12: `--db`, else `$HOOKROW_DB`, else ./hooks.db."""
+        """The database by docs/reference/cli.md: `--db`, else `$HOOKROW_DB`, else ./hooks.db."""
         return database_url(self.db or os.environ.get("HOOKROW_DB") or DEFAULT)
 
     @property

@@ -148,7 +148,7 @@ class AsyncHookEngine:
         """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
 
         Args:
-            payload: a JSON object (DESIGN 5: what it may hold).
+            payload: a JSON object (docs/firing.md: what it may hold).
             idempotency_key: a second call with it within 10 minutes gets the first one's outcome.
             deadline: seconds for all waiting hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.
@@ -222,7 +222,7 @@ class AsyncHookEngine:
             call.note(event)
 
     def unreadable(self, event: str, payload: Payload, deadline: float, error: StorageError) -> Firing:
-        """The firing of an event whose hooks can't be read now: not recorded; a `before` event raises (DESIGN 5)."""
+        """The firing of an event whose hooks can't be read now: not recorded; a `before` event raises."""
         known = self.runtime.cache.config
         if known is None:
             raise error

@@ -39,5 +39,5 @@ class Catalogue:
         return self.current().get(code)
 
     def match(self, method: str, path: str, *, holds: Collection[str] = ()) -> tuple[Event, ...]:
-        """The events that an API call means (DESIGN 3); `holds` names the conditions that the host knows to hold."""
+        """The events that an API call means; `holds` names the conditions that the host knows to hold."""
         return self.current().match(method, path, holds=holds)

@@ -42,7 +42,7 @@ LET_GO = 6.0
 POLL = 0.02
 """Seconds between two looks at a firing of the same key that runs elsewhere."""
 LATE_MS = 1000
-"""How long after its deadline a running firing is still waited for (DESIGN 5)."""
+"""How long after its deadline a running firing is still waited for (docs/firing.md)."""
 NOT_ENQUEUED = "not_enqueued"
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of shares of which something is known as the firing ends."""
@@ -206,7 +206,7 @@ class Run:
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
-        """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox (DESIGN 5).
+        """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox.
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """

@@ -39,7 +39,7 @@ from hookrow.core.firing import write_event
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
 ROTATION_MS = 24 * 3600 * 1000
-"""How long both signatures are sent after a rotation (DESIGN 6)."""
+"""How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
 COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
@@ -204,7 +204,7 @@ class Hooks(SeveralHooks, TriedHooks):
 
         Args:
             revision: the revision that was edited; another one in the database is a conflict.
-            stored: flags that contradict each other are kept, as a form may hold them (DESIGN 4).
+            stored: flags that contradict each other are kept, as a form may hold them (docs/concepts.md).
             keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
                 such a change is refused unless it replaces or removes each of them.
 

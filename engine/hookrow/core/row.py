@@ -30,7 +30,7 @@ from hookrow.transport.attempt import Made, Order, Tools, perform
 __all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
 
 FALLBACK = Reason("unavailable")
-"""What the caller is told where a hook set to `stop` failed and names no message of its own (DESIGN 2)."""
+"""What the caller is told where a hook set to `stop` failed and names no message of its own."""
 BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")

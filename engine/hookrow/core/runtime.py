@@ -107,7 +107,7 @@ class Runtime:
         self.watch = Watch(self.observers) if self.observers else None
 
     def require_keys(self) -> None:
-        """Who sends needs the keys of what is sealed; who only looks or edits does not (DESIGN 9).
+        """Who sends needs the keys of what is sealed; who only looks or edits does not (docs/security.md).
 
         Raises:
             KeyMissing: a secret's key is in no place where keys are looked for.

@@ -1,4 +1,4 @@
-"""What is sent: the headers, body and signature of one request, made of plain values (DESIGN 6).
+"""What is sent: the headers, body and signature of one request, made of plain values (docs/receivers.md).
 
 Every header's value is ASCII, whatever an event or a login is called; secrets stand in `Authorization` and the custom
 header only, and `masked_headers` takes them out for the log.

@@ -1,6 +1,6 @@
 """Which hooks of a row are called, queued or left out, and for how long they may take. Pure: the moment is passed in.
 
-Activity and period are judged once, at `fire()` (DESIGN 5); condition, key and body belong to a hook's turn.
+Activity and period are judged once, at `fire()` (docs/firing.md); condition, key and body belong to a hook's turn.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ SKIPS: dict[State, Verdict] = {
 
 
 def state(hook: Planned, now_ms: int) -> State:
-    """The hook's state at a moment: the first that is true (DESIGN 2). The period is half-open, `[from, until)`."""
+    """The hook's state at a moment: the first that is true. The period is half-open, `[from, until)`."""
     if not hook.active:
         return "off"
     if hook.valid_until_ms is not None and now_ms >= hook.valid_until_ms:

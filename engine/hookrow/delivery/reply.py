@@ -1,4 +1,4 @@
-"""What an answer means: DESIGN 6's table as functions of status, headers, body and the payload that was sent.
+"""What an answer means (docs/receivers.md), as functions of status, headers, body and the payload that was sent.
 
 Nothing here fails on what a receiver says: what can't be obeyed is an `Answer` of kind `failed`, with its reason.
 """
@@ -51,7 +51,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request, in the words of DESIGN 12.
+    """What came of a request, in the words of docs/reference/outcomes.md.
 
     kind: `ok`; `changed` (the payload was); `vetoed`; `refused` (a «no» that comes too late to stop anything);
         `failed`; `sent` for fire and forget.
@@ -319,7 +319,7 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
 
 
 def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
-    """What the response to a background hook means: only 2xx is success, everything else is repeated (DESIGN 7).
+    """What the response to a background hook means: only 2xx is success, everything else is repeated.
 
     Of a `forget` hook nothing is obeyed: once the request is out, it is `sent`.
     """

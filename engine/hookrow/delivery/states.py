@@ -51,7 +51,7 @@ RETRIES: tuple[int, ...] = (
     *(5 * SECOND, 5 * MINUTE, 30 * MINUTE),
     *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
-"""Milliseconds between the end of an attempt and the next one (DESIGN 7)."""
+"""Milliseconds between the end of an attempt and the next one (docs/contributing/state_machine.md)."""
 ATTEMPTS = len(RETRIES) + 1
 """Automatic attempts of a delivery; then it is dead."""
 JITTER = 0.2
@@ -76,7 +76,7 @@ STATES = (*UNFINISHED, *FINISHED)
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
 Kind = Literal["ok", "sent", "changed", "refused", "failed", "gone"]
-"""What came of an attempt; `gone`: 410. A waiting hook that is sent in background (DESIGN 5, the caller's own
+"""What came of an attempt; `gone`: 410. A waiting hook that is sent in background (docs/firing.md, the caller's own
 transaction) may also answer `changed`, or `refused`: its «no» to what has already happened."""
 ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
 Cause = Literal[
@@ -287,7 +287,7 @@ def turn(row: Sequence[Place], now_ms: int) -> Turn | None:
     """Whose turn it is in a firing; None where nothing is blocked. `row` is in the order of `seq`.
 
     The first blocked row goes when the first attempt of the one before has ended, or that one is parked, cancelled or
-    waits for its order key, or one second after that one was released (DESIGN 7). Waiting hooks' deliveries and those
+    waits for its order key, or one second after that one was released. Waiting hooks' deliveries and those
     that were taken out before their turn (never released) are passed over.
     """
     blocked = next((index for index, place in enumerate(row) if place.state == "blocked"), None)
@@ -382,7 +382,7 @@ def after_attempt(
     """The breaker after an attempt at the hook's own URL.
 
     Args:
-        countable: a failure of the kinds that DESIGN 7 names: timeout, connection, name, TLS, 5xx, 429.
+        countable: a failure of these kinds: timeout, connection, name, TLS, 5xx, 429.
         answered: the receiver gave a status: it is there, so its other failures end the row of countable ones.
         probe: the attempt was the probe of an open breaker.
     """

@@ -1,6 +1,6 @@
 """What each field of a hook accepts: one function a field, from a value or typed text to the value that is kept.
 
-The rules are DESIGN 2's. Every function raises `Unfit` with one sentence that names what is allowed.
+docs/reference/fields.md lists the fields. Every function raises `Unfit` with one sentence that names what is allowed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RESERVED_HEADERS = frozenset(
         "upgrade",
     }
 )
-"""Header names that belong to the exchange itself (lower case); a hook can't set them (DESIGN 6)."""
+"""Header names that belong to the exchange itself (lower case); a hook can't set them (docs/receivers.md)."""
 
 RESERVED_PREFIXES = ("content-", "hook-", "proxy-", "webhook-")
 """Families of header names that a hook can't set."""

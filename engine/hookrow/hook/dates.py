@@ -1,6 +1,6 @@
 """Moments as people type and read them: `01.11.2026 00:00`, `01.11`, `today`, `+7d`, `-2h`, RFC 3339 with an offset.
 
-Typed in the zone of the settings, kept in UTC, shown with the offset that held at that moment (DESIGN 8). A period is
+Typed in the zone of the settings, kept in UTC, shown with the offset that held at that moment. A period is
 half-open: a date alone as its end means the start of the next local day.
 """
 

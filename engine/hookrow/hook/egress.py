@@ -1,6 +1,6 @@
 """Which addresses may be reached.
 
-`Egress` judges the address that is really dialled, in whatever spelling or wrapping (DESIGN 9). The table of networks
+`Egress` judges the address that is really dialled, in whatever spelling or wrapping. The table of networks
 is our own: `ipaddress.is_global` takes multicast and wrapped addresses for public ones.
 """
 
@@ -37,7 +37,7 @@ PRIVATE = Reason("address_private")
 SHARED = Reason("address_shared")
 SPECIAL = Reason("address_special")
 
-# Refused in both modes (DESIGN 9). The first network that holds an address names it.
+# Refused in both modes (docs/security.md). The first network that holds an address names it.
 NEVER: tuple[tuple[Network, Text], ...] = tuple(
     (ip_network(network), what)
     for network, what in (
@@ -210,7 +210,7 @@ def covers(large: Network, small: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """The settings `egress` and `egress_allow` (DESIGN 8, 9)."""
+    """The settings `egress` and `egress_allow` (docs/reference/settings.md, docs/security.md)."""
 
     mode: Mode = "private"
     allow: tuple[Allowed, ...] = ()

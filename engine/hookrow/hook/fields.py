@@ -108,7 +108,7 @@ def clean(
         values: Python values or typed text by field code, any subset. A secret is text (a new value), None (none), or
             an object with `is_set`, which passes through.
         new: a new hook: required fields must be there, the others get their defaults.
-        stored: flags that contradict each other are kept, as a form, a file or a row may hold them (DESIGN 4).
+        stored: flags that contradict each other are kept, as a form, a file or a row may hold them (docs/concepts.md).
         here: the moment and zone that typed dates are read in; without it moments need an offset.
     """
     return examine(values, {each.code: each.default for each in FIELDS} if new else {}, new, stored, here)
@@ -289,7 +289,7 @@ def filled(value: object) -> bool:
 
 
 def flags(given: Mapping[str, object], base: Mapping[str, object], stored: bool, cleaned: Cleaned) -> None:
-    """«Блок без ответа» beside the other two flags (DESIGN 4)."""
+    """«Блок без ответа» beside the other two flags (docs/concepts.md)."""
     values = cleaned.values
     if stored or not any(values.get(code) for code in ANSWER_FLAGS):
         return

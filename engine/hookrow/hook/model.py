@@ -34,7 +34,7 @@ DELIVERY_STATES = (
 
 
 class HookFields(SQLModel):
-    """The fields that the form, the input model and the table share (DESIGN 2). Secrets are apart."""
+    """The fields that the form, the input model and the table share (docs/reference/fields.md). Secrets are apart."""
 
     key: str = Field(default="", max_length=64)
     name: str = Field(max_length=120)
@@ -57,7 +57,7 @@ class HookFields(SQLModel):
 
     @property
     def mode(self) -> Mode:
-        """What the three flags mean together (DESIGN 4)."""
+        """What the three flags mean together (docs/concepts.md)."""
         return fields.mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
 
 
@@ -71,7 +71,7 @@ class Hook(HookFields):
     model_config = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
 
     id: int | None = None
-    position: int | None = None  # type: ignore[assignment]  # left out: after the event's last (DESIGN 2)
+    position: int | None = None  # type: ignore[assignment]  # left out: after the event's last
     auth_password: Secret | None = None
     custom_header: str = ""
     custom_header_value: Secret | None = None
@@ -108,7 +108,7 @@ class Hook(HookFields):
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Self:
-        """A hook whose flags may contradict each other, as a form, a file or a row may hold them (DESIGN 4).
+        """A hook whose flags may contradict each other, as a form, a file or a row may hold them (docs/concepts.md).
 
         Raises:
             InvalidHook: any other fault.

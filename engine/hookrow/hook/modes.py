@@ -1,4 +1,4 @@
-"""The five modes: what the three flags of a hook mean together (DESIGN 4), and the sentence that says it."""
+"""The five modes: what the three flags of a hook mean together (docs/concepts.md), and the sentence that says it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks as code: written to YAML and read from it, without a secret in the file (DESIGN 9, 12).
+"""Hooks as code: written to YAML and read from it, without a secret in the file.
 
 text = export_hooks(engine)
 done = import_hooks(engine, text, prune=False, dry_run=True)

@@ -1,4 +1,4 @@
-"""Every reason that is recorded: its code, which is never renamed, and its English words (docs/reference.md#reasons).
+"""Every reason that is recorded: its code, which is never renamed, and its English words (docs/reference/outcomes.md).
 
 A reason that is no longer given stays here: rows of the log hold it.
 """

@@ -43,7 +43,7 @@ def new_uid() -> str:
 
 
 def next_position(connection: Connection, event: str) -> int:
-    """Where a hook goes whose order was left out: the event's largest rounded down to a ten, + 10 (DESIGN 2)."""
+    """Where a hook goes whose order was left out: the event's largest rounded down to a ten, + 10."""
     last = connection.execute(
         select(func.max(HOOKS.c.position)).where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
     ).scalar()
@@ -153,7 +153,7 @@ def change(
 
 
 def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str, Any], now_ms: int) -> None:
-    """What a change of the hook means for its deliveries that wait (DESIGN 7, edit while pending)."""
+    """What a change of the hook means for its deliveries that wait."""
 
     def held(row: Mapping[str, Any]) -> bool:
         return not row["active"] or row["paused_by"] is not None

@@ -1,4 +1,4 @@
-"""The body's and the condition's language (DESIGN 6): compiled once, rendered or tested on each payload.
+"""The body's and the condition's language (docs/templates.md): compiled once, rendered or tested on each payload.
 
     view = prepare(payload)                                   # once a firing
     Condition.compile("order.sum > 1000").test(view, webhook)

@@ -7,7 +7,7 @@
     tests        value is [not] name: `hookrow.template.filters.TESTS`
 
 There are no calls, no methods, no attributes: a name reaches a key of the payload and nothing else. Precedence is
-Jinja's. What differs from Jinja does so on purpose (DESIGN 6): `<` and the like take only two numbers or two texts,
+Jinja's. What differs from Jinja does so on purpose: `<` and the like take only two numbers or two texts,
 `true` is never equal to 1, arithmetic is for numbers only, and numbers of any length stay exact.
 """
 

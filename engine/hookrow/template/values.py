@@ -2,7 +2,7 @@
 
 A value is plain JSON: None, bool, int, float, str, list, dict. It is either a piece of the payload as it stands, or a
 scalar, or a list of such pieces that are all distinct; nothing here can build a value much larger than the payload.
-Whatever the language would have to guess is a `Fault` (DESIGN 6). A fault names kinds, never values: it goes into the
+Whatever the language would have to guess is a `Fault`. A fault names kinds, never values: it goes into the
 log, which is no place for a customer's data.
 """
 

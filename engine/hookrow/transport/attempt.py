@@ -33,12 +33,12 @@ from hookrow.transport import Exchange, exchange
 __all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
-"""Failures that say something of the receiver's health, for the breaker (DESIGN 7); of statuses, 5xx and 429."""
+"""Failures that say something of the receiver's health, for the breaker; of statuses, 5xx and 429."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept (DESIGN 8)."""
+    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept."""
 
     reply_limit: int = 1_048_576
     reply_kept: int = 65_536
@@ -120,7 +120,7 @@ class Order:
 class Made:
     """What came of an attempt.
 
-    `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word of DESIGN 12 for a
+    `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word for a
     failure. Its words hold neither a secret nor a private value; what it changes and gives is as it came.
     `countable`: it counts for the breaker. `retry_after` in seconds, where the receiver asked for it. `values` are the
     columns of the attempt's row.
@@ -279,7 +279,7 @@ def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
 
 
 def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:
-    """The answer, and the attempt's row with what the mode keeps of the response (DESIGN 4)."""
+    """The answer, and the attempt's row with what the mode keeps of the response (docs/concepts.md)."""
     conceal = tools.concealer(order)
     answer = answered(order, got)
     if answer.data is not None:

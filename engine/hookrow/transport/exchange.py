@@ -19,7 +19,7 @@ from hookrow.transport.wire import CONTENT_ENCODING
 __all__ = ["Exchange", "exchange"]
 
 THROWN_AWAY = 64 * 1024
-"""Bytes of a response to `forget` that are read so that the receiver is not cut off (DESIGN 7)."""
+"""Bytes of a response to `forget` that are read so that the receiver is not cut off."""
 LONGEST = 64 * 1024 * 1024
 """Bytes of a background hook's response that are counted; a longer one is cut off, delivered all the same."""
 HEADERS_KEPT = 100
@@ -30,7 +30,7 @@ HEADER_KEPT = 2_000
 class Exchange:
     """What came of it.
 
-    `error` is a word of DESIGN 12, None if a reply (or, for `forget`, the end of the sending) was reached; `detail`
+    `error` is a word (`hookrow.words`), None if a reply (of `forget`: the end of the sending) was reached; `detail`
     says it to people. `length` is the body's true length as far as it was read, `complete` whether its end was seen,
     `encoding` what the kept bytes still bear. `times` are milliseconds: name, connect, tls, send, wait, read, total.
     """

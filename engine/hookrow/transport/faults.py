@@ -1,4 +1,4 @@
-"""What breaks an exchange, in the words of DESIGN 12 and in a sentence: for aiohttp's errors and httpx's alike."""
+"""What breaks an exchange, as a word of `hookrow.words` and in a sentence: for aiohttp's errors and httpx's alike."""
 
 from __future__ import annotations
 

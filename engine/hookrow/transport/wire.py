@@ -127,7 +127,7 @@ class Transport(httpx.AsyncBaseTransport):
 
         Raises:
             Misuse: used on another event loop or in another process than the first time.
-            aiohttp.ClientError, OSError: told in the words of DESIGN 12 by `hookrow.transport.faults`.
+            aiohttp.ClientError, OSError: told in the words of docs/reference/outcomes.md by `hookrow.transport.faults`.
         """
         listener = request.extensions.get("trace")
         progress = listener if isinstance(listener, Progress) else Progress(self.clock)

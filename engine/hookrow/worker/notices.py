@@ -1,4 +1,4 @@
-"""What the engine tells about itself: a delivery that is dead, a hook that it paused or resumed (DESIGN 7)."""
+"""What the engine tells about itself: a delivery that is dead, a hook that it paused or resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention by itself: now and then the worker deletes what the settings no longer keep (DESIGN 8).
+"""Retention by itself: now and then the worker deletes what the settings no longer keep (docs/reference/settings.md).
 
 Any worker may do it; where two do it at once, each batch goes once. A look without a find writes nothing.
 """

@@ -1,4 +1,4 @@
-"""Which of the rows that a worker holds is sent next, and how many of a hook at a time (DESIGN 7, slots)."""
+"""Which of the rows that a worker holds is sent next, and how many of a hook at a time."""
 
 from __future__ import annotations
 

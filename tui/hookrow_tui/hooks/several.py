@@ -37,7 +37,7 @@ class Several(Page[None]):
         """Change something; then read the list again with the cursor on this hook."""
         raise NotImplementedError
 
-    def read(self, hook_id: int | None = None, *, background: bool = False) -> None:
+    def read_again(self, hook_id: int | None = None, *, background: bool = False) -> None:
         """Read the list; the cursor goes to this hook."""
         raise NotImplementedError
 
@@ -248,7 +248,7 @@ class Several(Page[None]):
         self.hookrow.ask(
             self,
             lambda engine: engine.hooks.undo(change, keep_secrets=keep_secrets),
-            lambda _: self.read(change.parts[0].hook_id),
+            lambda _: self.read_again(change.parts[0].hook_id),
             refused,
         )
 

@@ -44,7 +44,7 @@ NAMES: Mapping[str, Say] = {
 TIMES = ("paused_at",)
 """Said by the revision's own time already."""
 KEPT = ("custom_header", "paused_by", "paused_reason", "paused_at", "deleted_at")
-"""What a rollback leaves as it is, besides secrets (DESIGN 9: a header's name goes with its value)."""
+"""What a rollback leaves as it is, besides secrets (docs/security.md: a header's name goes with its value)."""
 FOLD = 60
 """Characters from which on a value stands on a line of its own."""
 

@@ -1,7 +1,7 @@
 """What is on the terminal already is not sent again: frames are reduced to the cells that changed.
 
 Textual repaints a whole widget when one character in it changes; over a slow SSH line that is felt. `Shown` remembers
-what the terminal shows and writes only the difference, as curses does. It keeps the byte budgets of DESIGN 14 for every
+what the terminal shows and writes only the difference, as curses does. It keeps the byte budgets of the tests for every
 widget.
 """
 

@@ -19,8 +19,9 @@ from hookrow.cli.show.findings import UNDRAINED, contradicts
 from hookrow.cli.show.hook_stats import calls_cell, errors_cell, stats
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, say
+from hookrow.cli.show.revision_lines import revision_lines
 from hookrow.cli.show.standing import NO_EFFECT, named, standing
-from hookrow.cli.show.wording import clock_time, colour, milliseconds, validity
+from hookrow.cli.show.wording import colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.lang import Text, quoted
@@ -367,10 +368,8 @@ def history(session: Session, ref: str, as_json: bool) -> None:
             put_json(each.as_json())
         return
     for each in revisions:
-        put(f"{each.revision:>4}  {clock_time(each.at_ms, zone)}  {visible(each.who)}  {visible(each.action)}")
-        if each.before is not None:
-            for name, old, new in each.changes():
-                put(visible(f"      {name}: {old} → {new}"))
+        for line in revision_lines(each, zone):
+            put(line)
 
 
 @verb("rollback", Text("Restore a hook to an earlier revision; secrets stay as they are."))

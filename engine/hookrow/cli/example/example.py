@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 
 from hookrow import HookEngine
+from hookrow.cli.example.english import told
 from hookrow.cli.example.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
 from hookrow.delivery.message import user_agent
 from hookrow.delivery.states import RETRIES
@@ -110,6 +111,7 @@ class Story:
         payload = varied(self.samples[event], self.turn)
         if change is not None:
             change(payload)
+        payload = told(payload)
         return self.engine.send_own(self.engine.fire(event, payload, **how))
 
     def ordinary(self) -> None:
@@ -121,7 +123,9 @@ class Story:
 
     def given_up(self, event: str, path: str, reason: str) -> None:
         """A receiver that moved away: ten attempts over four days, then dead."""
-        self.scenes[path] = Answer(404, reason.encode(), headers={"content-type": "text/plain; charset=utf-8"})
+        self.scenes[path] = Answer(
+            404, str(told(reason)).encode(), headers={"content-type": "text/plain; charset=utf-8"}
+        )
         firing = self.fire(event)
         for attempt, pause in enumerate(RETRIES, start=2):
             self.clock.advance(pause * 13 // 10)
@@ -131,7 +135,7 @@ class Story:
     def refused(self) -> None:
         """Operations that did not take place: vetoed, stopped by a failure, kept by a check that was paused."""
         self.scenes["/stop-list"] = Answer.of(
-            {"allow": False, "message": "Клиент в стоп-листе", "code": "stop_list", "status": 403}
+            told({"allow": False, "message": "Клиент в стоп-листе", "code": "stop_list", "status": 403})
         )
         self.fire("before_registration")
         del self.scenes["/stop-list"]
@@ -140,11 +144,11 @@ class Story:
         self.scenes["/stock"] = httpx.ConnectError
         self.fire("before_order_add")
         self.scenes["/stock"] = Answer.of(
-            {"allow": False, "message": "Кружки «Утро» нет на складе", "code": "no_stock"}
+            told({"allow": False, "message": "Кружки «Утро» нет на складе", "code": "no_stock"})
         )
         self.vetoed = self.fire("before_order_add")
         del self.scenes["/stock"]
-        self.engine.hooks.pause("stop-list", "Обновляем список")
+        self.engine.hooks.pause("stop-list", told("Обновляем список"))
         self.fire("before_registration")
         self.engine.hooks.resume("stop-list")
 
@@ -157,7 +161,9 @@ class Story:
         self.scenes["/discount"] = Answer.of({"success": True, "data": {"id": 5}})
         self.fire("before_order_add")
         del self.scenes["/discount"]
-        self.scenes["/receipt"] = Answer(500, "Смена не открыта".encode(), headers={"content-type": "text/plain"})
+        self.scenes["/receipt"] = Answer(
+            500, str(told("Смена не открыта")).encode(), headers={"content-type": "text/plain"}
+        )
         self.fire("before_order_setstatus")
         del self.scenes["/receipt"]
         self.fire("before_delivery_service_calculate", deadline=0.01)
@@ -167,10 +173,14 @@ class Story:
         """A hook that was taken away with what waited for it, and a firing that was never released."""
         old = self.engine.hooks.add(
             Hook(
-                name="Старая CRM", key="old-crm", event="on_subscription", url=f"{BASE}/crm/old", fire_and_forget=False
+                name=told("Старая CRM"),
+                key="old-crm",
+                event="on_subscription",
+                url=f"{BASE}/crm/old",
+                fire_and_forget=False,
             )
         )
-        self.engine.hooks.pause("old-crm", "Сервис выключают")
+        self.engine.hooks.pause("old-crm", told("Сервис выключают"))
         self.fire("on_subscription")
         self.fire("on_subscription")
         self.engine.hooks.remove(old.id or 0)
@@ -286,7 +296,7 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
             clock.advance(MINUTE)
             engine.hooks.add(hook)
         for key, reason in PAUSED.items():
-            engine.hooks.pause(key, reason)
+            engine.hooks.pause(key, told(reason))
         story = Story(engine, clock, transport)
         story.given_up("after_registration", "/1c/customers", "Справочник «Клиенты» не найден")
         story.given_up("before_user_update", "/mail/lists", "Список рассылки удалён")

@@ -36,7 +36,7 @@ FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
 
 
 def zone_of(engine: HookEngine) -> tzinfo:
-    """The time zone of the settings, in which moments are typed and shown (DESIGN 8)."""
+    """The time zone of the settings, in which moments are typed and shown (docs/reference/settings.md)."""
     from zoneinfo import ZoneInfo
 
     name = str(engine.settings.get("timezone"))

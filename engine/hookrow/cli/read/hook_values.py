@@ -167,7 +167,7 @@ def one_line(text: str, code: str) -> str:
 
 
 def hook_json(hook: Hook) -> dict[str, Any]:
-    """The contract of `hooks … --json`: every field by its code, and `id`, `mode`, `state`, `revision` (DESIGN 12)."""
+    """The contract of `hooks … --json`: every field by its code, and `id`, `mode`, `state`, `revision`."""
     shown: dict[str, Any] = {"id": hook.id}
     for field in FIELDS:
         value = getattr(hook, field.code)

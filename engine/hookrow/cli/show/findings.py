@@ -35,7 +35,7 @@ LARGE_WAL = 64 * MIB
 LEAST_FREE = 256 * MIB
 """Bytes of the disk: with less a busy log is full before anybody looks."""
 ROW_LIMIT = 30.0
-"""Seconds that an operation waits for its whole row, unless its caller says otherwise (DESIGN 5)."""
+"""Seconds that an operation waits for its whole row, unless its caller says otherwise (docs/firing.md)."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def egress(engine: HookEngine) -> Iterator[Finding]:
 
 
 def contradicts(hook: Hook) -> bool:
-    """Whether flags are on that «Блок без ответа» keeps from having an effect (DESIGN 4)."""
+    """Whether flags are on that «Блок без ответа» keeps from having an effect (docs/concepts.md)."""
     return hook.fire_and_forget and (hook.wait_for_response or hook.response_has_data)
 
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 MOST = 8
 """Loops of one engine; more callers at once share the portal's, where it is the processor that they wait for."""
 KEPT = 4.0
-"""Seconds after which an unused loop is closed: no connection stays open for longer (DESIGN 9)."""
+"""Seconds after which an unused loop is closed: no connection stays open for longer (docs/security.md)."""
 
 alive: weakref.WeakSet[Loops] = weakref.WeakSet()
 

@@ -1,4 +1,4 @@
-"""What every `fire()` needs to know and that seldom changes: hooks, events, settings, read once and kept (DESIGN 8).
+"""What every `fire()` needs to know and that seldom changes: hooks, events, settings, read once and kept.
 
 One question a firing decides whether it is still true: SQLite's `data_version`, then, only if that moved, the row
 `config_version`, which triggers raise at every change of these tables; so our own log's writes don't empty the cache.
@@ -29,7 +29,7 @@ from hookrow.store.database.tables import HOOKS, SETTINGS
 __all__ = ["Config", "ConfigCache", "hook_from"]
 
 LOOK, PG_LOOK = 0.001, 1.0
-"""Seconds between two looks for edits by others. On PostgreSQL a look is a round trip (DESIGN 8); on SQLite some
+"""Seconds between two looks for edits by others. On PostgreSQL a look is a round trip; on SQLite some
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
 
 

@@ -1,4 +1,4 @@
-"""Revisions: every change of a hook, from whatever side, with who made it and when; no secrets (DESIGN 8)."""
+"""Revisions: every change of a hook, from whatever side, with who made it and when; no secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that every process on a database obeys (DESIGN 8): their names, defaults and what they accept."""
+"""The settings that every process on a database obeys: their names, defaults and what they accept."""
 
 from __future__ import annotations
 

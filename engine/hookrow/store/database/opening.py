@@ -147,7 +147,7 @@ def make(database: Database) -> None:
 
 
 def machine_zone() -> str:
-    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC (DESIGN 8)."""
+    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC."""
     named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
     try:
         return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"

@@ -118,7 +118,7 @@ class EventRow(SQLModel, table=True):
 
 
 class Setting(SQLModel, table=True):
-    """A setting that every process on this database obeys (DESIGN 8). Also the vault's check value and the like."""
+    """A setting that every process on this database obeys. Also the vault's check value and the like."""
 
     __tablename__ = "setting"
 
@@ -200,7 +200,7 @@ class FiringRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One hook's share of a firing. Its states and their changes: docs/state_machine.md."""
+    """One hook's share of a firing. Its states and their changes: docs/contributing/state_machine.md."""
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -312,7 +312,7 @@ class AttemptRow(SQLModel, table=True):
     url: str = Field(sa_type=Text)
     """Without credentials; the values of a query are masked."""
     elsewhere: bool = False
-    """Sent to another URL than the hook's (`--to`): it changes nothing else (DESIGN 13)."""
+    """Sent to another URL than the hook's (`--to`): it changes nothing else (docs/replay.md)."""
     address: str | None = Field(default=None, max_length=64)
     status: int | None = None
     error: str | None = Field(default=None, max_length=20)

@@ -86,7 +86,7 @@ class Writer:
         self.commits = 0
         self.checkpoint_due = False
         self.failed: StorageError | None = None
-        """Why the last commit failed; None as soon as one succeeded (DESIGN 5, storage trouble)."""
+        """Why the last commit failed; None as soon as one succeeded (docs/firing.md, storage trouble)."""
 
     def submit(self, job: Job[T]) -> Future[T]:
         """Queue a job; the future gives its result after the commit.

@@ -53,7 +53,7 @@ STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
     "cancelled": [(("cancelled", "dropped"), true())],
     PROBLEM.code: [(("failed", "dead", "retrying"), true()), (PENDING, TRIED)],
 }
-"""The states that an outcome means, where it is not the word itself (DESIGN 12)."""
+"""The states that an outcome means, where it is not the word itself (docs/reference/outcomes.md)."""
 FAILING = ("failed", "dead", "retrying")
 UNSENT = ("skipped", "cancelled")
 """The states that an error, and a skip reason, stands beside."""

@@ -23,7 +23,7 @@ __all__ = [
 
 
 OVERDUE_MS = 60_000
-"""A due row older than this means that nobody drains the queue (DESIGN 5)."""
+"""A due row older than this means that nobody drains the queue (docs/firing.md)."""
 CAP = 1001
 """Counts stop here: more is only said as «more than 1,000»."""
 

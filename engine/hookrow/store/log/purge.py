@@ -1,4 +1,4 @@
-"""Retention: finished firings go by age, then by size, a few hundred rows at a time (DESIGN 8).
+"""Retention: finished firings go by age, then by size, a few hundred rows at a time (docs/reference/settings.md).
 
 A firing goes whole, with its deliveries and attempts, and only if all of it is finished: what is pending, dead, or
 still running stays, however old. What may go is looked for by a reader; the write lock is held for the deletion alone.

@@ -1,4 +1,4 @@
-"""The outbox: deliveries that wait for a worker (DESIGN 7). Functions of a connection inside a write transaction.
+"""The outbox: deliveries that wait for a worker. Functions of a connection inside a write transaction.
 
 Each may run again from the start if the transaction was rolled back. In the parts: `claims` (who may send
 what), `settling` (what came of it), `parking` (many rows follow their hook), `release` (whose turn it is), `breaker`.

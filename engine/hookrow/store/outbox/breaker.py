@@ -1,4 +1,4 @@
-"""The breaker of a hook: a receiver that fails again and again is left alone for a while, visibly (DESIGN 7).
+"""The breaker of a hook: a receiver that fails again and again is left alone for a while, visibly.
 
 Open means that the hook is paused by `breaker`: its deliveries are parked. One probe at a time, over all processes,
 finds out whether the receiver is back. `states.after_attempt` decides; here it is written.

@@ -1,4 +1,4 @@
-"""Who may send what: leases on due deliveries, taken, renewed, given back and taken over (DESIGN 7).
+"""Who may send what: leases on due deliveries, taken, renewed, given back and taken over.
 
 Each may run again from the start if the transaction was rolled back. A lease lies on the row, with the owner's id and a
 fence that every claim raises; `store.settling` records results under that fence.

@@ -1,4 +1,4 @@
-"""Whose turn it is: inside a firing, and among one hook's deliveries of the same order key (DESIGN 7).
+"""Whose turn it is: inside a firing, and among one hook's deliveries of the same order key.
 
 Everything here is called inside the transaction of its cause, after the cause was written. It looks at the rows as they
 stand and can be called once too often without harm.

@@ -42,7 +42,7 @@ class Kinded(Protocol):
 class Made(Protocol):
     """What came of an attempt, as `attempt.perform` gives it.
 
-    `error`: the word of DESIGN 12. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
+    `error`: a word of `hookrow.words`. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
     `values`: the columns of the attempt's row; empty where no request was made.
     """
 
@@ -135,7 +135,7 @@ class Settle:
     writer's thread.
 
     For a lease taken by hand (`outbox.lease_for_redelivery`) set `by_hand`: only a success moves the delivery, and with
-    `elsewhere` (`--to`) nothing does (DESIGN 13).
+    `elsewhere` (`--to`) nothing does (docs/replay.md).
     """
 
     claimed: Claimed

@@ -32,7 +32,7 @@ __all__ = [
 
 
 IDEMPOTENCY_MS = 10 * 60 * 1000
-"""How long an idempotency key is remembered (DESIGN 5)."""
+"""How long an idempotency key is remembered (docs/firing.md)."""
 
 
 def blank(table: Table) -> dict[str, Any]:
@@ -177,7 +177,7 @@ KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:key AS text
 
 @dataclass(slots=True)
 class Begin:
-    """A job: commit a firing as running under its idempotency key, or find the one that has it (DESIGN 5).
+    """A job: commit a firing as running under its idempotency key, or find the one that has it (docs/firing.md).
 
     Gives `Written`, or the row found, whose outcome may still be open. A refusal by failure and a cancelled firing are
     not kept for the next caller; nor is one that did not end by its deadline + 1 s.

@@ -43,7 +43,7 @@ __all__ = [
 SECRETS = frozenset(each.code for each in FIELDS if each.secret)
 FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
 ROW_LIMIT = 30.0
-"""Seconds that `fire()` gives a whole row, unless its caller says otherwise (DESIGN 5)."""
+"""Seconds that `fire()` gives a whole row, unless its caller says otherwise (docs/firing.md)."""
 
 Value: TypeAlias = str | bool | None
 Texts: TypeAlias = dict[str, Value]
@@ -134,7 +134,7 @@ class FormState:
         return otherwise if value is None else float(value)
 
     def sentence(self, moment: str) -> str:
-        """The mode as a sentence (DESIGN 4)."""
+        """The mode as a sentence (docs/concepts.md)."""
         timeout = self.number("timeout", 5.0)
         return str(mode_sentence(self.mode, timeout, str(self.texts["on_failure"]), moment))
 

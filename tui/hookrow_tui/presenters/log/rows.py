@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 ATTEMPTS = 10
-"""Automatic attempts of a delivery (DESIGN 7): the first one and nine retries."""
+"""Automatic attempts of a delivery (docs/contributing/state_machine.md): the first one and nine retries."""
 
 TROUBLE = frozenset({"failed", "retrying", "dead"})
 """Outcomes of a delivery that somebody should look at."""

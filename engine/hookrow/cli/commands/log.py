@@ -72,9 +72,10 @@ def put_deeds(deeds: Sequence[Deed], zone: tzinfo, *, as_json: bool) -> None:
         if as_json:
             put_json(each.as_json())
         else:
-            made = "" if each.revision is None else f"  {Text('revision {n}', n=each.revision)}"
-            said = f"{each.who}  {each.action}  {each.subject}{made}"
-            put(f"{clock_time(each.at_ms, zone)}  {visible(said)}")
+            parts = [each.who, each.action, each.subject]
+            if each.revision is not None:
+                parts.append(str(Text("revision {n}", n=each.revision)))
+            put("  ".join((clock_time(each.at_ms, zone), *map(visible, parts))))
 
 
 def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:

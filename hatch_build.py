@@ -6,7 +6,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-RELATIVE = re.compile(r"(?<=\]\()(?!https?://|#)(?=[^)\s]+\))")
+RELATIVE = re.compile(r"(?<=\]\()(?!https?://)(?=[^)\s]+\))")
 """The place before the address of a link to a file of the repository."""
 
 
@@ -17,4 +17,5 @@ class Description(MetadataHookInterface):
         """Put the address of the source, `project.urls`, before every link to a file."""
         text = Path(self.root, "README.md").read_text("utf-8")
         files = metadata["urls"]["Source"] + "/blob/main/"
-        metadata["readme"] = {"content-type": "text/markdown", "text": RELATIVE.sub(files, text)}
+        text = RELATIVE.sub(files, text.replace("](#", "](README.md#"))
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}

@@ -285,3 +285,15 @@ def diff(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> list[tupl
     if isinstance(before, bool) == isinstance(after, bool) and before == after:
         return []
     return [(pointer_to(path), before, after)]
+
+
+def put(value: Any, parts: list[str], leaf: Any) -> Any:
+    """A copy with `leaf` at the end of a path, where the path exists."""
+    if not parts:
+        return leaf
+    if isinstance(value, dict) and parts[0] in value:
+        return {**value, parts[0]: put(value[parts[0]], parts[1:], leaf)}
+    if isinstance(value, list) and parts[0].isascii() and parts[0].isdigit() and int(parts[0]) < len(value):
+        place = int(parts[0])
+        return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
+    return value

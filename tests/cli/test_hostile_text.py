@@ -95,6 +95,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "settings list": ((), ("--json",)),
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),
+    "keys abandon": ((EVIL, "--yes"),),
 }  # fmt: skip
 ELSEWHERE = {
     "tui": "tests/tui/test_hostile_text.py",

@@ -87,6 +87,10 @@ def test_every_command(
         run(f"hooks {words} 1", *(["--yes"] if words == "pause" else []))
     assert len(run("hooks history 1 --json").lines) >= 4
     run("hooks rollback 1 1")
+    run("hooks undo --yes")
+    run("hooks move 2 --before 1")
+    run("hooks move 1 --before 2")
+    assert "No secret" in run("keys abandon 00000000", code=5).err
     run("hooks test 1")
     assert run("events match POST /user/new").out
 
@@ -124,6 +128,9 @@ def test_every_command(
     run("prune --days 0")
     assert "up to date" in run("db upgrade").err
     assert "pg_dump" in run("db backup", "copy.db", code=2).err
+    run("hooks rm 2 --yes")
+    assert "second" in run("hooks deleted").out
+    run("hooks restore 2")
     run("hooks rm 2 --yes")
     assert "first" in run("hooks list").out
     assert "second" in run("hooks deleted").out

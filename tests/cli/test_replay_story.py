@@ -49,7 +49,7 @@ def test_a_veto_becomes_allowed(add: Add, hookrow: Hookrow) -> None:
         found = re.search(r"evt_\w+", log)
         assert found is not None
         rehearsal = hookrow("replay", found[0], "--hook", "Stock", "--to", laptop.url, "--dry-run").out
-        assert f"curl -X POST {laptop.url}" in rehearsal
+        assert f"curl -g -X POST {laptop.url}" in rehearsal
         assert not laptop.requests
         replayed = hookrow("replay", found[0], "--hook", "Stock", "--to", laptop.url).out
         assert alike(replayed) == alike(shown("hookrow replay"))

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from hookrow.core.occasion import occasion_for
-from hookrow.core.row import LONGEST_KEY, Occasion, Row, Share
+from hookrow.core.occasion import checked_key, occasion_for
+from hookrow.core.row import Occasion, Row, Share
 from hookrow.delivery import states
-from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
+from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
-from hookrow.lang import Text
 from hookrow.observers import FiringObserved
-from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, storable
+from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put, storable
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Delivery, Firing
 from hookrow.store.outbox.breaker import Moved
@@ -38,34 +37,12 @@ log = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 LET_GO = 6.0
-"""Seconds that an interrupted caller waits for his record: the lock's limit, and a commit."""
-POLL = 0.02
-"""Seconds between two looks at a firing of the same key that runs elsewhere."""
-LATE_MS = 1000
-"""How long after its deadline a running firing is still waited for (docs/firing.md)."""
+"""Seconds that an interrupted caller waits for the record: the lock's limit, and a commit."""
+POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
+LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
 NOT_ENQUEUED = "not_enqueued"
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of shares of which something is known as the firing ends."""
-
-
-def put(value: Any, parts: list[str], leaf: Any) -> Any:
-    """A copy with `leaf` at the end of a path, where the path exists."""
-    if not parts:
-        return leaf
-    if isinstance(value, dict) and parts[0] in value:
-        return {**value, parts[0]: put(value[parts[0]], parts[1:], leaf)}
-    if isinstance(value, list) and parts[0].isascii() and parts[0].isdigit() and int(parts[0]) < len(value):
-        place = int(parts[0])
-        return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
-    return value
-
-
-def checked_key(key: str) -> str:
-    """An idempotency key that every database can keep and find. Raises InvalidInput."""
-    if len(key) > LONGEST_KEY or storable(key) != key:
-        text = Text("A text of at most {limit} characters, without NUL and lone surrogates.", limit=LONGEST_KEY)
-        raise InvalidInput([Problem("idempotency_key", text)])
-    return key
 
 
 class Run:
@@ -206,7 +183,7 @@ class Run:
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
-        """Before a waiting hook is called: commit what stands before it in the row and goes to the outbox.
+        """Commit what stands before a waiting hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """

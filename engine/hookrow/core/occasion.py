@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.row import Occasion
+from hookrow.core.row import LONGEST_KEY, Occasion
+from hookrow.errors import InvalidInput, Problem
 from hookrow.ids import new_uid
+from hookrow.lang import Text
+from hookrow.payload import storable
 from hookrow.store.configuration.cache import Config
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -34,3 +40,11 @@ def occasion_for(
         arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
         **more,
     )
+
+
+def checked_key(key: str) -> str:
+    """An idempotency key that every database can keep and find. Raises InvalidInput."""
+    if len(key) > LONGEST_KEY or storable(key) != key:
+        text = Text("A text of at most {limit} characters, without NUL and lone surrogates.", limit=LONGEST_KEY)
+        raise InvalidInput([Problem("idempotency_key", text)])
+    return key

@@ -108,6 +108,7 @@ class Stateful:
     """As much of a hook as the list's filter looks at."""
 
     def __init__(self, state: str) -> None:
+        self.id, self.position = 1, 10
         self.state, self.event, self.name, self.url, self.key = (
             state,
             "before_order_add",

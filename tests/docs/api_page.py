@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -169,9 +169,9 @@ def api_of(module: ModuleType, names: Iterable[str]) -> Iterator[str]:
 def engines_page(made: str) -> str:
     """docs/reference/api.md."""
     lines = [
-        "# Every public name: the engines",
+        "# The engines",
         made,
-        "Further: [what is given to them](api-given.md) and [handed out](api-records.md);",
+        "Further: [what you give them](api-given.md), [what they return](api-records.md);",
         "[middleware, testing kit](api-kit.md); [errors](errors.md).",
         "Each name is at work in a program that runs as a test: [firing.md](../firing.md).",
         "Times are milliseconds where a name ends in `ms`, else seconds; sizes are bytes. Both engines have the same",
@@ -187,17 +187,36 @@ def engines_page(made: str) -> str:
 
 def given_page(made: str) -> str:
     """docs/reference/api-given.md."""
-    lines = ["# Every public name: what is given to the engine", made, "The engines: [api.md](api.md)."]
+    lines = ["# What you give to the engine", made, "The engines: [api.md](api.md)."]
     return "\n".join([*lines, *api_of(hookrow, GIVEN)]) + "\n"
 
 
 def records_page(made: str) -> str:
     """docs/reference/api-records.md."""
-    lines = ["# Every public name: what the engine hands out", made, "The engines: [api.md](api.md)."]
-    return "\n".join([*lines, *api_of(hookrow, (name for name in hookrow.__all__ if name not in GIVEN))]) + "\n"
+    lines = [
+        "# What the engine returns, A to H",
+        made,
+        "I to Z: [api-records-2.md](api-records-2.md). The engines: [api.md](api.md).",
+    ]
+    return "\n".join([*lines, *api_of(hookrow, returned(lambda name: name[0] <= "H"))]) + "\n"
+
+
+def more_records_page(made: str) -> str:
+    """docs/reference/api-records-2.md."""
+    lines = [
+        "# What the engine returns, I to Z",
+        made,
+        "A to H: [api-records.md](api-records.md). The engines: [api.md](api.md).",
+    ]
+    return "\n".join([*lines, *api_of(hookrow, returned(lambda name: name[0] > "H"))]) + "\n"
+
+
+def returned(chosen: Callable[[str], bool]) -> Iterator[str]:
+    """The public names of `hookrow` that a caller gets."""
+    return (name for name in hookrow.__all__ if name not in GIVEN and chosen(name))
 
 
 def kit_page(made: str) -> str:
     """docs/reference/api-kit.md."""
-    lines = ["# Every public name: middleware and testing kit", made, "The engines: [api.md](api.md)."]
+    lines = ["# Middleware and testing kit", made, "The engines: [api.md](api.md)."]
     return "\n".join([*lines, *(line for module in MODULES[1:] for line in api_of(module, module.__all__))]) + "\n"

@@ -392,22 +392,21 @@ def first_line(path: Path) -> str:
     return said.split("\n\n")[0].replace("\n", " ")
 
 
-def map_page() -> str:
-    """docs/contributing/map.md."""
+def map_page(package: Path, title: str, other: str) -> str:
+    """docs/contributing/map.md, map-interface.md."""
     lines = [
-        "# Map of the code: one line a module",
+        f"# Map of {title}: every module in one line",
         MADE,
-        "How they work together: [architecture.md](architecture.md).",
+        f"How they work together: [architecture.md](architecture.md). The other half: [{other}]({other}).",
         "",
     ]
-    for package in (ROOT / "engine" / "hookrow", ROOT / "tui" / "hookrow_tui"):
-        folders = sorted({path.parent for path in package.rglob("*.py")}, key=lambda each: each.parts)
-        for folder in folders:
-            name = str(folder.relative_to(package.parent)).replace("/", ".")
-            about = first_line(folder / "__init__.py")
-            modules = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
-            lines += [f"## {name}", "", about, ""]
-            lines += table(("module", "gives"), [(f"`{path.stem}`", first_line(path)) for path in modules])
+    folders = sorted({path.parent for path in package.rglob("*.py")}, key=lambda each: each.parts)
+    for folder in folders:
+        name = str(folder.relative_to(package.parent)).replace("/", ".")
+        about = first_line(folder / "__init__.py")
+        modules = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+        lines += [f"## {name}", "", about, ""]
+        lines += table(("module", "gives"), [(f"`{path.stem}`", first_line(path)) for path in modules])
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -424,8 +423,10 @@ PAGES = {
     "reference/api.md": partial(names_page, "engines_page"),
     "reference/api-given.md": partial(names_page, "given_page"),
     "reference/api-records.md": partial(names_page, "records_page"),
+    "reference/api-records-2.md": partial(names_page, "more_records_page"),
     "reference/api-kit.md": partial(names_page, "kit_page"),
-    "contributing/map.md": map_page,
+    "contributing/map.md": partial(map_page, ROOT / "engine" / "hookrow", "the engine", "map-interface.md"),
+    "contributing/map-interface.md": partial(map_page, ROOT / "tui" / "hookrow_tui", "the interface", "map.md"),
     "reference/cli.md": commands_page,
     "reference/cli-hooks.md": hooks_page,
     "reference/cli-maintenance.md": care_page,

@@ -53,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Seconds())
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """`-x` ends a parallel run as any other: with a failed test (1), not as if somebody had interrupted it (2)."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED and session.testsfailed and session.config.getoption("maxfail"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests (`pytestmark = pytest.mark.anyio`) run on asyncio, as the engine does."""

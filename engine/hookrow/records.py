@@ -25,6 +25,7 @@ from hookrow.words import DeliveryOutcome, FiringOutcome
 __all__ = [
     "FIRING_OUTCOMES",
     "Attempt",
+    "Deed",
     "Delivery",
     "Firing",
     "LogFilter",
@@ -345,6 +346,28 @@ class LogFilter:
         if code.endswith("xx"):
             return int(code[0]) * 100, int(code[0]) * 100 + 99
         return int(code), int(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that somebody did: `action` is `drop`, `redeliver`, `replay`, `setting`, `keys`, or `hook add` and the
+    like; `subject` a delivery's or firing's id, a setting, a key's id, a hook's key, whose `revision` it made."""
+
+    at_ms: int
+    who: str
+    action: str
+    subject: str
+    revision: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `--json` prints."""
+        return {
+            "at": rfc3339(self.at_ms),
+            "who": self.who,
+            "action": self.action,
+            "subject": self.subject,
+            "revision": self.revision,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "drop": (("--outcome", "dead", "--yes"), (EVIL, "--yes")),
     "doctor": ((), ("--json",)),
     "prune": (("--dry-run",), ()),
+    "keys abandon": ((EVIL, "--yes"),),
     "settings list": ((), ("--json",)),
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),
-    "keys abandon": ((EVIL, "--yes"),),
 }  # fmt: skip
 ELSEWHERE = {
     "tui": "tests/tui/test_hostile_text.py",

@@ -12,9 +12,9 @@ from hookrow.core.threads.bridge import awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
-from hookrow.records import Attempt, Delivery, Firing, LogFilter
+from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter
 from hookrow.store import outbox
-from hookrow.store.log import figures, glance
+from hookrow.store.log import deeds, figures, glance
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.figures import HookFigures
@@ -23,6 +23,8 @@ from hookrow.store.log.glance import Summary
 from hookrow.store.log.purge import Purged, kept_bytes, purge
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from hookrow.core.runtime import Runtime
 
 __all__ = ["AsyncLog", "Log"]
@@ -112,7 +114,22 @@ class Log:
         """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
         rows = [self.delivery(ref).row_id for ref in refs]
         now_ms = self.runtime.clock.now_ms()
-        return self.runtime.database.writer.write(lambda connection: outbox.drop(connection, rows, now_ms))
+        author = self.runtime.author()
+
+        def job(connection: Connection) -> int:
+            deeds.note(connection, author, "drop", refs)
+            return outbox.drop(connection, rows, now_ms)
+
+        return self.runtime.database.writer.write(job)
+
+    def deeds(self, who: str | None = None, *, limit: int = 50) -> list[Deed]:
+        """Who did what by hand, newest first: drops, redeliveries, replays, settings, keys, changes of hooks.
+
+        Args:
+            who: of this one alone, as `olga@192.0.2.7`.
+        """
+        with self.runtime.database.read() as connection:
+            return deeds.read(connection, limit, who)
 
     def prune(
         self,
@@ -177,6 +194,7 @@ class AsyncLog:
     delivery = awaited(Log.delivery)
     attempts = awaited(Log.attempts)
     drop = awaited(Log.drop)
+    deeds = awaited(Log.deeds)
     prune = awaited(Log.prune)
     kept_bytes = awaited(Log.kept_bytes)
     summary = awaited(Log.summary)

@@ -18,6 +18,7 @@ from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
 from hookrow.results import Redelivered, Replayed
 from hookrow.store import outbox
+from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempts
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import Made, Order, perform
@@ -97,6 +98,8 @@ class Replaying:
         )
         run = Run(runtime, occasion, given, hooks, handover=to is None)
         firing = await run.fire()
+        author = runtime.author()
+        await runtime.database.writer.awrite(lambda connection: deeds.note(connection, author, "replay", [recorded.id]))
         firing.raise_for_error()  # a host goes on without its event's record, a person who asks for one does not
         return Replayed(recorded, firing)
 
@@ -183,6 +186,7 @@ class Replaying:
             NotRedeliverable: it is being sent right now, or was settled since it was looked up, or its hook is gone.
         """
         runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
+        author = runtime.author()
 
         def lease(connection: Connection) -> outbox.Claimed:
             claimed = outbox.lease_for_redelivery(
@@ -192,6 +196,7 @@ class Replaying:
                 raise NotRedeliverable(
                     Text("{ref} has been settled in the meantime: it is not sent again", ref=delivery.id)
                 )
+            deeds.note(connection, author, "redeliver", [delivery.id])
             return claimed
 
         claimed = await writer.awrite(lease)

@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 from hookrow.core.threads.bridge import awaited
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.settings import SettingValue
+from hookrow.store.log import deeds
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from hookrow.core.runtime import Runtime
 
 __all__ = ["AsyncSettings", "Settings"]
@@ -48,7 +51,13 @@ class Settings:
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database. Raises InvalidSetting."""
         checked = settingstore.parse(name, value)
-        self.runtime.database.writer.write(lambda connection: settingstore.store(connection, name, checked))
+        author = self.runtime.author()
+
+        def job(connection: Connection) -> None:
+            settingstore.store(connection, name, checked)
+            deeds.note(connection, author, "setting", [f"{name} = {checked}"])
+
+        self.runtime.database.writer.write(job)
         self.runtime.cache.forget()
         return next(each for each in self.list() if each.name == name)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,13 +14,15 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.given import filter_options, log_filter, zone_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_firings
-from hookrow.cli.show.output import in_terminal, put_json
+from hookrow.cli.show.output import in_terminal, put, put_json
+from hookrow.cli.show.wording import clock_time
 from hookrow.clock import SystemClock
 from hookrow.lang import Text
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
-    from hookrow.records import Firing, LogFilter
+    from hookrow.records import Deed, Firing, LogFilter
 
 __all__ = ["log"]
 
@@ -38,11 +41,21 @@ LONGEST_MS = 120_000
 @filter_options
 @option("--limit", type=click.IntRange(min=1), metavar="N", says=Text("How many firings; 50, or 10 with --follow."))
 @option("--follow", "-f", is_flag=True, says=Text("Keep printing new firings until Ctrl+C."))
+@option(
+    "--who",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    says=Text("Who did what by hand instead: drops, redeliveries, replays, settings, keys, changes of hooks."),
+)
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
 @pass_session
-def log(session: Session, limit: int | None, follow: bool, as_json: bool, **options: Any) -> None:
+def log(session: Session, limit: int | None, follow: bool, who: str | None, as_json: bool, **options: Any) -> None:
     """What happened, newest first; or followed live."""
     with session.engine() as engine:
+        if who is not None:
+            put_deeds(engine.log.deeds(who or None, limit=limit or 50), zone_of(engine), as_json=as_json)
+            return
         wanted = log_filter(engine, options)
         zone = zone_of(engine)
         found = followed(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
@@ -51,6 +64,18 @@ def log(session: Session, limit: int | None, follow: bool, as_json: bool, **opti
                 put_json(firing.as_json())
             else:
                 put_firings([firing], zone)
+
+
+def put_deeds(deeds: Sequence[Deed], zone: tzinfo, *, as_json: bool) -> None:
+    """Who did what, a line each."""
+    for each in deeds:
+        if as_json:
+            put_json(each.as_json())
+        else:
+            parts = [each.who, each.action, each.subject]
+            if each.revision is not None:
+                parts.append(str(Text("revision {n}", n=each.revision)))
+            put("  ".join((clock_time(each.at_ms, zone), *map(visible, parts))))
 
 
 def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:

@@ -32,7 +32,7 @@ from hookrow.delivery.message import user_agent
 from hookrow.delivery.states import RETRIES
 from hookrow.hook.model import Hook
 from hookrow.ids import new_uid
-from hookrow.lang import use
+from hookrow.lang import current, use
 from hookrow.records import Firing
 from hookrow.testing.server import Answer
 from hookrow.worker import Worker
@@ -291,6 +291,7 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
     transport = Scripted(clock)
     with quiet(), HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
         engine.settings.set("timezone", "Europe/Moscow")
+        engine.settings.set("language", current())
         for hook in sample_hooks():
             clock.advance(MINUTE)
             engine.hooks.add(hook)

@@ -14,8 +14,11 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
+from hookrow.store.log import deeds
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from hookrow.core.runtime import Runtime
 
 __all__ = ["AsyncKeys", "Keys"]
@@ -71,7 +74,12 @@ class Keys:
             vault.reload()
             author = self.runtime.author()
             writer = self.runtime.database.writer
-            count = writer.write(lambda connection: hookstore.reseal_all(connection, vault, author))
+
+            def job(connection: Connection) -> int:
+                deeds.note(connection, author, "keys", [f"rotate: {fresh.active_id}"])
+                return hookstore.reseal_all(connection, vault, author)
+
+            count = writer.write(job)
             write(ring.path, fresh.only(fresh.active_id, ring.active_id))
         return fresh.active_id, count
 
@@ -93,7 +101,12 @@ class Keys:
         """Remove the secrets that only this key decrypts; gives how many hooks had one. Raises Refused, as `lost`."""
         self.lost(key)
         author = self.runtime.author()
-        return self.runtime.database.writer.write(lambda connection: hookstore.abandon(connection, key, author))
+
+        def job(connection: Connection) -> int:
+            deeds.note(connection, author, "keys", [f"abandon: {key}"])
+            return hookstore.abandon(connection, key, author)
+
+        return self.runtime.database.writer.write(job)
 
 
 class AsyncKeys:

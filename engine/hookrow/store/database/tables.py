@@ -341,6 +341,18 @@ class BreakerRow(SQLModel, table=True):
     """When open: the next probe may go at this moment; taking it moves it on, so one process probes."""
 
 
+class DeedRow(SQLModel, table=True):
+    """Something that somebody did by hand: a drop, a redelivery, a replay, a setting, keys."""
+
+    __tablename__ = "deed"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at_ms: int = Field(sa_type=BigInteger)
+    who: str = Field(sa_type=Text)
+    action: str = Field(max_length=16)
+    subject: str = Field(sa_type=Text)
+
+
 HOOKS: Table = HookRow.__table__  # type: ignore[attr-defined]
 REVISIONS: Table = HookRevision.__table__  # type: ignore[attr-defined]
 EVENTS: Table = EventRow.__table__  # type: ignore[attr-defined]
@@ -349,7 +361,8 @@ FIRINGS: Table = FiringRow.__table__  # type: ignore[attr-defined]
 DELIVERIES: Table = DeliveryRow.__table__  # type: ignore[attr-defined]
 ATTEMPTS: Table = AttemptRow.__table__  # type: ignore[attr-defined]
 BREAKERS: Table = BreakerRow.__table__  # type: ignore[attr-defined]
+DEEDS: Table = DeedRow.__table__  # type: ignore[attr-defined]
 VERSION_NUMBER: Table = ConfigVersion.__table__  # type: ignore[attr-defined]
-OURS = {HOOKS, REVISIONS, EVENTS, SETTINGS, FIRINGS, DELIVERIES, ATTEMPTS, BREAKERS, VERSION_NUMBER}
+OURS = {HOOKS, REVISIONS, EVENTS, SETTINGS, FIRINGS, DELIVERIES, ATTEMPTS, BREAKERS, DEEDS, VERSION_NUMBER}
 TABLES = tuple(table for table in SQLModel.metadata.sorted_tables if table in OURS)
 """All of ours, in the order in which they can be made; a host's own models may share the metadata."""

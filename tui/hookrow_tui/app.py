@@ -6,6 +6,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -364,7 +365,10 @@ class HookrowApp(App[int]):
     # What reaches the terminal
 
     def get_theme(self, theme_name: str) -> Theme | None:
-        return OURS.get(theme_name) or super().get_theme(theme_name)
+        theme = OURS.get(theme_name) or super().get_theme(theme_name)
+        if theme is not None and theme_name == "ansi-dark":
+            return replace(theme, primary="ansi_bright_blue")  # blue on black can't be read
+        return theme
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return PLAIN

@@ -27,7 +27,14 @@ DARK = Theme(
     surface="#1c2027",
     panel="#262c36",
     dark=True,
-    variables={"bright": "#ffffff", "quiet": "#a3adba", "cursor": "#2f4a6d", "cursor-text": "#ffffff"},
+    variables={
+        "bright": "#ffffff",
+        "quiet": "#a3adba",
+        "cursor": "#2f4a6d",
+        "cursor-text": "#ffffff",
+        "banner": "#ffc66d",
+        "banner-text": "#14171c",
+    },
 )
 LIGHT = Theme(
     name="hookrow-light",
@@ -42,12 +49,26 @@ LIGHT = Theme(
     surface="#f0f0ec",
     panel="#e2e3df",
     dark=False,
-    variables={"bright": "#000000", "quiet": "#565d66", "cursor": "#b9d3f2", "cursor-text": "#000000"},
+    variables={
+        "bright": "#000000",
+        "quiet": "#565d66",
+        "cursor": "#b9d3f2",
+        "cursor-text": "#000000",
+        "banner": "#7a4a00",
+        "banner-text": "#fbfbf9",
+    },
 )
 
 
 OURS = {theme.name: theme for theme in (DARK, LIGHT)}
-PLAIN = {"bright": "ansi_default", "quiet": "ansi_default", "cursor": "ansi_cyan", "cursor-text": "ansi_black"}
+PLAIN = {
+    "bright": "ansi_default",
+    "quiet": "ansi_default",
+    "cursor": "ansi_cyan",
+    "cursor-text": "ansi_black",
+    "banner": "ansi_yellow",
+    "banner-text": "ansi_black",
+}
 """Our variables where the terminal's own palette is used."""
 
 

@@ -35,7 +35,7 @@ class ListPage(Page[Result]):
     ListPage #lower { dock: bottom; height: 50%; margin-bottom: 1; }
     ListPage #rule { color: $panel; }
     ListPage Pane { height: 1fr; }
-    ListPage #notice { display: none; background: $warning; color: $background; text-style: bold; }
+    ListPage #notice { display: none; background: $banner; color: $banner-text; text-style: bold; }
     .-mono ListPage #notice { text-style: bold reverse; }
     """
 

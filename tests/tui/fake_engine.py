@@ -227,7 +227,7 @@ class FakeHooks:
         return self.update(ref, deleted=True, revision=revision, action="remove")
 
     def move(self, ref: int, *, by: int) -> Any:
-        rows = sorted((hook.position, hook.id) for hook in self.list() if hook.event == self.get(ref).event)
+        rows = sorted((hook.position, hook.id) for hook in self.list(self.get(ref).event))
         for number, position in numbers(rows, ref, Goal(by=by)).items():
             self.update(number, position=position, action="move")
 
@@ -469,11 +469,9 @@ class FakeEngine:
         self.log = FakeLog(self)
         self.settings = FakeSettings()
 
-    def renew(self) -> None:
-        """The hooks of the beginning."""
-        self.hooks = type(self)(self.url).hooks
+    def renew(self) -> None:  # the hooks of the beginning
+        self.hooks, self.version = type(self)(self.url).hooks, self.version + 1
         self.hooks.engine = self
-        self.version += 1
 
     def asked(self, name: str, *args: Any, **kwargs: Any) -> Any:
         self.calls.append((name, args, kwargs))

@@ -38,7 +38,6 @@ KEYS = [
     "\x1b[200~d\r\x1b[C\r\x1b[201~",
 ]
 """Bytes of keys, by the name of nothing: what terminals send for them. The last one is a paste."""
-COUNT = 20
 TYPED = some.lists(some.sampled_from([*KEYS, LOOKS]), min_size=1, max_size=9)
 
 
@@ -155,8 +154,9 @@ async def in_bursts(typing: Typing, typed: Sequence[str], cuts: Sequence[int]) -
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("on_the_day")
-async def test_any_burst_does_what_its_keys_do_one_by_one() -> None:
-    """Over 300 sequences of keys and pauses, cut into any packets: the same screens, texts and saved hooks."""
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.torture)])
+async def test_any_burst_does_what_its_keys_do_one_by_one(count: int) -> None:
+    """Over many sequences of keys and pauses, cut into any packets: the same screens, texts and saved hooks."""
     use("ru")
     engine = FakeEngine()
     engine.answers["explain"] = lambda *_, **__: []
@@ -176,7 +176,7 @@ async def test_any_burst_does_what_its_keys_do_one_by_one() -> None:
 
             every = given(typed=TYPED, cuts=some.lists(some.integers(0, 6), max_size=9))(check)
             strict = settings(
-                max_examples=COUNT,
+                max_examples=count,
                 deadline=None,
                 derandomize=True,
                 database=None,

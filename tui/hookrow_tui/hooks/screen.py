@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -17,6 +17,7 @@ from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.hooks.reading import read_list, rows_of
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters import failures
@@ -25,7 +26,6 @@ from hookrow_tui.presenters.hook_rows import (
     Row,
     figures,
     header,
-    in_order,
     list_completions,
     number,
     sentence,
@@ -39,7 +39,7 @@ from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine, HookFigures, HookrowError, HookStatistics
+    from hookrow import Hook, HookrowError, HookStatistics
     from hookrow.glance import Glance
     from hookrow_tui.log.reader import Chosen
 
@@ -478,31 +478,3 @@ class HooksScreen(Several):
 def stops(hook: Hook) -> bool:
     """Whether a failure of this hook refuses the operation."""
     return hook.on_failure == "stop" and hook.mode in WAITING
-
-
-def read_list(engine: HookEngine) -> Read:
-    """Everything that the list shows, in one worker."""
-    rows = rows_of(engine.hooks.list(), engine.log.hook_figures(), [event.code for event in engine.events.list()])
-    return rows, engine.log.summary(), engine.settings.zone()
-
-
-def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[Row]:
-    """The rows in the order of the list."""
-    rows = []
-    for hook in hooks:
-        seen = figures.get(hook.id or 0)
-        rows.append(
-            Row(hook)
-            if seen is None
-            else Row(
-                hook,
-                seen.calls,
-                seen.errors,
-                seen.last_status,
-                seen.last_ms,
-                seen.last_error,
-                seen.failing,
-                seen.last_at_ms,
-            )
-        )
-    return in_order(rows, events)

@@ -115,6 +115,8 @@ class TypeAhead:
                 self.news.clear()
                 await self.news.wait()
             await self.settle()
+            if not self.app.screen_stack:
+                return  # the app ends
             if not self.queue:
                 continue
             event = self.queue.popleft()
@@ -148,7 +150,7 @@ class TypeAhead:
     async def settle(self) -> None:
         """Until the first event in the queue can be handed on; or until it was thrown away."""
         spins, working, held = 0, None, None
-        while self.queue:
+        while self.queue and self.app.screen_stack:
             if self.works():
                 working = self.clock() if working is None else working
                 if self.clock() - working < WORKING:
@@ -194,7 +196,7 @@ class TypeAhead:
     def opened(self) -> None:
         """What input waited for is there. What was typed while it took too long may be meant for something else."""
         self.news.set()
-        if self.late and not self.waits(None):
+        if self.late and self.app.screen_stack and not self.waits(None):
             self.late = False
             self.guard(self.app.screen)
 

@@ -61,6 +61,10 @@ def prepare(path: str, hookrow: Hookrow, folder: Path) -> None:
         hookrow("hooks", "secret", "new", "stock")
     if path == "hooks resume":
         hookrow("hooks", "pause", "stock", "--yes")
+    if path == "hooks restore":
+        hookrow("hooks", "rm", "new-year", "--yes")
+    if path == "hooks undo":
+        hookrow("hooks", "edit", "stock", "--timeout", "2")
     if path == "import":
         hookrow("export", "-o", "hooks.yaml")
 

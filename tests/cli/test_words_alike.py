@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from hookrow import Hook
 from hookrow.cli.read.given import Outcome
 from hookrow.cli.show.wording import deed, glyph, outcome_cell, verdict_cell
 from hookrow.lang import current, use
@@ -99,23 +100,15 @@ def test_the_list_is_filtered_by_the_word_that_it_shows(language: str) -> None:
     """The whole word, the short one and the code."""
     for code, word in STATES.items():
         for typed in (str(word), word.short, code, *word.old):
-            assert Filter(state=typed).fits(HookRow(Stateful(code)))  # type: ignore[arg-type]
+            assert Filter(state=typed).fits(in_state(code))
         others = [each for each in STATES if each != code]
-        assert not any(Filter(state=str(word)).fits(HookRow(Stateful(each))) for each in others)  # type: ignore[arg-type]
+        assert not any(Filter(state=str(word)).fits(in_state(each)) for each in others)
 
 
-class Stateful:
-    """As much of a hook as the list's filter looks at."""
-
-    def __init__(self, state: str) -> None:
-        self.id, self.position = 1, 10
-        self.state, self.event, self.name, self.url, self.key = (
-            state,
-            "before_order_add",
-            "H",
-            "https://a.example/",
-            "h",
-        )
+def in_state(code: str) -> HookRow:
+    """A row of the list with a hook in this state."""
+    values = {"state": code, "event": "before_order_add", "name": "H", "url": "https://a.example/", "key": "h"}
+    return HookRow(Hook.model_construct(**{**values, "id": 1, "position": 10}))
 
 
 def test_the_reference_has_every_word() -> None:

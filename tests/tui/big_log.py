@@ -137,7 +137,7 @@ def main(path: str) -> int:
     from hookrow_tui.log import screen as log
     from hookrow_tui.log.screen import LogScreen
     from hookrow_tui.terminal.look import choose
-    from hookrow_tui.terminal.terminal import read_any_bytes
+    from hookrow_tui.terminal.mended import read_any_bytes
 
     use("ru")
     look = choose()

@@ -469,6 +469,12 @@ class FakeEngine:
         self.log = FakeLog(self)
         self.settings = FakeSettings()
 
+    def renew(self) -> None:
+        """The hooks of the beginning."""
+        self.hooks = type(self)(self.url).hooks
+        self.hooks.engine = self
+        self.version += 1
+
     def asked(self, name: str, *args: Any, **kwargs: Any) -> Any:
         self.calls.append((name, args, kwargs))
         return self.answers[name](*args, **kwargs)

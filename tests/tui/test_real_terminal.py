@@ -135,22 +135,6 @@ def test_a_lost_line_ends_the_program(env: dict[str, str], tmp_path: Path) -> No
     assert "Начатое" in draft.read_text("utf-8")
 
 
-def test_an_unexpected_error_gives_the_terminal_back(env: dict[str, str]) -> None:
-    """A fault of ours: modes reset, exit code 1, a traceback without the values of variables."""
-    crash = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from fake_engine import FakeEngine, FakeHooks\n"
-        "from hookrow_tui import engine, run\n"
-        "def broken(self, *a, **k): password = 'hunter2'; raise ZeroDivisionError('ours')\n"
-        "FakeHooks.list = broken; engine.open_engine = FakeEngine\n"
-        "sys.exit(run('sqlite:///fake.db', lang='ru'))"
-    )
-    with Terminal([sys.executable, "-c", crash, str(HERE)], env=env) as terminal:
-        assert terminal.end() == 1
-        assert all(reset in terminal.raw for reset in RESETS)
-        assert b"ZeroDivisionError" in terminal.raw
-        assert terminal.raw.count(b"hunter2") <= 1  # the source line of the traceback, not the variable's value
-
-
 def test_the_window_can_be_resized(env: dict[str, str]) -> None:
     """Smaller: a sentence; larger: the columns of the wide screen."""
     with opened(env) as terminal:

@@ -33,7 +33,7 @@ def run(url: str, *, lang: Language | None = None) -> int:
 def stay(url: str, lang: Language | None) -> int:
     """As `run`."""
     from hookrow.lang import use
-    from hookrow_tui.terminal.terminal import Guarded, read_any_bytes, refusal
+    from hookrow_tui.terminal.terminal import Guarded, refusal
 
     if lang is not None:
         use(lang)
@@ -45,11 +45,13 @@ def stay(url: str, lang: Language | None) -> int:
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import first_look, open_engine
     from hookrow_tui.terminal.look import choose
+    from hookrow_tui.terminal.mended import read_any_bytes, read_keys
 
     assert isinstance(sys.__stderr__, TextIOWrapper)
     sys.__stderr__.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks must not end the program
     look = choose()
     read_any_bytes(look.encoding)
+    read_keys()
     with Guarded(sys.__stderr__):
         app = HookrowApp(url, start=open_engine, glance=first_look, look=look)
         left = app.run(mouse=look.mouse)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakSet
 
 from rich.console import RenderableType
 from rich.text import Text as Styled
 from textual import on, work
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import Binding
-from textual.events import Event, InputEvent, Key, Paste
+from textual.events import Compose, Event, Idle, InputEvent, Key, Mount, Paste
 from textual.filter import LineFilter
 from textual.reactive import Initialize, Reactive
 from textual.screen import Screen
@@ -25,7 +29,9 @@ from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
+from hookrow_tui.terminal.crashes import kept, mishap
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
+from hookrow_tui.terminal.mended import endure, has_shell
 from hookrow_tui.terminal.repaint import Change, Shown
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.terminal.typeahead import TypeAhead
@@ -34,6 +40,8 @@ from hookrow_tui.widgets.page import SMALLEST, Dialog, Page
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
+    from textual.message import Message
+    from textual.message_pump import MessagePump
     from textual.notifications import SeverityLevel
     from textual.theme import Theme
 
@@ -42,6 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HookrowApp"]
 
+ENDURED = 3, 2.0
+"""So many errors of our own in so many seconds are survived."""
 SAID = 5.0
 """Seconds that the key bar says what happened."""
 
@@ -84,6 +94,12 @@ class HookrowApp(App[int]):
         self.harmless = Harmless()
         self.follower: Follower | None = None
         self.ahead = TypeAhead(self, lambda: self.too_small)
+        self.mishaps: list[float] = []
+        """When errors of ours were survived."""
+        self.fatal: Exception | None = None
+        self.broken: WeakSet[Screen[Any]] = WeakSet()
+        """Screens that could not be built."""
+        endure(lambda pump, message, error: pump.app is self and self.survives(pump, message, error))
         self.warned_of_bytes = False
         self.animation_level = "none"
         self.set_class(look.mono, "-mono", update=False)
@@ -118,13 +134,13 @@ class HookrowApp(App[int]):
             self.post_message(Opened(self.start(self.url)))
         except HookrowError as error:
             self.post_message(Troubled(str(error)))
+        except Exception as error:  # noqa: BLE001 - an error of ours is said, and one may try again
+            self.post_message(Troubled(str(mishap(error))))
 
     @on(Opened)
     def take_engine(self, message: Opened) -> None:
         self.engine = message.engine
         self.trouble = ""
-        while len(self.screen_stack) > 1 and not isinstance(self.screen, Dialog):
-            self.pop_screen()  # the page that said why it could not be opened
         self.follower = Follower(message.engine, self)
         self.follower.start()
         if self.read_only:
@@ -161,6 +177,8 @@ class HookrowApp(App[int]):
             message.value = call(engine)
         except HookrowError as error:
             message.error = error
+        except Exception as error:  # noqa: BLE001 - an error of ours is said, and the screen stays
+            message.error = mishap(error)
         self.post_message(message)
 
     @on(Answered)
@@ -252,6 +270,20 @@ class HookrowApp(App[int]):
         self.push_screen(page := UnusablePage(self.url, reason))
         self.ahead.guard(page)
 
+    def usable(self) -> None:
+        """The list was read after all."""
+        from hookrow_tui.hooks.unusable import UnusablePage
+
+        if isinstance(self.screen, UnusablePage):
+            self.pop_screen()
+
+    def try_again(self) -> None:
+        """Open the database, or read it, once more."""
+        if self.engine is None:
+            self.open()
+        else:
+            self.tell_pages()
+
     # Keys
 
     async def on_event(self, event: Event) -> None:
@@ -320,6 +352,12 @@ class HookrowApp(App[int]):
         if answer == "yes":
             await self.action_leave()
 
+    def action_suspend_process(self) -> None:
+        if has_shell():
+            super().action_suspend_process()
+        else:
+            self.notify(str(Say("There is no shell to come back from: Ctrl+Z does nothing here.")), markup=False)
+
     def action_repaint(self) -> None:
         self.forget_terminal()
 
@@ -365,10 +403,46 @@ class HookrowApp(App[int]):
             if keep is not None:
                 keep()
 
+    def survives(self, pump: MessagePump, message: Message, error: Exception) -> bool:
+        """An error of ours in a handler: said, and the screen is as before. A screen that can't be opened is left; an
+        error that comes again and again, or at the start, ends the program."""
+        screen = pump if isinstance(pump, Screen) else getattr(pump, "screen", None)
+        if screen in self.broken:
+            return True  # it is being left
+        opening = isinstance(message, Compose | Mount)
+        now = monotonic()
+        self.mishaps = [at for at in self.mishaps if now - at < ENDURED[1]] + [now]
+        if self.is_headless or len(self.mishaps) > ENDURED[0] or (opening and screen in (None, self.screen_stack[0])):
+            self.fatal = error
+            return False
+        if opening and screen is not None:
+            self.broken.add(screen)
+        self.call_later(self.say_mishap, error)
+        return True
+
+    def say_mishap(self, error: Exception) -> None:
+        while any(screen in self.broken for screen in self.screen_stack):
+            self.pop_screen()
+        self.notice(str(mishap(error)))
+
+    def _handle_exception(self, error: Exception) -> None:
+        if error is self.fatal or self.is_headless or not self.survives(self, Idle(), error):
+            super()._handle_exception(error)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, Exception):
+            super().panic(*renderables)
+        elif self.is_headless or not self.survives(active_message_pump.get(), Compose(), error):
+            super()._handle_exception(error)  # Textual's panic would print local variables: passwords among them
+
     def _fatal_error(self) -> None:
         self.keep_drafts()
-        # Textual's own would print local variables: passwords among them.
-        self._exit_renderables.append(Styled(traceback.format_exc()))
+        error = sys.exc_info()[1] or self._exception
+        path = None if error is None else kept(error)
+        said = traceback.format_exc() if path is None else str(Say("Details: {path}", path=path))
+        text = Say("Hookrow ended because of an error of its own. What was typed in a form is kept as a draft.")
+        self._exit_renderables.append(Styled(f"{text}\n{said}"))
         self._close_messages_no_wait()
 
     async def on_unmount(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 from hookrow.errors import HookrowError, NoDatabase
+from hookrow_tui.terminal.crashes import mishap
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -110,10 +111,11 @@ class Follower(threading.Thread):
                 if path is not None and not path.exists():
                     raise NoDatabase(Say("The database file {path} is gone.", path=path))
                 seen = self.engine.log.data_version()
-            except HookrowError as error:
-                if str(error) != trouble:
-                    trouble = str(error)
-                    self.pump.post_message(Troubled(trouble))
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may go well
+                error = fault if isinstance(fault, HookrowError) else mishap(fault)
+                if type(fault).__name__ != trouble:
+                    trouble = type(fault).__name__
+                    self.pump.post_message(Troubled(str(error)))
                 continue
             quiet += 1
             if trouble:

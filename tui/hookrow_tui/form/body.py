@@ -15,6 +15,7 @@ from textual.widgets.text_area import Selection
 from hookrow_tui.form.fields import Edited
 from hookrow_tui.presenters.body_lexer import Place, Token, place_at, tokens
 from hookrow_tui.presenters.form.body_names import INDENT, Name, completed, inserted
+from hookrow_tui.terminal.mended import SteadyCursor
 
 __all__ = ["Body"]
 
@@ -22,7 +23,7 @@ OFFERED = 40
 """Names that are told of while one is typed, at most."""
 
 
-class Body(TextArea):
+class Body(SteadyCursor, TextArea):
     """The body's template, with line numbers. Tab leaves it, unless a name can be completed.
 
     `names` are those of the payload that it is tried on; `offers` what the name under the cursor may become.

@@ -29,7 +29,7 @@ from hookrow_tui.presenters.form.state import (
     worst,
 )
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.editor import NotEdited, edited
+from hookrow_tui.terminal.editor import NotRun, edited
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.words import Say
 
@@ -64,7 +64,7 @@ class FormScreen(FormView):
         assert isinstance(body, Body)
         try:
             body.text = edited(self.app, body.text, "body.json")
-        except NotEdited as error:
+        except NotRun as error:
             self.hookrow.notice(str(error))
 
     # Saving

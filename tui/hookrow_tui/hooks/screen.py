@@ -19,6 +19,7 @@ from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.presenters import failures
 from hookrow_tui.presenters.hook_rows import (
     Filter,
     Row,
@@ -38,7 +39,7 @@ from hookrow_tui.widgets.page import Line, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine, HookFigures, HookStatistics
+    from hookrow import Hook, HookEngine, HookFigures, HookrowError, HookStatistics
     from hookrow.glance import Glance
     from hookrow_tui.log.reader import Chosen
 
@@ -128,10 +129,19 @@ class HooksScreen(Several):
                 self.taken = asked
                 self.take(read, hook_id)
 
-        self.hookrow.ask(self, read_list, take, background=background)
+        self.hookrow.ask(self, read_list, take, self.unreadable, background=background)
+
+    def unreadable(self, error: HookrowError) -> None:
+        """The list can't be read; at the start nothing can be done without it."""
+        if self.opened:
+            self.notice(failures.sentence(error))
+        else:
+            self.hookrow.say_unusable(failures.sentence(error))
 
     def take(self, read: Read, hook_id: int | None) -> None:
-        self.opened = True
+        if not self.opened:
+            self.opened = True
+            self.hookrow.usable()
         if monotonic() - self.troubled_at >= SEEN:
             self.trouble = self.hookrow.trouble
         if any(row.hook.id == hook_id and not self.filter.fits(row) for row in read[0]):

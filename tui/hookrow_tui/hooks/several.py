@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from hookrow.errors import HookrowError, InvalidInput
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
-from hookrow.records import OwnChange
 from hookrow_tui.hooks.table import HookTable
-from hookrow_tui.presenters.changes import ACTIONS, called, when
 from hookrow_tui.widgets.dialogs import Prompt, Question
 from hookrow_tui.widgets.page import Page
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine
+    from hookrow.records import OwnChange
 
 __all__ = ["Several"]
 
@@ -201,6 +200,8 @@ class Several(Page[None]):
             self.hookrow.ask(self, lambda engine: engine.hooks.last_change(), self.ask_undo)
 
     def ask_undo(self, change: OwnChange | None) -> None:
+        from hookrow_tui.presenters.changes import ACTIONS, called, when  # not for the first frame
+
         if change is None:
             self.hookrow.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
             return

@@ -53,4 +53,4 @@ class UnusablePage(Page[None]):
     def action_again(self) -> None:
         """Open it once more."""
         self.query_one(Title).show(f" {TITLE}", f"{OPENING} ")
-        self.hookrow.open()
+        self.hookrow.try_again()

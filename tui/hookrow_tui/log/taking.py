@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from textual.app import SuspendNotSupported
 
 from hookrow_tui.presenters.body import kibibytes
 from hookrow_tui.presenters.columns import steady_lines
 from hookrow_tui.presenters.log.detail import Detail, Tab, copied, whole
+from hookrow_tui.terminal.editor import NotRun, paged
 from hookrow_tui.widgets.dialogs import Prompt
 from hookrow_tui.words import Say
 
@@ -44,19 +40,11 @@ def copy_out(page: Page[None], tab: Tab, detail: Detail) -> None:
 
 def page_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     """Show the whole tab in $PAGER, made harmless for the terminal."""
-    command = os.environ.get("PAGER") or "less"
     text = "\n".join(steady_lines(whole(tab, detail).decode("utf-8", "replace")))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hookrow.txt"
-        path.write_text(text + "\n", "utf-8")
-        try:
-            with page.app.suspend():
-                subprocess.run([*shlex.split(command), str(path)], check=False)
-        except SuspendNotSupported:
-            page.notice(str(Say("This terminal can't run a pager. Write to a file: w")))
-        except (OSError, ValueError) as error:
-            page.notice(str(Say("The pager {command} can't be started: {reason}", command=command, reason=error)))
-    page.app.refresh()
+    try:
+        paged(page.app, text + "\n")
+    except NotRun as error:
+        page.hookrow.notice(str(error))
 
 
 def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:

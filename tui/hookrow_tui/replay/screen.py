@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
-import tempfile
 from array import array
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text as Drawn
 from textual import on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
@@ -30,6 +26,7 @@ from hookrow_tui.presenters.log.rows import clock
 from hookrow_tui.presenters.styled import Line, wrap
 from hookrow_tui.replay.many import ManyScreen, Wish, sent
 from hookrow_tui.replay.result import redelivered, replayed
+from hookrow_tui.terminal.editor import NotRun, edited
 from hookrow_tui.widgets.dialogs import Choices, Question, box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.widgets.pane import Pane
@@ -151,23 +148,11 @@ class ReplayScreen(Dialog[None]):
     def action_edit(self) -> None:
         """The payload in $EDITOR; only the event anew can carry it."""
         given = self.detail.firing.payload if self.payload is None else self.payload
-        command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "payload.json"
-            path.write_text(json.dumps(given, ensure_ascii=False, indent=2) + "\n", "utf-8")
-            try:
-                with self.app.suspend():
-                    done = subprocess.run([*shlex.split(command), str(path)], check=False)
-            except SuspendNotSupported:
-                self.fault(Say("This terminal can't run an editor."))
-                return
-            except (OSError, ValueError) as error:
-                self.fault(Say("The editor {command} can't be started: {reason}", command=command, reason=error))
-                return
-            text = path.read_text("utf-8", errors="replace")
-        self.app.refresh()
-        if done.returncode:
-            self.fault(Say("The editor ended with an error; the data stays as it was."))
+        try:
+            text = edited(self.app, json.dumps(given, ensure_ascii=False, indent=2) + "\n", "payload.json")
+        except NotRun as error:
+            self.fault(error)
+            self.hookrow.unexpected()
             return
         self.take_edited(text)
 

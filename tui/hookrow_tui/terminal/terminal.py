@@ -1,15 +1,12 @@
 """What keeps an admin's terminal safe and usable: no foreign control characters reach it, no byte or signal kills us.
 
-All that Textual does not do by itself over a plain SSH line is mended here, and only here: text from outside is made
-visible, input that is not UTF-8 is read, SIGHUP and SIGTERM end the program in order, letters work in the Russian
-layout, and whatever happens the shell gets its terminal back.
+Text from outside is made visible, SIGHUP and SIGTERM end the program in order, letters work in the Russian layout, and
+whatever happens the shell gets its terminal back. What Textual does wrong is mended in `hookrow_tui.terminal.mended`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import functools
 import os
 import signal
 import sys
@@ -20,7 +17,6 @@ from typing import IO, Any
 from rich.segment import Segment
 from textual import events
 from textual.color import Color
-from textual.drivers import linux_driver
 from textual.filter import LineFilter
 from textual.keys import _character_to_key
 
@@ -33,7 +29,6 @@ __all__ = [
     "Harmless",
     "latin_key",
     "on_end_signals",
-    "read_any_bytes",
     "refusal",
 ]
 
@@ -64,18 +59,6 @@ class Harmless(LineFilter):
         return [
             segment if segment.control else Segment(UNSAFE.sub("", segment.text), segment.style) for segment in segments
         ]
-
-
-def read_any_bytes(encoding: str = "utf-8") -> None:
-    """From now on a byte that the terminal's encoding doesn't know is read as «�» instead of ending the input thread.
-
-    PuTTY set to CP1251, or an old mouse code after tmux re-attached, sends such bytes.
-    """
-
-    def decoder(_: str) -> Callable[[], codecs.IncrementalDecoder]:
-        return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
-
-    setattr(linux_driver, "getincrementaldecoder", decoder)  # noqa: B010 - the module's own name, not ours
 
 
 def latin_key(event: events.Key) -> events.Key:

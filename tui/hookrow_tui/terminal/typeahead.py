@@ -147,14 +147,15 @@ class TypeAhead:
 
     async def settle(self) -> None:
         """Until the first event in the queue can be handed on; or until it was thrown away."""
-        spins, begun, held = 0, self.clock(), None
+        spins, working, held = 0, None, None
         while self.queue:
             if self.works():
-                spins += 1
-                if self.clock() - begun > WORKING:
-                    return
-                await asyncio.sleep(0 if spins < SPINS else 0.002)
-                continue
+                working = self.clock() if working is None else working
+                if self.clock() - working < WORKING:
+                    spins += 1
+                    await asyncio.sleep(0 if spins < SPINS else 0.002)
+                    continue
+            working = None
             if not self.waits(self.queue[0]):
                 self.late = False
                 return
@@ -171,7 +172,6 @@ class TypeAhead:
             self.news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.news.wait(), 0.05)
-            begun = self.clock()
 
     def cut(self) -> bool:
         """Whether a key that ends things waits; it comes first then, and what was typed before it goes."""

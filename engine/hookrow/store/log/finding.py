@@ -203,7 +203,10 @@ def under_way(connection: Connection, wanted: LogFilter) -> Stream:
     """Firings that have no outcome yet."""
     its = of_delivery(wanted)
     events = [wanted.event] if wanted.event is not None else list(connection.execute(FIRED).scalars())
-    rows = [FIRINGS.c.event == bindparam("event"), FIRINGS.c.outcome.is_(None), *([row_holds(its)] if its else [])]
+    without: ColumnElement[Any] = FIRINGS.c.outcome.is_(None)
+    if connection.dialect.name == "sqlite":
+        without = func.unlikely(without)  # where every firing ended alike, its statistics call the index useless
+    rows = [FIRINGS.c.event == bindparam("event"), without, *([row_holds(its)] if its else [])]
     # The sum keeps SQLite from going through a range of ids instead of the index.
     return Stream(FIRINGS.c.id + 0, rows, [{"event": event} for event in events if event is not None])
 

@@ -1,0 +1,185 @@
+"""In a real terminal: what goes wrong beside the interface is said in a sentence, and the screen is as before."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+from test_real_terminal import FIRST_HOOK, HERE, RESETS, env, in_form, opened
+
+__all__ = ["env"]  # the fixture of its own folder
+
+BREAKING = """
+import sys; sys.path.insert(0, {here!r})
+from fake_engine import FakeEngine, FakeHooks
+from hookrow_tui import engine, run
+from hookrow_tui.hooks.screen import HooksScreen
+from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.hooks.history import HistoryScreen
+def broken(*a, **k):
+    password = "hunter" + "2"
+    raise ZeroDivisionError("ours")
+{breaks}
+engine.open_engine = FakeEngine
+sys.exit(run("sqlite:///fake.db", lang="en"))
+"""
+
+
+def broken(env: dict[str, str], breaks: str) -> Terminal:
+    """The interface with something of it broken."""
+    return Terminal([sys.executable, "-c", BREAKING.format(here=str(HERE), breaks=breaks)], env=env)
+
+
+def lives(terminal: Terminal) -> None:
+    """The list stands and takes keys."""
+    terminal.wait_for(FIRST_HOOK)
+    terminal.settle()
+    terminal.send(b"\x1bOP")
+    terminal.wait_for("F1  ?")
+    terminal.send(b"\x1b")
+    terminal.wait_for(lambda screen: "F1  ?" not in screen and FIRST_HOOK in screen)
+
+
+@pytest.mark.parametrize("editor", ["nano-that-is-not-there", "'", "false", "rm"])
+def test_an_editor_that_does_not_work_leaves_the_form_as_it_was(env: dict[str, str], editor: str) -> None:
+    """Not installed, not a command, ending with an error, removing the file: a sentence, and typing goes on."""
+    with opened({**env, "EDITOR": editor, "VISUAL": ""}, lang="en") as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        terminal.send("\r")
+        terminal.wait_for("Body")
+        terminal.settle()
+        terminal.send(b"\x1bOS")
+        terminal.wait_for(lambda screen: "was not found" in screen or "can't be" in screen or "as it was" in screen)
+        terminal.settle()
+        terminal.send("Ж")
+        terminal.wait_for("Ж")
+
+
+def test_a_pager_that_is_not_there_leaves_the_log_as_it_was(env: dict[str, str]) -> None:
+    """The same for what shows a whole body."""
+    with opened({**env, "PAGER": "no-such-pager"}, lang="en") as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        terminal.send("L")
+        terminal.wait_for("A-10492")
+        terminal.settle()
+        terminal.send("v")
+        terminal.wait_for("no-such-pager")
+        terminal.send(b"\x1b")
+        lives(terminal)
+
+
+def test_ctrl_z_without_a_shell_does_nothing(env: dict[str, str]) -> None:
+    """`ssh -t HOST hookrow`: a stopped session leader could never go on."""
+    with opened(env, lang="en") as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        terminal.send(b"\x1a")
+        terminal.wait_for("no shell")
+        lives(terminal)
+
+
+def test_an_error_of_our_own_is_said_and_the_screen_stays(env: dict[str, str], tmp_path: Path) -> None:
+    """In a handler, in what opens a screen, in a worker; the details are in a file of mode 0600, without values."""
+    breaks = "HooksScreen.action_log = broken; HistoryScreen.compose = broken; FakeEngine.last_payload = broken"
+    with broken(env, breaks) as terminal:
+        terminal.wait_for(FIRST_HOOK)
+        terminal.settle()
+        for key in ("l", "h"):
+            terminal.settle()
+            terminal.send(key)
+            terminal.wait_for("An error of Hookrow's own")
+            lives(terminal)
+        assert terminal.process.poll() is None
+    paths = list((tmp_path / "hookrow").glob("crash-*.txt"))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    told = "".join(path.read_text("utf-8") for path in paths)
+    assert "in broken" in told
+    assert "hunter2" not in told
+
+
+def test_an_error_that_comes_again_and_again_ends_it_in_order(env: dict[str, str], tmp_path: Path) -> None:
+    """One sentence that names the file of the details; the terminal is given back, the draft is kept."""
+    breaks = "HookTable.line = broken"
+    with broken(env, breaks) as terminal:
+        assert terminal.end() == 1
+        assert all(reset in terminal.raw for reset in RESETS)
+        assert b"an error of its own" in terminal.raw
+        assert b"crash-" in terminal.raw
+        assert b"Traceback" not in terminal.raw
+    (path,) = (tmp_path / "hookrow").glob("crash-*.txt")
+    assert "ZeroDivisionError" in path.read_text("utf-8")
+
+
+def test_a_list_that_cannot_be_read_has_a_page(env: dict[str, str]) -> None:
+    """With the reason, and the keys that work."""
+    with broken(env, "FakeHooks.list = broken") as terminal:
+        terminal.wait_for("ZeroDivisionError")
+        terminal.settle()
+        terminal.send("n \r")
+        terminal.settle()
+        assert "Try again" in terminal.text
+        terminal.send("q")
+        assert terminal.end() == 0
+
+
+def test_any_size_is_survived(env: dict[str, str]) -> None:
+    """From one cell to a wall of them, with a form and a question open."""
+    with opened(env, lang="en") as terminal:
+        in_form_en(terminal)
+        terminal.send("Ж")
+        terminal.wait_for("Ж")
+        terminal.send(b"\x1b")
+        terminal.wait_for("not saved")
+        for size in ((1, 1), (300, 3), (3, 120), (79, 20), (80, 20), (250, 90), (80, 24)):
+            terminal.resize(*size)
+            terminal.process.send_signal(signal.SIGWINCH)
+            terminal.settle(0.2)
+            assert terminal.process.poll() is None
+        terminal.wait_for("not saved")
+
+
+def in_form_en(terminal: Terminal) -> None:
+    """Open the first hook's form."""
+    terminal.wait_for(FIRST_HOOK)
+    terminal.settle()
+    terminal.send("\r")
+    terminal.wait_for("Body")
+    terminal.settle()
+
+
+def test_a_large_paste_is_undone(env: dict[str, str]) -> None:
+    """Forty lines into the body, then Ctrl+Z: the body is as before, and the form lives."""
+    with opened(env) as terminal:
+        in_form(terminal)
+        terminal.send(b"\x1b[20~4")  # F9 4 is the body
+        terminal.settle()
+        terminal.send("\x1b[200~" + "\n".join(f'"line": {number},' for number in range(40)) + "\x1b[201~")
+        terminal.wait_for('"line": 39')
+        terminal.send(b"\x1a")
+        terminal.wait_for(lambda screen: '"line"' not in screen)
+        terminal.send("{")
+        terminal.wait_for("{")
+        assert terminal.process.poll() is None
+
+
+def test_a_killed_interface_leaves_its_draft(env: dict[str, str], tmp_path: Path) -> None:
+    """`kill -9`: what was typed more than a moment ago is offered again."""
+    with opened(env) as terminal:
+        in_form(terminal)
+        terminal.send("Начатое")
+        terminal.wait_for("Начатое")
+        drafts = tmp_path / "hookrow" / "drafts"
+        limit = time.monotonic() + 20
+        while not any("Начатое" in each.read_text("utf-8") for each in drafts.glob("*.json")):
+            assert time.monotonic() < limit, "no draft was written"
+            time.sleep(0.05)  # the program tells nobody
+        terminal.process.kill()
+        terminal.process.wait(20)
+    assert list(drafts.glob("*.json"))

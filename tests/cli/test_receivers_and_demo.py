@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,10 +26,11 @@ import pytest
 from cli_runs import ROOT, Hookrow, environment, program
 from hookrow import HookEngine, lang
 from hookrow.cli.commands import demo
+from hookrow.cli.commands.listen import show
 from hookrow.cli.example.example import build, normalise
 from hookrow.cli.example.sample_hooks import SAMPLE_HOOKS
 from hookrow.hook.modes import MODES
-from hookrow.testing.server import Answer, Receiver
+from hookrow.testing.server import Answer, Came, Receiver
 
 Add = Callable[..., dict[str, Any]]
 
@@ -111,6 +113,25 @@ def test_listen_names_a_taken_port(hookrow: Hookrow) -> None:
         assert "--port 0" in hookrow("listen", "--port", receiver.port, code=2).err
     hookrow("listen", "--reply", "shrug", code=2)
     hookrow("listen", "--secret-env", "NOT_SET", code=2)
+
+
+@pytest.mark.parametrize("length", ["-1", "zz", "+5", "٣", "1_0"])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    """Nothing is read without bound, and the sender gets an answer."""
+    with Receiver(lambda came: Answer()) as receiver, socket.create_connection(("127.0.0.1", receiver.port)) as sent:
+        sent.settimeout(10)
+        sent.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert sent.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("body", [b'{"n": NaN}', b"[" * 900 + b"]" * 900, b"[" * 100_000, b'"\\ud800"', b"\xff"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_whatever_comes_is_shown(body: bytes, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """As text, where it is no JSON that can be written again."""
+    came = Came("POST", "/", {}, body)
+    assert came.json() is None
+    show(came, Answer(), None, as_json=as_json)
+    assert capsys.readouterr().out
 
 
 def test_the_receiver_answers_at_once() -> None:

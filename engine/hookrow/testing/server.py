@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from hookrow.payload import is_deep
+
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
 
 HOST = "127.0.0.1"
@@ -26,11 +28,13 @@ class Came:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON; None where it is none."""
+        """The body as JSON; None where it is none that can be written again: NaN, endless nesting."""
         try:
-            return json.loads(self.body)
-        except ValueError:
+            value = json.loads(self.body)
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
             return None
+        return None if is_deep(value, self.body) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,12 @@ class Receiver:
             disable_nagle_algorithm = True
 
             def respond(self) -> None:
-                length = min(int(self.headers.get("content-length") or 0), LONGEST)
+                given = self.headers.get("content-length") or "0"
+                if not (given.isascii() and given.isdigit()):
+                    self.close_connection = True
+                    self.send_error(400)
+                    return
+                length = min(int(given[:20]), LONGEST)
                 came = Came(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
                 answer = receiver.answer(came)
                 if answer.seconds and receiver.closing.wait(answer.seconds):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import HookRef
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
-    from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
+    from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter, Revision, Veto
     from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
@@ -58,6 +58,7 @@ __all__ = [
     "ChangedMeanwhile",
     "Clock",
     "ConditionMatches",
+    "Deed",
     "Delivery",
     "Egress",
     "Event",
@@ -113,7 +114,7 @@ HOMES = {
     "hookrow.hook.model": ("Hook",),
     "hookrow.hook.stored": ("HookRef",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
-    "hookrow.records": ("Attempt", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
+    "hookrow.records": ("Attempt", "Deed", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.configuration.settings": ("SettingValue",),
     "hookrow.store.log.finding": ("Found",),
     "hookrow.store.log.purge": ("Purged",),

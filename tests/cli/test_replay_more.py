@@ -123,7 +123,7 @@ def test_a_recorded_request_as_curl_and_http(add: Add, hookrow: Hookrow, monkeyp
         received = receiver.wait(1)[0].body.decode()
     curl = hookrow("show", fired["id"], "--curl").out
     assert '"$HOOK_LOGIN:$HOOK_PASSWORD"' in curl
-    assert "X-Token: '\"$HOOK_X_TOKEN\"" in curl  # the name quoted apart from the value
+    assert 'X-Token: \'"$HOOK_X_TOKEN"' in curl  # the name quoted apart from the value
     assert shlex.split(curl)[-1] == received
     unasked = hookrow("show", fired["id"], "--http", code=2)
     assert "--yes" in unasked.err

@@ -14,6 +14,7 @@ from hookrow import (
     ChangedMeanwhile,
     Clock,
     ConditionMatches,
+    Deed,
     Delivery,
     Egress,
     EventNotFound,
@@ -152,6 +153,8 @@ assert attempt.status == 200
 summary: Summary = bench.log.summary()
 figures_of: dict[int, HookFigures] = bench.log.hook_figures()
 statistics: dict[int, HookStatistics] = bench.log.statistics()
+deeds: list[Deed] = bench.log.deeds()
+assert any(deed.action == "hook add" for deed in deeds)
 last_day: Figures = statistics[stored.id].day
 assert last_day.calls == 1
 assert summary.dead == 0

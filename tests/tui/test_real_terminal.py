@@ -147,17 +147,20 @@ def test_the_window_can_be_resized(env: dict[str, str]) -> None:
         terminal.wait_for("За сутки")
 
 
+SHELL = 'PS1=; "$@"; echo stopped; read -r line; fg'
+"""A shell with job control: it goes on where its foreground job stops, and brings that back after a line."""
+
+
 def test_the_program_can_be_suspended_and_brought_back(env: dict[str, str]) -> None:
-    """ctrl+z leaves the terminal clean; fg paints the whole screen again."""
-    with opened(env) as terminal:
+    """ctrl+z leaves the terminal clean; fg paints the whole screen again. Without a shell: test_nothing_kills_it.py."""
+    with Terminal(["bash", "--norc", "-m", "-c", SHELL, "bash", *PROGRAM, "ru"], env=env) as terminal:
         terminal.wait_for(FIRST_HOOK)
         terminal.settle()
         terminal.send(b"\x1a")
-        os.waitpid(terminal.process.pid, os.WUNTRACED)
-        terminal.settle(0.2)
+        terminal.wait_for("stopped")
         assert b"\x1b[?1049l" in terminal.raw
         terminal.screen.reset()
-        terminal.process.send_signal(signal.SIGCONT)
+        terminal.send("\n")
         terminal.wait_for(FIRST_HOOK)
         terminal.wait_for("F1")
         terminal.send("j")

@@ -196,7 +196,7 @@ class Columns:
         more = width - WIDE
         event = min(more, 6)
         hours = min(more - event, 12)
-        return cls(int(str(NAME_COLUMNS)) - 2 + more - event - hours, 27 + event, 12 + hours)
+        return cls(int(str(NAME_COLUMNS)) - 2 + more - event - hours, 26 + event, 12 + hours)
 
 
 def line(

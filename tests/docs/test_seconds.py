@@ -13,8 +13,8 @@ from seconds import TABLE, exceeded
 
 ROOT = Path(__file__).parents[2]
 CPU = TABLE["cpu"]
-MOST = 7
-"""Minutes that `make test` may take on two quiet cores; five are the aim."""
+MOST = 10
+"""Minutes that `make test` may take on two quiet cores, as things stand; five are the aim, still to be reached."""
 BUSY = 0.9
 """The share of two cores that the tests can keep busy, with three processes."""
 

@@ -8,7 +8,6 @@ import traceback
 
 import click
 
-from hookrow.cli import exits
 from hookrow.cli.catalogue import ReaderGone
 from hookrow.cli.show.output import say
 from hookrow.errors import (
@@ -21,7 +20,6 @@ from hookrow.errors import (
     StorageError,
     Vetoed,
 )
-from hookrow.hook.fields import FIELD
 from hookrow.lang import Text
 
 __all__ = ["DONE", "MISSING", "NO", "REFUSED", "STOPPED", "STORAGE", "USAGE", "code_of", "end"]
@@ -64,13 +62,13 @@ GIVEN = frozenset({"at", "code", "idempotency_key", "since", "to", "until"})
 def end(error: BaseException) -> int:
     """Say what went wrong and give the exit code. Only a fault of this program shows where it happened."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return exits.STOPPED
+        return STOPPED
     if isinstance(error, BrokenPipeError | ReaderGone):
         return closed_pipe()
     if isinstance(error, click.ClickException):
         error.show()
-        return exits.USAGE
-    code = exits.code_of(error) if isinstance(error, HookrowError) else None
+        return USAGE
+    code = code_of(error) if isinstance(error, HookrowError) else None
     if code is None:
         return unexpected(error)
     explain(error)
@@ -80,12 +78,14 @@ def end(error: BaseException) -> int:
 def closed_pipe() -> int:
     """The reader went away (`| head`): stop without a word, and let the exit's own flush meet no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return exits.DONE
+    return DONE
 
 
 def explain(error: BaseException) -> None:
     """A declared error in words: each field's own sentence, or the candidates of an ambiguous name."""
     if isinstance(error, InvalidInput):
+        from hookrow.hook.fields import FIELD  # only now: commands that end well need no fields
+
         for problem in error.problems:
             field = FIELD.get(problem.field)
             option = field.option if field else "--" + problem.field.replace("_", "-")
@@ -110,4 +110,4 @@ def unexpected(error: BaseException) -> int:
         click.echo("".join(traceback.format_tb(link.__traceback__)), err=True, nl=False)
         click.echo(f"{type(link).__module__}.{type(link).__qualname__}", err=True)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return exits.NO
+    return NO

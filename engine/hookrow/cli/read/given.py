@@ -10,7 +10,6 @@ import click
 
 from hookrow.cli.catalogue import option
 from hookrow.clock import SystemClock, from_ms, to_ms
-from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Text
 from hookrow.words import OUTCOMES, Listing, Word, outcome_code
@@ -78,6 +77,8 @@ def read_payload(file: IO[bytes]) -> dict[str, Any]:
 
 def parse_payload(raw: bytes, name: str) -> dict[str, Any]:
     """The JSON object in these bytes; `name` says in an error where they come from."""
+    from hookrow.delivery.replyjson import NotJson, strict_loads  # only now: help needs no payload
+
     try:
         value = strict_loads(raw)
     except NotJson as fault:

@@ -15,10 +15,7 @@ from hookrow.store.configuration.cache import Config
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-if TYPE_CHECKING:
-    from hookrow.core.runtime import Runtime
-
-__all__ = ["occasion_for"]
+__all__ = ["checked_key", "occasion_for"]
 
 
 def occasion_for(

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import httpx
 from sqlalchemy import Connection
@@ -39,9 +38,6 @@ from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Runtime"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,6 @@ from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused
 from hookrow.lang import Plural, Text, quoted
 from hookrow.safetext import visible
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["keys"]
 

@@ -18,6 +18,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import pyte
@@ -48,7 +49,7 @@ class Terminal:
         self.stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
         self.news = threading.Condition()
-        self.ended = False
+        self.ended = self.closed = False
 
     def __enter__(self) -> Terminal:
         self.master, self.slave = pty.openpty()
@@ -85,11 +86,15 @@ class Terminal:
         self.process.wait()
         self.ended = True
         self.reader.join()
-        for descriptor in (self.master, self.slave):
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue  # a test that hung up has closed it already
+        self.close_slave()
+        with suppress(OSError):  # a test that hung up has closed it already
+            os.close(self.master)
+
+    def close_slave(self) -> None:
+        """Nothing here keeps the terminal open any more: what its last program wrote is read, then comes its end."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.slave)
 
     # What the person sees and does
 
@@ -158,5 +163,7 @@ class Terminal:
     def end(self, seconds: float = 20.0) -> int:
         """Wait for the program to end; gives its exit code."""
         code = self.process.wait(seconds)
-        self.settle(0.2)
+        self.close_slave()
+        self.reader.join(seconds)
+        assert not self.reader.is_alive(), "something that it started still holds the terminal"
         return code

@@ -128,7 +128,7 @@ def test_a_lost_line_ends_the_program(env: dict[str, str], tmp_path: Path) -> No
         terminal.wait_for("Начатое")
         terminal.ended = True
         terminal.reader.join()
-        os.close(terminal.slave)
+        terminal.close_slave()
         os.close(terminal.master)
         terminal.process.wait(20)
     (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")

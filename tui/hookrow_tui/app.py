@@ -449,6 +449,10 @@ class HookrowApp(App[int]):
         self._exit_renderables.append(Styled(f"{text}\n{said}"))
         self._close_messages_no_wait()
 
+    def _print_error_renderables(self) -> None:
+        self.error_console.print(*self._exit_renderables, soft_wrap=True)  # a path is not broken at the screen's edge
+        self._exit_renderables.clear()
+
     async def on_unmount(self) -> None:
         self.ahead.end()
         if self.follower is not None:

@@ -64,14 +64,15 @@ class Fired:
 
 async def deliver_due(sending: Sending) -> int:
     """Send what is due by the engine's clock, and what that releases, until nothing is; gives the attempts made."""
-    worker, attempts = sending.new_worker(), 0
+    worker = sending.new_worker()
     while True:
+        begun = worker.begun
         await worker.claim()
         worker.start()
-        if not worker.tasks:
-            return attempts
-        attempts += len(worker.tasks)
-        await asyncio.wait(worker.tasks)
+        if worker.tasks:
+            await asyncio.wait(worker.tasks)
+        elif worker.begun == begun:  # nor did a result hand over a row that is sent by now
+            return begun
 
 
 class MemoryEngine(HookEngine):

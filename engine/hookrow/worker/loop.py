@@ -106,6 +106,8 @@ class Worker:
         self.poll = poll
         self.slots = Slots(concurrency)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.begun = 0
+        """How many deliveries were started so far."""
         self.leases = Leases(database, clock, self.owner, self.slots)
         self.trouble = Trouble(clock)
         self.unrecorded: set[int] = set()
@@ -327,6 +329,7 @@ class Worker:
                 break
             task = asyncio.get_running_loop().create_task(self.deliver(held))
             self.tasks.add(task)
+            self.begun += 1
             task.add_done_callback(self.landed)
 
     def landed(self, task: asyncio.Task[None]) -> None:

@@ -341,8 +341,8 @@ async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_hom
 
 @pytest.mark.parametrize("taken", ["mine", "theirs"])
 async def test_a_draft_of_a_hook_that_was_changed_meanwhile_asks(state_home: Path, taken: str) -> None:
-    """What only the colleague changed is taken over and named, what both changed is asked. Who goes back keeps the draft
-    and sees the stored hook; who decides can save without being asked again."""
+    """What only the colleague changed is taken over and named, what both changed is asked. Who goes back keeps the
+    draft and sees the stored hook; who decides can save without being asked again."""
     async with shown() as at:
         form = await open_form(at)
         await fill(at, form, "name", "Начатое")

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
-from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.actions import Group, actions_of, bindings, cap_of
 from hookrow_tui.hooks.reading import read_list, rows_of
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
@@ -194,7 +194,7 @@ class HooksScreen(Several):
         self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
         self.query_one("#filter", Line).show(self.filter.line())
         self.query_one("#columns", Line).show(header(self.app.size.width))
-        words = self.trouble or banner(self.rows, self.drafts, self.summary)
+        words = self.trouble or banner(self.rows, self.drafts, self.summary, self.hookrow.faults)
         if words != self.banner:  # it takes a new layout of the screen
             self.banner = words
             said = self.query_one("#banner", Static)
@@ -227,7 +227,11 @@ class HooksScreen(Several):
         row = message.row
         glyphs = self.hookrow.look.glyphs
         self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
-        empty = "" if self.rows or self.summary is None else str(Say(" No hooks yet. Create one: n"))
+        empty = (
+            ""
+            if self.rows or self.summary is None
+            else str(Say(" No hooks yet. Create one: {key}", key=cap_of("hooks.new")))
+        )
         self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
         seen = ""
         if row is not None and self.statistics is not None:
@@ -406,9 +410,10 @@ class HooksScreen(Several):
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
+            text = Say('"{name}" was deleted. Restore it: {key}', name=covered(hook.name), key=cap_of("hooks.undo"))
+            self.app.notify(str(text), markup=False)
 
-        text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
+        text = Say("Its queued deliveries are cancelled. Restore hook and queue: {key}", key=cap_of("hooks.undo"))
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
 
     def action_test(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hookrow.hook.modes import WAITING
+from hookrow.lang import Text
+from hookrow_tui.actions import cap_of
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ REFUSES = Say(" (stops operations)")
 
 PAUSED = {
     "key": Say("Secrets can't be decrypted, nothing is sent: {names}. Put the key back, or enter them again (Enter)."),
-    "gone": Say("The receiver says the address is gone: {names}. Correct the URL (Enter), then resume: p"),
-    "breaker": Say("Paused after failures, tried again by itself: {names}. Resume now: p"),
-    "person": Say("Paused: {names}. Resume: p"),
+    "gone": Say("The receiver says the address is gone: {names}. Correct the URL (Enter), then resume: {key}"),
+    "breaker": Say("Paused after failures, tried again by itself: {names}. Resume now: {key}"),
+    "person": Say("Paused: {names}. Resume: {key}"),
 }
 """By who or what paused a hook (`paused_by`), the most urgent first."""
 
@@ -40,16 +42,17 @@ def names(hooks: Iterable[Hook]) -> str:
     return f"{told} +{more}" if more > 0 else told
 
 
-def banner(rows: Sequence[Row], drafts: Collection[int | None], summary: Any) -> str:
+def banner(rows: Sequence[Row], drafts: Collection[int | None], summary: Any, faults: Sequence[Text] = ()) -> str:
     """The sentences, the most urgent first.
 
     Args:
         drafts: the hooks (None for a new one) of which a lost session left unsaved changes.
         summary: the figures of the whole database; None before they are there.
+        faults: what is wrong in the person's own files.
     """
     paused = [row.hook for row in rows if row.hook.state == "paused"]
     parts = [
-        Say(sentence.message, names=names(hooks))
+        Say(sentence.message, names=names(hooks), key=cap_of("hooks.pause"))
         for by, sentence in PAUSED.items()
         if (hooks := [hook for hook in paused if (hook.paused_by or "person") == by])
     ]
@@ -57,9 +60,9 @@ def banner(rows: Sequence[Row], drafts: Collection[int | None], summary: Any) ->
         parts.append(Say("Fail every time: {names}.", names=names(failing)))
     kept = [row.hook.name for row in rows if row.hook.id in drafts]
     if None in drafts:
-        kept.append(str(Say("a new hook (n)")))
+        kept.append(str(Say("a new hook ({key})", key=cap_of("hooks.new"))))
     if kept:
         parts.append(Say("Not saved, kept as drafts: {names}. Open one to continue.", names=", ".join(kept)))
     if summary is not None and summary.undrained:
         parts.append(Say("No worker is running, the queue waits: hookrow worker"))
-    return " ".join(map(str, parts))
+    return " ".join(map(str, (*parts, *faults)))

@@ -194,7 +194,7 @@ class HooksScreen(Several):
         self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
         self.query_one("#filter", Line).show(self.filter.line())
         self.query_one("#columns", Line).show(header(self.app.size.width))
-        words = self.trouble or banner(self.rows, self.drafts, self.summary, self.hookrow.faults)
+        words = self.trouble or banner(self.rows, self.drafts, self.summary, self.hookrow.faults, cap_of)
         if words != self.banner:  # it takes a new layout of the screen
             self.banner = words
             said = self.query_one("#banner", Static)

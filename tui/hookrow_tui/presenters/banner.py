@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
-from hookrow_tui.actions import cap_of
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -42,17 +41,24 @@ def names(hooks: Iterable[Hook]) -> str:
     return f"{told} +{more}" if more > 0 else told
 
 
-def banner(rows: Sequence[Row], drafts: Collection[int | None], summary: Any, faults: Sequence[Text] = ()) -> str:
+def banner(
+    rows: Sequence[Row],
+    drafts: Collection[int | None],
+    summary: Any,
+    faults: Sequence[Text],
+    key: Callable[[str], str],
+) -> str:
     """The sentences, the most urgent first.
 
     Args:
         drafts: the hooks (None for a new one) of which a lost session left unsaved changes.
         summary: the figures of the whole database; None before they are there.
         faults: what is wrong in the person's own files.
+        key: gives an action's key.
     """
     paused = [row.hook for row in rows if row.hook.state == "paused"]
     parts = [
-        Say(sentence.message, names=names(hooks), key=cap_of("hooks.pause"))
+        Say(sentence.message, names=names(hooks), key=key("hooks.pause"))
         for by, sentence in PAUSED.items()
         if (hooks := [hook for hook in paused if (hook.paused_by or "person") == by])
     ]
@@ -60,7 +66,7 @@ def banner(rows: Sequence[Row], drafts: Collection[int | None], summary: Any, fa
         parts.append(Say("Fail every time: {names}.", names=names(failing)))
     kept = [row.hook.name for row in rows if row.hook.id in drafts]
     if None in drafts:
-        kept.append(str(Say("a new hook ({key})", key=cap_of("hooks.new"))))
+        kept.append(str(Say("a new hook ({key})", key=key("hooks.new"))))
     if kept:
         parts.append(Say("Not saved, kept as drafts: {names}. Open one to continue.", names=", ".join(kept)))
     if summary is not None and summary.undrained:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from apps import Shown, shown, until
 from fake_engine import FakeEngine
+from screen_data import told
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow.errors import DatabaseBusy
@@ -25,7 +26,8 @@ def row_of(at: Shown, name: str) -> Any:
 
 
 def go_to(at: Shown, name: str) -> None:
-    """Put the cursor on a hook."""
+    """Put the cursor on a hook, by its Russian name."""
+    name = told(name, at.engine.lang)
     table = at.app.screen.query_one(HookTable)
     table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
 
@@ -187,7 +189,7 @@ async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> Non
 @pytest.mark.parametrize("lang", ["ru", "en"])
 async def test_a_pause_is_asked_why(lang: Any) -> None:
     """A line of text; Escape leaves the hook as it is, Enter pauses it with the reason, which its row then tells."""
-    engine = FakeEngine()
+    engine = FakeEngine(lang=lang)
     async with shown(lang=lang, engine=engine) as at:
         table = at.app.screen.query_one(HookTable)
         table.go(next(place for place, row in enumerate(table.rows) if row.hook.mode == "forget"))

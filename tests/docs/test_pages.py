@@ -16,7 +16,7 @@ from docs import pages
 from docs.error_advice import ADVICE
 from docs.pages import ERRORS, OUTCOMES, PAGES, SKIPS, below, tree
 from hookrow import errors, words
-from hookrow.hook.model import DELIVERY_STATES
+from hookrow.delivery.states import DELIVERY_STATES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

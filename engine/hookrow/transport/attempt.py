@@ -259,11 +259,13 @@ async def attempted(tools: Tools, order: Order) -> Made:
         clock=tools.clock,
         wait="sent" if order.mode == "forget" else "reply",
     )
+    if got.error == "local_error":
+        return unsent(order, now_ms, got.error, got.detail or "")
     return judged(tools, order, made, got, now_ms)
 
 
 def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
-    """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
+    """A failure before the request: of a secret that can't be opened, a URL that leads nowhere, our own machine."""
     values = {
         "number": order.number,
         "origin": order.origin,

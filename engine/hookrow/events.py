@@ -214,7 +214,7 @@ class Events:
     """The catalogue of one engine: iterable in order, with what the service added at the end."""
 
     def __init__(self, more: Iterable[Event] = ()) -> None:
-        self.by_code = {event.code: event for event in CATALOGUE}
+        self.by_code: dict[str, Event] = {event.code: event for event in CATALOGUE}
         self.routes: tuple[Map, dict[str, list[tuple[Event, Call]]]] | None = None
         """The paths, and what calls of each mean; made at the first need."""
         for event in more:

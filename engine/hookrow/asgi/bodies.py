@@ -36,12 +36,12 @@ class RequestBody:
         self.kept: deque[Message] = deque()
         self.value: dict[str, Any] | None = None
         """What hooks see of it."""
-        self.form = False
+        self.form: bool = False
         """Whether that are a form's fields, which a hook can't change."""
         self.unseen: Unseen | None = None
         """Why they see nothing of it."""
-        self.empty = True
-        self.gone = False
+        self.empty: bool = True
+        self.gone: bool = False
         """Whether the client left before its end."""
 
     async def look(self, headers: Sequence[tuple[str, str]], limit: int) -> None:
@@ -95,10 +95,10 @@ class ResponseBody:
         self.original = send
         self.limit = limit
         self.ended = ended
-        self.status = 0
+        self.status: int = 0
         self.chunks: list[bytes] | None = None
-        self.size = 0
-        self.told = False
+        self.size: int = 0
+        self.told: bool = False
 
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the application."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
@@ -26,10 +26,10 @@ from hookrow.records import Firing
 
 __all__ = ["HookMiddleware", "fired"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Condition = Callable[[ApiCall], bool | Awaitable[bool]]
-BY_THE_SERVICE = {"before_registration": ()}
+BY_THE_SERVICE: dict[str, Sequence[str]] = {"before_registration": ()}
 """Fired by the service itself, after its own checks, unless a route opts in (docs/reference/events.md)."""
 GRACE = 5.0
 """Seconds for which the application's shutdown waits for after-hooks under way."""
@@ -93,23 +93,25 @@ class HookMiddleware:
         """
         self.app = app
         self.engine = engine
-        self.conditions = dict(conditions or {})
-        self.shapes = dict(shapes or {})
-        self.bind = {**BY_THE_SERVICE, **(bind or {})}
-        self.defer = frozenset(defer)
+        self.conditions: Final = dict(conditions or {})
+        self.shapes: Final = dict(shapes or {})
+        self.bind: Final = {**BY_THE_SERVICE, **(bind or {})}
+        self.defer: Final = frozenset(defer)
         self.limit = limit
         self.deadline = deadline
         self.tasks: set[asyncio.Task[None]] = set()
         self.warned: set[str] = set()
-        self.unseen = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
+        self.unseen: Final = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
         for word in self.unseen.values():
             if word not in ("refuse", "on_failure", "ask"):
                 raise InvalidInput([Problem("unseen", Text("refuse, on_failure or ask."))])
         for code in (*self.shapes, *self.defer, *(self.unseen if isinstance(unseen, Mapping) else ())):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
-        self.known = engine.events.current()
-        self.bound = Events(replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items())
+        self.known: Events = engine.events.current()
+        self.bound: Final = Events(
+            replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 from sqlalchemy import Connection
@@ -61,7 +61,7 @@ class HookEngine:
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `AsyncHookEngine`."""
-        self.core = AsyncHookEngine(
+        self.core: Final = AsyncHookEngine(
             url,
             worker=worker,
             events=events,
@@ -72,15 +72,16 @@ class HookEngine:
             create=create,
             observers=observers,
         )
-        self.runtime, self.sending = self.core.runtime, self.core.sending
-        self.portal = Portal()
-        self.loops = Loops(self.portal, self.runtime.let_transport_go)
-        self.hooks = off_loops(Hooks)(self.runtime)
-        self.log = off_loops(Log)(self.runtime)
-        self.settings = off_loops(Settings)(self.runtime)
-        self.events = self.core.events
-        self.keys = off_loops(Keys)(self.runtime)
-        self.health = off_loops(Health)(self.runtime)
+        self.runtime: Final = self.core.runtime
+        self.sending: Final = self.core.sending
+        self.portal: Final = Portal()
+        self.loops: Final = Loops(self.portal, self.runtime.let_transport_go)
+        self.hooks: Final = off_loops(Hooks)(self.runtime)
+        self.log: Final = off_loops(Log)(self.runtime)
+        self.settings: Final = off_loops(Settings)(self.runtime)
+        self.events: Final = self.core.events
+        self.keys: Final = off_loops(Keys)(self.runtime)
+        self.health: Final = off_loops(Health)(self.runtime)
         me = weakref.ref(self)
         atexit.register(close_at_exit, me)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -83,7 +83,7 @@ class AsyncHookEngine:
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
-        self.runtime = Runtime(
+        self.runtime: Final = Runtime(
             url,
             worker=worker,
             events=events,
@@ -94,16 +94,16 @@ class AsyncHookEngine:
             create=create,
             observers=observers,
         )
-        self.sending = Sending(self.runtime)
-        self.explaining = Explaining(self.runtime)
-        self.replaying = Replaying(self.explaining)
-        self.hook_door = Hooks(self.runtime)
-        self.hooks = AsyncHooks(self.hook_door)
-        self.log = AsyncLog(Log(self.runtime))
-        self.settings = AsyncSettings(Settings(self.runtime))
-        self.events = Catalogue(self.runtime)
-        self.keys = AsyncKeys(Keys(self.runtime))
-        self.health = AsyncHealth(Health(self.runtime))
+        self.sending: Final = Sending(self.runtime)
+        self.explaining: Final = Explaining(self.runtime)
+        self.replaying: Final = Replaying(self.explaining)
+        self.hook_door: Final = Hooks(self.runtime)
+        self.hooks: Final = AsyncHooks(self.hook_door)
+        self.log: Final = AsyncLog(Log(self.runtime))
+        self.settings: Final = AsyncSettings(Settings(self.runtime))
+        self.events: Final = Catalogue(self.runtime)
+        self.keys: Final = AsyncKeys(Keys(self.runtime))
+        self.health: Final = AsyncHealth(Health(self.runtime))
 
     @property
     def url(self) -> str:

@@ -35,7 +35,7 @@ class Page(Run):
         super().__init__(payload, webhook, fuel=fuel, limit=limit)
         self.pieces: list[str] = []
         self.places: list[tuple[int, int, bool]] = []
-        self.size = 0
+        self.size: int = 0
 
     def write(self, text: str, line: int, column: int = 1, *, literal: bool = False) -> None:
         """Add a piece. Raises Fault beyond the limit."""
@@ -191,14 +191,14 @@ class BodyReader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.reader = Reader(source)
-        self.offset = 0
-        self.inside = False
-        self.quote = 0
-        self.trim = False  # the tag before ended in `-`
-        self.before = ""  # the last character written before this place, outside quotes; "" after a statement
-        self.value_before = False  # a value stands right before this place, outside quotes
-        self.nested = 0
+        self.reader: Final = Reader(source)
+        self.offset: int = 0
+        self.inside: bool = False
+        self.quote: int = 0
+        self.trim: bool = False  # the tag before ended in `-`
+        self.before: str = ""  # the last character written before this place, outside quotes; "" after a statement
+        self.value_before: bool = False  # a value stands right before this place, outside quotes
+        self.nested: int = 0
 
     def block(self, ends: frozenset[str], opener: Text) -> tuple[tuple[Statement, ...], str]:
         """Statements up to one of these words, and that word; to the end of the source if there are none."""

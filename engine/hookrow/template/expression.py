@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
@@ -52,8 +52,8 @@ class Run(Budget):
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(fuel, limit)
-        self.payload = payload
-        self.webhook = webhook
+        self.payload: Final = payload
+        self.webhook: Final = webhook
         self.local: dict[str, Any] = {}
 
     def find(self, name: str) -> Any:

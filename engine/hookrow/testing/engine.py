@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -94,8 +94,8 @@ class MemoryEngine(HookEngine):
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `HookEngine`, without a URL."""
-        self.clock = clock or ManualClock()
-        self.folder = folder()
+        self.clock: Final = clock or ManualClock()
+        self.folder: Final = folder()
         super().__init__(
             f"sqlite:///{self.folder.name}/hooks.db",
             worker=worker,
@@ -106,7 +106,7 @@ class MemoryEngine(HookEngine):
             clock=self.clock,
             observers=observers,
         )
-        self.calls = Fired(self.runtime)
+        self.calls: Final = Fired(self.runtime)
 
     @property
     def fired(self) -> list[Firing]:
@@ -169,8 +169,8 @@ class AsyncMemoryEngine(AsyncHookEngine):
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `AsyncHookEngine`, without a URL."""
-        self.clock = clock or ManualClock()
-        self.folder = folder()
+        self.clock: Final = clock or ManualClock()
+        self.folder: Final = folder()
         super().__init__(
             f"sqlite:///{self.folder.name}/hooks.db",
             worker=worker,
@@ -181,7 +181,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
             clock=self.clock,
             observers=observers,
         )
-        self.calls = Fired(self.runtime)
+        self.calls: Final = Fired(self.runtime)
 
     @property
     def fired(self) -> list[Firing]:

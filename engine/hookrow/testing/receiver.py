@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from hookrow.testing.server import Answer, Came, Receiver
@@ -83,9 +83,9 @@ class HookReceiver:
         self.script: Script = script or allows()
         self.by_path: dict[str, Script] = {}
         self.received: list[Received] = []
-        self.changed = threading.Condition()
-        self.server = Receiver(self.answer)
-        self.url = f"{self.server.url}/"
+        self.changed: Final = threading.Condition()
+        self.server: Final = Receiver(self.answer)
+        self.url: Final = f"{self.server.url}/"
         """Ends in a slash: `receiver.url + "stock"`."""
 
     def __enter__(self) -> Self:

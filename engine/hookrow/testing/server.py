@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from hookrow.payload import is_deep
 
@@ -63,12 +63,14 @@ class Receiver:
             OSError: the port is taken.
         """
         self.answer = answer
-        self.closing = threading.Event()
-        self.server = ThreadingHTTPServer((HOST, port), self.handler())
+        self.closing: Final = threading.Event()
+        self.server: Final = ThreadingHTTPServer((HOST, port), self.handler())
         self.server.daemon_threads = True
         self.port: int = self.server.server_address[1]
-        self.url = f"http://{HOST}:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True)
+        self.url: Final = f"http://{HOST}:{self.port}"
+        self.thread: Final = threading.Thread(
+            target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True
+        )
         self.thread.start()
 
     def handler(self) -> type[BaseHTTPRequestHandler]:

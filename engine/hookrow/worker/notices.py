@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from hookrow.errors import StorageError
 from hookrow.ids import delivery_id, firing_id
@@ -14,7 +14,7 @@ from hookrow.store.outbox import Claimed, Made, Settled
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
 """Raised by the engine itself; their own deliveries raise none."""

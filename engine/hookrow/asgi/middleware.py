@@ -16,7 +16,7 @@ from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import answer, problem, too_deep
 from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import UNSEEN, Arrival, Barrier, depth_of
+from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
@@ -42,7 +42,8 @@ def fired(request: Any) -> Mapping[str, Firing]:
     """What the middleware has fired for this request, by event: the verdicts of its before-events.
 
     Args:
-        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest).
+        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest). `Any`, since
+            Django's views declare their request as HttpRequest, which has none.
     """
     scope = request if isinstance(request, Mapping) else request.scope
     found: Mapping[str, Firing] = scope.get("state", {}).get(KEY, {})
@@ -200,7 +201,7 @@ class HookMiddleware:
     async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None, depth: int) -> Firing:
         """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
-        how: dict[str, Any] = {"deadline": self.deadline, "defer": event.code in self.defer}
+        how: FireArgs = {"deadline": self.deadline, "defer": event.code in self.defer}
         barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
         arrival = Arrival(barrier, fixed=call.form, depth=depth)
         try:

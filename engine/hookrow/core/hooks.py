@@ -193,12 +193,12 @@ class Hooks(SeveralHooks, TriedHooks):
         self,
         ref: int | str,
         /,
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, object] | None = None,
         *,
         revision: int | None = None,
         stored: bool = False,
         keep_secrets: bool = False,
-        **more: Any,
+        **more: object,
     ) -> Hook:
         """Change some fields; the others, and secrets that are not named, stay as they are.
 

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from hookrow.payload import is_deep
+from hookrow.payload import Json, is_deep
 
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
 
@@ -27,7 +27,7 @@ class Came:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """The body as JSON; None where it is none that can be written again: NaN, endless nesting."""
         try:
             value = json.loads(self.body)
@@ -47,7 +47,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, seconds: float = 0.0) -> Answer:
+    def of(cls, value: Json, status: int = 200, seconds: float = 0.0) -> Answer:
         """A JSON answer."""
         body = json.dumps(value, ensure_ascii=False).encode()
         return cls(status, body, seconds, {"content-type": "application/json; charset=utf-8"})

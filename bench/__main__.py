@@ -25,13 +25,13 @@ TINY = 0.02
 
 
 def main() -> int:
-    """Print the table; with `--write`, keep it in docs/performance.md."""
+    """Print the table; with `--write`, keep it in docs/contributing/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("goals", nargs="*", default=list(GOALS), metavar="GOAL", help="a to h; growth, soak")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--full", action="store_true", help="5 million firings, growth and soak too")
     parser.add_argument("--tiny", action="store_true", help="each benchmark once, as small as it goes")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write docs/contributing/performance.md")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it started ends with it
     for folder in ("engine", "tui"):  # as an installation has it: starting must not be charged with compiling
@@ -49,7 +49,7 @@ def main() -> int:
             full=given.full,
             peers=None if given.tiny else environment(),
         )
-        page = ROOT / "docs" / "performance.md" if given.write else None
+        page = ROOT / "docs" / "contributing" / "performance.md" if given.write else None
         report = Report(bench, machine, page, "make bench-full" if given.full else "make bench")
         if given.tiny:
             report.take(goals, load)

@@ -1,4 +1,4 @@
-"""The table: printed as it grows, and kept in docs/performance.md with its date, machine and command."""
+"""The table: printed as it grows, and kept in docs/contributing/performance.md with its date, machine and command."""
 
 from __future__ import annotations
 

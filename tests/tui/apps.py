@@ -73,7 +73,7 @@ async def shown(
     environ: dict[str, str] | None = None,
 ) -> AsyncIterator[Shown]:
     """The interface with its list of hooks read."""
-    used = FakeEngine() if engine is None else engine
+    used = FakeEngine(lang=lang) if engine is None else engine
     use(lang)
     app = HookrowApp(used.url, start=lambda url: used, look=choose(environ or TERMINAL, "utf-8"))
     app.ahead.silence = 0.0  # whoever looks waits for the painting only

@@ -15,34 +15,19 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from screen_data import BODY, DAY, NOON_MS, ROWS, firings_of_the_screens, told
+
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
 from hookrow.hook.fields import mode
-from hookrow.hook.stored import HookRef
-from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision, Veto
+from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision
 from hookrow.store.log.finding import Found
 from hookrow.store.moving import Goal, numbers
 from hookrow_tui.presenters import spans
 
-__all__ = ["DAY", "FakeEngine", "hooks_of_the_screens"]
+__all__ = ["DAY", "NOON_MS", "ROWS", "FakeEngine", "hooks_of_the_screens"]
 
-DAY = datetime(2026, 11, 25, 12, 3, 7, 918000, tzinfo=UTC)
-NOON_MS = int(DAY.timestamp() * 1000)
-
-ROWS: tuple[tuple[Any, ...], ...] = (
-    # name, event, position, timeout, flags (active, forget, wait, data), state, calls, errors
-    ("Проверка ИНН", "before_registration", 10, 3.0, (True, False, True, True), "on", 412, 0),
-    ("Чёрный список", "before_registration", 20, 2.0, (True, False, True, False), "on", 409, 17),
-    ("Карточка клиента в 1С", "after_registration", 10, 30.0, (True, False, False, False), "on", 381, 2),
-    ("Скидки по договору", "before_order_add", 10, 5.0, (True, False, True, True), "on", 2914, 31),
-    ("Остатки склада", "before_order_add", 20, 5.0, (True, False, True, True), "on", 2871, 6),
-    ("Передача заказа в 1С", "before_order_add", 30, 30.0, (True, True, False, False), "on", 2865, 0),
-    ("Расчёт доставки СДЭК", "before_delivery_service_calculate", 10, 10.0, (False, False, True, True), "off", 0, 0),
-    ("Оплата: чек в ОФД", "before_order_setstatus", 10, 15.0, (True, False, True, False), "on", 96, 0),
-    ("Чёрная пятница", "before_order_update", 10, 5.0, (True, False, True, True), "not_yet_valid", 0, 0),
-    ("Письмо о продлении", "on_subscription", 10, 20.0, (True, True, False, False), "on", 23, 1),
-)
-BODY = '{\n  "order": "{{ order.id }}",\n  "sum": {{ order.sum }},\n  "items": {{ order.items }}\n}'
+URL = "https://price.example.ru/discount"
 
 
 class Secret:
@@ -69,7 +54,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "id": number,
             "key": f"hook-{number}",
             "name": name,
-            "url": "https://price.example.ru/discount",
+            "url": URL,
             "event": event,
             "position": 10,
             "timeout": 5.0,
@@ -101,7 +86,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
     )
 
 
-def hooks_of_the_screens() -> list[FakeHook]:
+def hooks_of_the_screens(lang: str = "ru") -> list[FakeHook]:
     """The ten hooks of screens/hooks-*.txt; the fourth is that of screens/form-*.txt."""
     made = []
     for number, (name, event, position, timeout, flags, state, _, _) in enumerate(ROWS, 1):
@@ -109,8 +94,9 @@ def hooks_of_the_screens() -> list[FakeHook]:
         made.append(
             made_hook(
                 number,
-                name,
+                told(name, lang),
                 event,
+                url=told(URL, lang),
                 position=position,
                 timeout=timeout,
                 active=active,
@@ -122,7 +108,7 @@ def hooks_of_the_screens() -> list[FakeHook]:
         )
     made[8].valid_from = spans.clock() + timedelta(days=3, hours=1)
     made[3].__dict__.update(
-        url="https://price.example.ru/discount?v=2",
+        url=told(URL, lang) + "?v=2",
         valid_from=datetime(2026, 10, 31, 21, tzinfo=UTC),
         body=BODY,
         auth_login="b2b",
@@ -151,7 +137,7 @@ def public(row: FakeHook) -> dict[str, Any]:
 class FakeHooks:
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
-        self.rows = {each.id: each for each in hooks_of_the_screens()}
+        self.rows = {each.id: each for each in hooks_of_the_screens(engine.lang)}
         self.who = "olga@192.0.2.7"
         self.revisions = {
             number: [Revision(1, NOON_MS - 30 * 86_400_000, "olga", "add", None, public(row))]
@@ -242,96 +228,10 @@ class FakeHooks:
         return self.update(ref, paused_by=None, paused_reason=None, state="on", action="resume")
 
 
-def delivery(firing: str, seq: int, row: FakeHook, state: str, at: int, **more: Any) -> Delivery:
-    ref = HookRef(row.id, row.key, row.name)
-    return Delivery(
-        f"msg_{firing[4:]}{seq:02}", firing, ref, seq, row.position, row.mode, state, at, row_id=seq, **more
-    )
-
-
-def firings_of_the_screens(hooks: Mapping[int, FakeHook]) -> list[Firing]:
-    """The firings of screens/log-*.txt, newest first."""
-    made: list[Firing] = []
-
-    def firing(
-        row_id: int, event: str, at: int, outcome: str, ms: int, deliveries: list[tuple[Any, ...]], **more: Any
-    ) -> None:
-        ident = f"evt_{row_id:016}"
-        shares = [
-            delivery(ident, seq, hooks[number], state, at + offset, **values)
-            for seq, (number, state, offset, values) in enumerate(deliveries, 1)
-        ]
-        payload = {"order": {"number": "A-10492", "sum": 12850}}
-        made.append(
-            Firing(
-                ident,
-                event,
-                event.partition("_")[0],
-                at,
-                outcome,
-                payload=payload,
-                data=payload,
-                deliveries=shares,
-                ms=ms,
-                row_id=row_id,
-                **more,
-            )
-        )
-
-    changes = (("/order/sum", 12850, 11950),)
-    firing(
-        5,
-        "before_order_add",
-        NOON_MS,
-        "allowed",
-        841,
-        [
-            (4, "changed", -688, {"status": 200, "ms": 312, "attempts": 1, "changes": changes}),
-            (5, "ok", -374, {"status": 200, "ms": 518, "attempts": 1}),
-            (6, "queued", 146, {}),
-        ],
-    )
-    firing(
-        4,
-        "after_registration",
-        NOON_MS - 5804,
-        "allowed",
-        30001,
-        [(3, "retrying", 1, {"error": "timeout", "ms": 30000, "attempts": 3})],
-    )
-    veto = Veto("hook", HookRef(2, "hook-2", "Чёрный список"), "ИНН в стоп-листе", status=409)
-    firing(
-        3,
-        "before_registration",
-        NOON_MS - 9516,
-        "vetoed",
-        96,
-        [
-            (1, "ok", 0, {"status": 200, "ms": 61, "attempts": 1}),
-            (2, "vetoed", 62, {"status": 409, "ms": 34, "attempts": 1}),
-        ],
-        veto=veto,
-    )
-    firing(2, "before_order_setstatus", NOON_MS - 26898, "allowed", 120, [(8, "ok", 0, {"status": 200, "ms": 120})])
-    firing(
-        1,
-        "before_order_add",
-        NOON_MS - 27047,
-        "allowed",
-        733,
-        [
-            (4, "changed", -750, {"status": 200, "ms": 290, "attempts": 1, "changes": changes}),
-            (5, "ok", -459, {"status": 200, "ms": 441, "attempts": 1}),
-            (6, "sent", -17, {"status": 202, "ms": 903, "attempts": 1}),
-        ],
-    )
-    return made
-
-
 class FakeLog:
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
-        self.rows = firings_of_the_screens(engine.hooks.rows)
+        self.rows = firings_of_the_screens(engine.hooks.rows, engine.lang)
         self.tries: dict[str, list[Attempt]] = {}
         self.figures = SimpleNamespace(
             queue=3, oldest_due_ms=None, errors_last_hour=2, dead=0, paused=(), undrained=False
@@ -457,8 +357,9 @@ class FakeSettings:
 class FakeEngine:
     """What `HookEngine(url, worker=False)` is to the interface. `calls` records what was asked of it."""
 
-    def __init__(self, url: str = "sqlite:///fake.db") -> None:
+    def __init__(self, url: str = "sqlite:///fake.db", *, lang: str = "ru") -> None:
         self.url = url
+        self.lang = lang
         self.path: Path | None = None
         self.read_only = False
         self.version = 1
@@ -470,7 +371,7 @@ class FakeEngine:
         self.settings = FakeSettings()
 
     def renew(self) -> None:  # the hooks of the beginning
-        self.hooks, self.version = type(self)(self.url).hooks, self.version + 1
+        self.hooks, self.version = type(self)(self.url, lang=self.lang).hooks, self.version + 1
         self.hooks.engine = self
 
     def asked(self, name: str, *args: Any, **kwargs: Any) -> Any:

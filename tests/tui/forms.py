@@ -10,10 +10,16 @@ from hookrow_tui.hooks.table import HookTable
 __all__ = ["closed", "fill", "new_form", "open_form"]
 
 
-async def open_form(at: Shown, name: str = "Скидки по договору") -> FormScreen:
-    """The form of this hook."""
+async def open_form(at: Shown, name: str | None = None) -> FormScreen:
+    """The form of this hook, or of the drawn one."""
     table = at.app.screen.query_one(HookTable)
-    table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
+    table.go(
+        next(
+            place
+            for place, row in enumerate(table.rows)
+            if row.hook.name == name or (name is None and row.hook.id == 4)
+        )
+    )
     await at.press("enter")
     await until(
         at.pilot, lambda: isinstance(at.app.screen, FormScreen) and at.app.screen.sample is not None, "the form"

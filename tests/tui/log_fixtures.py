@@ -9,22 +9,24 @@ from typing import Any
 
 import pytest
 from apps import Shown, shown, until
-from fake_engine import NOON_MS, FakeEngine
+from fake_engine import NOON_MS, URL, FakeEngine
+from screen_data import told
 
 from hookrow.records import Attempt
 from hookrow_tui.log.screen import LogScreen
 
 __all__ = ["log_of", "open_log", "with_attempts"]
 
-BODY = '{"order":"A-10492","sum":12850,"items":[{"sku":"ЧАЙ-1","count":4}]}'
+BODY = '{"order":"A-10492","sum":12850,"items":[{"sku":"%s","count":4}]}'
 
 
 def with_attempts(engine: FakeEngine) -> FakeEngine:
     """The drawn firings with the requests and responses of their deliveries."""
+    sent = BODY % told("ЧАЙ-1", engine.lang)
     for place, firing in enumerate(engine.log.rows):
         shares = []
         for share in firing.deliveries:
-            body = None if share.state == "queued" else BODY
+            body = None if share.state == "queued" else sent
             shares.append(replace(share, body=body))
             if share.state == "queued":
                 continue
@@ -33,7 +35,7 @@ def with_attempts(engine: FakeEngine) -> FakeEngine:
                 Attempt(
                     number=number,
                     at_ms=share.at_ms,
-                    url="https://price.example.ru/discount",
+                    url=told(URL, engine.lang),
                     status=share.status,
                     error=share.error,
                     ms=share.ms or 0,
@@ -65,7 +67,7 @@ async def open_log(
     size: tuple[int, int] = (80, 24), *, lang: Any = "ru", engine: FakeEngine | None = None, **made: Any
 ) -> AsyncIterator[Shown]:
     """The log, read and with the first detail on the screen, on the day of the drawn firings."""
-    engine = with_attempts(FakeEngine()) if engine is None else engine
+    engine = with_attempts(FakeEngine(lang=lang)) if engine is None else engine
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hookrow_tui.log.reader.now_ms", lambda: NOON_MS)
         async with opened(size, lang=lang, engine=engine, **made) as at:

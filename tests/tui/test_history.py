@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from apps import Shown, shown, until
 from fake_engine import FakeEngine, Secret
+from screen_data import told
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow import StorageError
@@ -22,16 +23,17 @@ from hookrow_tui.words import READ_ONLY
 pytestmark = pytest.mark.anyio
 
 
-def busy_engine() -> FakeEngine:
+def busy_engine(lang: Any = "ru") -> FakeEngine:
     """The drawn hooks; the fourth was edited by two people, paused and resumed."""
-    engine = FakeEngine()
-    engine.hooks.update(4, {"timeout": 3.0, "name": "Скидки"})
+    engine = FakeEngine(lang=lang)
+    name = engine.hooks.get(4).name
+    engine.hooks.update(4, {"timeout": 3.0, "name": told("Скидки", lang)})
     engine.hooks.who = "anna"
     engine.hooks.update(4, {"auth_password": Secret(True), "body": '{\n  "order": "{{ order.id }}"\n}'})
-    engine.hooks.pause(4, "ремонт")
+    engine.hooks.pause(4, told("ремонт", lang))
     engine.hooks.resume(4)
     engine.hooks.who = "olga@192.0.2.7"
-    engine.hooks.update(4, {"timeout": 5.0, "name": "Скидки по договору"})
+    engine.hooks.update(4, {"timeout": 5.0, "name": name})
     return engine
 
 
@@ -50,7 +52,7 @@ async def open_history(at: Shown) -> HistoryScreen:
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_history_as_drawn(size: tuple[int, int], lang: Any) -> None:
     """Revisions with time, person, deed; below them what the chosen one changed; a secret only as replaced."""
-    async with shown(size, lang=lang, engine=busy_engine()) as at:
+    async with shown(size, lang=lang, engine=busy_engine(lang)) as at:
         await open_history(at)
         await at.press("down", "down", "down")
         await at.pilot.pause()

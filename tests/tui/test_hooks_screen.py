@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from apps import Shown, shown, until
 from fake_engine import FakeEngine
+from screen_data import told
 from screens import SIZES, drawn, same_as_golden
 
 from hookrow.errors import DatabaseBusy
@@ -25,7 +26,8 @@ def row_of(at: Shown, name: str) -> Any:
 
 
 def go_to(at: Shown, name: str) -> None:
-    """Put the cursor on a hook."""
+    """Put the cursor on a hook, by its Russian name."""
+    name = told(name, at.engine.lang)
     table = at.app.screen.query_one(HookTable)
     table.go(next(place for place, row in enumerate(table.rows) if row.hook.name == name))
 
@@ -141,6 +143,26 @@ async def test_paused_hooks_and_a_forgotten_queue_are_said_on_the_screen() -> No
         assert banner.index("Скидки по договору") < banner.index("Проверка ИНН")
 
 
+async def test_the_banner_says_what_to_do_about_each_kind_of_pause() -> None:
+    """A lost key first, which `p` does not help; then a receiver that is gone, an open breaker, what a person paused.
+    Every paused hook is in exactly one sentence."""
+    engine = FakeEngine()
+    for number, by in ((1, "person"), (2, "breaker"), (3, "gone"), (4, "key"), (5, "person")):
+        engine.hooks.pause(number)
+        engine.hooks.update(number, paused_by=by)
+    async with shown((120, 40), lang="en", engine=engine) as at:
+        said = at.app.screen.banner
+        key, gone, breaker, person = (said.index(name) for name in ("Secrets can't", "gone:", "by itself:", "Paused: "))
+        assert key < gone < breaker < person
+        assert "Put the key back" in said[key:gone]
+        assert "p" not in said[key:gone].split()
+        assert "Resume now: p" in said[breaker:person]
+        for number, start, end in ((4, key, gone), (3, gone, breaker), (2, breaker, person), (1, person, None)):
+            name = engine.hooks.get(number).name
+            assert name in said[start:end]
+            assert said.count(name) == 1
+
+
 @pytest.mark.parametrize("keys", [["right"], ["tab"], ["shift+tab"], ["tab", "shift+tab", "left"]])
 async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> None:
     """p on a hook set to `stop` asks, since every operation would be refused, and names those that are paused already,
@@ -167,7 +189,7 @@ async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> Non
 @pytest.mark.parametrize("lang", ["ru", "en"])
 async def test_a_pause_is_asked_why(lang: Any) -> None:
     """A line of text; Escape leaves the hook as it is, Enter pauses it with the reason, which its row then tells."""
-    engine = FakeEngine()
+    engine = FakeEngine(lang=lang)
     async with shown(lang=lang, engine=engine) as at:
         table = at.app.screen.query_one(HookTable)
         table.go(next(place for place, row in enumerate(table.rows) if row.hook.mode == "forget"))

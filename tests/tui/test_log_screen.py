@@ -12,7 +12,7 @@ import pytest
 from apps import Shown, shown, until
 from fake_engine import FakeEngine
 from log_fixtures import log_of, open_log, with_attempts
-from screens import SIZES, drawn, same_as_golden
+from screens import SIZES, drawn, same_as_golden, same_as_picture
 from textual.widgets import Input
 
 from hookrow.errors import DatabaseBusy
@@ -58,6 +58,8 @@ async def test_the_log_as_drawn(size: tuple[int, int], lang: Any) -> None:
     async with open_log(size, lang=lang) as at:
         await go(at, 1)
         same_as_golden(at.app, f"log-{size[0]}x{size[1]}-{lang}")
+        if size == SIZES[0]:
+            same_as_picture(at.app, f"log-{lang}")
 
 
 @pytest.mark.parametrize("tab", ["2", "3", "4"])

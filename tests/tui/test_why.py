@@ -39,9 +39,9 @@ def step(row: Any, act: str, reason: str | None = None, body: str = "") -> Expla
     )
 
 
-def explaining_engine() -> FakeEngine:
+def explaining_engine(lang: Any = "ru") -> FakeEngine:
     """The drawn hooks: of before_order_add one is called, one skipped by its condition, one queued."""
-    engine = FakeEngine()
+    engine = FakeEngine(lang=lang)
     engine.hooks.update(5, condition="order.sum > 100000")
     rows = engine.hooks.rows
     engine.answers["explain"] = lambda event, payload: [
@@ -71,7 +71,7 @@ async def open_why(at: Shown, number: int) -> WhyScreen:
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_reasons_as_drawn(size: tuple[int, int], lang: Any) -> None:
     """The row of the event with what each would do; of the chosen one the reason, the condition, the last time."""
-    async with shown(size, lang=lang, engine=explaining_engine()) as at:
+    async with shown(size, lang=lang, engine=explaining_engine(lang)) as at:
         await open_why(at, 5)
         same_as_golden(at.app, f"why-{size[0]}x{size[1]}-{lang}")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Answered", "Follower", "Glanced", "Moved", "Opened", "Troubled", "first_look", "open_engine"]
 
 INTERVAL = 0.25
-"""Seconds between two looks at the database (docs/performance.md: at most 4 a second)."""
+"""Seconds between two looks at the database (at most four a second)."""
 FRESHEN = 40
 """Looks after which the figures are read again even if nothing was committed: the hour of errors moves."""
 

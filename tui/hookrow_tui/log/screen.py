@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from hookrow.records import LogFilter
-from hookrow_tui.actions import Group, bindings
+from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.log.feed import Feed
 from hookrow_tui.log.heading import count, heading, nothing, tab_line
 from hookrow_tui.log.reader import (
@@ -46,10 +46,6 @@ __all__ = ["LogScreen"]
 
 WIDE = 110
 """Columns from which on three panes stand side by side."""
-CHUNK = 50_000
-"""Ids that are read at once in the background."""
-SEARCHED = 20
-"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
 PAUSE = 0.08
 """Seconds that the cursor rests before its detail is read: a key that is held down reads nothing."""
 SHOWN: dict[bool, tuple[Tab, ...]] = {True: ("1", "2", "4"), False: ("1", "2", "3", "4")}
@@ -359,7 +355,9 @@ class LogScreen(Page[None]):
         elif rows.marks:
             self.feed.only(rows.marks)
         else:
-            self.app.notify(str(Say("Nothing is marked. Mark a line: m")), markup=False, timeout=3)
+            self.app.notify(
+                str(Say("Nothing is marked. Mark a line: {key}", key=cap_of("log.mark"))), markup=False, timeout=3
+            )
 
     def action_copy(self) -> None:
         self.with_detail(lambda detail: copy_out(self, self.tab, detail))

@@ -28,7 +28,7 @@ __all__ = ["log"]
 
 PAGE = 200
 POLL = 0.25
-"""Seconds between two looks: docs/performance.md allows four a second."""
+"""Seconds between two looks: four a second."""
 LATE = 15_000 << 20
 """Row ids hold milliseconds in their upper bits: so much of the newest is looked through again, since on PostgreSQL a
 firing may become visible after a later one."""

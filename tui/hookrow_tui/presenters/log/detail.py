@@ -30,7 +30,7 @@ from hookrow_tui.words import Say
 __all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]
 
 Tab = Literal["1", "2", "3", "4"]
-TABS: Mapping[Tab, Say] = {"1": Say("Request"), "2": Say("Response"), "3": Say("Times"), "4": Say("Row")}
+TABS: Mapping[Tab, Say] = {"1": Say("Request"), "2": Say("Response"), "3": Say("Times"), "4": Say("Chain")}
 PHASES: Mapping[str, Say] = {
     "name": Say("name look-up"),
     "connect": Say("connecting"),

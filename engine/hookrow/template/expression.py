@@ -138,7 +138,7 @@ class Part:
         for bound in bounds:
             if bound is not None and (not is_number(bound) or not isinstance(bound, int)):
                 raise Fault(Reason("bounds_not_whole"))
-        run.spend(len(value) >> 6)
+        run.spend(len(value) >> 3)
         return value[slice(*bounds)]
 
 
@@ -171,7 +171,11 @@ class Access(Node):
             if isinstance(key, Part):
                 value = key.cut(run, value)
             else:
-                value = lookup(value, key if isinstance(key, str) else key.value(run))
+                if not isinstance(key, str):
+                    key = key.value(run)
+                    if isinstance(key, str):
+                        run.spend(len(key) >> 3)
+                value = lookup(value, key)
                 if strict and value is MISSING:
                     raise missing(step.written, self.line)
         return value
@@ -246,7 +250,7 @@ class Calculated(Node):
         total = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
-            total = glue(run, total, right) if operator == "~" else calculate(total, operator, right)
+            total = glue(run, total, right) if operator == "~" else calculate(run, total, operator, right)
         return total
 
 

@@ -25,6 +25,11 @@ def test_every_folder_of_tests_is_in_the_table() -> None:
     assert set(CPU) == folders
 
 
+def test_what_is_begun_first_is_there() -> None:
+    """A file that was renamed is named anew."""
+    assert [name for name in TABLE["first"] if not (ROOT / name).exists()] == []
+
+
 def test_the_table_fits_the_minutes() -> None:
     """Added up, and shared by two cores, it is what `make test` says first, and no more than is allowed."""
     assert sum(CPU.values()) / 2 / BUSY / 60 <= TABLE["minutes"] <= MOST

@@ -21,14 +21,14 @@ TABLE = tomllib.loads(Path(__file__).with_name("seconds.toml").read_text("utf-8"
 TOLERANCE = 1.8
 """What is not yet a doubling: folders differ in what they do, and machines in what they do slowly."""
 GRACE = 10.0
-"""Seconds that a folder may cost more in any case."""
+"""Seconds that a folder may cost more in any case, on the table's machine."""
 
 
 def exceeded(spent: Mapping[str, float], table: Mapping[str, float]) -> dict[str, float]:
     """The folders that cost more than the table says, with what they were due on this machine."""
     slowness = statistics.median(spent[name] / due for name, due in table.items())
     due = {name: table.get(name, 0.0) * slowness for name in spent}
-    return {name: due[name] for name in spent if spent[name] > due[name] * TOLERANCE + GRACE * max(slowness, 1.0)}
+    return {name: due[name] for name in spent if spent[name] > due[name] * TOLERANCE + GRACE * slowness}
 
 
 def processor_time() -> float:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_plus
 
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.lang import Text
+from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason
 
 __all__ = ["Kind", "Unseen", "content_kind", "too_large", "view"]
@@ -80,7 +80,7 @@ def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
     return Unseen(415, Reason("content_type_not_taken", type=kind[:100]))
 
 
-def view(kind: Kind, body: bytes) -> dict[str, Any] | Unseen:
+def view(kind: Kind, body: bytes) -> JsonObject | Unseen:
     """The body as hooks see it. An empty one is an empty object."""
     if not body:
         return {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
@@ -61,20 +61,21 @@ class Run:
         self.runtime = runtime
         self.occasion = occasion
         self.hooks = hooks
-        self.key = None if idempotency_key is None else checked_key(idempotency_key)
+        self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover = handover
-        plain, self.text = admit(payload, occasion.payload_limit)
-        self.row = Row(occasion, plain, self.text)
+        plain, text = admit(payload, occasion.payload_limit)
+        self.text: Final = text
+        self.row: Final = Row(occasion, plain, text)
         if occasion.arrival.barrier is not None:
             self.row.expect(hooks)
         self.payload = plain
-        self.started = runtime.clock.monotonic()
+        self.started: Final = runtime.clock.monotonic()
         self.firing_id: int | None = None
-        self.written = 0
+        self.written: int = 0
         self.outcome: FiringOutcome | None = None
         self.ids: dict[int, int] = {}
-        self.moved = Moved()
+        self.moved: Final = Moved()
         self.ended: Firing | None = None
 
     def left(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.core.explaining import Explaining, attempt_of
 from hookrow.core.firing import Run
@@ -55,7 +55,7 @@ class Replaying:
 
     def __init__(self, explaining: Explaining) -> None:
         self.explaining = explaining
-        self.runtime = explaining.runtime
+        self.runtime: Final = explaining.runtime
 
     # -- replay -------------------------------------------------------------------------------------------------------
 

@@ -122,20 +122,20 @@ class Row:
     def __init__(self, occasion: Occasion, payload: dict[str, Any], text: str) -> None:
         """`text` is the payload as JSON."""
         self.occasion = occasion
-        self.data = payload
+        self.data: dict[str, Any] = payload
         self.original = payload
         self.text = text
         self.result: Any = None
-        self.has_result = False
+        self.has_result: bool = False
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
         self.shares: list[Share] = []
-        self.troubled = False
+        self.troubled: bool = False
         """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
-        self.private = occasion.event.private
+        self.private: tuple[str, ...] = occasion.event.private
         """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
-        self.barred = False
+        self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
@@ -33,7 +33,7 @@ class Sending:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.key_pauses = KeyPauses(runtime)
+        self.key_pauses: Final = KeyPauses(runtime)
         self.reset()
         runtime.handover = self
 

@@ -10,7 +10,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from hookrow.delivery.message import basic_auth
@@ -85,9 +85,9 @@ class Concealer:
     """Knows a hook's secrets and the values at an event's private pointers, and takes them out of what is kept."""
 
     def __init__(self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = ()) -> None:
-        self.pointers = tuple(pointers)
+        self.pointers: Final = tuple(pointers)
         self.values: dict[str, Hidden] = {}
-        self.shown = False
+        self.shown: bool = False
         """Whether the hook was shown a private value; then only what can be looked through for certain is kept."""
         self.secrets: tuple[Hidden, ...] = ()
         self.short: tuple[Hidden, ...] = ()

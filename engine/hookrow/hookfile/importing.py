@@ -6,7 +6,7 @@ import hmac
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -34,6 +34,7 @@ from hookrow.store import hooks as hookstore
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.store.configuration.cache import Config
 
 __all__ = ["import_hooks"]
 
@@ -113,14 +114,16 @@ class Importer:
         anywhere: bool,
         own_variables: bool,
     ) -> None:
-        self.runtime = engine.runtime
-        self.hooks = Hooks(engine.runtime)
+        self.runtime: Final = engine.runtime
+        self.hooks: Final = Hooks(engine.runtime)
         self.sheet = sheet
-        self.folder, self.environ = folder, environ
+        self.folder = folder
+        self.environ = environ
         self.keep_secrets = keep_secrets
-        self.anywhere, self.own_variables = anywhere, own_variables
-        self.faults = tuple(sheet.problems)
-        self.config = self.runtime.config()
+        self.anywhere = anywhere
+        self.own_variables = own_variables
+        self.faults: Final = tuple(sheet.problems)
+        self.config: Config = self.runtime.config()
         self.warnings: list[str] = []
         self.secrets: dict[tuple[str, str], Secret | None] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
@@ -52,8 +52,8 @@ class Run(Budget):
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(fuel, limit)
-        self.payload = payload
-        self.webhook = webhook
+        self.payload: Final = payload
+        self.webhook: Final = webhook
         self.local: dict[str, Any] = {}
 
     def find(self, name: str) -> Any:
@@ -138,7 +138,7 @@ class Part:
         for bound in bounds:
             if bound is not None and (not is_number(bound) or not isinstance(bound, int)):
                 raise Fault(Reason("bounds_not_whole"))
-        run.spend(len(value) >> 6)
+        run.spend(len(value) >> 3)
         return value[slice(*bounds)]
 
 
@@ -171,7 +171,11 @@ class Access(Node):
             if isinstance(key, Part):
                 value = key.cut(run, value)
             else:
-                value = lookup(value, key if isinstance(key, str) else key.value(run))
+                if not isinstance(key, str):
+                    key = key.value(run)
+                    if isinstance(key, str):
+                        run.spend(len(key) >> 3)
+                value = lookup(value, key)
                 if strict and value is MISSING:
                     raise missing(step.written, self.line)
         return value
@@ -246,7 +250,7 @@ class Calculated(Node):
         total = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
-            total = glue(run, total, right) if operator == "~" else calculate(total, operator, right)
+            total = glue(run, total, right) if operator == "~" else calculate(run, total, operator, right)
         return total
 
 

@@ -91,11 +91,11 @@ class Reader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.breaks = [found.start() for found in re.finditer("\n", source)]
-        self.nodes = 0
-        self.depth = 0
-        self.token = Token("stop", "", 0, 0)
-        self.past = 0
+        self.breaks: Final = [found.start() for found in re.finditer("\n", source)]
+        self.nodes: int = 0
+        self.depth: int = 0
+        self.token: Token = Token("stop", "", 0, 0)
+        self.past: int = 0
         """Where the last word that was stepped over ends."""
 
     def line(self, offset: int) -> int:

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -45,7 +45,7 @@ class Resolver(AbstractResolver):
         self.getaddrinfo = getaddrinfo
         self.found: dict[str, Found] = {}
         self.running: dict[str, asyncio.Task[tuple[str, ...]]] = {}
-        self.slots = asyncio.Semaphore(self.AT_ONCE)
+        self.slots: Final = asyncio.Semaphore(self.AT_ONCE)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

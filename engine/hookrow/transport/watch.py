@@ -32,8 +32,8 @@ class Watch(asyncio.Protocol):
         assert isinstance(inner, asyncio.Protocol)
         self.inner: Any = inner
         self.wire = wire
-        self.seen = 0
-        self.limit = HEAD_LIMIT
+        self.seen: int = 0
+        self.limit: int = HEAD_LIMIT
         self.body: aiohttp.StreamReader | None = None
         self.fault: Unreadable | None = None
         wire.set_protocol(self)

@@ -19,7 +19,6 @@ import aiohttp
 import httpx
 import yarl
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.connector import AddrInfoType
 
 from hookrow.clock import Clock
 from hookrow.errors import Misuse
@@ -219,7 +218,7 @@ class Transport(httpx.AsyncBaseTransport):
             )
         return session
 
-    def dial(self, info: AddrInfoType) -> socket.socket:
+    def dial(self, info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
         """A socket for an address about to be dialled: the one place that sees each of them."""
         family, kind, protocol, _, address = info
         progress = CURRENT.get()

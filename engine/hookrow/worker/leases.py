@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hookrow.clock import Clock
 from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
@@ -14,7 +14,7 @@ from hookrow.worker.slots import Held, Slots
 
 __all__ = ["RESERVE", "CurrentHook", "Leases", "Moment"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 RESERVE = 1.0
 """Seconds of lease that must be left beyond the timeout when a request starts."""
@@ -52,7 +52,7 @@ class Leases:
         self.owner = owner
         self.slots = slots
         self.wall_offset: float | None = None
-        self.unsure_until = float("-inf")
+        self.unsure_until: float = float("-inf")
         """Until then, by the monotonic clock, nobody's leases are taken over: they may only look lapsed."""
 
     def take_over_nothing(self, seconds: float) -> None:

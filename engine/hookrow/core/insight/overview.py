@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hookrow.core.insight.statistics import IN_ALL, WEEK_MS, Figures, percentile
+from hookrow.payload import JsonObject
 from hookrow.store.log import glance
 from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Call, Calls, calls_of
 
@@ -28,7 +29,7 @@ class Step:
     p50_ms: int | None
     p95_ms: int | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {"calls": self.calls, "errors": self.errors, "p50_ms": self.p50_ms, "p95_ms": self.p95_ms}
 
@@ -42,7 +43,7 @@ class Stretch:
     step_ms: int
     steps: tuple[Step, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {**self.figures.as_json(), "step_ms": self.step_ms, "steps": [each.as_json() for each in self.steps]}
 
@@ -58,7 +59,7 @@ class Overview:
     queue: int
     oldest_due_ms: int | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "hour": self.hour.as_json(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Failing"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 PAUSE = 60.0
 """Seconds between two lines about a hook, and between two looks at what other processes recorded of it."""
 
@@ -41,7 +41,7 @@ class Failing:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self.clock = clock
-        self.lock = threading.Lock()
+        self.lock: Final = threading.Lock()
         self.rows: dict[int, Row] = {}
 
     def before(self, hook: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BindParameter,
@@ -59,8 +59,8 @@ def state_in(words: Iterable[str], table: Any = DELIVERIES) -> ColumnElement[boo
     return table.c.state.in_([literal_column(f"'{word}'") for word in words])  # type: ignore[no-any-return]
 
 
-pending = state_in(PENDING)
-unfinished = state_in(UNFINISHED)
+pending: Final = state_in(PENDING)
+unfinished: Final = state_in(UNFINISHED)
 
 EARLIER = DELIVERIES.alias("earlier")
 KEYED_EARLIER = and_(EARLIER.c.order_key.is_not(None), state_in(UNFINISHED, EARLIER))

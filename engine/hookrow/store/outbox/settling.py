@@ -10,7 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, update
 from sqlalchemy.exc import IntegrityError
@@ -29,7 +29,7 @@ from hookrow.store.outbox.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
 
 __all__ = ["Made", "Settle", "Settled"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 
 class Kinded(Protocol):

@@ -22,7 +22,7 @@ __all__ = [
     "RETRIES",
     "STEP",
     "UNFINISHED",
-    "Answer",
+    "AttemptOutcome",
     "Birth",
     "Breaker",
     "Cause",
@@ -30,7 +30,7 @@ __all__ = [
     "Happening",
     "HookStanding",
     "Kind",
-    "Place",
+    "RowPlace",
     "Standing",
     "Turn",
     "after_attempt",
@@ -110,7 +110,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptOutcome:
     """What came of an attempt: its kind, the error's word, and how many seconds the receiver asks to be left alone.
 
     `final`: nothing more is to be tried.
@@ -127,7 +127,7 @@ class Happening:
     """Something that happens to a delivery. `answered` and `redelivered` carry the answer."""
 
     cause: Cause
-    answer: Answer | None = None
+    answer: AttemptOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def hook_standing(active: bool, paused: bool, deleted: bool) -> HookStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """A delivery as its firing's order sees it. `waits_for_key`: an earlier one of its order key goes first."""
 
     seq: int
@@ -272,7 +272,7 @@ class Turn:
     due_ms: int
 
 
-def turn(row: Sequence[Place], now_ms: int) -> Turn | None:
+def turn(row: Sequence[RowPlace], now_ms: int) -> Turn | None:
     """Whose turn it is in a firing; None where nothing is blocked. `row` is in the order of `seq`.
 
     The first blocked row goes when the first attempt of the one before has ended, or that one is parked, cancelled or

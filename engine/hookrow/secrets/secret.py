@@ -27,8 +27,8 @@ class Secret:
     __slots__ = ("kept_sealed", "text")
 
     def __init__(self, value: str) -> None:
-        self.text = value
-        self.kept_sealed = False
+        self.text: Final = value
+        self.kept_sealed: bool = False
 
     @classmethod
     def kept(cls) -> Secret:

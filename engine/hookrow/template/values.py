@@ -76,8 +76,8 @@ class Budget:
     __slots__ = ("fuel", "limit")
 
     def __init__(self, fuel: int, limit: int) -> None:
-        self.fuel = fuel
-        self.limit = limit
+        self.fuel: int = fuel
+        self.limit: Final = limit
 
     def spend(self, steps: int) -> None:
         """Take `steps` from the fuel. Raises Fault when there is none left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError
@@ -10,7 +11,7 @@ from hookrow.lang import Text
 
 __all__ = ["Shortage", "Trouble"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 
 class Trouble:
@@ -23,9 +24,9 @@ class Trouble:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.failures = 0
-        self.said = float("-inf")
-        self.told = False
+        self.failures: int = 0
+        self.said: float = float("-inf")
+        self.told: bool = False
 
     def failed(self, error: StorageError) -> float:
         """Take a failure; seconds to wait before the next try."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from hookrow.core.threads.bridge import awaited
@@ -90,9 +90,9 @@ class AsyncHealth:
     def __init__(self, inner: Health) -> None:
         self.inner = inner
 
-    stuck = awaited(Health.stuck)
-    held = awaited(Health.held)
-    timeless = awaited(Health.timeless)
-    unreachable = awaited(Health.unreachable)
-    uncompiled = awaited(Health.uncompiled)
-    versions = awaited(Health.versions)
+    stuck: Final = awaited(Health.stuck)
+    held: Final = awaited(Health.held)
+    timeless: Final = awaited(Health.timeless)
+    unreachable: Final = awaited(Health.unreachable)
+    uncompiled: Final = awaited(Health.uncompiled)
+    versions: Final = awaited(Health.versions)

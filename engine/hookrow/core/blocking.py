@@ -1,4 +1,4 @@
-"""`HookEngine`: the front door for threads; runs the async core on an event loop of its own."""
+"""`HookEngine`: the front door for threads: it runs what awaits on an event loop of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`AsyncHookEngine`: the front door for event loops, and the one implementation that serves both engines."""
+"""`AsyncHookEngine`: the front door for event loops."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from hookrow.lang import current, use
 from postgres_kept import KeptPostgres, kept_postgres
 from seconds import Seconds
 
@@ -127,6 +128,15 @@ async def watched_lag(path: Path) -> AsyncIterator[Lag]:
         await asyncio.wait([sentinel])
         lag.ended.set()
         disk.join()
+
+
+@pytest.fixture(params=["ru", "en"])
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The language that is spoken during the test."""
+    before = current()
+    use(request.param)
+    yield request.param
+    use(before)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ EXAMPLES = frozenset({"e", "example", "examples", "п", "пример", "при�
 def init(session: Session, example: bool) -> None:
     """Make a database here."""
     make(session, example=example)
-    say(Text("Next: hookrow, for the terminal interface; or hookrow hooks add --help"))
+    say(Text("Next: {hookrow} for the terminal interface, or {hookrow} hooks add --help", hookrow=session.program))
 
 
 def make(session: Session, *, example: bool) -> None:

@@ -18,7 +18,7 @@ LOOP = "loop"
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Why waiting hooks are not asked although they should be: something that the API's client can choose.
+    """Why blocking hooks are not asked although they should be: something that the API's client can choose.
 
     Args:
         code: the deliveries' error, and the refusal's code.
@@ -40,7 +40,7 @@ class Arrival:
     """What a call brings along.
 
     Args:
-        barrier: why waiting hooks are not asked.
+        barrier: why blocking hooks are not asked.
         fixed: no hook can change the payload: it was made of something that is handed on as it came.
     """
 

@@ -30,7 +30,7 @@ __all__ = [
 
 State = Literal["off", "expired", "not_yet_valid", "paused", "on"]
 LEAST_WAIT = 0.05
-"""Seconds: with less than this left, a waiting hook is not called at all."""
+"""Seconds: with less than this left, a blocking hook is not called at all."""
 
 
 class Planned(Protocol):
@@ -107,15 +107,15 @@ def row(hooks: Iterable[AnyHook]) -> list[AnyHook]:
 
 
 def wait_for(timeout: float, left: float) -> float | None:
-    """Seconds that a waiting hook may take when the row has `left` seconds; None = it fails as `deadline`."""
+    """Seconds that a blocking hook may take when the row has `left` seconds; None = it fails as `deadline`."""
     return None if left < LEAST_WAIT else min(timeout, left)
 
 
 def allowed_after_failure(on_failure: str, moment: str) -> bool:
-    """Whether the operation goes on although a waiting hook failed; what has already happened can't be stopped."""
+    """Whether the operation goes on although a blocking hook failed; what has already happened can't be stopped."""
     return moment != "before" or on_failure != "stop"
 
 
 def worst_case(hooks: Iterable[Planned]) -> float:
-    """Seconds that an operation waits if every waiting hook takes its whole timeout."""
+    """Seconds that an operation waits if every blocking hook takes its whole timeout."""
     return sum(hook.timeout for hook in hooks if hook.mode in WAITING)

@@ -223,7 +223,7 @@ class FormScreen(FormView):
         return engine.hooks.get(number), since
 
     def settle(self, read: tuple[Hook, list[Revision]]) -> None:
-        """A colleague saved this hook meanwhile: take what only he changed, ask about what both did."""
+        """A colleague saved this hook meanwhile: take what only they changed, ask about what both did."""
         from hookrow_tui.form.conflict import ConflictScreen
 
         self.saving = False
@@ -325,7 +325,7 @@ class FormScreen(FormView):
         self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
 
     def take_draft(self, draft: drafts.Draft) -> None:
-        """Put the draft's changes on the hook as it is today; what a colleague changed since stays his."""
+        """Put the draft's changes on the hook as it is today; what a colleague changed since stays theirs."""
         today = {code: self.state.base[code] for code in draft.base if code in self.state.base}
         mine = {code: draft.texts.get(code, value) for code, value in today.items()}
         merged = merge(draft.base, mine, today)

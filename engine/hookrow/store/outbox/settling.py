@@ -345,7 +345,7 @@ def settle_redelivery(
 
 
 def record_attempt(connection: Connection, delivery: int, values: Mapping[str, Any], now_ms: int) -> int:
-    """Log a request that changes nothing else (`--to`, or a waiting hook's redelivery); returns its number."""
+    """Log a request that changes nothing else (`--to`, or a blocking hook's redelivery); returns its number."""
     number: int = connection.execute(NEXT_NUMBER, {"delivery": delivery}).scalar_one()
     row = {**BLANK_ATTEMPT, **values, "delivery_id": delivery, "number": number}
     INSERT_ATTEMPT.many(connection, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])

@@ -16,6 +16,7 @@ import click
 from hookrow import errors, lang, words
 from hookrow.cli.app import root
 from hookrow.cli.catalogue import CARE, COMMANDS
+from hookrow.cli.example.english import sample_of
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
@@ -288,7 +289,7 @@ def events_page() -> str:
     lines += ["## Sample payloads", "", "`hookrow fire EVENT` sends the sample unless you give `--payload`.", ""]
     for each in CATALOGUE:
         if each.sample is not None:
-            lines += [f"### {each.code}", "", "```json", json.dumps(each.sample, ensure_ascii=False, indent=1)]
+            lines += [f"### {each.code}", "", "```json", json.dumps(sample_of(each), ensure_ascii=False, indent=1)]
             lines += ["```", ""]
     return "\n".join(lines).rstrip() + "\n"
 

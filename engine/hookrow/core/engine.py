@@ -441,7 +441,7 @@ class AsyncHookEngine:
         return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
+        """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
 
         Raises:
             DatabaseReadOnly: this user may not write the database.

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hookrow.lang import Text
 
@@ -112,7 +112,7 @@ class InvalidInput(HookrowError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("")
-        self.problems = tuple(problems)
+        self.problems: Final = tuple(problems)
 
     def __str__(self) -> str:
         return "; ".join(str(problem) for problem in self.problems)
@@ -159,7 +159,7 @@ class InvalidTemplate(InvalidInput):
         self.code = code
         self.line = line
         self.column = column
-        self.reason = reason or text
+        self.reason: Final = reason or text
 
 
 class NotFound(HookrowError):
@@ -187,7 +187,7 @@ class Ambiguous(HookrowError):
 
     def __init__(self, text: Text | str, candidates: Sequence[str]) -> None:
         super().__init__(text)
-        self.candidates = tuple(candidates)
+        self.candidates: Final = tuple(candidates)
 
 
 class Refused(HookrowError):

@@ -339,27 +339,41 @@ async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_hom
         assert not kept(state_home, GONE)
 
 
-async def test_a_draft_does_not_undo_what_a_colleague_did_since(state_home: Path) -> None:
-    """Only its own changes come back; where both changed a field it is named."""
+@pytest.mark.parametrize("taken", ["mine", "theirs"])
+async def test_a_draft_of_a_hook_that_was_changed_meanwhile_asks(state_home: Path, taken: str) -> None:
+    """What only the colleague changed is taken over and named, what both changed is asked. Who goes back keeps the
+    draft and sees the stored hook; who decides can save without being asked again."""
     async with shown() as at:
         form = await open_form(at)
         await fill(at, form, "name", "Начатое")
         await fill(at, form, "timeout", "7")
         form.keep_draft()
     (path,) = kept(state_home)
-    path.rename(path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json"))
+    gone = path.rename(path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json"))
     engine = FakeEngine()
     engine.hooks.update(4, position=15, timeout=9.0)
-    async with shown(engine=engine) as at:
-        await at.press("down", "down", "down", "enter")
-        await until(at.pilot, lambda: type(at.app.screen).__name__ == "Question", "the offer")
-        await at.press("enter")
-        await until(at.pilot, lambda: type(at.app.screen).__name__ == "FormScreen", "the form")
+    async with shown((120, 40), engine=engine) as at:
+        await at.press("down", "down", "down", "enter", "enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "both sides")
+        text = drawn(at.app)
+        assert "С тех пор, как сохранён этот черновик" in text
+        assert "Порядок применения" in text
+        await at.press("escape")
         form = at.app.screen
         assert isinstance(form, FormScreen)
-        assert sorted(form.state.changed) == ["name", "timeout"]
+        assert not form.state.changed
+        assert gone.exists()
+        await at.press("escape")
+        await until(at.pilot, lambda: closed(at), "the list")
+        await at.press("enter", "enter", *(["space"] if taken == "theirs" else []), "tab", "enter")
+        form = at.app.screen
+        assert isinstance(form, FormScreen)
         assert form.state.texts["position"] == "15"
-        assert "Таймаут ожидания" in form.trouble
+        assert not gone.exists()
+        await at.press("f2")
+        await until(at.pilot, lambda: closed(at), "the list")
+        hook = at.engine.hooks.get(4)
+        assert (hook.name, hook.position, hook.timeout) == ("Начатое", 15, 7.0 if taken == "mine" else 9.0)
 
 
 async def test_a_draft_goes_with_its_form(state_home: Path) -> None:

@@ -143,6 +143,26 @@ async def test_paused_hooks_and_a_forgotten_queue_are_said_on_the_screen() -> No
         assert banner.index("Скидки по договору") < banner.index("Проверка ИНН")
 
 
+async def test_the_banner_says_what_to_do_about_each_kind_of_pause() -> None:
+    """A lost key first, which `p` does not help; then a receiver that is gone, an open breaker, what a person paused.
+    Every paused hook is in exactly one sentence."""
+    engine = FakeEngine()
+    for number, by in ((1, "person"), (2, "breaker"), (3, "gone"), (4, "key"), (5, "person")):
+        engine.hooks.pause(number)
+        engine.hooks.update(number, paused_by=by)
+    async with shown((120, 40), lang="en", engine=engine) as at:
+        said = at.app.screen.banner
+        key, gone, breaker, person = (said.index(name) for name in ("Secrets can't", "gone:", "by itself:", "Paused: "))
+        assert key < gone < breaker < person
+        assert "Put the key back" in said[key:gone]
+        assert "p" not in said[key:gone].split()
+        assert "Resume now: p" in said[breaker:person]
+        for number, start, end in ((4, key, gone), (3, gone, breaker), (2, breaker, person), (1, person, None)):
+            name = engine.hooks.get(number).name
+            assert name in said[start:end]
+            assert said.count(name) == 1
+
+
 @pytest.mark.parametrize("keys", [["right"], ["tab"], ["shift+tab"], ["tab", "shift+tab", "left"]])
 async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> None:
     """p on a hook set to `stop` asks, since every operation would be refused, and names those that are paused already,

@@ -42,6 +42,9 @@ def stay(url: str, lang: Language | None) -> int:
         sys.stderr.write(f"hookrow: {reason}\n")
         return 2
 
+    from hookrow_tui.own import read_own
+
+    own = read_own()
     from hookrow_tui.app import HookrowApp
     from hookrow_tui.engine import first_look, open_engine
     from hookrow_tui.terminal.look import choose
@@ -49,10 +52,10 @@ def stay(url: str, lang: Language | None) -> int:
 
     assert isinstance(sys.__stderr__, TextIOWrapper)
     sys.__stderr__.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks must not end the program
-    look = choose()
+    look = choose(wished=own.theme, colours=own.colours)
     read_any_bytes(look.encoding)
     read_keys()
     with Guarded(sys.__stderr__):
-        app = HookrowApp(url, start=open_engine, glance=first_look, look=look)
+        app = HookrowApp(url, start=open_engine, glance=first_look, look=look, faults=own.faults)
         left = app.run(mouse=look.mouse)
     return left if left is not None else app.return_code or 0

@@ -15,7 +15,7 @@ from textual.binding import Binding
 from hookrow.lang import Text
 from hookrow_tui.words import Say
 
-__all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings"]
+__all__ = ["ACTIONS", "GROUPS", "Action", "Group", "actions_of", "bar_of", "bindings", "cap_of"]
 
 Group = Literal[
     "everywhere",
@@ -304,6 +304,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("conflict.take", "conflict", ("enter",), Say("Choose"), Say("Enter"), bar=30, bound=False),
     Action("conflict.close", "conflict", ("escape",), Say("Go back"), "Esc", bar=40, bound=False),
 )
+
+
+def cap_of(id: str) -> str:
+    """How an action's key is drawn, for a sentence that names it."""
+    return next(str(each.cap) for each in ACTIONS if each.id == id)
 
 
 def actions_of(group: Group) -> tuple[Action, ...]:

@@ -33,7 +33,7 @@ from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import kept, mishap
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.mended import endure, has_shell
-from hookrow_tui.terminal.repaint import Change, Shown
+from hookrow_tui.terminal.repaint import Change, TerminalPicture
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.terminal.typeahead import TypeAhead
 from hookrow_tui.widgets.keybar import KeyBar
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from hookrow import HookEngine
     from hookrow.glance import Glance
+    from hookrow.lang import Text
 
 __all__ = ["HookrowApp"]
 
@@ -65,6 +66,7 @@ class HookrowApp(App[int]):
         start: opens the engine; called in a worker when the list stands, or can't be read without it.
         glance: reads the list without the engine; called in a worker after the first frame.
         look: how this terminal is drawn on.
+        faults: what is wrong in the person's own files, see `hookrow_tui.own`.
     """
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "hooks/hooks.tcss"]
@@ -83,15 +85,17 @@ class HookrowApp(App[int]):
         start: Callable[[str], HookEngine],
         look: Look,
         glance: Callable[[str], Glance | None] = lambda url: None,
+        faults: Sequence[Text] = (),
     ) -> None:
         self.look: Look = look
         super().__init__(ansi_color=look.theme.startswith("ansi"))
         self.url = url
         self.start = start
         self.glance = glance
+        self.faults = faults
         self.engine: HookEngine | None = None
         self.trouble = ""
-        self.shown = Shown()
+        self.shown = TerminalPicture()
         self.harmless = Harmless()
         self.follower: Follower | None = None
         self.ahead = TypeAhead(self, lambda: self.too_small)
@@ -365,7 +369,9 @@ class HookrowApp(App[int]):
     # What reaches the terminal
 
     def get_theme(self, theme_name: str) -> Theme | None:
-        theme = OURS.get(theme_name) or super().get_theme(theme_name)
+        if (ours := OURS.get(theme_name)) is not None:
+            return self.look.coloured(ours)
+        theme = super().get_theme(theme_name)
         if theme is not None and theme_name == "ansi-dark":
             return replace(theme, primary="ansi_bright_blue")  # blue on black can't be read
         return theme

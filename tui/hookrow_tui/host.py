@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
     from hookrow import HookEngine, HookrowError
+    from hookrow.lang import Text
     from hookrow_tui.terminal.look import Look
     from hookrow_tui.terminal.typeahead import TypeAhead
 
@@ -22,6 +23,7 @@ class Host(Protocol):
     url: str
     engine: HookEngine | None
     trouble: str
+    faults: Sequence[Text]
     ahead: TypeAhead
 
     @property

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
@@ -16,7 +16,7 @@ from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import answer, problem, too_deep
 from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import UNSEEN, Arrival, Barrier, depth_of
+from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
@@ -26,10 +26,10 @@ from hookrow.records import Firing
 
 __all__ = ["HookMiddleware", "fired"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Condition = Callable[[ApiCall], bool | Awaitable[bool]]
-BY_THE_SERVICE = {"before_registration": ()}
+BY_THE_SERVICE: dict[str, Sequence[str]] = {"before_registration": ()}
 """Fired by the service itself, after its own checks, unless a route opts in (docs/reference/events.md)."""
 GRACE = 5.0
 """Seconds for which the application's shutdown waits for after-hooks under way."""
@@ -42,7 +42,8 @@ def fired(request: Any) -> Mapping[str, Firing]:
     """What the middleware has fired for this request, by event: the results of its before events.
 
     Args:
-        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest).
+        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest). `Any`, since
+            Django's views declare their request as HttpRequest, which has none.
     """
     scope = request if isinstance(request, Mapping) else request.scope
     found: Mapping[str, Firing] = scope.get("state", {}).get(KEY, {})
@@ -93,23 +94,25 @@ class HookMiddleware:
         """
         self.app = app
         self.engine = engine
-        self.conditions = dict(conditions or {})
-        self.shapes = dict(shapes or {})
-        self.bind = {**BY_THE_SERVICE, **(bind or {})}
-        self.defer = frozenset(defer)
+        self.conditions: Final = dict(conditions or {})
+        self.shapes: Final = dict(shapes or {})
+        self.bind: Final = {**BY_THE_SERVICE, **(bind or {})}
+        self.defer: Final = frozenset(defer)
         self.limit = limit
         self.deadline = deadline
         self.tasks: set[asyncio.Task[None]] = set()
         self.warned: set[str] = set()
-        self.unseen = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
+        self.unseen: Final = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
         for word in self.unseen.values():
             if word not in ("refuse", "on_failure", "ask"):
                 raise InvalidInput([Problem("unseen", Text("refuse, on_failure or ask."))])
         for code in (*self.shapes, *self.defer, *(self.unseen if isinstance(unseen, Mapping) else ())):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
-        self.known = engine.events.current()
-        self.bound = Events(replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items())
+        self.known: Events = engine.events.current()
+        self.bound: Final = Events(
+            replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -198,7 +201,7 @@ class HookMiddleware:
     async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None, depth: int) -> Firing:
         """Fire a before event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
-        how: dict[str, Any] = {"deadline": self.deadline, "defer": event.code in self.defer}
+        how: FireArgs = {"deadline": self.deadline, "defer": event.code in self.defer}
         barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
         arrival = Arrival(barrier, fixed=call.form, depth=depth)
         try:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -26,9 +26,9 @@ class Listed:
     __slots__ = ("brief", "module", "section")
 
     def __init__(self, module: str, brief: Text, section: Text) -> None:
-        self.module = module
-        self.brief = brief
-        self.section = section
+        self.module: Final = module
+        self.brief: Final = brief
+        self.section: Final = section
 
 
 CONFIGURE = Text("Hooks and events")
@@ -168,7 +168,7 @@ class Option(click.Option):
         return spoken(super().make_metavar(ctx))
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        self.help = str(self.says)
+        self.help: str | None = str(self.says)
         return super().get_help_record(ctx)
 
 

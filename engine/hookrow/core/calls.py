@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from hookrow.errors import InvalidPayload
 from hookrow.payload import normalise, same
@@ -15,7 +15,7 @@ from hookrow.records import Firing
 
 __all__ = ["CURRENT", "CallInHand", "call_in_hand", "handling"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 CURRENT: ContextVar[CallInHand | None] = ContextVar("hookrow_call", default=None)
 """The call that a middleware of this process handles here, of whatever engine; see `call_in_hand`."""
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
 from hookrow.core.occasion import checked_key, occasion_for
-from hookrow.core.row import Occasion, Row, Share
+from hookrow.core.row import DeliveryDraft, FiringContext, Row
+from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
-LET_GO = 6.0
-"""Seconds that an interrupted caller waits for the record: the lock's limit, and a commit."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
 NOT_ENQUEUED = "not_enqueued"
@@ -51,7 +50,7 @@ class Run:
     def __init__(
         self,
         runtime: Runtime,
-        occasion: Occasion,
+        occasion: FiringContext,
         payload: Mapping[str, Any],
         hooks: Sequence[StoredHook],
         *,
@@ -62,20 +61,21 @@ class Run:
         self.runtime = runtime
         self.occasion = occasion
         self.hooks = hooks
-        self.key = None if idempotency_key is None else checked_key(idempotency_key)
+        self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover = handover
-        plain, self.text = admit(payload, occasion.payload_limit)
-        self.row = Row(occasion, plain, self.text)
+        plain, text = admit(payload, occasion.payload_limit)
+        self.text: Final = text
+        self.row: Final = Row(occasion, plain, text)
         if occasion.arrival.barrier is not None:
             self.row.expect(hooks)
         self.payload = plain
-        self.started = runtime.clock.monotonic()
+        self.started: Final = runtime.clock.monotonic()
         self.firing_id: int | None = None
-        self.written = 0
+        self.written: int = 0
         self.outcome: FiringOutcome | None = None
         self.ids: dict[int, int] = {}
-        self.moved = Moved()
+        self.moved: Final = Moved()
         self.ended: Firing | None = None
 
     def left(self) -> float:
@@ -227,7 +227,7 @@ class Run:
             if share.state in CALLED:
                 self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
 
-    def last(self) -> tuple[Sequence[Share], Rows]:
+    def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
         self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
@@ -265,7 +265,7 @@ class Run:
             if share.hook.id in self.moved.resumed:
                 await self.told("hook.resumed", share, {"by": "breaker"})
 
-    async def told(self, code: str, share: Share, payload: dict[str, Any]) -> None:
+    async def told(self, code: str, share: DeliveryDraft, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
         await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
 
@@ -275,7 +275,7 @@ class Run:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
         for hook in self.hooks[len(self.row.shares) :]:
-            self.row.shares.append(Share(hook, len(self.row.shares) + 1, state="cancelled"))
+            self.row.shares.append(DeliveryDraft(hook, len(self.row.shares) + 1, state="cancelled"))
         for share in self.row.shares[self.written :]:
             if share.background:
                 share.act, share.state = None, "cancelled"
@@ -319,12 +319,12 @@ class Run:
             veto = replace(veto, message=veto.reason.said(self.occasion.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
 
-    async def write(self, shares: Sequence[Share]) -> None:
+    async def write(self, shares: Sequence[DeliveryDraft]) -> None:
         """Commit shares."""
         job = self.rows(shares)
         self.took(shares, job, await self.committed(job))
 
-    def took(self, shares: Sequence[Share], job: Rows, written: Written) -> None:
+    def took(self, shares: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """Shares are committed: hand those that are born leased to this process's worker."""
         self.firing_id = written.firing
         self.written += len(shares)
@@ -350,7 +350,7 @@ class Run:
                 self.written += len(job.deliveries)
             raise
 
-    def rows(self, shares: Sequence[Share]) -> Rows:
+    def rows(self, shares: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these shares."""
         runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
         new = self.firing_id is None
@@ -457,7 +457,7 @@ class Run:
             row_id=self.firing_id or 0,
         )
 
-    def delivery(self, share: Share) -> Delivery:
+    def delivery(self, share: DeliveryDraft) -> Delivery:
         state = share.state
         if share.background:
             state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -145,7 +145,8 @@ class Lent:
     def commit(self) -> None:
         """Not ours to do."""
 
-    rollback = close = commit
+    rollback: Final = commit
+    close: Final = commit
 
 
 def is_django(given: object) -> bool:

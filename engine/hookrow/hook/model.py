@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_serializer, model_validator
 from sqlalchemy import Float, Text
@@ -24,13 +24,6 @@ from hookrow.secrets.secret import Secret
 from hookrow.words import HookState
 
 __all__ = ["SEALED", "Hook", "HookFields"]
-
-
-DELIVERY_STATES = (
-    *("blocked", "queued", "leased", "retrying", "parked"),
-    *("ok", "sent", "dead", "cancelled", "dropped"),
-    *("changed", "vetoed", "refused", "failed", "skipped"),
-)
 
 
 class HookFields(SQLModel):
@@ -68,7 +61,7 @@ class Hook(HookFields):
     was read back is `Secret.kept()`: set, but not readable; writing it again leaves it as it is.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
 
     id: int | None = None
     position: int | None = None  # type: ignore[assignment]  # left out: after the event's last

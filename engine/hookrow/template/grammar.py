@@ -28,6 +28,7 @@ from hookrow.template.expression import (
     Chosen,
     Compared,
     Filtered,
+    IsTest,
     Joined,
     Literal,
     Name,
@@ -35,9 +36,8 @@ from hookrow.template.expression import (
     Node,
     Not,
     Part,
+    PathStep,
     Several,
-    Step,
-    Tested,
 )
 from hookrow.template.filters import FILTERS, TESTS
 from hookrow.template.values import Fault
@@ -86,19 +86,16 @@ class Token:
 class Reader:
     """Reads expressions out of a source, from any place in it.
 
-    `used` gathers the names that the source takes from outside, with the keys written after them: `order.items`.
-    `declared` holds the variables of loops and sets that are in force. `nodes` counts what was read.
+    `nodes` counts what was read.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.breaks = [found.start() for found in re.finditer("\n", source)]
-        self.used: set[str] = set()
-        self.declared: set[str] = set()
-        self.nodes = 0
-        self.depth = 0
-        self.token = Token("stop", "", 0, 0)
-        self.past = 0
+        self.breaks: Final = [found.start() for found in re.finditer("\n", source)]
+        self.nodes: int = 0
+        self.depth: int = 0
+        self.token: Token = Token("stop", "", 0, 0)
+        self.past: int = 0
         """Where the last word that was stepped over ends."""
 
     def line(self, offset: int) -> int:
@@ -140,14 +137,14 @@ class Reader:
         return self.token.kind in ("sign", "name") and self.token.text in texts
 
     def take(self, *texts: str) -> bool:
-        """Step over the current word if it is one of these."""
+        """PathStep over the current word if it is one of these."""
         if self.at(*texts):
             self.advance()
             return True
         return False
 
     def expect(self, text: str) -> Token:
-        """Step over this sign or word. Raises Fault if another stands here."""
+        """PathStep over this sign or word. Raises Fault if another stands here."""
         if not self.at(text):
             raise self.unexpected(text)
         return self.advance()
@@ -161,7 +158,7 @@ class Reader:
         return self.fault(Reason("sign_misplaced", sign=found))
 
     def name(self) -> Token:
-        """Step over a name that is no word of the language. Raises Fault for anything else."""
+        """PathStep over a name that is no word of the language. Raises Fault for anything else."""
         if self.token.kind != "name" or self.token.text in WORDS:
             raise self.unexpected()
         return self.advance()
@@ -297,7 +294,7 @@ class Reader:
         word = self.advance()
         wanted = len(inspect.signature(TESTS[word.text]).parameters) > 2
         args = (self.signed(),) if wanted else ()
-        return Tested(self.line(word.start), base, word.text, args, negated)
+        return IsTest(self.line(word.start), base, word.text, args, negated)
 
     def signed(self) -> Node:
         if not self.at("-", "+"):
@@ -311,11 +308,8 @@ class Reader:
     def path(self) -> Node:
         """A primary value and the keys after it."""
         first = self.token.start
-        outside = self.token.kind == "name"
         base = self.primary()
-        steps: list[Step] = []
-        dotted = base.name if isinstance(base, Name) and outside else ""
-        plainly = bool(dotted)
+        steps: list[PathStep] = []
         while self.at(".", "["):
             if self.take("."):
                 if self.token.kind != "name":
@@ -327,15 +321,10 @@ class Reader:
                 self.advance()
                 key = self.key()
                 end = self.expect("]").end
-            plainly = plainly and isinstance(key, str)
-            if plainly:
-                dotted = f"{dotted}.{key}"
-            steps.append(Step(key, " ".join(self.source[first:end].split())))
+            steps.append(PathStep(key, " ".join(self.source[first:end].split())))
             self.nodes += 1
         if self.at("("):
             raise self.fault(Reason("no_calls"))
-        if dotted and dotted.partition(".")[0] not in self.declared:
-            self.used.add(dotted)
         return Access(base.line, base, tuple(steps)) if steps else base
 
     def key(self) -> str | Node | Part:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Final, Literal, Self
 
-from hookrow.payload import is_deep
+from hookrow.delivery.message import sign
+from hookrow.payload import Json, is_deep
 
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
 
 HOST = "127.0.0.1"
 LONGEST = 64 * 1024 * 1024
 """Bytes of a body that are read."""
+TOLERANCE = 300
+"""Seconds that a signature may be away from now (Standard Webhooks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Came:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """The body as JSON; None where it is none that can be written again: NaN, endless nesting."""
         try:
             value = json.loads(self.body)
@@ -35,6 +40,21 @@ class Came:
         except (ValueError, RecursionError):
             return None
         return None if is_deep(value, self.body) else value
+
+    def signature(self, secret: str, now_s: float) -> Literal["valid", "missing", "invalid", "too_old", "too_new"]:
+        """What a receiver makes of the signature (docs/receivers.md). Raises ValueError: the secret is no base64."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        given, ident, sent = (headers.get(f"webhook-{part}", "") for part in ("signature", "id", "timestamp"))
+        if not given:
+            return "missing"
+        if not re.fullmatch("[0-9]{1,12}", sent):
+            return "invalid"
+        right = sign([secret], ident, int(sent), self.body).encode()
+        if not any(hmac.compare_digest(right, each.encode()) for each in given.split(" ")):
+            return "invalid"
+        if abs(now_s - int(sent)) <= TOLERANCE:
+            return "valid"
+        return "too_old" if int(sent) < now_s else "too_new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, seconds: float = 0.0) -> Answer:
+    def of(cls, value: Json, status: int = 200, seconds: float = 0.0) -> Answer:
         """A JSON answer."""
         body = json.dumps(value, ensure_ascii=False).encode()
         return cls(status, body, seconds, {"content-type": "application/json; charset=utf-8"})
@@ -63,12 +83,14 @@ class Receiver:
             OSError: the port is taken.
         """
         self.answer = answer
-        self.closing = threading.Event()
-        self.server = ThreadingHTTPServer((HOST, port), self.handler())
+        self.closing: Final = threading.Event()
+        self.server: Final = ThreadingHTTPServer((HOST, port), self.handler())
         self.server.daemon_threads = True
         self.port: int = self.server.server_address[1]
-        self.url = f"http://{HOST}:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True)
+        self.url: Final = f"http://{HOST}:{self.port}"
+        self.thread: Final = threading.Thread(
+            target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True
+        )
         self.thread.start()
 
     def handler(self) -> type[BaseHTTPRequestHandler]:

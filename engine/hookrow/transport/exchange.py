@@ -49,7 +49,7 @@ class Exchange:
     times: dict[str, float] = field(default_factory=dict)
 
 
-class Talk:
+class ExchangeState:
     """How far the exchange has come."""
 
     def __init__(self, progress: Progress, keep: int, bound: int) -> None:
@@ -123,11 +123,11 @@ async def exchange(
     progress = Progress(clock)
     request.extensions = {**request.extensions, "trace": progress}
     if wait == "sent":
-        talk = Talk(progress, 0, THROWN_AWAY)
+        talk = ExchangeState(progress, 0, THROWN_AWAY)
     elif keep is None:
-        talk = Talk(progress, limit, limit)
+        talk = ExchangeState(progress, limit, limit)
     else:
-        talk = Talk(progress, keep, LONGEST)
+        talk = ExchangeState(progress, keep, LONGEST)
     error: str | None = None
     detail: Text | None = None
     limited = asyncio.timeout(timeout)

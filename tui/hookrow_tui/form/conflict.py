@@ -110,7 +110,11 @@ class Sides(Widget, can_focus=True):
 
 
 class ConflictScreen(Dialog[dict[str, Value]]):
-    """Gives what to write for the fields in conflict, or None to go back to the form with everything as it was."""
+    """Gives what to write for the fields in conflict, or None to go back to the form with everything as it was.
+
+    Args:
+        draft: mine was kept by a session that was cut off; it goes into the form and not yet into the database.
+    """
 
     GUARDED = True
     GROUPS: ClassVar[tuple[Group, ...]] = ("conflict",)
@@ -123,8 +127,11 @@ class ConflictScreen(Dialog[dict[str, Value]]):
         merged: Merged,
         since: Sequence[Revision],
         zone: tzinfo,
+        *,
+        draft: bool = False,
     ) -> None:
         super().__init__()
+        self.draft = draft
         self.mine, self.theirs, self.merged, self.since, self.zone = mine, theirs, merged, since, zone
 
     def sides(self) -> dict[str, tuple[str, str]]:
@@ -137,7 +144,11 @@ class ConflictScreen(Dialog[dict[str, Value]]):
         }
 
     def compose(self) -> ComposeResult:
-        lines: list[object] = [Say("While you were editing, somebody changed this hook:")]
+        lines: list[object] = [
+            Say("Since this draft was kept, somebody changed this hook:")
+            if self.draft
+            else Say("While you were editing, somebody changed this hook:")
+        ]
         lines += [
             f"  {when(each.at_ms, self.zone)}  {steady(each.who)}  {steady(summary(each))}"
             for each in self.since[:REVISIONS]
@@ -152,7 +163,10 @@ class ConflictScreen(Dialog[dict[str, Value]]):
             yield Static("\n".join(map(str, lines)), markup=False)
             if self.merged.conflicts:
                 yield Sides(self.sides())
-            yield Choices([("save", str(Say("Save"))), ("back", str(Say("Keep editing")))])
+            save, back = (
+                (Say("Open the draft"), Say("Decide later")) if self.draft else (Say("Save"), Say("Keep editing"))
+            )
+            yield Choices([("save", str(save)), ("back", str(back))])
 
     @on(Choices.Chosen)
     def answer(self, message: Choices.Chosen) -> None:

@@ -21,6 +21,7 @@ from hookrow_tui.presenters.form.state import (
     ROW_LIMIT,
     SECRETS,
     FormState,
+    Merged,
     Texts,
     Value,
     merge,
@@ -214,33 +215,53 @@ class FormScreen(FormView):
         self.state = FormState(FormState.of(None, self.zone).base, {**texts, "key": ""})
         self.action_save()
 
-    def read_theirs(self, engine: HookEngine) -> tuple[Hook, list[Revision]]:
-        """The hook as it is now, and what was done to it since this form was opened, newest first."""
+    def read_theirs(self, engine: HookEngine, mine: int | None = None) -> tuple[Hook, list[Revision]]:
+        """The hook as it is now, and what was done to it since my revision (left out: the one that this form was opened
+        on), newest first."""
         assert self.state.hook is not None
         number = self.state.hook.id or 0
-        mine = self.state.hook.revision
+        mine = self.state.hook.revision if mine is None else mine
         since = [each for each in engine.hooks.history(number) if each.revision > mine]
         return engine.hooks.get(number), since
 
     def settle(self, read: tuple[Hook, list[Revision]]) -> None:
         """A colleague saved this hook meanwhile: take what only they changed, ask about what both did."""
-        from hookrow_tui.form.conflict import ConflictScreen
-
         self.saving = False
         theirs, since = read
+        also = SECRETS.intersection(changed_codes(since))
+        merged = merge(self.state.base, self.state.texts, texts_of(theirs, self.zone), also=also)
+
+        def taken() -> None:
+            self.write() if self.dirty else self.close(theirs.id)
+
+        self.compare(self.state.texts, theirs, merged, since, taken)
+
+    def compare(
+        self,
+        mine: Texts,
+        theirs: Hook,
+        merged: Merged,
+        since: list[Revision],
+        taken: Callable[[], None],
+        *,
+        draft: bool = False,
+    ) -> None:
+        """Show both sides, where anything is to be told; what is decided stands in the form then, on the hook as it is
+        now, and `taken` is called."""
+        from hookrow_tui.form.conflict import ConflictScreen
+
         texts = texts_of(theirs, self.zone)
-        merged = merge(self.state.base, self.state.texts, texts, also=SECRETS.intersection(changed_codes(since)))
 
         def decided(choice: dict[str, Value] | None) -> None:
             if choice is None:
                 return
             self.state.hook = theirs
             self.state.base = dict(texts)
-            self.fill({**merged.texts, **choice})
-            self.write() if self.dirty else self.close(theirs.id)
+            self.fill({**texts, **merged.texts, **choice})
+            taken()
 
         if merged.conflicts or merged.theirs_only:
-            self.app.push_screen(ConflictScreen(self.state.texts, texts, merged, since, self.zone), decided)
+            self.app.push_screen(ConflictScreen(mine, texts, merged, since, self.zone, draft=draft), decided)
         else:
             decided({})  # paused, resumed, deleted and brought back: nothing that this form holds
 
@@ -313,7 +334,7 @@ class FormScreen(FormView):
         def answered(answer: str | None) -> None:
             if answer == "take":
                 self.take_draft(draft)
-            if answer in ("take", "drop"):
+            elif answer == "drop":
                 draft.drop()
 
         answers = [
@@ -325,11 +346,18 @@ class FormScreen(FormView):
         self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
 
     def take_draft(self, draft: drafts.Draft) -> None:
-        """Put the draft's changes on the hook as it is today; what a colleague changed since stays theirs."""
-        today = {code: self.state.base[code] for code in draft.base if code in self.state.base}
-        mine = {code: draft.texts.get(code, value) for code, value in today.items()}
-        merged = merge(draft.base, mine, today)
-        self.fill(merged.texts)
-        if merged.conflicts:
-            names = ", ".join(str(FIELD[code].label) for code in merged.conflicts)
-            self.notice(str(Say("Others have changed since this draft: {names}. Compare.", names=names)))
+        """Put the draft's changes on the hook as it is now; where somebody changed that since, both sides are shown.
+        Whoever goes back from there finds the draft again."""
+        if self.state.hook is None:
+            self.fill(dict(draft.texts))
+            draft.drop()
+            return
+
+        def take(read: tuple[Hook, list[Revision]]) -> None:
+            theirs, since = read
+            texts = texts_of(theirs, self.zone)
+            now = {code: texts[code] for code in draft.base if code in texts}
+            mine = {code: draft.texts.get(code, draft.base[code]) for code in now}
+            self.compare(mine, theirs, merge(draft.base, mine, now), since, draft.drop, draft=True)
+
+        self.hookrow.ask(self, lambda engine: self.read_theirs(engine, draft.revision), take)

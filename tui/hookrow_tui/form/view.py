@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.lang import Text
 from hookrow.safetext import covered
-from hookrow_tui.actions import Group, bindings
+from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
 from hookrow_tui.form.fields import Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
@@ -204,7 +204,8 @@ class FormView(WritingPage):
             right = [Say("changed · not saved")]
         found = self.faults()
         if found:
-            right.insert(0, SayPlural("{n} mistake, F8", "{n} mistakes, F8", len(found)))
+            key = cap_of("form.fault")
+            right.insert(0, SayPlural("{n} mistake, {key}", "{n} mistakes, {key}", len(found), key=key))
         for page in self.pages:
             page.blame(found)
         self.query_one(Title).show(
@@ -271,9 +272,12 @@ class FormView(WritingPage):
             return str(Say("What happens if this blocking hook fails. Space changes it.")), False
         if code == "body":
             hint = Say(
-                "A template: {{{{ {name} }}}}. Empty = the standard envelope. F3 names and result, F6 whole screen, "
-                "F7 find.",
+                "A template: {{{{ {name} }}}}. Empty = the standard envelope. {names} names and result, {zoom} whole "
+                "screen, {seek} find.",
                 name=self.example(),
+                names=cap_of("form.preview"),
+                zoom=cap_of("form.zoom"),
+                seek=cap_of("form.seek"),
             )
             return str(hint), False
         if code == "condition":

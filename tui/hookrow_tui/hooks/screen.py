@@ -16,14 +16,15 @@ from textual.widgets import Input, Static
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
-from hookrow_tui.actions import Group, actions_of, bindings
+from hookrow_tui.actions import Group, actions_of, bindings, cap_of
 from hookrow_tui.hooks.reading import read_list, rows_of
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters import failures
+from hookrow_tui.presenters.banner import banner, names, stops
 from hookrow_tui.presenters.hook_rows import (
     Filter,
-    Row,
+    HookRow,
     figures,
     header,
     list_completions,
@@ -35,7 +36,7 @@ from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import latin_key
 from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Title
+from hookrow_tui.widgets.page import TextLine, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from hookrow.glance import Glance
     from hookrow_tui.log.reader import Chosen
 
-    Read = tuple[list[Row], Any, tzinfo]
+    Read = tuple[list[HookRow], Any, tzinfo]
 
 __all__ = ["HooksScreen"]
 
@@ -53,14 +54,13 @@ COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 SEEN = 4.0
 """Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
-REFUSES = Say(" (stops operations)")
 WITHOUT_ENGINE = frozenset(
     key for action in actions_of("everywhere") if action.id != "app.commands" for key in action.keys
 )
 """The keys that work on the list before the engine is there."""
 
 
-class Rule(Line):
+class Rule(TextLine):
     """A line across the screen."""
 
     def on_resize(self) -> None:
@@ -75,7 +75,7 @@ class HooksScreen(Several):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.rows: list[HookRow] = []
         self.summary: Any = None
         self.filter = Filter()
         self.zone: tzinfo = UTC
@@ -94,16 +94,16 @@ class HooksScreen(Several):
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
-        yield Line(id="filter")
-        yield Line(id="columns")
+        yield TextLine(id="filter")
+        yield TextLine(id="columns")
         yield HookTable(self.hookrow.look.glyphs)
         yield KeyBar("hooks")
         with Vertical(id="below"):
             yield Static(id="banner")
             yield Rule()
-            yield Line(id="target")
-            yield Line(id="sentence")
-            yield Line(id="figures")
+            yield TextLine(id="target")
+            yield TextLine(id="sentence")
+            yield TextLine(id="figures")
 
     def on_mount(self) -> None:
         self.query_one(HookTable).focus()
@@ -192,14 +192,14 @@ class HooksScreen(Several):
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
         self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
-        self.query_one("#filter", Line).show(self.filter.line())
-        self.query_one("#columns", Line).show(header(self.app.size.width))
-        words = self.trouble or self.warning()
+        self.query_one("#filter", TextLine).show(self.filter.line())
+        self.query_one("#columns", TextLine).show(header(self.app.size.width))
+        words = self.trouble or banner(self.rows, self.drafts, self.summary, self.hookrow.faults, cap_of)
         if words != self.banner:  # it takes a new layout of the screen
             self.banner = words
-            banner = self.query_one("#banner", Static)
-            banner.display = bool(words)
-            banner.update(Styled(covered(words)))
+            said = self.query_one("#banner", Static)
+            said.display = bool(words)
+            said.update(Styled(covered(words)))
         table = self.query_one(HookTable)
         table.empty = f" {NO_MATCH}" if self.rows else ""
         table.show([row for row in self.rows if self.filter.fits(row)], hook_id)
@@ -222,45 +222,21 @@ class HooksScreen(Several):
         room = self.app.size.width - len(f" {TITLE}") - 2
         return whole if len(whole) <= room else " · ".join(map(str, (hooks, *more)))  # the rows show what is on
 
-    def warning(self) -> str:
-        """What the admin must not overlook: paused hooks, those that refuse operations first; a queue nobody drains."""
-        parts = []
-        if names := self.paused():
-            parts.append(str(Say("Paused: {names}. Resume: p", names=names)))
-        if names := self.failing():
-            parts.append(str(Say("Fail every time: {names}.", names=names)))
-        kept = [row.hook.name for row in self.rows if row.hook.id in self.drafts]
-        if None in self.drafts:
-            kept.append(str(Say("a new hook (n)")))
-        if kept:
-            parts.append(str(Say("Not saved, kept as drafts: {names}. Open one to continue.", names=", ".join(kept))))
-        if self.summary is not None and self.summary.undrained:
-            parts.append(str(Say("No worker is running, the queue waits: hookrow worker")))
-        return " ".join(parts)
-
-    def paused(self) -> str:
-        """The names of the paused hooks, those that refuse operations first."""
-        paused = [row.hook for row in self.rows if row.hook.state == "paused"]
-        paused.sort(key=lambda hook: not stops(hook))
-        return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in paused)
-
-    def failing(self) -> str:
-        """The names of hooks whose last calls all failed, those that refuse operations first."""
-        failing = [row.hook for row in self.rows if row.in_a_row and row.hook.state != "paused"]
-        failing.sort(key=lambda hook: not stops(hook))
-        return ", ".join(f"{hook.name}{REFUSES if stops(hook) else ''}" for hook in failing)
-
     @on(HookTable.Moved)
     def describe(self, message: HookTable.Moved) -> None:
         row = message.row
         glyphs = self.hookrow.look.glyphs
-        self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
-        empty = "" if self.rows or self.summary is None else str(Say(" No hooks yet. Create one: n"))
-        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
+        self.query_one("#target", TextLine).show("" if row is None else target(row.hook, glyphs))
+        empty = (
+            ""
+            if self.rows or self.summary is None
+            else str(Say(" No hooks yet. Create one: {key}", key=cap_of("hooks.new")))
+        )
+        self.query_one("#sentence", TextLine).show(empty if row is None else sentence(row, here(self.zone)))
         seen = ""
         if row is not None and self.statistics is not None:
             seen = figures(self.statistics.get(row.hook.id or 0), self.app.size.width)
-        self.query_one("#figures", Line).show(seen)
+        self.query_one("#figures", TextLine).show(seen)
 
     def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
         self.draw()
@@ -391,7 +367,8 @@ class HooksScreen(Several):
                 "Operations of {event} wait for this hook. Paused, it is not called, and operations go on without it.",
                 **of,
             )
-            more = [str(Say("Paused already: {names}.", names=names))] if (names := self.paused()) else []
+            paused = names(row.hook for row in self.rows if row.hook.state == "paused")
+            more = [str(Say("Paused already: {names}.", names=paused))] if paused else []
             title = Say('Pause "{name}"?', name=hook.name)
             self.confirm(title, refused if stops(hook) else passed, lambda: self.pause(hook), *more)
         else:
@@ -433,9 +410,10 @@ class HooksScreen(Several):
             self.change(lambda engine: engine.hooks.remove(hook.id, revision=hook.revision), then=removed)
 
         def removed() -> None:
-            self.app.notify(str(Say('"{name}" was deleted. Restore it: u', name=covered(hook.name))), markup=False)
+            text = Say('"{name}" was deleted. Restore it: {key}', name=covered(hook.name), key=cap_of("hooks.undo"))
+            self.app.notify(str(text), markup=False)
 
-        text = Say("Its queued deliveries are cancelled. Restore hook and queue: u")
+        text = Say("Its queued deliveries are cancelled. Restore hook and queue: {key}", key=cap_of("hooks.undo"))
         self.confirm(Say('Delete "{name}"?', name=hook.name), text, remove)
 
     def action_test(self) -> None:
@@ -473,8 +451,3 @@ class HooksScreen(Several):
 
     def keep_log(self, left: Chosen) -> None:
         self.kept_log = left
-
-
-def stops(hook: Hook) -> bool:
-    """Whether a failure of this hook refuses the operation."""
-    return hook.on_failure == "stop" and hook.mode in WAITING

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hookrow.errors import HookrowError, InvalidInput
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
+from hookrow_tui.actions import cap_of
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.widgets.dialogs import Prompt, Question
 from hookrow_tui.widgets.page import Page
@@ -101,7 +102,13 @@ class Several(Page[None]):
         def tell() -> None:
             if what == "remove":
                 self.table.unmark()
-            said = SayPlural("{what}: {n} hook. Undo: u", "{what}: {n} hooks. Undo: u", count, what=DONE[what])
+            said = SayPlural(
+                "{what}: {n} hook. Undo: {key}",
+                "{what}: {n} hooks. Undo: {key}",
+                count,
+                what=DONE[what],
+                key=cap_of("hooks.undo"),
+            )
             self.app.notify(str(said), markup=False)
 
         return tell
@@ -208,7 +215,8 @@ class Several(Page[None]):
         if change.changed_since:
             part = change.changed_since[0]
             text = Say(
-                "{hook} was changed after you, by {who}: it can't be undone. See its history (h).",
+                "{hook} was changed after you, by {who}: it can't be undone. See its history ({key}).",
+                key=cap_of("hooks.history"),
                 hook=quoted(part.name),
                 who=part.since,
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from textual.theme import Theme
 
@@ -74,17 +75,29 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Look:
-    """What was chosen for this terminal. `mono` asks for cursors in reverse video, `colours` is the palette's size."""
+    """What was chosen for this terminal. `mono` asks for cursors in reverse video; `colours` are a person's own."""
 
     theme: str
     glyphs: Glyphs
     mono: bool
     mouse: bool
     encoding: str
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    def coloured(self, theme: Theme) -> Theme:
+        """One of our themes with the person's own colours."""
+        plain: Any = {name: code for name, code in self.colours.items() if name not in theme.variables}
+        return replace(theme, **plain, variables={**theme.variables, **self.colours})
 
 
-def choose(environ: Mapping[str, str] = os.environ, encoding: str | None = None) -> Look:
-    """The look for these environment variables and the encoding of the terminal's stream.
+def choose(
+    environ: Mapping[str, str] = os.environ,
+    encoding: str | None = None,
+    *,
+    wished: str = "",
+    colours: Mapping[str, str] | None = None,
+) -> Look:
+    """The look for these environment variables, the encoding of the terminal's stream, and a person's own wishes.
 
     Below 256 colours the terminal's own palette is used; `HOOKROW_THEME=light|dark|ansi` decides where guessing fails.
     The mouse is off over SSH: after a lost line its codes would flood the shell.
@@ -95,7 +108,7 @@ def choose(environ: Mapping[str, str] = os.environ, encoding: str | None = None)
     utf8 = spoken.lower().replace("-", "") == "utf8" and locale not in ("C", "POSIX")
     rich = "256color" in term or environ.get("COLORTERM", "") in ("truecolor", "24bit")
     light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
-    wish = environ.get("HOOKROW_THEME", "")
+    wish = environ.get("HOOKROW_THEME") or wished
     if wish == "ansi" or not rich or "NO_COLOR" in environ:
         theme = "ansi-light" if light and wish != "dark" else "ansi-dark"
     else:
@@ -106,4 +119,5 @@ def choose(environ: Mapping[str, str] = os.environ, encoding: str | None = None)
         mono="NO_COLOR" in environ,
         mouse="SSH_CONNECTION" not in environ,
         encoding=spoken,
+        colours=colours or {},
     )

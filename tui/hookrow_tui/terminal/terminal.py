@@ -18,15 +18,17 @@ from rich.segment import Segment
 from textual import events
 from textual.color import Color
 from textual.filter import LineFilter
-from textual.keys import _character_to_key
+from textual.keys import _character_to_key as character_key
 
 from hookrow.safetext import UNSAFE
 from hookrow_tui.words import Say
 
 __all__ = [
+    "LAYOUT",
     "RESET",
     "Guarded",
     "Harmless",
+    "character_key",
     "latin_key",
     "on_end_signals",
     "refusal",
@@ -71,7 +73,7 @@ def latin_key(event: events.Key) -> events.Key:
     latin = LAYOUT.get(event.character or "") or LAYOUT.get(last)
     if latin is None:
         return event
-    return events.Key(held + _character_to_key(latin), None if held.replace("shift+", "") else latin)
+    return events.Key(held + character_key(latin), None if held.replace("shift+", "") else latin)
 
 
 def on_end_signals(leave: Callable[[int], None]) -> None:

@@ -183,7 +183,7 @@ class Run:
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
-        """Commit what stands before a waiting hook in the row and goes to the outbox (docs/firing.md).
+        """Commit what stands before a blocking hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
@@ -270,7 +270,7 @@ class Run:
         await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
 
     async def cancelled(self) -> None:
-        """The caller was cancelled: what happened so far is committed before he learns that it has ended."""
+        """The caller was cancelled: what happened so far is committed before they learn that it has ended."""
         if self.key is not None and self.firing_id is None:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
@@ -362,7 +362,7 @@ class Run:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
         elif not new or any(share.order_key is not None for share, _ in background):
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
-            # keys locks them all (PostgreSQL), which must not last until his commit.
+            # keys locks them all (PostgreSQL), which must not last until their commit.
             admit_later = bool(background) and not self.occasion.in_background
             first_due = now_ms if self.occasion.in_background else None
             for share, delivery in background:

@@ -115,9 +115,9 @@ async def exchange(
 
     Args:
         timeout: seconds for the whole: look-up, connection, TLS, sending, every byte of the response.
-        limit: bytes; a waiting hook's longer reply is `reply_too_large`.
+        limit: bytes; a blocking hook's longer reply is `reply_too_large`.
         keep: bytes of a background hook's response to keep: its status alone decides, so its body may be cut or break
-            off. None for a waiting hook, whose whole body is needed.
+            off. None for a blocking hook, whose whole body is needed.
         wait: `sent` for `forget`: done once the whole request was handed to the connection; the response is read and
             thrown away for as long as the time lasts, whatever it is.
     """

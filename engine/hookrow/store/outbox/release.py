@@ -81,7 +81,7 @@ UNDER_WAY = or_(
 )
 
 PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
-"""As `states.turn` says: taken out before their own turn had come, and waiting hooks' rows."""
+"""As `states.turn` says: taken out before their own turn had come, and blocking hooks' rows."""
 
 
 def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:

@@ -21,7 +21,6 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from hookrow.lang import current, use
 from postgres_kept import KeptPostgres, kept_postgres
 from seconds import Seconds
 
@@ -133,6 +132,8 @@ async def watched_lag(path: Path) -> AsyncIterator[Lag]:
 @pytest.fixture(params=["ru", "en"])
 def language(request: pytest.FixtureRequest) -> Iterator[str]:
     """The language that is spoken during the test."""
+    from hookrow.lang import current, use
+
     before = current()
     use(request.param)
     yield request.param

@@ -17,8 +17,7 @@ from hookrow.cli.show.wording import deed, glyph, outcome_cell, verdict_cell
 from hookrow.records import Delivery, Firing, HookRef, LogFilter
 from hookrow.words import ERRORS, MODES, OUTCOMES, REASONS, SIGNS, SKIPS, STATES, firing_word, outcome_code, read_word
 from hookrow_tui.presenters.glyphs import ASCII, UNICODE
-from hookrow_tui.presenters.hook_rows import Filter
-from hookrow_tui.presenters.hook_rows import Row as HookRow
+from hookrow_tui.presenters.hook_rows import Filter, HookRow
 from hookrow_tui.presenters.log.query import parse, show
 from hookrow_tui.presenters.log.rows import WORDS, outcome_text, rows_of
 

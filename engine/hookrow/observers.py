@@ -62,7 +62,7 @@ class FiringObserved:
 
     `outcome` is `allowed`, `vetoed`, `failed` or `cancelled`; `refused_by` the hook that refused, `code` its code or,
     where it failed, the error's word. `recorded` is false where the record is not committed: the database failed
-    (`error` is then the error's class name), or it was written through the caller's connection and goes with his
+    (`error` is then the error's class name), or it was written through the caller's connection and goes with its
     transaction, which may still be rolled back. `reused`: the outcome of an earlier call with the same key.
     """
 

@@ -230,7 +230,10 @@ class Run:
     def last(self) -> tuple[Sequence[Share], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        if veto is None:
+            self.outcome = "allowed"
+        else:
+            self.outcome = "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
         if self.row.troubled:
             for share in self.row.shares:
@@ -270,7 +273,7 @@ class Run:
         await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
 
     async def cancelled(self) -> None:
-        """The caller was cancelled: what happened so far is committed before he learns that it has ended."""
+        """The caller was cancelled: what happened so far is committed before the caller learns that it has ended."""
         if self.key is not None and self.firing_id is None:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
@@ -362,7 +365,7 @@ class Run:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
         elif not new or any(share.order_key is not None for share, _ in background):
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
-            # keys locks them all (PostgreSQL), which must not last until his commit.
+            # keys locks them all (PostgreSQL), which must not last until the caller's commit.
             admit_later = bool(background) and not self.occasion.in_background
             first_due = now_ms if self.occasion.in_background else None
             for share, delivery in background:
@@ -388,7 +391,11 @@ class Run:
                     "owner": runtime.owner if birth.state == "leased" else None,
                     "fence": 1 if birth.state == "leased" else 0,
                 }
-        firing = self.new_columns(now_ms) if new else self.ended_columns() if self.outcome is not None else None
+        firing = None
+        if new:
+            firing = self.new_columns(now_ms)
+        elif self.outcome is not None:
+            firing = self.ended_columns()
         notes = [share.note for share in shares if share.note is not None and not share.gone]
         gone = [share.hook.id for share in shares if share.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
@@ -459,8 +466,10 @@ class Run:
 
     def delivery(self, share: Share) -> Delivery:
         state = share.state
-        if share.background:
-            state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"
+        if share.background and self.defer:
+            state = "cancelled"
+        elif share.background:
+            state = "parked" if share.act == "park" else "queued"
         return Delivery(
             id=delivery_id(self.occasion.uid, share.seq),
             firing_id=firing_id(self.occasion.uid),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Replaying"]
 
 SETTLED = (*ANSWERED, "dropped", "cancelled")
-"""States of a delivery that nobody needs to send any more, unless he names it as it is."""
+"""States of a delivery that nobody needs to send any more, unless the delivery is named as it is."""
 
 
 def elsewhere(to: str | None) -> str | None:

@@ -203,7 +203,9 @@ def seek(budget: Budget, text: str, piece: str) -> None:
     """Pay for looking through a text for a piece. Python compares each place anew in texts under 2,500 characters, and
     under 30,000 with pieces under 100; longer ones it goes through once."""
     size, length = len(piece), len(text)
-    again = size if length < 2500 else min(size, 100 if length < 30_000 else 6)
+    again = size
+    if length >= 2500:
+        again = min(size, 100 if length < 30_000 else 6)
     budget.spend((length >> 3) + (max(length - size + 1, 0) * again >> 5))
 
 

@@ -43,10 +43,10 @@ LAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class HookOutcome:
-    """What became of one hook in a firing.
+    """One hook's share of a firing, as it ended.
 
     `outcome` is a delivery's (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
-    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
+    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a blocking hook's time in milliseconds.
     """
 
     hook: HookRef

@@ -70,7 +70,7 @@ def test_a_fire_without_hooks(engine: HookEngine) -> None:
     assert (words, asked) == ([], ["PRAGMA data_version"])
 
 
-@pytest.mark.parametrize("question", [claims.HOOKS_NOW, due.NEXT_DUE, due.OLDEST, plain.OLDEST_DUE])
+@pytest.mark.parametrize("question", [claims.HOOKS_NOW, due.NEXT_DUE, plain.OLDEST_DUE])
 def test_what_is_due_is_found_by_the_index_of_what_waits(engine: HookEngine, question: Any) -> None:
     """Another index begins with the hook too; by that one the whole log would be read, four times a second."""
     plan = plan_of(engine, question)

@@ -24,7 +24,7 @@ def actor(environ: Mapping[str, str] | None = None) -> str:
         user = f"uid{os.getuid()}"
     if env.get("SUDO_USER"):
         user = f"{user}({env['SUDO_USER']})"
-    if user == ENGINE:  # a service's own user may have this name: what it does is not the engine's doing
+    if user == ENGINE:  # a service's own user may be called so: what it does is not the engine's doing
         user = f"{user}(uid {os.getuid()})"
     client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
     return storable(f"{user}@{client}" if client else user)

@@ -265,7 +265,7 @@ ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separator
 HOLDERS: Final = (dict, list, tuple)
 AT_ONCE: Final = 10_000
 """Steps that a value's weighing may take before it pays."""
-NAMED: Final = {None: "null", True: "true", False: "false"}
+NAMED: dict[bool | None, str] = {None: "null", True: "true", False: "false"}
 
 
 def encode(budget: Budget, value: object) -> str:

@@ -26,6 +26,7 @@ OUTCOMES = ("allowed", "vetoed", "failed", "cancelled", "ok", "changed", "refuse
 OUTCOMES += ("retrying", "parked", "dead", "skipped")
 CODES = ("200", "201", "204", "404", "418", "503", "2xx", "4xx", "5xx", "1xx")
 REPEATS = 15
+"""Of each page and question; tiny, once is enough to see that it works."""
 PAGE = 50
 
 
@@ -35,6 +36,10 @@ def large_log(bench: Bench) -> tuple[Path, int]:
     path = bench.folder / "large.db"
     make(path, count, bench.seeds)
     return path, count
+
+
+def repeats(bench: Bench) -> int:
+    return REPEATS if bench.rounds > 1 else 1
 
 
 def filters(engine: HookEngine) -> dict[str, LogFilter]:
@@ -80,8 +85,8 @@ def measure(bench: Bench) -> Iterator[Row]:
     with HookEngine(f"sqlite:///{small}", worker=False) as few, HookEngine(f"sqlite:///{large}", worker=False) as many:
         yield from pages(bench, few, many, count)
         yield from searching(bench, many, count)
-        banner = [took(many.log.summary) for _ in range(REPEATS)]
-        reference = statistics.median(took(few.log.summary) for _ in range(REPEATS))
+        banner = [took(many.log.summary) for _ in range(repeats(bench))]
+        reference = statistics.median(took(few.log.summary) for _ in range(repeats(bench)))
         said = f"{reference * 1000:.1f} ms"
         yield limit(f"the banner's figures, {count:,}", statistics.median(banner) * 1000, 5, "ms", reference=said)
     yield limit("index bytes of row bytes", index_share(large) * 100, 20, "%")
@@ -92,13 +97,13 @@ def pages(bench: Bench, few: HookEngine, many: HookEngine, count: int) -> Iterat
     ratios: dict[str, float] = {}
     times: dict[str, list[float]] = {}
     newest = few.log.ids(limit=PAGE)
-    record = statistics.median(took(lambda: few.log.by_rows(newest)) for _ in range(REPEATS)) / PAGE
+    record = statistics.median(took(lambda: few.log.by_rows(newest)) for _ in range(repeats(bench))) / PAGE
     for (name, wanted), here in zip(filters(many).items(), filters(few).values(), strict=True):
         for place, far, near in (("", None, None), (", from the middle", middle(many), middle(few))):
             long, short = partial(many.log.page, wanted, before=far), partial(few.log.page, here, before=near)
             theirs: list[float] = []
             mine = times[name + place] = []
-            for _ in range(REPEATS):
+            for _ in range(repeats(bench)):
                 theirs.append(took(short))
                 mine.append(took(long))
             # The short log may not fill a page: the records missing there are added as what records cost there.
@@ -123,8 +128,8 @@ def middle(engine: HookEngine) -> int:
 
 def searching(bench: Bench, engine: HookEngine, count: int) -> Iterator[Row]:
     """The first hits of a common word, and how soon progress shows for one that occurs nowhere."""
-    common = [took(lambda: engine.log.search(LogFilter(search="order"), limit=50)) for _ in range(REPEATS)]
-    nowhere = [took(lambda: engine.log.search(LogFilter(search="Нигде"))) for _ in range(REPEATS)]
+    common = [took(lambda: engine.log.search(LogFilter(search="order"), limit=50)) for _ in range(repeats(bench))]
+    nowhere = [took(lambda: engine.log.search(LogFilter(search="Нигде"))) for _ in range(repeats(bench))]
     yield limit(f"text search, {count:,}: first hits", statistics.median(common) * 1000, 100, "ms")
     yield limit("… a word that is nowhere: between two looks at the progress", max(nowhere) * 1000, 100, "ms")
 

@@ -48,7 +48,8 @@ class Nothing:
 
 NOTHING = Nothing()
 AS_IT_IS: Any = object()
-PENDING = frozenset({"blocked", "queued", "leased"})
+QUEUED = ("blocked", "queued", "leased")
+"""States that are shown as `queued`, after an attempt as `retrying`."""
 
 
 @lru_cache(1024)
@@ -182,7 +183,7 @@ class Delivery:
     def outcome(self) -> DeliveryOutcome:
         """The state in the words of docs/reference/outcomes.md: what waits for a worker is `queued`, after an attempt
         `retrying`."""
-        if self.state in PENDING:
+        if self.state in QUEUED:
             return "retrying" if self.attempts else "queued"
         return "cancelled" if self.state == "dropped" else cast(DeliveryOutcome, self.state)
 

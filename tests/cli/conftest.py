@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -53,10 +54,18 @@ def hookrow(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return call
 
 
+@pytest.fixture(scope="session")
+def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `hookrow init` was called, to be copied."""
+    folder = tmp_path_factory.mktemp("initial")
+    assert run(["--db", str(folder / "hooks.db"), "init"]) == 0
+    return folder
+
+
 @pytest.fixture
-def made(hookrow: Hookrow, folder: Path) -> Path:
-    """A new database in the folder."""
-    hookrow("init")
+def made(initial: Path, folder: Path) -> Path:
+    """A new database in the folder, as `init` makes it."""
+    shutil.copytree(initial, folder, dirs_exist_ok=True)
     return folder / "hooks.db"
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, environment
+from hookrow.cli.commands import tui
+from hookrow.cli.show import output
 
 Add = Callable[..., dict[str, Any]]
 LIMIT = 30.0
@@ -90,9 +92,20 @@ def test_a_password_is_asked_for_and_not_shown(add: Add, hookrow: Hookrow, made:
     assert hookrow("hooks", "show", 1, "--json").json["auth_password"] == {"set": True}
 
 
-@pytest.mark.parametrize(("answer", "code"), [("д\n", 0), ("yes\n", 0), ("н\n", 130), ("\n", 130), (None, 130)])
-def test_only_a_clear_yes_is_a_yes(add: Add, made: Path, answer: str | None, code: int) -> None:
-    """In both languages; «н», which is the key of y, is a no, and so is ctrl+c (None)."""
+@pytest.mark.parametrize(("answer", "code"), [("д", 0), ("yes", 0), ("н", 130), ("", 130)])
+def test_only_a_clear_yes_is_a_yes(
+    add: Add, hookrow: Hookrow, answer: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In both languages; «н», which is the key of y, is a no."""
+    add("http://127.0.0.1:9/x")
+    monkeypatch.setattr(output, "has_keyboard", lambda: True)
+    assert "[д/Н]:" in hookrow("--lang", "ru", "hooks", "rm", 1, stdin=f"{answer}\n", code=code).err
+    assert (hookrow("hooks", "list", "--json").lines == []) is (code == 0)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("д\n", 0), (None, 130)])
+def test_a_question_in_a_terminal(add: Add, made: Path, answer: str | None, code: int) -> None:
+    """It is answered, or left by ctrl+c (None), which is a no."""
     add("http://127.0.0.1:9/x")
     terminal = Terminal("--lang", "ru", "hooks", "rm", 1, cwd=made.parent)
     terminal.until("[д/Н]:")
@@ -104,14 +117,18 @@ def test_only_a_clear_yes_is_a_yes(add: Add, made: Path, answer: str | None, cod
     assert "Traceback" not in terminal.seen
 
 
-@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-def test_colours_are_for_terminals(add: Add, hookrow: Hookrow, made: Path, env: dict[str, str], coloured: bool) -> None:
+def test_colours_are_for_terminals(add: Add, hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a terminal without NO_COLOR; never into a pipe."""
     add("http://127.0.0.1:9/x")
-    terminal = Terminal("hooks", "list", cwd=made.parent, **env)
+    terminal = Terminal("hooks", "list", cwd=made.parent)
     assert terminal.end() == 0
-    assert ("\x1b[" in terminal.seen) is coloured
+    assert "\x1b[" in terminal.seen
     assert "\x1b" not in hookrow("hooks", "list").out
+    monkeypatch.setattr(output, "in_terminal", lambda stream=None: True)
+    for name, value, coloured in (("TERM", "xterm", True), ("TERM", "dumb", False), ("NO_COLOR", "1", False)):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert ("\x1b[" in hookrow("hooks", "list").out) is coloured
 
 
 def test_the_demo_offers_the_interface(folder: Path) -> None:
@@ -123,17 +140,28 @@ def test_the_demo_offers_the_interface(folder: Path) -> None:
     assert terminal.end() == 0
 
 
-@pytest.mark.parametrize(("answer", "hooks"), [("e", True), ("y", False), ("д", False), ("n", None), ("", None)])
-def test_an_empty_folder_is_offered_a_database(folder: Path, hookrow: Hookrow, answer: str, hooks: bool | None) -> None:
-    """With examples, empty, or none: asked once, before the interface opens; anything unclear makes nothing."""
+def test_an_empty_folder_is_offered_a_database(folder: Path, hookrow: Hookrow) -> None:
+    """Before the interface opens: here one with examples."""
     terminal = Terminal(cwd=folder, LINES="24")
     terminal.until("[y/e/N]")
-    terminal.type(answer + "\n")
-    if hooks is None:
-        assert terminal.end() == 0
-        assert list(folder.iterdir()) == []
-        return
+    terminal.type("e\n")
     terminal.until("F10")
     terminal.type("\x1b[21~")
     assert terminal.end() == 0
-    assert bool(hookrow("hooks", "list", "--json").lines) is hooks
+    assert hookrow("hooks", "list", "--json").lines
+
+
+@pytest.mark.parametrize(("answer", "hooks"), [("e", True), ("y", False), ("д", False), ("n", None), ("", None)])
+def test_it_is_made_as_answered(
+    folder: Path, hookrow: Hookrow, answer: str, hooks: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With examples, empty, or none: asked once; anything unclear makes nothing, and nothing opens."""
+    opened: list[str] = []
+    monkeypatch.setattr(tui, "interactive", lambda: True)
+    monkeypatch.setattr(tui, "open_on", opened.append)
+    assert hookrow("tui", stdin=f"{answer}\n", code=None).err.count("[y/e/N]") == 1
+    assert bool(opened) is (hooks is not None)
+    if hooks is None:
+        assert list(folder.iterdir()) == []
+    else:
+        assert bool(hookrow("hooks", "list", "--json").lines) is hooks

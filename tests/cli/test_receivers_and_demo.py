@@ -17,11 +17,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from cli_runs import ROOT, Hookrow, environment, program
 from hookrow import HookEngine, lang
@@ -89,8 +91,23 @@ def test_listen_checks_signatures_and_masks_passwords(
         hookrow("hooks", "secret", "rotate", 1)
         hookrow("fire", "before_order_add")
         line = running.stdout.readline()
-        assert json.loads(line)["signature"] not in ("valid", None)
+        assert json.loads(line)["signature"] == "invalid"
         assert json.loads(line)["headers"]["authorization"] == "Basic shop:••••••••"
+
+
+def test_a_signature_is_judged_as_the_reference_judges_it() -> None:
+    """Whatever is at fault has its word; one of two signatures, as during a rotation, is enough."""
+    secret, now = "whsec_" + "A" * 32, datetime.now(UTC).replace(microsecond=0)
+    signed = f"v1,eA== {Webhook(secret).sign('msg_1', now, '{}')}"
+    sent = {"Webhook-Id": "msg_1", "webhook-timestamp": f"{now.timestamp():.0f}", "webhook-signature": signed}
+
+    def judged(seconds: float = 0, body: bytes = b"{}", **changed: str) -> str:
+        headers = sent | {f"webhook-{name}": value for name, value in changed.items()}
+        return Came("POST", "/", headers, body).signature(secret, now.timestamp() + seconds)
+
+    Webhook(secret).verify(b"{}", sent)
+    assert [judged(seconds) for seconds in (0, 300, -300, 301, -301)] == [*["valid"] * 3, "too_old", "too_new"]
+    assert [judged(signature=""), judged(body=b"[]"), judged(timestamp="1e9")] == ["missing", "invalid", "invalid"]
 
 
 def test_listen_shows_people_what_came() -> None:
@@ -107,12 +124,14 @@ def test_listen_shows_people_what_came() -> None:
     assert "a failure, not a veto" in shown
 
 
-def test_listen_names_a_taken_port(hookrow: Hookrow) -> None:
-    """A port that is taken: exit 2, and the way out."""
+def test_listen_names_a_taken_port(hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that is taken: exit 2, and the way out; so for a secret that is none, which is not repeated."""
     with Receiver(lambda came: Answer()) as receiver:
         assert "--port 0" in hookrow("listen", "--port", receiver.port, code=2).err
     hookrow("listen", "--reply", "shrug", code=2)
     hookrow("listen", "--secret-env", "NOT_SET", code=2)
+    monkeypatch.setenv("MADE_UP", "S3cret")
+    assert "S3cret" not in hookrow("listen", "--secret-env", "MADE_UP", code=2).err
 
 
 @pytest.mark.parametrize("length", ["-1", "zz", "+5", "٣", "1_0"])

@@ -439,4 +439,4 @@ PAGES = {
 
 if __name__ == "__main__":  # a process of its own: click keeps help in the language of its first reader
     sys.path.insert(0, str(Path(__file__).parents[1]))  # for what stands beside this file
-    sys.stdout.write(PAGES[sys.argv[1]]())
+    json.dump({name: make() for name, make in PAGES.items()}, sys.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -27,8 +28,11 @@ def network() -> Network:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str) -> AsyncIterator[Bench]:
+async def bench(
+    tmp_path: Path, sqlite_template: Path, network: Network, clock: HandClock, anyio_backend: str
+) -> AsyncIterator[Bench]:
     """An engine without a worker of its own, on that network and clock."""
+    shutil.copyfile(sqlite_template, tmp_path / "hooks.db")
     engine = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, transport=network, clock=clock)
     async with engine:
         yield Bench(engine, network, clock)

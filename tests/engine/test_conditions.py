@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template.compiled import Condition, check_condition, names, prepare
+from hookrow.template.compiled import Condition, check_condition, prepare
 
 WEBHOOK = {"id": "evt_1", "type": "before_order_add", "timestamp": "2026-11-25T09:14:03Z"}
 ORDER: dict[str, Any] = {
@@ -305,16 +305,6 @@ def test_a_condition_sees_an_earlier_result() -> None:
     assert holds("webhook.result.cost > 100", ORDER, {**WEBHOOK, "result": {"cost": 390}})
     assert not holds("webhook.result is defined")
     assert holds("webhook.result is none", ORDER, {**WEBHOOK, "result": None})
-
-
-def test_names_of_a_condition() -> None:
-    """The names that a condition takes, for the editor to check."""
-    assert names("order.sum > 5 and user.login == nope or 'a.b' == 'c'", field="condition") == {
-        "order.sum",
-        "user.login",
-        "nope",
-    }
-    assert Condition.compile("order.sum > 5").names == {"order.sum"}
 
 
 def test_a_condition_cannot_run_away() -> None:

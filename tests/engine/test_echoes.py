@@ -162,6 +162,10 @@ ECHOED = {"password": PASSWORD, "basic": BASIC, "header": HEADER, "its token": H
 @pytest.mark.parametrize("what", ECHOED)
 async def test_an_echoed_secret_is_masked_wherever_it_stands(bench: Bench, what: str, mode: str) -> None:
     """Body, headers, message, code, warnings, result, data: in every spelling, in all that is kept and shown."""
+    flags = {"fire_and_forget": False, "wait_for_response": False} if mode == "record" else {}
+    event = "after_registration" if mode == "record" else "before_order_add"
+    await secret_hook(bench, event=event, **flags, **({"response_has_data": False} if "gate" in mode else {}))
+    await bench.hook("bg", event=event, position=99)
     for make in SPELLINGS.values():
         said = make(ECHOED[what])
         body: dict[str, Any] = {"warnings": [f"I got {said}"], "result": {"seen": [said]}, "note": {said: said}}
@@ -170,18 +174,10 @@ async def test_an_echoed_secret_is_masked_wherever_it_stands(bench: Bench, what:
         elif mode == "transform":
             body |= {"data": {"order": {"note": f"by {said}"}}}
         bench.network.on("w", answer(body=body, x_echo=quote(said), location=f"/x?a={quote(said)}"))
-        flags = {"fire_and_forget": False, "wait_for_response": False} if mode == "record" else {}
-        event = "after_registration" if mode == "record" else "before_order_add"
-        hook = await secret_hook(
-            bench, event=event, **flags, **({"response_has_data": False} if "gate" in mode else {})
-        )
-        await bench.hook("bg", event=event, position=99)
         firing = await bench.engine.send_own(await bench.fire(event=event))
         seen = await shown(bench, firing)
         assert MASK in seen
         assert not any(trace in seen for trace in traces(ECHOED[what]))
-        for ref in (hook.id, "bg"):
-            await bench.engine.hooks.remove(ref)
     assert_clean(bench, ECHOED[what])
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from cli_runs import environment
-from hookrow import Event, Hook, HookEngine
+from hookrow import Event, Hook, HookEngine, lang
+from hookrow.cli.app import run
 from hookrow.glance import glance
 from hookrow.store.database.database import Database
 from hookrow.store.log.figures import Call, Calls
@@ -134,7 +132,9 @@ def test_a_worker_tells_too(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_doctor_and_list_name_them_those_that_stop_operations_first(database: Database, language: str) -> None:
+def test_doctor_and_list_name_them_those_that_stop_operations_first(
+    database: Database, language: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 1, since when, and how many operations were stopped."""
     with HookReceiver(fails(500)) as receiver, engine_on(database) as engine:
         engine.hooks.add(gate("soft", receiver))
@@ -142,17 +142,11 @@ def test_doctor_and_list_name_them_those_that_stop_operations_first(database: Da
         for _ in range(3):
             engine.fire("before_order_add", ORDER)
     url = database.address.render_as_string(hide_password=False)
-    ran = run("--db", url, "--lang", language, "doctor", "--json")
-    assert ran.returncode == 1
-    found = [each for each in json.loads(ran.stdout)["findings"] if each["code"].startswith("failing")]
+    monkeypatch.setattr(lang.Speech, "language", language)  # which --lang sets, is set back
+    assert run(["--db", url, "--lang", language, "doctor", "--json"]) == 1
+    found = [each for each in json.loads(capsys.readouterr().out)["findings"] if each["code"].startswith("failing")]
     assert [(each["code"], each["hook"]["key"]) for each in found] == [("failing_stop", "hard"), ("failing", "soft")]
     assert "500" in found[0]["message"]
     assert ("3 operations were stopped" if language == "en" else "3 операции") in found[0]["message"]
-    listed = run("--db", url, "--lang", language, "hooks", "list").stdout
-    assert listed.count("fails every time (3)" if language == "en" else "ошибка каждый раз (3)") == 2
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line."""
-    command = [sys.executable, "-m", "hookrow", *arguments]
-    return subprocess.run(command, env=environment(COLUMNS="300"), capture_output=True, text=True, check=False)
+    assert run(["--db", url, "--lang", language, "hooks", "list"]) == 0
+    assert capsys.readouterr().out.count("fails every time (3)" if language == "en" else "ошибка каждый раз (3)") == 2

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookrow.errors import InvalidTemplate
-from hookrow.template.compiled import Body, check_body, names, prepare
+from hookrow.template.compiled import Body, check_body, prepare
 from template_bench import ORDER, WEBHOOK, refused, render, same, value
 
 SCALARS = (
@@ -301,16 +301,6 @@ def test_statements() -> None:
     assert render('{% if order.paid %}"yes{% else %}"no{% endif %}!"') == '"yes!"'
     assert render('{"a": "}} %} #}"}') == '{"a": "}} %} #}"}'
     assert render('["{{ "}}" }}"]') == '["}}"]'
-
-
-def test_names_of_a_body() -> None:
-    """The names taken from outside, with the keys written after them; variables, literals and arguments are none."""
-    source = (
-        "[{% for i in order.items if i.x %}{{ i.y }}, {{ loop.index }}{% endfor %}"
-        '{% set z = q[0].r %}, {{ z.s }}, "{{ a.b["c"].d }}'
-        '{{ webhook.id }}", {{ l|map(attribute="k")|sort(reverse=true) }}, {{ w[v.u] }}, {{ true }}]'
-    )
-    assert names(source) == {"order.items", "q", "a.b.c.d", "webhook.id", "l", "w", "v.u"}
 
 
 # What is refused when it is saved

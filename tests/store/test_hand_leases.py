@@ -6,6 +6,7 @@ from typing import Any
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.outbox import Settle
 from outbox_rows import T0, add_hook, claim, fire, ids, one, pause, result, resume, rows, settle
 
 
@@ -23,7 +24,7 @@ def test_its_hook_is_resumed_meanwhile(database: Database) -> None:
     resume(database, hook)
     assert rows(database)[row].state == "queued"
     assert claim(database, T0 + 10).rows == []
-    settled = database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 20))
+    settled = database.writer.write(Settle(lease, result(), T0 + 20, by_hand=True))
     assert (settled.accepted, settled.state) == (True, "ok")
 
 
@@ -38,7 +39,7 @@ def test_its_turn_in_the_firing_comes_meanwhile(database: Database) -> None:
     assert list(settled.next) == []
     assert rows(database)[second].state == "queued"
     assert claim(database, T0 + 20).rows == []
-    assert database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 30)).accepted
+    assert database.writer.write(Settle(lease, result(), T0 + 30, by_hand=True)).accepted
     assert rows(database)[second].state == "ok"
 
 
@@ -50,6 +51,6 @@ def test_a_colleague_drops_it_meanwhile(database: Database) -> None:
     assert settle(database, one(database), broken).dead
     lease = by_hand(database, row, T0 + 10)
     assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 20)) == 0
-    database.writer.write(lambda c: outbox.settle_redelivery(c, lease, broken, T0 + 30))
+    database.writer.write(Settle(lease, broken, T0 + 30, by_hand=True))
     assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 40)) == 1
     assert ids(claim(database, T0 + 50)) == []

@@ -200,7 +200,7 @@ def test_a_redelivery_settles_and_cancels_the_pending_retry(database: Database) 
     settle(database, one(database), failed())
     lease = database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0 + 100))
     assert (lease.number, lease.state) == (2, "retrying")
-    settled = database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 200))
+    settled = database.writer.write(Settle(lease, result(), T0 + 200, by_hand=True))
     assert (settled.accepted, settled.state) == (True, "ok")
     assert claim(database, T0 + 10**8).rows == []
     assert [(each.number, each.origin) for each in attempts(database, row)] == [(1, "worker"), (2, "redeliver")]
@@ -215,7 +215,7 @@ def test_a_failed_or_foreign_redelivery_changes_nothing_else(database: Database,
     before = rows(database)[row]
     lease = database.writer.write(lambda c: outbox.lease_for_redelivery(c, row, owner="cli", now_ms=T0 + 100))
     made = result() if elsewhere else failed(404)
-    database.writer.write(lambda c: outbox.settle_redelivery(c, lease, made, T0 + 200, elsewhere=elsewhere))
+    database.writer.write(Settle(lease, made, T0 + 200, elsewhere=elsewhere, by_hand=True))
     after = rows(database)[row]
     assert (after.state, after.attempts, after.due_ms, after.error) == (
         before.state,
@@ -254,8 +254,8 @@ def test_a_redelivery_takes_over_its_own_row_alone(database: Database) -> None:
     assert (lease.state, found[mine].state, found[theirs].state) == ("queued", "queued", "leased")
 
 
-def test_dead_letters_are_dropped_or_revived_by_hand(database: Database) -> None:
-    """Only dead ones; a revived one gets one more attempt."""
+def test_dead_letters_are_dropped_by_hand(database: Database) -> None:
+    """Only dead ones, and only those that were named."""
     hook = add_hook(database, "a")
     both = [fire(database, [hook])[1][0] for _ in range(2)]
     broken = result("failed", error="template_error", status=None, values={})
@@ -263,23 +263,7 @@ def test_dead_letters_are_dropped_or_revived_by_hand(database: Database) -> None
         assert settle(database, claimed, broken).dead
     _, (fresh,) = fire(database, [hook])
     assert database.writer.write(lambda c: outbox.drop(c, [both[0], fresh], T0)) == 1
-    assert database.writer.write(lambda c: outbox.revive(c, [both[1], fresh], T0)) == 1
-    assert [state(database, row) for row in (*both, fresh)] == ["dropped", "queued", "queued"]
-
-
-def test_overdue_says_what_nobody_sends(database: Database) -> None:
-    """The oldest due moment and how many, beyond the given age."""
-    hook = add_hook(database, "a")
-    fire(database, [hook], T0)
-    fire(database, [hook], T0 + 30_000)
-
-    def asked(now_ms: int) -> outbox.Overdue:
-        with database.read() as connection:
-            return outbox.overdue(connection, now_ms, by_ms=60_000)
-
-    assert asked(T0 + 59_999) == outbox.Overdue(None, 0)
-    assert asked(T0 + 60_000) == outbox.Overdue(T0, 1)
-    assert asked(T0 + 90_000) == outbox.Overdue(T0, 2)
+    assert [state(database, row) for row in (*both, fresh)] == ["dropped", "dead", "queued"]
 
 
 def test_a_clock_set_back_delays_neither_queue_nor_leases(database: Database) -> None:

@@ -15,7 +15,7 @@ from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
 from hookrow.store.outbox.parking import BREAKERS
-from hookrow.store.outbox.writing import DELIVERIES, NewDelivery, Rows
+from hookrow.store.outbox.writing import DELIVERIES, NewDelivery, Rows, release_deferred
 from outbox_rows import (
     T0,
     add_hook,
@@ -92,7 +92,8 @@ def test_undoing_a_deletion_restores_the_rows(database: Database) -> None:
     hook = add_hook(database, "a")
     _, (row,) = fire(database, [hook])
     _, (other,) = fire(database, [hook])
-    database.writer.write(lambda c: outbox.never_enqueued(c, [other], T0))
+    values = {"state": "cancelled", "skipped": "not_enqueued", "due_ms": None}
+    database.writer.write(lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == other).values(values)))
     change_hook(database, hook, outbox.cancel, deleted_ms=T0)
     assert claim(database).rows == []
     assert change_hook(database, hook, outbox.uncancel, deleted_ms=None) == 1
@@ -136,14 +137,14 @@ def test_a_row_written_by_a_process_that_had_not_seen_the_pause_is_not_sent(
 def test_kept_back_rows_are_enqueued_in_their_order(database: Database) -> None:
     """`defer=True`: cancelled until they are enqueued, then the first is due and the second blocked."""
     hooks = [add_hook(database, key) for key in "ab"]
-    _, (first, second) = fire(database, hooks)
+    firing, (first, second) = fire(database, hooks)
 
     def defer(connection: Connection) -> None:
         values = {"state": "cancelled", "skipped": "not_enqueued", "due_ms": None, "released_ms": None}
         connection.execute(update(DELIVERIES).values(**values))
 
     database.writer.write(defer)
-    assert database.writer.write(lambda c: outbox.enqueue(c, [first, second], T0)) == 2
+    assert database.writer.write(lambda c: release_deferred(c, firing, T0))
     assert ids(claim(database)) == [first]
     assert state(database, second) == "blocked"
 

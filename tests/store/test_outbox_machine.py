@@ -131,16 +131,15 @@ class Outbox(RuleBasedStateMachine):
             lease = self.write(lambda c: outbox.lease_for_redelivery(c, row.id, owner="cli", now_ms=self.now))
         except NotRedeliverable:
             return
-        settled = self.write(lambda c: outbox.settle_redelivery(c, lease, made, self.now))
+        settled = self.write(Settle(lease, made, self.now, by_hand=True))
         assert settled.accepted
         if settled.state == "ok":
             self.succeeded[row.id] += 1
 
     @rule()
-    def drops_or_revives_the_dead(self) -> None:
+    def drops_the_dead(self) -> None:
         dead = [row.id for row in rows(self.database).values() if row.state == "dead"]
         self.write(lambda c: outbox.drop(c, dead[::2], self.now))
-        self.write(lambda c: outbox.revive(c, dead[1::2], self.now))
 
     @invariant()
     def one_of_a_key_at_a_time(self) -> None:

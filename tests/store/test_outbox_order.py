@@ -180,7 +180,7 @@ def test_a_row_that_waits_for_its_key_releases_the_next(database: Database) -> N
     assert (found.state, found.due_ms) == ("queued", None)
 
 
-@pytest.mark.parametrize("ending", ["dead", "dropped", "deleted"])
+@pytest.mark.parametrize("ending", ["dead", "redelivered"])
 def test_every_end_of_the_head_frees_its_key(database: Database, ending: str) -> None:
     """Dead by a broken template, or redelivered by hand: the next of the key becomes due."""
     hook = add_hook(database, "a")
@@ -189,15 +189,12 @@ def test_every_end_of_the_head_frees_its_key(database: Database, ending: str) ->
     claimed = one(database, T0 + 1)
     if ending == "dead":
         settle(database, claimed, result("failed", error="template_error", status=None, values={}), T0 + 2)
-    elif ending == "dropped":
+    else:
         settle(database, claimed, failed(), T0 + 2)
         lease = database.writer.write(
             lambda c: outbox.lease_for_redelivery(c, claimed.row_id, owner="cli", now_ms=T0 + 3)
         )
-        database.writer.write(lambda c: outbox.settle_redelivery(c, lease, result(), T0 + 3))
-    else:
-        settle(database, claimed, failed(), T0 + 2)
-        database.writer.write(lambda c: outbox.never_enqueued(c, [claimed.row_id], T0 + 3))
+        database.writer.write(Settle(lease, result(), T0 + 3, by_hand=True))
     assert one(database, T0 + 4).row_id == second
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from hookrow.core.occasion import checked_key, occasion_for
 from hookrow.core.row import Occasion, Row, Share
+from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
@@ -36,8 +37,6 @@ __all__ = ["Run"]
 log = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
-LET_GO = 6.0
-"""Seconds that an interrupted caller waits for the record: the lock's limit, and a commit."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
 NOT_ENQUEUED = "not_enqueued"

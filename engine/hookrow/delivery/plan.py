@@ -5,9 +5,8 @@ Activity and period are judged once, at `fire()` (docs/firing.md); condition, ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 from hookrow.hook.modes import WAITING
 
@@ -22,10 +21,8 @@ __all__ = [
     "Verdict",
     "allowed_after_failure",
     "judge",
-    "row",
     "state",
     "wait_for",
-    "worst_case",
 ]
 
 State = Literal["off", "expired", "not_yet_valid", "paused", "on"]
@@ -37,8 +34,6 @@ class Planned(Protocol):
     """What a plan reads of a hook. Moments are milliseconds since 1970, None where the period is open."""
 
     @property
-    def id(self) -> int | None: ...
-    @property
     def active(self) -> bool: ...
     @property
     def paused(self) -> bool: ...
@@ -48,13 +43,6 @@ class Planned(Protocol):
     def valid_until_ms(self) -> int | None: ...
     @property
     def mode(self) -> str: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def timeout(self) -> float: ...
-
-
-AnyHook = TypeVar("AnyHook", bound=Planned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +89,6 @@ def judge(hook: Planned, now_ms: int) -> Verdict:
     return CALL if hook.mode in WAITING else QUEUE
 
 
-def row(hooks: Iterable[AnyHook]) -> list[AnyHook]:
-    """The hooks in the order in which they run: smaller `position` first, ties by id."""
-    return sorted(hooks, key=lambda hook: (hook.position, hook.id or 0))
-
-
 def wait_for(timeout: float, left: float) -> float | None:
     """Seconds that a waiting hook may take when the row has `left` seconds; None = it fails as `deadline`."""
     return None if left < LEAST_WAIT else min(timeout, left)
@@ -114,8 +97,3 @@ def wait_for(timeout: float, left: float) -> float | None:
 def allowed_after_failure(on_failure: str, moment: str) -> bool:
     """Whether the operation goes on although a waiting hook failed; what has already happened can't be stopped."""
     return moment != "before" or on_failure != "stop"
-
-
-def worst_case(hooks: Iterable[Planned]) -> float:
-    """Seconds that an operation waits if every waiting hook takes its whole timeout."""
-    return sum(hook.timeout for hook in hooks if hook.mode in WAITING)

@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = [
-    "ATTEMPTS",
-    "CAUSES",
     "CLOSED",
+    "DELIVERY_STATES",
     "FINISHED",
     "LEASE_MARGIN",
     "LONGEST_LEASE",
     "LONGEST_REST",
+    "MOST_ATTEMPTS",
     "PENDING",
     "RETRIES",
-    "STATES",
     "STEP",
     "UNFINISHED",
     "Answer",
@@ -52,7 +51,7 @@ RETRIES: tuple[int, ...] = (
     *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
 """Milliseconds between the end of an attempt and the next one (docs/contributing/state_machine.md)."""
-ATTEMPTS = len(RETRIES) + 1
+MOST_ATTEMPTS = len(RETRIES) + 1
 """Automatic attempts of a delivery; then it is dead."""
 JITTER = 0.2
 LONGEST_WISH = 24 * HOUR
@@ -66,12 +65,12 @@ LONGEST_LEASE = 30 * SECOND + LEASE_MARGIN
 
 PENDING = ("blocked", "queued", "retrying")
 """Waiting for a worker."""
-WAITING = (*PENDING, "parked")
+UNLEASED = (*PENDING, "parked")
 """Waiting for a worker or for their hook."""
 UNFINISHED = ("blocked", "queued", "leased", "retrying", "parked")
 """Will be sent, now or later."""
 FINISHED = ("ok", "sent", "dead", "cancelled", "dropped", "changed", "vetoed", "refused", "failed", "skipped")
-STATES = (*UNFINISHED, *FINISHED)
+DELIVERY_STATES = (*UNFINISHED, *FINISHED)
 
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
@@ -90,13 +89,9 @@ Cause = Literal[
     "hook_resumed",
     "hook_deleted",
     "hook_restored",
-    "never_enqueued",
-    "enqueued",
     "redelivered",
-    "revived",
     "dropped",
 ]
-CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +165,7 @@ def delay_ms(attempts: int, jitter: float, retry_after: float | None = None) -> 
 
 def longest_pauses() -> dict[int, int]:
     """The longest that a delivery waits for its next attempt by the schedule, in ms, by its attempts so far."""
-    return {attempts: delay_ms(attempts, 1.0) for attempts in range(1, ATTEMPTS)}
+    return {attempts: delay_ms(attempts, 1.0) for attempts in range(1, MOST_ATTEMPTS)}
 
 
 def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float = 0.0) -> Change | None:
@@ -193,20 +188,14 @@ def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float 
             return Change("parked", attempts=delivery.attempts, turn=True)
         case "hook_resumed" if state == "parked":
             return returning(delivery, now_ms)
-        case "hook_deleted" if state in WAITING:
+        case "hook_deleted" if state in UNLEASED:
             return Change("cancelled", attempts=delivery.attempts, turn=True, reason="hook_deleted")
         case "hook_restored" if state == "cancelled" and delivery.reason == "hook_deleted":
             return returning(delivery, now_ms)
-        case "never_enqueued" if state in WAITING:
-            return Change("cancelled", attempts=delivery.attempts, turn=True, reason="not_enqueued")
-        case "enqueued" if state == "cancelled" and delivery.reason == "not_enqueued":
-            return returning(delivery, now_ms)
-        case "redelivered" if state in WAITING or state == "dead":
+        case "redelivered" if state in UNLEASED or state == "dead":
             answer = happening.answer
             if answer is not None and answer.kind in ANSWERED:
                 return Change(answer.kind, attempts=delivery.attempts, turn=True)
-        case "revived" if state == "dead" and delivery.hook != "deleted":
-            return Change("queued" if delivery.hook == "on" else "parked", now_ms, delivery.attempts)
         case "dropped" if state == "dead":
             return Change("dropped", attempts=delivery.attempts)
         case _:
@@ -227,7 +216,7 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
     if answer.error == "template_error":
         # No request was made, and none ever could be from this payload.
         return Change("dead", attempts=delivery.attempts, turn=True)
-    if attempts >= ATTEMPTS or answer.final:
+    if attempts >= MOST_ATTEMPTS or answer.final:
         return Change("dead", attempts=attempts, turn=True)
     due = now_ms + delay_ms(attempts, jitter, answer.retry_after)
     if delivery.hook == "deleted":
@@ -238,7 +227,7 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
 
 
 def returning(delivery: Standing, now_ms: int) -> Change:
-    """Back to where the row waits, by what its hook is now: given back, taken over, resumed, restored, enqueued."""
+    """Back to where the row waits, by what its hook is now: given back, taken over, resumed, restored."""
     if delivery.hook == "deleted":
         return Change("cancelled", attempts=delivery.attempts, turn=True, reason="hook_deleted")
     if delivery.hook == "held":

@@ -26,13 +26,6 @@ from hookrow.words import HookState
 __all__ = ["SEALED", "Hook", "HookFields"]
 
 
-DELIVERY_STATES = (
-    *("blocked", "queued", "leased", "retrying", "parked"),
-    *("ok", "sent", "dead", "cancelled", "dropped"),
-    *("changed", "vetoed", "refused", "failed", "skipped"),
-)
-
-
 class HookFields(SQLModel):
     """The fields that the form, the input model and the table share (docs/reference/fields.md). Secrets are apart."""
 

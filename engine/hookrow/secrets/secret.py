@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import secrets
 from typing import Final
@@ -12,7 +11,7 @@ from hookrow.errors import Misuse
 from hookrow.lang import Text
 from hookrow.secrets.keyring import KEY_BYTES
 
-__all__ = ["MASK", "Secret", "check_signing_secret", "new_signing_secret"]
+__all__ = ["MASK", "Secret", "new_signing_secret"]
 
 MASK: Final = "••••••••"
 """What stands for a secret wherever people look. Its length says nothing."""
@@ -72,16 +71,3 @@ class Secret:
 def new_signing_secret() -> Secret:
     """A fresh signing secret of Standard Webhooks: `whsec_` and the base64 of 32 random bytes."""
     return Secret(SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-
-
-def check_signing_secret(text: str) -> Text | None:
-    """What is wrong with a signing secret, or None: `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks)."""
-    if not text.startswith(SIGNING_PREFIX):
-        return Text("a signing secret begins with whsec_")
-    try:
-        raw = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return Text("after whsec_ a signing secret is base64")
-    if not 24 <= len(raw) <= 64:
-        return Text("a signing secret is 24 to 64 bytes long, this one {n}", n=len(raw))
-    return None

@@ -177,13 +177,13 @@ class Assigned(Statement):
         page.local[self.variable] = self.node.value(page)
 
 
-def read_body(source: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
-    """The statements of a body, and the names that it takes from outside. Raises Fault, whose line is set."""
+def read_body(source: str) -> tuple[Statement, ...]:
+    """The statements of a body. Raises Fault, whose line is set."""
     body = BodyReader(source)
     statements, _ = body.block(frozenset(), Reason("statement_body"))
     if body.inside:
         raise Fault(Reason("quote_not_closed"), line=body.reader.line(body.quote))
-    return statements, frozenset(body.reader.used)
+    return statements
 
 
 class BodyReader:
@@ -374,14 +374,10 @@ class BodyReader:
         variable = self.variable()
         self.reader.expect("in")
         source = self.reader.either()
-        declared = set(self.reader.declared)
-        self.reader.declared.add(variable)
         only = self.reader.expression() if self.reader.take("if") else None
-        self.reader.declared.add("loop")
         self.close("%}")
         cost = self.reader.nodes - counted
         body, word = self.block(frozenset({"else", "endfor"}), Reason("statement_for"))
-        self.reader.declared = declared
         afterwards = {opened, self.inside}
         otherwise: tuple[Statement, ...] = ()
         if word == "else":
@@ -399,5 +395,4 @@ class BodyReader:
         self.reader.expect("=")
         node = self.reader.expression()
         self.close("%}")
-        self.reader.declared.add(variable)
         return Assigned(self.reader.line(start), self.reader.nodes - counted, variable, node)

@@ -38,7 +38,6 @@ __all__ = [
     "View",
     "check_body",
     "check_condition",
-    "names",
     "prepare",
     "preview_body",
 ]
@@ -81,10 +80,9 @@ CHECKER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A compiled body. `names` are those that it takes from the payload and `webhook`, with keys: `order.id`."""
+    """A compiled body."""
 
     source: str
-    names: frozenset[str]
     statements: tuple[Statement, ...]
 
     @classmethod
@@ -131,10 +129,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition. `names` as those of a body."""
+    """A compiled condition."""
 
     source: str
-    names: frozenset[str]
     node: Node
 
     @classmethod
@@ -196,10 +193,10 @@ def false_parts(node: Node, written: str, source: str, run: Run) -> Iterator[str
 @lru_cache(REMEMBERED)
 def compiled_body(source: str) -> Body:
     try:
-        statements, used = read_body(source)
+        statements = read_body(source)
     except Fault as fault:
         raise refusal(fault, source, "body") from None
-    return Body(source, used, statements)
+    return Body(source, statements)
 
 
 @lru_cache(REMEMBERED)
@@ -211,7 +208,7 @@ def compiled_condition(source: str) -> Condition:
         reader.conclude()
     except Fault as fault:
         raise refusal(fault, source, "condition") from None
-    return Condition(source, frozenset(reader.used), node)
+    return Condition(source, node)
 
 
 def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> InvalidTemplate:
@@ -268,15 +265,6 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
         there = ", ".join(f"{parent}{dot}{key}" for key in near)
         fault.text = Reason("value_missing_near", name=fault.name, near=there)
     return fault
-
-
-def names(source: str, *, field: Literal["body", "condition"] = "body") -> set[str]:
-    """The names that a body or condition takes from outside itself, with the keys written after them: `order.id`.
-
-    Raises:
-        InvalidTemplate: it can't be compiled.
-    """
-    return set(Body.compile(source).names if field == "body" else Condition.compile(source).names)
 
 
 def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -> None:

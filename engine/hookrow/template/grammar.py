@@ -86,15 +86,12 @@ class Token:
 class Reader:
     """Reads expressions out of a source, from any place in it.
 
-    `used` gathers the names that the source takes from outside, with the keys written after them: `order.items`.
-    `declared` holds the variables of loops and sets that are in force. `nodes` counts what was read.
+    `nodes` counts what was read.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.breaks = [found.start() for found in re.finditer("\n", source)]
-        self.used: set[str] = set()
-        self.declared: set[str] = set()
         self.nodes = 0
         self.depth = 0
         self.token = Token("stop", "", 0, 0)
@@ -311,11 +308,8 @@ class Reader:
     def path(self) -> Node:
         """A primary value and the keys after it."""
         first = self.token.start
-        outside = self.token.kind == "name"
         base = self.primary()
         steps: list[Step] = []
-        dotted = base.name if isinstance(base, Name) and outside else ""
-        plainly = bool(dotted)
         while self.at(".", "["):
             if self.take("."):
                 if self.token.kind != "name":
@@ -327,15 +321,10 @@ class Reader:
                 self.advance()
                 key = self.key()
                 end = self.expect("]").end
-            plainly = plainly and isinstance(key, str)
-            if plainly:
-                dotted = f"{dotted}.{key}"
             steps.append(Step(key, " ".join(self.source[first:end].split())))
             self.nodes += 1
         if self.at("("):
             raise self.fault(Reason("no_calls"))
-        if dotted and dotted.partition(".")[0] not in self.declared:
-            self.used.add(dotted)
         return Access(base.line, base, tuple(steps)) if steps else base
 
     def key(self) -> str | Node | Part:

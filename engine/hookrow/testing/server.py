@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+from hookrow.delivery.message import sign
 from hookrow.payload import is_deep
 
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
@@ -16,6 +19,8 @@ __all__ = ["HOST", "Answer", "Came", "Receiver"]
 HOST = "127.0.0.1"
 LONGEST = 64 * 1024 * 1024
 """Bytes of a body that are read."""
+TOLERANCE = 300
+"""Seconds that a signature may be away from now (Standard Webhooks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,21 @@ class Came:
         except (ValueError, RecursionError):
             return None
         return None if is_deep(value, self.body) else value
+
+    def signature(self, secret: str, now_s: float) -> Literal["valid", "missing", "invalid", "too_old", "too_new"]:
+        """What a receiver makes of the signature (docs/receivers.md). Raises ValueError: the secret is no base64."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        given, ident, sent = (headers.get(f"webhook-{part}", "") for part in ("signature", "id", "timestamp"))
+        if not given:
+            return "missing"
+        if not re.fullmatch("[0-9]{1,12}", sent):
+            return "invalid"
+        right = sign([secret], ident, int(sent), self.body).encode()
+        if not any(hmac.compare_digest(right, each.encode()) for each in given.split(" ")):
+            return "invalid"
+        if abs(now_s - int(sent)) <= TOLERANCE:
+            return "valid"
+        return "too_old" if int(sent) < now_s else "too_new"
 
 
 @dataclass(frozen=True, slots=True)

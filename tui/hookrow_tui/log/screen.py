@@ -46,10 +46,6 @@ __all__ = ["LogScreen"]
 
 WIDE = 110
 """Columns from which on three panes stand side by side."""
-CHUNK = 50_000
-"""Ids that are read at once in the background."""
-SEARCHED = 20
-"""The first page of a text search: it goes through the log slice by slice, and something should be seen soon."""
 PAUSE = 0.08
 """Seconds that the cursor rests before its detail is read: a key that is held down reads nothing."""
 SHOWN: dict[bool, tuple[Tab, ...]] = {True: ("1", "2", "4"), False: ("1", "2", "3", "4")}

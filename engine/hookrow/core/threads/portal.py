@@ -17,7 +17,7 @@ __all__ = ["LET_GO", "Portal"]
 
 T = TypeVar("T")
 LET_GO = 6.0
-"""Seconds that a cancelled call may take to let go: a commit under way ends first (at most the lock's limit)."""
+"""Seconds that a cancelled or interrupted call may take to let go: a commit under way ends first (the lock's limit)."""
 
 
 class Portal:

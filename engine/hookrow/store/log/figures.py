@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from hookrow.delivery.states import UNFINISHED
 from hookrow.store.database.plain import Ask
 
 __all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
@@ -26,7 +27,6 @@ LAST_FEW = 5
 
 NO_CALLS = frozenset({"skipped", "cancelled", "dropped"})
 ERRORS = frozenset({"failed", "dead"})
-UNFINISHED = frozenset({"blocked", "queued", "leased", "retrying", "parked"})
 
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = """

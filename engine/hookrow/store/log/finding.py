@@ -27,9 +27,9 @@ from sqlalchemy import (
     true,
 )
 
-from hookrow.hook.model import DELIVERY_STATES
+from hookrow.delivery.states import DELIVERY_STATES
 from hookrow.payload import storable
-from hookrow.records import FIRING_OUTCOMES, LogFilter
+from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.log.kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.outbox.parking import NOTABLE
@@ -45,13 +45,12 @@ LATE_MS = 60_000
 """A firing's id is taken when it is committed; this long after it began it is found by the index `firing_late`."""
 LONGEST_MS = 3_600_000
 """No firing takes longer than this."""
-PENDING = ("blocked", "queued", "leased")
 UNTRIED, TRIED = DELIVERIES.c.attempts == 0, DELIVERIES.c.attempts > 0
 STATES: dict[str, list[tuple[tuple[str, ...], ColumnElement[bool]]]] = {
-    "queued": [(PENDING, UNTRIED)],
-    "retrying": [(("retrying",), true()), (PENDING, TRIED)],
+    "queued": [(QUEUED, UNTRIED)],
+    "retrying": [(("retrying",), true()), (QUEUED, TRIED)],
     "cancelled": [(("cancelled", "dropped"), true())],
-    PROBLEM.code: [(("failed", "dead", "retrying"), true()), (PENDING, TRIED)],
+    PROBLEM.code: [(("failed", "dead", "retrying"), true()), (QUEUED, TRIED)],
 }
 """The states that an outcome means, where it is not the word itself (docs/reference/outcomes.md)."""
 FAILING = ("failed", "dead", "retrying")
@@ -217,7 +216,7 @@ def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[
         return [(DELIVERY_STATES, true())]
     if outcome in REASONS:
         same = DELIVERIES.c.error == outcome
-        failed = [(FAILING, same), (PENDING, and_(TRIED, same))] if outcome in ERRORS else []
+        failed = [(FAILING, same), (QUEUED, and_(TRIED, same))] if outcome in ERRORS else []
         return [*failed, *([(UNSENT, DELIVERIES.c.skipped == outcome)] if outcome in SKIPS else [])]
     return STATES.get(outcome, [((outcome,), true())])
 

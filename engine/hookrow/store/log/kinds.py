@@ -30,7 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from hookrow.hook.model import DELIVERY_STATES
+from hookrow.delivery.states import DELIVERY_STATES
 from hookrow.records import LogFilter
 from hookrow.store.configuration.revisions import REVISIONS
 from hookrow.store.database.prepared import Prepared

@@ -14,10 +14,10 @@ from hookrow.store.outbox.claims import (
     give_back,
     renew,
 )
-from hookrow.store.outbox.due import Overdue, mend_clock, next_due, overdue
-from hookrow.store.outbox.parking import cancel, drop, enqueue, never_enqueued, park, revive, uncancel, unpark
+from hookrow.store.outbox.due import mend_clock, next_due
+from hookrow.store.outbox.parking import cancel, drop, park, uncancel, unpark
 from hookrow.store.outbox.release import admit, unstick
-from hookrow.store.outbox.settling import Made, Settle, Settled, record_attempt, settle_redelivery
+from hookrow.store.outbox.settling import Made, Settle, Settled
 from hookrow.store.outbox.takeover import INTERRUPTED, claim, lease_for_redelivery, recover
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Claimed",
     "Made",
     "Note",
-    "Overdue",
     "Settle",
     "Settled",
     "Taken",
@@ -34,21 +33,15 @@ __all__ = [
     "claim",
     "claim_firings",
     "drop",
-    "enqueue",
     "give_back",
     "lease_for_redelivery",
     "mend_clock",
-    "never_enqueued",
     "next_due",
     "note",
-    "overdue",
     "park",
     "pause_gone",
-    "record_attempt",
     "recover",
     "renew",
-    "revive",
-    "settle_redelivery",
     "uncancel",
     "unpark",
     "unstick",

@@ -1,8 +1,7 @@
-"""When something is due: for the worker's sleep, for the banner and `doctor`, and after the clock was set back."""
+"""When something is due: for the worker's sleep, for `doctor`, and after the clock was set back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -20,21 +19,19 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     update,
 )
 
 from hookrow.delivery.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, longest_pauses
-from hookrow.store.database.plain import OLDEST_DUE
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.parking import BREAKERS, HOOKS
 from hookrow.store.outbox.release import pending, state_in
 
-__all__ = ["BUSY", "NOW", "Overdue", "lapsed", "leased", "mend_clock", "next_due", "overdue"]
+__all__ = ["BUSY", "NOW", "lapsed", "leased", "mend_clock", "next_due"]
 
 COUNTED = 1001
-"""Overdue rows are counted up to here."""
+"""Lapsed rows are counted up to here."""
 JUMP = 2000
 """Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
 
@@ -64,7 +61,6 @@ def hooks_with_pending_rows() -> CTE:
 
 BUSY = hooks_with_pending_rows()
 THEIRS = and_(DELIVERIES.c.hook_id == BUSY.c.hook, pending)
-OLDEST = text(OLDEST_DUE)
 NEXT_DUE = Prepared(
     select(
         func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS, DELIVERIES.c.due_ms > NOW).scalar_subquery())
@@ -80,14 +76,6 @@ PROBED = exists().where(  # a join would be taken for a walk over all hooks
 NEXT_PROBE = Prepared(select(func.min(BREAKERS.c.probe_ms)).where(PROBED))
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """What waits although it is due: the oldest moment and how many, counted up to 1,001."""
-
-    oldest_ms: int | None
-    count: int
-
-
 def next_due(connection: Connection, now_ms: int) -> int | None:
     """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
     moments = (
@@ -96,19 +84,6 @@ def next_due(connection: Connection, now_ms: int) -> int | None:
         NEXT_PROBE.scalar(connection),
     )
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def overdue(connection: Connection, now_ms: int, *, by_ms: int = 0) -> Overdue:
-    """What is due by more than `by_ms` milliseconds and was not taken: nobody sends, or too few do. Only reads."""
-    limit = now_ms - by_ms
-    oldest = connection.execute(OLDEST).scalar()
-    if oldest is None or oldest > limit:
-        return Overdue(None, 0)
-    late = select(DELIVERIES.c.id).where(
-        DELIVERIES.c.hook_id.in_(select(BUSY.c.hook)), pending, DELIVERIES.c.due_ms <= limit
-    )
-    count = connection.execute(select(func.count()).select_from(late.limit(COUNTED).subquery())).scalar_one()
-    return Overdue(oldest, count)
 
 
 def lapsed(connection: Connection, before_ms: int) -> int:

@@ -25,7 +25,7 @@ from hookrow.delivery.states import (
 )
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, HOOKS
-from hookrow.store.outbox.release import advance, free_keys, is_held, pending, state_in, waiting_again
+from hookrow.store.outbox.release import advance, pending, state_in, waiting_again
 
 __all__ = [
     "BREAKERS",
@@ -34,10 +34,7 @@ __all__ = [
     "catch_up",
     "chunks",
     "drop",
-    "enqueue",
-    "never_enqueued",
     "park",
-    "revive",
     "standing_of",
     "uncancel",
     "unpark",
@@ -179,60 +176,13 @@ def chunks(ids: Sequence[int], size: int = 1000) -> list[Sequence[int]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-def by_row(connection: Connection, deliveries: Collection[int], cause: Cause, now_ms: int) -> int:
-    """Let a happening happen to single deliveries, by their row ids; returns how many it moved."""
-    moved = 0
-    firings, keys = set(), set()
-    for part in chunks(sorted(deliveries)):
-        rows = connection.execute(
-            select(
-                *(DELIVERIES.c[name] for name in ("id", "state", "attempts", "released_ms", "firing_id", "hook_id")),
-                *(DELIVERIES.c[name] for name in ("order_key", "skipped", "lease_ms")),
-                *(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms")),
-            )
-            .join(HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
-            .where(DELIVERIES.c.id.in_(part))
-            .with_for_update(of=DELIVERIES)
-        ).all()
-        for row in rows:
-            hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
-            standing = Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
-            change = decide(standing, Happening(cause), now_ms)
-            if change is None or is_held(row, now_ms):  # it is being sent by hand
-                continue
-            values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
-            values["done_ms"] = now_ms if change.finished else None
-            if change.due_ms is not None:
-                values["due_ms"] = change.due_ms
-            connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row.id).values(**values))
-            moved += 1
-            firings.add(row.firing_id)
-            keys.add((row.hook_id, row.order_key))
-            if change.state in PENDING and row.order_key is not None:
-                waiting_again(connection, row.hook_id)
-    for piece in chunks(sorted(firings)):
-        advance(connection, piece, now_ms)
-    free_keys(connection, keys, now_ms)
-    if moved:
-        announce(connection)
-    return moved
-
-
 def drop(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
-    """A person gives dead deliveries up; returns how many were dead."""
-    return by_row(connection, deliveries, "dropped", now_ms)
-
-
-def revive(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
-    """Queue dead deliveries for one more attempt by a worker; returns how many were dead and have a hook."""
-    return by_row(connection, deliveries, "revived", now_ms)
-
-
-def never_enqueued(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
-    """Cancel deliveries that were written and will not be enqueued after all; returns how many waited."""
-    return by_row(connection, deliveries, "never_enqueued", now_ms)
-
-
-def enqueue(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
-    """Let deliveries go that were kept back (`defer=True`, cancelled as `not_enqueued`); returns how many."""
-    return by_row(connection, deliveries, "enqueued", now_ms)
+    """A person gives dead deliveries up, but not one that is being sent by hand; returns how many were dropped."""
+    change = decide(Standing("dead"), Happening("dropped"), now_ms)
+    assert change is not None
+    dead = and_(DELIVERIES.c.state == "dead", or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= now_ms))
+    dropped = 0
+    for part in chunks(sorted(deliveries)):
+        its = update(DELIVERIES).where(DELIVERIES.c.id.in_(part), dead)
+        dropped += connection.execute(its.values(state=change.state, done_ms=now_ms)).rowcount
+    return dropped

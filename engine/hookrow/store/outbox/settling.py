@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.delivery.states import Answer, Change, Happening, Kind, decide
@@ -20,14 +20,14 @@ from hookrow.lang import Text
 from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.database.rows import allocate
-from hookrow.store.database.tables import ATTEMPTS, DELIVERIES
+from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import advance, free_keys, is_held
 from hookrow.store.outbox.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
 
-__all__ = ["Made", "Settle", "Settled", "record_attempt", "settle_redelivery"]
+__all__ = ["Made", "Settle", "Settled"]
 
 log = logging.getLogger("hookrow")
 
@@ -105,16 +105,13 @@ UPDATE = Prepared(
         lease_ms=None,
     )
 )
-LET_GO = Prepared(
+FREE_LEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
     .values(owner=None, lease_ms=None)
 )
 NOW_STANDING = PreparedIn(
     lambda rows: WITH_HOOK.where(DELIVERIES.c.id.in_(rows)).order_by(DELIVERIES.c.id).with_for_update(of=DELIVERIES)
-)
-NEXT_NUMBER = select(func.coalesce(func.max(ATTEMPTS.c.number), 0) + 1).where(
-    ATTEMPTS.c.delivery_id == bindparam("delivery")
 )
 
 
@@ -201,7 +198,7 @@ class Batch:
             number: self.change(job, current[number], paused={*moved.paused, *gone}, resumed=moved.resumed)
             for number, job in accepted.items()
         }
-        for statement, values in ((UPDATE, self.updates), (LET_GO, self.let_go)):
+        for statement, values in ((UPDATE, self.updates), (FREE_LEASE, self.let_go)):
             if values:
                 statement.many(self.connection, values)
         # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
@@ -335,18 +332,3 @@ class Batch:
         if change.finished:
             self.keys.add((row.hook_id, row.order_key))
         return change
-
-
-def settle_redelivery(
-    connection: Connection, claimed: Claimed, made: Made, now_ms: int, *, elsewhere: bool = False
-) -> Settled:
-    """Record a redelivery whose lease was taken by hand: a success at the hook's own URL settles the delivery."""
-    return Settle(claimed, made, now_ms, by_hand=True, elsewhere=elsewhere)(connection)
-
-
-def record_attempt(connection: Connection, delivery: int, values: Mapping[str, Any], now_ms: int) -> int:
-    """Log a request that changes nothing else (`--to`, or a waiting hook's redelivery); returns its number."""
-    number: int = connection.execute(NEXT_NUMBER, {"delivery": delivery}).scalar_one()
-    row = {**BLANK_ATTEMPT, **values, "delivery_id": delivery, "number": number}
-    INSERT_ATTEMPT.many(connection, [{**row, "id": next(allocate(connection, "attempt", 1, now_ms))}])
-    return number

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from cli_runs import environment
+from cli_runs import Hookrow
 from hookrow import Hook, HookEngine
 from hookrow.store.database.database import Database
 from hookrow.testing import HookReceiver, allows
@@ -54,13 +52,11 @@ def test_each_deed_names_who_and_of_what(url: str) -> None:
         assert engine.log.deeds("nobody") == []
 
 
-def test_the_log_tells_who(url: str) -> None:
+def test_the_log_tells_who(url: str, hookrow: Hookrow) -> None:
     """`--who` all of it, `--who NAME` one person's; a line each, or JSON."""
 
     def ran(*more: str) -> list[str]:
-        command = [sys.executable, "-m", "hookrow", "--db", url, "log", *more]
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()
+        return hookrow("--db", url, "log", *more).out.splitlines()
 
     told = [json.loads(line) for line in ran("--json", "--who")]
     assert sorted(each["action"] for each in told) == sorted(DONE)

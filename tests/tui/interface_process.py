@@ -17,6 +17,7 @@ from fake_engine import DAY, FakeEngine, public
 from hookrow_tui import engine as opening
 from hookrow_tui import run
 from hookrow_tui.presenters import spans
+from hookrow_tui.terminal import typeahead
 
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m[/][@click=app.quit]x[/]\u202eобман\x00"
 
@@ -37,6 +38,7 @@ def fake(url: str) -> FakeEngine:
 engines: list[FakeEngine] = []
 if os.environ.get("ON_THE_DAY"):
     setattr(spans, "clock", lambda: DAY)  # noqa: B010 - as below
+    setattr(typeahead, "LATE", 60.0)  # noqa: B010 - a busy machine opens late
 if len(sys.argv) < 3:
     setattr(opening, "open_engine", fake)  # noqa: B010 - a module's function is replaced on purpose
 url = sys.argv[2] if len(sys.argv) > 2 else "sqlite:///fake.db"

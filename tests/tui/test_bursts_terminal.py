@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from apps import shown, until
 from screens import drawn
+from terminal import Terminal
 from test_real_terminal import FIRST_HOOK, env, opened
 from test_typeahead import KEYS, LOOKS, Typing, one_by_one
 
@@ -49,24 +50,18 @@ def sequence(number: int) -> list[str]:
     return [choose.choice(keys) for _ in range(choose.randint(1, 12))]
 
 
-def in_packets(env: dict[str, str], typed: Sequence[str], cuts: random.Random, saved: Path) -> str:
-    """What the terminal shows after these keys, sent from the moment on at which the program takes any; what it saved
-    stands in that file then."""
-    with opened({**env, "SAVED": str(saved), "ON_THE_DAY": "1"}) as terminal:
-        terminal.wait_for(lambda _: b"\x1b[?2004h" in terminal.raw)
-        packet = ""
-        for key in [*typed, LOOKS]:
-            packet += "" if key == LOOKS else key
-            if key == LOOKS or cuts.random() < 0.3:
-                terminal.send(packet)
-                packet = ""
-            if key == LOOKS:
-                terminal.wait_for(lambda screen: len(screen) > 500 and "открывается…" not in screen)
-                terminal.settle()
-        text = terminal.text
-        terminal.process.send_signal(signal.SIGTERM)
-        terminal.end()
-    return text
+def send_packets(terminal: Terminal, typed: Sequence[str], cuts: random.Random) -> None:
+    """Type these keys, cut anywhere, from the moment on at which the program takes any."""
+    terminal.wait_for(lambda _: b"\x1b[?2004h" in terminal.raw)
+    packet = ""
+    for key in [*typed, LOOKS]:
+        packet += "" if key == LOOKS else key
+        if key == LOOKS or cuts.random() < 0.3:
+            terminal.send(packet)
+            packet = ""
+        if key == LOOKS:
+            terminal.wait_for(lambda screen: len(screen) > 500 and "открывается…" not in screen)
+            terminal.settle()
 
 
 @pytest.mark.torture
@@ -78,17 +73,20 @@ async def test_any_burst_in_a_terminal_does_what_its_keys_do_one_by_one(
 ) -> None:
     """150 sequences, each by its number (HOOKROW_FROM=87 goes on there): the screen above the bottom line and the saved
     hooks are what they are when each key is typed as soon as the one before it is done."""
-    typed = sequence(number)
-    seen = await asyncio.to_thread(in_packets, env, typed, random.Random(number), tmp_path / "saved")
-    async with shown() as at:
-        at.app.ahead.silence = SILENCE
-        at.engine.answers["explain"] = lambda *_, **__: []
-        typing = Typing(at.app, at.pilot, at.engine)
-        wanted = await one_by_one(typing, typed)
-        await typing.look()
+    typed, saved = sequence(number), tmp_path / "saved"
+    with opened({**env, "SAVED": str(saved), "ON_THE_DAY": "1"}) as terminal:
+        await asyncio.to_thread(send_packets, terminal, typed, random.Random(number))
+        async with shown() as at:
+            at.app.ahead.silence = SILENCE
+            at.engine.answers["explain"] = lambda *_, **__: []
+            typing = Typing(at.app, at.pilot, at.engine)
+            wanted = await one_by_one(typing, typed)
+            await typing.look()
 
-        def same() -> bool:
-            return drawn(at.app).splitlines()[:-1] == seen.splitlines()[:-1]
+            def same() -> bool:
+                return drawn(at.app).splitlines()[:-1] == terminal.text.splitlines()[:-1]
 
-        await until(at.pilot, same, f"{typed}\n{seen}\nfor\n{drawn(at.app)}")
-    assert (tmp_path / "saved").read_text("utf-8") == repr(wanted["saved"])
+            await until(at.pilot, same, f"{typed}\n{terminal.text}\nfor\n{drawn(at.app)}")
+        terminal.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(terminal.end)
+    assert saved.read_text("utf-8") == repr(wanted["saved"])

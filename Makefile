@@ -24,6 +24,7 @@ SAY = @printf '\n== %s\n'
 # pinned `coverage`, and refuses it as soon as a newer release is there. Whether it is complete is asked afterwards.
 INSTALL = install -qq --no-user --no-deps
 LOCKED = $(INSTALL) --require-hashes
+TYPED = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes hookrow --ignoreexternal
 SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 
 # Relative to where they are written: Python 3.11 does not start in the locale C with a folder's Cyrillic name there.
@@ -62,10 +63,11 @@ lint: $(VENV)/.dev ## ruff and the import contracts
 	$(SAY) "import contracts"
 	@$(BIN)/lint-imports
 
-types: $(VENV)/.dev ## mypy on the source, pyright on what a service's author sees
+types: $(VENV)/.dev ## mypy on the source, pyright on what a service's author sees: every public type is known
 	$(SAY) "types"
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@said=$$($(TYPED)) && echo "$$said" | grep '^Type completeness' || { echo "$$said"; exit 1; }
 
 torture: $(VENV)/.dev ## the long hostile tests
 	@$(BIN)/python -m pytest -m torture $(PYTEST_ARGS)

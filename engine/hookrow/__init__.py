@@ -102,7 +102,7 @@ __all__ = [
     "errors",
 ]
 
-HOMES = {
+HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from hookrow.errors import EventNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.hook.checks import Unfit, line
 from hookrow.lang import Both, Text
-from hookrow.payload import get_pointer, normalise, pointer_parts
+from hookrow.payload import Json, JsonObject, get_pointer, normalise, pointer_parts
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map
@@ -70,10 +70,10 @@ class Event:
     Args:
         code: `[a-z][a-z0-9_.]{0,63}`.
         title: for people; one text, or `Both`.
-        moment: `before` an operation, which a waiting hook may stop or change; `after` it; `on` an occasion.
+        moment: `before` an operation, which a blocking hook may stop or change; `after` it; `on` an occasion.
         methods: the API calls that mean it, each `[METHOD ]/path/{id}[ if condition]`.
         sample: a realistic payload, for tests and the form.
-        private: JSON Pointers of values that only waiting hooks receive and that are never kept.
+        private: JSON Pointers of values that only blocking hooks receive and that are never kept.
         origin: `document`, `system` (the engine fires it itself) or `service`.
 
     Raises:
@@ -84,7 +84,7 @@ class Event:
     title: Both | str
     moment: Literal["before", "after", "on"] = "before"
     methods: tuple[str, ...] = ()
-    sample: dict[str, Any] = field(default_factory=dict, hash=False)
+    sample: JsonObject = field(default_factory=dict, hash=False)
     private: tuple[str, ...] = ()
     origin: Literal["document", "system", "service"] = "service"
 
@@ -140,9 +140,9 @@ class Event:
 
 
 @cache
-def samples() -> dict[str, Any]:
+def samples() -> JsonObject:
     text = Path(__file__).with_name("samples.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    loaded: JsonObject = json.loads(text)
     return loaded
 
 
@@ -205,7 +205,7 @@ CATALOGUE: tuple[Event, ...] = (
     from_document("on_subscription", "On subscription", "При подписке"),
     from_engine("hook.paused", "A hook was paused", "Хук приостановлен"),
     from_engine("hook.resumed", "A hook was resumed", "Хук возобновлён"),
-    from_engine("delivery.dead", "A delivery was given up", "Доставка не удалась окончательно"),
+    from_engine("delivery.dead", "A delivery failed for good", "Доставка не удалась окончательно"),
 )
 """The document's nine events in its order, then the engine's own."""
 
@@ -214,7 +214,7 @@ class Events:
     """The catalogue of one engine: iterable in order, with what the service added at the end."""
 
     def __init__(self, more: Iterable[Event] = ()) -> None:
-        self.by_code = {event.code: event for event in CATALOGUE}
+        self.by_code: dict[str, Event] = {event.code: event for event in CATALOGUE}
         self.routes: tuple[Map, dict[str, list[tuple[Event, Call]]]] | None = None
         """The paths, and what calls of each mean; made at the first need."""
         for event in more:
@@ -305,7 +305,7 @@ class Events:
         return Map(rules, converters={"identifier": Identifier}), meanings
 
 
-def redact(payload: dict[str, Any], pointers: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def redact(payload: JsonObject, pointers: Iterable[str]) -> tuple[JsonObject, tuple[str, ...]]:
     """The payload with null for every private value, and the pointers of those that it holds.
 
     What is given stays as it is; parts without private values are shared.
@@ -320,7 +320,7 @@ def redact(payload: dict[str, Any], pointers: Iterable[str]) -> tuple[dict[str, 
     return payload, tuple(hidden)
 
 
-def without(value: Any, parts: list[str]) -> Any:
+def without(value: Json, parts: list[str]) -> Json:
     """A copy with None at the end of a path that exists."""
     if not parts:
         return None

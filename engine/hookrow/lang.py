@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "quoted", "use"]
 
@@ -81,9 +81,9 @@ class Text:
     __slots__ = ("domain", "message", "values")
 
     def __init__(self, message: str, /, *, domain: str = "hookrow", **values: object) -> None:
-        self.message = message
-        self.domain = domain
-        self.values = values
+        self.message: Final = message
+        self.domain: Final = domain
+        self.values: dict[str, object] = values
 
     def __str__(self) -> str:
         return self.said(current())
@@ -110,7 +110,7 @@ class Plural(Text):
 
     def __init__(self, one: str, many: str, /, n: int, *, domain: str = "hookrow", **values: object) -> None:
         super().__init__(one, domain=domain, n=n, **values)
-        self.many = many
+        self.many: Final = many
 
     def said(self, language: Language) -> str:
         """The text in this language, in the form for its number."""
@@ -125,8 +125,8 @@ class Both:
     __slots__ = ("en", "ru")
 
     def __init__(self, en: str, ru: str) -> None:
-        self.en = en
-        self.ru = ru
+        self.en: Final = en
+        self.ru: Final = ru
 
     def __str__(self) -> str:
         return self.ru if current() == "ru" else self.en

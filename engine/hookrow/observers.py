@@ -27,14 +27,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from hookrow.hook.stored import HookRef
 from hookrow.records import Firing
 
 __all__ = ["LAST", "MOST", "AttemptObserved", "FiringObserved", "HookOutcome", "Observer", "Watch"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 MOST = 10_000
 """Records that wait for one observer."""
 LAST = 2.0
@@ -43,10 +43,10 @@ LAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class HookOutcome:
-    """What became of one hook in a firing.
+    """One hook's share of a firing, as it ended.
 
     `outcome` is a delivery's (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
-    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
+    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a blocking hook's time in milliseconds.
     """
 
     hook: HookRef
@@ -62,7 +62,7 @@ class FiringObserved:
 
     `outcome` is `allowed`, `vetoed`, `failed` or `cancelled`; `refused_by` the hook that refused, `code` its code or,
     where it failed, the error's word. `recorded` is false where the record is not committed: the database failed
-    (`error` is then the error's class name), or it was written through the caller's connection and goes with his
+    (`error` is then the error's class name), or it was written through the caller's connection and goes with its
     transaction, which may still be rolled back. `reused`: the outcome of an earlier call with the same key.
     """
 
@@ -149,11 +149,11 @@ class Feed:
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
         self.waiting: deque[Callable[[], None]] = deque()
-        self.changed = threading.Condition()
+        self.changed: Final = threading.Condition()
         self.thread: threading.Thread | None = None
-        self.dropped = 0
-        self.failing = False
-        self.ended = False
+        self.dropped: int = 0
+        self.failing: bool = False
+        self.ended: bool = False
 
     def put(self, tell: Callable[[], None]) -> None:
         """Have this told; dropped where too much waits already."""
@@ -204,7 +204,7 @@ class Watch:
     """An engine's observers in one process."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
-        self.feeds = [Feed(observer) for observer in observers]
+        self.feeds: Final = [Feed(observer) for observer in observers]
 
     def firing(self, seen: FiringObserved) -> None:
         """Tell all of a firing, from any thread."""

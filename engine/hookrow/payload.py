@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from hookrow.errors import InvalidPayload
@@ -20,6 +20,9 @@ from hookrow.lang import Text
 
 __all__ = [
     "DEPTH_LIMIT",
+    "Json",
+    "JsonObject",
+    "Payload",
     "admit",
     "canonical_hash",
     "diff",
@@ -35,6 +38,12 @@ __all__ = [
     "unambiguous",
 ]
 
+Json: TypeAlias = Any
+"""A JSON value: only who sent it knows its shape. The one place where a type of ours says nothing."""
+JsonObject: TypeAlias = dict[str, Any]
+Payload: TypeAlias = Mapping[str, Any]
+"""What `fire()` takes (docs/firing.md)."""
+
 DEPTH_LIMIT = 100
 """Levels of nesting, so that nothing that walks a payload meets the interpreter's own limit."""
 LONGEST_INT_BITS = 14_000
@@ -42,10 +51,10 @@ LONGEST_INT_BITS = 14_000
 
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 CANONICAL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
-ABSENT: Any = object()
+ABSENT: Json = object()
 
 
-def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unambiguous(pairs: list[tuple[str, Json]]) -> JsonObject:
     """An object's pairs, as `json.loads(…, object_pairs_hook=)` gives them.
 
     Raises:
@@ -74,7 +83,7 @@ def dumps(value: object) -> str:
     return COMPACT.encode(value)
 
 
-def normalise(payload: Mapping[str, Any], limit_bytes: int) -> dict[str, Any]:
+def normalise(payload: Payload, limit_bytes: int) -> JsonObject:
     """The payload as plain JSON data of its own: dicts, lists, strings, numbers, booleans, None.
 
     Aware datetimes (as UTC with `Z`), dates and UUIDs become strings, tuples lists.
@@ -85,7 +94,7 @@ def normalise(payload: Mapping[str, Any], limit_bytes: int) -> dict[str, Any]:
     return admit(payload, limit_bytes)[0]
 
 
-def admit(payload: Mapping[str, Any], limit_bytes: int) -> tuple[dict[str, Any], str]:
+def admit(payload: Payload, limit_bytes: int) -> tuple[JsonObject, str]:
     """`normalise`, with the JSON text that was made on the way.
 
     Raises:
@@ -95,7 +104,7 @@ def admit(payload: Mapping[str, Any], limit_bytes: int) -> tuple[dict[str, Any],
         raise InvalidPayload("", Text("A payload is a JSON object, not {kind}.", kind=type(payload).__name__))
     # A round trip through JSON is quicker than any walk. It is the whole answer if it gives back an equal value: then
     # there was no tuple, no key that had to be turned into text, nothing that JSON has no form for.
-    plain: Any = None
+    plain: Json = None
     text, size = "", 0
     try:
         text = COMPACT.encode(payload)
@@ -117,7 +126,7 @@ def admit(payload: Mapping[str, Any], limit_bytes: int) -> tuple[dict[str, Any],
     return plain, text
 
 
-def convert(value: Any, path: tuple[str | int, ...], above: set[int]) -> Any:
+def convert(value: Json, path: tuple[str | int, ...], above: set[int]) -> Json:
     """One value as plain JSON data, or the reason, with its place, why not."""
     if value is None or isinstance(value, bool):
         return value
@@ -150,13 +159,13 @@ def convert(value: Any, path: tuple[str | int, ...], above: set[int]) -> Any:
 
 def convert_container(
     value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: tuple[str | int, ...], above: set[int]
-) -> Any:
+) -> Json:
     if id(value) in above:
         raise InvalidPayload(pointer_to(path), Text("The value contains itself."))
     if len(path) >= DEPTH_LIMIT:
         raise InvalidPayload(pointer_to(path), Text("Nested deeper than {limit} levels.", limit=DEPTH_LIMIT))
     above.add(id(value))
-    plain: Any
+    plain: Json
     if isinstance(value, Mapping):
         plain = {}
         for key, member in value.items():
@@ -181,7 +190,7 @@ def check_text(text: str, path: tuple[str | int, ...]) -> str:
     return text
 
 
-def is_deep(value: Any, text: str | bytes) -> bool:
+def is_deep(value: Json, text: str | bytes) -> bool:
     """Whether JSON data is nested beyond `DEPTH_LIMIT`; its text tells at once where it can't be."""
     brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     if brackets <= DEPTH_LIMIT:
@@ -226,7 +235,7 @@ def pointer_parts(pointer: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
 
 
-def get_pointer(value: Any, pointer: str, default: Any = None) -> Any:
+def get_pointer(value: Json, pointer: str, default: Json = None) -> Json:
     """What stands at a JSON Pointer (RFC 6901), or the default where nothing does.
 
     Raises:
@@ -244,7 +253,7 @@ def get_pointer(value: Any, pointer: str, default: Any = None) -> Any:
     return value
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
+def merge_patch(target: Json, patch: Json) -> Json:
     """The target changed by a JSON Merge Patch (RFC 7396): a new value, which shares what did not change."""
     if not isinstance(patch, dict):
         return patch
@@ -257,12 +266,12 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: Json, other: Json) -> bool:
     """Equality of JSON values: unlike Python's, true is not 1."""
     return not diff(one, other)
 
 
-def diff(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str, Any, Any]]:
+def diff(before: Json, after: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str, Json, Json]]:
     """What differs, as (JSON Pointer, before, after), the smallest parts that can be named; None = was or is not there.
 
     Lists of equal length are compared member by member, others as a whole.
@@ -287,7 +296,7 @@ def diff(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> list[tupl
     return [(pointer_to(path), before, after)]
 
 
-def put(value: Any, parts: list[str], leaf: Any) -> Any:
+def put(value: Json, parts: list[str], leaf: Json) -> Json:
     """A copy with `leaf` at the end of a path, where the path exists."""
     if not parts:
         return leaf

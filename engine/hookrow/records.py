@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from hookrow.clock import from_ms
 from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
@@ -19,14 +19,17 @@ from hookrow.events import redact
 from hookrow.hook.modes import Mode
 from hookrow.hook.stored import HookRef
 from hookrow.lang import Text
+from hookrow.payload import Json, JsonObject
 from hookrow.reasons.reason import Reason, kept_value, reason_json
 from hookrow.words import DeliveryOutcome, FiringOutcome
 
 __all__ = [
     "FIRING_OUTCOMES",
     "Attempt",
+    "CallerConnection",
     "Deed",
     "Delivery",
+    "Enqueuer",
     "Firing",
     "LogFilter",
     "Revision",
@@ -36,18 +39,34 @@ __all__ = [
     "rfc3339",
 ]
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.orm import Session
+
 FIRING_OUTCOMES = frozenset({"allowed", "vetoed", "failed", "cancelled"})
+
+
+class DjangoConnection(Protocol):
+    """`django.db.connection`, as far as it says by itself what it is: it hands everything on to the thread's own."""
+
+    def __getattr__(self, item: str) -> Any: ...
+
+
+CallerConnection: TypeAlias = "Connection | Session | AsyncConnection | AsyncSession | DjangoConnection"
+"""What `connection=` takes: SQLAlchemy's connections and sessions, and Django's connection (docs/transactions.md)."""
+Enqueuer: TypeAlias = "Callable[[Firing, CallerConnection | None], Awaitable[None] | None]"
 
 
 class Nothing:
     """The answer of `enqueue` where nothing was kept back: it may be awaited."""
 
-    def __await__(self) -> Iterator[None]:
-        return iter(())
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
 NOTHING = Nothing()
-AS_IT_IS: Any = object()
+AS_IT_IS: Json = object()
 QUEUED = ("blocked", "queued", "leased")
 """States that are shown as `queued`, after an attempt as `retrying`."""
 
@@ -67,17 +86,17 @@ class Veto:
     message: str
     code: str = ""
     status: int = 422
-    errors: Sequence[Any] = ()
+    errors: Sequence[Json] = ()
     reason: Reason | None = None
     """Of a failure whose hook has no message of its own: what `message` says, for readers of another language."""
 
-    def as_kept(self) -> dict[str, Any]:
+    def as_kept(self) -> JsonObject:
         """The shape in which the log keeps it: a reason as code and values in the message's place."""
         shown = self.as_json()
         del shown["reason"]
         return shown if self.reason is None else {**shown, "message": kept_value(self.reason)}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "by": self.by,
@@ -92,7 +111,7 @@ class Veto:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One HTTP request: what was sent, where, and what came of it. Times in milliseconds."""
+    """One HTTP request: what was sent, where, and the response. Times in milliseconds."""
 
     number: int
     at_ms: int
@@ -119,7 +138,7 @@ class Attempt:
         """The same moment as an aware datetime in UTC."""
         return from_ms(self.at_ms)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         body = self.response_body
         return {
@@ -166,7 +185,7 @@ class Delivery:
     attempts: int = 0
     due_ms: int | None = None
     done_ms: int | None = None
-    changes: Sequence[tuple[str, Any, Any]] = ()
+    changes: Sequence[tuple[str, Json, Json]] = ()
     body: str | None = None
     order_key: str | None = None
     warnings: Sequence[str] = ()
@@ -202,7 +221,7 @@ class Delivery:
         )
         return stored and attempt.response_body is None and bool(attempt.response_length)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "id": self.id,
@@ -221,25 +240,25 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the verdict that the host obeys, and what was kept of it."""
+    """One `fire()`: the result that your service acts on, and what is stored of it."""
 
     id: str
     event: str
     moment: str
     at_ms: int
     outcome: FiringOutcome | None
-    """None while waiting hooks run, or where the process died then."""
-    payload: dict[str, Any] = field(repr=False)
-    data: dict[str, Any] = field(repr=False)
-    """The payload as the waiting hooks left it."""
-    result: Any = field(default=None, repr=False)
+    """None while blocking hooks run, or where the process died then."""
+    payload: JsonObject = field(repr=False)
+    data: JsonObject = field(repr=False)
+    """The payload as the blocking hooks left it."""
+    result: Json = field(default=None, repr=False)
     has_result: bool = False
     veto: Veto | None = None
     warnings: Sequence[str] = ()
     deliveries: Sequence[Delivery] = ()
     ms: int | None = None
     hidden: Sequence[str] = ()
-    """JSON Pointers whose values are null here: only waiting hooks received them."""
+    """JSON Pointers whose values are null here: only blocking hooks received them."""
     replay_of: str | None = None
     replayed: bool = False
     """Read from the log: whether a firing that the log holds is a replay of this one."""
@@ -251,14 +270,14 @@ class Firing:
     error: StorageError | None = None
     """Why an `after` or `on` firing could not be recorded; see `raise_for_error`."""
     deferred: bool = False
-    """Fired with `defer=True`: what nobody waits for is kept back until `enqueue`."""
+    """Fired with `defer=True`: background deliveries are held until `enqueue`."""
     row_id: int = 0
-    enqueuer: Callable[[Firing, Any], Any] | None = field(default=None, repr=False, compare=False)
-    shown_result: Any = field(default=AS_IT_IS, repr=False, compare=False)
+    enqueuer: Enqueuer | None = field(default=None, repr=False, compare=False)
+    shown_result: Json = field(default=AS_IT_IS, repr=False, compare=False)
     """`result` without secrets and private values that a receiver repeated in it; the log keeps no other."""
 
     @property
-    def public_result(self) -> Any:
+    def public_result(self) -> Json:
         """`result` as it is stored, printed and shown."""
         return self.result if self.shown_result is AS_IT_IS else self.shown_result
 
@@ -279,7 +298,7 @@ class Firing:
                 Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message), self.veto
             )
 
-    def enqueue(self, connection: Any = None) -> Any:
+    def enqueue(self, connection: CallerConnection | None = None) -> Awaitable[None]:
         """Release what `defer=True` kept back: in the caller's transaction, or without one at once.
 
         Awaited with AsyncHookEngine. A firing that kept nothing back has nothing to release.
@@ -287,16 +306,15 @@ class Firing:
         Raises:
             TransactionMisuse, WrongDatabase: as `fire(connection=)`.
         """
-        if self.enqueuer is None:
-            return NOTHING
-        return self.enqueuer(self, connection)
+        under_way = None if self.enqueuer is None else self.enqueuer(self, connection)
+        return under_way or NOTHING
 
     def raise_for_error(self) -> None:
         """Raise the `StorageError` where an `after` or `on` firing could not be recorded."""
         if self.error is not None:
             raise self.error
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "id": self.id,
@@ -328,7 +346,7 @@ class LogFilter:
     hook: int | None = None
     outcome: str | None = None
     """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason; or
-    `problem`: a delivery that failed, was given up, or waits for another attempt."""
+    `problem`: a delivery that failed, is dead, or waits for another attempt."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None
@@ -362,7 +380,7 @@ class Deed:
     subject: str
     revision: int | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "at": rfc3339(self.at_ms),
@@ -381,15 +399,15 @@ class Revision:
     at_ms: int
     who: str
     action: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: JsonObject | None
+    after: JsonObject | None
 
     @property
     def at(self) -> datetime:
         """The same moment as an aware datetime in UTC."""
         return from_ms(self.at_ms)
 
-    def changes(self) -> list[tuple[str, Any, Any]]:
+    def changes(self) -> list[tuple[str, Json, Json]]:
         """What changed: (field, before, after)."""
         before, after = self.before or {}, self.after or {}
         return [
@@ -398,7 +416,7 @@ class Revision:
             if before.get(name) != after.get(name)
         ]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "revision": self.revision,
@@ -417,9 +435,9 @@ class UndonePart:
     name: str
     revision: int
     """That of the change."""
-    before: dict[str, Any] | None
+    before: JsonObject | None
     """The fields before it, as a revision keeps them; None where the hook did not exist."""
-    after: dict[str, Any]
+    after: JsonObject
     lost: tuple[str, ...] = ()
     """Secrets that the change replaced or removed: they do not come back."""
     since: str | None = None
@@ -439,7 +457,7 @@ class OwnChange:
         """The hooks that were changed by somebody since."""
         return tuple(part for part in self.parts if part.since is not None)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "action": self.action,
@@ -461,6 +479,6 @@ def as_of(history: Sequence[Revision], number: int) -> Revision | None:
     return next((each for each in history if each.revision <= number), None)
 
 
-def loads(value: str | None) -> Any:
+def loads(value: str | None) -> Json:
     """The value of a kept JSON text; None where nothing was kept."""
     return None if value is None else json.loads(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hookrow.hook.stored import HookRef
+from hookrow.payload import Json, JsonObject
 from hookrow.records import Attempt, Delivery, Firing
 from hookrow.secrets.secret import MASK
 
@@ -21,7 +21,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "method": self.method,
@@ -44,7 +44,7 @@ class Explained:
     detail: str | None = None
     request: Request | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "hook": self.hook.as_json(),
@@ -84,8 +84,8 @@ class Tested:
     request: Request
     attempt: Attempt
     outcome: str
-    data: dict[str, Any] | None
-    result: Any
+    data: JsonObject | None
+    result: Json
     warnings: tuple[str, ...]
 
     @property

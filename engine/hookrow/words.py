@@ -7,7 +7,7 @@ that earlier versions showed. docs/reference/outcomes.md lists them with their m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from hookrow.lang import Plural, Text, current
 
@@ -87,8 +87,12 @@ class Word:
         old: tuple[str, ...] = (),
         brief: tuple[str, str] | None = None,
     ) -> None:
-        self.code, self.ru, self.sign, self.role, self.old = code, ru, sign, role, old
-        self.brief = brief or (ru, code)
+        self.code: Final = code
+        self.ru: Final = ru
+        self.sign: Final = sign
+        self.role: Final = role
+        self.old: Final = old
+        self.brief: Final = brief or (ru, code)
 
     def __str__(self) -> str:
         return self.ru if current() == "ru" else self.code
@@ -113,7 +117,7 @@ class Listing:
     __slots__ = ("words",)
 
     def __init__(self, words: Iterable[Word]) -> None:
-        self.words = tuple(words)
+        self.words: Final = tuple(words)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.words))

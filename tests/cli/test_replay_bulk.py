@@ -1,4 +1,4 @@
-"""A thousand at a pace, interrupted and resumed."""
+"""Many at a pace, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hookrow import HookEngine
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
-COUNT, RATE = 1000, 200
+COUNT, RATE = 300, 200
 
 
-def test_a_thousand_interrupted_and_resumed(add: Add, hookrow: Hookrow, made: Path) -> None:
+def test_many_interrupted_and_resumed(add: Add, hookrow: Hookrow, made: Path) -> None:
     """No faster than asked; every firing is replayed, only the interrupted one perhaps twice, and no replay is."""
     with Receiver(reply(200, b"{}")) as receiver:
         add(receiver.url, "--wait-for-response")
@@ -25,7 +25,7 @@ def test_a_thousand_interrupted_and_resumed(add: Add, hookrow: Hookrow, made: Pa
             fired = [engine.fire("before_order_add", {"order": {"id": number}}).id for number in range(COUNT)]
         chosen = ("replay", "--event", "before_order_add", "--yes", "--json", "--rate", f"{RATE}/s")
         with program(*chosen, cwd=made.parent, stdout=subprocess.DEVNULL) as running:
-            receiver.wait(COUNT + 300, timeout=60)
+            receiver.wait(COUNT + 100, timeout=60)
             running.send_signal(2)
             _, err = running.communicate(timeout=60)
         assert running.returncode == 130, err
@@ -36,4 +36,4 @@ def test_a_thousand_interrupted_and_resumed(add: Add, hookrow: Hookrow, made: Pa
     asked = Counter(request.header("hook-replay-of") for request in sent)
     assert set(asked) == set(fired)
     assert len(sent) <= COUNT + 1
-    assert sent[299].at - sent[0].at >= 299 / RATE * 0.95
+    assert sent[99].at - sent[0].at >= 99 / RATE * 0.95

@@ -7,19 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from receivers import Receiver, reply
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.ru.md")
 
 
-def quickstart(name: str) -> str:
-    """The program in a README."""
+def quickstart(name: str) -> tuple[str, str]:
+    """The program in a README, and what it shows as printed."""
     text = (ROOT / name).read_text("utf-8")
-    [code] = re.findall(r"<!-- quickstart -->\n```python\n(.*?)```", text, re.DOTALL)
-    return str(code)
+    [(code, shown)] = re.findall(r"<!-- quickstart -->\n```python\n(.*?)```\n[^`]*```\n(.*?)```", text, re.DOTALL)
+    return code, shown
 
 
 def printed(code: str, folder: Path) -> str:
@@ -31,16 +29,13 @@ def printed(code: str, folder: Path) -> str:
     return ran.stdout
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_the_quickstart_runs_as_it_stands(name: str, tmp_path: Path) -> None:
+def test_the_quickstart_runs_as_it_stands(tmp_path: Path) -> None:
     """Against a receiver that allows everything it prints what the page shows; of one that changes the order, how."""
-    [shown] = re.findall(
-        r"<!-- quickstart -->\n```python\n.*?```\n[^`]*```\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL
-    )
+    program, shown = quickstart(READMES[0])
     json = [("content-type", "application/json")]
     changed = b'{"data": {"order": {"total": 1000}}}'
     with Receiver(reply(200, b'{"allow": true}', json), reply(200, changed, json)) as receiver:
-        code = quickstart(name).replace("http://127.0.0.1:8920", receiver.url.rstrip("/"))
+        code = program.replace("http://127.0.0.1:8920", receiver.url.rstrip("/"))
         plain, better = [re.sub(r"[0-9]+ ms", "4 ms", printed(code, tmp_path)) for _ in range(2)]
         [request, _] = receiver.wait(2)
     assert plain == shown
@@ -49,6 +44,8 @@ def test_the_quickstart_runs_as_it_stands(name: str, tmp_path: Path) -> None:
 
 
 def test_both_readmes_show_the_same_code() -> None:
-    """What a Russian reader copies is what an English reader copies."""
-    without_comments = [re.sub(r" +#.*", "", quickstart(name)) for name in READMES]
-    assert without_comments[0] == without_comments[1]
+    """What a Russian reader copies, and is shown, is what an English reader copies, and is shown."""
+    (english, printed_en), (russian, printed_ru) = map(quickstart, READMES)
+    assert [re.sub(r" +#.*", "", code) for code in (english, printed_en)] == [
+        re.sub(r" +#.*", "", code) for code in (russian, printed_ru)
+    ]

@@ -51,7 +51,7 @@ def test_what_is_returned_can_be_imported() -> None:
     assert missing - INNER == set()
 
 
-KNOWN = {"Any", "None", "Path", "Self", "Mapping", "Iterator", "ZoneInfo", "Text"}
+KNOWN = {"Any", "JsonObject", "None", "Path", "Self", "Mapping", "Iterator", "ZoneInfo", "Text"}
 INNER = {
     "AsyncHookEngine.run: Run",
     "AsyncHookEngine.run_in_background: Run",

@@ -126,7 +126,14 @@ def place(python: str, tmp_path: Path) -> Place:
     return Place(tmp_path / "place", python)
 
 
-@pytest.mark.parametrize("lock", sorted(LOCKS), ids=lambda lock: Path(lock).parent.name + Path(lock).stem)
+@pytest.mark.parametrize(
+    "lock",
+    [
+        each if each == "requirements-dev.lock" else pytest.param(each, marks=pytest.mark.torture)
+        for each in sorted(LOCKS)
+    ],
+    ids=lambda lock: Path(lock).parent.name + Path(lock).stem,
+)
 def test_a_lock_installs_what_it_names(place: Place, lock: str) -> None:
     """Neither a newer release beside it nor what an extra would want changes anything."""
     made = place.make(lock)

@@ -358,7 +358,7 @@ def test_processes_that_start_at_once_make_one_schema(kind: str, request: Any, t
     if kind == "postgresql":
         urls = [request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")]
     else:
-        urls = [f"sqlite:///{tmp_path}/hooks-{number}.db" for number in range(20)]
+        urls = [f"sqlite:///{tmp_path}/hooks-{number}.db" for number in range(8)]
     for url in urls:
         assert open_at_once(url, 6) == []
         database = open_database(url, create=False)

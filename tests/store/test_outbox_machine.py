@@ -181,5 +181,5 @@ class Outbox(RuleBasedStateMachine):
 
 TestOutbox = Outbox.TestCase
 TestOutbox.settings = settings(
-    max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -50,6 +50,8 @@ class Terminal:
         self.raw = bytearray()
         self.news = threading.Condition()
         self.ended = self.closed = False
+        self.rested = -1
+        """How much had been written when it was last seen to rest."""
 
     def __enter__(self) -> Terminal:
         self.master, self.slave = pty.openpty()
@@ -127,6 +129,7 @@ class Terminal:
                 before = len(self.raw)
                 self.news.wait_for(lambda before=before: len(self.raw) > before, quiet)
                 if len(self.raw) == before:
+                    self.rested = before
                     return
                 assert time.monotonic() < limit, "the program never stops writing"
 
@@ -142,7 +145,8 @@ class Terminal:
 
     def spend(self, data: bytes | str, shown: str = "") -> int:
         """How many bytes the program writes for what is typed, until the screen shows this and nothing more comes."""
-        self.settle()
+        if self.rested != len(self.raw):
+            self.settle()
         before = len(self.raw)
         self.send(data)
         self.wait_for(shown)

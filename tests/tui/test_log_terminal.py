@@ -64,12 +64,17 @@ def opening(path: Path, whole: str) -> tuple[float, int]:
 
 
 def test_moving_and_resting_cost_few_bytes(small: tuple[Path, Writer]) -> None:
-    """A row move stays under 800 bytes with its detail, an idle second writes nothing (DESIGN 14)."""
+    """A row move stays under 800 bytes with its detail, an idle second writes nothing (DESIGN 14); only y writes the
+    clipboard (OSC 52)."""
     with log_on(small[0]) as terminal:
         terminal.spend(b"j")
         moves = [terminal.spend(b"j") for _ in range(8)]
         assert max(moves) < 800, moves
         assert terminal.rests()
+        assert b"\x1b]52" not in bytes(terminal.raw)
+        terminal.send(b"y")
+        terminal.wait_for("Скопировано")
+        assert b"\x1b]52;c;" in bytes(terminal.raw)
 
 
 def test_following_twenty_events_a_second_stays_in_the_budget(tmp_path: Path) -> None:
@@ -122,16 +127,6 @@ def test_emoji_in_a_name_move_no_column(tmp_path: Path) -> None:
 def cell(terminal: Terminal, y: int, x: int) -> str:
     """What stands in one column of the screen."""
     return str(terminal.screen.buffer[y][x].data)
-
-
-def test_copying_goes_through_osc_52_only_when_asked(small: tuple[Path, Writer]) -> None:
-    """y writes the clipboard; nothing else does."""
-    with log_on(small[0]) as terminal:
-        terminal.settle()
-        assert b"\x1b]52" not in bytes(terminal.raw)
-        terminal.send(b"y")
-        terminal.wait_for("Скопировано")
-        assert b"\x1b]52;c;" in bytes(terminal.raw)
 
 
 def test_the_whole_goes_through_the_pager_and_back(tmp_path: Path) -> None:

@@ -77,10 +77,9 @@ def test_a_byte_that_is_no_utf8_is_not_the_end(env: dict[str, str]) -> None:
         assert terminal.process.poll() is None
 
 
-@pytest.mark.parametrize("lang", ["ru", "en"])
-def test_a_hostile_name_can_neither_crash_nor_script_the_terminal(env: dict[str, str], lang: str) -> None:
+def test_a_hostile_name_can_neither_crash_nor_script_the_terminal(env: dict[str, str]) -> None:
     """ESC, OSC 52, C1, bidi, NUL and markup of a hook's name reach the screen as signs only."""
-    with opened({**env, "HOSTILE": "1"}, lang) as terminal:
+    with opened({**env, "HOSTILE": "1"}) as terminal:
         terminal.wait_for("обман")
         terminal.settle()
         for key in ("\r", "\x1b", "d", "\x1b"):
@@ -111,6 +110,8 @@ def test_a_signal_keeps_the_draft_and_gives_the_terminal_back(
     (draft,) = (tmp_path / "hookrow" / "drafts").glob("*.json")
     assert stat.S_IMODE(draft.stat().st_mode) == 0o600
     assert "Начатое" in draft.read_text("utf-8")
+    if number != signal.SIGHUP:
+        return  # one draft is offered as the other
     with opened(env) as terminal:
         terminal.wait_for(FIRST_HOOK)
         terminal.send("\r")
@@ -208,11 +209,10 @@ def test_another_encoding_is_no_blank_screen(env: dict[str, str]) -> None:
             terminal.settle(0.1)
 
 
-@pytest.mark.parametrize("lang", ["ru", "en"])
-def test_without_a_terminal_it_says_so(env: dict[str, str], lang: str) -> None:
+def test_without_a_terminal_it_says_so(env: dict[str, str]) -> None:
     """One clear line on stderr, exit code 2; nothing is drawn."""
     done = subprocess.run(
-        [*PROGRAM, lang],
+        [*PROGRAM, "ru"],
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,

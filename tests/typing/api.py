@@ -6,6 +6,8 @@ from typing import Any, assert_type
 
 from fastapi import FastAPI, Request
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from hookrow import (
     AsyncHookEngine,
@@ -86,12 +88,23 @@ def threads(connection: Connection) -> None:
         assert_type(engine.events.match("POST", "/invoice/7/pay"), tuple[Event, ...])
 
 
-async def loops() -> None:
+def doors(engine: HookEngine, own: Session) -> None:
+    """Lent connections of every kind, and keywords of a hook."""
+    engine.fire("invoice.paid", {}, connection=own)
+    engine.fire("invoice.paid", {}, connection=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Hook("stock")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Hook(name="Stock", event="e", url="https://stock.example/", timout=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    engine.hooks.update("stock", timeout=3)
+
+
+async def loops(own: AsyncSession) -> None:
     """The async engine has the same methods, awaited."""
     async with AsyncHookEngine() as engine:
         assert_type(await engine.hooks.get("stock"), Hook)
         assert_type(await engine.hooks.list(), list[Hook])
         firing = await engine.fire("before_order_add", {"order": {"id": 7}})
+        await engine.fire("invoice.paid", {}, connection=own)
+        await firing.enqueue(own)
         assert_type(firing, Firing)
         assert_type(await engine.log.page(), list[Firing])
         assert_type(await engine.log.statistics(), dict[int, HookStatistics])

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from hookrow.asgi.views import Kind, Unseen, content_kind, too_large, view
+from hookrow.asgi.views import BodyKind, Unseen, content_kind, too_large, view
 from hookrow.delivery.replyjson import NotJson, strict_loads
+from hookrow.payload import Json, JsonObject
 
 __all__ = ["Message", "Receive", "RequestBody", "ResponseBody", "Scope", "Send", "text_headers"]
 
@@ -34,14 +35,14 @@ class RequestBody:
     def __init__(self, receive: Receive) -> None:
         self.original = receive
         self.kept: deque[Message] = deque()
-        self.value: dict[str, Any] | None = None
+        self.value: JsonObject | None = None
         """What hooks see of it."""
-        self.form = False
+        self.form: bool = False
         """Whether that are a form's fields, which a hook can't change."""
         self.unseen: Unseen | None = None
         """Why they see nothing of it."""
-        self.empty = True
-        self.gone = False
+        self.empty: bool = True
+        self.gone: bool = False
         """Whether the client left before its end."""
 
     async def look(self, headers: Sequence[tuple[str, str]], limit: int) -> None:
@@ -49,11 +50,11 @@ class RequestBody:
 
         Never holds more than `limit` bytes and the message in which they are exceeded.
         """
-        kind: Kind | Unseen = too_large(limit) if declared(headers) > limit else content_kind(headers)
+        kind: BodyKind | Unseen = too_large(limit) if declared(headers) > limit else content_kind(headers)
         chunks: list[bytes] = []
         size, more = 0, True
         # Of a body that can't be seen only whether there is one: a stream is not held up.
-        most = limit if isinstance(kind, Kind) else 0
+        most = limit if isinstance(kind, BodyKind) else 0
         while more and size <= most:
             message = await self.original()
             self.kept.append(message)
@@ -65,7 +66,7 @@ class RequestBody:
             more = message.get("more_body", False)
         self.empty = not size
         if self.empty:
-            found: dict[str, Any] | Unseen = {}
+            found: JsonObject | Unseen = {}
         elif isinstance(kind, Unseen):
             found = kind
         else:
@@ -95,10 +96,10 @@ class ResponseBody:
         self.original = send
         self.limit = limit
         self.ended = ended
-        self.status = 0
+        self.status: int = 0
         self.chunks: list[bytes] | None = None
-        self.size = 0
-        self.told = False
+        self.size: int = 0
+        self.told: bool = False
 
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the application."""
@@ -107,7 +108,7 @@ class ResponseBody:
         if event == "http.response.start":
             self.status = message["status"]
             kind = content_kind(text_headers(message.get("headers", ())))
-            self.chunks = [] if isinstance(kind, Kind) and not kind.form else None
+            self.chunks = [] if isinstance(kind, BodyKind) and not kind.form else None
         elif event == "http.response.body":
             last = not message.get("more_body", False)
             self.remember(message.get("body", b""))
@@ -132,7 +133,7 @@ class ResponseBody:
         if self.chunks is not None:
             self.chunks.append(chunk)
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """The response as JSON; None where it is none that can be seen."""
         if self.chunks is None:
             return None

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hookrow.payload import Json, JsonObject, Payload
+
 __all__ = ["AFTER", "BEFORE", "ApiCall", "Shape"]
 
 
@@ -17,7 +19,7 @@ class ApiCall:
     their values. `body` is the request's JSON as the handler gets it: as the hooks so far have left it; of a form its
     fields as texts (`form` is true: no hook changes them), of an empty body an empty object. Where there is none that
     hooks can see, it is None and `seen` is false. `status` and `response` (the reply's JSON, else None) are
-    there for after-events. `scope` is ASGI's.
+    there for after events. `scope` is ASGI's.
     """
 
     method: str
@@ -25,11 +27,11 @@ class ApiCall:
     query: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     scope: Mapping[str, Any] = field(repr=False)
-    body: Any = field(default=None, repr=False)
+    body: Json = field(default=None, repr=False)
     seen: bool = False
     form: bool = False
     status: int | None = None
-    response: Any = field(default=None, repr=False)
+    response: Json = field(default=None, repr=False)
 
     def header(self, name: str) -> str | None:
         """The first header of this name, whatever its case."""
@@ -48,21 +50,21 @@ class Shape:
             the body, only `fired(request)[code].data`.
     """
 
-    payload: Callable[[ApiCall], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
-    body: Callable[[ApiCall, dict[str, Any]], Any] | None = None
+    payload: Callable[[ApiCall], Payload | Awaitable[Payload]]
+    body: Callable[[ApiCall, JsonObject], Json] | None = None
 
 
-def sent(call: ApiCall) -> dict[str, Any]:
+def sent(call: ApiCall) -> JsonObject:
     """The body where it is a JSON object, else nothing."""
     return call.body if isinstance(call.body, dict) else {}
 
 
-def made(call: ApiCall) -> dict[str, Any]:
+def made(call: ApiCall) -> JsonObject:
     """What was sent, with what was answered laid over it."""
     return overlaid(sent(call), call.response if isinstance(call.response, dict) else {})
 
 
-def overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def overlaid(below: JsonObject, above: JsonObject) -> JsonObject:
     """Both objects in one; where both hold an object the same again, else the upper value."""
     merged = dict(below)
     for key, value in above.items():

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
@@ -16,7 +16,7 @@ from hookrow.asgi.call import AFTER, BEFORE, ApiCall, Shape
 from hookrow.asgi.problem import answer, problem, too_deep
 from hookrow.asgi.views import Unseen
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import UNSEEN, Arrival, Barrier, depth_of
+from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
@@ -26,10 +26,10 @@ from hookrow.records import Firing
 
 __all__ = ["HookMiddleware", "fired"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Condition = Callable[[ApiCall], bool | Awaitable[bool]]
-BY_THE_SERVICE = {"before_registration": ()}
+BY_THE_SERVICE: dict[str, Sequence[str]] = {"before_registration": ()}
 """Fired by the service itself, after its own checks, unless a route opts in (docs/reference/events.md)."""
 GRACE = 5.0
 """Seconds for which the application's shutdown waits for after-hooks under way."""
@@ -39,10 +39,11 @@ EVERY = "*"
 
 
 def fired(request: Any) -> Mapping[str, Firing]:
-    """What the middleware has fired for this request, by event: the verdicts of its before-events.
+    """What the middleware has fired for this request, by event: the results of its before events.
 
     Args:
-        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest).
+        request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest). `Any`, since
+            Django's views declare their request as HttpRequest, which has none.
     """
     scope = request if isinstance(request, Mapping) else request.scope
     found: Mapping[str, Firing] = scope.get("state", {}).get(KEY, {})
@@ -77,39 +78,41 @@ class HookMiddleware:
             shapes: by event, how its payload is made.
             bind: by event, the API calls that mean it, in the place of the catalogue's: `POST /path/{id}`. An empty one
                 leaves the event to the service. `before_registration` is empty unless given.
-            defer: before-events whose background deliveries are kept back until the handler calls
+            defer: before events whose background deliveries are kept back until the handler calls
                 `fired(request)[code].enqueue(connection)`.
             limit: bytes of a request's or response's body that hooks can see.
-            unseen: what becomes of a call whose body hooks can't see, where its before-event has a waiting hook that is
-                active and in its period: `refuse` (415, 413 or 400, whatever the hooks' `on_failure` is), `on_failure`
+            unseen: what becomes of a call whose body hooks can't see, where its before event has a blocking hook that
+                is active and in its period: `refuse` (415, 413 or 400, whatever the hooks' `on_failure`), `on_failure`
                 (each such hook has failed, its own setting decides), `ask` (hooks are asked with an empty payload); or
                 one of these by event, the others as `refuse`. An event with a shape of its own is left to that.
-            deadline: seconds for all waiting hooks of one event together.
+            deadline: seconds for all blocking hooks of one event together.
 
         Raises:
             EventNotFound: the catalogue does not hold an event that is named here.
             InvalidInput: a call of `bind` is not written as it should be, or `unseen` holds another word.
-            TransactionMisuse: `defer` names an event that is not a before-event.
+            TransactionMisuse: `defer` names an event that is not a before event.
         """
         self.app = app
         self.engine = engine
-        self.conditions = dict(conditions or {})
-        self.shapes = dict(shapes or {})
-        self.bind = {**BY_THE_SERVICE, **(bind or {})}
-        self.defer = frozenset(defer)
+        self.conditions: Final = dict(conditions or {})
+        self.shapes: Final = dict(shapes or {})
+        self.bind: Final = {**BY_THE_SERVICE, **(bind or {})}
+        self.defer: Final = frozenset(defer)
         self.limit = limit
         self.deadline = deadline
         self.tasks: set[asyncio.Task[None]] = set()
         self.warned: set[str] = set()
-        self.unseen = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
+        self.unseen: Final = dict(unseen) if isinstance(unseen, Mapping) else dict.fromkeys([EVERY], unseen)
         for word in self.unseen.values():
             if word not in ("refuse", "on_failure", "ask"):
                 raise InvalidInput([Problem("unseen", Text("refuse, on_failure or ask."))])
         for code in (*self.shapes, *self.defer, *(self.unseen if isinstance(unseen, Mapping) else ())):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
-        self.known = engine.events.current()
-        self.bound = Events(replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items())
+        self.known: Events = engine.events.current()
+        self.bound: Final = Events(
+            replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -196,9 +199,9 @@ class HookMiddleware:
             await self.app(scope, body.receive, send)
 
     async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None, depth: int) -> Firing:
-        """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
+        """Fire a before event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
-        how: dict[str, Any] = {"deadline": self.deadline, "defer": event.code in self.defer}
+        how: FireArgs = {"deadline": self.deadline, "defer": event.code in self.defer}
         barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
         arrival = Arrival(barrier, fixed=call.form, depth=depth)
         try:
@@ -233,7 +236,7 @@ class HookMiddleware:
         task.add_done_callback(self.tasks.discard)
 
     async def report(self, events: Sequence[Event], call: ApiCall, depth: int) -> None:
-        """Fire after-events; nobody waits, so that what fails is logged."""
+        """Fire after events; nobody waits, so that what fails is logged."""
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
@@ -242,7 +245,7 @@ class HookMiddleware:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 
     async def settle(self, grace: float = GRACE) -> None:
-        """Wait until after-events under way are fired, at most `grace` seconds. The application's shutdown does it."""
+        """Wait until after events under way are fired, at most `grace` seconds. The application's shutdown does it."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=grace)
 

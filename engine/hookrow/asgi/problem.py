@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from hookrow.asgi.bodies import Send
 from hookrow.core.arrival import LOOP
 from hookrow.lang import Text
-from hookrow.payload import dumps
+from hookrow.payload import JsonObject, dumps
 from hookrow.records import Firing
 
 __all__ = ["answer", "problem", "too_deep"]
 
 
-def problem(firing: Firing) -> dict[str, Any]:
+def problem(firing: Firing) -> JsonObject:
     """The problem of a refused firing, as JSON data: for a service that fires by itself.
 
     `detail` is the veto's message, `code` and `errors` its own; `event` and `firing` lead to the log.
@@ -41,7 +40,7 @@ def problem(firing: Firing) -> dict[str, Any]:
     }
 
 
-def too_deep(event: str, reason: Text | str) -> dict[str, Any]:
+def too_deep(event: str, reason: Text | str) -> JsonObject:
     """The problem of a call that came through too many hooks and would lead to more; there is no firing of it."""
     return {
         "type": "about:blank",
@@ -55,7 +54,7 @@ def too_deep(event: str, reason: Text | str) -> dict[str, Any]:
     }
 
 
-async def answer(send: Send, found: dict[str, Any]) -> None:
+async def answer(send: Send, found: JsonObject) -> None:
     """Answer with a problem."""
     body = dumps(found).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 
-__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "depth_of"]
+__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "FireArgs", "depth_of"]
 
 UNSEEN = "unseen_body"
 """Hooks can't see the body of the API call."""
@@ -18,7 +19,7 @@ LOOP = "loop"
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Why waiting hooks are not asked although they should be: something that the API's client can choose.
+    """Why blocking hooks are not asked although they should be: something that the API's client can choose.
 
     Args:
         code: the deliveries' error, and the refusal's code.
@@ -40,7 +41,7 @@ class Arrival:
     """What a call brings along.
 
     Args:
-        barrier: why waiting hooks are not asked.
+        barrier: why blocking hooks are not asked.
         fixed: no hook can change the payload: it was made of something that is handed on as it came.
     """
 
@@ -55,6 +56,15 @@ class Arrival:
             return self
         text = Reason("too_deep", n=self.depth, limit=loop_depth)
         return replace(self, barrier=Barrier(LOOP, 508, text, skip=LOOP))
+
+
+class FireArgs(TypedDict, total=False):
+    """What `fire()` takes beside event, payload and connection; `AsyncHookEngine.fire` says what each means."""
+
+    idempotency_key: str | None
+    deadline: float
+    defer: bool
+    depth: int | str | None
 
 
 def depth_of(*headers: int | str | None) -> int:

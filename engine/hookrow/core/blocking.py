@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self, Unpack
 
 import httpx
 from sqlalchemy import Connection
 
 from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.arrival import PLAIN, Arrival, FireArgs
 from hookrow.core.calls import CURRENT
 from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
@@ -33,15 +33,14 @@ from hookrow.hook.egress import Egress
 from hookrow.hook.model import Hook
 from hookrow.lang import Text
 from hookrow.observers import Observer
-from hookrow.records import Firing
+from hookrow.payload import JsonObject, Payload
+from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]
-
-Payload = Mapping[str, Any]
 
 
 class HookEngine:
@@ -61,7 +60,7 @@ class HookEngine:
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `AsyncHookEngine`."""
-        self.core = AsyncHookEngine(
+        self.core: Final = AsyncHookEngine(
             url,
             worker=worker,
             events=events,
@@ -72,15 +71,16 @@ class HookEngine:
             create=create,
             observers=observers,
         )
-        self.runtime, self.sending = self.core.runtime, self.core.sending
-        self.portal = Portal()
-        self.loops = Loops(self.portal, self.runtime.let_transport_go)
-        self.hooks = off_loops(Hooks)(self.runtime)
-        self.log = off_loops(Log)(self.runtime)
-        self.settings = off_loops(Settings)(self.runtime)
-        self.events = self.core.events
-        self.keys = off_loops(Keys)(self.runtime)
-        self.health = off_loops(Health)(self.runtime)
+        self.runtime: Final = self.core.runtime
+        self.sending: Final = self.core.sending
+        self.portal: Final = Portal()
+        self.loops: Final = Loops(self.portal, self.runtime.let_transport_go)
+        self.hooks: Final = off_loops(Hooks)(self.runtime)
+        self.log: Final = off_loops(Log)(self.runtime)
+        self.settings: Final = off_loops(Settings)(self.runtime)
+        self.events: Final = self.core.events
+        self.keys: Final = off_loops(Keys)(self.runtime)
+        self.health: Final = off_loops(Health)(self.runtime)
         me = weakref.ref(self)
         atexit.register(close_at_exit, me)
 
@@ -139,7 +139,7 @@ class HookEngine:
         *,
         idempotency_key: str | None = None,
         deadline: float = 30.0,
-        connection: Any = None,
+        connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
@@ -199,12 +199,12 @@ class HookEngine:
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
 
-    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         """As `AsyncHookEngine.fire_as`, awaited on whatever event loop runs."""
         firing = await self.portal.join(self.core.fire_as(arrival, event, payload, **how))
         return self.core.enqueueable(firing, self.enqueue)
 
-    def enqueue(self, firing: Firing, connection: Any) -> None:
+    def enqueue(self, firing: Firing, connection: CallerConnection | None) -> None:
         job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
         if connection is None:
             forbid_running_loop()
@@ -230,7 +230,7 @@ class HookEngine:
         forbid_running_loop()
         return condition_matches(self.runtime, event, condition, last=last)
 
-    def last_payload(self, event: str) -> dict[str, Any] | None:
+    def last_payload(self, event: str) -> JsonObject | None:
         """As `AsyncHookEngine.last_payload`."""
         forbid_running_loop()
         return last_payload(self.runtime, event)

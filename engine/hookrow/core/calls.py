@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from hookrow.errors import InvalidPayload
 from hookrow.payload import normalise, same
@@ -15,7 +15,7 @@ from hookrow.records import Firing
 
 __all__ = ["CURRENT", "CallInHand", "call_in_hand", "handling"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 CURRENT: ContextVar[CallInHand | None] = ContextVar("hookrow_call", default=None)
 """The call that a middleware of this process handles here, of whatever engine; see `call_in_hand`."""
 
@@ -38,9 +38,9 @@ class CallInHand:
     warned: set[str]
     outer: CallInHand | None = None
     fired: dict[str, tuple[Firing, bool]] = field(default_factory=dict)
-    """The before-events' firings, with whether they were deferred; each is given out once."""
+    """The before events' firings, with whether they were deferred; each is given out once."""
     asked: set[str] = field(default_factory=set)
-    """The before-events that were fired."""
+    """The before events that were fired."""
     own: set[str] = field(default_factory=set)
     """The events that were fired inside."""
     ended: bool = False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self
 
 import httpx
 
@@ -37,7 +37,8 @@ from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text
 from hookrow.observers import Observer
-from hookrow.records import Firing
+from hookrow.payload import JsonObject, Payload
+from hookrow.records import CallerConnection, Enqueuer, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
@@ -47,8 +48,6 @@ from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]
-
-Payload = Mapping[str, Any]
 
 
 class AsyncHookEngine:
@@ -83,7 +82,7 @@ class AsyncHookEngine:
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
-        self.runtime = Runtime(
+        self.runtime: Final = Runtime(
             url,
             worker=worker,
             events=events,
@@ -94,16 +93,16 @@ class AsyncHookEngine:
             create=create,
             observers=observers,
         )
-        self.sending = Sending(self.runtime)
-        self.explaining = Explaining(self.runtime)
-        self.replaying = Replaying(self.explaining)
-        self.hook_door = Hooks(self.runtime)
-        self.hooks = AsyncHooks(self.hook_door)
-        self.log = AsyncLog(Log(self.runtime))
-        self.settings = AsyncSettings(Settings(self.runtime))
-        self.events = Catalogue(self.runtime)
-        self.keys = AsyncKeys(Keys(self.runtime))
-        self.health = AsyncHealth(Health(self.runtime))
+        self.sending: Final = Sending(self.runtime)
+        self.explaining: Final = Explaining(self.runtime)
+        self.replaying: Final = Replaying(self.explaining)
+        self.hook_door: Final = Hooks(self.runtime)
+        self.hooks: Final = AsyncHooks(self.hook_door)
+        self.log: Final = AsyncLog(Log(self.runtime))
+        self.settings: Final = AsyncSettings(Settings(self.runtime))
+        self.events: Final = Catalogue(self.runtime)
+        self.keys: Final = AsyncKeys(Keys(self.runtime))
+        self.health: Final = AsyncHealth(Health(self.runtime))
 
     @property
     def url(self) -> str:
@@ -141,25 +140,25 @@ class AsyncHookEngine:
         *,
         idempotency_key: str | None = None,
         deadline: float = 30.0,
-        connection: Any = None,
+        connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
-        """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
+        """Call the event's hooks in order, queue the background ones, commit the record, return the result.
 
         Args:
             payload: a JSON object (docs/firing.md: what it may hold).
             idempotency_key: a second call with it within 10 minutes gets the first one's outcome.
-            deadline: seconds for all waiting hooks together.
+            deadline: seconds for all blocking hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.
-            defer: keep back what nobody waits for until `firing.enqueue()`.
+            defer: hold the background deliveries until `firing.enqueue()`.
             depth: the header `hook-depth` of the call that led here, as it came: past the setting `loop_depth` hooks go
                 round in a circle, and a `before` event is refused.
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
             InvalidInput: an idempotency key of more than 300 characters.
-            StorageError: a `before` firing could not be recorded; `.firing` holds the verdict.
+            StorageError: a `before` firing could not be recorded; `.firing` holds the result.
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """
         if connection is not None:
@@ -259,10 +258,10 @@ class AsyncHookEngine:
         occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
         return Run(self.runtime, occasion, payload, config.rows.get(event, ()), handover=False)
 
-    def enqueueable(self, firing: Firing, enqueue: Callable[[Firing, Any], Any]) -> Firing:
+    def enqueueable(self, firing: Firing, enqueue: Enqueuer) -> Firing:
         return replace(firing, enqueuer=enqueue) if firing.deferred else firing
 
-    async def enqueue(self, firing: Firing, connection: Any) -> None:
+    async def enqueue(self, firing: Firing, connection: CallerConnection | None) -> None:
         """Release what a deferred firing kept back, in the caller's transaction or in one of our own."""
         job = self.runtime.enqueuing(firing)
         if connection is None:
@@ -324,7 +323,7 @@ class AsyncHookEngine:
         """
         return await asyncio.to_thread(condition_matches, self.runtime, event, condition, last=last)
 
-    async def last_payload(self, event: str) -> dict[str, Any] | None:
+    async def last_payload(self, event: str) -> JsonObject | None:
         """The event's newest recorded payload; None where nothing is recorded. Raises EventNotFound."""
         return await asyncio.to_thread(last_payload, self.runtime, event)
 
@@ -402,7 +401,7 @@ class AsyncHookEngine:
             if taken := carried(held, {"url": hook.url, **new}):
                 raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
         uid = "draft" if saved is None else saved.uid
-        values: dict[str, Any] = {
+        values: JsonObject = {
             code: getattr(hook, code) for code in COLUMNS if code not in ("valid_from", "valid_until")
         }
         for name in SECRETS:
@@ -441,11 +440,11 @@ class AsyncHookEngine:
         return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
+        """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
 
         Raises:
             DatabaseReadOnly: this user may not write the database.
-            KeyMissing, KeyUnsafe, KeyWrong: the key of a sealed secret can't be used.
+            KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
         """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))

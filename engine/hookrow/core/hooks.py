@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -193,12 +193,12 @@ class Hooks(SeveralHooks, TriedHooks):
         self,
         ref: int | str,
         /,
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, object] | None = None,
         *,
         revision: int | None = None,
         stored: bool = False,
         keep_secrets: bool = False,
-        **more: Any,
+        **more: object,
     ) -> Hook:
         """Change some fields; the others, and secrets that are not named, stay as they are.
 
@@ -353,7 +353,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.fresh(number)
 
     def pause(self, ref: int | str, reason: str = "") -> Hook:
-        """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
+        """Hold a hook by hand: its deliveries are parked, blocking hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
         if found.paused_by in (None, "breaker", "key"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)
@@ -475,23 +475,23 @@ class AsyncHooks:
     def __init__(self, inner: Hooks) -> None:
         self.inner = inner
 
-    add = awaited(Hooks.add)
-    ensure = awaited(Hooks.ensure)
-    get = awaited(Hooks.get)
-    list = awaited(Hooks.list)
-    update = awaited(Hooks.update)
-    move = awaited(Hooks.move)
-    remove = awaited(Hooks.remove)
-    restore = awaited(Hooks.restore)
-    change_several = awaited(Hooks.change_several)
-    move_several = awaited(Hooks.move_several)
-    last_change = awaited(Hooks.last_change)
-    undo = awaited(Hooks.undo)
-    pause = awaited(Hooks.pause)
-    resume = awaited(Hooks.resume)
-    new_secret = awaited(Hooks.new_secret)
-    history = awaited(Hooks.history)
-    rollback = awaited(Hooks.rollback)
-    example = awaited(Hooks.example)
-    preview = awaited(Hooks.preview)
-    refused_address = awaited(Hooks.refused_address)
+    add: Final = awaited(Hooks.add)
+    ensure: Final = awaited(Hooks.ensure)
+    get: Final = awaited(Hooks.get)
+    list: Final = awaited(Hooks.list)
+    update: Final = awaited(Hooks.update)
+    move: Final = awaited(Hooks.move)
+    remove: Final = awaited(Hooks.remove)
+    restore: Final = awaited(Hooks.restore)
+    change_several: Final = awaited(Hooks.change_several)
+    move_several: Final = awaited(Hooks.move_several)
+    last_change: Final = awaited(Hooks.last_change)
+    undo: Final = awaited(Hooks.undo)
+    pause: Final = awaited(Hooks.pause)
+    resume: Final = awaited(Hooks.resume)
+    new_secret: Final = awaited(Hooks.new_secret)
+    history: Final = awaited(Hooks.history)
+    rollback: Final = awaited(Hooks.rollback)
+    example: Final = awaited(Hooks.example)
+    preview: Final = awaited(Hooks.preview)
+    refused_address: Final = awaited(Hooks.refused_address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hookrow.core.insight.overview import Overview, overview
 from hookrow.core.insight.statistics import HookStatistics, statistics
@@ -186,21 +186,21 @@ class AsyncLog:
     def __init__(self, inner: Log) -> None:
         self.inner = inner
 
-    page = awaited(Log.page)
-    ids = awaited(Log.ids)
-    search = awaited(Log.search)
-    by_rows = awaited(Log.by_rows)
-    get = awaited(Log.get)
-    delivery = awaited(Log.delivery)
-    attempts = awaited(Log.attempts)
-    drop = awaited(Log.drop)
-    deeds = awaited(Log.deeds)
-    prune = awaited(Log.prune)
-    kept_bytes = awaited(Log.kept_bytes)
-    summary = awaited(Log.summary)
-    hook_figures = awaited(Log.hook_figures)
-    statistics = awaited(Log.statistics)
-    overview = awaited(Log.overview)
+    page: Final = awaited(Log.page)
+    ids: Final = awaited(Log.ids)
+    search: Final = awaited(Log.search)
+    by_rows: Final = awaited(Log.by_rows)
+    get: Final = awaited(Log.get)
+    delivery: Final = awaited(Log.delivery)
+    attempts: Final = awaited(Log.attempts)
+    drop: Final = awaited(Log.drop)
+    deeds: Final = awaited(Log.deeds)
+    prune: Final = awaited(Log.prune)
+    kept_bytes: Final = awaited(Log.kept_bytes)
+    summary: Final = awaited(Log.summary)
+    hook_figures: Final = awaited(Log.hook_figures)
+    statistics: Final = awaited(Log.statistics)
+    overview: Final = awaited(Log.overview)
 
     def data_version(self) -> int:
         return self.inner.data_version()

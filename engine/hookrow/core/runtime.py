@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 from sqlalchemy import Connection
@@ -68,22 +69,22 @@ class Runtime:
         observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.database = open_database(url, clock=self.clock, create=create)
-        self.cache = ConfigCache(self.database)
-        self.failing = Failing(self.database, self.clock)
-        self.own_events = tuple(events)
+        self.database: Final = open_database(url, clock=self.clock, create=create)
+        self.cache: Final = ConfigCache(self.database)
+        self.failing: Final = Failing(self.database, self.clock)
+        self.own_events: Final = tuple(events)
         self.given_transport = transport
-        self.observers = tuple(observers)
-        self.wants_worker = worker and not self.database.read_only
-        self.author_name = actor()
-        self.closed = False
+        self.observers: Final = tuple(observers)
+        self.wants_worker: bool = worker and not self.database.read_only
+        self.author_name: Final = actor()
+        self.closed: bool = False
         self.routed: tuple[Mapping[str, Event], Events] | None = None
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self.handover: Handover | None = None
         try:
-            self.vault = Vault.for_database(self.database.path, os.environ, keys)
-            self.sealing = Sealing(self.vault, self.clock, marks=not self.database.read_only)
-            self.egress = self.tightened(egress)
+            self.vault: Final = Vault.for_database(self.database.path, os.environ, keys)
+            self.sealing: Final = Sealing(self.vault, self.clock, marks=not self.database.read_only)
+            self.egress: Final = self.tightened(egress)
             self.reset()
             if not self.database.read_only and keep_events(self.database, self.own_events):
                 self.cache.forget()
@@ -96,11 +97,11 @@ class Runtime:
 
     def reset(self) -> None:
         """What belongs to this process and its event loop alone."""
-        self.owner = secrets.token_hex(8)
+        self.owner: str = secrets.token_hex(8)
         """Who holds the leases that this process takes."""
         self.kits: dict[asyncio.AbstractEventLoop, Kit] = {}
         self.readers: ThreadPoolExecutor | None = None
-        self.watch = Watch(self.observers) if self.observers else None
+        self.watch: Watch | None = Watch(self.observers) if self.observers else None
 
     def require_keys(self) -> None:
         """Who sends needs the keys of what is sealed; who only looks or edits does not (docs/security.md).

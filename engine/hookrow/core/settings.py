@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from hookrow.core.threads.bridge import awaited
@@ -68,7 +68,7 @@ class AsyncSettings:
     def __init__(self, inner: Settings) -> None:
         self.inner = inner
 
-    list = awaited(Settings.list)
-    get = awaited(Settings.get)
-    zone = awaited(Settings.zone)
-    set = awaited(Settings.set)
+    list: Final = awaited(Settings.list)
+    get: Final = awaited(Settings.get)
+    zone: Final = awaited(Settings.zone)
+    set: Final = awaited(Settings.set)

@@ -10,11 +10,11 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from hookrow.delivery.message import basic_auth
-from hookrow.delivery.reply import Answer, Refusal
+from hookrow.delivery.reply import Refusal, ReplyOutcome
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
@@ -85,9 +85,9 @@ class Concealer:
     """Knows a hook's secrets and the values at an event's private pointers, and takes them out of what is kept."""
 
     def __init__(self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = ()) -> None:
-        self.pointers = tuple(pointers)
+        self.pointers: Final = tuple(pointers)
         self.values: dict[str, Hidden] = {}
-        self.shown = False
+        self.shown: bool = False
         """Whether the hook was shown a private value; then only what can be looked through for certain is kept."""
         self.secrets: tuple[Hidden, ...] = ()
         self.short: tuple[Hidden, ...] = ()
@@ -252,7 +252,7 @@ class Concealer:
     def header_value(self, value: str) -> str:
         return MASK if self.found(value, self.short) is not None else self.cut(value, is_raw=True)
 
-    def answer(self, answer: Answer) -> Answer:
+    def answer(self, answer: ReplyOutcome) -> ReplyOutcome:
         """The answer with the words that people read concealed; what it changes and gives stays as it is."""
         if self.idle and answer.detail is None:
             return answer

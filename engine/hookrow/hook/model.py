@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_serializer, model_validator
 from sqlalchemy import Float, Text
@@ -61,7 +61,7 @@ class Hook(HookFields):
     was read back is `Secret.kept()`: set, but not readable; writing it again leaves it as it is.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
 
     id: int | None = None
     position: int | None = None  # type: ignore[assignment]  # left out: after the event's last

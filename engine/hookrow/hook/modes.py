@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Final, Literal
 
 from hookrow.lang import Text, current
 from hookrow.reasons.reason import Reason, read
@@ -22,7 +22,7 @@ class Seconds:
     __slots__ = ("value",)
 
     def __init__(self, value: float) -> None:
-        self.value = value
+        self.value: Final = value
 
     def __str__(self) -> str:
         text = f"{self.value:.3f}".rstrip("0").rstrip(".")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hookrow.hook.modes import Mode
+from hookrow.payload import JsonObject
 
 __all__ = ["HookRef", "StoredHook"]
 
@@ -18,7 +18,7 @@ class HookRef:
     key: str
     name: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {"id": self.id, "key": self.key, "name": self.name}
 

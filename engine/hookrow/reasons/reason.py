@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from string import Formatter
-from typing import Any
+from typing import Any, Final
 
 from hookrow.lang import Text
 from hookrow.payload import dumps, storable
@@ -28,7 +28,7 @@ class Reason(Text):
     def __init__(self, code: str, /, **values: object) -> None:
         super().__init__(REASONS[code].message)
         self.values = values
-        self.code = code
+        self.code: Final = code
 
     def __repr__(self) -> str:
         return f"Reason({self.code!r})"

@@ -52,7 +52,7 @@ class Vault:
         self.environ = environ
         self.given = keys
         self.loaded: KeyRing | None = None
-        self.lock = threading.Lock()
+        self.lock: Final = threading.Lock()
         self.made: Path | None = None
         self.notice: Text | None = None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
-from hookrow.template.expression import Node, Run
+from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
 from hookrow.template.values import Fault, encode, is_list, kind, truth
 
@@ -26,28 +26,33 @@ QUOTED: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}
 RESERVED: Final = frozenset({"payload", "webhook", "loop"})
 
 
-class Page(Run):
-    """What one rendering has written so far: pieces of text, each with the line that it comes from."""
+class Page(Evaluation):
+    """What one rendering has written so far: pieces of text, each with the line that it comes from.
 
-    __slots__ = ("pieces", "places", "size")
+    `outline` holds the same with `0` or `""` for each value: whether a value is JSON need not be asked.
+    """
+
+    __slots__ = ("outline", "pieces", "places", "size")
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit)
         self.pieces: list[str] = []
+        self.outline: list[str] = []
         self.places: list[tuple[int, int, bool]] = []
-        self.size = 0
+        self.size: int = 0
 
-    def write(self, text: str, line: int, column: int = 1, *, literal: bool = False) -> None:
-        """Add a piece. Raises Fault beyond the limit."""
+    def write(self, text: str, line: int, column: int = 1, *, stands_for: str | None = None) -> None:
+        """Add a piece; of a value with what stands for it in the outline. Raises Fault beyond the limit."""
         self.size += len(text)
         self.fit(self.size)
-        self.spend(len(text) >> 6)
+        self.spend(len(text) >> 3)
         self.pieces.append(text)
-        self.places.append((line, column, literal))
+        self.outline.append(text if stands_for is None else stands_for)
+        self.places.append((line, column, stands_for is None))
 
     def place_at(self, offset: int) -> tuple[int, int]:
-        """The template's line and column that an offset of the whole text comes from; of a value its braces'."""
-        for text, (line, column, literal) in zip(self.pieces, self.places, strict=True):
+        """The template's line and column that an offset of the outline comes from; of a value its braces'."""
+        for text, (line, column, literal) in zip(self.outline, self.places, strict=True):
             if offset < len(text):
                 breaks = text.count("\n", 0, offset) if literal else 0
                 if breaks:
@@ -84,14 +89,14 @@ def render_all(statements: Sequence[Statement], page: Page) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Statement):
+class PlainText(Statement):
     """Text that is sent as it stands."""
 
     text: str
     column: int
 
     def act(self, page: Page) -> None:
-        page.write(self.text, self.line, self.column, literal=True)
+        page.write(self.text, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,11 @@ class Value(Statement):
         found = self.node.value(page)
         if isinstance(found, str):
             page.fit(page.size + len(found))
-        text = encode(found)
+        text = encode(page, found)
         if self.inside:
-            text = (text if isinstance(found, str) else encode(text))[1:-1]
-        page.write(text, self.line, self.column)
+            text = (text if isinstance(found, str) else encode(page, text))[1:-1]
+        stands_for = "" if self.inside else '""' if isinstance(found, str) else "0"
+        page.write(text, self.line, self.column, stands_for=stands_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ class Loop(Statement):
                 items = [item for item in items if self.wanted(page, outer, item)]
             for index, item in enumerate(items):
                 page.local = {**outer, self.variable: item, "loop": position(index, len(items))}
-                page.spend(len(page.local))
+                page.spend(30 + 2 * len(page.local))
                 render_all(self.body, page)
         finally:
             page.local = outer
@@ -191,14 +197,14 @@ class BodyReader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.reader = Reader(source)
-        self.offset = 0
-        self.inside = False
-        self.quote = 0
-        self.trim = False  # the tag before ended in `-`
-        self.before = ""  # the last character written before this place, outside quotes; "" after a statement
-        self.value_before = False  # a value stands right before this place, outside quotes
-        self.nested = 0
+        self.reader: Final = Reader(source)
+        self.offset: int = 0
+        self.inside: bool = False
+        self.quote: int = 0
+        self.trim: bool = False  # the tag before ended in `-`
+        self.before: str = ""  # the last character written before this place, outside quotes; "" after a statement
+        self.value_before: bool = False  # a value stands right before this place, outside quotes
+        self.nested: int = 0
 
     def block(self, ends: frozenset[str], opener: Text) -> tuple[tuple[Statement, ...], str]:
         """Statements up to one of these words, and that word; to the end of the source if there are none."""
@@ -245,7 +251,8 @@ class BodyReader:
             return []
         self.neighbours(text, start)
         self.follow(text, start)
-        return [Written(self.reader.line(start), 1, text, self.reader.column(start))]
+        cost = 12 + 12 * text.count("[") + 8 * text.count("{") + 3 * text.count(",")  # it is read as JSON at the end
+        return [PlainText(self.reader.line(start), cost, text, self.reader.column(start))]
 
     def neighbours(self, text: str, start: int) -> None:
         """Outside quotes a value stands alone between the signs of JSON: `7{{ x }}` would be another number."""
@@ -307,8 +314,12 @@ class BodyReader:
         counted = self.reader.nodes
         node = self.reader.expression()
         self.close("}}")
-        cost = self.reader.nodes - counted
+        cost = self.price(counted)
         return Value(self.reader.line(start), cost, node, self.inside, self.reader.column(start))
+
+    def price(self, counted: int) -> int:
+        """The steps of a statement whose expressions are all parts that were read after so many."""
+        return 12 + 8 * (self.reader.nodes - counted)
 
     def word(self) -> str:
         token = self.reader.token
@@ -337,7 +348,7 @@ class BodyReader:
         found: list[tuple[Node | None, tuple[Statement, ...]]] = []
         afterwards: set[bool] = set()
         condition: Node | None = self.condition()
-        cost = self.reader.nodes - counted
+        cost = self.price(counted)
         while True:
             self.inside = opened
             ends = frozenset({"endif"} if condition is None else {"elif", "else", "endif"})
@@ -352,7 +363,7 @@ class BodyReader:
             else:
                 condition = None
                 self.close("%}")
-            cost += self.reader.nodes - counted
+            cost += self.price(counted)
         self.close("%}")
         if condition is not None:
             afterwards.add(opened)  # no branch at all may be taken
@@ -376,7 +387,7 @@ class BodyReader:
         source = self.reader.either()
         only = self.reader.expression() if self.reader.take("if") else None
         self.close("%}")
-        cost = self.reader.nodes - counted
+        cost = self.price(counted)
         body, word = self.block(frozenset({"else", "endfor"}), Reason("statement_for"))
         afterwards = {opened, self.inside}
         otherwise: tuple[Statement, ...] = ()
@@ -395,4 +406,4 @@ class BodyReader:
         self.reader.expect("=")
         node = self.reader.expression()
         self.close("%}")
-        return Assigned(self.reader.line(start), self.reader.nodes - counted, variable, node)
+        return Assigned(self.reader.line(start), self.price(counted), variable, node)

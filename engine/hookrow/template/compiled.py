@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, NoReturn
 from hookrow.errors import InvalidTemplate
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
-from hookrow.template.expression import Joined, Node, Run
+from hookrow.template.expression import Evaluation, Joined, Node
 from hookrow.template.grammar import Reader
 from hookrow.template.values import Fault, kind, truth
 
@@ -42,13 +42,14 @@ __all__ = [
     "preview_body",
 ]
 
-FUEL: Final = 100_000
-"""Steps that one rendering or test may take: some 20 ms of one core. A body of a thousand items takes a tenth."""
+FUEL: Final = 1_000_000
+"""Steps that one rendering or test may take: some 40 ms of one core. A body of a thousand items takes a tenth."""
 
 LIMIT: Final = 1_048_576
 """The longest result in bytes where the setting `payload_limit` is not given; also that of a text in a condition."""
 
 REMEMBERED: Final = 256
+NEAR: Final = 200
 SUGGESTED: Final = 4
 """Names that are said to be there in the place of a missing one."""
 PLAIN: Final = re.compile(r"[^\W\d]\w*")
@@ -117,9 +118,9 @@ class Body:
             size = len(text.encode())
         page.fit(size)
         try:
-            CHECKER.decode(text)
+            CHECKER.decode("".join(page.outline))
         except json.JSONDecodeError as broken:
-            at, reason = what_is_wrong(text, broken.pos, over=broken.msg == "Extra data")
+            at, reason = what_is_wrong("".join(page.outline), broken.pos, over=broken.msg == "Extra data")
             line, column = page.place_at(at)
             raise Fault(reason, line=line, column=column) from None
         except (ValueError, RecursionError):
@@ -156,7 +157,7 @@ class Condition:
             raise refusal(fault, self.source, "condition") from None
 
     def decide(self, view: View, webhook: Mapping[str, Any]) -> bool:
-        found = self.node.value(Run(view.payload, webhook, fuel=FUEL, limit=LIMIT))
+        found = self.node.value(Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT))
         if isinstance(found, bool):
             return found
         raise Fault(Reason("condition_gives", kind=kind(found)))
@@ -171,12 +172,12 @@ class Condition:
         """
         if self.test(view, webhook):
             return ()
-        run = Run(view.payload, webhook, fuel=FUEL, limit=LIMIT)
+        run = Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT)
         whole = self.source.strip()
         return tuple(dict.fromkeys(false_parts(self.node, whole, self.source, run))) or (whole,)
 
 
-def false_parts(node: Node, written: str, source: str, run: Run) -> Iterator[str]:
+def false_parts(node: Node, written: str, source: str, run: Evaluation) -> Iterator[str]:
     """The innermost parts of a false expression that are false themselves."""
     if not isinstance(node, Joined):
         yield written
@@ -260,6 +261,7 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
     for step in parent.split(".") if dot else ():
         place = place.get(step) if isinstance(place, Mapping) else None
     known = [str(key) for key in place if PLAIN.fullmatch(str(key))] if isinstance(place, Mapping) else []
+    known = known[:NEAR]  # how near a name is takes long
     near = get_close_matches(wanted, known, n=3, cutoff=0.5) or known[:SUGGESTED]
     if near:
         there = ", ".join(f"{parent}{dot}{key}" for key in near)

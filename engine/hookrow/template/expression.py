@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
@@ -30,7 +30,9 @@ __all__ = [
     "Calculated",
     "Chosen",
     "Compared",
+    "Evaluation",
     "Filtered",
+    "IsTest",
     "Joined",
     "Literal",
     "Name",
@@ -38,22 +40,20 @@ __all__ = [
     "Node",
     "Not",
     "Part",
-    "Run",
+    "PathStep",
     "Several",
-    "Step",
-    "Tested",
 ]
 
 
-class Run(Budget):
+class Evaluation(Budget):
     """One rendering or test: what the names mean, and what may still be spent."""
 
     __slots__ = ("local", "payload", "webhook")
 
     def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
         super().__init__(fuel, limit)
-        self.payload = payload
-        self.webhook = webhook
+        self.payload: Final = payload
+        self.webhook: Final = webhook
         self.local: dict[str, Any] = {}
 
     def find(self, name: str) -> Any:
@@ -73,11 +73,11 @@ class Node:
 
     line: int
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         """The value. Raises Fault."""
         raise NotImplementedError
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         """The value, or MISSING where a name is missing. Raises Fault for all else."""
         return self.value(run)
 
@@ -88,7 +88,7 @@ class Literal(Node):
 
     constant: Any
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return self.constant
 
 
@@ -98,7 +98,7 @@ class Several(Node):
 
     items: tuple[Node, ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = [item.value(run) for item in self.items]
         for each in found:
             if isinstance(each, Mapping | list | tuple):
@@ -113,13 +113,13 @@ class Name(Node):
 
     name: str
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = run.find(self.name)
         if found is MISSING:
             raise missing(self.name, self.line)
         return found
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return run.find(self.name)
 
 
@@ -131,19 +131,19 @@ class Part:
     start: Node | None
     stop: Node | None
 
-    def cut(self, run: Run, value: object) -> Any:
+    def cut(self, run: Evaluation, value: object) -> Any:
         if not isinstance(value, str | list | tuple):
             raise Fault(Reason("no_part_of", kind=kind(value)))
         bounds = [None if bound is None else bound.value(run) for bound in (self.start, self.stop)]
         for bound in bounds:
             if bound is not None and (not is_number(bound) or not isinstance(bound, int)):
                 raise Fault(Reason("bounds_not_whole"))
-        run.spend(len(value) >> 6)
+        run.spend(len(value) >> 3)
         return value[slice(*bounds)]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One `.key`, `[key]` or `[start:stop]`; `written` is the source from the path's begin to here."""
 
     key: str | Node | Part
@@ -155,15 +155,15 @@ class Access(Node):
     """A value and the keys after it."""
 
     base: Node
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return self.walk(run, self.base.value(run), strict=True)
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return self.walk(run, self.base.maybe(run), strict=False)
 
-    def walk(self, run: Run, value: Any, *, strict: bool) -> Any:
+    def walk(self, run: Evaluation, value: Any, *, strict: bool) -> Any:
         for step in self.steps:
             if value is MISSING:
                 return MISSING
@@ -171,7 +171,11 @@ class Access(Node):
             if isinstance(key, Part):
                 value = key.cut(run, value)
             else:
-                value = lookup(value, key if isinstance(key, str) else key.value(run))
+                if not isinstance(key, str):
+                    key = key.value(run)
+                    if isinstance(key, str):
+                        run.spend(len(key) >> 3)
+                value = lookup(value, key)
                 if strict and value is MISSING:
                     raise missing(step.written, self.line)
         return value
@@ -190,14 +194,14 @@ class Filtered(Node):
     args: tuple[Node, ...]
     named: tuple[tuple[str, Node], ...]
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         lenient = self.name in ("default", "d")
         value = self.base.maybe(run) if lenient else self.base.value(run)
         args = [arg.value(run) for arg in self.args]
         named = {name: arg.value(run) for name, arg in self.named}
         return FILTERS[self.name](run, value, *args, **named)
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = self.maybe(run)
         if found is MISSING:
             raise Fault(Reason("list_empty", name=self.name))
@@ -205,7 +209,7 @@ class Filtered(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested(Node):
+class IsTest(Node):
     """`base is name`, `base is not name`."""
 
     base: Node
@@ -213,7 +217,7 @@ class Tested(Node):
     args: tuple[Node, ...]
     negated: bool
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         value = self.base.maybe(run) if self.name in ("defined", "undefined") else self.base.value(run)
         return TESTS[self.name](run, value, *(arg.value(run) for arg in self.args)) is not self.negated
 
@@ -225,7 +229,7 @@ class Compared(Node):
     first: Node
     rest: tuple[tuple[str, Node], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         left = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
@@ -242,11 +246,11 @@ class Calculated(Node):
     first: Node
     rest: tuple[tuple[str, Node], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         total = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
-            total = glue(run, total, right) if operator == "~" else calculate(total, operator, right)
+            total = glue(run, total, right) if operator == "~" else calculate(run, total, operator, right)
         return total
 
 
@@ -256,7 +260,7 @@ class Negative(Node):
 
     operand: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = self.operand.value(run)
         if not is_number(found):
             raise Fault(Reason("number_needed", operator="-", kind=kind(found)))
@@ -269,7 +273,7 @@ class Not(Node):
 
     operand: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return not truth(self.operand.value(run))
 
 
@@ -282,7 +286,7 @@ class Joined(Node):
     stops_at: bool
     spans: tuple[tuple[int, int], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found: Any = None
         for operand in self.operands:
             found = operand.value(run)
@@ -299,8 +303,8 @@ class Chosen(Node):
     then: Node
     otherwise: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return (self.then if truth(self.condition.value(run)) else self.otherwise).value(run)
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return (self.then if truth(self.condition.value(run)) else self.otherwise).maybe(run)

@@ -7,8 +7,9 @@ and pays from the budget for the data that it goes through.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from itertools import pairwise
 from typing import Any, Final
 
 from hookrow.reasons.reason import Reason
@@ -23,6 +24,7 @@ from hookrow.template.values import (
     kind,
     lookup,
     plain,
+    seek,
     truth,
     within,
 )
@@ -37,9 +39,9 @@ def a_text(value: object, name: str) -> str:
 
 
 def a_list(budget: Budget, value: object, name: str) -> list[Any]:
-    """The elements of a list; an object gives its keys. Charged by their number."""
+    """The elements of a list; an object gives its keys. Charged by their number, for one going through."""
     if is_list(value) or isinstance(value, Mapping):
-        budget.spend(len(value))
+        budget.spend(8 * len(value))
         return list(value)
     raise Fault(Reason("filter_needs_list", name=name, kind=kind(value)))
 
@@ -50,21 +52,36 @@ def a_number(value: object, name: str) -> Any:
     raise Fault(Reason("filter_needs_number", name=name, kind=kind(value)))
 
 
-def numbers_or_texts(values: Iterable[object], name: str) -> list[Any]:
+def numbers_or_texts(budget: Budget, values: Iterable[object], name: str) -> list[Any]:
     """The values, if they can be put in an order: all numbers, or all texts."""
-    found = list(values)
-    if all(is_number(each) for each in found) or all(isinstance(each, str) for each in found):
+    found: list[Any] = list(values)
+    budget.spend(6 * len(found))
+    if all(is_number(each) for each in found):
+        return found
+    if all(isinstance(each, str) for each in found):
+        budget.spend(sum(map(len, found)) >> 5)
         return found
     raise Fault(Reason("filter_needs_one_kind", name=name))
 
 
-def picked(value: object, attribute: str, name: str) -> Any:
-    """The attribute of a list's element, dots allowed."""
-    for key in attribute.split("."):
-        value = lookup(value, key)
-        if value is MISSING:
-            raise Fault(Reason("attribute_missing", name=name, attribute=attribute), name=attribute)
-    return value
+def picked(budget: Budget, values: Iterable[object], attribute: str, name: str) -> Iterator[Any]:
+    """The attribute of each element of a list, dots allowed."""
+    keys = attribute.split(".")
+    for value in values:
+        budget.spend(16 + 8 * len(keys))
+        for key in keys:
+            value = lookup(value, key)
+            if value is MISSING:
+                raise Fault(Reason("attribute_missing", name=name, attribute=attribute), name=attribute)
+        yield value
+
+
+def ranks(budget: Budget, keys: Sequence[Any], *, backwards: bool = False) -> list[int]:
+    """The places of these keys in their order; equal ones as they come."""
+    rounds = len(keys).bit_length()
+    budget.spend(2 * len(keys) * rounds)
+    budget.spend(rounds * (sum(map(len, keys)) if keys and isinstance(keys[0], str) else 0) >> 5)
+    return sorted(range(len(keys)), key=keys.__getitem__, reverse=backwards)
 
 
 def do_abs(budget: Budget, value: object) -> Any:
@@ -79,21 +96,30 @@ def do_default(budget: Budget, value: object, fallback: object = "", boolean: ob
 
 
 def do_first(budget: Budget, value: object) -> Any:
-    found = value if isinstance(value, str) else a_list(budget, value, "first")
-    return found[0] if found else MISSING
+    return end_of(value, "first", 0)
 
 
 def do_last(budget: Budget, value: object) -> Any:
-    found = value if isinstance(value, str) else a_list(budget, value, "last")
-    return found[-1] if found else MISSING
+    return end_of(value, "last", -1)
 
 
+def end_of(value: object, name: str, index: int) -> Any:
+    if isinstance(value, Mapping):
+        return next(reversed(value) if index else iter(value), MISSING)
+    if isinstance(value, str) or is_list(value):
+        return value[index] if value else MISSING
+    raise Fault(Reason("filter_needs_list", name=name, kind=kind(value)))
+
+
+NUMERAL: Final = 1000
+"""The longest text that is looked at as a number."""
 NUMBER: Final = re.compile(r"\s*[+-]?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?\s*", re.ASCII)
 
 
 def do_float(budget: Budget, value: object) -> float:
     """A number, or a text that is one, as a number with a fraction."""
-    if isinstance(value, str) and NUMBER.fullmatch(value):
+    budget.spend(60)
+    if isinstance(value, str) and len(value) <= NUMERAL and NUMBER.fullmatch(value):
         return float(within(float(value)))
     if isinstance(value, str):
         raise Fault(Reason("filter_needs_numeral", name="float"))
@@ -103,10 +129,14 @@ def do_float(budget: Budget, value: object) -> float:
         raise Fault(Reason("number_too_large")) from None
 
 
+WHOLE: Final = re.compile(r"\s*[+-]?\d{1,300}\s*", re.ASCII)
+
+
 def do_int(budget: Budget, value: object) -> int:
     """A number without its fraction; a text that is a number too. Whole numbers stay exact."""
+    budget.spend(60)
     if isinstance(value, str):
-        if re.fullmatch(r"\s*[+-]?\d{1,300}\s*", value, re.ASCII):
+        if len(value) <= NUMERAL and WHOLE.fullmatch(value):
             return int(value)
         return int(do_float(budget, value))
     return int(a_number(value, "int"))
@@ -120,36 +150,44 @@ def do_join(budget: Budget, value: object, between: object = "") -> str:
 
 
 def do_length(budget: Budget, value: object) -> int:
-    return len(value) if isinstance(value, str) else len(a_list(budget, value, "length"))
+    if isinstance(value, str | Mapping) or is_list(value):
+        return len(value)
+    raise Fault(Reason("filter_needs_list", name="length", kind=kind(value)))
 
 
 def do_lower(budget: Budget, value: object) -> str:
-    budget.admit(len(a_text(value, "lower")))
-    return a_text(value, "lower").lower()
+    return recased(budget, a_text(value, "lower"), str.lower)
 
 
 def do_upper(budget: Budget, value: object) -> str:
-    budget.admit(len(a_text(value, "upper")))
-    return a_text(value, "upper").upper()
+    return recased(budget, a_text(value, "upper"), str.upper)
+
+
+def recased(budget: Budget, text: str, how: Callable[[str], str]) -> str:
+    budget.admit(2 * len(text) if not text.isascii() else len(text))
+    return how(text)
 
 
 def do_map(budget: Budget, value: object, attribute: object) -> list[Any]:
     """One attribute of each element: `order.items|map(attribute="sku")`."""
     key = a_text(attribute, "map")
-    return [picked(each, key, "map") for each in a_list(budget, value, "map")]
+    return list(picked(budget, a_list(budget, value, "map"), key, "map"))
 
 
 def do_max(budget: Budget, value: object) -> Any:
-    return max(numbers_or_texts(a_list(budget, value, "max"), "max"), default=MISSING)
+    return max(numbers_or_texts(budget, a_list(budget, value, "max"), "max"), default=MISSING)
 
 
 def do_min(budget: Budget, value: object) -> Any:
-    return min(numbers_or_texts(a_list(budget, value, "min"), "min"), default=MISSING)
+    return min(numbers_or_texts(budget, a_list(budget, value, "min"), "min"), default=MISSING)
 
 
 def do_replace(budget: Budget, value: object, old: object, new: object) -> str:
     text, was, now = a_text(value, "replace"), a_text(old, "replace"), a_text(new, "replace")
-    budget.admit(len(text) + text.count(was) * len(now))
+    seek(budget, text, was)
+    times = text.count(was)
+    budget.admit(len(text) + times * len(now))
+    budget.spend(times)
     return text.replace(was, now)
 
 
@@ -162,6 +200,7 @@ def do_reverse(budget: Budget, value: object) -> Any:
 
 def do_round(budget: Budget, value: object, precision: object = 0) -> float | int:
     """Half away from zero, to `precision` decimal places; whole numbers stay as they are."""
+    budget.spend(100)
     number, places = a_number(value, "round"), a_number(precision, "round")
     if not isinstance(places, int) or not 0 <= places <= 15:
         raise Fault(Reason("round_places"))
@@ -174,21 +213,18 @@ def do_round(budget: Budget, value: object, precision: object = 0) -> float | in
 
 def do_sort(budget: Budget, value: object, reverse: object = False, attribute: object = None) -> list[Any]:
     found = a_list(budget, value, "sort")
-    budget.spend(4 * len(found))
-    if attribute is None:
-        return sorted(numbers_or_texts(found, "sort"), reverse=reverse is True)
-    key = a_text(attribute, "sort")
-    order = numbers_or_texts((picked(each, key, "sort") for each in found), "sort")
-    ranked = sorted(range(len(found)), key=order.__getitem__, reverse=reverse is True)
-    return [found[index] for index in ranked]
+    keys = found if attribute is None else picked(budget, found, a_text(attribute, "sort"), "sort")
+    order = ranks(budget, numbers_or_texts(budget, keys, "sort"), backwards=reverse is True)
+    return [found[index] for index in order]
 
 
 def do_split(budget: Budget, value: object, separator: object) -> list[str]:
     text, between = a_text(value, "split"), a_text(separator, "split")
     if not between:
         raise Fault(Reason("split_separator"))
-    budget.admit(len(text))
-    budget.spend(text.count(between))
+    budget.fit(len(text))
+    seek(budget, text, between)
+    budget.spend(2 * text.count(between))
     return text.split(between)
 
 
@@ -200,15 +236,18 @@ def do_string(budget: Budget, value: object) -> str:
 
 def do_sum(budget: Budget, value: object, attribute: object = None) -> int | float:
     total: int | float = 0
-    for each in a_list(budget, value, "sum"):
-        total = calculate(total, "+", each if attribute is None else picked(each, a_text(attribute, "sum"), "sum"))
+    found: Iterable[Any] = a_list(budget, value, "sum")
+    if attribute is not None:
+        found = picked(budget, found, a_text(attribute, "sum"), "sum")
+    for each in found:
+        budget.spend(8)
+        total = calculate(budget, total, "+", each)
     return total
 
 
 def do_tojson(budget: Budget, value: object) -> str:
     """The JSON of a value, as a text."""
-    text = encode(value)
-    budget.spend(len(text) >> 4)
+    text = encode(budget, value)
     budget.admit(len(text))
     return text
 
@@ -219,8 +258,14 @@ def do_trim(budget: Budget, value: object) -> str:
 
 
 def do_unique(budget: Budget, value: object) -> list[Any]:
-    """The distinct numbers or texts of a list, each where it comes first."""
-    return list(dict.fromkeys(numbers_or_texts(a_list(budget, value, "unique"), "unique")))
+    """The distinct numbers or texts of a list, each where it comes first.
+
+    Sorted, not looked up: a payload's author can choose any number of numbers that Python's tables take for each other.
+    """
+    found = numbers_or_texts(budget, a_list(budget, value, "unique"), "unique")
+    order = ranks(budget, found)
+    firsts = order[:1] + [index for before, index in pairwise(order) if found[before] != found[index]]
+    return [found[index] for index in sorted(firsts)]
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {

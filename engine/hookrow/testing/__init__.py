@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 # At their first use (PEP 562): `hookrow listen` needs the small server alone, and no SQLAlchemy.
-HOMES = {
+HOMES: dict[str, tuple[str, ...]] = {
     "assertions": ("assert_allowed", "assert_fired", "assert_received", "assert_vetoed"),
     "clock": ("ManualClock",),
     "engine": ("AsyncMemoryEngine", "MemoryEngine"),

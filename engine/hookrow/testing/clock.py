@@ -21,8 +21,8 @@ class ManualClock:
         Raises:
             ValueError: the datetime is naive.
         """
-        self.wall = SystemClock().now_ms() if at is None else to_ms(at)
-        self.run = 0.0
+        self.wall: int = SystemClock().now_ms() if at is None else to_ms(at)
+        self.run: float = 0.0
 
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01 UTC."""

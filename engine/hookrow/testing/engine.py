@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Final, Unpack
 
 import httpx
 
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import Arrival
+from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
 from hookrow.observers import Observer
-from hookrow.records import Firing
+from hookrow.payload import Payload
+from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
@@ -27,8 +28,6 @@ __all__ = ["AsyncMemoryEngine", "MemoryEngine"]
 
 MEMORY = "/dev/shm"
 """Where Linux keeps files in memory. SQLite's own `:memory:` would not do: each connection would see another one."""
-
-Payload = Mapping[str, Any]
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:
@@ -94,8 +93,8 @@ class MemoryEngine(HookEngine):
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `HookEngine`, without a URL."""
-        self.clock = clock or ManualClock()
-        self.folder = folder()
+        self.clock: Final = clock or ManualClock()
+        self.folder: Final = folder()
         super().__init__(
             f"sqlite:///{self.folder.name}/hooks.db",
             worker=worker,
@@ -106,7 +105,7 @@ class MemoryEngine(HookEngine):
             clock=self.clock,
             observers=observers,
         )
-        self.calls = Fired(self.runtime)
+        self.calls: Final = Fired(self.runtime)
 
     @property
     def fired(self) -> list[Firing]:
@@ -120,7 +119,7 @@ class MemoryEngine(HookEngine):
         *,
         idempotency_key: str | None = None,
         deadline: float = 30.0,
-        connection: Any = None,
+        connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
@@ -136,7 +135,7 @@ class MemoryEngine(HookEngine):
         )
         return self.calls.add(firing, connection)
 
-    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         """As `HookEngine.fire_as`, and remembered in `fired`."""
         return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 
@@ -169,8 +168,8 @@ class AsyncMemoryEngine(AsyncHookEngine):
         observers: Iterable[Observer] = (),
     ) -> None:
         """As `AsyncHookEngine`, without a URL."""
-        self.clock = clock or ManualClock()
-        self.folder = folder()
+        self.clock: Final = clock or ManualClock()
+        self.folder: Final = folder()
         super().__init__(
             f"sqlite:///{self.folder.name}/hooks.db",
             worker=worker,
@@ -181,7 +180,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
             clock=self.clock,
             observers=observers,
         )
-        self.calls = Fired(self.runtime)
+        self.calls: Final = Fired(self.runtime)
 
     @property
     def fired(self) -> list[Firing]:
@@ -195,7 +194,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
         *,
         idempotency_key: str | None = None,
         deadline: float = 30.0,
-        connection: Any = None,
+        connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
@@ -211,7 +210,7 @@ class AsyncMemoryEngine(AsyncHookEngine):
         )
         return firing if connection is None else self.calls.add(firing, connection)
 
-    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Any) -> Firing:
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         """As `AsyncHookEngine.fire_as`, and remembered in `fired`."""
         return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 

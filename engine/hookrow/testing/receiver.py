@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
+from hookrow.payload import Json, JsonObject
 from hookrow.testing.server import Answer, Came, Receiver
 
 __all__ = ["HookReceiver", "Received", "allows", "changes", "delays", "fails", "gives", "vetoes"]
@@ -32,7 +33,7 @@ class Received(Came):
         return self.header("webhook-id")
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Json:
         """The payload, where the body is the standard envelope; None where it is not."""
         body = self.json()
         return body.get("data") if isinstance(body, dict) else None
@@ -41,7 +42,7 @@ class Received(Came):
 Script = Answer | Callable[[Received], Answer]
 
 
-def allows(**keys: Any) -> Answer:
+def allows(**keys: Json) -> Answer:
     """Allow the operation. `keys` are further ones of a reply: `result`, `data`, `warnings`."""
     return Answer.of({"allow": True, **keys})
 
@@ -52,12 +53,12 @@ def vetoes(message: str = "", *, code: str = "", status: int = 422, errors: Sequ
     return Answer.of(reply)
 
 
-def changes(data: dict[str, Any]) -> Answer:
+def changes(data: JsonObject) -> Answer:
     """Allow it and change the payload: a JSON Merge Patch (RFC 7396) within its top-level keys."""
     return allows(data=data)
 
 
-def gives(result: Any) -> Answer:
+def gives(result: Json) -> Answer:
     """Allow it and give a result."""
     return allows(result=result)
 
@@ -83,9 +84,9 @@ class HookReceiver:
         self.script: Script = script or allows()
         self.by_path: dict[str, Script] = {}
         self.received: list[Received] = []
-        self.changed = threading.Condition()
-        self.server = Receiver(self.answer)
-        self.url = f"{self.server.url}/"
+        self.changed: Final = threading.Condition()
+        self.server: Final = Receiver(self.answer)
+        self.url: Final = f"{self.server.url}/"
         """Ends in a slash: `receiver.url + "stock"`."""
 
     def __enter__(self) -> Self:
@@ -95,7 +96,7 @@ class HookReceiver:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; answers that are still delayed are given up."""
+        """Stop listening; answers that are still delayed are dropped."""
         self.server.close()
 
     def on(self, path: str, script: Script) -> str:

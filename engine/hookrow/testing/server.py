@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Final, Literal, Self
 
 from hookrow.delivery.message import sign
-from hookrow.payload import is_deep
+from hookrow.payload import Json, is_deep
 
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
 
@@ -32,7 +32,7 @@ class Came:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """The body as JSON; None where it is none that can be written again: NaN, endless nesting."""
         try:
             value = json.loads(self.body)
@@ -67,7 +67,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, seconds: float = 0.0) -> Answer:
+    def of(cls, value: Json, status: int = 200, seconds: float = 0.0) -> Answer:
         """A JSON answer."""
         body = json.dumps(value, ensure_ascii=False).encode()
         return cls(status, body, seconds, {"content-type": "application/json; charset=utf-8"})
@@ -83,12 +83,14 @@ class Receiver:
             OSError: the port is taken.
         """
         self.answer = answer
-        self.closing = threading.Event()
-        self.server = ThreadingHTTPServer((HOST, port), self.handler())
+        self.closing: Final = threading.Event()
+        self.server: Final = ThreadingHTTPServer((HOST, port), self.handler())
         self.server.daemon_threads = True
         self.port: int = self.server.server_address[1]
-        self.url = f"http://{HOST}:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True)
+        self.url: Final = f"http://{HOST}:{self.port}"
+        self.thread: Final = threading.Thread(
+            target=self.server.serve_forever, args=(0.1,), name="receiver", daemon=True
+        )
         self.thread.start()
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
@@ -136,7 +138,7 @@ class Receiver:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; answers that wait are given up."""
+        """Stop listening; answers that wait are dropped."""
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()

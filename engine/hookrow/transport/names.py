@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -19,7 +19,7 @@ __all__ = ["Resolver"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Resolution:
     """What a look-up gave, and when."""
 
     addresses: tuple[str, ...]
@@ -43,9 +43,9 @@ class Resolver(AbstractResolver):
     def __init__(self, clock: Clock, getaddrinfo: Callable[..., Any] = socket.getaddrinfo) -> None:
         self.clock = clock
         self.getaddrinfo = getaddrinfo
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, Resolution] = {}
         self.running: dict[str, asyncio.Task[tuple[str, ...]]] = {}
-        self.slots = asyncio.Semaphore(self.AT_ONCE)
+        self.slots: Final = asyncio.Semaphore(self.AT_ONCE)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -135,7 +135,7 @@ class Resolver(AbstractResolver):
         self.found.pop(host, None)
         while len(self.found) >= self.KEPT_HOSTS:
             del self.found[next(iter(self.found))]
-        self.found[host] = Found(addresses, self.clock.monotonic())
+        self.found[host] = Resolution(addresses, self.clock.monotonic())
 
 
 def heard(task: asyncio.Task[tuple[str, ...]]) -> None:

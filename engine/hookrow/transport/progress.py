@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.transport.watch import Watch
+    from hookrow.transport.watch import ByteGuard
 
 __all__ = [
     "CONNECTED",
@@ -62,7 +62,7 @@ class Progress:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.began = clock.monotonic()
+        self.began: Final = clock.monotonic()
         self.at: dict[str, float] = {}
         self.phase: Phase = "start"
         self.host = ""
@@ -71,8 +71,8 @@ class Progress:
         self.address: str | None = None
         self.blocked: Text | None = None
         self.wire: asyncio.BaseTransport | None = None
-        self.watch: Watch | None = None
-        self.answered_before = False
+        self.watch: ByteGuard | None = None
+        self.answered_before: bool = False
 
     def mark(self, event: str) -> None:
         """An event has happened now."""

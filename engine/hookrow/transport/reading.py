@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterable, Iterator
+from typing import Final
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
@@ -38,14 +39,14 @@ class Reading:
     """
 
     def __init__(self, encoding: str | None, *, keep: int, bound: int) -> None:
-        self.inflater = Inflater(encoding) if encoding in ("gzip", "x-gzip", "deflate") else None
-        self.encoding = None if self.inflater else encoding
+        self.inflater: Final = Inflater(encoding) if encoding in ("gzip", "x-gzip", "deflate") else None
+        self.encoding: Final = None if self.inflater else encoding
         self.keep = keep
         self.bound = bound
-        self.kept = bytearray()
-        self.length = 0
-        self.complete = False
-        self.over = False
+        self.kept: bytearray = bytearray()
+        self.length: int = 0
+        self.complete: bool = False
+        self.over: bool = False
 
     async def read(self, stream: AsyncIterable[bytes]) -> None:
         """Read the stream.
@@ -88,8 +89,8 @@ class Inflater:
     """Undoes gzip or deflate (RFC 9110 8.4.1), at most a slice at a time."""
 
     def __init__(self, encoding: str | None) -> None:
-        self.deflate = encoding == "deflate"
-        self.start = b""
+        self.deflate: bool = encoding == "deflate"
+        self.start: bytes = b""
         self.machine: zlib._Decompress | None = None
 
     def inflate(self, data: bytes) -> Iterator[bytes]:

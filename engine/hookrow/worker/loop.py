@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError
@@ -22,8 +22,8 @@ from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
-from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
-from hookrow.worker.leases import RESERVE, CurrentHook, Leases, Moment
+from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
+from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
@@ -31,7 +31,7 @@ from hookrow.worker.trouble import Trouble
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 CONCURRENCY = 32
 POLL = 0.25
@@ -48,7 +48,7 @@ LAST_MOMENT = 1.0
 """Seconds in which aborted requests give their rows back."""
 
 
-Perform = Callable[[Claimed, Any], Awaitable[Made]]
+Perform = Callable[[Claimed, Any], Awaitable[ResultLike]]
 
 
 def new_owner() -> str:
@@ -57,7 +57,7 @@ def new_owner() -> str:
 
 
 class Worker:
-    """Sends what is due until it is drained.
+    """Sends what is due until it is told to end.
 
     `run` is the loop; `take` hands over rows that `fire()` wrote as leased to this `owner`; `wake` says from any thread
     that something may be due; `drain` ends it. `send_firings` does without the loop.
@@ -98,32 +98,32 @@ class Worker:
         self.perform = perform
         self.hook_of = hook_of
         self.tend = tend
-        self.notices = Notices(hook_of, raise_event, failing)
-        self.retention = None if limits is None else Retention(database, clock, limits)
+        self.notices: Final = Notices(hook_of, raise_event, failing)
+        self.retention: Final = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
-        self.listener = Listener(database, self.hear) if database.dialect == "postgresql" else None
-        self.owner = owner or new_owner()
+        self.listener: Final = Listener(database, self.hear) if database.dialect == "postgresql" else None
+        self.owner: Final = owner or new_owner()
         self.poll = poll
-        self.slots = Slots(concurrency)
+        self.slots: Final = Slots(concurrency)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.begun = 0
+        self.begun: int = 0
         """How many deliveries were started so far."""
-        self.leases = Leases(database, clock, self.owner, self.slots)
-        self.trouble = Trouble(clock)
+        self.leases: Final = Leases(database, clock, self.owner, self.slots)
+        self.trouble: Final = Trouble(clock)
         self.unrecorded: set[int] = set()
         self.suspects: set[int] = set()
         """Rows in flight whose last attempt was interrupted."""
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.woken = asyncio.Event()
-        self.ended = asyncio.Event()
-        self.running = False
-        self.closing = False
-        self.leave_at = float("inf")
-        self.look = True
-        self.version = -1
-        self.asked = float("-inf")
+        self.woken: Final = asyncio.Event()
+        self.ended: Final = asyncio.Event()
+        self.running: bool = False
+        self.closing: bool = False
+        self.leave_at: float = float("inf")
+        self.look: bool = True
+        self.version: int = -1
+        self.asked: float = float("-inf")
         self.next_ms: int | None = None
-        self.swept = float("-inf")
+        self.swept: float = float("-inf")
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Worker:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Claim, send and record until it is drained; cancelled, it leaves at once."""
+        """Claim, send and record until it is told to end; cancelled, it leaves at once."""
         self.loop = asyncio.get_running_loop()
         self.running = True
         listening = None if self.listener is None else self.loop.create_task(self.listener.run())
@@ -376,7 +376,7 @@ class Worker:
             if not freed:
                 self.slots.free(claimed.hook_id)
 
-    async def record(self, claimed: Claimed, made: Made) -> None:
+    async def record(self, claimed: Claimed, made: ResultLike) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
@@ -430,7 +430,7 @@ class Worker:
             self.trouble.failed(error)
             return False
 
-    async def watch_clock(self) -> Moment:
+    async def watch_clock(self) -> ClockReading:
         """See whether the wall clock was set, before its word is taken for anything."""
         moment = await self.leases.watch_clock()
         self.look |= moment.set_back

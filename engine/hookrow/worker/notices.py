@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from hookrow.errors import StorageError
 from hookrow.ids import delivery_id, firing_id
+from hookrow.payload import JsonObject
 from hookrow.store.log.failing import Failing
-from hookrow.store.outbox import Claimed, Made, Settled
+from hookrow.store.outbox import Claimed, ResultLike, Settled
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
 """Raised by the engine itself; their own deliveries raise none."""
 
 HookOf = Callable[[int], Any]
-RaiseEvent = Callable[[str, dict[str, Any]], Awaitable[None]]
+RaiseEvent = Callable[[str, JsonObject], Awaitable[None]]
 
 
 class Notices:
@@ -31,14 +32,14 @@ class Notices:
         self.raise_event = raise_event
         self.failing = failing
 
-    async def of_result(self, claimed: Claimed, made: Made, settled: Settled) -> None:
+    async def of_result(self, claimed: Claimed, made: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
         if self.failing is not None and (made.error is not None or claimed.hook_id in self.failing.rows):
             hook = self.hook_of(claimed.hook_id)
             if hook is not None:
                 await asyncio.to_thread(self.failing.saw, hook, failed=made.error is not None, error=made.error)
         if settled.dead:
-            told: dict[str, Any] = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
+            told: JsonObject = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
             told |= {"event": claimed.event, "attempts": settled.attempts, "error": made.error, "status": made.status}
             await self.tell("delivery.dead", claimed.hook_id, {"delivery": told}, claimed)
         if settled.paused is not None:
@@ -47,7 +48,7 @@ class Notices:
         if settled.resumed:
             await self.tell("hook.resumed", claimed.hook_id, {"by": "breaker"}, claimed)
 
-    async def tell(self, code: str, hook_id: int, payload: dict[str, Any], claimed: Claimed | None = None) -> None:
+    async def tell(self, code: str, hook_id: int, payload: JsonObject, claimed: Claimed | None = None) -> None:
         """Raise one; what a system event's own delivery (`claimed`) caused is only logged."""
         hook = self.hook_of(hook_id)
         named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from hookrow.clock import Clock
 from hookrow.errors import EngineClosed, StorageError
@@ -17,7 +18,7 @@ from hookrow.store.log.purge import Purging
 
 __all__ = ["Limits", "Retention"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 FIRST = 60.0
 """Seconds after its start at which a worker looks first: a process that lives shorter leaves it to others."""
@@ -37,9 +38,9 @@ class Retention:
         self.database = database
         self.clock = clock
         self.limits = limits
-        self.due = clock.monotonic() + FIRST
+        self.due: float = clock.monotonic() + FIRST
         self.task: asyncio.Task[None] | None = None
-        self.stopped = asyncio.Event()
+        self.stopped: Final = asyncio.Event()
 
     def tend(self) -> None:
         """Begin a pass if one is due and none is under way."""

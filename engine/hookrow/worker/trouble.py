@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError
 
 __all__ = ["Trouble"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 
 class Trouble:
@@ -22,9 +23,9 @@ class Trouble:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.failures = 0
-        self.said = float("-inf")
-        self.told = False
+        self.failures: int = 0
+        self.said: float = float("-inf")
+        self.told: bool = False
 
     def failed(self, error: StorageError) -> float:
         """Take a failure; seconds to wait before the next try."""

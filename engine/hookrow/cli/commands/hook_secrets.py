@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from hookrow.cli.catalogue import Command, Family, option
@@ -12,7 +14,7 @@ from hookrow.lang import Text
 
 __all__ = ["secret"]
 
-secret = Family("secret", brief=Text("Create or rotate a hook's signing secret; it is printed once."))
+secret: Final = Family("secret", brief=Text("Create or rotate a hook's signing secret; it is printed once."))
 
 
 @secret.command("new", cls=Command, brief=Text("Create a signing secret for a hook that has none."))

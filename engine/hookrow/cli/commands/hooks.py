@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["hooks"]
 
-hooks = family("hooks", Text("HOOK is an ID, a key or an exact name."))
+hooks: Final = family("hooks", Text("HOOK is an ID, a key or an exact name."))
 hooks.add_command(secret)
 hooks.add_command(stats)
-for each in (deleted, restore, undo):
-    hooks.add_command(each)
+hooks.add_command(deleted)
+hooks.add_command(restore)
+hooks.add_command(undo)
 
 AS_JSON = Text("Print JSON, one object per line.")
 
@@ -50,10 +51,10 @@ def verb(name: str, brief: Text, more: Text | None = None) -> Callable[[Callable
     return hooks.command(name, cls=Command, brief=brief, more=more)
 
 
-as_json = option("--json", "as_json", is_flag=True, says=AS_JSON)
-one = click.argument("ref", metavar="HOOK")
-many = click.argument("refs", metavar="HOOK...", nargs=-1, required=True)
-agreed = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
+as_json: Final = option("--json", "as_json", is_flag=True, says=AS_JSON)
+one: Final = click.argument("ref", metavar="HOOK")
+many: Final = click.argument("refs", metavar="HOOK...", nargs=-1, required=True)
+agreed: Final = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 
 
 @verb("list", Text("List the hooks in the order in which they run, event by event."))

@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -59,7 +59,8 @@ class ToldClock:
     """A clock that moves only when told."""
 
     def __init__(self, now_ms: int) -> None:
-        self.start = self.now = now_ms
+        self.start = now_ms
+        self.now: int = now_ms
 
     def now_ms(self) -> int:
         return self.now
@@ -78,7 +79,7 @@ class Scripted(httpx.AsyncBaseTransport):
     def __init__(self, clock: ToldClock) -> None:
         self.clock = clock
         self.scenes: dict[str, Answer | type[httpx.TransportError]] = {}
-        self.limits = {values["url"]: round(values.get("timeout", 5.0) * SECOND) for values in SAMPLE_HOOKS}
+        self.limits: Final = {values["url"]: round(values.get("timeout", 5.0) * SECOND) for values in SAMPLE_HOOKS}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -100,9 +101,9 @@ class Story:
     def __init__(self, engine: HookEngine, clock: ToldClock, transport: Scripted) -> None:
         self.engine = engine
         self.clock = clock
-        self.scenes = transport.scenes
-        self.samples = {event.code: event.sample for event in engine.events}
-        self.turn = 0
+        self.scenes: Final = transport.scenes
+        self.samples: Final = {event.code: event.sample for event in engine.events}
+        self.turn: int = 0
 
     def fire(self, event: str, change: Callable[[Any], None] | None = None, **how: Any) -> Firing:
         """A firing of a sample with another customer and order, a little later than the last one."""
@@ -146,7 +147,7 @@ class Story:
         self.scenes["/stock"] = Answer.of(
             told({"allow": False, "message": "Кружки «Утро» нет на складе", "code": "no_stock"})
         )
-        self.vetoed = self.fire("before_order_add")
+        self.vetoed: Firing = self.fire("before_order_add")
         del self.scenes["/stock"]
         self.engine.hooks.pause("stop-list", told("Обновляем список"))
         self.fire("before_registration")

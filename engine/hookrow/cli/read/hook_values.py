@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -25,7 +25,7 @@ HEADER = "custom_header"
 LONGEST = 8192
 """Characters of a secret on stdin."""
 
-keeps_secrets = option(
+keeps_secrets: Final = option(
     "--keep-secrets",
     is_flag=True,
     says=Text("If the URL moves to another origin (scheme, host, port): send the hook's secrets there too."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hookrow.safetext import UNSAFE, in_shell
 
@@ -38,7 +38,7 @@ class Variables:
     """Names of shell variables: one a value, whatever the names of what they stand for have in common."""
 
     def __init__(self) -> None:
-        self.used = {"HOOK_LOGIN", "HOOK_PASSWORD"}
+        self.used: Final = {"HOOK_LOGIN", "HOOK_PASSWORD"}
 
     def new(self, name: str) -> str:
         """A variable for a secret of this name."""

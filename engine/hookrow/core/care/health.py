@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from hookrow.core.threads.bridge import awaited
@@ -65,6 +65,6 @@ class AsyncHealth:
     def __init__(self, inner: Health) -> None:
         self.inner = inner
 
-    stuck = awaited(Health.stuck)
-    unreachable = awaited(Health.unreachable)
-    versions = awaited(Health.versions)
+    stuck: Final = awaited(Health.stuck)
+    unreachable: Final = awaited(Health.unreachable)
+    versions: Final = awaited(Health.versions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyPauses"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 
 class KeyPauses:

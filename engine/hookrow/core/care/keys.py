@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hookrow.core.threads.bridge import awaited
 from hookrow.errors import Refused, StorageError
@@ -115,10 +115,10 @@ class AsyncKeys:
     def __init__(self, inner: Keys) -> None:
         self.inner = inner
 
-    check = awaited(Keys.check)
-    rotate = awaited(Keys.rotate)
-    lost = awaited(Keys.lost)
-    abandon = awaited(Keys.abandon)
+    check: Final = awaited(Keys.check)
+    rotate: Final = awaited(Keys.rotate)
+    lost: Final = awaited(Keys.lost)
+    abandon: Final = awaited(Keys.abandon)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hookrow.core.insight.insight import last_payload
 from hookrow.delivery.message import envelope
 from hookrow.lang import Text
-from hookrow.payload import dumps
+from hookrow.payload import JsonObject, Payload, dumps
 from hookrow.store.configuration.cache import Config
 from hookrow.template import compiled as template
 
@@ -26,12 +26,12 @@ class TriedHooks:
 
     runtime: Runtime
 
-    def example(self, event: str) -> dict[str, Any]:
+    def example(self, event: str) -> JsonObject:
         """The payload that bodies and conditions are tried on: the event's last recorded one, else its sample."""
         last = last_payload(self.runtime, event)
         return self.runtime.event(self.runtime.config_now(), event).sample if last is None else last
 
-    def preview(self, event: str, body: str, payload: Mapping[str, Any] | None = None) -> str:
+    def preview(self, event: str, body: str, payload: Payload | None = None) -> str:
         """What a body becomes on this payload, else on the event's last recorded one, else on its sample: JSON text.
         Nothing is sent.
 

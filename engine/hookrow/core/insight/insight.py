@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hookrow.errors import InvalidTemplate
+from hookrow.payload import JsonObject
 from hookrow.store.log.reading import payloads
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Condition, prepare
 
@@ -20,7 +21,7 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class ConditionMatches:
-    """How a condition fares on the last recorded payloads of its event: «matches 3 of the last 50»."""
+    """How a condition fares on the last recorded payloads of its event: "matches 3 of the last 50"."""
 
     matched: int
     total: int
@@ -34,7 +35,7 @@ class ConditionMatches:
     error: str | None = None
     """Why it can't be judged on the newest one on which it can't."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "matched": self.matched,
@@ -82,7 +83,7 @@ def condition_matches(runtime: Runtime, event: str, condition: str, *, last: int
     return ConditionMatches(matched, total, failed, newest, unmet, fault)
 
 
-def last_payload(runtime: Runtime, event: str) -> dict[str, Any] | None:
+def last_payload(runtime: Runtime, event: str) -> JsonObject | None:
     """The event's newest recorded payload, private values as null; None where the log holds none.
 
     Raises:

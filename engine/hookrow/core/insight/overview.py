@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hookrow.core.insight.statistics import IN_ALL, WEEK_MS, Figures, percentile
+from hookrow.payload import JsonObject
 from hookrow.store.log import glance
-from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Call, Calls, calls_of
+from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Calls, HookCall, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -28,7 +29,7 @@ class Step:
     p50_ms: int | None
     p95_ms: int | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {"calls": self.calls, "errors": self.errors, "p50_ms": self.p50_ms, "p95_ms": self.p95_ms}
 
@@ -42,7 +43,7 @@ class Stretch:
     step_ms: int
     steps: tuple[Step, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {**self.figures.as_json(), "step_ms": self.step_ms, "steps": [each.as_json() for each in self.steps]}
 
@@ -58,7 +59,7 @@ class Overview:
     queue: int
     oldest_due_ms: int | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "hour": self.hour.as_json(),
@@ -90,13 +91,13 @@ def overview(runtime: Runtime) -> Overview:
 def stretch(calls: Calls, now_ms: int, length_ms: int, count: int) -> Stretch:
     """The newest calls, in so many equal steps up to now."""
     since_ms, step_ms = now_ms - length_ms, length_ms // count
-    steps: list[list[Call]] = [[] for _ in range(count)]
+    steps: list[list[HookCall]] = [[] for _ in range(count)]
     for call in calls.since(since_ms).calls:
         steps[min((call.at_ms - since_ms) // step_ms, count - 1)].append(call)
     return Stretch(Figures.of(calls, since_ms), since_ms, step_ms, tuple(map(step, steps)))
 
 
-def step(calls: Sequence[Call]) -> Step:
+def step(calls: Sequence[HookCall]) -> Step:
     times = sorted(call.ms for call in calls if call.ms is not None)
     failed = sum(call.failed is True for call in calls)
     return Step(len(calls), failed, percentile(times, 50), percentile(times, 95))

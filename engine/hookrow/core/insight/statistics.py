@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hookrow.payload import JsonObject
 from hookrow.records import rfc3339
 from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Calls, calls_of
 
@@ -52,7 +53,7 @@ class Figures:
             seen.seen_ms > since_ms,
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {
             "calls": self.calls,
@@ -73,7 +74,7 @@ class HookStatistics:
     hours: tuple[tuple[int, int], ...] = ()
     """Calls and errors in each of the last 24 hours, the oldest first."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         return {"day": self.day.as_json(), "week": self.week.as_json()}
 

@@ -36,13 +36,13 @@ class Loops:
         """`let_go` closes, on the running loop, what the engine keeps for it."""
         self.portal = portal
         self.let_go = let_go
-        self.closed = False
+        self.closed: bool = False
         self.left_behind: list[asyncio.AbstractEventLoop] = []
         self.begin_anew()
         alive.add(self)
 
     def begin_anew(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.idle: list[tuple[asyncio.AbstractEventLoop, float]] = []
         self.busy: dict[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] = {}
         self.timer: threading.Timer | None = None

@@ -27,18 +27,18 @@ class Portal:
     """
 
     def __init__(self) -> None:
-        self.closing = False
+        self.closing: bool = False
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        self.lock = threading.Lock()
-        self.left = threading.Condition(self.lock)
-        self.pid = os.getpid()
+        self.lock: threading.Lock = threading.Lock()
+        self.left: threading.Condition = threading.Condition(self.lock)
+        self.pid: int = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self.calls: set[asyncio.Task[Any]] = set()
         """What other threads wait for."""
-        self.threads = 0
+        self.threads: int = 0
         """How many of them do something by themselves."""
 
     @property

@@ -77,10 +77,10 @@ class ConfigCache:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.config: Config | None = None
-        self.seen = -1
-        self.looked = float("-inf")
+        self.seen: int = -1
+        self.looked: float = float("-inf")
 
     def get(self) -> Config:
         """The configuration as it stands: an edit by any process is seen (within a millisecond, PostgreSQL: a second).

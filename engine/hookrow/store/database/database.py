@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -35,7 +35,7 @@ from hookrow.store.database.writer import Writer
 
 __all__ = ["Database"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
@@ -59,27 +59,27 @@ class Database:
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
-        self.clock = clock or SystemClock()
-        self.address = address_of(url)
-        self.url = shown(self.address)
-        self.dialect = self.address.get_backend_name()
-        self.path = path_of(self.address) if self.dialect == "sqlite" else None
+        self.clock: Clock = clock or SystemClock()
+        self.address: URL = address_of(url)
+        self.url: Final = shown(self.address)
+        self.dialect: Final = self.address.get_backend_name()
+        self.path: Final = path_of(self.address) if self.dialect == "sqlite" else None
         if self.path is not None:
             # A host that changes its folder must not open another file.
             self.address = self.address.set(database=str(self.path))
-        self.guard = threading.RLock()
-        self.process_lock = process_lock(self.path)
+        self.guard: threading.RLock = threading.RLock()
+        self.process_lock: threading.Lock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
         self.kept: Connection | None = None
         """For writing; used under `process_lock` alone."""
         self.version_reader: sqlite3.Connection | None = None
-        self.version_readers = 0
-        self.wal_limit = LARGE_WAL
+        self.version_readers: int = 0
+        self.wal_limit: int = LARGE_WAL
         self.place: str | None = None
         """Which PostgreSQL database of which running server this is, once it was asked."""
-        self.writer = Writer(self)
-        self.closed = False
-        self.read_only = self.path is not None and readonly.is_read_only(self.path)
+        self.writer: Writer = Writer(self)
+        self.closed: bool = False
+        self.read_only: bool = self.path is not None and readonly.is_read_only(self.path)
         opened.add(self)
 
     # -- connections ------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Word from other processes (PostgreSQL): NOTIFY in the transaction that writes, LISTEN on a connection of its own.
 
-Both are hints. Who hears nothing finds by his next look what was committed, so nothing is lost with a notice.
+Both are hints. Who hears nothing finds by the next look what was committed, so nothing is lost with a notice.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Listener", "announce"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 Channel = Literal["hookrow_due", "hookrow_config"]
 """Rows wait for a worker; hooks, events or settings were changed (raised by the tables' own triggers)."""
@@ -49,10 +49,10 @@ class Listener:
         """
         self.database = database
         self.heard = heard
-        self.listening = False
+        self.listening: bool = False
         """Whether a notice would arrive now."""
-        self.said = float("-inf")
-        self.told = False
+        self.said: float = float("-inf")
+        self.told: bool = False
 
     async def run(self) -> None:
         """Listen until cancelled."""

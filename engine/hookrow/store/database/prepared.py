@@ -29,7 +29,7 @@ class Prepared:
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
-        self.text = ""
+        self.text: str = ""
         self.constants: dict[str, Any] = {}
         self.in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]] = no_values
         self.row: Callable[[Sequence[Any]], Any] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Final
+
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 from sqlmodel import Column, Field, SQLModel
 
@@ -29,15 +31,15 @@ __all__ = [
 ]
 
 
-Big = BigInteger().with_variant(Integer, "sqlite")
+Big: Final = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as its rowid."""
 
 
 class HookRow(HookFields, table=True):
     """A hook as it is kept. Deleted hooks stay, marked, as long as the log speaks of them."""
 
-    __tablename__ = "hook"
-    __table_args__ = (
+    __tablename__: ClassVar[str] = "hook"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
         CheckConstraint("length(name) BETWEEN 1 AND 120", name="hook_name"),
         CheckConstraint("position BETWEEN 0 AND 9999", name="hook_position"),
         CheckConstraint("timeout BETWEEN 0.1 AND 30", name="hook_timeout"),
@@ -76,8 +78,8 @@ class HookRow(HookFields, table=True):
 class HookRevision(SQLModel, table=True):
     """One change of a hook: who, when, and the fields before and after; a secret only as «set»."""
 
-    __tablename__ = "hook_revision"
-    __table_args__ = (
+    __tablename__: ClassVar[str] = "hook_revision"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("hook_revision_number", "hook_id", "revision", unique=True),
         Index("hook_revision_event", "event", "hook_id"),
         Index(
@@ -103,8 +105,10 @@ class HookRevision(SQLModel, table=True):
 class EventRow(SQLModel, table=True):
     """An event of the catalogue, stored so that another process's form offers it too."""
 
-    __tablename__ = "event"
-    __table_args__ = (CheckConstraint("moment IN ('before', 'after', 'on')", name="event_moment"),)
+    __tablename__: ClassVar[str] = "event"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        CheckConstraint("moment IN ('before', 'after', 'on')", name="event_moment"),
+    )
 
     code: str = Field(primary_key=True, max_length=64)
     title_en: str = Field(sa_type=Text)
@@ -120,7 +124,7 @@ class EventRow(SQLModel, table=True):
 class Setting(SQLModel, table=True):
     """A setting that every process on this database obeys. Also the vault's check value and the like."""
 
-    __tablename__ = "setting"
+    __tablename__: ClassVar[str] = "setting"
 
     name: str = Field(primary_key=True, max_length=64)
     value: str = Field(sa_type=Text)
@@ -129,8 +133,8 @@ class Setting(SQLModel, table=True):
 class ConfigVersion(SQLModel, table=True):
     """One row, raised by triggers whenever a hook, an event or a setting changes: the hook cache's question."""
 
-    __tablename__ = "config_version"
-    __table_args__ = (CheckConstraint("id = 1", name="config_version_single"),)
+    __tablename__: ClassVar[str] = "config_version"
+    __table_args__: ClassVar[tuple[Any, ...]] = (CheckConstraint("id = 1", name="config_version_single"),)
 
     id: int = Field(default=1, primary_key=True)
     n: int = Field(default=1, sa_type=BigInteger)
@@ -139,8 +143,8 @@ class ConfigVersion(SQLModel, table=True):
 class FiringRow(SQLModel, table=True):
     """One `fire()`."""
 
-    __tablename__ = "firing"
-    __table_args__ = (
+    __tablename__: ClassVar[str] = "firing"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("firing_uid", "uid", unique=True),
         Index("firing_event", "event", "outcome", "id"),
         Index(
@@ -191,7 +195,7 @@ class FiringRow(SQLModel, table=True):
     data: str | None = Field(default=None, sa_type=Text)
     result: str | None = Field(default=None, sa_type=Text)
     outcome: str | None = Field(default=None, max_length=9)
-    """None while waiting hooks run, or for ever if the process died then."""
+    """None while blocking hooks run, or for ever if the process died then."""
     veto: str | None = Field(default=None, sa_type=Text)
     warnings: str | None = Field(default=None, sa_type=Text)
     ms: int | None = None
@@ -208,8 +212,8 @@ class FiringRow(SQLModel, table=True):
 class DeliveryRow(SQLModel, table=True):
     """One hook's share of a firing. Its states and their changes: docs/contributing/state_machine.md."""
 
-    __tablename__ = "delivery"
-    __table_args__ = (
+    __tablename__: ClassVar[str] = "delivery"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("delivery_row", "firing_id", "seq", unique=True),
         Index("delivery_hook", "hook_id", "firing_id"),
         # Each kind of delivery by itself, so that conditions that never met are not looked for among the rows of one.
@@ -299,8 +303,8 @@ class DeliveryRow(SQLModel, table=True):
 class AttemptRow(SQLModel, table=True):
     """One HTTP request."""
 
-    __tablename__ = "attempt"
-    __table_args__ = (
+    __tablename__: ClassVar[str] = "attempt"
+    __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("attempt_delivery", "delivery_id", "number"),
         Index(
             "attempt_failed",
@@ -335,7 +339,7 @@ class AttemptRow(SQLModel, table=True):
 class BreakerRow(SQLModel, table=True):
     """How a hook's receiver has been lately; apart from `hook`, so that results don't empty the hook cache."""
 
-    __tablename__ = "breaker"
+    __tablename__: ClassVar[str] = "breaker"
 
     hook_id: int = Field(
         sa_column=Column(Integer, ForeignKey("hook.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
@@ -350,7 +354,7 @@ class BreakerRow(SQLModel, table=True):
 class DeedRow(SQLModel, table=True):
     """Something that somebody did by hand: a drop, a redelivery, a replay, a setting, keys."""
 
-    __tablename__ = "deed"
+    __tablename__: ClassVar[str] = "deed"
 
     id: int | None = Field(default=None, primary_key=True)
     at_ms: int = Field(sa_type=BigInteger)
@@ -369,6 +373,6 @@ ATTEMPTS: Table = AttemptRow.__table__  # type: ignore[attr-defined]
 BREAKERS: Table = BreakerRow.__table__  # type: ignore[attr-defined]
 DEEDS: Table = DeedRow.__table__  # type: ignore[attr-defined]
 VERSION_NUMBER: Table = ConfigVersion.__table__  # type: ignore[attr-defined]
-OURS = {HOOKS, REVISIONS, EVENTS, SETTINGS, FIRINGS, DELIVERIES, ATTEMPTS, BREAKERS, DEEDS, VERSION_NUMBER}
+OURS: set[Table] = {HOOKS, REVISIONS, EVENTS, SETTINGS, FIRINGS, DELIVERIES, ATTEMPTS, BREAKERS, DEEDS, VERSION_NUMBER}
 TABLES = tuple(table for table in SQLModel.metadata.sorted_tables if table in OURS)
 """All of ours, in the order in which they can be made; a host's own models may share the metadata."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -66,9 +66,9 @@ class Waiting:
     __slots__ = ("answer", "error", "future", "job", "loop")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
-        self.job = job
-        self.loop = loop
-        self.future = future
+        self.job: Final = job
+        self.loop: Final = loop
+        self.future: Final = future
         self.answer: Any = None
         self.error: BaseException | None = None
 
@@ -79,12 +79,12 @@ class Writer:
     def __init__(self, database: Storage) -> None:
         self.database = database
         self.waiting: deque[Waiting] = deque()
-        self.wake = threading.Condition()
+        self.wake: Final = threading.Condition()
         self.thread: threading.Thread | None = None
-        self.running = threading.Lock()
-        self.closed = False
-        self.commits = 0
-        self.checkpoint_due = False
+        self.running: Final = threading.Lock()
+        self.closed: bool = False
+        self.commits: int = 0
+        self.checkpoint_due: bool = False
         self.failed: StorageError | None = None
         """Why the last commit failed; None as soon as one succeeded (docs/firing.md, storage trouble)."""
 

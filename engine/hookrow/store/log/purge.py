@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -58,11 +58,11 @@ SAMPLE = 1000
 """The newest firings, by whose average the size of all is told on PostgreSQL."""
 
 # The second term is that of the index `delivery_notable`, which is used only where a query repeats it.
-held_firings = select(DELIVERIES.c.firing_id).where(
+held_firings: Final = select(DELIVERIES.c.firing_id).where(
     DELIVERIES.c.state.in_(KEPT), DELIVERIES.c.state.not_in(("ok", "sent", "skipped"))
 )
-one_firings_deliveries = select(func.count()).where(DELIVERIES.c.firing_id == FIRINGS.c.id).scalar_subquery()
-one_firings_attempts = (
+one_firings_deliveries: Final = select(func.count()).where(DELIVERIES.c.firing_id == FIRINGS.c.id).scalar_subquery()
+one_firings_attempts: Final = (
     select(func.count())
     .select_from(ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id))
     .where(DELIVERIES.c.firing_id == FIRINGS.c.id)
@@ -70,7 +70,7 @@ one_firings_attempts = (
 )
 
 
-later = REVISIONS.alias("later")
+later: Final = REVISIONS.alias("later")
 OWN_PAUSES = select(REVISIONS.c.id).where(
     REVISIONS.c.who == literal_column(f"'{ENGINE}'"),  # the term of the index `hook_revision_engine`
     exists(
@@ -103,18 +103,19 @@ class Purging:
         self.database = database
         self.most_bytes = most_bytes
         self.now_ms = now_ms
-        self.oldest_ms = now_ms - round(days * 86_400_000)
+        self.oldest_ms: Final = now_ms - round(days * 86_400_000)
         self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
-        self.over = self.kept = 0
+        self.over: int = 0
+        self.kept: int = 0
         """In the second part: bytes too many, and those that are never purged and don't count for the limit."""
-        self.after = 0
-        self.done = False
+        self.after: int = 0
+        self.done: bool = False
         """No firing is left that may go."""
-        self.tight = False
+        self.tight: bool = False
         """The disk was full: what a batch wrote to the WAL is given back before the next."""
-        self.firings = 0
-        self.bytes = 0
+        self.firings: int = 0
+        self.bytes: int = 0
 
     def step(self) -> bool:
         """Delete one batch; whether there may be more. Writes nothing where nothing is to go.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, literal_column, select
 
 from hookrow.hook.stored import HookRef
 from hookrow.ids import delivery_id, firing_id
+from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason, from_kept, read
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
@@ -85,11 +86,11 @@ def deep_hooks(connection: Connection, since_ms: int) -> set[int]:
     return set(connection.execute(found.where(DEEP, FIRINGS.c.at_ms >= since_ms).distinct()).scalars())
 
 
-def payloads(connection: Connection, event: str, last: int) -> Iterator[dict[str, Any]]:
+def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObject]:
     """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
     for number in ids(connection, LogFilter(event=event), limit=last):
         text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
-        payload: dict[str, Any] | None = loads(text)
+        payload: JsonObject | None = loads(text)
         if payload is not None:  # None: purged meanwhile
             yield payload
 
@@ -130,7 +131,7 @@ def veto_from(kept: Any) -> Veto | None:
     return Veto(**{**kept, "hook": HookRef(**kept["hook"]), "message": message, "reason": reason})
 
 
-def told(column: str | None) -> dict[str, Any]:
+def told(column: str | None) -> JsonObject:
     """What the column `detail` holds, as the records have it: said, and by code where it is a reason."""
     found = read(column)
     return {

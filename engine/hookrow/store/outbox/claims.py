@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -58,7 +58,7 @@ MOST_LAPSED = 500
 """Lapsed leases taken back in one transaction."""
 MOST_PROBES = 100
 """The oldest parked rows of a hook, of which one may be its breaker's probe."""
-unheld = or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= bindparam("now"))
+unheld: Final = or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= bindparam("now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Claimed:
     `states.births` says) and hands it to `Worker.take` right after its commit: `attempts` 0, `number` 1.
 
     `attempts` counts the automatic ones so far; `number` is that of the attempt now made, redeliveries counted too.
-    `payload` (JSON) is there for waiting hooks that are sent in background. `probe`: it tries an open breaker.
+    `payload` (JSON) is there for blocking hooks that are sent in background. `probe`: it tries an open breaker.
     `state` is another than `leased` where a person redelivers it.
     """
 

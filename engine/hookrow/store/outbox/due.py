@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
@@ -36,10 +36,10 @@ JUMP = 2000
 """Milliseconds: a moment further ahead than it can be by this much was written before the clock was set back."""
 
 NEVER = 2**62
-may_have_wished = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
+may_have_wished: Final = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
 """Its receiver may have asked for a later moment (Retry-After), of which nothing is kept: that one stands."""
 
-leased = DELIVERIES.c.state == literal_column("'leased'")
+leased: Final = DELIVERIES.c.state == literal_column("'leased'")
 """The term of the index `delivery_leased`."""
 NOW: BindParameter[Any] = bindparam("now")
 

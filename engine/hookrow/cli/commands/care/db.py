@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -17,7 +18,7 @@ __all__ = ["db"]
 PAGES = 1000
 """Pages copied at a time: writers get their turn in between."""
 
-db = family("db")
+db: Final = family("db")
 
 
 @db.command("upgrade", cls=Command, brief=Text("Upgrade the schema to this version; every start does so too."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 import click
 
@@ -16,7 +17,7 @@ from hookrow.safetext import visible
 
 __all__ = ["keys"]
 
-keys = family("keys")
+keys: Final = family("keys")
 
 
 @keys.command("new", cls=Command, brief=Text("Create a key if there is none yet."))

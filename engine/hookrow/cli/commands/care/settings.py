@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["settings", "source_of"]
 
-settings = family("settings")
+settings: Final = family("settings")
 SOURCES = {"default": Text("default"), "database": Text("database")}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alembic import command
 from alembic.config import Config
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["upgrade"]
 
-log = logging.getLogger("hookrow")
+log: Final = logging.getLogger("hookrow")
 
 
 def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) -> Path | None:

@@ -252,7 +252,7 @@ def test_any_body_is_seen_or_has_a_reason(headers: list[tuple[str, str]], body: 
 
 @pytest.mark.torture
 def test_any_body_for_minutes() -> None:
-    """Rounds of 2,000 until `HOOKROW_MINUTES` are over; the seed (`HOOKROW_SEED` repeats it) and the count are printed."""
+    """Rounds of 2,000 until `HOOKROW_MINUTES` are over; prints the seed (`HOOKROW_SEED` repeats it) and the count."""
     number = int(os.environ.get("HOOKROW_SEED") or random.SystemRandom().randrange(1_000_000))
     minutes = float(os.environ.get("HOOKROW_MINUTES", "1"))
     luck, began, rounds = random.Random(number), time.monotonic(), 0

@@ -230,7 +230,10 @@ class Run:
     def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        if veto is None:
+            self.outcome = "allowed"
+        else:
+            self.outcome = "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
         if self.row.troubled:
             for share in self.row.shares:
@@ -463,8 +466,10 @@ class Run:
 
     def delivery(self, share: DeliveryDraft) -> Delivery:
         state = share.state
-        if share.background:
-            state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"
+        if share.background and self.defer:
+            state = "cancelled"
+        elif share.background:
+            state = "parked" if share.act == "park" else "queued"
         return Delivery(
             id=delivery_id(self.occasion.uid, share.seq),
             firing_id=firing_id(self.occasion.uid),

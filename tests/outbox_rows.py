@@ -32,7 +32,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an attempt, as `attempt.Made`."""
+    """What came of an attempt, as `attempt.AttemptResult`."""
 
     answer: Reply = field(default_factory=Reply)
     error: str | None = None

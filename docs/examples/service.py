@@ -215,7 +215,7 @@ class Platform:
         return {"order": {**order, **(call.body or {}), "id": number}, "old": {"order": order}}
 
     def user_payload(self, call: ApiCall) -> Json:
-        """The customer's new data, with his id."""
+        """The customer's new data, with their id."""
         return {"user": {**(call.body or {}), "id": number_in(call)}}
 
 

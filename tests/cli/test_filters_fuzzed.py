@@ -15,7 +15,7 @@ from fuzzing import EXAMPLES, fuzz, pieces
 from hookrow import Hook, HookEngine
 from hookrow.cli.commands.listen import ReplyChoice
 from hookrow.cli.read.given import log_filter, moment, parse_payload
-from hookrow.cli.read.selection import Rate, Stretch
+from hookrow.cli.read.selection import Rate, RowRange
 from hookrow.errors import HookrowError
 from hookrow.hook.dates import Here
 from hookrow_tui.presenters.log.query import parse
@@ -120,7 +120,7 @@ VALUES: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
     "a moment": (TIMES, lambda text: moment(text, HERE, "--since", "log")),
     "a moment's end": (TIMES, lambda text: moment(text, HERE, "--until", "log", end=True)),
     "a rate": (pieces("5", "/s", "/m", "0", "1e9", more="./,9٣"), convert(Rate())),
-    "a stretch": (pieces("..", "evt_a", more="._"), convert(Stretch())),
+    "a stretch": (pieces("..", "evt_a", more="._"), convert(RowRange())),
     "a reply": (
         pieces("slow:", "status:", "allow", "veto", "99", "1e9", more=":.0123456789٣-"),
         convert(ReplyChoice()),

@@ -12,7 +12,7 @@ from hookrow import Event, Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.glance import glance
 from hookrow.store.database.database import Database
-from hookrow.store.log.figures import Call, Calls
+from hookrow.store.log.figures import Calls, HookCall
 from hookrow.testing import HookReceiver, ManualClock, MemoryEngine, allows, fails
 
 ORDER = {"order": {"id": 7}}
@@ -77,7 +77,7 @@ KNOWN = {"f": True, "o": False, "?": None}
 )
 def test_what_every_time_means(newest_first: str, failing: int) -> None:
     """The last five, or all where there are two to four; what is under way says nothing."""
-    calls = Calls([Call(number, KNOWN[each], None, None, None) for number, each in enumerate(newest_first)], 0)
+    calls = Calls([HookCall(number, KNOWN[each], None, None, None) for number, each in enumerate(newest_first)], 0)
     assert len(calls.failing) == failing
 
 

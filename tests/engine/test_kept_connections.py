@@ -13,7 +13,7 @@ from hookrow.clock import SystemClock
 from hookrow.errors import Misuse
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
-from hookrow.transport.watch import Watch
+from hookrow.transport.watch import ByteGuard
 from receivers import Peer, Receiver, reply, reset
 from receivers.scripts import response
 
@@ -50,9 +50,9 @@ async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
 ) -> None:
     """What comes on an idle connection answers nothing: the next request goes out on a new one."""
     go, taken_in = threading.Event(), asyncio.Event()
-    take_in = Watch.data_received
+    take_in = ByteGuard.data_received
 
-    def data_received(watch: Watch, data: bytes) -> None:
+    def data_received(watch: ByteGuard, data: bytes) -> None:
         take_in(watch, data)
         taken_in.set()
 
@@ -64,7 +64,7 @@ async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
 
     with Receiver(talkative, reply(200, b"second")) as receiver:
         assert (await post(transport, receiver.url)).body == b"first"
-        monkeypatch.setattr(Watch, "data_received", data_received)
+        monkeypatch.setattr(ByteGuard, "data_received", data_received)
         go.set()
         await asyncio.wait_for(taken_in.wait(), 20)
         got = await post(transport, receiver.url)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow.delivery import reply
-from hookrow.delivery.reply import Answer, Refusal, background, retry_after
+from hookrow.delivery.reply import Refusal, ReplyOutcome, background, retry_after
 from hookrow.payload import dumps, merge_patch
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -24,7 +24,7 @@ BOTH = pytest.mark.parametrize("mode", ["gate", "transform"])
 def read(
     body: object, *, mode: str = "transform", status: int = 200, headers: Any = JSON, before: bool = True,
     payload: dict[str, Any] | None = None,
-) -> Answer:  # fmt: skip
+) -> ReplyOutcome:  # fmt: skip
     """The answer to a body: text, bytes, or anything as JSON."""
     content = body if isinstance(body, bytes) else (body if isinstance(body, str) else dumps(body)).encode()
     return reply.read(mode, before, status, headers, content, payload=PAYLOAD if payload is None else payload)
@@ -134,7 +134,7 @@ def test_json_that_does_not_parse_is_a_bad_reply(mode: str, name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_other_text_is_fine_for_a_gate_and_none_for_a_transform(name: str) -> None:
     """Where the body does not call itself JSON, a gate allows and a transform has a bad reply."""
-    assert read(HOSTILE[name], mode="gate", headers=HTML) == Answer("ok")
+    assert read(HOSTILE[name], mode="gate", headers=HTML) == ReplyOutcome("ok")
     assert read(HOSTILE[name], mode="transform", headers=HTML).error == "bad_reply"
 
 
@@ -148,7 +148,7 @@ def test_other_text_is_fine_for_a_gate_and_none_for_a_transform(name: str) -> No
 )
 def test_what_is_no_object_carries_no_data(body: str, headers: dict[str, str]) -> None:
     """A gate hears «allowed» in any other text that is not broken JSON; a transform wanted an object."""
-    assert read(body, mode="gate", headers=headers) == Answer("ok")
+    assert read(body, mode="gate", headers=headers) == ReplyOutcome("ok")
     assert read(body, mode="transform", headers=headers).error == "bad_reply"
 
 
@@ -158,15 +158,15 @@ def test_what_is_no_object_carries_no_data(body: str, headers: dict[str, str]) -
 @pytest.mark.parametrize("headers", [JSON, HTML, {}])
 def test_an_empty_body_allows(mode: str, status: int, body: bytes, headers: dict[str, str]) -> None:
     """2xx without a body: allowed, nothing changed."""
-    assert read(body, mode=mode, status=status, headers=headers) == Answer("ok")
+    assert read(body, mode=mode, status=status, headers=headers) == ReplyOutcome("ok")
 
 
 @BOTH
 def test_an_object_allows(mode: str) -> None:
     """2xx with an object that does not say no is allowed, without a warning where it is understood."""
     for said in ({}, {"allow": True}, {"allow": True, "message": "", "errors": [], "warnings": [], "code": ""}):
-        assert read(said, mode=mode) == Answer("ok")
-        assert read(said, mode=mode, headers=HTML) == Answer("ok")
+        assert read(said, mode=mode) == ReplyOutcome("ok")
+        assert read(said, mode=mode, headers=HTML) == ReplyOutcome("ok")
 
 
 @BOTH
@@ -236,7 +236,7 @@ def test_data_that_is_no_part_of_the_payload_is_a_bad_reply(data: object) -> Non
 )
 def test_an_echo_changes_nothing(said: dict[str, Any]) -> None:
     """Sending back what came, whole or in parts, leaves also those members alone that are null."""
-    assert read(said) == Answer("ok")
+    assert read(said) == ReplyOutcome("ok")
 
 
 def test_an_echo_with_one_change_changes_only_that() -> None:
@@ -404,7 +404,7 @@ def test_background_success_is_2xx(mode: str, status: int, error: str | None) ->
 @pytest.mark.parametrize("status", [200, 301, 404, 410, 500])
 def test_nothing_of_a_forget_hooks_response_is_obeyed(status: int) -> None:
     """A request that went out whole is sent, whatever the receiver says."""
-    assert background("forget", status) == Answer("sent")
+    assert background("forget", status) == ReplyOutcome("sent")
 
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

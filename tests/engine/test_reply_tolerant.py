@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow.delivery import reply
-from hookrow.delivery.reply import Answer, broken_off
+from hookrow.delivery.reply import ReplyOutcome, broken_off
 from hookrow.delivery.replyjson import members, strict_text
 
 JSON = {"Content-Type": "application/json"}
@@ -20,7 +20,9 @@ BOTH = pytest.mark.parametrize("mode", ["gate", "transform"])
 DEEP = "[" * 200_000 + "]" * 200_000
 
 
-def read(body: str | bytes, *, mode: str = "transform", status: int = 200, kind: str = "application/json") -> Answer:
+def read(
+    body: str | bytes, *, mode: str = "transform", status: int = 200, kind: str = "application/json"
+) -> ReplyOutcome:
     """The answer to a body."""
     content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     return reply.read(mode, True, status, {"Content-Type": kind}, content, payload=PAYLOAD)
@@ -208,7 +210,7 @@ def test_a_gate_that_lets_other_text_pass_says_it_too() -> None:
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf", b"\xef\xbb\xbf \r\n", b" \xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])
 def test_a_byte_order_mark_alone_is_an_empty_body(mode: str, body: bytes) -> None:
     """Some servers on Windows write one into every answer."""
-    assert read(body, mode=mode) == Answer("ok")
+    assert read(body, mode=mode) == ReplyOutcome("ok")
 
 
 @pytest.mark.parametrize("status", [500, 503, 302, 100])

@@ -1,4 +1,4 @@
-"""The rooms of the code, held: how many modules stand in one, and that imports form no circle, for a reader either."""
+"""The rooms of the code, held: how many modules stand in one, that a name means one thing, that no circle is read."""
 
 from __future__ import annotations
 
@@ -96,6 +96,27 @@ def circles() -> list[list[str]]:
         if name not in index:
             visit(name)
     return found
+
+
+def classes(node: ast.AST, within: str = "") -> Iterator[str]:
+    """The classes of a module; one inside another (a message of Textual's) by the name that it is spoken by."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.ClassDef):
+            yield f"{within}{inner.name}"
+            yield from classes(inner, f"{within}{inner.name}.")
+        else:
+            yield from classes(inner, within)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_class_name_means_one_thing(package: str) -> None:
+    """No name of a class stands in two modules of the engine, nor in two of the interface."""
+    homes: dict[str, list[str]] = {}
+    for module in MODULES:
+        if module.partition(".")[0] == package:
+            for name in set(classes(tree(module))):
+                homes.setdefault(name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_imports_form_no_circle() -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hookrow.delivery import states
 from hookrow.delivery.states import (
-    Answer,
+    AttemptOutcome,
     Breaker,
     Happening,
-    Place,
+    RowPlace,
     Standing,
     after_attempt,
     births,
@@ -29,7 +29,7 @@ from hookrow.delivery.states import (
 PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "state_machine.md"
 NOW = 1_800_000_000_000
 KINDS = ("ok", "sent", "changed", "refused", "failed", "gone")
-ANSWERS = [Answer(kind) for kind in KINDS] + [Answer("failed", "template_error")]  # type: ignore[arg-type]
+ANSWERS = [AttemptOutcome(kind) for kind in KINDS] + [AttemptOutcome("failed", "template_error")]  # type: ignore[arg-type]
 HOOKS = ("on", "held", "deleted")
 REASONS = (None, "hook_deleted", "not_enqueued")
 CAUSES = get_args(states.Cause)
@@ -43,7 +43,7 @@ standings = st.builds(
     reason=st.sampled_from(REASONS),
 )
 answers = st.builds(
-    Answer,
+    AttemptOutcome,
     kind=st.sampled_from(KINDS),
     error=st.sampled_from([None, "timeout", "bad_status", "template_error"]),
     retry_after=st.none() | st.floats(allow_nan=True, allow_infinity=True),
@@ -63,7 +63,7 @@ def documented() -> list[tuple[set[str], set[str], list[str], str]]:
     return found
 
 
-def holds(word: str, standing: Standing, answer: Answer | None) -> bool:
+def holds(word: str, standing: Standing, answer: AttemptOutcome | None) -> bool:
     """Whether a condition of the page is true of this case."""
     if word in KINDS:
         return answer is not None and answer.kind == word
@@ -149,7 +149,7 @@ def test_the_schedule_is_that_of_the_design() -> None:
         assert delay_ms(attempts, 0.0) == pytest.approx(hour * 3_600_000)
         assert delay_ms(attempts, -1.0) == pytest.approx(hour * 3_600_000 * 0.8)
         assert delay_ms(attempts, 1.0) == pytest.approx(hour * 3_600_000 * 1.2)
-    failing = Happening("answered", Answer("failed", "timeout"))
+    failing = Happening("answered", AttemptOutcome("failed", "timeout"))
     standing, seen = Standing("leased"), 0
     while (change := decide(standing, failing, NOW)) is not None and change.state == "retrying":
         seen += 1
@@ -171,31 +171,31 @@ def test_retry_after_moves_a_retry_later_but_never_sooner(retry_after: float | N
 
 def test_the_next_row_goes_when_the_first_attempt_before_it_has_ended() -> None:
     """A running first attempt holds the next row back for a second after its release, an ended one doesn't."""
-    blocked = Place(2, "blocked")
-    running = turn([Place(1, "leased", released_ms=NOW - 300), blocked], NOW)
+    blocked = RowPlace(2, "blocked")
+    running = turn([RowPlace(1, "leased", released_ms=NOW - 300), blocked], NOW)
     assert running == states.Turn(2, False, NOW + 700)
-    ended = turn([Place(1, "retrying", 1, NOW - 300), blocked], NOW)
+    ended = turn([RowPlace(1, "retrying", 1, NOW - 300), blocked], NOW)
     assert ended is not None
     assert ended.now
 
 
-@pytest.mark.parametrize("taken_out", [Place(2, "parked"), Place(2, "cancelled"), Place(2, "ok"), Place(2, "skipped")])
-def test_rows_that_never_had_their_turn_are_passed_over(taken_out: Place) -> None:
+@pytest.mark.parametrize("taken_out", [RowPlace(2, word) for word in ("parked", "cancelled", "ok", "skipped")])
+def test_rows_that_never_had_their_turn_are_passed_over(taken_out: RowPlace) -> None:
     """Behind a row that was parked before its turn, and behind a waiting hook's, the one before those counts."""
-    found = turn([Place(1, "leased", released_ms=NOW), taken_out, Place(3, "blocked")], NOW)
+    found = turn([RowPlace(1, "leased", released_ms=NOW), taken_out, RowPlace(3, "blocked")], NOW)
     assert found == states.Turn(3, False, NOW + 1000)
 
 
 def test_a_row_that_waits_for_its_key_holds_nobody_back() -> None:
     """Waiting for an order key lets the next row go, as being parked does."""
-    waiting = Place(1, "queued", released_ms=NOW, waits_for_key=True)
-    assert turn([waiting, Place(2, "blocked")], NOW) == states.Turn(2, True, NOW)
-    assert turn([Place(1, "parked", released_ms=NOW), Place(2, "blocked")], NOW) == states.Turn(2, True, NOW)
+    waiting = RowPlace(1, "queued", released_ms=NOW, waits_for_key=True)
+    assert turn([waiting, RowPlace(2, "blocked")], NOW) == states.Turn(2, True, NOW)
+    assert turn([RowPlace(1, "parked", released_ms=NOW), RowPlace(2, "blocked")], NOW) == states.Turn(2, True, NOW)
 
 
 places = st.lists(
     st.builds(
-        Place,
+        RowPlace,
         seq=st.just(0),
         state=st.sampled_from(states.DELIVERY_STATES),
         attempts=st.integers(0, 2),
@@ -207,9 +207,9 @@ places = st.lists(
 
 
 @given(places)
-def test_something_blocked_always_has_its_turn_within_a_second(row: list[Place]) -> None:
+def test_something_blocked_always_has_its_turn_within_a_second(row: list[RowPlace]) -> None:
     """No firing gets stuck: the first blocked row goes now, or at a moment at most 1 s ahead."""
-    row = [Place(i, p.state, p.attempts, p.released_ms, None, p.waits_for_key) for i, p in enumerate(row)]
+    row = [RowPlace(i, p.state, p.attempts, p.released_ms, None, p.waits_for_key) for i, p in enumerate(row)]
     found = turn(row, NOW)
     blocked = [place.seq for place in row if place.state == "blocked"]
     if not blocked:
@@ -228,7 +228,7 @@ def test_births_are_what_turn_would_have_made_of_blocked_rows(held: list[bool], 
     active = [birth for birth in born if birth.state != "parked"]
     assert [birth.state for birth in active[:1]] == ["leased" if in_memory else "queued"][: len(active)]
     assert all(birth.state == "blocked" for birth in active[1:])
-    row = [Place(i, birth.state, released_ms=birth.released_ms) for i, birth in enumerate(born)]
+    row = [RowPlace(i, birth.state, released_ms=birth.released_ms) for i, birth in enumerate(born)]
     found = turn(row, NOW)
     first = next((birth for birth in born if birth.state == "blocked"), None)
     if first is None:

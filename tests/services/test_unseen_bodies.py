@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hookrow import Hook
 from hookrow.asgi import ApiCall, HookMiddleware, Shape
-from hookrow.asgi.views import Kind, Unseen, content_kind, view
+from hookrow.asgi.views import BodyKind, Unseen, content_kind, view
 from hookrow.errors import EventNotFound, InvalidInput
 from hookrow.testing import HookReceiver, MemoryEngine, assert_fired, changes, vetoes
 from hosting import ADD, gate, raw
@@ -231,7 +231,7 @@ BODIES = st.one_of(
 def test_any_body_is_seen_or_has_a_reason(headers: list[tuple[str, str]], body: bytes) -> None:
     """Never an exception; what is seen is plain JSON data."""
     kind = content_kind(headers)
-    seen = view(kind, body) if isinstance(kind, Kind) else kind
+    seen = view(kind, body) if isinstance(kind, BodyKind) else kind
     if isinstance(seen, Unseen):
         assert seen.status in (400, 413, 415)
         assert str(seen.text)

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow_tui.presenters.log.list import Ids, LogList, Place
-from hookrow_tui.presenters.log.rows import Row
+from hookrow_tui.presenters.log.rows import LogRow
 
 
-def block(number: int, deliveries: int = 2, failing: int = -1) -> tuple[Row, ...]:
+def block(number: int, deliveries: int = 2, failing: int = -1) -> tuple[LogRow, ...]:
     """The lines of a made-up firing."""
     return tuple(
-        Row(number, line, f"{number}.{line}", "", "", f"row {number}.{line}", "", "", "", "good", line == failing)
+        LogRow(number, line, f"{number}.{line}", "", "", f"row {number}.{line}", "", "", "", "good", line == failing)
         for line in range(deliveries + 1)
     )
 

@@ -25,9 +25,9 @@ from hookrow.hook.dates import Here
 from hookrow.safetext import covered
 from hookrow_tui.presenters.form.state import SECRETS, FormState, merge, neighbours, texts_of, worst
 from hookrow_tui.presenters.glyphs import ASCII
-from hookrow_tui.presenters.hook_rows import Filter, Row
+from hookrow_tui.presenters.hook_rows import Filter, HookRow
 from hookrow_tui.terminal.look import DARK, LIGHT, choose
-from hookrow_tui.terminal.repaint import Shown
+from hookrow_tui.terminal.repaint import TerminalPicture
 from hookrow_tui.terminal.terminal import Harmless, refusal
 
 ZONE = ZoneInfo("Europe/Moscow")
@@ -84,9 +84,9 @@ def test_the_look_follows_the_terminal(environ: dict[str, str], theme: str, mono
     assert (look.theme, look.mono, look.glyphs == ASCII) == (theme, mono, ascii_signs)
 
 
-def rows() -> list[Row]:
+def rows() -> list[HookRow]:
     """The drawn screens' hooks as rows."""
-    return [Row(hook) for hook in hooks_of_the_screens()]  # type: ignore[arg-type]
+    return [HookRow(hook) for hook in hooks_of_the_screens()]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_terminal_that_gets_only_differences_shows_the_whole(frames: list[list
     assert console._color_system is ColorSystem.TRUECOLOR
     screen = pyte.Screen(width, height)
     stream = pyte.Stream(screen)
-    shown = Shown()
+    shown = TerminalPicture()
     for frame in frames:
         strips = [
             Strip([Segment(text, style) for text, style in line]).adjust_cell_length(width).crop(0, width)
@@ -186,7 +186,7 @@ def test_a_terminal_that_gets_only_differences_shows_the_whole(frames: list[list
         update = LayoutUpdate([[strip] for strip in strips], Region(0, 0, width, height))
         stream.feed(shown.difference(update, console))
         fresh = pyte.Screen(width, height)
-        pyte.Stream(fresh).feed(Shown().difference(update, console))
+        pyte.Stream(fresh).feed(TerminalPicture().difference(update, console))
         assert screen.display == fresh.display
         assert shown.difference(update, console) == ""
 

@@ -24,7 +24,7 @@ from hookrow.results import Explained, Request
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
 from hookrow_tui.presenters.glyphs import UNICODE
-from hookrow_tui.presenters.hook_rows import Row, badge, figures, line
+from hookrow_tui.presenters.hook_rows import HookRow, badge, figures, line
 from hookrow_tui.presenters.reasons import matching
 from receivers import Receiver, reply
 
@@ -193,7 +193,7 @@ def test_no_badge_is_cut(lang: Language, name: str) -> None:
     rest = [{"state": state} for state in ("off", "expired", "paused", "not_yet_valid")]
     usual = {"name": name, "event": "before_delivery_service_calculate", "position": 9999}
     for values in (*soon, *late, *rest):
-        row = Row(made_row(**usual, **values), calls=10**6, errors=10**5)
+        row = HookRow(made_row(**usual, **values), calls=10**6, errors=10**5)
         for width in (80, 120):
             text = line(row, width, UNICODE, HERE, room=width - 1)
             assert cell_len(text) <= width - 1, text

@@ -33,7 +33,7 @@ from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import kept, mishap
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.mended import endure, has_shell
-from hookrow_tui.terminal.repaint import Change, Shown
+from hookrow_tui.terminal.repaint import Change, TerminalPicture
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.terminal.typeahead import TypeAhead
 from hookrow_tui.widgets.keybar import KeyBar
@@ -95,7 +95,7 @@ class HookrowApp(App[int]):
         self.faults = faults
         self.engine: HookEngine | None = None
         self.trouble = ""
-        self.shown = Shown()
+        self.shown = TerminalPicture()
         self.harmless = Harmless()
         self.follower: Follower | None = None
         self.ahead = TypeAhead(self, lambda: self.too_small)

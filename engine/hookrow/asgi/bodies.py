@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from hookrow.asgi.views import Kind, Unseen, content_kind, too_large, view
+from hookrow.asgi.views import BodyKind, Unseen, content_kind, too_large, view
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.payload import Json, JsonObject
 
@@ -50,11 +50,11 @@ class RequestBody:
 
         Never holds more than `limit` bytes and the message in which they are exceeded.
         """
-        kind: Kind | Unseen = too_large(limit) if declared(headers) > limit else content_kind(headers)
+        kind: BodyKind | Unseen = too_large(limit) if declared(headers) > limit else content_kind(headers)
         chunks: list[bytes] = []
         size, more = 0, True
         # Of a body that can't be seen only whether there is one: a stream is not held up.
-        most = limit if isinstance(kind, Kind) else 0
+        most = limit if isinstance(kind, BodyKind) else 0
         while more and size <= most:
             message = await self.original()
             self.kept.append(message)
@@ -108,7 +108,7 @@ class ResponseBody:
         if event == "http.response.start":
             self.status = message["status"]
             kind = content_kind(text_headers(message.get("headers", ())))
-            self.chunks = [] if isinstance(kind, Kind) and not kind.form else None
+            self.chunks = [] if isinstance(kind, BodyKind) and not kind.form else None
         elif event == "http.response.body":
             last = not message.get("more_body", False)
             self.remember(message.get("body", b""))

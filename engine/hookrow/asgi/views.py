@@ -16,7 +16,7 @@ from hookrow.lang import Text
 from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason
 
-__all__ = ["Kind", "Unseen", "content_kind", "too_large", "view"]
+__all__ = ["BodyKind", "Unseen", "content_kind", "too_large", "view"]
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 PARAMETER = rf'\s*;\s*({TOKEN})=({TOKEN}|"[^"\\\x00-\x1f\x7f]*")'
@@ -37,7 +37,7 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class BodyKind:
     """How a body is written: `json`, `form` or `multipart`, the last with its boundary."""
 
     name: str
@@ -54,7 +54,7 @@ def too_large(limit: int) -> Unseen:
     return Unseen(413, Reason("body_too_long", limit=limit))
 
 
-def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
+def content_kind(headers: Iterable[tuple[str, str]]) -> BodyKind | Unseen:
     """How the body is written, by the headers (names in lower case)."""
     pairs = list(headers)
     for encoding in (value.strip().lower() for name, value in pairs if name == "content-encoding"):
@@ -72,15 +72,15 @@ def content_kind(headers: Iterable[tuple[str, str]]) -> Kind | Unseen:
         return Unseen(415, Reason("charset_not_taken", charset=values["charset"][:60]))
     kind = found[1].lower()
     if kind == "application/json" or kind.endswith("+json"):
-        return Kind("json")
+        return BodyKind("json")
     if kind == "application/x-www-form-urlencoded":
-        return Kind("form")
+        return BodyKind("form")
     if kind == "multipart/form-data" and values.get("boundary"):
-        return Kind("multipart", values["boundary"])
+        return BodyKind("multipart", values["boundary"])
     return Unseen(415, Reason("content_type_not_taken", type=kind[:100]))
 
 
-def view(kind: Kind, body: bytes) -> JsonObject | Unseen:
+def view(kind: BodyKind, body: bytes) -> JsonObject | Unseen:
     """The body as hooks see it. An empty one is an empty object."""
     if not body:
         return {}

@@ -144,21 +144,21 @@ class AsyncHookEngine:
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
-        """Call the event's hooks in order, queue those that nobody waits for, commit the record, give the verdict.
+        """Call the event's hooks in order, queue the background ones, commit the record, return the result.
 
         Args:
             payload: a JSON object (docs/firing.md: what it may hold).
             idempotency_key: a second call with it within 10 minutes gets the first one's outcome.
-            deadline: seconds for all waiting hooks together.
+            deadline: seconds for all blocking hooks together.
             connection: the caller's own transaction, for `after` and `on` events: everything goes out with its commit.
-            defer: keep back what nobody waits for until `firing.enqueue()`.
+            defer: hold the background deliveries until `firing.enqueue()`.
             depth: the header `hook-depth` of the call that led here, as it came: past the setting `loop_depth` hooks go
                 round in a circle, and a `before` event is refused.
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
             InvalidInput: an idempotency key of more than 300 characters.
-            StorageError: a `before` firing could not be recorded; `.firing` holds the verdict.
+            StorageError: a `before` firing could not be recorded; `.firing` holds the result.
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """
         if connection is not None:
@@ -440,11 +440,11 @@ class AsyncHookEngine:
         return await self.sending.send_own(firing, progress)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """Drain the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
+        """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
 
         Raises:
             DatabaseReadOnly: this user may not write the database.
-            KeyMissing, KeyUnsafe, KeyWrong: the key of a sealed secret can't be used.
+            KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
         """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))

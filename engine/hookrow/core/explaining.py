@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hookrow.clock import from_ms
 from hookrow.core.occasion import occasion_for
-from hookrow.core.row import Occasion, Row, Share
+from hookrow.core.row import DeliveryDraft, FiringContext, Row
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.message import masked_headers
@@ -25,7 +25,7 @@ from hookrow.payload import admit
 from hookrow.records import Attempt, loads
 from hookrow.results import Explained, Request, Tested
 from hookrow.store.log.reading import told
-from hookrow.transport.attempt import Order, compose, opened, perform
+from hookrow.transport.attempt import Dispatch, compose, opened, perform
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -90,7 +90,7 @@ class Explaining:
         now_ms = runtime.clock.now_ms() if at_ms is None else at_ms
         found = runtime.event(config, event)
         plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
-        occasion = Occasion(
+        occasion = FiringContext(
             new_uid(now_ms),
             found,
             now_ms,
@@ -128,7 +128,7 @@ class Explaining:
             )
         return explained
 
-    def why(self, share: Share) -> str | None:
+    def why(self, share: DeliveryDraft) -> str | None:
         """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
         hook = share.hook
         zone = ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
@@ -140,8 +140,8 @@ class Explaining:
             return str(pause_reason(hook.paused_by, hook.paused_reason)) if hook.paused_reason else None
         return None if share.detail is None else str(share.detail)
 
-    def order(self, hook: StoredHook, occasion: Occasion, seq: int, body: str, **more: Any) -> Order:
-        return Order(
+    def order(self, hook: StoredHook, occasion: FiringContext, seq: int, body: str, **more: Any) -> Dispatch:
+        return Dispatch(
             hook=hook,
             webhook_id=delivery_id(occasion.uid, seq),
             event=occasion.event.code,
@@ -155,7 +155,7 @@ class Explaining:
             **more,
         )
 
-    def request(self, order: Order) -> Request:
+    def request(self, order: Dispatch) -> Request:
         """The request as it would leave, with every secret masked."""
         runtime = self.runtime
         # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection
 
 from hookrow.core.occasion import checked_key, occasion_for
-from hookrow.core.row import Occasion, Row, Share
+from hookrow.core.row import DeliveryDraft, FiringContext, Row
 from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
@@ -50,7 +50,7 @@ class Run:
     def __init__(
         self,
         runtime: Runtime,
-        occasion: Occasion,
+        occasion: FiringContext,
         payload: Mapping[str, Any],
         hooks: Sequence[StoredHook],
         *,
@@ -183,7 +183,7 @@ class Run:
             await self.row.call(share, tools, self.left, self.flush)
 
     async def flush(self) -> None:
-        """Commit what stands before a waiting hook in the row and goes to the outbox (docs/firing.md).
+        """Commit what stands before a blocking hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
@@ -227,7 +227,7 @@ class Run:
             if share.state in CALLED:
                 self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
 
-    def last(self) -> tuple[Sequence[Share], Rows]:
+    def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
         self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
@@ -265,17 +265,17 @@ class Run:
             if share.hook.id in self.moved.resumed:
                 await self.told("hook.resumed", share, {"by": "breaker"})
 
-    async def told(self, code: str, share: Share, payload: dict[str, Any]) -> None:
+    async def told(self, code: str, share: DeliveryDraft, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
         await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
 
     async def cancelled(self) -> None:
-        """The caller was cancelled: what happened so far is committed before he learns that it has ended."""
+        """The caller was cancelled: what happened so far is committed before they learn that it has ended."""
         if self.key is not None and self.firing_id is None:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
         for hook in self.hooks[len(self.row.shares) :]:
-            self.row.shares.append(Share(hook, len(self.row.shares) + 1, state="cancelled"))
+            self.row.shares.append(DeliveryDraft(hook, len(self.row.shares) + 1, state="cancelled"))
         for share in self.row.shares[self.written :]:
             if share.background:
                 share.act, share.state = None, "cancelled"
@@ -319,12 +319,12 @@ class Run:
             veto = replace(veto, message=veto.reason.said(self.occasion.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
 
-    async def write(self, shares: Sequence[Share]) -> None:
+    async def write(self, shares: Sequence[DeliveryDraft]) -> None:
         """Commit shares."""
         job = self.rows(shares)
         self.took(shares, job, await self.committed(job))
 
-    def took(self, shares: Sequence[Share], job: Rows, written: Written) -> None:
+    def took(self, shares: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """Shares are committed: hand those that are born leased to this process's worker."""
         self.firing_id = written.firing
         self.written += len(shares)
@@ -350,7 +350,7 @@ class Run:
                 self.written += len(job.deliveries)
             raise
 
-    def rows(self, shares: Sequence[Share]) -> Rows:
+    def rows(self, shares: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these shares."""
         runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
         new = self.firing_id is None
@@ -362,7 +362,7 @@ class Run:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
         elif not new or any(share.order_key is not None for share, _ in background):
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
-            # keys locks them all (PostgreSQL), which must not last until his commit.
+            # keys locks them all (PostgreSQL), which must not last until their commit.
             admit_later = bool(background) and not self.occasion.in_background
             first_due = now_ms if self.occasion.in_background else None
             for share, delivery in background:
@@ -457,7 +457,7 @@ class Run:
             row_id=self.firing_id or 0,
         )
 
-    def delivery(self, share: Share) -> Delivery:
+    def delivery(self, share: DeliveryDraft) -> Delivery:
         state = share.state
         if share.background:
             state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hookrow.core.row import Occasion, Share
+    from hookrow.core.row import DeliveryDraft, FiringContext
     from hookrow.store.outbox.writing import NewDelivery, Written
 
 __all__ = ["Handover"]
@@ -19,7 +19,11 @@ class Handover(Protocol):
     def takes_over(self) -> bool: ...
 
     def handed_over(
-        self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written
+        self,
+        occasion: FiringContext,
+        shares: Sequence[DeliveryDraft],
+        deliveries: Sequence[NewDelivery],
+        written: Written,
     ) -> None: ...
 
     def reset(self) -> None: ...

@@ -353,7 +353,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.fresh(number)
 
     def pause(self, ref: int | str, reason: str = "") -> Hook:
-        """Hold a hook by hand: its deliveries are parked, waiting hooks fail as `paused`. Raises HookNotFound."""
+        """Hold a hook by hand: its deliveries are parked, blocking hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
         if found.paused_by in (None, "breaker", "key"):  # the breaker's pause ends by itself, this one does not
             reason = storable(reason)

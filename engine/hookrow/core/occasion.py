@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.row import LONGEST_KEY, Occasion
+from hookrow.core.row import LONGEST_KEY, FiringContext
 from hookrow.errors import InvalidInput, Problem
 from hookrow.ids import new_uid
 from hookrow.lang import Text
@@ -20,14 +20,14 @@ __all__ = ["checked_key", "occasion_for"]
 
 def occasion_for(
     runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
-) -> Occasion:
+) -> FiringContext:
     """The firing as a whole.
 
     Raises:
         EventNotFound: the catalogue does not hold this event.
     """
     now_ms = runtime.clock.now_ms()
-    return Occasion(
+    return FiringContext(
         uid=new_uid(now_ms),
         event=runtime.event(config, event),
         at_ms=now_ms,

@@ -21,7 +21,7 @@ from hookrow.store import outbox
 from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempts
 from hookrow.store.outbox.settling import Settle
-from hookrow.transport.attempt import Made, Order, perform
+from hookrow.transport.attempt import AttemptResult, Dispatch, perform
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Replaying"]
 
 SETTLED = (*ANSWERED, "dropped", "cancelled")
-"""States of a delivery that nobody needs to send any more, unless he names it as it is."""
+"""States of a delivery that nobody needs to send any more, unless they name it as it is."""
 
 
 def elsewhere(to: str | None) -> str | None:
@@ -147,7 +147,7 @@ class Replaying:
         with self.runtime.database.read() as reading:
             return len(attempts(reading, delivery.row_id))
 
-    def again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Order:
+    def again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Dispatch:
         """The recorded request as one to make now.
 
         Raises:
@@ -160,7 +160,7 @@ class Replaying:
         if hook is None or (hook.deleted and to is None):
             raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING
-        return Order(
+        return Dispatch(
             hook=hook,
             webhook_id=delivery.id,
             event=firing.event,
@@ -179,7 +179,7 @@ class Replaying:
             asked_by=runtime.author_name,
         )
 
-    async def settled(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Made:
+    async def settled(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> AttemptResult:
         """Take the row's lease first, so that no worker sends it meanwhile; then send, and record what came of it.
 
         Raises:

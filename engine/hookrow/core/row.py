@@ -1,6 +1,6 @@
-"""One firing's row of hooks: the plan carried out hook by hook. The only place that calls waiting hooks.
+"""One firing's row of hooks: the plan carried out hook by hook. The only place that calls blocking hooks.
 
-What a hook did or was kept from doing becomes its `Share`; shares are written by `hookrow.core.firing`.
+What a hook did or was kept from doing becomes its `DeliveryDraft`; shares are written by `hookrow.core.firing`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare
-from hookrow.transport.attempt import Made, Order, Tools, perform
+from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
-__all__ = ["FALLBACK", "LONGEST_KEY", "Occasion", "Row", "Share"]
+__all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]
 
 FALLBACK = Reason("unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own."""
@@ -40,7 +40,7 @@ LONGEST_KEY = 300
 
 
 @dataclass(slots=True)
-class Share:
+class DeliveryDraft:
     """One hook's delivery in the making. `act` is what is still to be done: `call`, `queue`, `park`, or nothing."""
 
     hook: StoredHook
@@ -55,7 +55,7 @@ class Share:
     body: str | None = None
     """As it is kept: private values are null."""
     sends: str | None = field(default=None, repr=False)
-    """As a waiting hook receives it."""
+    """As a blocking hook receives it."""
     changes: Sequence[tuple[str, Any, Any]] = ()
     order_key: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class FiringContext:
     """The firing as a whole: what is the same for every hook of the row."""
 
     uid: str
@@ -106,7 +106,7 @@ class Occasion:
     """A replay's `--to`: where every request goes instead."""
     with_auth: bool = False
     in_background: bool = False
-    """Fired inside the caller's transaction: waiting hooks are sent after its commit as well."""
+    """Fired inside the caller's transaction: blocking hooks are sent after its commit as well."""
     arrival: Arrival = PLAIN
     language: Language = "en"
     """In which the caller's client is told of a refusal (the setting `language`)."""
@@ -119,7 +119,7 @@ class Occasion:
 class Row:
     """Takes a payload through the hooks of an event, in order."""
 
-    def __init__(self, occasion: Occasion, payload: dict[str, Any], text: str) -> None:
+    def __init__(self, occasion: FiringContext, payload: dict[str, Any], text: str) -> None:
         """`text` is the payload as JSON."""
         self.occasion = occasion
         self.data: dict[str, Any] = payload
@@ -129,12 +129,12 @@ class Row:
         self.has_result: bool = False
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
-        self.shares: list[Share] = []
+        self.shares: list[DeliveryDraft] = []
         self.troubled: bool = False
         """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
         self.private: tuple[str, ...] = occasion.event.private
-        """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
+        """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
@@ -203,9 +203,9 @@ class Row:
 
     # -- a hook's turn ------------------------------------------------------------------------------------------------
 
-    def turn(self, hook: StoredHook) -> Share:
+    def turn(self, hook: StoredHook) -> DeliveryDraft:
         """What becomes of the next hook: left out with a reason, failed before any request, to be called or queued."""
-        share = Share(hook, len(self.shares) + 1)
+        share = DeliveryDraft(hook, len(self.shares) + 1)
         self.shares.append(share)
         verdict = plan.judge(hook, self.occasion.at_ms)
         if verdict.act == "skip":
@@ -247,7 +247,7 @@ class Row:
                 for hook in hooks
             )
 
-    def bar(self, share: Share, waits: bool) -> bool:
+    def bar(self, share: DeliveryDraft, waits: bool) -> bool:
         """Whether a hook that should run is kept from it by what the firing's call brought along."""
         barrier = self.occasion.arrival.barrier
         if barrier is None:
@@ -296,7 +296,7 @@ class Row:
         key = value if isinstance(value, str) else dumps(value)
         return storable(key) if len(key) <= LONGEST_KEY else canonical_hash(key)
 
-    def fail(self, share: Share, error: str, detail: Text | str | None, status: int = 503) -> None:
+    def fail(self, share: DeliveryDraft, error: str, detail: Text | str | None, status: int = 503) -> None:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = share.hook
         share.error, share.detail = error, detail
@@ -311,9 +311,9 @@ class Row:
             self.veto = Veto("failure", hook.ref, message, error, status, reason=None if own else FALLBACK)
 
     async def call(
-        self, share: Share, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
-    ) -> Made | None:
-        """Ask a waiting hook and obey its answer; or, in a replay to another URL, send a background one, once.
+        self, share: DeliveryDraft, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
+    ) -> AttemptResult | None:
+        """Ask a blocking hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
             left: seconds until the row's deadline.
@@ -326,7 +326,7 @@ class Row:
         if wait is None:
             self.fail(share, "deadline", Reason("deadline_passed"))
             return None
-        order = Order(
+        order = Dispatch(
             hook=hook,
             webhook_id=delivery_id(occasion.uid, share.seq),
             event=occasion.event.code,
@@ -355,8 +355,8 @@ class Row:
         self.obey(share, made)
         return made
 
-    def obey(self, share: Share, made: Made) -> None:
-        """Take over what the waiting hook answered."""
+    def obey(self, share: DeliveryDraft, made: AttemptResult) -> None:
+        """Take over what the blocking hook answered."""
         answer, conceal = made.answer, self.concealer
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms

@@ -13,11 +13,11 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.records import Firing, loads
 from hookrow.store.outbox.claims import Claimed
 from hookrow.store.outbox.writing import NewDelivery, Written
-from hookrow.transport.attempt import Made, Order, perform
+from hookrow.transport.attempt import AttemptResult, Dispatch, perform
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
-    from hookrow.core.row import Occasion, Share
+    from hookrow.core.row import DeliveryDraft, FiringContext
 from hookrow.core.care.key_pauses import KeyPauses
 from hookrow.core.firing import raise_event
 from hookrow.core.runtime import Runtime
@@ -86,7 +86,11 @@ class Sending:
             self.worker.wake()
 
     def handed_over(
-        self, occasion: Occasion, shares: Sequence[Share], deliveries: Sequence[NewDelivery], written: Written
+        self,
+        occasion: FiringContext,
+        shares: Sequence[DeliveryDraft],
+        deliveries: Sequence[NewDelivery],
+        written: Written,
     ) -> None:
         """After the commit: give the worker what was born leased to it, or wake it for the rest."""
         if self.worker is None or not any(share.background for share in shares):
@@ -117,9 +121,9 @@ class Sending:
         else:
             self.worker.wake()
 
-    async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> Made:
+    async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> AttemptResult:
         """The worker's way to one attempt of a queued delivery."""
-        order = Order(
+        order = Dispatch(
             hook=hook,
             webhook_id=delivery_id(claimed.uid, claimed.seq),
             event=claimed.event,

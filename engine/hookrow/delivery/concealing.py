@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from hookrow.delivery.message import basic_auth
-from hookrow.delivery.reply import Answer, Refusal
+from hookrow.delivery.reply import Refusal, ReplyOutcome
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
@@ -252,7 +252,7 @@ class Concealer:
     def header_value(self, value: str) -> str:
         return MASK if self.found(value, self.short) is not None else self.cut(value, is_raw=True)
 
-    def answer(self, answer: Answer) -> Answer:
+    def answer(self, answer: ReplyOutcome) -> ReplyOutcome:
         """The answer with the words that people read concealed; what it changes and gives stays as it is."""
         if self.idle and answer.detail is None:
             return answer

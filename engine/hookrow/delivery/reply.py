@@ -1,6 +1,6 @@
 """What an answer means (docs/receivers.md), as functions of status, headers, body and the payload that was sent.
 
-Nothing here fails on what a receiver says: what can't be obeyed is an `Answer` of kind `failed`, with its reason.
+Nothing here fails on what a receiver says: what can't be obeyed is an `ReplyOutcome` of kind `failed`, with its reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hookrow.lang import Text
 from hookrow.payload import diff, merge_patch, same, storable
 from hookrow.reasons.reason import Reason
 
-__all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Answer", "Refusal", "background", "broken_off", "read", "retry_after"]
+__all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Refusal", "ReplyOutcome", "background", "broken_off", "read", "retry_after"]
 
 KEYS = ("allow", "message", "code", "status", "errors", "data", "result", "warnings")
 """What an answer may say; all optional, everything else is passed over."""
@@ -50,7 +50,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReplyOutcome:
     """What came of a request, in the words of docs/reference/outcomes.md.
 
     kind: `ok`; `changed` (the payload was); `vetoed`; `refused` (a «no» that comes too late to stop anything);
@@ -163,8 +163,8 @@ def may_refuse(text: str) -> bool:
 
 def read(
     mode: Mode | str, moment_can_refuse: bool, status: int, headers: Headers, body: bytes, *, payload: dict[str, Any]
-) -> Answer:
-    """What the reply of a waiting hook means.
+) -> ReplyOutcome:
+    """What the reply of a blocking hook means.
 
     Args:
         mode: `gate` or `transform`.
@@ -179,7 +179,7 @@ def read(
     if said.words is not None and said.words.get("allow") is False and (success or 400 <= status < 500):
         refusal, warnings = refusal_of(said.words, status)
         kind: Literal["vetoed", "refused"] = "vetoed" if moment_can_refuse else "refused"
-        return Answer(kind, veto=refusal, warnings=(*said.notes, *warnings))
+        return ReplyOutcome(kind, veto=refusal, warnings=(*said.notes, *warnings))
     if not success:
         return perhaps_refused(bad_status(status, headers), said.meant and 400 <= status < 500)
     if said.words is not None:
@@ -187,11 +187,11 @@ def read(
     if said.fault is not None and is_json(headers):
         return perhaps_refused(bad_reply(Reason("reply_unreadable", reason=said.fault)), said.meant)
     if said.empty or mode != "transform":
-        return Answer("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
+        return ReplyOutcome("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
     return perhaps_refused(bad_reply(Reason("reply_no_object")), said.meant)
 
 
-def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> Answer:
+def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> ReplyOutcome:
     """What a reply means whose body could not be read to its end: it is too long, broke off, came too late.
 
     What its status alone says is obeyed: 410, a redirect, 5xx, and any other 4xx whose body does not begin with a
@@ -203,7 +203,7 @@ def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: T
     meant = status != 410 and (200 <= status < 300 or 400 <= status < 500) and may_refuse_in(body)
     if 300 <= status < 600 and not meant:
         return bad_status(status, headers)
-    return perhaps_refused(Answer("failed", error, detail), meant)
+    return perhaps_refused(ReplyOutcome("failed", error, detail), meant)
 
 
 def may_refuse_in(body: bytes) -> bool:
@@ -211,14 +211,16 @@ def may_refuse_in(body: bytes) -> bool:
     return re.search(rb'"allow"\s*:\s*false', body[:BEGINNING].replace(b"\0", b"")) is not None
 
 
-def perhaps_refused(answer: Answer, meant: bool) -> Answer:
+def perhaps_refused(answer: ReplyOutcome, meant: bool) -> ReplyOutcome:
     """The failure, and that a refusal may have been meant."""
     if not meant:
         return answer
     return replace(answer, detail=Reason("failure_with_hint", failure=answer.detail or "", hint=MEANT))
 
 
-def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]) -> Answer:
+def allowed(
+    said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]
+) -> ReplyOutcome:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
         return bad_reply(Reason("allow_no_flag"))
@@ -228,16 +230,16 @@ def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: boo
     if mode != "transform":
         if "data" in words or "result" in words:
             warnings.append(Reason("data_not_expected"))
-        return Answer("ok", warnings=tuple(warnings))
+        return ReplyOutcome("ok", warnings=tuple(warnings))
     for key, reason in said.broken.items():
         return bad_reply(Reason("member_unreadable", key=key, reason=reason))
     has_result, result = "result" in words, words.get("result")
     patch = words.get("data")
     if patch is None:
-        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+        return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
         warnings.append(Reason("data_too_late"))
-        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+        return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
         return bad_reply(Reason("data_no_object"))
     patch = news(patch, payload)
@@ -250,8 +252,10 @@ def allowed(said: Said, words: dict[str, Any], mode: str, moment_can_refuse: boo
     data = merge_patch(payload, patch)
     changes = tuple(diff(payload, data))
     if not changes:
-        return Answer("ok", has_result=has_result, result=result, warnings=tuple(warnings))
-    return Answer("changed", data=data, changes=changes, has_result=has_result, result=result, warnings=tuple(warnings))
+        return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+    return ReplyOutcome(
+        "changed", data=data, changes=changes, has_result=has_result, result=result, warnings=tuple(warnings)
+    )
 
 
 def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
@@ -318,32 +322,32 @@ def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text |
     return Refusal(message, code, own, tuple(errors)), tuple(warnings)
 
 
-def background(mode: Mode | str, status: int, headers: Headers = ()) -> Answer:
+def background(mode: Mode | str, status: int, headers: Headers = ()) -> ReplyOutcome:
     """What the response to a background hook means: only 2xx is success, everything else is repeated.
 
     Of a `forget` hook nothing is obeyed: once the request is out, it is `sent`.
     """
     if mode == "forget":
-        return Answer("sent")
-    return Answer("ok") if 200 <= status < 300 else bad_status(status, headers)
+        return ReplyOutcome("sent")
+    return ReplyOutcome("ok") if 200 <= status < 300 else bad_status(status, headers)
 
 
-def bad_status(status: int, headers: Headers) -> Answer:
+def bad_status(status: int, headers: Headers) -> ReplyOutcome:
     """A status that is no success. Redirects are never followed: the URL wants mending."""
     if status == 410:
-        return Answer("failed", "bad_status", Reason("receiver_gone"), pause=True)
+        return ReplyOutcome("failed", "bad_status", Reason("receiver_gone"), pause=True)
     if 300 <= status < 400:
         place = location(header(headers, "location"))
         if place:
             text = Reason("receiver_redirects_to", status=status, place=place)
         else:
             text = Reason("receiver_redirects", status=status)
-        return Answer("failed", "redirect", text)
-    return Answer("failed", "bad_status", Reason("receiver_answered", status=status))
+        return ReplyOutcome("failed", "redirect", text)
+    return ReplyOutcome("failed", "bad_status", Reason("receiver_answered", status=status))
 
 
-def bad_reply(text: Text) -> Answer:
-    return Answer("failed", "bad_reply", text)
+def bad_reply(text: Text) -> ReplyOutcome:
+    return ReplyOutcome("failed", "bad_reply", text)
 
 
 def location(text: str | None) -> str:

@@ -22,7 +22,7 @@ __all__ = [
     "RETRIES",
     "STEP",
     "UNFINISHED",
-    "Answer",
+    "AttemptOutcome",
     "Birth",
     "Breaker",
     "Cause",
@@ -30,7 +30,7 @@ __all__ = [
     "Happening",
     "HookStanding",
     "Kind",
-    "Place",
+    "RowPlace",
     "Standing",
     "Turn",
     "after_attempt",
@@ -75,7 +75,7 @@ DELIVERY_STATES = (*UNFINISHED, *FINISHED)
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
 Kind = Literal["ok", "sent", "changed", "refused", "failed", "gone"]
-"""What came of an attempt; `gone`: 410. A waiting hook that is sent in background (docs/firing.md, the caller's own
+"""What came of an attempt; `gone`: 410. A blocking hook that is sent in background (docs/firing.md, the caller's own
 transaction) may also answer `changed`, or `refused`: its «no» to what has already happened."""
 ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
 Cause = Literal[
@@ -110,7 +110,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptOutcome:
     """What came of an attempt: its kind, the error's word, and how many seconds the receiver asks to be left alone.
 
     `final`: nothing more is to be tried.
@@ -127,7 +127,7 @@ class Happening:
     """Something that happens to a delivery. `answered` and `redelivered` carry the answer."""
 
     cause: Cause
-    answer: Answer | None = None
+    answer: AttemptOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def hook_standing(active: bool, paused: bool, deleted: bool) -> HookStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """A delivery as its firing's order sees it. `waits_for_key`: an earlier one of its order key goes first."""
 
     seq: int
@@ -272,11 +272,11 @@ class Turn:
     due_ms: int
 
 
-def turn(row: Sequence[Place], now_ms: int) -> Turn | None:
+def turn(row: Sequence[RowPlace], now_ms: int) -> Turn | None:
     """Whose turn it is in a firing; None where nothing is blocked. `row` is in the order of `seq`.
 
     The first blocked row goes when the first attempt of the one before has ended, or that one is parked, cancelled or
-    waits for its order key, or one second after that one was released. Waiting hooks' deliveries and those
+    waits for its order key, or one second after that one was released. Blocking hooks' deliveries and those
     that were taken out before their turn (never released) are passed over.
     """
     blocked = next((index for index, place in enumerate(row) if place.state == "blocked"), None)

@@ -140,28 +140,28 @@ def carried(address: Address) -> list[IPv4Address]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AddressRank:
     """Where an address stands: 0 outside, 1 inside (refused under `public`), 2 never reached; and what it is."""
 
     rank: int
     what: Text
 
 
-OUTSIDE = Standing(0, Reason("address_public"))
+OUTSIDE = AddressRank(0, Reason("address_public"))
 
 
 @lru_cache(4096)
-def standing(address: Address) -> Standing:
+def standing(address: Address) -> AddressRank:
     """The worst that an address, or an IPv4 address carried in it, is."""
     for network, what in NEVER:
         if address in network:
-            return Standing(2, what)
-    own = next((Standing(1, what) for network, what in INSIDE if address in network), OUTSIDE)
+            return AddressRank(2, what)
+    own = next((AddressRank(1, what) for network, what in INSIDE if address in network), OUTSIDE)
     within = [] if address == LOOPBACK6 else carried(address)
     if within:
         return max(own, *map(standing, within), key=lambda each: each.rank)
     if own is OUTSIDE and isinstance(address, IPv6Address) and address not in GLOBAL6:
-        return Standing(2, RESERVED)
+        return AddressRank(2, RESERVED)
     return own
 
 

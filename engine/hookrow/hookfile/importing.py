@@ -24,8 +24,8 @@ from hookrow.errors import (
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
 from hookrow.hookfile.merging import merged
-from hookrow.hookfile.outcome import Imported, Step, row_times
-from hookrow.hookfile.reading import Entry, Sheet, Value, read
+from hookrow.hookfile.outcome import Imported, ImportStep, row_times
+from hookrow.hookfile.reading import Entry, FileValue, Sheet, read
 from hookrow.hookfile.references import resolve
 from hookrow.lang import Text
 from hookrow.secrets.secret import Secret
@@ -127,7 +127,7 @@ class Importer:
         self.warnings: list[str] = []
         self.secrets: dict[tuple[str, str], Secret | None] = {}
 
-    def plan(self, prune: bool | Collection[str]) -> list[Step]:
+    def plan(self, prune: bool | Collection[str]) -> list[ImportStep]:
         """What differs from the database as it stands now.
 
         Raises:
@@ -143,12 +143,12 @@ class Importer:
             gone = [hook for key, hook in alive.items() if key not in self.sheet.entries]
             if not isinstance(prune, bool):
                 gone = [hook for hook in gone if hook.key in prune]
-            steps += [Step(hook.key, hook, removed=True) for hook in gone]
+            steps += [ImportStep(hook.key, hook, removed=True) for hook in gone]
         if self.sheet.problems:
             raise InvalidImport(self.sheet.problems)
         return steps
 
-    def step(self, entry: Entry, stored: StoredHook | None) -> Step:
+    def step(self, entry: Entry, stored: StoredHook | None) -> ImportStep:
         """Check one hook of the file against the one of its key."""
         given = self.given(entry, stored)
         here = Here(from_ms(self.runtime.clock.now_ms()), self.hooks.zone())
@@ -191,7 +191,7 @@ class Importer:
             if code in entry.values and (entry.values[code].text or "").startswith(("env:", "file:"))
         }
         host = urlsplit(str(whole.get("url", ""))).netloc.rpartition("@")[2]
-        return Step(entry.key, stored, values, sources=sources, host=host)
+        return ImportStep(entry.key, stored, values, sources=sources, host=host)
 
     def given(self, entry: Entry, stored: StoredHook | None) -> dict[str, Any]:
         """The entry's values for the fields' own rules; secrets read from where they are."""
@@ -213,7 +213,7 @@ class Importer:
                 self.sheet.refuse(value.line, f"{entry.key}.{code}", unfit.text)
         return without_nameless_header(given, stored)
 
-    def secret(self, entry: Entry, code: str, value: Value) -> Secret | None:
+    def secret(self, entry: Entry, code: str, value: FileValue) -> Secret | None:
         """What a reference means, read once an import."""
         place = (entry.key, code)
         if place not in self.secrets:
@@ -247,7 +247,7 @@ class Importer:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, steps: Sequence[Step]) -> None:
+    def write(self, steps: Sequence[ImportStep]) -> None:
         """All changes in one transaction, each upon the revision that was compared.
 
         Raises:
@@ -283,7 +283,7 @@ class Importer:
         self.runtime.database.writer.write(job)
         self.runtime.cache.forget()
 
-    def told(self, steps: Sequence[Step], *, applied: bool) -> Imported:
+    def told(self, steps: Sequence[ImportStep], *, applied: bool) -> Imported:
         """The record of what was done."""
         return Imported(
             tuple(step.change() for step in steps),
@@ -293,7 +293,7 @@ class Importer:
         )
 
 
-def plain(code: str, value: Value) -> Any:
+def plain(code: str, value: FileValue) -> Any:
     """A field's text as its rule reads it; what only a file can get wrong is refused here.
 
     Raises:

@@ -12,13 +12,13 @@ from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.cache import Config
 
-__all__ = ["Change", "Imported", "RowTime", "Step", "row_times"]
+__all__ = ["HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
 
 TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_response", "response_has_data"})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HookChange:
     """What the import does to one hook: `add`, `change`, `remove` or `same`; its fields as (code, before, after).
 
     Values are plain JSON, a moment is RFC 3339, a secret only «set», «not set» or «replaced»; `sources` says of each
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RowTime:
-    """Seconds that an operation may wait for all of an event's waiting hooks, before and after the import."""
+    """Seconds that an operation may wait for all of an event's blocking hooks, before and after the import."""
 
     event: str
     before: float
@@ -55,7 +55,7 @@ class RowTime:
 class Imported:
     """What an import did, or with `dry_run` would do."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[HookChange, ...]
     rows: tuple[RowTime, ...]
     """The events whose time may have changed."""
     warnings: tuple[str, ...]
@@ -76,7 +76,7 @@ class Imported:
 
 
 @dataclass(slots=True)
-class Step:
+class ImportStep:
     """One hook's part of the import: `stored` as it is, `values` checked fields that differ (all of a new hook's)."""
 
     key: str
@@ -88,21 +88,21 @@ class Step:
     host: str = ""
     """Where the hook's requests go."""
 
-    def change(self) -> Change:
+    def change(self) -> HookChange:
         """In words for people and programs."""
         if self.removed:
-            return Change(self.key, "remove")
+            return HookChange(self.key, "remove")
         if self.stored is None:
             shown = ((code, None, shown_of(code, value)) for code, value in self.values.items())
             added = tuple(each for each in shown if each[2] not in (None, "", "not set"))
-            return Change(self.key, "add", added, self.read())
+            return HookChange(self.key, "add", added, self.read())
         old = hook_of(self.stored, 0)
         pairs = []
         for code, value in self.values.items():
             before = getattr(old, code)
             replaced = code in SECRETS and value is not None and before is not None
             pairs.append((code, shown_of(code, before), "replaced" if replaced else shown_of(code, value)))
-        return Change(self.key, "change" if pairs else "same", tuple(pairs), self.read())
+        return HookChange(self.key, "change" if pairs else "same", tuple(pairs), self.read())
 
     def read(self) -> tuple[tuple[str, str, str], ...]:
         """The secrets that are new by this import: their field, where they were read, where they are sent."""
@@ -116,7 +116,7 @@ def shown_of(code: str, value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
 
 
-def row_times(config: Config, steps: Iterable[Step]) -> Iterable[RowTime]:
+def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
     """The events whose waiting time may differ, in the catalogue's order."""
     touched: set[str] = set()
     after = {hook.id: hook for hook in config.hooks.values() if not hook.deleted}

@@ -16,7 +16,7 @@ from hookrow.errors import InvalidImport, Problem
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Unfit, no_field
 from hookrow.lang import Text
 
-__all__ = ["FORMAT", "LIMIT", "Entry", "Sheet", "Value", "named", "read"]
+__all__ = ["FORMAT", "LIMIT", "Entry", "FileValue", "Sheet", "named", "read"]
 
 FORMAT = "1"
 LIMIT = 1024 * 1024
@@ -27,7 +27,7 @@ CODES = frozenset(FIELD) - {"key"} | {HEADER_VALUE}
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class FileValue:
     """One value of the file: its text, None where it is left empty, and its line (from 1)."""
 
     text: str | None
@@ -40,7 +40,7 @@ class Entry:
 
     key: str
     line: int
-    values: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, FileValue] = field(default_factory=dict)
     revision: int | None = None
 
 
@@ -60,7 +60,7 @@ class Mapping:
     """A mapping of the file, in its order; doubled keys are still there."""
 
     line: int
-    items: tuple[tuple[Value, Node], ...]
+    items: tuple[tuple[FileValue, Node], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Sequence:
     line: int
 
 
-Node = Value | Mapping | Sequence
+Node = FileValue | Mapping | Sequence
 
 
 def named(line: int, what: str) -> str:
@@ -96,13 +96,13 @@ def read(source: str | bytes) -> Sheet:
     for name, (line, _) in parts.items():
         if name not in ("hookrow", "hooks"):
             sheet.refuse(line, name, Text("There is no such field."))
-    version = parts.get("hookrow", (1, Value(None, 1)))[1]
-    if not isinstance(version, Value) or version.text != FORMAT:
+    version = parts.get("hookrow", (1, FileValue(None, 1)))[1]
+    if not isinstance(version, FileValue) or version.text != FORMAT:
         raise fault(version.line, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     if "hooks" not in parts:
         raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     line, hooks = parts["hooks"]
-    if isinstance(hooks, Value) and hooks.text is None:
+    if isinstance(hooks, FileValue) and hooks.text is None:
         return sheet
     if not isinstance(hooks, Mapping):
         raise fault(line, Text('"hooks" needs a key for each hook, and its fields below'))
@@ -123,7 +123,7 @@ def entry(key: str, line: int, fields: Node, sheet: Sheet) -> None:
         sheet.refuse(line, key, Text("the hook's fields are missing below its key"))
         return
     for code, (where, value) in once(fields, f"{key}.", sheet).items():
-        if not isinstance(value, Value):
+        if not isinstance(value, FileValue):
             sheet.refuse(where, f"{key}.{code}", Text("It must be text."))
         elif code == "revision":
             if value.text is None or not (value.text.isascii() and value.text.isdigit() and len(value.text) < 10):
@@ -209,20 +209,20 @@ def node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
         raise fault(line, Text("nested too deeply"))
     if isinstance(event, yaml.ScalarEvent):
         plain = event.implicit[0]
-        return Value(None if plain and event.value in EMPTY else event.value, line)
+        return FileValue(None if plain and event.value in EMPTY else event.value, line)
     if isinstance(event, yaml.SequenceStartEvent):
         for inner in events:
             if isinstance(inner, yaml.SequenceEndEvent):
                 break
             node(inner, events, depth + 1)
         return Sequence(line)
-    items: list[tuple[Value, Node]] = []
+    items: list[tuple[FileValue, Node]] = []
     for inner in events:
         if isinstance(inner, yaml.MappingEndEvent):
             break
         key = node(inner, events, depth + 1)
         value = node(next(events), events, depth + 1)
-        if not isinstance(key, Value):
+        if not isinstance(key, FileValue):
             raise fault(line_of(inner), Text("a field's name must be a string"))
         items.append((key, value))
     return Mapping(line, tuple(items))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
-from hookrow.template.expression import Node, Run
+from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
 from hookrow.template.values import Fault, encode, is_list, kind, truth
 
@@ -26,7 +26,7 @@ QUOTED: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}
 RESERVED: Final = frozenset({"payload", "webhook", "loop"})
 
 
-class Page(Run):
+class Page(Evaluation):
     """What one rendering has written so far: pieces of text, each with the line that it comes from.
 
     `outline` holds the same with `0` or `""` for each value: whether a value is JSON need not be asked.
@@ -89,7 +89,7 @@ def render_all(statements: Sequence[Statement], page: Page) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Statement):
+class PlainText(Statement):
     """Text that is sent as it stands."""
 
     text: str
@@ -252,7 +252,7 @@ class BodyReader:
         self.neighbours(text, start)
         self.follow(text, start)
         cost = 12 + 12 * text.count("[") + 8 * text.count("{") + 3 * text.count(",")  # it is read as JSON at the end
-        return [Written(self.reader.line(start), cost, text, self.reader.column(start))]
+        return [PlainText(self.reader.line(start), cost, text, self.reader.column(start))]
 
     def neighbours(self, text: str, start: int) -> None:
         """Outside quotes a value stands alone between the signs of JSON: `7{{ x }}` would be another number."""

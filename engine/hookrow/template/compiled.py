@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, NoReturn
 from hookrow.errors import InvalidTemplate
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
-from hookrow.template.expression import Joined, Node, Run
+from hookrow.template.expression import Evaluation, Joined, Node
 from hookrow.template.grammar import Reader
 from hookrow.template.values import Fault, kind, truth
 
@@ -157,7 +157,7 @@ class Condition:
             raise refusal(fault, self.source, "condition") from None
 
     def decide(self, view: View, webhook: Mapping[str, Any]) -> bool:
-        found = self.node.value(Run(view.payload, webhook, fuel=FUEL, limit=LIMIT))
+        found = self.node.value(Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT))
         if isinstance(found, bool):
             return found
         raise Fault(Reason("condition_gives", kind=kind(found)))
@@ -172,12 +172,12 @@ class Condition:
         """
         if self.test(view, webhook):
             return ()
-        run = Run(view.payload, webhook, fuel=FUEL, limit=LIMIT)
+        run = Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT)
         whole = self.source.strip()
         return tuple(dict.fromkeys(false_parts(self.node, whole, self.source, run))) or (whole,)
 
 
-def false_parts(node: Node, written: str, source: str, run: Run) -> Iterator[str]:
+def false_parts(node: Node, written: str, source: str, run: Evaluation) -> Iterator[str]:
     """The innermost parts of a false expression that are false themselves."""
     if not isinstance(node, Joined):
         yield written

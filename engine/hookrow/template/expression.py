@@ -30,7 +30,9 @@ __all__ = [
     "Calculated",
     "Chosen",
     "Compared",
+    "Evaluation",
     "Filtered",
+    "IsTest",
     "Joined",
     "Literal",
     "Name",
@@ -38,14 +40,12 @@ __all__ = [
     "Node",
     "Not",
     "Part",
-    "Run",
+    "PathStep",
     "Several",
-    "Step",
-    "Tested",
 ]
 
 
-class Run(Budget):
+class Evaluation(Budget):
     """One rendering or test: what the names mean, and what may still be spent."""
 
     __slots__ = ("local", "payload", "webhook")
@@ -73,11 +73,11 @@ class Node:
 
     line: int
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         """The value. Raises Fault."""
         raise NotImplementedError
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         """The value, or MISSING where a name is missing. Raises Fault for all else."""
         return self.value(run)
 
@@ -88,7 +88,7 @@ class Literal(Node):
 
     constant: Any
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return self.constant
 
 
@@ -98,7 +98,7 @@ class Several(Node):
 
     items: tuple[Node, ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = [item.value(run) for item in self.items]
         for each in found:
             if isinstance(each, Mapping | list | tuple):
@@ -113,13 +113,13 @@ class Name(Node):
 
     name: str
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = run.find(self.name)
         if found is MISSING:
             raise missing(self.name, self.line)
         return found
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return run.find(self.name)
 
 
@@ -131,7 +131,7 @@ class Part:
     start: Node | None
     stop: Node | None
 
-    def cut(self, run: Run, value: object) -> Any:
+    def cut(self, run: Evaluation, value: object) -> Any:
         if not isinstance(value, str | list | tuple):
             raise Fault(Reason("no_part_of", kind=kind(value)))
         bounds = [None if bound is None else bound.value(run) for bound in (self.start, self.stop)]
@@ -143,7 +143,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One `.key`, `[key]` or `[start:stop]`; `written` is the source from the path's begin to here."""
 
     key: str | Node | Part
@@ -155,15 +155,15 @@ class Access(Node):
     """A value and the keys after it."""
 
     base: Node
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return self.walk(run, self.base.value(run), strict=True)
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return self.walk(run, self.base.maybe(run), strict=False)
 
-    def walk(self, run: Run, value: Any, *, strict: bool) -> Any:
+    def walk(self, run: Evaluation, value: Any, *, strict: bool) -> Any:
         for step in self.steps:
             if value is MISSING:
                 return MISSING
@@ -194,14 +194,14 @@ class Filtered(Node):
     args: tuple[Node, ...]
     named: tuple[tuple[str, Node], ...]
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         lenient = self.name in ("default", "d")
         value = self.base.maybe(run) if lenient else self.base.value(run)
         args = [arg.value(run) for arg in self.args]
         named = {name: arg.value(run) for name, arg in self.named}
         return FILTERS[self.name](run, value, *args, **named)
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = self.maybe(run)
         if found is MISSING:
             raise Fault(Reason("list_empty", name=self.name))
@@ -209,7 +209,7 @@ class Filtered(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested(Node):
+class IsTest(Node):
     """`base is name`, `base is not name`."""
 
     base: Node
@@ -217,7 +217,7 @@ class Tested(Node):
     args: tuple[Node, ...]
     negated: bool
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         value = self.base.maybe(run) if self.name in ("defined", "undefined") else self.base.value(run)
         return TESTS[self.name](run, value, *(arg.value(run) for arg in self.args)) is not self.negated
 
@@ -229,7 +229,7 @@ class Compared(Node):
     first: Node
     rest: tuple[tuple[str, Node], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         left = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
@@ -246,7 +246,7 @@ class Calculated(Node):
     first: Node
     rest: tuple[tuple[str, Node], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         total = self.first.value(run)
         for operator, node in self.rest:
             right = node.value(run)
@@ -260,7 +260,7 @@ class Negative(Node):
 
     operand: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found = self.operand.value(run)
         if not is_number(found):
             raise Fault(Reason("number_needed", operator="-", kind=kind(found)))
@@ -273,7 +273,7 @@ class Not(Node):
 
     operand: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return not truth(self.operand.value(run))
 
 
@@ -286,7 +286,7 @@ class Joined(Node):
     stops_at: bool
     spans: tuple[tuple[int, int], ...]
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         found: Any = None
         for operand in self.operands:
             found = operand.value(run)
@@ -303,8 +303,8 @@ class Chosen(Node):
     then: Node
     otherwise: Node
 
-    def value(self, run: Run) -> Any:
+    def value(self, run: Evaluation) -> Any:
         return (self.then if truth(self.condition.value(run)) else self.otherwise).value(run)
 
-    def maybe(self, run: Run) -> Any:
+    def maybe(self, run: Evaluation) -> Any:
         return (self.then if truth(self.condition.value(run)) else self.otherwise).maybe(run)

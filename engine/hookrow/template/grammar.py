@@ -28,6 +28,7 @@ from hookrow.template.expression import (
     Chosen,
     Compared,
     Filtered,
+    IsTest,
     Joined,
     Literal,
     Name,
@@ -35,9 +36,8 @@ from hookrow.template.expression import (
     Node,
     Not,
     Part,
+    PathStep,
     Several,
-    Step,
-    Tested,
 )
 from hookrow.template.filters import FILTERS, TESTS
 from hookrow.template.values import Fault
@@ -137,14 +137,14 @@ class Reader:
         return self.token.kind in ("sign", "name") and self.token.text in texts
 
     def take(self, *texts: str) -> bool:
-        """Step over the current word if it is one of these."""
+        """PathStep over the current word if it is one of these."""
         if self.at(*texts):
             self.advance()
             return True
         return False
 
     def expect(self, text: str) -> Token:
-        """Step over this sign or word. Raises Fault if another stands here."""
+        """PathStep over this sign or word. Raises Fault if another stands here."""
         if not self.at(text):
             raise self.unexpected(text)
         return self.advance()
@@ -158,7 +158,7 @@ class Reader:
         return self.fault(Reason("sign_misplaced", sign=found))
 
     def name(self) -> Token:
-        """Step over a name that is no word of the language. Raises Fault for anything else."""
+        """PathStep over a name that is no word of the language. Raises Fault for anything else."""
         if self.token.kind != "name" or self.token.text in WORDS:
             raise self.unexpected()
         return self.advance()
@@ -294,7 +294,7 @@ class Reader:
         word = self.advance()
         wanted = len(inspect.signature(TESTS[word.text]).parameters) > 2
         args = (self.signed(),) if wanted else ()
-        return Tested(self.line(word.start), base, word.text, args, negated)
+        return IsTest(self.line(word.start), base, word.text, args, negated)
 
     def signed(self) -> Node:
         if not self.at("-", "+"):
@@ -309,7 +309,7 @@ class Reader:
         """A primary value and the keys after it."""
         first = self.token.start
         base = self.primary()
-        steps: list[Step] = []
+        steps: list[PathStep] = []
         while self.at(".", "["):
             if self.take("."):
                 if self.token.kind != "name":
@@ -321,7 +321,7 @@ class Reader:
                 self.advance()
                 key = self.key()
                 end = self.expect("]").end
-            steps.append(Step(key, " ".join(self.source[first:end].split())))
+            steps.append(PathStep(key, " ".join(self.source[first:end].split())))
             self.nodes += 1
         if self.at("("):
             raise self.fault(Reason("no_calls"))

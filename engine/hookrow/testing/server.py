@@ -138,7 +138,7 @@ class Receiver:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; answers that wait are given up."""
+        """Stop listening; answers that wait are dropped."""
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()

@@ -30,7 +30,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
-__all__ = ["Limits", "Made", "Order", "Tools", "compose", "opened", "perform"]
+__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "perform"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker; of statuses, 5xx and 429."""
@@ -38,7 +38,7 @@ COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept."""
+    """Bytes: `reply_limit` of a blocking hook's reply, `reply_kept` of a background one that is kept."""
 
     reply_limit: int = 1_048_576
     reply_kept: int = 65_536
@@ -71,7 +71,7 @@ class Tools:
             found = self.known[id(hook)] = (hook, secrets, concealer)
         return found[1], found[2]
 
-    def concealer(self, order: Order) -> Concealer:
+    def concealer(self, order: Dispatch) -> Concealer:
         """What is not kept of the answer to an order: the hook's secrets, and the private values that it was shown."""
         known = self.opened(order.hook)[1]
         found = order.conceal
@@ -86,12 +86,12 @@ class Tools:
 
 
 @dataclass(slots=True)
-class Order:
+class Dispatch:
     """What is to be sent.
 
     `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
     of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
-    credentials stay here, unless `with_auth`. `payload` is what a waiting hook was shown: its reply may change it.
+    credentials stay here, unless `with_auth`. `payload` is what a blocking hook was shown: its reply may change it.
     `conceal` knows the private values in it.
     """
 
@@ -117,7 +117,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class Made:
+class AttemptResult:
     """What came of an attempt.
 
     `answer.kind` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`; `error` the word for a
@@ -126,7 +126,7 @@ class Made:
     columns of the attempt's row.
     """
 
-    answer: reply.Answer
+    answer: reply.ReplyOutcome
     error: str | None
     detail: Text | str | None
     status: int | None
@@ -159,7 +159,7 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     return found
 
 
-def compose(order: Order, secrets: Mapping[str, str], now_ms: int) -> message.Message:
+def compose(order: Dispatch, secrets: Mapping[str, str], now_ms: int) -> message.Message:
     """The request as it would leave now.
 
     Args:
@@ -210,7 +210,7 @@ def prepared(made: message.Message) -> httpx.Request:
     return request
 
 
-async def perform(tools: Tools, order: Order) -> Made:
+async def perform(tools: Tools, order: Dispatch) -> AttemptResult:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
     made = await attempted(tools, order)
     if tools.watch is not None:
@@ -218,7 +218,7 @@ async def perform(tools: Tools, order: Order) -> Made:
     return made
 
 
-def observed(order: Order, made: Made) -> AttemptObserved:
+def observed(order: Dispatch, made: AttemptResult) -> AttemptObserved:
     """What observers may know of an attempt."""
     hook, url = order.hook, order.url or order.hook.url
     return AttemptObserved(
@@ -240,7 +240,7 @@ def observed(order: Order, made: Made) -> AttemptObserved:
     )
 
 
-async def attempted(tools: Tools, order: Order) -> Made:
+async def attempted(tools: Tools, order: Dispatch) -> AttemptResult:
     now_ms = tools.clock.now_ms()
     try:
         made = compose(order, tools.secrets(order.hook), now_ms)
@@ -262,7 +262,7 @@ async def attempted(tools: Tools, order: Order) -> Made:
     return judged(tools, order, made, got, now_ms)
 
 
-def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
+def unsent(order: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
     """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
     values = {
         "number": order.number,
@@ -275,10 +275,10 @@ def unsent(order: Order, now_ms: int, error: str, detail: Text | str) -> Made:
         "ms": 0,
         "asked_by": order.asked_by,
     }
-    return Made(reply.Answer("failed"), error, detail, None, 0, False, None, values)
+    return AttemptResult(reply.ReplyOutcome("failed"), error, detail, None, 0, False, None, values)
 
 
-def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now_ms: int) -> Made:
+def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:
     """The answer, and the attempt's row with what the mode keeps of the response (docs/concepts.md)."""
     conceal = tools.concealer(order)
     answer = answered(order, got)
@@ -316,10 +316,10 @@ def judged(tools: Tools, order: Order, sent: message.Message, got: Exchange, now
     countable = answer.error in COUNTABLE or (
         answer.error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
     )
-    return Made(answer, answer.error, answer.detail, values["status"], ms, countable, retry_after, values)
+    return AttemptResult(answer, answer.error, answer.detail, values["status"], ms, countable, retry_after, values)
 
 
-def kept_body(conceal: Concealer, limits: Limits, order: Order, got: Exchange) -> bytes | None:
+def kept_body(conceal: Concealer, limits: Limits, order: Dispatch, got: Exchange) -> bytes | None:
     """The response's body as it is kept: masked first, then cut; None where only its length may be."""
     if got.encoding is not None and not conceal.idle:
         return None  # compressed in a way that nobody asked for: what is in it can't be seen
@@ -327,12 +327,12 @@ def kept_body(conceal: Concealer, limits: Limits, order: Order, got: Exchange) -
     return body if body is None or order.payload is not None else body[: limits.reply_kept]
 
 
-def answered(order: Order, got: Exchange) -> reply.Answer:
+def answered(order: Dispatch, got: Exchange) -> reply.ReplyOutcome:
     """What the exchange means for the delivery."""
     if got.error is not None and (got.status is None or order.payload is None):
-        return reply.Answer("failed", got.error, got.detail)
+        return reply.ReplyOutcome("failed", got.error, got.detail)
     if order.mode == "forget":
-        return reply.Answer("sent")
+        return reply.ReplyOutcome("sent")
     assert got.status is not None
     if order.payload is None:
         return reply.background(order.mode, got.status, got.headers)

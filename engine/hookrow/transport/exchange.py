@@ -49,7 +49,7 @@ class Exchange:
     times: dict[str, float] = field(default_factory=dict)
 
 
-class Talk:
+class ExchangeState:
     """How far the exchange has come."""
 
     def __init__(self, progress: Progress, keep: int, bound: int) -> None:
@@ -114,20 +114,20 @@ async def exchange(
 
     Args:
         timeout: seconds for the whole: look-up, connection, TLS, sending, every byte of the response.
-        limit: bytes; a waiting hook's longer reply is `reply_too_large`.
+        limit: bytes; a blocking hook's longer reply is `reply_too_large`.
         keep: bytes of a background hook's response to keep: its status alone decides, so its body may be cut or break
-            off. None for a waiting hook, whose whole body is needed.
+            off. None for a blocking hook, whose whole body is needed.
         wait: `sent` for `forget`: done once the whole request was handed to the connection; the response is read and
             thrown away for as long as the time lasts, whatever it is.
     """
     progress = Progress(clock)
     request.extensions = {**request.extensions, "trace": progress}
     if wait == "sent":
-        talk = Talk(progress, 0, THROWN_AWAY)
+        talk = ExchangeState(progress, 0, THROWN_AWAY)
     elif keep is None:
-        talk = Talk(progress, limit, limit)
+        talk = ExchangeState(progress, limit, limit)
     else:
-        talk = Talk(progress, keep, LONGEST)
+        talk = ExchangeState(progress, keep, LONGEST)
     error: str | None = None
     detail: Text | None = None
     limited = asyncio.timeout(timeout)

@@ -19,7 +19,7 @@ __all__ = ["Resolver"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Resolution:
     """What a look-up gave, and when."""
 
     addresses: tuple[str, ...]
@@ -43,7 +43,7 @@ class Resolver(AbstractResolver):
     def __init__(self, clock: Clock, getaddrinfo: Callable[..., Any] = socket.getaddrinfo) -> None:
         self.clock = clock
         self.getaddrinfo = getaddrinfo
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, Resolution] = {}
         self.running: dict[str, asyncio.Task[tuple[str, ...]]] = {}
         self.slots: Final = asyncio.Semaphore(self.AT_ONCE)
 
@@ -135,7 +135,7 @@ class Resolver(AbstractResolver):
         self.found.pop(host, None)
         while len(self.found) >= self.KEPT_HOSTS:
             del self.found[next(iter(self.found))]
-        self.found[host] = Found(addresses, self.clock.monotonic())
+        self.found[host] = Resolution(addresses, self.clock.monotonic())
 
 
 def heard(task: asyncio.Task[tuple[str, ...]]) -> None:

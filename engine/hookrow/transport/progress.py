@@ -11,7 +11,7 @@ from hookrow.clock import Clock
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.transport.watch import Watch
+    from hookrow.transport.watch import ByteGuard
 
 __all__ = [
     "CONNECTED",
@@ -71,7 +71,7 @@ class Progress:
         self.address: str | None = None
         self.blocked: Text | None = None
         self.wire: asyncio.BaseTransport | None = None
-        self.watch: Watch | None = None
+        self.watch: ByteGuard | None = None
         self.answered_before: bool = False
 
     def mark(self, event: str) -> None:

@@ -11,7 +11,7 @@ from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.transport.reading import Unreadable
 
-__all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "Watch"]
+__all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "ByteGuard"]
 
 HEAD_LIMIT = 64 * 1024
 """Bytes that may have come without the head of the reply being complete: interim answers (1xx) and headers together."""
@@ -19,7 +19,7 @@ REPLY_LIMIT = 80 * 1024 * 1024
 """Bytes of a whole reply on the wire: the longest body that is counted, and its framing."""
 
 
-class Watch(asyncio.Protocol):
+class ByteGuard(asyncio.Protocol):
     """Stands between a connection and its protocol, counts what comes, and cuts what is too much.
 
     aiohttp bounds each line and the number of headers, but goes through interim answers and chunk extensions for ever,
@@ -39,10 +39,10 @@ class Watch(asyncio.Protocol):
         wire.set_protocol(self)
 
     @classmethod
-    def over_wire(cls, wire: asyncio.WriteTransport) -> Watch:
+    def over_wire(cls, wire: asyncio.WriteTransport) -> ByteGuard:
         """The connection's watch; it counts anew, for one reply."""
         found = wire.get_protocol()
-        watch = found if isinstance(found, Watch) else cls(wire)
+        watch = found if isinstance(found, ByteGuard) else cls(wire)
         watch.seen, watch.limit, watch.body = 0, HEAD_LIMIT, None
         return watch
 

@@ -37,7 +37,7 @@ from hookrow.transport.progress import (
     Progress,
     endpoint,
 )
-from hookrow.transport.watch import Watch
+from hookrow.transport.watch import ByteGuard
 
 __all__ = ["CONTENT_ENCODING", "Blocked", "Transport", "client_tls"]
 
@@ -162,7 +162,7 @@ class Transport(httpx.AsyncBaseTransport):
                 request.method,
                 url,
                 headers=[(k.decode(), v.decode()) for k, v in request.headers.raw if k.lower() not in FRAMING],
-                data=Body(content, self, progress),
+                data=SentBody(content, self, progress),
                 allow_redirects=False,
                 ssl=self.tls if self.tls is not None and url.scheme == "https" else True,
             )
@@ -235,7 +235,7 @@ class Transport(httpx.AsyncBaseTransport):
             raise Blocked(reason)
 
 
-class Body(aiohttp.Payload):
+class SentBody(aiohttp.Payload):
     """The request's bytes; writing them is the first moment at which the connection is known."""
 
     def __init__(self, content: bytes, owner: Transport, progress: Progress) -> None:
@@ -257,7 +257,7 @@ class Body(aiohttp.Payload):
         wire = progress.wire = writer.transport
         if wire is None:
             raise ConnectionResetError(errno.ECONNRESET, "the connection closed")
-        watch = progress.watch = Watch.over_wire(wire)
+        watch = progress.watch = ByteGuard.over_wire(wire)
         if CONNECTING in progress.at:
             progress.mark(SECURED if SECURING in progress.at else CONNECTED)
         progress.mark(SENDING)

@@ -12,7 +12,7 @@ from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.worker.slots import Held, Slots
 
-__all__ = ["RESERVE", "CurrentHook", "Leases", "Moment"]
+__all__ = ["RESERVE", "ClockReading", "CurrentHook", "Leases"]
 
 log: Final = logging.getLogger("hookrow")
 
@@ -35,7 +35,7 @@ class CurrentHook(Protocol):
     def deleted(self) -> bool: ...
 
 
-class Moment(NamedTuple):
+class ClockReading(NamedTuple):
     """What both clocks said: seconds of the monotonic one, milliseconds of the wall's; whether that was set back."""
 
     monotonic: float
@@ -86,7 +86,7 @@ class Leases:
                 held.length = (until - now_ms) / 1000
                 held.until = started + held.length
 
-    async def watch_clock(self) -> Moment:
+    async def watch_clock(self) -> ClockReading:
         """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while.
 
         Where this fails it is done again at the next look.
@@ -96,7 +96,7 @@ class Leases:
         before = self.wall_offset
         if before is None or abs(offset - before) < JUMP_MS:
             self.wall_offset = offset
-            return Moment(monotonic, now_ms)
+            return ClockReading(monotonic, now_ms)
         log.warning("the clock was set by %.1f s", (offset - before) / 1000)
         if offset > before:
             self.take_over_nothing((LONGEST_LEASE + LEASE_MARGIN) / 1000)
@@ -104,7 +104,7 @@ class Leases:
         else:
             await self.mend_clock()
         self.wall_offset = offset
-        return Moment(monotonic, now_ms, set_back=offset < before)
+        return ClockReading(monotonic, now_ms, set_back=offset < before)
 
     async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""

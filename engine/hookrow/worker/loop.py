@@ -22,8 +22,8 @@ from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
-from hookrow.store.outbox import Claimed, Made, Settle, Settled, Taken
-from hookrow.worker.leases import RESERVE, CurrentHook, Leases, Moment
+from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
+from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
@@ -48,7 +48,7 @@ LAST_MOMENT = 1.0
 """Seconds in which aborted requests give their rows back."""
 
 
-Perform = Callable[[Claimed, Any], Awaitable[Made]]
+Perform = Callable[[Claimed, Any], Awaitable[ResultLike]]
 
 
 def new_owner() -> str:
@@ -57,7 +57,7 @@ def new_owner() -> str:
 
 
 class Worker:
-    """Sends what is due until it is drained.
+    """Sends what is due until it is told to end.
 
     `run` is the loop; `take` hands over rows that `fire()` wrote as leased to this `owner`; `wake` says from any thread
     that something may be due; `drain` ends it. `send_firings` does without the loop.
@@ -202,7 +202,7 @@ class Worker:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Claim, send and record until it is drained; cancelled, it leaves at once."""
+        """Claim, send and record until it is told to end; cancelled, it leaves at once."""
         self.loop = asyncio.get_running_loop()
         self.running = True
         listening = None if self.listener is None else self.loop.create_task(self.listener.run())
@@ -376,7 +376,7 @@ class Worker:
             if not freed:
                 self.slots.free(claimed.hook_id)
 
-    async def record(self, claimed: Claimed, made: Made) -> None:
+    async def record(self, claimed: Claimed, made: ResultLike) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it."""
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
@@ -430,7 +430,7 @@ class Worker:
             self.trouble.failed(error)
             return False
 
-    async def watch_clock(self) -> Moment:
+    async def watch_clock(self) -> ClockReading:
         """See whether the wall clock was set, before its word is taken for anything."""
         moment = await self.leases.watch_clock()
         self.look |= moment.set_back

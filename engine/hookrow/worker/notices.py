@@ -11,7 +11,7 @@ from hookrow.errors import StorageError
 from hookrow.ids import delivery_id, firing_id
 from hookrow.payload import JsonObject
 from hookrow.store.log.failing import Failing
-from hookrow.store.outbox import Claimed, Made, Settled
+from hookrow.store.outbox import Claimed, ResultLike, Settled
 
 __all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
 
@@ -32,7 +32,7 @@ class Notices:
         self.raise_event = raise_event
         self.failing = failing
 
-    async def of_result(self, claimed: Claimed, made: Made, settled: Settled) -> None:
+    async def of_result(self, claimed: Claimed, made: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
         if self.failing is not None and (made.error is not None or claimed.hook_id in self.failing.rows):
             hook = self.hook_of(claimed.hook_id)

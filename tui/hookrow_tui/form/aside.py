@@ -13,14 +13,14 @@ from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.form.body_names import Name
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.widgets.listing import Listing
-from hookrow_tui.widgets.page import Line
+from hookrow_tui.widgets.page import TextLine
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import NO_MATCH
 
 __all__ = ["AsideHead", "Names", "Sent"]
 
 
-class AsideHead(Line):
+class AsideHead(TextLine):
     """The line above it: which payload this is."""
 
     DEFAULT_CSS = "AsideHead { color: $quiet; text-style: bold; }"

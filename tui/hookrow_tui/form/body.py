@@ -13,7 +13,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
 from hookrow_tui.form.fields import Edited
-from hookrow_tui.presenters.body_lexer import Place, Token, place_at, tokens
+from hookrow_tui.presenters.body_lexer import CursorPlace, Token, place_at, tokens
 from hookrow_tui.presenters.form.body_names import INDENT, Name, completed, inserted
 from hookrow_tui.terminal.mended import SteadyCursor
 
@@ -80,7 +80,7 @@ class Body(SteadyCursor, TextArea):
         before = self.text[:offset]
         return before.count("\n"), offset - before.rfind("\n") - 1
 
-    def place(self) -> Place:
+    def place(self) -> CursorPlace:
         """What kind of place the cursor is at."""
         return place_at(self.text, self.at, self.pieces)
 

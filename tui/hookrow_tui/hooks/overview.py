@@ -18,7 +18,7 @@ from hookrow_tui.presenters.spans import span
 from hookrow_tui.presenters.styled import Line as Words
 from hookrow_tui.presenters.styled import wrap
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Page, TextLine, Title
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say
 
@@ -50,7 +50,7 @@ class OverviewScreen(Page[None]):
 
     def compose(self) -> ComposeResult:
         yield Title()
-        yield Line(id="stretches")
+        yield TextLine(id="stretches")
         yield Pane(self.hookrow.look.glyphs, id="plots")
         yield KeyBar(*self.GROUPS)
 
@@ -89,7 +89,7 @@ class OverviewScreen(Page[None]):
         for place, (name, label) in enumerate(STRETCHES.items(), 1):
             line.append(f"{place} {label}", "bold reverse" if name == self.stretch else "")
             line.append("   ")
-        self.query_one("#stretches", Line).show(line)
+        self.query_one("#stretches", TextLine).show(line)
         if seen is None:
             reading = Say("Reading…")
             pane.show([((str(reading), "quiet"),)], top=True)

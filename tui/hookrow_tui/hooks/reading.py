@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hookrow_tui.presenters.hook_rows import Row, in_order
+from hookrow_tui.presenters.hook_rows import HookRow, in_order
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from hookrow import Hook, HookEngine, HookFigures
 
-    Read = tuple[list[Row], Any, tzinfo]
+    Read = tuple[list[HookRow], Any, tzinfo]
 
 __all__ = ["read_list", "rows_of"]
 
@@ -23,15 +23,15 @@ def read_list(engine: HookEngine) -> Read:
     return rows, engine.log.summary(), engine.settings.zone()
 
 
-def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[Row]:
+def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: Sequence[str]) -> list[HookRow]:
     """The rows in the order of the list."""
     rows = []
     for hook in hooks:
         seen = figures.get(hook.id or 0)
         rows.append(
-            Row(hook)
+            HookRow(hook)
             if seen is None
-            else Row(
+            else HookRow(
                 hook,
                 seen.calls,
                 seen.errors,

@@ -24,7 +24,7 @@ from hookrow_tui.presenters import failures
 from hookrow_tui.presenters.banner import banner, names, stops
 from hookrow_tui.presenters.hook_rows import (
     Filter,
-    Row,
+    HookRow,
     figures,
     header,
     list_completions,
@@ -36,7 +36,7 @@ from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.terminal import latin_key
 from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Title
+from hookrow_tui.widgets.page import TextLine, Title
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hookrow.glance import Glance
     from hookrow_tui.log.reader import Chosen
 
-    Read = tuple[list[Row], Any, tzinfo]
+    Read = tuple[list[HookRow], Any, tzinfo]
 
 __all__ = ["HooksScreen"]
 
@@ -60,7 +60,7 @@ WITHOUT_ENGINE = frozenset(
 """The keys that work on the list before the engine is there."""
 
 
-class Rule(Line):
+class Rule(TextLine):
     """A line across the screen."""
 
     def on_resize(self) -> None:
@@ -75,7 +75,7 @@ class HooksScreen(Several):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.rows: list[HookRow] = []
         self.summary: Any = None
         self.filter = Filter()
         self.zone: tzinfo = UTC
@@ -94,16 +94,16 @@ class HooksScreen(Several):
 
     def compose(self) -> ComposeResult:
         yield Title(id="title")
-        yield Line(id="filter")
-        yield Line(id="columns")
+        yield TextLine(id="filter")
+        yield TextLine(id="columns")
         yield HookTable(self.hookrow.look.glyphs)
         yield KeyBar("hooks")
         with Vertical(id="below"):
             yield Static(id="banner")
             yield Rule()
-            yield Line(id="target")
-            yield Line(id="sentence")
-            yield Line(id="figures")
+            yield TextLine(id="target")
+            yield TextLine(id="sentence")
+            yield TextLine(id="figures")
 
     def on_mount(self) -> None:
         self.query_one(HookTable).focus()
@@ -192,8 +192,8 @@ class HooksScreen(Several):
     def draw(self, hook_id: int | None = None) -> None:
         """Bring every line up to date."""
         self.query_one("#title", Title).show(f" {TITLE}", Styled(self.standing() + " "))
-        self.query_one("#filter", Line).show(self.filter.line())
-        self.query_one("#columns", Line).show(header(self.app.size.width))
+        self.query_one("#filter", TextLine).show(self.filter.line())
+        self.query_one("#columns", TextLine).show(header(self.app.size.width))
         words = self.trouble or banner(self.rows, self.drafts, self.summary, self.hookrow.faults, cap_of)
         if words != self.banner:  # it takes a new layout of the screen
             self.banner = words
@@ -226,17 +226,17 @@ class HooksScreen(Several):
     def describe(self, message: HookTable.Moved) -> None:
         row = message.row
         glyphs = self.hookrow.look.glyphs
-        self.query_one("#target", Line).show("" if row is None else target(row.hook, glyphs))
+        self.query_one("#target", TextLine).show("" if row is None else target(row.hook, glyphs))
         empty = (
             ""
             if self.rows or self.summary is None
             else str(Say(" No hooks yet. Create one: {key}", key=cap_of("hooks.new")))
         )
-        self.query_one("#sentence", Line).show(empty if row is None else sentence(row, here(self.zone)))
+        self.query_one("#sentence", TextLine).show(empty if row is None else sentence(row, here(self.zone)))
         seen = ""
         if row is not None and self.statistics is not None:
             seen = figures(self.statistics.get(row.hook.id or 0), self.app.size.width)
-        self.query_one("#figures", Line).show(seen)
+        self.query_one("#figures", TextLine).show(seen)
 
     def on_resize(self, event: events.Resize) -> None:  # besides Page's: Textual calls both
         self.draw()

@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.hook_rows import WIDE, Row, line
+from hookrow_tui.presenters.hook_rows import WIDE, HookRow, line
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.listing import Listing
 
@@ -19,7 +19,7 @@ __all__ = ["HookTable"]
 MARK = "+"
 
 
-class HookTable(Listing[Row]):
+class HookTable(Listing[HookRow]):
     """The hooks, one a line. `zone` is in which moments are shown."""
 
     def __init__(self, glyphs: Glyphs) -> None:
@@ -31,10 +31,10 @@ class HookTable(Listing[Row]):
         self.last_marked: int | None = None
         self.statistics: Mapping[int, HookStatistics] = {}
 
-    def ident(self, row: Row) -> object:
+    def ident(self, row: HookRow) -> object:
         return row.hook.id
 
-    def line(self, row: Row) -> tuple[str, str]:
+    def line(self, row: HookRow) -> tuple[str, str]:
         kind = "quiet" if row.hook.state != "on" else "bad" if row.failing else ""
         seen = self.statistics.get(row.hook.id or 0)
         text = line(row, self.app.size.width, self.glyphs, here(self.zone), seen, room=self.size.width)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
-from hookrow_tui.log.reader import Fresh, Part, Reader, read_part, zone_of
+from hookrow_tui.log.reader import Fresh, LogPart, Reader, read_part, zone_of
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log.list import Ids, LogList
-from hookrow_tui.presenters.log.rows import Row
+from hookrow_tui.presenters.log.rows import LogRow
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -97,7 +97,7 @@ class Feed:
         self.share = self.next = None
         glyphs = self.glyphs
 
-        def first(engine: HookEngine) -> tuple[Reader, Fresh, Part]:
+        def first(engine: HookEngine) -> tuple[Reader, Fresh, LogPart]:
             reader = Reader(glyphs, zone_of(engine))
             newest = engine.log.ids(LogFilter(), limit=1)
             part = read_part(engine, wanted, None, FIRST)
@@ -105,7 +105,7 @@ class Feed:
 
         self.ask(first, self.take_first, "first", background=False)
 
-    def take_first(self, read: tuple[Reader, Fresh, Part]) -> None:
+    def take_first(self, read: tuple[Reader, Fresh, LogPart]) -> None:
         self.reader, fresh, part = read
         self.top, self.begun = fresh.top, True
         self.rows.older(fresh.ids)
@@ -120,12 +120,12 @@ class Feed:
 
         self.page.call_after_refresh(read_on)  # the first rows are not to wait for millions of ids
 
-    def reached(self, part: Part) -> None:
+    def reached(self, part: LogPart) -> None:
         """This part of the log is known."""
         self.next, self.share, self.complete = part.before, part.share, part.before is None
         self.drawn()
 
-    def go_on(self, part: Part) -> None:
+    def go_on(self, part: LogPart) -> None:
         """Below this part of the log, until there is no more."""
         self.reached(part)
         if not self.complete:
@@ -135,7 +135,7 @@ class Feed:
         """Read the next older ids; a text search goes on slice by slice, so that something is seen soon."""
         wanted, before = self.filter, self.next
 
-        def take(part: Part) -> None:
+        def take(part: LogPart) -> None:
             self.rows.older(part.ids)
             self.go_on(part)
 
@@ -172,7 +172,7 @@ class Feed:
         """Read these firings."""
         reader = self.reader
 
-        def take(blocks: list[tuple[Row, ...]]) -> None:
+        def take(blocks: list[tuple[LogRow, ...]]) -> None:
             self.rows.learn(blocks)
             found = {block[0].firing for block in blocks}
             self.rows.gone(number for number in ids if number not in found)

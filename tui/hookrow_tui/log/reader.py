@@ -15,7 +15,7 @@ from hookrow.records import Delivery, Firing, LogFilter, Revision
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, lines_of
 from hookrow_tui.presenters.log.query import parse
-from hookrow_tui.presenters.log.rows import Row, rows_of
+from hookrow_tui.presenters.log.rows import LogRow, rows_of
 from hookrow_tui.presenters.log.unsent import asks_history
 from hookrow_tui.presenters.styled import Line, wrap
 from hookrow_tui.words import Say
@@ -27,7 +27,7 @@ __all__ = [
     "Chosen",
     "Fresh",
     "Laid",
-    "Part",
+    "LogPart",
     "Reader",
     "failure_beyond",
     "names_known",
@@ -55,13 +55,13 @@ class Fresh:
     """The newest ids, and the lines of some firings."""
 
     ids: array[int]
-    blocks: list[tuple[Row, ...]]
+    blocks: list[tuple[LogRow, ...]]
     top: int
     """The newest id of the whole log, whatever the filter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LogPart:
     """Some ids of the log, newest first, and where to go on; None at the log's end."""
 
     ids: array[int]
@@ -93,12 +93,12 @@ class Reader:
     glyphs: Glyphs
     zone: tzinfo = UTC
 
-    def blocks(self, firings: Sequence[Firing]) -> list[tuple[Row, ...]]:
+    def blocks(self, firings: Sequence[Firing]) -> list[tuple[LogRow, ...]]:
         """The lines of some firings."""
         today = now_ms()
         return [rows_of(each, zone=self.zone, today_ms=today, glyphs=self.glyphs) for each in firings]
 
-    def read(self, engine: HookEngine, ids: Sequence[int]) -> list[tuple[Row, ...]]:
+    def read(self, engine: HookEngine, ids: Sequence[int]) -> list[tuple[LogRow, ...]]:
         """The lines of these firings."""
         return self.blocks(engine.log.by_rows(ids)) if ids else []
 
@@ -117,13 +117,13 @@ class Reader:
         return Fresh(ids, blocks, newest[0] if newest else 0)
 
 
-def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: int) -> Part:
+def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: int) -> LogPart:
     """The next ids below `before`: a page of them, or what one slice of a text search holds."""
     if wanted.search:
         found = engine.log.search(wanted, before=before, limit=limit)
-        return Part(array("q", found.ids), found.before, found.share)
+        return LogPart(array("q", found.ids), found.before, found.share)
     ids = engine.log.ids(wanted, before=before, limit=limit)
-    return Part(ids, ids[-1] if ids else None, None)
+    return LogPart(ids, ids[-1] if ids else None, None)
 
 
 def zone_of(engine: HookEngine) -> tzinfo:
@@ -174,7 +174,7 @@ def names_known(engine: HookEngine) -> tuple[list[str], list[str]]:
     return [hook.name for hook in engine.hooks.list()], [event.code for event in engine.events.list()]
 
 
-def read_detail(engine: HookEngine, row: Row, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:
+def read_detail(engine: HookEngine, row: LogRow, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:
     """Everything about one line of the log, None if it was purged meanwhile."""
     try:
         firing = engine.log.get(row.ref)
@@ -201,7 +201,7 @@ def history_of(engine: HookEngine, delivery: Delivery) -> Sequence[Revision]:
 
 def failure_beyond(
     engine: HookEngine, wanted: LogFilter, row_id: int, step: int, reader: Reader
-) -> tuple[Row, ...] | None:
+) -> tuple[LogRow, ...] | None:
     """The lines of the nearest firing older (1) or newer (-1) than this one that needs somebody's eyes.
 
     The database's partial indexes know it, however far it is.

@@ -32,10 +32,10 @@ from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.log.detail import TABS, Detail, Tab, tab_title
 from hookrow_tui.presenters.log.list import Place
 from hookrow_tui.presenters.log.query import completions, show
-from hookrow_tui.presenters.log.rows import Row
+from hookrow_tui.presenters.log.rows import LogRow
 from hookrow_tui.widgets.completing import Completing
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Page, TextLine, Title
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say, SayPlural
 
@@ -91,14 +91,14 @@ class LogScreen(Page[None]):
         yield Title(id="title")
         grammar = str(Say("words  event: outcome:error code:5xx hook: since:1h"))
         yield Completing(self.complete, placeholder=grammar, id="find")
-        yield Line(id="problem")
+        yield TextLine(id="problem")
         view = LogView(glyphs)
         self.feed = Feed(self, view.rows, glyphs, self.changed)
         self.feed.filter = self.filter
         yield view
         with Vertical(id="below"):
-            yield Line(id="rule")
-            yield Line(id="tabs")
+            yield TextLine(id="rule")
+            yield TextLine(id="tabs")
             with Horizontal(id="panes"):
                 for tab in TABS:
                     yield Pane(glyphs, id=f"pane{tab}")
@@ -225,7 +225,7 @@ class LogScreen(Page[None]):
         self.query_one("#below").styles.height = (height - 2) // 2 + 1 if wide else (height - 4) // 2 + 2
         for tab in TABS:
             self.pane(tab).set_class(tab in SHOWN[True] if wide else tab == self.tab, "-shown")
-        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * width)
+        self.query_one("#rule", TextLine).show(self.hookrow.look.glyphs.rule * width)
 
     def draw(self) -> None:
         """Bring every line up to date."""
@@ -235,8 +235,8 @@ class LogScreen(Page[None]):
         room = self.app.size.width - known.cell_len - 1
         title = heading(self.feed, self.filter, self.typed, self.hookrow.look.glyphs, room)
         self.query_one("#title", Title).show(title, known)
-        self.query_one("#tabs", Line).show(tab_line(self.tab))
-        problem = self.query_one("#problem", Line)
+        self.query_one("#tabs", TextLine).show(tab_line(self.tab))
+        problem = self.query_one("#problem", TextLine)
         problem.display = bool(self.trouble)
         problem.show(f" {steady(self.trouble)}")
 
@@ -331,7 +331,7 @@ class LogScreen(Page[None]):
                 background=False,
             )
 
-    def go_failure(self, block: tuple[Row, ...] | None) -> None:
+    def go_failure(self, block: tuple[LogRow, ...] | None) -> None:
         rows = self.view.rows
         if block is None or rows.ids.index(block[0].firing) is None:
             self.app.notify(str(Say("No further error in this direction.")), markup=False, timeout=3)

@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hookrow_tui.presenters.glyphs import Glyphs
-from hookrow_tui.presenters.log.list import LogList, Shown
-from hookrow_tui.presenters.log.rows import Row, line
+from hookrow_tui.presenters.log.list import LogList, WindowLine
+from hookrow_tui.presenters.log.rows import LogRow, line
 
 __all__ = ["LogView"]
 
@@ -52,7 +52,7 @@ class LogView(Widget, can_focus=True):
     class Highlighted(Message):
         """The cursor stands on this line; None if there is none, or while it is being read."""
 
-        row: Row | None
+        row: LogRow | None
 
     @dataclass
     class Wanted(Message):
@@ -72,14 +72,14 @@ class LogView(Widget, can_focus=True):
         super().__init__()
         self.glyphs = glyphs
         self.rows = LogList()
-        self.lines: list[Shown] = []
+        self.lines: list[WindowLine] = []
         self.thumb = 0
-        self.highlighted: Row | None = None
+        self.highlighted: LogRow | None = None
         self.empty = ""
         """What the first line says while there are no rows."""
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> LogRow | None:
         """The line under the cursor."""
         return self.rows.row(self.rows.cursor)
 

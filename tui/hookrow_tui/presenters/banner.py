@@ -11,7 +11,7 @@ from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
     from hookrow import Hook
-    from hookrow_tui.presenters.hook_rows import Row
+    from hookrow_tui.presenters.hook_rows import HookRow
 
 __all__ = ["banner", "names", "stops"]
 
@@ -42,7 +42,7 @@ def names(hooks: Iterable[Hook]) -> str:
 
 
 def banner(
-    rows: Sequence[Row],
+    rows: Sequence[HookRow],
     drafts: Collection[int | None],
     summary: Any,
     faults: Sequence[Text],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hookrow_tui.presenters.styled import Line, json_lines, text_lines
 from hookrow_tui.words import Say
 
-__all__ = ["FIRST", "Body", "kibibytes", "read_body"]
+__all__ = ["FIRST", "ShownBody", "kibibytes", "read_body"]
 
 FIRST = 64 * 1024
 """Bytes of a body that are shown before somebody asks for more."""
@@ -21,7 +21,7 @@ HEX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ShownBody:
     """What is shown of a body; `left` bytes of it are not; `note` says how it was read where that was a guess."""
 
     lines: list[Line]
@@ -38,7 +38,7 @@ def kibibytes(count: int) -> str:
     return str(Say("{n} MiB", n=f"{count / 1024 / 1024:.1f}"))
 
 
-def read_body(body: bytes, headers: Sequence[tuple[str, str]] = (), limit: int = FIRST) -> Body:
+def read_body(body: bytes, headers: Sequence[tuple[str, str]] = (), limit: int = FIRST) -> ShownBody:
     """The first `limit` bytes of a body as lines."""
     part, left = body[:limit], max(0, len(body) - limit)
     kind = next((value.lower() for name, value in headers if name.lower() == "content-type"), "")
@@ -49,7 +49,7 @@ def read_body(body: bytes, headers: Sequence[tuple[str, str]] = (), limit: int =
         lines = json_lines(text)
     else:
         lines = text_lines(text)
-    return Body(lines[: LINES * -(-limit // FIRST)], left, note)
+    return ShownBody(lines[: LINES * -(-limit // FIRST)], left, note)
 
 
 def decoded(part: bytes, kind: str, *, cut: bool) -> tuple[str | None, Say | None]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Kind", "Place", "Token", "place_at", "tokens"]
+__all__ = ["CursorPlace", "Kind", "Token", "place_at", "tokens"]
 
 Kind = Literal["key", "text", "number", "word", "sign", "tag", "comment"]
 
@@ -83,7 +83,7 @@ def tokens(text: str) -> list[Token]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorPlace:
     """Where the cursor stands.
 
     `kind` is `tag` inside braces, `text` inside quotes, `name` where an object's next name belongs, `value` where a
@@ -99,7 +99,7 @@ class Place:
     empty: bool = False
 
 
-def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> Place:
+def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> CursorPlace:
     """What kind of place an offset of the body is; `pieces` are the body's, where they are known."""
     stack: list[str] = []
     last = ""
@@ -109,13 +109,13 @@ def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> P
             break
         if token.kind == "comment":
             if offset < token.end:
-                return Place("text")
+                return CursorPlace("text")
             continue
         if token.kind == "tag":
             closed = text[token.end - 2 : token.end] in ("}}", "%}") and token.end - token.start > 3
             if offset < token.end - 1 or (offset <= token.end and not closed):
                 found = PATH.search(text[token.start + 2 : offset])
-                return Place("tag", found[0] if found else "", closed)
+                return CursorPlace("tag", found[0] if found else "", closed)
             if not inside and text.startswith("{{", token.start):
                 last = "value"
             continue
@@ -125,7 +125,7 @@ def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> P
             if opens:
                 inside = True
             if offset < token.end or (not ends and offset == token.end):
-                return Place("text", depth=len(stack), around=stack[-1] if stack else "")
+                return CursorPlace("text", depth=len(stack), around=stack[-1] if stack else "")
             if ends or text.startswith("\n", token.end):
                 inside, last = False, "key" if token.kind == "key" else "value"
             continue
@@ -142,10 +142,10 @@ def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> P
         else:
             last = sign
     if inside:
-        return Place("text", depth=len(stack), around=stack[-1] if stack else "")
+        return CursorPlace("text", depth=len(stack), around=stack[-1] if stack else "")
     around = stack[-1] if stack else ""
     if last == "value":
         kind: Literal["name", "value", "after"] = "after"
     else:
         kind = "name" if around == "{" and last in ("{", ",") else "value"
-    return Place(kind, depth=len(stack), around=around, empty=not text.strip())
+    return CursorPlace(kind, depth=len(stack), around=around, empty=not text.strip())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WIDE",
     "Filter",
-    "Row",
+    "HookRow",
     "badge",
     "figures",
     "header",
@@ -55,7 +55,7 @@ NAME_COLUMNS = Both("19", "22")
 
 
 @dataclass(frozen=True)
-class Row:
+class HookRow:
     """One hook and its figures of the last day."""
 
     hook: Hook
@@ -74,11 +74,11 @@ class Row:
         return self.last_error is not None
 
 
-def in_order(rows: Iterable[Row], events: Sequence[str]) -> list[Row]:
+def in_order(rows: Iterable[HookRow], events: Sequence[str]) -> list[HookRow]:
     """Grouped by event as the catalogue has them, in each the order in which they run."""
     place = {code: number for number, code in enumerate(events)}
 
-    def key(row: Row) -> tuple[int, str, int, int]:
+    def key(row: HookRow) -> tuple[int, str, int, int]:
         hook = row.hook
         return place.get(hook.event, len(place)), hook.event, hook.position or 0, hook.id or 0
 
@@ -114,7 +114,7 @@ class Filter:
         parts = [self.event and f"{EVENT}:{self.event}", self.state and f"{STATE}:{self.state}", self.words]
         return " ".join(part for part in parts if part)
 
-    def fits(self, row: Row) -> bool:
+    def fits(self, row: HookRow) -> bool:
         """Whether a row is shown. A state is matched by the beginning of its word in either language."""
         hook = row.hook
         if self.event and self.event.lower() not in hook.event:
@@ -200,7 +200,7 @@ class Columns:
 
 
 def line(
-    row: Row,
+    row: HookRow,
     width: int,
     glyphs: Glyphs,
     here: Here,
@@ -270,7 +270,7 @@ def packed(seconds: float) -> str:
     return f"{count}{unit[0]}"
 
 
-def letters(row: Row) -> str:
+def letters(row: HookRow) -> str:
     """The flags as letters, each in its own column."""
     hook = row.hook
     forget = hook.fire_and_forget
@@ -290,7 +290,7 @@ def day(moment: datetime, zone: tzinfo) -> str:
     return date if clock == "00:00" else f"{date} {clock}"
 
 
-def sentence(row: Row, here: Here) -> str:
+def sentence(row: HookRow, here: Here) -> str:
     """What the hook does, in words."""
     hook = row.hook
     parts: list[Any] = []

@@ -1,8 +1,8 @@
 """What is on the terminal already is not sent again: frames are reduced to the cells that changed.
 
-Textual repaints a whole widget when one character in it changes; over a slow SSH line that is felt. `Shown` remembers
-what the terminal shows and writes only the difference, as curses does. It keeps the byte budgets of the tests for every
-widget.
+Textual repaints a whole widget when one character in it changes; over a slow SSH line that is felt. `TerminalPicture`
+remembers what the terminal shows and writes only the difference, as curses does. It keeps the byte budgets of the
+tests for every widget.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
-__all__ = ["Change", "Shown"]
+__all__ = ["Change", "TerminalPicture"]
 
 Cell = tuple[str, str]
 """What stands in one column, and the SGR codes it is drawn with. The right half of a wide character is ''."""
@@ -39,7 +39,7 @@ class Change(CompositorUpdate):
         return self.text
 
 
-class Shown:
+class TerminalPicture:
     """What the terminal shows, line by line."""
 
     def __init__(self) -> None:

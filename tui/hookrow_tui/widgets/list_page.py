@@ -14,7 +14,7 @@ from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.styled import wrap
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.listing import Listing
-from hookrow_tui.widgets.page import Line, Page, Title
+from hookrow_tui.widgets.page import Page, TextLine, Title
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import Say
 
@@ -58,16 +58,16 @@ class ListPage(Page[Result]):
 
     def compose(self) -> ComposeResult:
         yield Title()
-        yield Line(id="columns")
+        yield TextLine(id="columns")
         yield self.listing
         with Vertical(id="lower"):
-            yield Line(id="notice")
-            yield Line(id="rule")
+            yield TextLine(id="notice")
+            yield TextLine(id="rule")
             yield Pane(self.hookrow.look.glyphs, id="about")
         yield KeyBar(*self.GROUPS)
 
     def on_mount(self) -> None:
-        self.query_one("#columns", Line).show(self.columns())
+        self.query_one("#columns", TextLine).show(self.columns())
         self.listing.empty = str(READING)
         self.listing.focus()
         self.entitle("")
@@ -85,7 +85,7 @@ class ListPage(Page[Result]):
         self.query_one(Title).show(f" {self.heading()}", f"{standing} " if standing else "")
 
     def notice(self, text: str) -> None:
-        line = self.query_one("#notice", Line)
+        line = self.query_one("#notice", TextLine)
         line.display = bool(text)
         line.show(f" {steady(text)}")
         self.listing.empty = ""
@@ -98,7 +98,7 @@ class ListPage(Page[Result]):
         pane.show([piece for line in lines for piece in wrap(line, pane.columns)], top=True)
 
     def on_resize(self, event: Any) -> None:  # besides Page's: Textual calls both
-        self.query_one("#rule", Line).show(self.hookrow.look.glyphs.rule * event.size.width)
+        self.query_one("#rule", TextLine).show(self.hookrow.look.glyphs.rule * event.size.width)
         self.call_after_refresh(self.describe)
 
     def action_pane(self) -> None:

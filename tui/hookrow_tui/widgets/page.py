@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hookrow.glance import Glance
     from hookrow_tui.host import Host
 
-__all__ = ["SMALLEST", "Dialog", "Line", "Page", "Title"]
+__all__ = ["SMALLEST", "Dialog", "Page", "TextLine", "Title"]
 
 SMALLEST = (80, 20)
 """Columns and rows that the screens are drawn for."""
@@ -31,13 +31,13 @@ THROWN_AWAY = Say("Typed too early: not taken.")
 Result = TypeVar("Result")
 
 
-class Line(Widget):
+class TextLine(Widget):
     """One line of text of ours, cut to the width with a sign.
 
     Style names are variables of the theme (`quiet`, `error`, …) or Rich styles.
     """
 
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+    DEFAULT_CSS = "TextLine { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -73,7 +73,7 @@ class Line(Widget):
         return text
 
 
-class Title(Line):
+class Title(TextLine):
     """The first line: where one is, and on the right how things stand."""
 
     DEFAULT_CSS = "Title { dock: top; background: $panel; text-style: bold; }"

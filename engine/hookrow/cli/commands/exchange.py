@@ -22,7 +22,7 @@ from hookrow.lang import Text
 from hookrow.safetext import visible
 
 if TYPE_CHECKING:
-    from hookrow.hookfile import Change, Imported
+    from hookrow.hookfile import HookChange, Imported
 
 __all__ = ["export", "import_"]
 
@@ -167,7 +167,7 @@ def put_done(done: Imported) -> None:
     say(f"{said}." if done.applied else Text("{said}; nothing was written.", said=said))
 
 
-def put_change(change: Change) -> None:
+def put_change(change: HookChange) -> None:
     """A hook's line and its fields below."""
     sign, colour = MARKS[change.action]
     put(paint(f"{sign} {change.key}", colour))

@@ -65,7 +65,7 @@ class Rate(click.ParamType[float]):
         return each / (60 if found[2] == "m" else 1)
 
 
-class Stretch(click.ParamType[tuple[str, str]]):
+class RowRange(click.ParamType[tuple[str, str]]):
     """`FIRST..LAST`, as an interrupted run printed it: what it had not done yet."""
 
     name = "stretch"
@@ -80,7 +80,7 @@ class Stretch(click.ParamType[tuple[str, str]]):
 
 
 resume_option: Final = option(
-    "--resume", type=Stretch(), metavar="FIRST..LAST", says=Text("Continue where an interrupted run stopped.")
+    "--resume", type=RowRange(), metavar="FIRST..LAST", says=Text("Continue where an interrupted run stopped.")
 )
 rate_option: Final = option(
     "--rate", type=Rate(), metavar="N/s", says=Text("At most N per second; 30/m is per minute.")

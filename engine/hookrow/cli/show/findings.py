@@ -181,7 +181,7 @@ def circles(engine: HookEngine) -> Iterator[Finding]:
 
 
 def rows(engine: HookEngine) -> Iterator[Finding]:
-    """Events whose waiting hooks may together take longer than an operation waits for them."""
+    """Events whose blocking hooks may together take longer than an operation waits for them."""
     worst: defaultdict[str, float] = defaultdict(float)
     for hook in engine.hooks.list():
         if hook.active and hook.state != "expired" and hook.mode in WAITING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hookrow.core.insight.statistics import IN_ALL, WEEK_MS, Figures, percentile
 from hookrow.payload import JsonObject
 from hookrow.store.log import glance
-from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Call, Calls, calls_of
+from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Calls, HookCall, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -91,13 +91,13 @@ def overview(runtime: Runtime) -> Overview:
 def stretch(calls: Calls, now_ms: int, length_ms: int, count: int) -> Stretch:
     """The newest calls, in so many equal steps up to now."""
     since_ms, step_ms = now_ms - length_ms, length_ms // count
-    steps: list[list[Call]] = [[] for _ in range(count)]
+    steps: list[list[HookCall]] = [[] for _ in range(count)]
     for call in calls.since(since_ms).calls:
         steps[min((call.at_ms - since_ms) // step_ms, count - 1)].append(call)
     return Stretch(Figures.of(calls, since_ms), since_ms, step_ms, tuple(map(step, steps)))
 
 
-def step(calls: Sequence[Call]) -> Step:
+def step(calls: Sequence[HookCall]) -> Step:
     times = sorted(call.ms for call in calls if call.ms is not None)
     failed = sum(call.failed is True for call in calls)
     return Step(len(calls), failed, percentile(times, 50), percentile(times, 95))

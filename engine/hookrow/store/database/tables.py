@@ -189,7 +189,7 @@ class FiringRow(SQLModel, table=True):
     data: str | None = Field(default=None, sa_type=Text)
     result: str | None = Field(default=None, sa_type=Text)
     outcome: str | None = Field(default=None, max_length=9)
-    """None while waiting hooks run, or for ever if the process died then."""
+    """None while blocking hooks run, or for ever if the process died then."""
     veto: str | None = Field(default=None, sa_type=Text)
     warnings: str | None = Field(default=None, sa_type=Text)
     ms: int | None = None

@@ -22,7 +22,7 @@ PAUSE = 60.0
 
 
 @dataclass(slots=True)
-class Row:
+class FailureRun:
     """Failures in a row. `all_of_them`: the last 24 hours hold no other calls. Moments are monotonic seconds."""
 
     failures: int
@@ -42,7 +42,7 @@ class Failing:
         self.database = database
         self.clock = clock
         self.lock: Final = threading.Lock()
-        self.rows: dict[int, Row] = {}
+        self.rows: dict[int, FailureRun] = {}
 
     def before(self, hook: int) -> int:
         """How many calls have failed in a row, where that is every time; else 0."""
@@ -72,12 +72,12 @@ class Failing:
             named = hook.key or hook.id
             log.warning("hook %s fails every time: %d calls in a row, %s%s", named, row.failures, error, stops)
 
-    def recorded(self, hook: int, now: float, known: Row | None) -> Row:
+    def recorded(self, hook: int, now: float, known: FailureRun | None) -> FailureRun:
         """What all processes recorded of it; while the database can't be read, what this one saw."""
         said = None if known is None else known.said
         try:
             with self.database.asking() as ask:
                 calls = calls_of(ask, hook, self.clock.now_ms() - DAY_MS, AT_LEAST)
         except StorageError:
-            return Row((0 if known is None else known.failures) + 1, all_of_them=False, asked=now, said=said)
-        return Row(len(calls.failed_in_a_row), len(calls.failed_in_a_row) == len(calls.known), now, said)
+            return FailureRun((0 if known is None else known.failures) + 1, all_of_them=False, asked=now, said=said)
+        return FailureRun(len(calls.failed_in_a_row), len(calls.failed_in_a_row) == len(calls.known), now, said)

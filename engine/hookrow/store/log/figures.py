@@ -38,7 +38,7 @@ FROM delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HookCall:
     """One call. `failed` is None as long as nothing is known of it."""
 
     at_ms: int
@@ -52,7 +52,7 @@ class Call:
 class Calls:
     """A hook's calls since a moment, the newest first, of a busy hook the newest alone."""
 
-    calls: Sequence[Call]
+    calls: Sequence[HookCall]
     seen_ms: int
     """From when on none is missing; 0 where all were looked at."""
 
@@ -65,17 +65,17 @@ class Calls:
         return Calls([call for call in self.calls if call.at_ms >= at_ms], self.seen_ms)
 
     @property
-    def known(self) -> Sequence[Call]:
+    def known(self) -> Sequence[HookCall]:
         """Those of which something is known."""
         return [call for call in self.calls if call.failed is not None]
 
     @property
-    def failed_in_a_row(self) -> Sequence[Call]:
+    def failed_in_a_row(self) -> Sequence[HookCall]:
         """The newest ones, up to the first that did not fail."""
         return list(takewhile(lambda call: call.failed, self.known))
 
     @property
-    def failing(self) -> Sequence[Call]:
+    def failing(self) -> Sequence[HookCall]:
         """The calls that failed in a row, the newest first, where that is what the hook does every time; else none."""
         row = self.failed_in_a_row
         return row if len(row) >= LAST_FEW or 2 <= len(row) == len(self.known) else ()
@@ -108,7 +108,7 @@ def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
     """The calls of a hook's newest `most` deliveries."""
     rows = ask(SHARES, {"hook": hook, "first": since_ms << 20, "most": most})
     found = [
-        Call(firing >> 20, failed(state, error), error, status, ms)
+        HookCall(firing >> 20, failed(state, error), error, status, ms)
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]

@@ -31,7 +31,7 @@ from hookrow.delivery.states import DELIVERY_STATES
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
-from hookrow.store.log.kinds import ITS, Kind, answers, at_most, bounds, ended, events_of, kinds
+from hookrow.store.log.kinds import ITS, DeliveryKind, answers, at_most, bounds, ended, events_of, kinds
 from hookrow.store.outbox.parking import NOTABLE
 from hookrow.words import ERRORS, PROBLEM, REASONS, SKIPS
 
@@ -113,7 +113,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class IdStream:
     """Firings in the order of one index: through the firings, or through the deliveries."""
 
     number: ColumnElement[int]
@@ -166,7 +166,7 @@ def row_is(of_firing: Sequence[Any]) -> Any:
     return exists(its.correlate(DELIVERIES))
 
 
-def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
+def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
     if wanted.outcome == "running":
         return [under_way(connection, wanted)]
@@ -175,30 +175,32 @@ def streams(connection: Connection, wanted: LogFilter) -> list[Stream]:
     if wanted.event is not None:
         known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]
         return [
-            Stream(FIRINGS.c.id, [FIRINGS.c.outcome == bindparam("outcome")], known),
-            Stream(FIRINGS.c.id, [FIRINGS.c.outcome.is_(None)]),
+            IdStream(FIRINGS.c.id, [FIRINGS.c.outcome == bindparam("outcome")], known),
+            IdStream(FIRINGS.c.id, [FIRINGS.c.outcome.is_(None)]),
         ]
     if wanted.hook is not None:
-        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
+        return [IdStream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])]
     if (code := wanted.codes) is not None:
-        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
+        return [IdStream(DELIVERIES.c.firing_id, [DELIVERIES.c.status == each]) for each in answers(connection, *code)]
     outcome = wanted.outcome
     if outcome is None or outcome == "allowed":
-        return [Stream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
+        return [IdStream(FIRINGS.c.id, [] if outcome is None else [FIRINGS.c.outcome == outcome])]
     found = [in_state(state, also) for states, also in states_of(outcome) for state in states]
     if outcome in FIRING_OUTCOMES:
-        found.append(Stream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
+        found.append(IdStream(FIRINGS.c.id, [REFUSED, FIRINGS.c.outcome == outcome]))
     return found
 
 
-def in_state(state: str, also: ColumnElement[bool]) -> Stream:
+def in_state(state: str, also: ColumnElement[bool]) -> IdStream:
     """The deliveries in this state for which this is true, by the index that holds them."""
     if state in USUAL:
-        return Stream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(state)[0], also])
-    return Stream(DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == bindparam("state"), also], [{"state": state}])
+        return IdStream(DELIVERIES.c.firing_id, [NORMAL, DELIVERIES.c.state == words(state)[0], also])
+    return IdStream(
+        DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == bindparam("state"), also], [{"state": state}]
+    )
 
 
-def under_way(connection: Connection, wanted: LogFilter) -> Stream:
+def under_way(connection: Connection, wanted: LogFilter) -> IdStream:
     """Firings that have no outcome yet."""
     its = of_delivery(wanted)
     events = [wanted.event] if wanted.event is not None else list(connection.execute(FIRED).scalars())
@@ -207,7 +209,7 @@ def under_way(connection: Connection, wanted: LogFilter) -> Stream:
         without = func.unlikely(without)  # where every firing ended alike, its statistics call the index useless
     rows = [FIRINGS.c.event == bindparam("event"), without, *([row_holds(its)] if its else [])]
     # The sum keeps SQLite from going through a range of ids instead of the index.
-    return Stream(FIRINGS.c.id + 0, rows, [{"event": event} for event in events if event is not None])
+    return IdStream(FIRINGS.c.id + 0, rows, [{"event": event} for event in events if event is not None])
 
 
 def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[bool]]]:
@@ -221,11 +223,11 @@ def states_of(outcome: str | None) -> list[tuple[tuple[str, ...], ColumnElement[
     return STATES.get(outcome, [((outcome,), true())])
 
 
-def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
+def combined(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """The same for two or more conditions: the kinds of deliveries in which they meet."""
     if wanted.outcome is None and wanted.code is None and wanted.hook is not None:
         had = wanted.event in events_of(connection, wanted.hook)
-        return [Stream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
+        return [IdStream(DELIVERIES.c.firing_id, [DELIVERIES.c.hook_id == wanted.hook])] if had else []
     meant = states_of(wanted.outcome)
     verdict = wanted.outcome in FIRING_OUTCOMES
     # A firing of this outcome is found by any of its deliveries, whatever became of that one.
@@ -235,16 +237,16 @@ def combined(connection: Connection, wanted: LogFilter) -> list[Stream]:
     if any_state:
         found += of_verdict(connection, wanted, met)
     elif verdict:
-        found.append(Stream(FIRINGS.c.id, [FIRINGS.c.outcome == wanted.outcome]))
+        found.append(IdStream(FIRINGS.c.id, [FIRINGS.c.outcome == wanted.outcome]))
     return found
 
 
-def of_kinds(found: Sequence[Kind], also: Any) -> Stream:
+def of_kinds(found: Sequence[DeliveryKind], also: Any) -> IdStream:
     """The deliveries of these kinds for which this is true."""
-    return Stream(DELIVERIES.c.firing_id, [*ITS, also], [kind.given for kind in found])
+    return IdStream(DELIVERIES.c.firing_id, [*ITS, also], [kind.given for kind in found])
 
 
-def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[Kind]) -> list[Stream]:
+def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[DeliveryKind]) -> list[IdStream]:
     """Firings of the outcome that is asked for, with a delivery of one of these kinds."""
     verdict = FIRINGS.c.outcome == wanted.outcome
     pairs = ended(connection, str(wanted.outcome))
@@ -258,7 +260,7 @@ def of_verdict(connection: Connection, wanted: LogFilter, met: Sequence[Kind]) -
     hooks = {kind.hook for kind in met}
     events = [{"event": event} for event in sorted({event for hook, event in pairs if hook in hooks})]
     rows = [FIRINGS.c.event == bindparam("event"), verdict, row_holds(of_delivery(wanted))]
-    return [Stream(FIRINGS.c.id, rows, events, *bounds(connection, met))]
+    return [IdStream(FIRINGS.c.id, rows, events, *bounds(connection, met))]
 
 
 def ids(

@@ -37,7 +37,7 @@ from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.outbox.parking import HOOKS
 
-__all__ = ["ITS", "Kind", "answers", "at_most", "bounds", "ended", "events_of", "kinds"]
+__all__ = ["ITS", "DeliveryKind", "answers", "at_most", "bounds", "ended", "events_of", "kinds"]
 
 ANSWER = func.coalesce(DELIVERIES.c.status, literal_column("0"))
 """A delivery's status, as the index has it: 0 where no answer came."""
@@ -45,7 +45,7 @@ ANY_CODE = (0, 999)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DeliveryKind:
     """Deliveries of one hook, in one state, with one answer; they stand in the order of their firings."""
 
     hook: int
@@ -66,7 +66,7 @@ ITS = (
 """What is true of a kind's deliveries."""
 
 
-def kinds(connection: Connection, wanted: LogFilter, states: Collection[str]) -> list[Kind]:
+def kinds(connection: Connection, wanted: LogFilter, states: Collection[str]) -> list[DeliveryKind]:
     """The kinds that occur, of the filter's hook, event and answers, in one of these states."""
     code = wanted.codes
     low, high = code or ANY_CODE
@@ -75,7 +75,7 @@ def kinds(connection: Connection, wanted: LogFilter, states: Collection[str]) ->
     if not any(known):
         return []
     statement = occurring(wanted.hook is not None, wanted.event is not None, *known)
-    return [Kind(*row) for row in statement.all(connection, given)]
+    return [DeliveryKind(*row) for row in statement.all(connection, given)]
 
 
 @lru_cache(64)
@@ -145,7 +145,7 @@ FIRST = Prepared(select(func.min(DELIVERIES.c.firing_id)).where(*ITS))
 LAST = Prepared(select(func.max(DELIVERIES.c.firing_id)).where(*ITS))
 
 
-def at_most(connection: Connection, found: Iterable[Kind], limit: int) -> bool:
+def at_most(connection: Connection, found: Iterable[DeliveryKind], limit: int) -> bool:
     """Whether these kinds have no more deliveries than so many, in all."""
     for kind in found:
         limit -= COUNT.scalar(connection, {**kind.given, "most": limit + 1})
@@ -154,7 +154,7 @@ def at_most(connection: Connection, found: Iterable[Kind], limit: int) -> bool:
     return True
 
 
-def bounds(connection: Connection, found: Iterable[Kind]) -> tuple[int, int]:
+def bounds(connection: Connection, found: Iterable[DeliveryKind]) -> tuple[int, int]:
     """The first and the last firing with a delivery of these kinds, of which there is one at least."""
     ends = [end.scalar(connection, kind.given) for kind in found for end in (FIRST, LAST)]
     return min(ends), max(ends)

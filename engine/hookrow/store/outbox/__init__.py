@@ -17,14 +17,14 @@ from hookrow.store.outbox.claims import (
 from hookrow.store.outbox.due import mend_clock, next_due
 from hookrow.store.outbox.parking import cancel, drop, park, uncancel, unpark
 from hookrow.store.outbox.release import admit, unstick
-from hookrow.store.outbox.settling import Made, Settle, Settled
+from hookrow.store.outbox.settling import ResultLike, Settle, Settled
 from hookrow.store.outbox.takeover import INTERRUPTED, claim, lease_for_redelivery, recover
 
 __all__ = [
     "INTERRUPTED",
     "Claimed",
-    "Made",
     "Note",
+    "ResultLike",
     "Settle",
     "Settled",
     "Taken",

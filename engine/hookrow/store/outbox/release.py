@@ -29,7 +29,17 @@ from sqlalchemy import (
     update,
 )
 
-from hookrow.delivery.states import FINISHED, PENDING, STEP, UNFINISHED, Happening, Place, Standing, decide, turn
+from hookrow.delivery.states import (
+    FINISHED,
+    PENDING,
+    STEP,
+    UNFINISHED,
+    Happening,
+    RowPlace,
+    Standing,
+    decide,
+    turn,
+)
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import DELIVERIES
 
@@ -70,7 +80,7 @@ UNDER_WAY = or_(
 )
 
 PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
-"""As `states.turn` says: taken out before their own turn had come, and waiting hooks' rows."""
+"""As `states.turn` says: taken out before their own turn had come, and blocking hooks' rows."""
 
 
 def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
@@ -201,7 +211,7 @@ admit = advance
 
 def advance_row(connection: Connection, rows: list[Any], now_ms: int, due: list[int]) -> bool:
     """Give the turn on among these rows, adding to `due`; whether it may go on behind them."""
-    places = [Place(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row)) for row in rows]
+    places = [RowPlace(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row)) for row in rows]
     while (found := turn(places, now_ms)) is not None:
         index = next(number for number, place in enumerate(places) if place.seq == found.seq)
         row = rows[index]
@@ -216,7 +226,7 @@ def advance_row(connection: Connection, rows: list[Any], now_ms: int, due: list[
             connection,
             {"row": row.id, "new_state": change.state, "due": None if held_back else change.due_ms, "now": now_ms},
         )
-        places[index] = Place(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)
+        places[index] = RowPlace(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)
         if not held_back:
             due.append(row.id)
     return [row.state for row in rows].count("blocked") > 1  # else there is nothing behind them

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, update
 from sqlalchemy.exc import IntegrityError
 
-from hookrow.delivery.states import Answer, Change, Happening, Kind, decide
+from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide
 from hookrow.lang import Text
 from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
@@ -27,7 +27,7 @@ from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import advance, free_keys, is_held
 from hookrow.store.outbox.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
 
-__all__ = ["Made", "Settle", "Settled"]
+__all__ = ["ResultLike", "Settle", "Settled"]
 
 log: Final = logging.getLogger("hookrow")
 
@@ -39,7 +39,7 @@ class Kinded(Protocol):
     def kind(self) -> str: ...
 
 
-class Made(Protocol):
+class ResultLike(Protocol):
     """What came of an attempt, as `attempt.perform` gives it.
 
     `error`: a word of `hookrow.words`. `gone`: 410. `retry_after`: seconds. `countable`: it counts for the breaker.
@@ -136,7 +136,7 @@ class Settle:
     """
 
     claimed: Claimed
-    made: Made
+    made: ResultLike
     now_ms: int
     jitter: float = 0.0
     by_hand: bool = False
@@ -305,7 +305,7 @@ class Batch:
             stands = replace(stands, hook="held")
         elif row.hook_id in resumed and row.active and stands.hook == "held":
             stands = replace(stands, hook="on")
-        answer = Answer(job.kind, made.error, made.retry_after, final=getattr(made, "final", False))
+        answer = AttemptOutcome(job.kind, made.error, made.retry_after, final=getattr(made, "final", False))
         happening = Happening("redelivered" if job.by_hand else "answered", answer)
         change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
         if change is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookrow_tui.presenters.body_lexer import Place, place_at
+from hookrow_tui.presenters.body_lexer import CursorPlace, place_at
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say, SayPlural
 
@@ -142,7 +142,7 @@ def quoted(text: str) -> str:
     return re.sub(r"\{(?=[{%#])", r"\\u007b", json.dumps(text, ensure_ascii=False))
 
 
-def in_braces(body: str, offset: int, place: Place, name: Name) -> Insertion:
+def in_braces(body: str, offset: int, place: CursorPlace, name: Name) -> Insertion:
     """The path in the place of what is typed of it; the braces are closed if they are not."""
     start = offset - len(place.typed)
     tag = max(body.rfind("{{", 0, offset), body.rfind("{%", 0, offset))

@@ -190,7 +190,7 @@ def neighbours(hooks: Iterable[Hook], state: FormState) -> list[tuple[int, str]]
 
 
 def worst(hooks: Iterable[Hook], state: FormState) -> float:
-    """Seconds that the event's waiting hooks may take together, this one included."""
+    """Seconds that the event's blocking hooks may take together, this one included."""
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]
     total = float(sum(each.timeout for each in rest if each.active and each.mode in WAITING))

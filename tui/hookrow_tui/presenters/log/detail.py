@@ -17,7 +17,7 @@ from hookrow.hook.modes import WAITING
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery, Firing, Revision
 from hookrow.words import ERRORS, taken_over, word
-from hookrow_tui.presenters.body import FIRST, Body, kibibytes, read_body
+from hookrow_tui.presenters.body import FIRST, ShownBody, kibibytes, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import UNICODE, Glyphs
 from hookrow_tui.presenters.log.rows import ATTEMPTS, outcome_text, rows_of
@@ -101,7 +101,7 @@ def full_time(ms: int, detail: Detail) -> str:
     return f"{moment:%d.%m.%Y %H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
-def body_lines(body: Body) -> list[Line]:
+def body_lines(body: ShownBody) -> list[Line]:
     lines = list(body.lines)
     if body.note is not None:
         lines.insert(0, words(body.note, "quiet"))

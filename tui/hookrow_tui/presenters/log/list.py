@@ -12,9 +12,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hookrow_tui.presenters.log.rows import Row
+from hookrow_tui.presenters.log.rows import LogRow
 
-__all__ = ["Ids", "LogList", "Place", "Shown"]
+__all__ = ["Ids", "LogList", "Place", "WindowLine"]
 
 KEPT = 600
 """Firings whose lines are kept in memory."""
@@ -95,11 +95,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class WindowLine:
     """A line in the window. `row` is None while it is being read, or if it was purged."""
 
     place: Place
-    row: Row | None
+    row: LogRow | None
     cursor: bool
     marked: bool
 
@@ -109,7 +109,7 @@ class LogList:
 
     def __init__(self) -> None:
         self.ids = Ids()
-        self.blocks: OrderedDict[int, tuple[Row, ...]] = OrderedDict()
+        self.blocks: OrderedDict[int, tuple[LogRow, ...]] = OrderedDict()
         self.marks: set[int] = set()
         self.top: Place | None = None
         self.cursor: Place | None = None
@@ -125,7 +125,7 @@ class LogList:
         self.top = self.cursor = None
         self.seen = 0
 
-    def learn(self, blocks: Iterable[tuple[Row, ...]]) -> None:
+    def learn(self, blocks: Iterable[tuple[LogRow, ...]]) -> None:
         """The lines of some firings, read now."""
         for block in blocks:
             self.blocks[block[0].firing] = block
@@ -175,7 +175,7 @@ class LogList:
         block = self.blocks.get(number)
         return len(block) if block else 1
 
-    def row(self, place: Place | None) -> Row | None:
+    def row(self, place: Place | None) -> LogRow | None:
         """What stands there, if it was read."""
         block = self.blocks.get(place.firing) if place else None
         return block[place.line] if place and block and place.line < len(block) else None
@@ -251,9 +251,9 @@ class LogList:
 
     # What is drawn
 
-    def shown(self, height: int) -> list[Shown]:
+    def shown(self, height: int) -> list[WindowLine]:
         """The lines of a window of this height."""
-        lines: list[Shown] = []
+        lines: list[WindowLine] = []
         if self.top is None:
             return lines
         index, at = self.ids.place(self.top.firing), self.top.line
@@ -263,7 +263,7 @@ class LogList:
             for line in range(at, len(block) if block else 1):
                 place = Place(number, line)
                 row = block[line] if block else None
-                lines.append(Shown(place, row, place == self.cursor, line == 0 and number in self.marks))
+                lines.append(WindowLine(place, row, place == self.cursor, line == 0 and number in self.marks))
             index, at = index + 1, 0
         return lines[:height]
 

@@ -43,7 +43,7 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilterKey:
     """One key of the grammar: the filter's field, its names, and how its value is read."""
 
     field: str
@@ -101,12 +101,12 @@ def read_moment(value: str, typed: Typed, *, end: bool) -> int:
 
 
 PARTS = (
-    Part("event", ("event",), ("событие",), any_text),
-    Part("outcome", ("outcome",), ("итог",), read_outcome),
-    Part("code", ("code", "status"), ("код",), read_code),
-    Part("hook", ("hook",), ("хук",), read_hook),
-    Part("since_ms", ("since",), ("с", "за"), read_since),
-    Part("until_ms", ("until",), ("по", "до"), read_until),
+    FilterKey("event", ("event",), ("событие",), any_text),
+    FilterKey("outcome", ("outcome",), ("итог",), read_outcome),
+    FilterKey("code", ("code", "status"), ("код",), read_code),
+    FilterKey("hook", ("hook",), ("хук",), read_hook),
+    FilterKey("since_ms", ("since",), ("с", "за"), read_since),
+    FilterKey("until_ms", ("until",), ("по", "до"), read_until),
 )
 NAMED = {name: part for part in PARTS for name in (*part.english, *part.russian)}
 
@@ -141,7 +141,7 @@ def parse(text: str, *, now_ms: int, zone: tzinfo = UTC, find_hook: Callable[[st
     return LogFilter(**found, search=" ".join(words) or None)
 
 
-def name_of(part: Part) -> str:
+def name_of(part: FilterKey) -> str:
     """The key's name in the language in use."""
     return (part.russian if current() == "ru" else part.english)[0]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTEMPTS",
-    "Row",
+    "LogRow",
     "clock",
     "dotted",
     "failing",
@@ -45,7 +45,7 @@ RIGHT = 3 + 1 + WORDS + 8
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LogRow:
     """One line of the log. `ref` is the firing's or the delivery's public id; `kind` says how it is coloured."""
 
     firing: int
@@ -87,11 +87,11 @@ def dotted(pointer: str) -> str:
     return pointer.lstrip("/").replace("/", ".").replace("~1", "/").replace("~0", "~") or "."
 
 
-def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> tuple[Row, ...]:
+def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> tuple[LogRow, ...]:
     """The lines of one firing."""
     trouble = in_trouble(firing)
     words = firing_word(firing.outcome, firing.moment, failing=trouble)
-    first = Row(
+    first = LogRow(
         firing.row_id,
         0,
         firing.id,
@@ -107,9 +107,9 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
     return first, *(row_of(firing, each, zone, today_ms, glyphs) for each in firing.deliveries)
 
 
-def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> Row:
+def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> LogRow:
     told = OUTCOMES.get(delivery.outcome) or Word(delivery.outcome, delivery.outcome)
-    return Row(
+    return LogRow(
         firing.row_id,
         delivery.seq,
         delivery.id,
@@ -157,7 +157,7 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     return said
 
 
-def line(row: Row, width: int, more: str = "…") -> tuple[str, str, str]:
+def line(row: LogRow, width: int, more: str = "…") -> tuple[str, str, str]:
     """The row in exactly `width` columns, in three pieces: time, sign, and the rest."""
     name = fit(row.name, max(8, width - 15 - RIGHT), more=more)
     words = fit(row.words, WORDS, more=more)

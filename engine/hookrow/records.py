@@ -260,6 +260,8 @@ class Firing:
     hidden: Sequence[str] = ()
     """JSON Pointers whose values are null here: only blocking hooks received them."""
     replay_of: str | None = None
+    replayed: bool = False
+    """Read from the log: whether a firing that the log holds is a replay of this one."""
     asked_by: str | None = None
     depth: int = 0
     """How many hooks its call came through, by the header `hook-depth`."""

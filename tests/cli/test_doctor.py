@@ -91,3 +91,39 @@ def test_a_setting_made_stricter_here_says_by_what(
     assert (settings["egress"]["value"], settings["egress"]["source"]) == ("public", "HOOKROW_EGRESS")
     assert settings["timezone"]["source"] == "database"
     assert settings["retention_days"]["source"] == "default"
+
+
+def stored(made: Path, statement: str) -> None:
+    """A row changed by hand, or as an older Hookrow left it."""
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_a_stored_template_that_can_not_be_compiled(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """A body or a condition from before: it fails at every firing."""
+    for key in ("body", "condition", "well"):
+        add("http://127.0.0.1:9/a", "--key", key)
+    stored(made, "UPDATE hook SET body = '{{ order.id' WHERE key = 'body'")
+    stored(made, "UPDATE hook SET condition = 'order.sum >' WHERE key = 'condition'")
+    assert codes(hookrow) == [("template", "body"), ("template", "condition")]
+    assert "can't be compiled: " in hookrow("doctor", code=1).out
+
+
+def test_deliveries_that_wait_for_a_hook_that_is_off(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """Enabling it would send them, which nobody may expect."""
+    add("http://127.0.0.1:9/a", "--key", "off")
+    for _ in range(3):
+        hookrow("fire", "before_order_add", "--no-wait")
+    hookrow("hooks", "disable", "off")
+    assert codes(hookrow) == [("held", "off")]
+    assert "is off and 3 deliveries wait for it" in hookrow("doctor", code=1).out
+
+
+def test_rows_without_a_time(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """No worker would ever send them."""
+    add("http://127.0.0.1:9/a")
+    hookrow("fire", "before_order_add", "--no-wait")
+    stored(made, "UPDATE delivery SET state = 'retrying', due_ms = NULL")
+    assert ("timeless", None) in codes(hookrow)
+    assert "1 delivery waits for an attempt that has no time" in hookrow("doctor", code=1).out

@@ -79,6 +79,46 @@ def test_a_replay_shows_the_changed_verdict(add: Add, hookrow: Hookrow) -> None:
     assert 'vetoed "Out of stock" → allowed' in people
 
 
+def test_replays_are_not_replayed_by_a_filter(add: Add, hookrow: Hookrow) -> None:
+    """Else each run would double them; it says so, and --with-replays or an id takes them."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, *GATE)
+        again = hookrow("replay", fire(hookrow)["id"], "--json").json["firing"]["id"]
+        by_filter = ("replay", "--event", "before_order_add", "--yes")
+        assert "1 earlier replay is left out (--with-replays)" in hookrow(*by_filter, "--dry-run").err
+        assert "2 firings" in hookrow(*by_filter, "--with-replays", "--dry-run").err
+        assert hookrow("replay", again, "--json").json["firing"]["replay_of"] == again
+
+
+def test_nothing_to_send_again_names_what_arrived(add: Add, hookrow: Hookrow) -> None:
+    """Exit 0, and the ids with which it would be sent all the same."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, *NOTIFY)
+        fired = fire(hookrow)
+        ran = hookrow("redeliver", fired["id"])
+    assert "Nothing matches." in ran.err
+    assert f"name it: {fired['deliveries'][0]['id']}" in ran.err
+
+
+def test_a_reply_is_asked_about_before_a_terminal_shows_it(
+    add: Add, hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what a receiver put there; programs are not asked."""
+    with Receiver(reply(200, b'{"allow": true, "note": "its own secret"}')) as receiver:
+        add(receiver.url, *GATE, "--response-has-data")
+        shown = fire(hookrow)["id"]
+    assert "its own secret" in hookrow("show", shown).out
+    monkeypatch.setattr("hookrow.cli.commands.show.in_terminal", lambda: True)
+    monkeypatch.setattr("hookrow.cli.show.output.has_keyboard", lambda: True)
+    refused = hookrow("show", shown, stdin="n\n")
+    assert "may contain secrets of its own" in refused.err
+    assert "41 bytes, not shown" in refused.out
+    assert "its own secret" not in refused.out
+    assert "its own secret" in hookrow("show", shown, stdin="y\n").out
+    assert "its own secret" in hookrow("show", shown, "--yes").out
+    assert "its own secret" in hookrow("show", shown, "--json").out
+
+
 def test_a_replay_through_one_hook_reaches_no_other(add: Add, hookrow: Hookrow) -> None:
     """--hook limits it, a delivery's id too; a replay that is refused is exit 1."""
     with Receiver(reply(200, b"{}")) as one, Receiver(reply(409, b'{"allow": false}')) as two:

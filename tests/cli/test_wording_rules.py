@@ -73,9 +73,12 @@ SUBJECT = re.compile(
 )
 
 
+DID = re.compile(r"\w{3,}(?:ил|ал|ел|ул|ял)а? \{(?:who|hook|name)\}")
+
+
 def test_no_name_decides_the_gender_of_a_word() -> None:
     """«хук «{hook}» отклонил операцию», not «{hook}» alone: a name may be a woman's, a thing's, a code."""
-    assert [text for text in RUSSIAN if SUBJECT.search(text)] == []
+    assert [text for text in RUSSIAN if SUBJECT.search(text) or DID.search(text)] == []
 
 
 UNSAID = {

@@ -89,6 +89,8 @@ ERRORS = {
     "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
     "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
     "interrupted": "The process that sent it ended meanwhile; the request may have reached the receiver.",
+    "local_error": "The machine that sends is short of descriptors, memory or the like; nothing was sent, no attempt "
+    "is counted. Background deliveries wait 5 seconds to a minute.",
     "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows; nothing was sent.",
 }

@@ -227,6 +227,9 @@ class FakeHooks:
     def resume(self, ref: int) -> Any:
         return self.update(ref, paused_by=None, paused_reason=None, state="on", action="resume")
 
+    def last_change(self) -> None:
+        return None
+
 
 class FakeLog:
     def __init__(self, engine: FakeEngine) -> None:

@@ -162,8 +162,8 @@ FIELDS: tuple[Field, ...] = (
         "position",
         Both("Order", "Порядок применения"),
         Both(
-            "0 to 9999: the smaller number runs earlier. Empty = after the event's last hook.",
-            "От 0 до 9999: меньшее число выполняется раньше. Пусто — после последнего хука этого события.",
+            "0 to 9999: the smaller number runs earlier; of equal ones, the older hook. Empty = the last.",
+            "От 0 до 9999: меньшее число выполняется раньше, при равных — более старый хук. Пусто — последним.",
         ),
         "main",
         "int",

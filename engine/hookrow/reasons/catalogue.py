@@ -152,6 +152,7 @@ REASONS: Mapping[str, Text] = {
     "time_ran_out_at": Text("timed out after {limit} s while {what} ({place})"),
     "time_ran_out": Text("timed out while {what}"),
     "no_connection": Text("{place}: {why}"),
+    "local_shortage": Text("nothing was sent, the sending machine is short of resources: {why}"),
     "name_unresolved": Text("the name {host} could not be resolved"),
     "no_http": Text("{place} does not speak HTTP: {why}"),
     "no_tls": Text("no TLS with {place}: {why}"),

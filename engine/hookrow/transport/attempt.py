@@ -259,11 +259,13 @@ async def attempted(tools: Tools, order: Dispatch) -> AttemptResult:
         clock=tools.clock,
         wait="sent" if order.mode == "forget" else "reply",
     )
+    if got.error == "local_error":
+        return unsent(order, now_ms, got.error, got.detail or "")
     return judged(tools, order, made, got, now_ms)
 
 
 def unsent(order: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
-    """A failure before the request: of a secret that can't be opened, or a URL that leads nowhere."""
+    """A failure before the request: of a secret that can't be opened, a URL that leads nowhere, our own machine."""
     values = {
         "number": order.number,
         "origin": order.origin,

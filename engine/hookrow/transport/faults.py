@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ __all__ = ["FAULTS", "fault", "too_late"]
 
 FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
+
+SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, socket.EAI_MEMORY}
+"""What our own machine has run out of: descriptors, memory, buffers, threads or local ports."""
 
 WAITED_FOR: dict[Phase, Text] = {
     "start": Reason("phase_connect"),
@@ -58,6 +62,9 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
     for cause in causes:
         if isinstance(cause, Blocked):
             return "blocked_address", cause.reason
+    short = shortage(causes)
+    if short is not None and not progress.sending:
+        return "local_error", Reason("local_shortage", why=reason(short))
     if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
         return "name_error", Reason("name_unresolved", host=progress.host or "?")
     for cause in causes:
@@ -80,6 +87,20 @@ def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
     if progress.sent or progress.phase in ("send", "wait"):
         return "connect_error", Reason("closed_without_answer", place=place)
     return "connect_error", Reason("no_connection", place=place, why=reason(causes[-1]))
+
+
+def shortage(causes: list[BaseException]) -> OSError | None:
+    """The error that says that this machine has run out of something, if one does. A resolver without a descriptor
+    only says that it found no name."""
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in SHORTAGES:
+            return cause
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        try:
+            socket.socket().close()
+        except OSError as error:
+            return error
+    return None
 
 
 def is_nonsense(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -98,7 +99,11 @@ class Resolver(AbstractResolver):
             async with asyncio.timeout(self.LONGEST):
                 await self.slots.acquire()
                 answer: asyncio.Future[tuple[str, ...]] = asyncio.get_running_loop().create_future()
-                threading.Thread(target=self.work, args=(host, answer), name="hookrow-name", daemon=True).start()
+                try:
+                    threading.Thread(target=self.work, args=(host, answer), name="hookrow-name", daemon=True).start()
+                except RuntimeError as error:
+                    self.slots.release()
+                    raise OSError(errno.EAGAIN, str(error)) from None
                 addresses = await answer
             self.keep(host, addresses)
             return addresses

@@ -27,7 +27,7 @@ from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
-from hookrow.worker.trouble import Trouble
+from hookrow.worker.trouble import Shortage, Trouble
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
@@ -110,6 +110,7 @@ class Worker:
         """How many deliveries were started so far."""
         self.leases: Final = Leases(database, clock, self.owner, self.slots)
         self.trouble: Final = Trouble(clock)
+        self.shortage: Final = Shortage(clock)
         self.unrecorded: set[int] = set()
         self.suspects: set[int] = set()
         """Rows in flight whose last attempt was interrupted."""
@@ -194,7 +195,7 @@ class Worker:
             taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
             self.slots.hold(taken.rows, now_ms, started)
             self.start()
-            if not self.tasks and not self.slots.held and taken.next_ms is None:
+            if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
                 return
             due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
             await self.rest(due)
@@ -363,6 +364,10 @@ class Worker:
             if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
                 await self.give_back([claimed])
                 return
+            if made.error == "local_error":  # our own trouble, too: it waits a while
+                await self.give_back([claimed], later_ms=self.shortage.failed(claimed.row_id, made.detail))
+                return
+            self.shortage.worked(claimed.row_id)
             quick = self.clock.monotonic() - started <= SLOW
             well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
             if well:
@@ -409,14 +414,14 @@ class Worker:
         self.slots.hold(rows, now_ms, started)
         self.start()
 
-    async def give_back(self, rows: list[Claimed], *, begun: bool = False) -> None:
+    async def give_back(self, rows: list[Claimed], *, begun: bool = False, later_ms: int = 0) -> None:
         """Let rows go, unsent or cut short; if storage refuses, their leases lapse by themselves."""
         if not rows:
             return
         now_ms = self.clock.now_ms()
         try:
             await self.database.writer.awrite(
-                lambda connection: outbox.give_back(connection, rows, now_ms, begun=begun)
+                lambda connection: outbox.give_back(connection, rows, now_ms, begun=begun, later_ms=later_ms)
             )
         except StorageError as error:
             self.trouble.failed(error)

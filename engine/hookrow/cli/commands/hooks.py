@@ -24,6 +24,7 @@ from hookrow.cli.show.standing import NO_EFFECT, named, standing
 from hookrow.cli.show.wording import colour, milliseconds, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
+from hookrow.hook.modes import Seconds
 from hookrow.lang import Text, quoted
 from hookrow.safetext import visible, visible_lines
 from hookrow.words import MODES, STATES, word
@@ -86,6 +87,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         Column(str(Text("Position")), right=True),
         Column(str(FIELD["name"].label), shrink=True),
         Column(str(Text("Mode"))),
+        Column(str(FIELD["timeout"].label), right=True),
         Column(str(Text("State")), shrink=True),
         Column(str(Text("Calls, day")), right=True),
         Column(str(Text("Errors")), right=True),
@@ -111,6 +113,7 @@ def row_of(hook: Hook, day: Figures, now: datetime, lately: HookFigures | None) 
         str(hook.position),
         hook.name,
         word(MODES, hook.mode),
+        str(Text("{n} s", n=Seconds(hook.timeout))),
         Cell("; ".join(remarks), "red" if failing else colour(STATES, hook.state)),
         calls_cell(day),
         errors_cell(day),

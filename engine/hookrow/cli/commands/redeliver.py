@@ -51,9 +51,15 @@ def redeliver(
                 put_again(each, as_json=as_json)
             return dry_run or all(each.ok for each in again)
 
+        chosen = remaining(engine, failed_deliveries(engine, refs, options), resume)
+        if not chosen and refs:
+            arrived = [each.id for ref in refs for each in engine.log.get(ref).deliveries if each.body is not None]
+            if arrived:
+                ids = ", ".join(dict.fromkeys(arrived))
+                say(Text("No delivery of these failed. To send one again all the same, name it: {ids}", ids=ids))
         return go_through(
             engine,
-            remaining(engine, failed_deliveries(engine, refs, options), resume),
+            chosen,
             lambda n: Plural("{n} delivery will be sent again:", "{n} deliveries will be sent again:", n),
             act,
             yes=yes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,7 @@ from hookrow.cli.read.given import hook_id, parse_payload
 from hookrow.cli.read.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
-from hookrow.cli.show.output import paint, put, put_json, put_table, to_json
+from hookrow.cli.show.output import paint, put, put_json, put_table, say, to_json
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
 from hookrow.safetext import visible
@@ -29,6 +29,7 @@ __all__ = ["replay"]
     "replay", more=Text("ID: a firing (evt_…), or a delivery (msg_…), which means its firing with this hook only.")
 )
 @again_options
+@option("--with-replays", is_flag=True, says=Text("By filter: replay earlier replays, too."))
 @option("--edit", is_flag=True, says=Text("Change the payload in $EDITOR first."))
 @pass_session
 def replay(
@@ -36,6 +37,7 @@ def replay(
     refs: tuple[str, ...],
     to: str | None,
     with_auth: bool,
+    with_replays: bool,
     edit: bool,
     dry_run: bool,
     rate: float | None,
@@ -47,7 +49,8 @@ def replay(
     """Run recorded payloads through today's hooks and compare."""
     with session.engine() as engine:
         only = None if options.get("hook") is None else hook_id(engine, options["hook"])
-        chosen = remaining(engine, selected(engine, refs, options), resume)
+        found = selected(engine, refs, options)
+        chosen = remaining(engine, found if refs or with_replays else originals(found), resume)
         if edit and len(chosen) != 1:
             raise click.UsageError(str(Text("--edit takes one ID.")))
         payload = edited(engine.log.get(chosen[0][0])) if edit else None
@@ -66,6 +69,24 @@ def replay(
             yes=yes,
             rate=rate,
             dry_run=dry_run,
+        )
+
+
+def originals(chosen: Iterable[tuple[str, Firing]]) -> Iterator[tuple[str, Firing]]:
+    """Those that are no replays themselves; says how many were left out."""
+    left = 0
+    for ref, firing in chosen:
+        if firing.replay_of is None:
+            yield ref, firing
+        else:
+            left += 1
+    if left:
+        say(
+            Plural(
+                "{n} earlier replay is left out (--with-replays).",
+                "{n} earlier replays are left out (--with-replays).",
+                left,
+            )
         )
 
 

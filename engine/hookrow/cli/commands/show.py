@@ -13,7 +13,7 @@ from hookrow.cli.read.given import zone_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_attempts, put_firing
-from hookrow.cli.show.output import confirm, put, put_json, say
+from hookrow.cli.show.output import confirm, in_terminal, put, put_json, say
 from hookrow.cli.show.wording import clock_time
 from hookrow.lang import Text
 from hookrow.safetext import visible, visible_lines
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hookrow.results import Request
 
 __all__ = ["show"]
+
+QUESTION = Text("The receiver's response may contain secrets of its own. Print it?")
+"""Asked before a reply is printed in a terminal, or as HTTP; `--json` is for programs, which can't be asked."""
 
 
 @command("show", more=Text("ID is a firing (evt_…) or a delivery (msg_…), as the log and receivers name it."))
@@ -50,10 +53,12 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
             put_json(found | {"payload": firing.payload, "hidden": list(firing.hidden)})
             return DONE
         zone = zone_of(engine)
+        kept = any(each.response_body for found in attempts.values() for each in found)
+        replies = not (kept and in_terminal()) or confirm(QUESTION, yes=yes)
         put_firing(firing, zone)
         for share in shares:
             if attempts[share.id] or share.takeovers:
-                put_attempts(share, attempts[share.id], zone)
+                put_attempts(share, attempts[share.id], zone, replies=replies)
             if share.outcome == "retrying" and share.due_ms is not None:
                 due = clock_time(share.due_ms, zone)
                 put(str(Text("Next attempt: {time}; {n} of 10 attempts were made.", time=due, n=share.attempts)))
@@ -74,7 +79,7 @@ def put_requests(attempts: Mapping[str, Sequence[Attempt]], *, http: bool, yes: 
             put(curl_line(request_of(each)))
         return DONE
     kept = any(each.response_body for each in last)
-    if kept and not confirm(Text("The receiver's response may contain secrets of its own. Print it?"), yes=yes):
+    if kept and not confirm(QUESTION, yes=yes):
         return STOPPED
     for place, each in enumerate(last):
         put(("\n" if place else "") + f"POST {visible(each.url)}")

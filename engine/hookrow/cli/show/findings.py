@@ -80,6 +80,17 @@ def queue(engine: HookEngine) -> Iterator[Finding]:
         )
     if summary.undrained:
         yield Finding("undrained", UNDRAINED)
+    if timeless := engine.health.timeless():
+        yield Finding(
+            "timeless",
+            Plural(
+                "{n} delivery waits for an attempt that has no time: its row was changed by hand. Send it: hookrow "
+                "redeliver --outcome retrying",
+                "{n} deliveries wait for attempts that have no time: their rows were changed by hand. Send them: "
+                "hookrow redeliver --outcome retrying",
+                timeless,
+            ),
+        )
     if summary.dead > MANY:
         yield Finding("dead", Text("More than {n} deliveries are dead: hookrow log --outcome dead", n=MANY))
     elif summary.dead:
@@ -142,6 +153,21 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
             yield Finding("paused_stop", stops, hook)
         else:
             yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
+    broken, held = engine.health.uncompiled(), engine.health.held()
+    for hook in found:
+        about = f"{hook.id} {quoted(hook.name)}"
+        if hook.id in broken:
+            why = broken[hook.id]
+            text = Text("{hook} fails every time, its template can't be compiled: {reason}", hook=about, reason=why)
+            yield Finding("template", text, hook)
+        if hook.id in held:
+            waiting = Plural(
+                "{hook} is off and {n} delivery waits for it: enabling the hook sends it.",
+                "{hook} is off and {n} deliveries wait for it: enabling the hook sends them.",
+                held[hook.id],
+                hook=about,
+            )
+            yield Finding("held", waiting, hook)
     for hook in found:
         if contradicts(hook):
             flags = Text(

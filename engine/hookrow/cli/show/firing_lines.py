@@ -127,8 +127,8 @@ def put_payload(title: str, value: object) -> None:
     put(f"\n{paint(title, dim=True)}\n{to_json(value, indent=2)}")
 
 
-def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) -> None:
-    """What was sent to a hook and what it answered, request by request."""
+def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo, *, replies: bool = True) -> None:
+    """What was sent to a hook and what it answered, request by request; without `replies` not what they hold."""
     put(f"\n{paint(f'{delivery.position} {delivery.hook.name}', bold=True)}  {delivery.id}")
     if delivery.takeovers:
         put(visible(str(taken_over(delivery.takeovers))))
@@ -150,6 +150,9 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo) 
                     )
                 )
             )
+        if each.response_body and not replies:
+            put(str(Text("  … {n} bytes, not shown", n=len(each.response_body))))
+            continue
         put_body(
             "<",
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),

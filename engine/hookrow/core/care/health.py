@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from hookrow.core.threads.bridge import awaited
+from hookrow.errors import InvalidTemplate
 from hookrow.lang import Text
 from hookrow.store.database.migrations import HEAD
-from hookrow.store.outbox.due import lapsed
+from hookrow.store.outbox.due import held_by_hook, lapsed, timeless
+from hookrow.template.compiled import Body, Condition
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -49,6 +51,29 @@ class Health:
                     found[hook.id] = refused
         return found
 
+    def held(self) -> dict[int, int]:
+        """How many deliveries wait for each hook that is switched off, by its id: they go when it is switched on."""
+        off = [hook.id for hook in self.runtime.config_now().hooks.values() if not (hook.active or hook.deleted)]
+        with self.runtime.database.read() as connection:
+            return held_by_hook(connection, off)
+
+    def timeless(self) -> int:
+        """How many deliveries wait for an attempt that has no time, as no Hookrow writes them."""
+        with self.runtime.database.read() as connection:
+            return timeless(connection)
+
+    def uncompiled(self) -> dict[int, Text | str]:
+        """Hooks whose stored body or condition this Hookrow can't compile, and why, by their ids."""
+        found: dict[int, Text | str] = {}
+        for hook in self.runtime.config_now().hooks.values():
+            try:
+                Body.compile(hook.body)
+                if hook.condition:
+                    Condition.compile(hook.condition)
+            except InvalidTemplate as error:
+                found[hook.id] = error.text
+        return found
+
     def versions(self) -> dict[str, str]:
         """The schema's number and the database's version."""
         database = self.runtime.database
@@ -66,5 +91,8 @@ class AsyncHealth:
         self.inner = inner
 
     stuck: Final = awaited(Health.stuck)
+    held: Final = awaited(Health.held)
+    timeless: Final = awaited(Health.timeless)
     unreachable: Final = awaited(Health.unreachable)
+    uncompiled: Final = awaited(Health.uncompiled)
     versions: Final = awaited(Health.versions)

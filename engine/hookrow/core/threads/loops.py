@@ -85,7 +85,10 @@ class Loops:
             if self.closed or len(self.busy) >= MOST:
                 return None
             # The one that was used last: its connections are the freshest.
-            loop = self.idle.pop()[0] if self.idle else asyncio.new_event_loop()
+            try:
+                loop = self.idle.pop()[0] if self.idle else asyncio.new_event_loop()
+            except OSError:  # no descriptor is left: the portal's has its own already
+                return None
             self.busy[loop] = None
             return loop
 

@@ -167,6 +167,12 @@ class FiringRow(SQLModel, table=True):
             postgresql_where=text("depth >= 3"),
         ),
         Index(
+            "firing_replays",
+            "replay_of",
+            sqlite_where=text("replay_of IS NOT NULL"),
+            postgresql_where=text("replay_of IS NOT NULL"),
+        ),
+        Index(
             "firing_idempotency",
             "event",
             "idempotency_key",

@@ -395,8 +395,8 @@ def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[C
     return [found[number] for number in ids]
 
 
-def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int) -> None:
-    """Let leased rows go back to where they waited."""
+def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int, later_ms: int = 0) -> None:
+    """Let leased rows go back to where they waited, due at once or so much later."""
     changes: list[dict[str, Any]] = []
     firings: set[int] = set()
     keys: set[tuple[int, str | None]] = set()
@@ -411,7 +411,7 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
                 "row": row.id,
                 "its_fence": row.fence,
                 "new_state": change.state,
-                "due": change.due_ms,
+                "due": None if change.due_ms is None else change.due_ms + later_ms,
                 "reason": change.reason,
                 "done": now_ms if change.finished else None,
             }
@@ -436,10 +436,13 @@ def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], now_
     return kept
 
 
-def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int, *, begun: bool = False) -> int:
+def give_back(
+    connection: Connection, rows: Sequence[Claimed], now_ms: int, *, begun: bool = False, later_ms: int = 0
+) -> int:
     """Let rows go: they are due at once, or parked or cancelled with their hook. Returns how many were held.
 
     Args:
+        later_ms: they are due only then, from `now_ms` on.
         begun: their requests were cut short; whether one reached its receiver is not known.
     """
     fences = {row.row_id: row.fence for row in rows}
@@ -451,7 +454,7 @@ def give_back(connection: Connection, rows: Sequence[Claimed], now_ms: int, *, b
         held += [row for row in found if row.fence == fences[row.id]]
     if held and begun:
         TAKEN_OVER.many(connection, [{"row": row.id} for row in held])
-    unlease(connection, held, "given_back", now_ms)
+    unlease(connection, held, "given_back", now_ms, later_ms)
     if held:
         announce(connection)  # another worker may send them at once
     return len(held)

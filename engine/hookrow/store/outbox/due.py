@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.parking import BREAKERS, HOOKS
 from hookrow.store.outbox.release import pending, state_in
 
-__all__ = ["BUSY", "NOW", "lapsed", "leased", "mend_clock", "next_due"]
+__all__ = ["BUSY", "NOW", "held_by_hook", "lapsed", "leased", "mend_clock", "next_due", "timeless"]
 
 COUNTED = 1001
 """Lapsed rows are counted up to here."""
@@ -90,6 +91,19 @@ def lapsed(connection: Connection, before_ms: int) -> int:
     """Rows whose lease lapsed before this moment and that nobody took over, counted up to 1,001. Only reads."""
     rows = select(DELIVERIES.c.id).where(leased, DELIVERIES.c.lease_ms < before_ms).limit(COUNTED)
     return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
+
+
+def held_by_hook(connection: Connection, hooks: Sequence[int]) -> dict[int, int]:
+    """How many deliveries are held for each of these hooks."""
+    held = and_(DELIVERIES.c.state == "parked", DELIVERIES.c.hook_id.in_(hooks))
+    rows = connection.execute(select(DELIVERIES.c.hook_id, func.count()).where(held).group_by(DELIVERIES.c.hook_id))
+    return {row[0]: row[1] for row in rows}
+
+
+def timeless(connection: Connection) -> int:
+    """Deliveries that wait for an attempt, but for no moment: nobody would ever send them."""
+    rows = select(DELIVERIES.c.id).where(pending, DELIVERIES.c.state != "blocked", DELIVERIES.c.due_ms.is_(None))
+    return int(connection.execute(select(func.count()).select_from(rows.limit(COUNTED).subquery())).scalar_one())
 
 
 def mend_clock(connection: Connection, now_ms: int) -> None:

@@ -229,17 +229,10 @@ class Explaining:
         }
         for name in SECRETS:
             secret: Secret | None = getattr(hook, name)
-            kept = secret is not None and secret.is_kept
-            if kept:
-                values[name] = None if saved is None else getattr(saved, name)
-            else:
-                values[name] = (
-                    self.runtime.seal(
-                        secret.value, Place("hook", uid, name), None if saved is None else getattr(saved, name)
-                    )
-                    if secret and secret.is_set
-                    else None
-                )
+            values[name] = None if saved is None or secret is None else getattr(saved, name)
+            if secret is not None and not secret.is_kept:
+                place = Place("hook", uid, name)
+                values[name] = self.runtime.seal(secret.value, place, values[name]) if secret.is_set else None
         return StoredHook(
             **{**values, "position": hook.position or 0},
             id=hook.id or 0,

@@ -230,7 +230,10 @@ class Run:
     def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        if veto is None:
+            self.outcome = "allowed"
+        else:
+            self.outcome = "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
         if self.row.troubled:
             for share in self.row.shares:
@@ -388,7 +391,11 @@ class Run:
                     "owner": runtime.owner if birth.state == "leased" else None,
                     "fence": 1 if birth.state == "leased" else 0,
                 }
-        firing = self.new_columns(now_ms) if new else self.ended_columns() if self.outcome is not None else None
+        firing = None
+        if new:
+            firing = self.new_columns(now_ms)
+        elif self.outcome is not None:
+            firing = self.ended_columns()
         notes = [share.note for share in shares if share.note is not None and not share.gone]
         gone = [share.hook.id for share in shares if share.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
@@ -459,8 +466,10 @@ class Run:
 
     def delivery(self, share: DeliveryDraft) -> Delivery:
         state = share.state
-        if share.background:
-            state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"
+        if share.background and self.defer:
+            state = "cancelled"
+        elif share.background:
+            state = "parked" if share.act == "park" else "queued"
         return Delivery(
             id=delivery_id(self.occasion.uid, share.seq),
             firing_id=firing_id(self.occasion.uid),

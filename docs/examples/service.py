@@ -87,7 +87,7 @@ class Platform:
     # -- customers ----------------------------------------------------------------------------------------------------
 
     def register(self, body: Sent) -> Any:
-        """`before_registration` after our own checks; `after_registration` with the customer himself, or not at all."""
+        """`before_registration` after our own checks; `after_registration` with the customer's row, or not at all."""
         user = body.get("user") or {}
         if not user.get("login") or not user.get("password"):
             raise HTTPException(422, "login and password are needed")
@@ -215,7 +215,7 @@ class Platform:
         return {"order": {**order, **(call.body or {}), "id": number}, "old": {"order": order}}
 
     def user_payload(self, call: ApiCall) -> Json:
-        """The customer's new data, with his id."""
+        """The customer's new data, with their id."""
         return {"user": {**(call.body or {}), "id": number_in(call)}}
 
 

@@ -19,15 +19,15 @@ HookrowError
 │   ├── IdempotencyConflict   another payload under the same idempotency key
 │   └── NotRedeliverable      a delivery that can't be sent again as asked
 ├── Vetoed                    by `raise_for_veto()`; `.veto`
-├── StorageError              the database could not do it; `.firing` where a verdict is already known
+├── StorageError              the database could not do it; `.firing` where the result is already known
 │   ├── DatabaseBusy          another writer held the lock for the whole limit
 │   ├── DatabaseReadOnly
 │   ├── DiskFull              the disk takes no page more; `hookrow prune` makes room
 │   ├── DatabaseDamaged       not a database, or a damaged one
 │   ├── NoDatabase            the file does not exist, or was never made by Hookrow
 │   └── SchemaTooNew          made by a newer Hookrow; left untouched
-├── KeyProblem                secrets can't be sealed or opened
-│   ├── KeyMissing            sealed values exist, their key is not here
+├── KeyProblem                secrets can't be encrypted or decrypted
+│   ├── KeyMissing            encrypted values exist, their key is not here
 │   ├── KeyUnsafe             the key file can be read by others
 │   └── KeyWrong              the key does not open what it should
 └── Misuse                    a mistake in the calling program

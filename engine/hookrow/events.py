@@ -70,10 +70,10 @@ class Event:
     Args:
         code: `[a-z][a-z0-9_.]{0,63}`.
         title: for people; one text, or `Both`.
-        moment: `before` an operation, which a waiting hook may stop or change; `after` it; `on` an occasion.
+        moment: `before` an operation, which a blocking hook may stop or change; `after` it; `on` an occasion.
         methods: the API calls that mean it, each `[METHOD ]/path/{id}[ if condition]`.
         sample: a realistic payload, for tests and the form.
-        private: JSON Pointers of values that only waiting hooks receive and that are never kept.
+        private: JSON Pointers of values that only blocking hooks receive and that are never kept.
         origin: `document`, `system` (the engine fires it itself) or `service`.
 
     Raises:
@@ -205,7 +205,7 @@ CATALOGUE: tuple[Event, ...] = (
     from_document("on_subscription", "On subscription", "При подписке"),
     from_engine("hook.paused", "A hook was paused", "Хук приостановлен"),
     from_engine("hook.resumed", "A hook was resumed", "Хук возобновлён"),
-    from_engine("delivery.dead", "A delivery was given up", "Доставка не удалась окончательно"),
+    from_engine("delivery.dead", "A delivery failed for good", "Доставка не удалась окончательно"),
 )
 """The document's nine events in its order, then the engine's own."""
 

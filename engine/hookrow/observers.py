@@ -43,10 +43,10 @@ LAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class HookOutcome:
-    """What became of one hook in a firing.
+    """One hook's share of a firing, as it ended.
 
     `outcome` is a delivery's (`ok`, `changed`, `vetoed`, `failed`, `queued`, `skipped`, …); `reason` says why it
-    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a waiting hook's time in milliseconds.
+    was left out or failed (`condition_false`, `timeout`, …), else None. `ms` is a blocking hook's time in milliseconds.
     """
 
     hook: HookRef
@@ -62,7 +62,7 @@ class FiringObserved:
 
     `outcome` is `allowed`, `vetoed`, `failed` or `cancelled`; `refused_by` the hook that refused, `code` its code or,
     where it failed, the error's word. `recorded` is false where the record is not committed: the database failed
-    (`error` is then the error's class name), or it was written through the caller's connection and goes with his
+    (`error` is then the error's class name), or it was written through the caller's connection and goes with its
     transaction, which may still be rolled back. `reused`: the outcome of an earlier call with the same key.
     """
 

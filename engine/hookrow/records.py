@@ -111,7 +111,7 @@ class Veto:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One HTTP request: what was sent, where, and what came of it. Times in milliseconds."""
+    """One HTTP request: what was sent, where, and the response. Times in milliseconds."""
 
     number: int
     at_ms: int
@@ -240,17 +240,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the verdict that the host obeys, and what was kept of it."""
+    """One `fire()`: the result that your service acts on, and what is stored of it."""
 
     id: str
     event: str
     moment: str
     at_ms: int
     outcome: FiringOutcome | None
-    """None while waiting hooks run, or where the process died then."""
+    """None while blocking hooks run, or where the process died then."""
     payload: JsonObject = field(repr=False)
     data: JsonObject = field(repr=False)
-    """The payload as the waiting hooks left it."""
+    """The payload as the blocking hooks left it."""
     result: Json = field(default=None, repr=False)
     has_result: bool = False
     veto: Veto | None = None
@@ -258,8 +258,10 @@ class Firing:
     deliveries: Sequence[Delivery] = ()
     ms: int | None = None
     hidden: Sequence[str] = ()
-    """JSON Pointers whose values are null here: only waiting hooks received them."""
+    """JSON Pointers whose values are null here: only blocking hooks received them."""
     replay_of: str | None = None
+    replayed: bool = False
+    """Read from the log: whether a firing that the log holds is a replay of this one."""
     asked_by: str | None = None
     depth: int = 0
     """How many hooks its call came through, by the header `hook-depth`."""
@@ -268,7 +270,7 @@ class Firing:
     error: StorageError | None = None
     """Why an `after` or `on` firing could not be recorded; see `raise_for_error`."""
     deferred: bool = False
-    """Fired with `defer=True`: what nobody waits for is kept back until `enqueue`."""
+    """Fired with `defer=True`: background deliveries are held until `enqueue`."""
     row_id: int = 0
     enqueuer: Enqueuer | None = field(default=None, repr=False, compare=False)
     shown_result: Json = field(default=AS_IT_IS, repr=False, compare=False)
@@ -344,7 +346,7 @@ class LogFilter:
     hook: int | None = None
     outcome: str | None = None
     """A firing's or a delivery's outcome, `running` before there is one; or a delivery's error or skip reason; or
-    `problem`: a delivery that failed, was given up, or waits for another attempt."""
+    `problem`: a delivery that failed, is dead, or waits for another attempt."""
     since_ms: int | None = None
     until_ms: int | None = None
     search: str | None = None

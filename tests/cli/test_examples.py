@@ -79,7 +79,7 @@ def test_the_options_of_the_others_are_known(path: str) -> None:
         below = family.get_command(click.Context(family), word)
         assert below is not None
         commands.append(below)
-    known = {name for command in commands for each in command.params for name in each.opts}
+    known = {name for command in commands for each in command.get_params(click.Context(command)) for name in each.opts}
     assert {word for word in shlex.split(EXAMPLES[path]) if word.startswith("--")} <= known
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli_runs import Hookrow, environment, program
-from hookrow.cli.catalogue import COMMANDS
+from hookrow.cli.catalogue import COMMANDS, EXAMPLES
 
 HEAVY = ("sqlmodel", "sqlalchemy", "httpx", "aiohttp", "textual", "cryptography", "werkzeug", "pydantic", "minijinja")
 
@@ -136,7 +136,17 @@ def test_the_database_is_found(hookrow: Hookrow, folder: Path, monkeypatch: pyte
     hookrow("hooks", "add", "--name", "x", "--url", "http://127.0.0.1/x", "--event", "on_subscription")
     assert hookrow("--db", "one.db", "hooks", "list", "--json").lines == []
     assert len(hookrow("--db", "two.db", "hooks", "list", "--json").lines) == 1
+    for after in (("hooks", "list", "--db", "one.db"), ("--db", "two.db", "hooks", "--db", "one.db", "list")):
+        assert hookrow(*after, "--json").lines == []
     hookrow("init", code=5)
+
+
+def test_every_command_takes_the_database_and_the_language(hookrow: Hookrow, folder: Path) -> None:
+    """After its name too; its own help does not repeat them."""
+    for name in filter(None, EXAMPLES):
+        helped = hookrow(*name.split(), "--db", "none.db", "--lang", "ru", "--help").out
+        assert "Показать эту справку и выйти." in helped
+        assert "--db URL" not in helped, name
 
 
 def test_a_listing_into_head_ends_quietly(made: Path, hookrow: Hookrow) -> None:

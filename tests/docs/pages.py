@@ -16,6 +16,7 @@ import click
 from hookrow import errors, lang, words
 from hookrow.cli.app import root
 from hookrow.cli.catalogue import CARE, COMMANDS
+from hookrow.cli.example.english import sample_of
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
@@ -189,7 +190,8 @@ def commands_page() -> str:
         "# Commands",
         MADE,
         "Data goes to stdout, messages to stderr. `hookrow COMMAND --help` prints the same text in your language.",
-        "`--db` and `--lang` go before the command: `hookrow --db shop.db log`.",
+        "`--db` and `--lang` can stand before the command or after it: `hookrow --db shop.db log` or",
+        "`hookrow log --db shop.db`.",
         "",
         "On pages of their own: [`hookrow hooks`](cli-hooks.md), and the commands that look after a database,",
         "such as `export`, `import`, `doctor`, `settings` and `keys` ([maintenance](cli-maintenance.md)).",
@@ -289,7 +291,7 @@ def events_page() -> str:
     lines += ["## Sample payloads", "", "`hookrow fire EVENT` sends the sample unless you give `--payload`.", ""]
     for each in CATALOGUE:
         if each.sample is not None:
-            lines += [f"### {each.code}", "", "```json", json.dumps(each.sample, ensure_ascii=False, indent=1)]
+            lines += [f"### {each.code}", "", "```json", json.dumps(sample_of(each), ensure_ascii=False, indent=1)]
             lines += ["```", ""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam
 
 from hookrow import Hook, HookEngine
 from hookrow.store.database import plain
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.log import purge
+from hookrow.store.log.reading import REPLAYED_OF
 from hookrow.store.outbox import claims, due
 from receivers import Receiver, reply
 
@@ -92,6 +94,12 @@ def test_old_pauses_are_looked_for_among_the_engines_own(engine: HookEngine) -> 
     plan = plan_of(engine, purge.OWN_PAUSES.where(purge.REVISIONS.c.at_ms < 1).order_by(purge.REVISIONS.c.at_ms))
     assert plan[0] == "SEARCH hook_revision USING INDEX hook_revision_engine (at_ms<?)"
     assert not any(step.startswith(("SCAN", "USE TEMP")) for step in plan)
+
+
+def test_what_was_fired_anew_is_found_among_the_replays(engine: HookEngine) -> None:
+    """For every page of the log, in an index that holds replays alone."""
+    plan = plan_of(engine, REPLAYED_OF.make([bindparam("one"), bindparam("other")]))
+    assert plan == ["SEARCH firing USING COVERING INDEX firing_replays (replay_of=?)"]
 
 
 def plan_of(engine: HookEngine, statement: Any) -> list[str]:

@@ -56,7 +56,6 @@ INNER = {
     "AsyncHookEngine.run: Run",
     "AsyncHookEngine.run_in_background: Run",
     "AsyncHookEngine.arrival: Arrival",
-    "AsyncHookEngine.draft: StoredHook",
     "Hooks.find: StoredHook",
 }
 """What the engine's own parts call."""

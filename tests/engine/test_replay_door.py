@@ -1,4 +1,4 @@
-"""What happened, again and on purpose: redeliver, replay, explain (DESIGN 13)."""
+"""What happened, again and on purpose: redeliver, replay, explain."""
 
 from __future__ import annotations
 
@@ -144,6 +144,7 @@ async def test_a_replay_goes_through_todays_hooks(bench: Bench) -> None:
     logged = await bench.logged()
     assert (logged.id, logged.replay_of, bool(logged.asked_by)) == (done.firing.id, firing.id, True)
     assert bench.network.requests[1].headers["hook-replay-of"] == firing.id
+    assert [each.replayed for each in await bench.engine.log.page()] == [False, True]
 
 
 async def test_a_delivery_or_a_hook_limits_the_replay(bench: Bench) -> None:

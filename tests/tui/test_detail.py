@@ -177,6 +177,14 @@ def log_rows(firing: Any, glyphs: Any = UNICODE) -> Any:
     return rows_of(firing, zone=UTC, today_ms=firing.at_ms, glyphs=glyphs)
 
 
+@pytest.mark.parametrize(("glyphs", "sign"), [(UNICODE, "↻"), (ASCII, "@")])
+def test_what_was_fired_anew_is_marked(glyphs: Any, sign: str) -> None:
+    """The original, in its first line only; nobody repeats it a second time without seeing that."""
+    first, *rest = log_rows(replace(FIRING, replayed=True), glyphs)
+    assert first.name == f"{sign} {FIRING.event}"
+    assert not any(sign in row.name for row in (*rest, *log_rows(FIRING, glyphs)))
+
+
 @given(st.text(max_size=60), st.integers(0, 30))
 def test_a_column_has_its_width_whatever_stands_in_it(text: str, width: int) -> None:
     """Emoji, joiners, flags, marks, wide letters: exactly so many columns."""

@@ -179,14 +179,16 @@ async def test_a_database_that_cannot_be_used_has_a_page_with_the_keys_that_work
 
 
 async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> None:
-    """A file of another version: the list stays empty until the engine has it."""
+    """A file of another version: the list stays empty until the engine has it; keys that go to a row wait."""
     url = await asyncio.to_thread(filled, tmp_path)
     async with starting(url + "?timeout=5") as at:
         await until(at.pilot, lambda: bool(at.app.workers), "the engine's worker")
         assert not at.hooks.rows
+        await at.pilot.press("j", "down")
         assert "opening…" in drawn(at.app)
         await at.opens()
         assert "3 hooks" in drawn(at.app)
+        await until(at.pilot, lambda: at.hooks.query_one(HookTable).place == 2, "the third row")
 
 
 def test_the_first_frame_needs_nothing_heavy() -> None:

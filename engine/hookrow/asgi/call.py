@@ -19,7 +19,7 @@ class ApiCall:
     their values. `body` is the request's JSON as the handler gets it: as the hooks so far have left it; of a form its
     fields as texts (`form` is true: no hook changes them), of an empty body an empty object. Where there is none that
     hooks can see, it is None and `seen` is false. `status` and `response` (the reply's JSON, else None) are
-    there for after-events. `scope` is ASGI's.
+    there for after events. `scope` is ASGI's.
     """
 
     method: str

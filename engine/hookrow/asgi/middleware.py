@@ -20,6 +20,7 @@ from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import dumps, same
 from hookrow.records import Firing
@@ -39,7 +40,7 @@ EVERY = "*"
 
 
 def fired(request: Any) -> Mapping[str, Firing]:
-    """What the middleware has fired for this request, by event: the verdicts of its before-events.
+    """What the middleware has fired for this request, by event: the results of its before events.
 
     Args:
         request: an ASGI scope, or a request that has one (Starlette's, FastAPI's, Django's ASGIRequest). `Any`, since
@@ -67,7 +68,7 @@ class HookMiddleware:
         defer: Collection[str] = (),
         limit: int = 1_048_576,
         unseen: str | Mapping[str, str] = "refuse",
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
     ) -> None:
         """Put it around an application.
 
@@ -78,19 +79,19 @@ class HookMiddleware:
             shapes: by event, how its payload is made.
             bind: by event, the API calls that mean it, in the place of the catalogue's: `POST /path/{id}`. An empty one
                 leaves the event to the service. `before_registration` is empty unless given.
-            defer: before-events whose background deliveries are kept back until the handler calls
+            defer: before events whose background deliveries are kept back until the handler calls
                 `fired(request)[code].enqueue(connection)`.
             limit: bytes of a request's or response's body that hooks can see.
-            unseen: what becomes of a call whose body hooks can't see, where its before-event has a waiting hook that is
-                active and in its period: `refuse` (415, 413 or 400, whatever the hooks' `on_failure` is), `on_failure`
+            unseen: what becomes of a call whose body hooks can't see, where its before event has a blocking hook that
+                is active and in its period: `refuse` (415, 413 or 400, whatever the hooks' `on_failure`), `on_failure`
                 (each such hook has failed, its own setting decides), `ask` (hooks are asked with an empty payload); or
                 one of these by event, the others as `refuse`. An event with a shape of its own is left to that.
-            deadline: seconds for all waiting hooks of one event together.
+            deadline: seconds for all blocking hooks of one event together.
 
         Raises:
             EventNotFound: the catalogue does not hold an event that is named here.
             InvalidInput: a call of `bind` is not written as it should be, or `unseen` holds another word.
-            TransactionMisuse: `defer` names an event that is not a before-event.
+            TransactionMisuse: `defer` names an event that is not a before event.
         """
         self.app = app
         self.engine = engine
@@ -199,7 +200,7 @@ class HookMiddleware:
             await self.app(scope, body.receive, send)
 
     async def ask(self, event: Event, shape: Shape, call: ApiCall, unseen: Unseen | None, depth: int) -> Firing:
-        """Fire a before-event. What the engine can't take of a body is as unseen as what is no JSON."""
+        """Fire a before event. What the engine can't take of a body is as unseen as what is no JSON."""
         payload = await settled(shape.payload(call))
         how: FireArgs = {"deadline": self.deadline, "defer": event.code in self.defer}
         barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
@@ -236,7 +237,7 @@ class HookMiddleware:
         task.add_done_callback(self.tasks.discard)
 
     async def report(self, events: Sequence[Event], call: ApiCall, depth: int) -> None:
-        """Fire after-events; nobody waits, so that what fails is logged."""
+        """Fire after events; nobody waits, so that what fails is logged."""
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
@@ -245,7 +246,7 @@ class HookMiddleware:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 
     async def settle(self, grace: float = GRACE) -> None:
-        """Wait until after-events under way are fired, at most `grace` seconds. The application's shutdown does it."""
+        """Wait until after events under way are fired, at most `grace` seconds. The application's shutdown does it."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=grace)
 

@@ -14,13 +14,6 @@ from hookrow.lang import Text, detect
 __all__ = ["root", "run"]
 
 
-def choose_language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Speak as `--lang` says from the moment that it is read, so that help and errors obey it."""
-    if value is not None:
-        speak(detect(value))
-    return value
-
-
 def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and leave."""
     if value and not ctx.resilient_parsing:
@@ -35,15 +28,6 @@ def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) ->
 
 
 @click.group(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@option("--db", metavar="URL|PATH", says=Text("The database: a file or a URL; else $HOOKROW_DB, else ./hooks.db."))
-@option(
-    "--lang",
-    type=click.Choice(["ru", "en"]),
-    is_eager=True,
-    expose_value=False,
-    callback=choose_language,
-    says=Text("Language; else $HOOKROW_LANG, else the locale's."),
-)
 @option(
     "--version",
     is_flag=True,
@@ -53,11 +37,8 @@ def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     says=Text("Show the version and exit."),
 )
 @click.pass_context
-def root(ctx: click.Context, db: str | None) -> int | None:
+def root(ctx: click.Context) -> int | None:
     """Webhooks called in order, in time, and remembered."""
-    from hookrow.cli.session import Session
-
-    ctx.obj = Session(db)
     if ctx.invoked_subcommand is not None:
         return None
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -67,7 +48,11 @@ def root(ctx: click.Context, db: str | None) -> int | None:
     click.echo(ctx.get_help())
     path = ctx.obj.path
     if path is not None and not path.exists():
-        none = Text("There is no database {path} yet: hookrow init, or hookrow init --example with samples.", path=path)
+        none = Text(
+            "There is no database {path} yet. Create it: {hookrow} init, with samples: {hookrow} init --example",
+            path=path,
+            hookrow=ctx.obj.program,
+        )
         click.echo(f"\n{none}", err=True)
     hint = Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")
     click.echo(f"\n{hint}", err=True)

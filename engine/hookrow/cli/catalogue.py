@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import click
 
-from hookrow.lang import Both, Plural, Text
+from hookrow.cli.click_words import speak
+from hookrow.lang import Both, Plural, Text, detect
 
 __all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
 
@@ -156,8 +157,56 @@ EXAMPLES: dict[str, str] = {
 }
 
 
+class Option(click.Option):
+    """An option whose help is translated when it is shown."""
+
+    def __init__(self, *args: Any, says: Any = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.says = says
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        return spoken(super().make_metavar(ctx))
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help: str | None = str(self.says)
+        return super().get_help_record(ctx)
+
+
+def choose_database(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """What the command, or a command below it, works on."""
+    if value is not None or ctx.parent is None:
+        from hookrow.cli.session import Session
+
+        ctx.obj = Session(value)
+
+
+def choose_language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Speak as `--lang` says from the moment that it is read, so that help and errors obey it."""
+    if value is not None:
+        speak(detect(value))
+
+
+def anywhere(*, hidden: bool) -> list[click.Parameter]:
+    """The options that may stand before the command and after it."""
+    where = Text("The database: a file or a URL; else $HOOKROW_DB, else ./hooks.db.")
+    speech = Text("Language; else $HOOKROW_LANG, else the locale's.")
+    either: Any = {"expose_value": False, "hidden": hidden}
+    return [
+        Option(["--db"], metavar="URL|PATH", callback=choose_database, says=where, **either),
+        Option(
+            ["--lang"], type=click.Choice(["ru", "en"]), is_eager=True, callback=choose_language, says=speech, **either
+        ),
+    ]
+
+
+BEFORE, AFTER = anywhere(hidden=False), anywhere(hidden=True)
+
+
 class Spoken(click.Command):
-    """What the library itself writes into a command's help, in the language in use; and an example."""
+    """What the library itself writes into a command's help, in the language in use; an example; `--db`, `--lang`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*(AFTER if ctx.parent else BEFORE), *super().get_params(ctx)]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [spoken(piece) for piece in super().collect_usage_pieces(ctx)]
@@ -250,21 +299,6 @@ class Lazy(Spoken, click.Group):
                 formatter.write_dl(
                     [(name, str(each.brief)) for name, each in COMMANDS.items() if each.section == section]
                 )
-
-
-class Option(click.Option):
-    """An option whose help is translated when it is shown."""
-
-    def __init__(self, *args: Any, says: Any = "", **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.says = says
-
-    def make_metavar(self, ctx: click.Context) -> str:
-        return spoken(super().make_metavar(ctx))
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        self.help: str | None = str(self.says)
-        return super().get_help_record(ctx)
 
 
 def write_help(formatter: click.HelpFormatter, brief: Text, more: Text | None) -> None:

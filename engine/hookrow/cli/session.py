@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,13 @@ class Session:
         """The SQLite file; None for a server's database."""
         return sqlite_path(self.url)
 
+    @property
+    def program(self) -> str:
+        """What to type for another command on this database; a server's URL may hold a password."""
+        if self.db is None:
+            return "hookrow"
+        return f"hookrow --db {'URL' if self.path is None else quote(self.db)}"
+
     @contextmanager
     def engine(self) -> Iterator[HookEngine]:
         """The engine on the database, without a worker of its own: a command sends only what it made itself.
@@ -60,7 +68,9 @@ class Session:
         """
         path = self.path
         if path is not None and not path.exists():
-            raise NoDatabase(Text("There is no database {path}. Create one: hookrow init", path=path))
+            raise NoDatabase(
+                Text("There is no database {path}. Create one: {hookrow} init", path=path, hookrow=self.program)
+            )
 
 
 def database_url(text: str) -> str:

@@ -13,7 +13,7 @@ __all__ = ["actor"]
 
 
 def actor(environ: Mapping[str, str] | None = None) -> str:
-    """The operating system's user, and the address he came from over SSH: `olga@192.0.2.7`, else `olga`.
+    """The operating system's user, and the address that they came from over SSH: `olga@192.0.2.7`, else `olga`.
 
     By the process's user id, which no variable can change; with sudo also who called it: `root(olga)`.
     """
@@ -24,7 +24,7 @@ def actor(environ: Mapping[str, str] | None = None) -> str:
         user = f"uid{os.getuid()}"
     if env.get("SUDO_USER"):
         user = f"{user}({env['SUDO_USER']})"
-    if user == ENGINE:  # a service's own user may be called so: what he does is not the engine's doing
+    if user == ENGINE:  # a service's own user may be called so: what it does is not the engine's doing
         user = f"{user}(uid {os.getuid()})"
     client = env.get("SSH_CONNECTION", "").split(" ")[0] or env.get("SSH_CLIENT", "").split(" ")[0]
     return storable(f"{user}@{client}" if client else user)

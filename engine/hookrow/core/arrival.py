@@ -19,7 +19,7 @@ LOOP = "loop"
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Why waiting hooks are not asked although they should be: something that the API's client can choose.
+    """Why blocking hooks are not asked although they should be: something that the API's client can choose.
 
     Args:
         code: the deliveries' error, and the refusal's code.
@@ -41,7 +41,7 @@ class Arrival:
     """What a call brings along.
 
     Args:
-        barrier: why waiting hooks are not asked.
+        barrier: why blocking hooks are not asked.
         fixed: no hook can change the payload: it was made of something that is handed on as it came.
     """
 

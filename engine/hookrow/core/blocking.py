@@ -1,24 +1,22 @@
-"""`HookEngine`: the front door for threads; runs the async core on an event loop of its own."""
+"""`HookEngine`: the front door for threads: it runs what awaits on an event loop of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self, Unpack
+from typing import Self, Unpack
 
-import httpx
 from sqlalchemy import Connection
 
-from hookrow.clock import Clock, to_ms
-from hookrow.core.arrival import PLAIN, Arrival, FireArgs
-from hookrow.core.calls import CURRENT
+from hookrow.clock import to_ms
+from hookrow.core.arrival import Arrival, FireArgs
+from hookrow.core.base import Engine
 from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
-from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.log import Log
@@ -27,77 +25,38 @@ from hookrow.core.threads.bridge import forbid_running_loop, off_loops
 from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import LET_GO, Portal
 from hookrow.core.transaction import is_async, run_sync
-from hookrow.errors import StorageError, TransactionMisuse
-from hookrow.events import Event
-from hookrow.hook.egress import Egress
+from hookrow.errors import TransactionMisuse
 from hookrow.hook.model import Hook
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
-from hookrow.observers import Observer
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
-from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]
 
 
-class HookEngine:
+class HookEngine(Engine):
     """The engine for threads. Use it as `with HookEngine(url) as engine:`; calls block, threads start at first need."""
 
-    def __init__(
-        self,
-        url: str = "sqlite:///hooks.db",
-        *,
-        worker: bool = True,
-        events: Iterable[Event] = (),
-        egress: str | Egress | None = None,
-        keys: KeyRing | str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock | None = None,
-        create: bool = True,
-        observers: Iterable[Observer] = (),
-    ) -> None:
-        """As `AsyncHookEngine`."""
-        self.core: Final = AsyncHookEngine(
-            url,
-            worker=worker,
-            events=events,
-            egress=egress,
-            keys=keys,
-            transport=transport,
-            clock=clock,
-            create=create,
-            observers=observers,
-        )
-        self.runtime: Final = self.core.runtime
-        self.sending: Final = self.core.sending
-        self.portal: Final = Portal()
-        self.loops: Final = Loops(self.portal, self.runtime.let_transport_go)
-        self.hooks: Final = off_loops(Hooks)(self.runtime)
-        self.log: Final = off_loops(Log)(self.runtime)
-        self.settings: Final = off_loops(Settings)(self.runtime)
-        self.events: Final = self.core.events
-        self.keys: Final = off_loops(Keys)(self.runtime)
-        self.health: Final = off_loops(Health)(self.runtime)
-        me = weakref.ref(self)
-        atexit.register(close_at_exit, me)
+    hooks: Hooks
+    log: Log
+    settings: Settings
+    keys: Keys
+    health: Health
 
-    @property
-    def url(self) -> str:
-        """The database, without a password."""
-        return self.core.url
-
-    @property
-    def path(self) -> Path | None:
-        """The SQLite file."""
-        return self.core.path
-
-    @property
-    def read_only(self) -> bool:
-        """This user may only read the database."""
-        return self.core.read_only
+    def _assemble(self) -> None:
+        runtime = self.runtime
+        self.portal: Portal = Portal()
+        self.loops: Loops = Loops(self.portal, runtime.let_transport_go)
+        self.hooks = off_loops(Hooks)(runtime)
+        self.log = off_loops(Log)(runtime)
+        self.settings = off_loops(Settings)(runtime)
+        self.keys = off_loops(Keys)(runtime)
+        self.health = off_loops(Health)(runtime)
+        atexit.register(close_at_exit, weakref.ref(self))
 
     def __enter__(self) -> Self:
         self.ensure_worker()
@@ -138,7 +97,7 @@ class HookEngine:
         payload: Payload,
         *,
         idempotency_key: str | None = None,
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
@@ -152,57 +111,25 @@ class HookEngine:
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.core.run_in_background(event, payload, deadline, depth)
+            run = self.run_in_background(event, payload, deadline, depth)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
-            self.core.fired_by_handler(event)
+            self.fired_by_handler(event)
             self.ensure_worker()
-            return firing
+            return self.given(firing, connection)
         forbid_running_loop()
-        inside = CURRENT.get() is not None
-        if inside:
-            known = self.core.fired_already(event, payload, idempotency_key, defer)
-            if known is not None:
-                return known
-        try:
-            run = self.core.run(
-                event,
-                payload,
-                idempotency_key=idempotency_key,
-                deadline=deadline,
-                defer=defer,
-                arrival=self.core.arrival(depth) if inside or depth is not None else PLAIN,
-            )
-        except StorageError as error:
-            return self.core.unreadable(event, payload, deadline, error)
-        self.ensure_worker()
-        with self.portal.in_thread():
-            firing = run.fire_here(self.loops.run)
-        if inside:
-            self.core.fired_by_handler(event)
-        return self.core.enqueueable(firing, self.enqueue)
-
-    async def afire(
-        self,
-        event: str,
-        payload: Payload,
-        *,
-        idempotency_key: str | None = None,
-        deadline: float = 30.0,
-        defer: bool = False,
-        depth: int | str | None = None,
-    ) -> Firing:
-        """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
-
-        The requests run on the engine's own loop. The firing's `enqueue` blocks: call it in a thread.
-        """
-        return await self.fire_as(
+        begun = self.begun(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
+        if isinstance(begun, Firing):
+            return self.given(begun)
+        self.ensure_worker()
+        with self.portal.in_thread():
+            firing = begun.fire_here(self.loops.run)
+        self.fired_by_handler(event)
+        return self.given(firing)
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
-        """As `AsyncHookEngine.fire_as`, awaited on whatever event loop runs."""
-        firing = await self.portal.join(self.core.fire_as(arrival, event, payload, **how))
-        return self.core.enqueueable(firing, self.enqueue)
+        return await self.portal.join(super().fire_as(arrival, event, payload, **how))
 
     def enqueue(self, firing: Firing, connection: CallerConnection | None) -> None:
         job: Callable[[Connection], None] = self.runtime.enqueuing(firing)
@@ -223,7 +150,7 @@ class HookEngine:
     def explain(self, event: str, payload: Payload | None = None, *, at: datetime | None = None) -> list[Explained]:
         """As `AsyncHookEngine.explain`."""
         forbid_running_loop()
-        return self.core.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))
+        return self.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))
 
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """As `AsyncHookEngine.condition_matches`."""
@@ -247,8 +174,9 @@ class HookEngine:
     ) -> Replayed:
         """As `AsyncHookEngine.replay`."""
         forbid_running_loop()
+        self.ensure_worker()
         return self.portal.call(
-            self.core.replay(ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
+            self.replaying.replay(ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
         )
 
     def redeliver(
@@ -256,22 +184,22 @@ class HookEngine:
     ) -> list[Redelivered]:
         """As `AsyncHookEngine.redeliver`."""
         forbid_running_loop()
-        return self.portal.call(self.core.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
+        return self.portal.call(self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
 
     def test(self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False) -> Tested:
         """As `AsyncHookEngine.test`."""
         forbid_running_loop()
-        return self.portal.call(self.core.test(hook, payload, keep_secrets=keep_secrets))
+        return self.portal.call(self.explaining.test(hook, payload, keep_secrets=keep_secrets))
 
     def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
         forbid_running_loop()
-        self.portal.call(self.core.run_worker(concurrency=concurrency, started=started))
+        self.portal.call(self.sending.run_worker(concurrency, started))
 
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""
         forbid_running_loop()
-        return self.portal.call(self.core.send_own(firing, progress))
+        return self.portal.call(self.sending.send_own(firing, progress))
 
 
 def close_at_exit(engine: weakref.ref[HookEngine]) -> None:

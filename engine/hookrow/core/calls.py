@@ -38,9 +38,9 @@ class CallInHand:
     warned: set[str]
     outer: CallInHand | None = None
     fired: dict[str, tuple[Firing, bool]] = field(default_factory=dict)
-    """The before-events' firings, with whether they were deferred; each is given out once."""
+    """The before events' firings, with whether they were deferred; each is given out once."""
     asked: set[str] = field(default_factory=set)
-    """The before-events that were fired."""
+    """The before events that were fired."""
     own: set[str] = field(default_factory=set)
     """The events that were fired inside."""
     ended: bool = False

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hookrow.clock import from_ms
+from hookrow.core.hooks import COLUMNS, Hooks, is_kept
 from hookrow.core.occasion import occasion_for
 from hookrow.core.row import DeliveryDraft, FiringContext, Row
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.message import masked_headers
-from hookrow.errors import KeyProblem
+from hookrow.errors import InvalidHook, KeyProblem, Problem
 from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
-from hookrow.hook.model import SEALED
-from hookrow.hook.modes import WAITING, pause_reason
+from hookrow.hook.fields import SECRETS, carried, not_carried
+from hookrow.hook.model import SEALED, Hook
+from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
-from hookrow.payload import admit
+from hookrow.payload import JsonObject, admit
 from hookrow.records import Attempt, loads
 from hookrow.results import Explained, Request, Tested
+from hookrow.secrets.secret import Secret
+from hookrow.secrets.vault import Place
+from hookrow.store.configuration.cache import Config
 from hookrow.store.log.reading import told
 from hookrow.transport.attempt import Dispatch, compose, opened, perform
 
@@ -66,8 +71,9 @@ def stand_ins(hook: StoredHook) -> dict[str, str]:
 class Explaining:
     """The engine's tools for looking at a plan or a request without an operation."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.runtime: Runtime = hooks.runtime
 
     def explain(
         self,
@@ -91,15 +97,14 @@ class Explaining:
         found = runtime.event(config, event)
         plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
         occasion = FiringContext(
-            new_uid(now_ms),
-            found,
-            now_ms,
-            30.0,
-            runtime.number(config, "payload_limit"),
-            replay_of,
-            None,
-            url,
-            with_auth,
+            uid=new_uid(now_ms),
+            event=found,
+            at_ms=now_ms,
+            deadline=ROW_LIMIT,
+            payload_limit=runtime.number(config, "payload_limit"),
+            replay_of=replay_of,
+            url=url,
+            with_auth=with_auth,
         )
         explained = []
         row = Row(occasion, plain, text)
@@ -165,15 +170,20 @@ class Explaining:
             made.method, public_url(made.url), masked_headers(made.headers, order.hook.custom_header), order.body
         )
 
-    async def test(self, hook: StoredHook, payload: Mapping[str, Any]) -> Tested:
+    async def test(
+        self, asked: int | str | Hook, payload: Mapping[str, Any] | None = None, *, keep_secrets: bool = False
+    ) -> Tested:
         """Send a marked request (`hook-test: 1`) as the hook would, and keep nothing of it.
 
         Raises:
             InvalidTemplate: the body or the condition fails on this payload.
         """
+        hook = self.draft(asked, keep_secrets=keep_secrets) if isinstance(asked, Hook) else self.hooks.find(asked)
+        if payload is None:
+            payload = self.hooks.example(hook.event)
         runtime = self.runtime
         config = runtime.config()
-        occasion = occasion_for(runtime, config, hook.event, 30.0)
+        occasion = occasion_for(runtime, config, hook.event, ROW_LIMIT)
         plain, text = admit(payload, occasion.payload_limit)
         row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
@@ -197,4 +207,43 @@ class Explaining:
             conceal.json(answer.data),
             conceal.json(answer.result),
             tuple(str(warning) for warning in answer.warnings),
+        )
+
+    def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
+        """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one.
+
+        Raises:
+            InvalidHook: kept secrets would go to another origin.
+        """
+        config: Config = self.runtime.config()
+        saved = config.hooks.get(hook.id) if hook.id is not None else None
+        new = {name: getattr(hook, name) for name in SECRETS if not is_kept(getattr(hook, name))}
+        if saved is not None and not keep_secrets:
+            held = {"url": saved.url} | {name: getattr(hook, name) for name in SECRETS}
+            if taken := carried(held, {"url": hook.url, **new}):
+                raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
+        uid = "draft" if saved is None else saved.uid
+        values: JsonObject = {
+            code: getattr(hook, code) for code in COLUMNS if code not in ("valid_from", "valid_until")
+        }
+        for name in SECRETS:
+            secret: Secret | None = getattr(hook, name)
+            values[name] = None if saved is None or secret is None else getattr(saved, name)
+            if secret is not None and not secret.is_kept:
+                place = Place("hook", uid, name)
+                values[name] = self.runtime.seal(secret.value, place, values[name]) if secret.is_set else None
+        return StoredHook(
+            **{**values, "position": hook.position or 0},
+            id=hook.id or 0,
+            uid=uid,
+            valid_from_ms=None,
+            valid_until_ms=None,
+            signing_secret_old=None,
+            signing_old_until_ms=None,
+            revision=hook.revision,
+            paused_by=None,
+            paused_reason=None,
+            paused_ms=None,
+            deleted_ms=None,
+            mode=mode(hook.fire_and_forget, hook.wait_for_response, hook.response_has_data),
         )

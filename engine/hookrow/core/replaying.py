@@ -12,7 +12,7 @@ from hookrow.core.occasion import occasion_for
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
 from hookrow.hook.checks import Unfit, check_url, take_userinfo
-from hookrow.hook.modes import WAITING
+from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Replaying"]
 
 SETTLED = (*ANSWERED, "dropped", "cancelled")
-"""States of a delivery that nobody needs to send any more, unless he names it as it is."""
+"""States of a delivery that nobody needs to send any more, unless they name it as it is."""
 
 
 def elsewhere(to: str | None) -> str | None:
@@ -63,13 +63,14 @@ class Replaying:
         self,
         ref: str,
         *,
-        hook: int | None = None,
+        hook: int | str | None = None,
         to: str | None = None,
         with_auth: bool = False,
         payload: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Replayed:
         """Fire a recorded payload anew, through today's hooks or one of them."""
+        number = None if hook is None else self.explaining.hooks.find(hook).id
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
         uid = firing_uid(ref)
@@ -78,19 +79,19 @@ class Replaying:
             raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
         if place is not None and hook is None:
-            hook = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
+            number = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
         given = recorded.payload if payload is None else payload
         if dry_run:
             steps = self.explaining.explain(
-                recorded.event, given, hook=hook, url=to, with_auth=with_auth, replay_of=uid
+                recorded.event, given, hook=number, url=to, with_auth=with_auth, replay_of=uid
             )
             return Replayed(recorded, None, tuple(steps))
-        hooks = [each for each in config.rows.get(recorded.event, ()) if hook is None or each.id == hook]
+        hooks = [each for each in config.rows.get(recorded.event, ()) if number is None or each.id == number]
         occasion = occasion_for(
             runtime,
             config,
             recorded.event,
-            30.0,
+            ROW_LIMIT,
             replay_of=uid,
             asked_by=runtime.author_name,
             url=to,

@@ -1,4 +1,4 @@
-"""One firing's row of hooks: the plan carried out hook by hook. The only place that calls waiting hooks.
+"""One firing's row of hooks: the plan carried out hook by hook. The only place that calls blocking hooks.
 
 What a hook did or was kept from doing becomes its `DeliveryDraft`; shares are written by `hookrow.core.firing`.
 """
@@ -55,7 +55,7 @@ class DeliveryDraft:
     body: str | None = None
     """As it is kept: private values are null."""
     sends: str | None = field(default=None, repr=False)
-    """As a waiting hook receives it."""
+    """As a blocking hook receives it."""
     changes: Sequence[tuple[str, Any, Any]] = ()
     order_key: str | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -106,7 +106,7 @@ class FiringContext:
     """A replay's `--to`: where every request goes instead."""
     with_auth: bool = False
     in_background: bool = False
-    """Fired inside the caller's transaction: waiting hooks are sent after its commit as well."""
+    """Fired inside the caller's transaction: blocking hooks are sent after its commit as well."""
     arrival: Arrival = PLAIN
     language: Language = "en"
     """In which the caller's client is told of a refusal (the setting `language`)."""
@@ -134,7 +134,7 @@ class Row:
         """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
         self.private: tuple[str, ...] = occasion.event.private
-        """The event's private pointers, and those to which a waiting hook has copied such a value, or a secret."""
+        """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
@@ -234,7 +234,10 @@ class Row:
             return share
         share.body = self.keepable(hook) if waits and self.hidden else share.sends
         share.order_key = self.key_of(hook)
-        share.act = "call" if waits else "park" if verdict.act in ("park", "fail") else "queue"
+        if waits:
+            share.act = "call"
+        else:
+            share.act = "park" if verdict.act in ("park", "fail") else "queue"
         return share
 
     def expect(self, hooks: Iterable[StoredHook]) -> None:
@@ -313,7 +316,7 @@ class Row:
     async def call(
         self, share: DeliveryDraft, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
     ) -> AttemptResult | None:
-        """Ask a waiting hook and obey its answer; or, in a replay to another URL, send a background one, once.
+        """Ask a blocking hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
             left: seconds until the row's deadline.
@@ -356,7 +359,7 @@ class Row:
         return made
 
     def obey(self, share: DeliveryDraft, made: AttemptResult) -> None:
-        """Take over what the waiting hook answered."""
+        """Take over what the blocking hook answered."""
         answer, conceal = made.answer, self.concealer
         share.attempts.append(made.values)
         share.status, share.ms = made.status, made.ms

@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from hookrow.errors import DatabaseReadOnly
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
+from hookrow.lang import Text
 from hookrow.records import Firing, loads
 from hookrow.store.outbox.claims import Claimed
 from hookrow.store.outbox.writing import NewDelivery, Written
@@ -79,6 +81,19 @@ class Sending:
             failing=self.runtime.failing,
             concurrency=concurrency,
         )
+
+    async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
+        """Drain the outbox; see `AsyncHookEngine.run_worker`."""
+        database = self.runtime.database
+        if database.read_only:
+            raise DatabaseReadOnly(
+                Text("this user may only read the database {path}", path=database.path or database.url)
+            )
+        self.runtime.require_keys()
+        self.worker = self.new_worker(concurrency)
+        if started is not None:
+            started(self.worker)
+        await self.worker.run()
 
     def nudge(self) -> None:
         """Something may be due: a hint for this process's worker."""

@@ -1,4 +1,4 @@
-"""Writing through the caller's own connection, so that hooks go out with his commit and vanish with his rollback."""
+"""Writing through the caller's own connection, so that hooks are sent after its commit and vanish with its rollback."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def our_tables(connection: Connection) -> Iterator[None]:
 
     The setting belongs to the transaction, so a rollback, also one to a savepoint, takes it back by itself.
     """
-    his = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
+    theirs = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
     connection.exec_driver_sql(f"SET LOCAL search_path TO {PG_SCHEMA}")
     if connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one() != PG_SCHEMA:
         raise TransactionMisuse(NO_TRANSACTION)
@@ -92,10 +92,10 @@ def our_tables(connection: Connection) -> Iterator[None]:
     except DBAPIError:
         raise  # the transaction is aborted: nothing more can be said in it, and its end restores the setting
     except BaseException:
-        restore(connection, his)
+        restore(connection, theirs)
         raise
     else:
-        restore(connection, his)
+        restore(connection, theirs)
 
 
 def restore(connection: Connection, search_path: str) -> None:

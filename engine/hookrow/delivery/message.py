@@ -136,7 +136,7 @@ def headers(
         attempt: 1 for the first request of the delivery.
         sent_at_s: seconds since 1970 of this attempt.
         occurred_at_ms: when `fire()` was called.
-        deadline_ms: milliseconds that the receiver has; sent by waiting hooks only.
+        deadline_ms: milliseconds that the receiver has; sent by blocking hooks only.
         depth: how many hooks the receiver's own calls come through: this one, and those of the call that led to it.
         replay_of: the public id of the firing that is replayed.
         login, password: if one of them is not empty, basic authentication is sent.

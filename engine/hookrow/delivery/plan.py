@@ -27,7 +27,7 @@ __all__ = [
 
 State = Literal["off", "expired", "not_yet_valid", "paused", "on"]
 LEAST_WAIT = 0.05
-"""Seconds: with less than this left, a waiting hook is not called at all."""
+"""Seconds: with less than this left, a blocking hook is not called at all."""
 
 
 class Planned(Protocol):
@@ -90,10 +90,10 @@ def judge(hook: Planned, now_ms: int) -> Verdict:
 
 
 def wait_for(timeout: float, left: float) -> float | None:
-    """Seconds that a waiting hook may take when the row has `left` seconds; None = it fails as `deadline`."""
+    """Seconds that a blocking hook may take when the row has `left` seconds; None = it fails as `deadline`."""
     return None if left < LEAST_WAIT else min(timeout, left)
 
 
 def allowed_after_failure(on_failure: str, moment: str) -> bool:
-    """Whether the operation goes on although a waiting hook failed; what has already happened can't be stopped."""
+    """Whether the operation goes on although a blocking hook failed; what has already happened can't be stopped."""
     return moment != "before" or on_failure != "stop"

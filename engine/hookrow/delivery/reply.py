@@ -164,7 +164,7 @@ def may_refuse(text: str) -> bool:
 def read(
     mode: Mode | str, moment_can_refuse: bool, status: int, headers: Headers, body: bytes, *, payload: dict[str, Any]
 ) -> ReplyOutcome:
-    """What the reply of a waiting hook means.
+    """What the reply of a blocking hook means.
 
     Args:
         mode: `gate` or `transform`.

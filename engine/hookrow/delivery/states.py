@@ -75,7 +75,7 @@ DELIVERY_STATES = (*UNFINISHED, *FINISHED)
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
 Kind = Literal["ok", "sent", "changed", "refused", "failed", "gone"]
-"""What came of an attempt; `gone`: 410. A waiting hook that is sent in background (docs/firing.md, the caller's own
+"""What came of an attempt; `gone`: 410. A blocking hook that is sent in background (docs/firing.md, the caller's own
 transaction) may also answer `changed`, or `refused`: its «no» to what has already happened."""
 ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
 Cause = Literal[
@@ -276,7 +276,7 @@ def turn(row: Sequence[RowPlace], now_ms: int) -> Turn | None:
     """Whose turn it is in a firing; None where nothing is blocked. `row` is in the order of `seq`.
 
     The first blocked row goes when the first attempt of the one before has ended, or that one is parked, cancelled or
-    waits for its order key, or one second after that one was released. Waiting hooks' deliveries and those
+    waits for its order key, or one second after that one was released. Blocking hooks' deliveries and those
     that were taken out before their turn (never released) are passed over.
     """
     blocked = next((index for index, place in enumerate(row) if place.state == "blocked"), None)

@@ -41,7 +41,7 @@ class HookChange:
 
 @dataclass(frozen=True, slots=True)
 class RowTime:
-    """Seconds that an operation may wait for all of an event's waiting hooks, before and after the import."""
+    """Seconds that an operation may wait for all of an event's blocking hooks, before and after the import."""
 
     event: str
     before: float

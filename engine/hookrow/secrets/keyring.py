@@ -33,7 +33,7 @@ __all__ = ["KeyRing", "key_file_beside", "make_key_file", "write_key_file"]
 
 KEY_BYTES: Final = 32
 FILE_NAME: Final = "hookrow.key"
-HEADING: Final = "# Hookrow's keys: the first seals, all open. Without them the sealed secrets are lost. Keep a copy.\n"
+HEADING: Final = "# Hookrow's keys: the first encrypts, all decrypt. Without them the secrets are lost. Keep a copy.\n"
 
 
 def key_id(key: bytes) -> str:
@@ -81,7 +81,7 @@ class KeyRing:
         return cls({key_id(key): key}, Reason("source_new"))
 
     def with_new_key(self) -> KeyRing:
-        """This ring with a fresh key before all others: what is sealed from now on is sealed with it."""
+        """This ring with a fresh key before all others: what is encrypted from now on is encrypted with it."""
         return KeyRing({**KeyRing.new().keys, **self.keys}, self.source, self.path)
 
     def only(self, *ids: str) -> KeyRing:

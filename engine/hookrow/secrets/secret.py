@@ -19,7 +19,7 @@ SIGNING_PREFIX: Final = "whsec_"
 
 
 class Secret:
-    """A write-only value of a hook: `Secret("x")` is a new one to be sealed, `Secret.kept()` is set but not readable.
+    """A write-only value of a hook: `Secret("x")` is new, to be encrypted; `Secret.kept()` is set but not readable.
 
     Printing, formatting and comparing never show the value.
     """
@@ -32,19 +32,19 @@ class Secret:
 
     @classmethod
     def kept(cls) -> Secret:
-        """A secret that is set, and whose value stays sealed: writing it again changes nothing."""
+        """A secret that is set, and whose value stays encrypted: writing it again changes nothing."""
         secret = cls("")
         secret.kept_sealed = True
         return secret
 
     @property
     def is_kept(self) -> bool:
-        """Whether this stands for a value that stays as it is sealed."""
+        """Whether this stands for a value that stays as it is stored."""
         return self.kept_sealed
 
     @property
     def is_set(self) -> bool:
-        """Whether there is a value, here or sealed. `Secret("")` is not set."""
+        """Whether there is a value, here or stored. `Secret("")` is not set."""
         return self.kept_sealed or bool(self.text)
 
     @property

@@ -6,19 +6,18 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Final, Unpack
+from typing import Final
 
 import httpx
 
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import Arrival, FireArgs
+from hookrow.core.base import Engine
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
 from hookrow.ids import firing_uid
 from hookrow.observers import Observer
-from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.log import reading as logstore
@@ -74,12 +73,8 @@ async def deliver_due(sending: Sending) -> int:
             return begun
 
 
-class MemoryEngine(HookEngine):
-    """A `HookEngine` on a throw-away SQLite database, in memory where the machine can; gone when it is closed.
-
-    No worker runs: `deliver()` sends what is due, so that a test says when. `clock` stands still until the test moves
-    it. `fired` holds every firing.
-    """
+class InMemory(Engine):
+    """What both engines for tests have: a database that is gone with them, a clock, and what they have fired."""
 
     def __init__(
         self,
@@ -92,7 +87,7 @@ class MemoryEngine(HookEngine):
         transport: httpx.AsyncBaseTransport | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
-        """As `HookEngine`, without a URL."""
+        """As `HookEngine`, without a URL, `create`."""
         self.clock: Final = clock or ManualClock()
         self.folder: Final = folder()
         super().__init__(
@@ -105,39 +100,26 @@ class MemoryEngine(HookEngine):
             clock=self.clock,
             observers=observers,
         )
-        self.calls: Final = Fired(self.runtime)
 
     @property
     def fired(self) -> list[Firing]:
         """Every firing in order, as it was given to its caller; without those that a caller rolled back."""
         return self.calls.standing()
 
-    def fire(
-        self,
-        event: str,
-        payload: Payload,
-        *,
-        idempotency_key: str | None = None,
-        deadline: float = 30.0,
-        connection: CallerConnection | None = None,
-        defer: bool = False,
-        depth: int | str | None = None,
-    ) -> Firing:
-        """As `HookEngine.fire`, and remembered in `fired`."""
-        firing = super().fire(
-            event,
-            payload,
-            idempotency_key=idempotency_key,
-            deadline=deadline,
-            connection=connection,
-            defer=defer,
-            depth=depth,
-        )
-        return self.calls.add(firing, connection)
+    def _assemble(self) -> None:
+        super()._assemble()  # type: ignore[safe-super]
+        self.calls: Fired = Fired(self.runtime)
 
-    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
-        """As `HookEngine.fire_as`, and remembered in `fired`."""
-        return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
+    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        return self.calls.add(super().given(firing), connection)
+
+
+class MemoryEngine(InMemory, HookEngine):
+    """A `HookEngine` on a throw-away SQLite database, in memory where the machine can; gone when it is closed.
+
+    No worker runs: `deliver()` sends what is due, so that a test says when. `clock` stands still until the test moves
+    it. `fired` holds every firing.
+    """
 
     def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""
@@ -153,66 +135,8 @@ class MemoryEngine(HookEngine):
         self.folder.cleanup()
 
 
-class AsyncMemoryEngine(AsyncHookEngine):
+class AsyncMemoryEngine(InMemory, AsyncHookEngine):
     """`MemoryEngine` for an event loop."""
-
-    def __init__(
-        self,
-        *,
-        clock: ManualClock | None = None,
-        worker: bool = False,
-        events: Iterable[Event] = (),
-        egress: str | Egress | None = None,
-        keys: KeyRing | str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        observers: Iterable[Observer] = (),
-    ) -> None:
-        """As `AsyncHookEngine`, without a URL."""
-        self.clock: Final = clock or ManualClock()
-        self.folder: Final = folder()
-        super().__init__(
-            f"sqlite:///{self.folder.name}/hooks.db",
-            worker=worker,
-            events=events,
-            egress=egress,
-            keys=keys,
-            transport=transport,
-            clock=self.clock,
-            observers=observers,
-        )
-        self.calls: Final = Fired(self.runtime)
-
-    @property
-    def fired(self) -> list[Firing]:
-        """Every firing in order, as it was given to its caller; without those that a caller rolled back."""
-        return self.calls.standing()
-
-    async def fire(
-        self,
-        event: str,
-        payload: Payload,
-        *,
-        idempotency_key: str | None = None,
-        deadline: float = 30.0,
-        connection: CallerConnection | None = None,
-        defer: bool = False,
-        depth: int | str | None = None,
-    ) -> Firing:
-        """As `AsyncHookEngine.fire`, and remembered in `fired`."""
-        firing = await super().fire(
-            event,
-            payload,
-            idempotency_key=idempotency_key,
-            deadline=deadline,
-            connection=connection,
-            defer=defer,
-            depth=depth,
-        )
-        return firing if connection is None else self.calls.add(firing, connection)
-
-    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
-        """As `AsyncHookEngine.fire_as`, and remembered in `fired`."""
-        return self.calls.add(await super().fire_as(arrival, event, payload, **how), None)
 
     async def deliver(self) -> int:
         """Send what is due by the clock, and what that releases, until nothing is; gives the attempts made."""

@@ -96,7 +96,7 @@ class HookReceiver:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; answers that are still delayed are given up."""
+        """Stop listening; answers that are still delayed are dropped."""
         self.server.close()
 
     def on(self, path: str, script: Script) -> str:

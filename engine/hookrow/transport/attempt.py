@@ -38,7 +38,7 @@ COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes: `reply_limit` of a waiting hook's reply, `reply_kept` of a background one that is kept."""
+    """Bytes: `reply_limit` of a blocking hook's reply, `reply_kept` of a background one that is kept."""
 
     reply_limit: int = 1_048_576
     reply_kept: int = 65_536
@@ -91,7 +91,7 @@ class Dispatch:
 
     `hook` is the hook as it stands now: its URL, credentials, secrets and header are the current ones. `mode` is that
     of the firing. `timeout` in seconds is the limit of the whole exchange. `url` sends it elsewhere (`--to`): then
-    credentials stay here, unless `with_auth`. `payload` is what a waiting hook was shown: its reply may change it.
+    credentials stay here, unless `with_auth`. `payload` is what a blocking hook was shown: its reply may change it.
     `conceal` knows the private values in it.
     """
 

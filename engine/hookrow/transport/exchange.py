@@ -10,6 +10,7 @@ import httpx
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
+from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
 from hookrow.transport.faults import FAULTS, fault, too_late
 from hookrow.transport.progress import Progress
@@ -20,7 +21,7 @@ __all__ = ["Exchange", "exchange"]
 
 THROWN_AWAY = 64 * 1024
 """Bytes of a response to `forget` that are read so that the receiver is not cut off."""
-LONGEST = 64 * 1024 * 1024
+LONGEST = 64 * MIB
 """Bytes of a background hook's response that are counted; a longer one is cut off, delivered all the same."""
 HEADERS_KEPT = 100
 HEADER_KEPT = 2_000
@@ -114,9 +115,9 @@ async def exchange(
 
     Args:
         timeout: seconds for the whole: look-up, connection, TLS, sending, every byte of the response.
-        limit: bytes; a waiting hook's longer reply is `reply_too_large`.
+        limit: bytes; a blocking hook's longer reply is `reply_too_large`.
         keep: bytes of a background hook's response to keep: its status alone decides, so its body may be cut or break
-            off. None for a waiting hook, whose whole body is needed.
+            off. None for a blocking hook, whose whole body is needed.
         wait: `sent` for `forget`: done once the whole request was handed to the connection; the response is read and
             thrown away for as long as the time lasts, whatever it is.
     """

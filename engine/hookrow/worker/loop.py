@@ -57,7 +57,7 @@ def new_owner() -> str:
 
 
 class Worker:
-    """Sends what is due until it is drained.
+    """Sends what is due until it is told to end.
 
     `run` is the loop; `take` hands over rows that `fire()` wrote as leased to this `owner`; `wake` says from any thread
     that something may be due; `drain` ends it. `send_firings` does without the loop.
@@ -203,7 +203,7 @@ class Worker:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Claim, send and record until it is drained; cancelled, it leaves at once."""
+        """Claim, send and record until it is told to end; cancelled, it leaves at once."""
         self.loop = asyncio.get_running_loop()
         self.running = True
         listening = None if self.listener is None else self.loop.create_task(self.listener.run())

@@ -54,10 +54,12 @@ COUNT_EVERY = 15.0
 """Seconds between two countings of the hooks' calls and times: they may go through a hundred thousand rows."""
 SEEN = 4.0
 """Seconds that a sentence stands at least, if nobody presses a key: a busy database is read again at once."""
-WITHOUT_ENGINE = frozenset(
-    key for action in actions_of("everywhere") if action.id != "app.commands" for key in action.keys
-)
-"""The keys that work on the list before the engine is there."""
+WITHOUT_ROWS = frozenset(
+    key for each in actions_of("everywhere") if each.bound and each.id != "app.commands" for key in each.keys
+) | {"ctrl+c"}
+"""The keys that work while nothing is known of the hooks."""
+WITHOUT_ENGINE = WITHOUT_ROWS.union(*(each.keys for each in actions_of("everywhere") if not each.bound))
+"""The keys that work on the rows before the engine is there."""
 
 
 class Rule(TextLine):
@@ -170,7 +172,7 @@ class HooksScreen(Several):
             return False
         typing = self.focused is not self.query_one(HookTable)
         key = latin_key(event).key if isinstance(event, events.Key) else ""
-        return event is None or (not typing and key not in WITHOUT_ENGINE)
+        return event is None or (not typing and key not in (WITHOUT_ROWS if self.summary is None else WITHOUT_ENGINE))
 
     def held(self) -> None:
         self.draw()

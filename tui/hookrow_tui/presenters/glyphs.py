@@ -36,6 +36,7 @@ class Glyphs:
     more: str = "…"
     changed: str = "±"
     quiet: str = "·"
+    again: str = "↻"
 
     def sign(self, sign: Sign) -> str:
         """The sign of an outcome, one character."""
@@ -87,4 +88,5 @@ ASCII = Glyphs(
     more="...",
     changed="~",
     quiet="-",
+    again="@",
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
+from hookrow.cli.example.english import sample_of
 from hookrow.cli.session import database_url
 from hookrow.cli.show.layout import Cell, Column, cut, table
 from hookrow.cli.show.output import (
@@ -117,7 +118,7 @@ def show(path: Path, *, as_json: bool) -> None:
 
     url = database_url(str(path))
     with HookEngine(url, worker=False, clock=Behind(BEHIND_MS)) as engine:
-        firings = [engine.send_own(engine.fire(event.code, event.sample)) for event in document_events(engine)]
+        firings = [engine.send_own(engine.fire(event.code, sample_of(event))) for event in document_events(engine)]
     if waits := [each for firing in firings for each in firing.deliveries if each.outcome == "retrying"]:
         asyncio.run(retry(url, waits))
     with HookEngine(url, worker=False) as engine:
@@ -264,5 +265,5 @@ def keep_firing(path: Path, done: threading.Event) -> None:
         turn = 0
         while not done.wait(BETWEEN):
             event = events[turn % len(events)]
-            engine.fire(event.code, event.sample)
+            engine.fire(event.code, sample_of(event))
             turn += 1

@@ -9,6 +9,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
+from hookrow.cli.example.english import sample_of
 from hookrow.cli.read.given import read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_verdict
@@ -50,7 +51,8 @@ def fire(
         found = engine.events.get(event)
         if given is None:
             say(Text("No --payload: the sample of {event} is sent.", event=event))
-        firing = engine.fire(event, found.sample if given is None else given, idempotency_key=idempotency_key)
+        data = sample_of(found) if given is None else given
+        firing = engine.fire(event, data, idempotency_key=idempotency_key)
         firing.raise_for_error()
         if not no_wait and not firing.reused:
             firing = sent(engine, firing)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookrow.lang import current
 
-__all__ = ["told"]
+if TYPE_CHECKING:
+    from hookrow.events import Event
+
+__all__ = ["sample_of", "told"]
 
 ENGLISH = {
     "Проверка ИНН": "Tax number check",
@@ -100,3 +103,8 @@ def told(value: Any) -> Any:
     for russian, english in PIECES.items():
         value = value.replace(russian, english)
     return ENGLISH.get(value, value)
+
+
+def sample_of(event: Event) -> Any:
+    """What is fired without a payload: a service's own sample is as the service wrote it."""
+    return event.sample if event.origin == "service" else told(event.sample)

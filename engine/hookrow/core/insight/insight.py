@@ -21,7 +21,7 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class ConditionMatches:
-    """How a condition fares on the last recorded payloads of its event: «matches 3 of the last 50»."""
+    """How a condition fares on the last recorded payloads of its event: "matches 3 of the last 50"."""
 
     matched: int
     total: int

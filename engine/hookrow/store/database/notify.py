@@ -1,6 +1,6 @@
 """Word from other processes (PostgreSQL): NOTIFY in the transaction that writes, LISTEN on a connection of its own.
 
-Both are hints. Who hears nothing finds by his next look what was committed, so nothing is lost with a notice.
+Both are hints. Who hears nothing finds by the next look what was committed, so nothing is lost with a notice.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class PreparedIn:
         self.make = make
         self.sizes: dict[int, Prepared] = {}
 
-    def all(self, connection: Connection, ids: Sequence[int], values: Mapping[str, Any] = NO_VALUES) -> list[Any]:
+    def all(self, connection: Connection, ids: Sequence[Any], values: Mapping[str, Any] = NO_VALUES) -> list[Any]:
         """The rows for these ids, in no order between each 512 of them."""
         found: list[Any] = []
         for start in range(0, len(ids), MOST_IDS):

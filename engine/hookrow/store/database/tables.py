@@ -167,6 +167,12 @@ class FiringRow(SQLModel, table=True):
             postgresql_where=text("depth >= 3"),
         ),
         Index(
+            "firing_replays",
+            "replay_of",
+            sqlite_where=text("replay_of IS NOT NULL"),
+            postgresql_where=text("replay_of IS NOT NULL"),
+        ),
+        Index(
             "firing_idempotency",
             "event",
             "idempotency_key",
@@ -189,7 +195,7 @@ class FiringRow(SQLModel, table=True):
     data: str | None = Field(default=None, sa_type=Text)
     result: str | None = Field(default=None, sa_type=Text)
     outcome: str | None = Field(default=None, max_length=9)
-    """None while waiting hooks run, or for ever if the process died then."""
+    """None while blocking hooks run, or for ever if the process died then."""
     veto: str | None = Field(default=None, sa_type=Text)
     warnings: str | None = Field(default=None, sa_type=Text)
     ms: int | None = None

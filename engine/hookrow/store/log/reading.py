@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, literal_column, select
@@ -53,6 +53,7 @@ DELIVERY_COLUMNS = (
 FIRINGS_OF = PreparedIn(
     lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
 )
+REPLAYED_OF = PreparedIn(lambda found: select(FIRINGS.c.replay_of).distinct().where(FIRINGS.c.replay_of.in_(found)))
 DELIVERIES_OF = PreparedIn(
     lambda found: (
         select(*(DELIVERIES.c[name] for name in DELIVERY_COLUMNS))
@@ -69,7 +70,8 @@ def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> lis
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for row in DELIVERIES_OF.all(connection, order):
         found[row.firing_id].append(row)
-    return [firing_from(rows[number], found[number], config) for number in order if number in rows]
+    replayed = {row.replay_of for row in REPLAYED_OF.all(connection, [row.uid for row in rows.values()])}
+    return [firing_from(rows[number], found[number], config, replayed) for number in order if number in rows]
 
 
 def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | None:
@@ -93,8 +95,8 @@ def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObje
             yield payload
 
 
-def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
-    """The record of a firing's row and its deliveries' rows."""
+def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:
+    """The record of a firing's row and its deliveries' rows; `replayed` are the uids of those that were fired anew."""
     payload = loads(row.payload)
     return Firing(
         id=firing_id(row.uid),
@@ -112,6 +114,7 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config) -> Firing:
         ms=row.ms,
         hidden=loads(row.hidden) or (),
         replay_of=None if row.replay_of is None else firing_id(row.replay_of),
+        replayed=row.uid in replayed,
         asked_by=row.asked_by,
         depth=row.depth,
         deferred=row.deferred,

@@ -69,7 +69,7 @@ class Claimed:
     `states.births` says) and hands it to `Worker.take` right after its commit: `attempts` 0, `number` 1.
 
     `attempts` counts the automatic ones so far; `number` is that of the attempt now made, redeliveries counted too.
-    `payload` (JSON) is there for waiting hooks that are sent in background. `probe`: it tries an open breaker.
+    `payload` (JSON) is there for blocking hooks that are sent in background. `probe`: it tries an open breaker.
     `state` is another than `leased` where a person redelivers it.
     """
 

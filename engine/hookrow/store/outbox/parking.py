@@ -154,7 +154,7 @@ def move(
     )
     moved = 0
     for change, alternatives in kinds(cause, states, standing, now_ms).items():
-        # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside him.
+        # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside them.
         values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
         values["done_ms"] = now_ms if change.state in FINISHED else None
         if change.due_ms is not None:

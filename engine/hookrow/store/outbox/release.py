@@ -40,6 +40,7 @@ from hookrow.delivery.states import (
     decide,
     turn,
 )
+from hookrow.ids import id_at
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import DELIVERIES
 
@@ -80,7 +81,7 @@ UNDER_WAY = or_(
 )
 
 PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
-"""As `states.turn` says: taken out before their own turn had come, and waiting hooks' rows."""
+"""As `states.turn` says: taken out before their own turn had come, and blocking hooks' rows."""
 
 
 def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
@@ -237,7 +238,7 @@ def unstick(connection: Connection, now_ms: int) -> int:
 
     Two transactions on PostgreSQL that end neighbouring rows of a firing at once don't see each other.
     """
-    old = (now_ms - 2 * STEP) << 20  # ids are moments; younger rows may be on their way
+    old = id_at(now_ms - 2 * STEP)  # younger rows may be on their way
     found = connection.execute(STUCK, {"old": old}).scalars().all()
     advance(connection, found, now_ms)
     return len(found)

@@ -66,7 +66,7 @@ class Written:
     firing: int
     deliveries: tuple[int, ...]
     moved: Moved = field(default_factory=Moved)
-    """The hooks that its waiting hooks' attempts paused or resumed."""
+    """The hooks that its blocking hooks' attempts paused or resumed."""
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Rows:
     admit: bool = False
     """Deliveries were written as blocked: give the turn to those that may go."""
     notes: Sequence[Note] = ()
-    """What the attempts of its waiting hooks say of their receivers."""
+    """What the attempts of its blocking hooks say of their receivers."""
     gone: Sequence[int] = ()
     """The hooks whose receivers answered 410."""
 

@@ -15,7 +15,7 @@ from hookrow.hook.checks import Unfit
 from hookrow.hook.dates import Here
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.form import FIELD, FIELDS, Field
-from hookrow.hook.modes import WAITING, Seconds, mode, mode_sentence
+from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds, mode, mode_sentence
 from hookrow.lang import Text
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.words import Say
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAGS",
-    "ROW_LIMIT",
     "SECRETS",
     "Checked",
     "FormState",
@@ -42,7 +41,6 @@ __all__ = [
 
 SECRETS = frozenset(each.code for each in FIELDS if each.secret)
 FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
-ROW_LIMIT = 30.0
 """Seconds that `fire()` gives a whole row, unless its caller says otherwise (docs/firing.md)."""
 
 Value: TypeAlias = str | bool | None
@@ -190,7 +188,7 @@ def neighbours(hooks: Iterable[Hook], state: FormState) -> list[tuple[int, str]]
 
 
 def worst(hooks: Iterable[Hook], state: FormState) -> float:
-    """Seconds that the event's waiting hooks may take together, this one included."""
+    """Seconds that the event's blocking hooks may take together, this one included."""
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]
     total = float(sum(each.timeout for each in rest if each.active and each.mode in WAITING))

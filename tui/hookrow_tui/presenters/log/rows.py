@@ -91,13 +91,14 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
     """The lines of one firing."""
     trouble = in_trouble(firing)
     words = firing_word(firing.outcome, firing.moment, failing=trouble)
+    name = firing.event if firing.replay_of is None else str(Say("replay: {event}", event=firing.event))
     first = LogRow(
         firing.row_id,
         0,
         firing.id,
         clock(firing.at_ms, zone, today_ms),
         glyphs.sign(words.sign),
-        steady(firing.event if firing.replay_of is None else str(Say("replay: {event}", event=firing.event))),
+        steady(f"{glyphs.again} {name}" if firing.replayed else name),
         "",
         str(words),
         milliseconds(firing.ms),

@@ -24,7 +24,9 @@ EXAMPLES = frozenset({"e", "example", "examples", "п", "пример", "при�
 def init(session: Session, example: bool) -> None:
     """Make a database here."""
     make(session, example=example)
-    say(Text("Next: hookrow, for the terminal interface; or hookrow hooks add --help"))
+    if example:
+        say(Text("The sample hooks call port 8920 of this machine: start a receiver there with hookrow listen"))
+    say(Text("Next: {hookrow} for the terminal interface, or {hookrow} hooks add --help", hookrow=session.program))
 
 
 def make(session: Session, *, example: bool) -> None:

@@ -1,0 +1,201 @@
+"""What both engines are: how one is made, and what a call of `fire()` is before it runs and when it has its verdict."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Unpack
+
+import httpx
+
+from hookrow.clock import Clock
+from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of
+from hookrow.core.calls import call_in_hand
+from hookrow.core.events import Catalogue
+from hookrow.core.explaining import Explaining
+from hookrow.core.firing import Run
+from hookrow.core.hooks import Hooks
+from hookrow.core.occasion import occasion_for
+from hookrow.core.replaying import Replaying
+from hookrow.core.runtime import Runtime
+from hookrow.core.sending import Sending
+from hookrow.errors import StorageError, TransactionMisuse
+from hookrow.events import Event
+from hookrow.hook.egress import Egress
+from hookrow.hook.modes import ROW_LIMIT
+from hookrow.lang import Text
+from hookrow.observers import Observer
+from hookrow.payload import Payload
+from hookrow.records import CallerConnection, Firing
+from hookrow.secrets.keyring import KeyRing
+
+__all__ = ["Engine"]
+
+
+class Engine(ABC):
+    """An engine, whoever waits for it. `AsyncHookEngine` is awaited, `HookEngine` blocks."""
+
+    def __init__(
+        self,
+        url: str = "sqlite:///hooks.db",
+        *,
+        worker: bool = True,
+        events: Iterable[Event] = (),
+        egress: str | Egress | None = None,
+        keys: KeyRing | str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        create: bool = True,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """Open a database, making or migrating it where needed. No thread starts yet.
+
+        Args:
+            url: a SQLAlchemy URL: `sqlite:///hooks.db`, `postgresql+psycopg://…`.
+            worker: whether this process sends what waits in the outbox.
+            events: the service's own events, stored so that the form offers them.
+            egress: `public` to refuse inner networks here; never wider than the database's setting.
+            keys: the key ring, else HOOKROW_KEYS, a key file beside the database.
+            transport: the seam for tests: any httpx transport.
+            clock: the seam for time.
+            create: make the database where there is none.
+            observers: told of every firing and attempt (`hookrow.observers`).
+
+        Raises:
+            NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
+        """
+        self.runtime: Final = Runtime(
+            url,
+            worker=worker,
+            events=events,
+            egress=egress,
+            keys=keys,
+            transport=transport,
+            clock=clock,
+            create=create,
+            observers=observers,
+        )
+        self.sending: Final = Sending(self.runtime)
+        self.hook_door: Final = Hooks(self.runtime)
+        self.explaining: Final = Explaining(self.hook_door)
+        self.replaying: Final = Replaying(self.explaining)
+        self.events: Final = Catalogue(self.runtime)
+        self._assemble()
+
+    @abstractmethod
+    def _assemble(self) -> None:
+        """Make what this kind of engine has beside that."""
+
+    @property
+    def url(self) -> str:
+        """The database, without a password."""
+        return self.runtime.database.url
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file."""
+        return self.runtime.database.path
+
+    @property
+    def read_only(self) -> bool:
+        """This user may only read the database."""
+        return self.runtime.database.read_only
+
+    async def afire(
+        self,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = ROW_LIMIT,
+        defer: bool = False,
+        depth: int | str | None = None,
+    ) -> Firing:
+        """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
+
+        A `HookEngine` makes the requests on a loop of its own; its firing's `enqueue` blocks: call it in a thread.
+        """
+        return await self.fire_as(
+            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+        )
+
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
+        """`afire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
+        run = self.begun(arrival, event, payload, **how)
+        if isinstance(run, Firing):
+            return self.given(run)
+        self.sending.start_worker()
+        firing = await run.fire()
+        self.fired_by_handler(event)
+        return self.given(firing)
+
+    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        """The firing as its caller gets it: one that was deferred can be enqueued."""
+        return replace(firing, enqueuer=self.enqueue) if firing.deferred else firing
+
+    @abstractmethod
+    def enqueue(self, firing: Firing, connection: CallerConnection | None) -> Awaitable[None] | None:
+        """Release what a deferred firing kept back, in the caller's transaction or in one of our own."""
+
+    def begun(
+        self,
+        arrival: Arrival | None,
+        event: str,
+        payload: Payload,
+        *,
+        idempotency_key: str | None = None,
+        deadline: float = ROW_LIMIT,
+        defer: bool = False,
+        depth: int | str | None = None,
+    ) -> Run | Firing:
+        """A firing that has not begun; one that is over where the middleware fired it, or the hooks can't be read."""
+        if arrival is None:
+            arrival = self.arrival(depth)
+        call = call_in_hand(self.runtime)
+        known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
+        if known is not None:
+            return known
+        try:
+            config = self.runtime.config()
+            occasion = occasion_for(self.runtime, config, event, deadline, arrival)
+            hooks = config.rows.get(event, ())
+            return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
+        except StorageError as error:
+            return self.unreadable(event, payload, deadline, error)
+
+    def arrival(self, depth: int | str | None) -> Arrival:
+        """How a call of `fire` came about; without a depth of its own it is that of the API call in hand."""
+        if depth is not None:
+            return Arrival(depth=depth_of(depth))
+        call = call_in_hand(self.runtime)
+        return PLAIN if call is None else Arrival(depth=call.depth)
+
+    def fired_by_handler(self, event: str) -> None:
+        """The middleware need not fire it any more."""
+        call = call_in_hand(self.runtime)
+        if call is not None:
+            call.note(event)
+
+    def unreadable(self, event: str, payload: Payload, deadline: float, error: StorageError) -> Firing:
+        """The firing of an event whose hooks can't be read now: not recorded; a `before` event raises."""
+        known = self.runtime.cache.config
+        if known is None:
+            raise error
+        return Run(self.runtime, occasion_for(self.runtime, known, event, deadline), payload, ()).unrecorded(
+            error, None
+        )
+
+    def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
+        """A firing that makes no request now: inside the caller's transaction."""
+        config = self.runtime.config()
+        if self.runtime.event(config, event).moment == "before":
+            raise TransactionMisuse(
+                Text(
+                    "a before event's hooks must be called before the transaction: fire(defer=True) first, then "
+                    "firing.enqueue(connection) inside it"
+                )
+            )
+        occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
+        return Run(self.runtime, occasion, payload, config.rows.get(event, ()), handover=False)

@@ -114,7 +114,8 @@ async def test_a_held_row_is_held_and_a_command_ends(database: Database) -> None
         return result("failed", error="local_error", status=None)
 
     receiver = Receiver(script)
-    await worker_on(database, receiver).send_firings({first, second})
+    async with asyncio.timeout(20):
+        await worker_on(database, receiver).send_firings({first, second})
     assert [each.hook_id for each in receiver.sent] == [hook, other]
     assert (rows(database)[row].state, rows(database)[left].state) == ("parked", "queued")
 

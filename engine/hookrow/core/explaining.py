@@ -20,7 +20,7 @@ from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
 from hookrow.hook.fields import SECRETS, carried, not_carried
 from hookrow.hook.model import SEALED, Hook
-from hookrow.hook.modes import WAITING, mode, pause_reason
+from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
@@ -100,7 +100,7 @@ class Explaining:
             new_uid(now_ms),
             found,
             now_ms,
-            30.0,
+            ROW_LIMIT,
             runtime.number(config, "payload_limit"),
             replay_of,
             None,
@@ -184,7 +184,7 @@ class Explaining:
             payload = self.hooks.example(hook.event)
         runtime = self.runtime
         config = runtime.config()
-        occasion = occasion_for(runtime, config, hook.event, 30.0)
+        occasion = occasion_for(runtime, config, hook.event, ROW_LIMIT)
         plain, text = admit(payload, occasion.payload_limit)
         row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)

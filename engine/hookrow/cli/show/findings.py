@@ -17,7 +17,7 @@ from hookrow.cli.show.wording import SOON, span
 from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
-from hookrow.hook.modes import WAITING, Seconds
+from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
 from hookrow.words import ERRORS, word
 
@@ -34,8 +34,6 @@ LARGE_WAL = 64 * MIB
 """Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
 LEAST_FREE = 256 * MIB
 """Bytes of the disk: with less a busy log is full before anybody looks."""
-ROW_LIMIT = 30.0
-"""Seconds that an operation waits for its whole row, unless its caller says otherwise (docs/firing.md)."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from hookrow.clock import id_at
 from hookrow.delivery.states import (
     FINISHED,
     PENDING,
@@ -237,7 +238,7 @@ def unstick(connection: Connection, now_ms: int) -> int:
 
     Two transactions on PostgreSQL that end neighbouring rows of a firing at once don't see each other.
     """
-    old = (now_ms - 2 * STEP) << 20  # ids are moments; younger rows may be on their way
+    old = id_at(now_ms - 2 * STEP)  # younger rows may be on their way
     found = connection.execute(STUCK, {"old": old}).scalars().all()
     advance(connection, found, now_ms)
     return len(found)

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-__all__ = ["LATE_IDS", "Clock", "SystemClock", "from_ms", "id_at", "ms_of_id", "to_ms"]
+__all__ = ["LATE_IDS", "Clock", "SystemClock", "from_ms", "to_ms"]
 
 
 class Clock(Protocol):
@@ -46,16 +46,6 @@ def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def id_at(ms: int) -> int:
-    """The lowest row id of a moment (milliseconds since 1970): ids of the log hold it above their lowest 20 bits."""
-    return ms << 20
-
-
-def ms_of_id(row_id: int) -> int:
-    """The moment of a row id, in milliseconds since 1970."""
-    return row_id >> 20
-
-
-LATE_IDS = id_at(15_000)
-"""Whoever follows the log looks through so many of the newest ids again: on PostgreSQL a firing may become visible
-after a later one, at most 15 s."""
+LATE_IDS = 15_000 << 20
+"""Whoever follows the log looks through the newest ids again, 15 s of them (an id holds milliseconds above its lowest 20
+bits): on PostgreSQL a firing may become visible after a later one."""

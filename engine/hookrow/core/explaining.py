@@ -97,15 +97,14 @@ class Explaining:
         found = runtime.event(config, event)
         plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
         occasion = FiringContext(
-            new_uid(now_ms),
-            found,
-            now_ms,
-            ROW_LIMIT,
-            runtime.number(config, "payload_limit"),
-            replay_of,
-            None,
-            url,
-            with_auth,
+            uid=new_uid(now_ms),
+            event=found,
+            at_ms=now_ms,
+            deadline=ROW_LIMIT,
+            payload_limit=runtime.number(config, "payload_limit"),
+            replay_of=replay_of,
+            url=url,
+            with_auth=with_auth,
         )
         explained = []
         row = Row(occasion, plain, text)

@@ -393,14 +393,14 @@ class Run:
                 }
         firing = None
         if new:
-            firing = self.new_columns(now_ms)
+            firing = self.new_columns()
         elif self.outcome is not None:
             firing = self.ended_columns()
         notes = [share.note for share in shares if share.note is not None and not share.gone]
         gone = [share.hook.id for share in shares if share.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
 
-    def new_columns(self, now_ms: int) -> dict[str, Any]:
+    def new_columns(self) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         occasion = self.occasion
         kept, _ = redact(self.payload, occasion.event.private)

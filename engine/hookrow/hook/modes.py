@@ -14,8 +14,8 @@ Mode = Literal["forget", "notify", "record", "gate", "transform"]
 MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
 WAITING = frozenset({"gate", "transform"})
 """The modes in which the operation waits for the answer."""
-ROW_LIMIT = 30.0
-"""Seconds that `fire()` gives all blocking hooks of a firing together, unless its caller says otherwise."""
+ROW_LIMIT: Final = 30.0
+"""Seconds that the waiting hooks of a row may take together, where `fire(deadline=)` says nothing else."""
 
 
 class Seconds:

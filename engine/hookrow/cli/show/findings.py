@@ -19,17 +19,17 @@ from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
+from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
     from hookrow.hook.model import Hook
 
-__all__ = ["MIB", "UNDRAINED", "Finding", "contradicts", "find"]
+__all__ = ["UNDRAINED", "Finding", "contradicts", "find"]
 
 UNDRAINED = Text("The queue is not being processed: no worker is running. Start one: hookrow worker")
 MANY = 1000
-MIB = 1024 * 1024
 LARGE_WAL = 64 * MIB
 """Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
 LEAST_FREE = 256 * MIB

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select, text
 
-from hookrow.clock import id_at
+from hookrow.ids import id_at
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from hookrow.clock import id_at, ms_of_id
 from hookrow.delivery.states import UNFINISHED
+from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import Ask
 
 __all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
@@ -109,11 +109,11 @@ def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
     """The calls of a hook's newest `most` deliveries."""
     rows = ask(SHARES, {"hook": hook, "first": id_at(since_ms), "most": most})
     found = [
-        HookCall(ms_of_id(firing), failed(state, error), error, status, ms)
+        HookCall(ms_of(firing), failed(state, error), error, status, ms)
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]
-    return Calls(found, ms_of_id(rows[-1][0]) if len(rows) == most else 0)
+    return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 
 
 def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigures]:

@@ -27,8 +27,8 @@ from sqlalchemy import (
     true,
 )
 
-from hookrow.clock import id_at, ms_of_id
 from hookrow.delivery.states import DELIVERY_STATES
+from hookrow.ids import id_at, ms_of
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
@@ -336,7 +336,7 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     late: list[int] = []
     if wanted.until_ms is not None:
         late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
-        span = replace(span, top=min(span.top, id_at(min(wanted.until_ms + LATE_MS, ms_of_id(NO_ID)))))
+        span = replace(span, top=min(span.top, id_at(min(wanted.until_ms + LATE_MS, ms_of(NO_ID)))))
     for stream in streams(connection, wanted):
         if not stream.each:
             continue

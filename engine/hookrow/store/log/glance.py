@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookrow.clock import id_at
+from hookrow.ids import id_at
 from hookrow.store.database.plain import OLDEST_DUE, Ask
 from hookrow.store.log.figures import HOUR_MS, last_day
 
@@ -30,7 +30,7 @@ CAP = 1001
 
 HOOKS = """
 SELECT id, "key", name, url, event, position, timeout, valid_from, valid_until, active, fire_and_forget,
-    wait_for_response, response_has_data, condition, on_failure, paused_by, paused_reason, paused_ms
+    wait_for_response, response_has_data, condition, on_failure, paused_by, paused_ms, paused_reason
 FROM hook WHERE deleted_ms IS NULL
 """
 EVENTS = "SELECT code FROM event WHERE origin <> 'system' ORDER BY place, code"

@@ -34,8 +34,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from hookrow.clock import id_at
 from hookrow.errors import DiskFull
+from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database

@@ -29,7 +29,6 @@ from sqlalchemy import (
     update,
 )
 
-from hookrow.clock import id_at
 from hookrow.delivery.states import (
     FINISHED,
     PENDING,
@@ -41,6 +40,7 @@ from hookrow.delivery.states import (
     decide,
     turn,
 )
+from hookrow.ids import id_at
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import DELIVERIES
 

@@ -44,7 +44,7 @@ RUSSIAN = [text for _, forms in ALL for text in forms]
 def values_of(text: str, name: str, n: int) -> dict[str, Any]:
     """Something for every value that a message wants."""
     keys = re.findall(r"\{(\w+)[!:}]", text)
-    return {key: n if key in NUMBERS else "stock" if key in CODES else name for key in keys}
+    return {key: "stock" if key in CODES else name for key in keys} | {key: n for key in keys if key in NUMBERS}
 
 
 @pytest.mark.parametrize("name", NAMES)

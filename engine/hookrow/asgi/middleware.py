@@ -20,6 +20,7 @@ from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import dumps, same
 from hookrow.records import Firing
@@ -67,7 +68,7 @@ class HookMiddleware:
         defer: Collection[str] = (),
         limit: int = 1_048_576,
         unseen: str | Mapping[str, str] = "refuse",
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
     ) -> None:
         """Put it around an application.
 

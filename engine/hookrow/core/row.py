@@ -234,7 +234,10 @@ class Row:
             return share
         share.body = self.keepable(hook) if waits and self.hidden else share.sends
         share.order_key = self.key_of(hook)
-        share.act = "call" if waits else "park" if verdict.act in ("park", "fail") else "queue"
+        if waits:
+            share.act = "call"
+        else:
+            share.act = "park" if verdict.act in ("park", "fail") else "queue"
         return share
 
     def expect(self, hooks: Iterable[StoredHook]) -> None:

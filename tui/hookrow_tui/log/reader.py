@@ -206,7 +206,7 @@ def failure_beyond(
 
     The database's partial indexes know it, however far it is.
     """
-    words = FAILURES if wanted.outcome is None else (wanted.outcome,) if wanted.outcome in FAILURES else ()
+    words = [word for word in FAILURES if wanted.outcome in (None, word)]
     found: list[int] = []
     for word in words:
         narrowed = replace(wanted, outcome=word)
@@ -214,5 +214,7 @@ def failure_beyond(
             found.extend(engine.log.ids(narrowed, before=row_id, limit=1))
         else:
             found.extend(engine.log.ids(narrowed, after=row_id, limit=1))
-    blocks = reader.read(engine, [max(found) if step > 0 else min(found)]) if found else []
+    if not found:
+        return None
+    blocks = reader.read(engine, [max(found) if step > 0 else min(found)])
     return blocks[0] if blocks else None

@@ -166,7 +166,12 @@ def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
         except NotRedeliverable:
             done = []
         came = done[0] if done else None
-        yield "nothing" if came is None else "shown" if came.attempt is None else "arrived" if came.ok else "lost"
+        if came is None:
+            yield "nothing"
+        elif came.attempt is None:
+            yield "shown"
+        else:
+            yield "arrived" if came.ok else "lost"
 
 
 def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from hookrow.delivery.states import UNFINISHED
+from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import Ask
 
 __all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
@@ -106,9 +107,9 @@ def failed(state: str, error: str | None) -> bool | None:
 
 def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
     """The calls of a hook's newest `most` deliveries."""
-    rows = ask(SHARES, {"hook": hook, "first": since_ms << 20, "most": most})
+    rows = ask(SHARES, {"hook": hook, "first": id_at(since_ms), "most": most})
     found = [
-        HookCall(firing >> 20, failed(state, error), error, status, ms)
+        HookCall(ms_of(firing), failed(state, error), error, status, ms)
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.states import DELIVERY_STATES
+from hookrow.ids import id_at, ms_of
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
@@ -107,7 +108,7 @@ class Span:
     def of(cls, wanted: LogFilter, before: int | None, after: int | None, limit: int) -> Span:
         low, top = 0 if after is None else after + 1, NO_ID if before is None else before
         if wanted.since_ms is not None:
-            low = max(low, min(wanted.since_ms << 20, NO_ID))
+            low = max(low, min(id_at(wanted.since_ms), NO_ID))
         # What came since an id is told oldest first, so that a follower misses nothing beyond the limit.
         return cls(low, top, after is not None, limit)
 
@@ -300,7 +301,7 @@ def search(connection: Connection, wanted: LogFilter, *, before: int | None = No
     oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
     top, floor = min(span.top, newest + 1), max(span.low, oldest)
     if wanted.until_ms is not None:
-        top = min(top, wanted.until_ms + LONGEST_MS << 20)
+        top = min(top, id_at(wanted.until_ms + LONGEST_MS))
     if top <= floor:
         return Found([], None, 1.0)
     below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
@@ -334,7 +335,7 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     late: list[int] = []
     if wanted.until_ms is not None:
         late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
-        span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
+        span = replace(span, top=min(span.top, id_at(min(wanted.until_ms + LATE_MS, ms_of(NO_ID)))))
     for stream in streams(connection, wanted):
         if not stream.each:
             continue

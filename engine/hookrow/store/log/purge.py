@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from hookrow.errors import DiskFull
+from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
@@ -158,7 +159,7 @@ class Purging:
         wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
         wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.now_ms), finished(self.now_ms))
         if self.before_ms is not None:
-            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < self.before_ms << 20)
+            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < id_at(self.before_ms))
         with self.database.read() as connection:
             rows = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
             fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))

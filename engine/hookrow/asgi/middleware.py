@@ -167,7 +167,16 @@ class HookMiddleware:
             await self.app(scope, body.receive, send)  # half a request asks for nothing
             return
         query, seen = scope.get("query_string", b"").decode("latin-1"), body.unseen is None
-        call = ApiCall(scope["method"], below_root(scope), query, headers, scope, body.value, seen, body.form)
+        call = ApiCall(
+            method=scope["method"],
+            path=below_root(scope),
+            query=query,
+            headers=headers,
+            scope=scope,
+            body=body.value,
+            seen=seen,
+            form=body.form,
+        )
         events = await self.meant(possible, call)
         firings: dict[str, Firing] = {}
         scope.setdefault("state", {})[KEY] = firings

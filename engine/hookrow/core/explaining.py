@@ -121,14 +121,14 @@ class Explaining:
                     request = self.request(order)
             explained.append(
                 Explained(
-                    stored.ref,
-                    stored.position,
-                    stored.mode,
-                    plan.state(stored, now_ms),
-                    act,
-                    share.error or share.skipped,
-                    self.why(share),
-                    request,
+                    hook=stored.ref,
+                    position=stored.position,
+                    mode=stored.mode,
+                    state=plan.state(stored, now_ms),
+                    act=act,
+                    reason=share.error or share.skipped,
+                    detail=self.why(share),
+                    request=request,
                 )
             )
         return explained
@@ -201,12 +201,12 @@ class Explaining:
         request = self.request(replace(order, body=row.render(hook, private=False)))
         answer = made.answer
         return Tested(
-            request,
-            attempt_of(made.values, body if not row.hidden else request.body),
-            answer.kind,
-            conceal.json(answer.data),
-            conceal.json(answer.result),
-            tuple(str(warning) for warning in answer.warnings),
+            request=request,
+            attempt=attempt_of(made.values, body if not row.hidden else request.body),
+            outcome=answer.kind,
+            data=conceal.json(answer.data),
+            result=conceal.json(answer.result),
+            warnings=tuple(str(warning) for warning in answer.warnings),
         )
 
     def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:

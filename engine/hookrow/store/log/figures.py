@@ -113,7 +113,7 @@ def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]
-    return Calls(found, rows[-1][0] >> 20 if len(rows) == most else 0)
+    return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 
 
 def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigures]:
@@ -126,13 +126,13 @@ def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigur
             newest = next((call for call in day.calls if call.failed is not None), day.calls[0])
             failing = day.failing
             found[hook] = HookFigures(
-                len(day.calls),
-                day.errors,
-                newest.status,
-                newest.error,
-                newest.ms,
-                newest.at_ms,
-                len(failing),
-                failing[-1].at_ms if failing else None,
+                calls=len(day.calls),
+                errors=day.errors,
+                last_status=newest.status,
+                last_error=newest.error,
+                last_ms=newest.ms,
+                last_at_ms=newest.at_ms,
+                failing=len(failing),
+                failing_since_ms=failing[-1].at_ms if failing else None,
             )
     return found

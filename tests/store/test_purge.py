@@ -93,6 +93,17 @@ def test_what_a_host_keeps_back_is_not_purged(database: Database) -> None:
     assert kept(database) == set()
 
 
+def test_what_is_being_sent_by_hand_is_not_purged(database: Database) -> None:
+    """A redelivery of a delivery that has arrived holds its row for as long as its lease."""
+    many(database, add_hook(database, "a"), 3)
+    leased = update(DELIVERIES).where(DELIVERIES.c.firing_id == T0 << 20).values(lease_ms=T0 + 60_000, owner="hand")
+    database.writer.write(lambda connection: connection.execute(leased) and None)
+    purge(database, days=10_000, most_bytes=1, now_ms=T0 + 1000)
+    assert kept(database) == {T0 << 20}
+    purge(database, days=10_000, most_bytes=1, now_ms=T0 + 60_001)
+    assert kept(database) == set()
+
+
 def many(database: Database, hook: int, count: int, *, deliveries: int = 1, state: str = "ok", size: int = 20) -> None:
     """Firings with deliveries of one attempt each, written at once; their moments begin at T0."""
 

@@ -58,7 +58,9 @@ async def seed(path: Path, count: int = SEEDS) -> None:
         for hook in hooks():
             await engine.hooks.ensure(hook)
         for number in range(count):
-            event = EVENTS[3] if number % 20 == 0 else EVENTS[4] if number % 50 == 1 else EVENTS[number % 3]
+            event = EVENTS[4] if number % 50 == 1 else EVENTS[number % 3]
+            if number % 20 == 0:
+                event = EVENTS[3]
             await engine.fire(event, samples()[event])
         while (await engine.log.summary()).queue:  # noqa: ASYNC110 (looks as a person would)
             await asyncio.sleep(0.02)

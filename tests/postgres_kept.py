@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,10 @@ def kept_postgres(name: str) -> Iterator[KeptPostgres]:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # ctrl+c is for pytest; the keeper ends when the pipe does
+        env={
+            **os.environ,
+            "LC_ALL": "C.UTF-8",
+        },  # in the locale C the server tells no large letter beyond ASCII from small
     )
     with keeper:
         yield KeptPostgres(keeper)

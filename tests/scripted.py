@@ -37,7 +37,8 @@ def answer(status: int = 200, body: Any = None, **headers: str) -> Script:
     """Answer with a status and a JSON body (bytes as they are)."""
 
     def script(request: httpx.Request) -> httpx.Response:
-        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        data = b"" if body is None else body
+        content = data if isinstance(data, bytes) else json.dumps(data).encode()
         sent = {"content-type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
         return httpx.Response(status, headers=sent, content=content)
 

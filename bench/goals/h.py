@@ -76,7 +76,7 @@ def long_log(bench: Bench, small: Path, env: dict[str, str]) -> Iterator[Row]:
 
 
 def spent(command: list[str], env: dict[str, str]) -> Iterator[Row]:
-    """Bytes that the program writes (DESIGN 14)."""
+    """Bytes that the program writes."""
     with Terminal(command, env=env) as terminal:
         terminal.wait_for("Учёт", 30)
         terminal.settle()

@@ -87,7 +87,7 @@ class Platform:
     # -- customers ----------------------------------------------------------------------------------------------------
 
     def register(self, body: Sent) -> Any:
-        """`before_registration` after our own checks; `after_registration` with the customer himself, or not at all."""
+        """`before_registration` after our own checks; `after_registration` with the customer's row, or not at all."""
         user = body.get("user") or {}
         if not user.get("login") or not user.get("password"):
             raise HTTPException(422, "login and password are needed")

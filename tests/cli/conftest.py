@@ -1,4 +1,4 @@
-"""The command line as a person runs it: in a folder of his own, in this process."""
+"""The command line as a person runs it: in a folder of their own, in this process."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Secrets as canaries: a password, a header's value, a signing secret, a private value, a token in a URL, a reply's
-secret. After a life of everything that the command line does, none is where it should not be (DESIGN 9)."""
+secret. After a life of everything that the command line does, none is where it should not be."""
 
 from __future__ import annotations
 
@@ -408,7 +408,7 @@ def test_a_fault_of_our_own_shows_no_secret(folder: Path) -> None:
 
 
 def test_a_world_readable_key_is_refused(hookrow: Hookrow, folder: Path) -> None:
-    """What needs the key is exit 3 and says chmod; what needs none still works; nobody changes the mode by himself."""
+    """What needs the key is exit 3 and says chmod; what needs none still works; no command changes the mode."""
     guarded(folder, 1)
     (folder / "hookrow.key").chmod(0o644)
     assert "chmod 600" in hookrow("keys", "check", code=3).err

@@ -25,7 +25,7 @@ def kinds() -> list[type[HookrowError]]:
 
 @pytest.mark.parametrize("kind", kinds())
 def test_every_declared_error_has_its_code(kind: type[HookrowError]) -> None:
-    """The code of the family that it belongs to (DESIGN 12); a mistake in the calling program has none."""
+    """The code of the family that it belongs to; a mistake in the calling program has none."""
     bases = {base.__name__ for base in kind.__mro__}
     wanted = [code for code, names in CODES.items() if names & bases]
     made = kind.__new__(kind)

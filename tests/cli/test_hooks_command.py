@@ -85,7 +85,7 @@ def test_labels_are_the_forms(hookrow: Hookrow) -> None:
 
 
 def test_a_flag_turns_fire_and_forget_off_and_says_so(add: Add, hookrow: Hookrow) -> None:
-    """Turning on one of the other two without naming it turns «Блок без ответа» off, in add and in edit (DESIGN 4)."""
+    """Turning on one of the other two without naming it turns «Блок без ответа» off, in add and in edit."""
     assert add(URL, "--wait-for-response", name="A")["mode"] == "gate"
     add(URL, name="B")
     ran = hookrow("hooks", "edit", "B", "--response-has-data", "--json")

@@ -27,7 +27,7 @@ ELSEWHERE = {"tui", "listen", "demo", "worker"}
 
 @pytest.fixture
 def db(postgres_url: str) -> str:
-    """The URL as an administrator writes it; the server trusts him whatever his password."""
+    """The URL as an administrator writes it; the server trusts them whatever the password."""
     return make_url(postgres_url).set(password=PASSWORD).render_as_string(hide_password=False)
 
 

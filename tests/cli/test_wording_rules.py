@@ -44,7 +44,7 @@ RUSSIAN = [text for _, forms in ALL for text in forms]
 def values_of(text: str, name: str, n: int) -> dict[str, Any]:
     """Something for every value that a message wants."""
     keys = re.findall(r"\{(\w+)[!:}]", text)
-    return {key: n if key in NUMBERS else "stock" if key in CODES else name for key in keys}
+    return {key: "stock" if key in CODES else name for key in keys} | {key: n for key in keys if key in NUMBERS}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,9 +73,12 @@ SUBJECT = re.compile(
 )
 
 
+DID = re.compile(r"\w{3,}(?:ил|ал|ел|ул|ял)а? \{(?:who|hook|name)\}")
+
+
 def test_no_name_decides_the_gender_of_a_word() -> None:
     """«хук «{hook}» отклонил операцию», not «{hook}» alone: a name may be a woman's, a thing's, a code."""
-    assert [text for text in RUSSIAN if SUBJECT.search(text)] == []
+    assert [text for text in RUSSIAN if SUBJECT.search(text) or DID.search(text)] == []
 
 
 UNSAID = {

@@ -41,15 +41,15 @@ def said(court: Any, word: str) -> list[str]:
 def test_a_host_killed_at_random(court: Any, dice: random.Random, host: str, kills: int) -> None:
     """What returned is kept; what is kept was begun, and of one host at most one that did not return."""
     court.hooks("a")
-    for _ in range(kills):
+    for left in reversed(range(kills)):
         number = court.nursery.start(host, db=court.db, acks=str(court.acks))
-        until(lambda number=number: any(each.startswith(f"{number}-") for each in said(court, "begun")))
+        word = "begun" if left else "done"  # one returns, however slow the machine: else nothing would be shown
+        until(lambda number=number, word=word: any(each.startswith(f"{number}-") for each in said(court, word)))
         time.sleep(dice.uniform(0, 0.12))  # the random moment
         court.nursery.kill(number)
     court.quiet()
     kept, done, begun = fired(court), set(said(court, "done")), set(said(court, "begun"))
     print(f"{host}: kills {kills}, returned {len(done)}, kept {len(kept)}")
-    assert done, "no host came to fire: the test showed nothing"
     assert done <= kept <= begun
     unsure = [each.split("-")[0] for each in kept - done]
     assert len(unsure) == len(set(unsure))

@@ -111,7 +111,8 @@ def test_every_document_is_two_steps_from_the_readme() -> None:
         for page in edge:
             for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text("utf-8")):
                 path = (page.parent / target).resolve()
-                found += list(path.glob("*.md")) if path.is_dir() else [path] if path.suffix == ".md" else []
+                found += path.glob("*.md") if path.is_dir() else [path]
+        found = [path for path in found if path.suffix == ".md"]
         edge = [path for path in found if path not in reached and path.exists()]
         reached |= set(edge)
     assert set(documents()) - reached == set()

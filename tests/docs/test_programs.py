@@ -109,8 +109,7 @@ server.serve_forever()
 
 
 def test_the_flask_receiver_can_be_copied(tmp_path: Path) -> None:
-    """Where Flask is installed; its signature check runs in any case, see below."""
-    pytest.importorskip("flask")
+    """As a process of its own, on a server of the standard library."""
     (tmp_path / "receiver.py").write_text(block("flask") + SERVE, "utf-8")
     with serving([sys.executable, "receiver.py"], tmp_path, r"ready (\d+)") as port:
         check_receiver(f"http://127.0.0.1:{port}/orders")

@@ -1,4 +1,4 @@
-"""Django's own connection as `connection=`: hooks go out with its transaction and vanish with it (DESIGN 5)."""
+"""Django's own connection as `connection=`: hooks go out with its transaction and vanish with it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def join(connection: Any, number: int) -> None:
 
 
 def test_a_commit_sends_and_a_rollback_leaves_nothing(engine: HookEngine, connection: Any) -> None:
-    """The host's rows and the hooks stand or fall together; between, his names mean his own tables."""
+    """The host's rows and the hooks stand or fall together; between, its names mean its own tables."""
     with transaction.atomic(using=connection.alias):
         join(connection, 1)
         kept = engine.fire(AFTER, {"user": {"id": 1}}, connection=connection)

@@ -1,4 +1,4 @@
-"""Which addresses may be reached: every spelling of an address, both policies (DESIGN 9)."""
+"""Which addresses may be reached: every spelling of an address, both policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export and import: no secret in the file, all or nothing, twice is no change (DESIGN 9, 12)."""
+"""Export and import: no secret in the file, all or nothing, twice is no change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two editors and an import work on the same hooks at once, and no edit is lost (DESIGN 7, 14)."""
+"""Two editors and an import work on the same hooks at once, and no edit is lost."""
 
 from __future__ import annotations
 

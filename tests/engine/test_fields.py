@@ -332,7 +332,7 @@ def test_signing_secret_has_its_form(secret: str) -> None:
     ],
 )
 def test_rules_of_the_other_fields(code: str, good: list[object], bad: list[object]) -> None:
-    """Each field accepts what DESIGN 2 allows and nothing beside it."""
+    """Each field accepts what docs/reference/fields.md allows and nothing beside it."""
     for value in good:
         assert not clean({code: value}).problems, value
     for value in bad:

@@ -1,4 +1,4 @@
-"""The row of hooks: order, what each hook sees, who may stop it (DESIGN 4, 5)."""
+"""The row of hooks: order, what each hook sees, who may stop it."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ EVENTS = ("before_order_add", "after_registration", "on_subscription")
 async def test_every_combination_of_flags_at_every_moment(
     bench: Bench, event: str, flags: tuple[bool, bool, bool]
 ) -> None:
-    """The mode table: who waits, who may refuse, and what is kept of the response (DESIGN 4)."""
+    """The mode table: who waits, who may refuse, and what is kept of the response."""
     mode = "forget" if flags[0] else MODES[flags]
     waits = mode in ("gate", "transform")
     no = {"allow": False, "message": "нет"}

@@ -1,4 +1,4 @@
-"""`engine.hooks`: adding, finding, changing, secrets kept, two people, revisions (DESIGN 2, 5, 9)."""
+"""`engine.hooks`: adding, finding, changing, secrets kept, two people, revisions."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ async def test_a_body_given_at_creation_is_used_and_saving_again_doubles_nothing
 
 
 async def test_of_two_who_rotate_at_once_both_secrets_verify(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each was shown his own, for the only time: the later one's is the secret, the earlier one's the old."""
+    """Each was shown their own, for the only time: the later one's is the secret, the earlier one's the old."""
     hook = await bench.hook("h")
     await bench.engine.hooks.new_secret("h")
     door = bench.engine.hook_door

@@ -1,4 +1,4 @@
-"""The engine inside a service: threads, loops, forks, interrupts, closing (DESIGN 5)."""
+"""The engine inside a service: threads, loops, forks, interrupts, closing."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MATRIX: dict[str, Case] = {**CONNECTIONS, **HEADS, **BODIES, **REPLIES}
 LIMIT, WAITED = 30.0, 1.0
 """Seconds a hook has: where the case ends long before its limit, and where it ends at it."""
 MEMORY = 20 * 1024
-"""KiB that all four attempts together may grow by (DESIGN 6)."""
+"""KiB that all four attempts together may grow by."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Inside a host's own PostgreSQL database: his schema, his rights, his transactions; and no password in any word."""
+"""Inside a host's own PostgreSQL database: its schema, its rights, its transactions; and no password in any word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def url(postgres_url: str) -> str:
 
 @pytest.fixture
 def host(url: str) -> Iterator[Engine]:
-    """The host's own connections: a schema of his own on the path, and a table in it with a name that we use too."""
+    """The host's own connections: a schema of its own on the path, and a table in it with a name that we use too."""
     made = create_engine(url, connect_args={"options": "-csearch_path=shop"})
     with made.begin() as connection:
         connection.execute(text("CREATE SCHEMA shop"))
@@ -54,7 +54,7 @@ def url_of(postgres_url: str, role: str) -> str:
 
 @pytest.fixture
 def owner_of_schema(postgres_url: str) -> Iterator[str]:
-    """A user to whom the schema `hookrow` was given, and who may make none himself."""
+    """A user to whom the schema `hookrow` was given, and who may make none."""
     for role in as_role(postgres_url, "CREATE SCHEMA hookrow AUTHORIZATION {role}"):
         yield url_of(postgres_url, role)
 
@@ -67,7 +67,7 @@ def stranger(postgres_url: str) -> Iterator[str]:
 
 
 def test_the_hosts_tables_and_ours_don_t_meet(url: str, host: Engine) -> None:
-    """Whatever search path his connection has, a firing goes to our tables, and his words still mean his."""
+    """Whatever search path the host's connection has, a firing goes to our tables, and its names still mean its own."""
     network = Network()
     with HookEngine(url, worker=False, transport=network) as engine:
         engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
@@ -84,7 +84,7 @@ def test_the_hosts_tables_and_ours_don_t_meet(url: str, host: Engine) -> None:
 
 
 def test_an_open_transaction_of_the_host_holds_up_nobody(url: str, host: Engine) -> None:
-    """Keyed hooks too: other firings and workers go on while he has not committed; then his rows go, in order."""
+    """Keyed hooks too: other firings and workers go on while the host has not committed; then its rows go, in order."""
     network = Network()
     with HookEngine(url, worker=False, transport=network) as engine:
         engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a", order_key="/user"))
@@ -145,7 +145,7 @@ def test_a_server_that_is_not_there(url: str) -> None:
 
 
 def test_the_urls_own_options_are_kept(url: str) -> None:
-    """What the administrator set for his connections stands beside our search path."""
+    """What the administrator set for their connections stands beside our search path."""
     own = {"options": "-cstatement_timeout=7s", "application_name": "shop"}
     given = make_url(url).update_query_dict(own).render_as_string(hide_password=False)
     with HookEngine(given, worker=False) as engine, engine.runtime.database.read() as connection:

@@ -1,4 +1,4 @@
-"""The idempotency key: one firing for one key, whoever repeats it (DESIGN 5)."""
+"""The idempotency key: one firing for one key, whoever repeats it."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_another_process_joins_too(tmp_path: Path) -> None:
 
 
 async def test_an_edit_by_another_process_is_seen_by_the_next_fire(bench: Bench, tmp_path: Path) -> None:
-    """No restart, no waiting: the hook cache asks the database at each fire (DESIGN 8)."""
+    """No restart, no waiting: the hook cache asks the database at each fire."""
     await bench.gate("h")
     assert len((await bench.fire()).deliveries) == 1
     code = (

@@ -1,4 +1,4 @@
-"""`engine.log`: pages, details, the banner's figures, and giving up by hand (DESIGN 8, 13)."""
+"""`engine.log`: pages, details, the banner's figures, and giving up by hand."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_secret_that_was_changed_is_held_as_well(opened: Open, hook_receiver: 
 
 
 def test_who_may_only_read_needs_no_key(opened: Open, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is marked that he could not know."""
+    """Nothing is marked that the process could not know."""
     engine = opened(KeyRing.new())
     engine.hooks.add(hook("http://a.example/"))
     lost = opened(KeyRing({}))

@@ -1,4 +1,4 @@
-"""What leaves, as httpx sees it: headers, credentials, bodies, retries (DESIGN 6)."""
+"""What leaves, as httpx sees it: headers, credentials, bodies, retries."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import tarfile
 import tomllib
 import zipfile
 from email.parser import Parser
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -67,19 +68,29 @@ def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
     assert [need for need in base if need.startswith(("textual", "psycopg"))] == []
 
 
-def test_the_wheel_says_where_more_is_to_be_read(wheel: zipfile.ZipFile) -> None:
-    """Its project URLs, and a description of which every link leads somewhere outside the repository too."""
+def test_the_wheel_links_to_nothing_that_is_not_there(wheel: zipfile.ZipFile) -> None:
+    """Without a public address it has no project URLs, and its description names files instead of linking to them."""
     metadata = Parser().parsestr(wheel.read(f"{RELEASE}.dist-info/METADATA").decode())
-    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL") or [])
-    assert set(urls) == {"Documentation", "Source", "Changelog", "Issues"}
+    assert metadata.get_all("Project-URL") is None
     description = str(metadata.get_payload())
-    links = re.findall(r"\]\(([^)]+)\)", description)
     assert description.startswith("# Hookrow")
+    assert re.findall(r"\]\((?!https?://)", description) == []
+    assert "quick start (docs/quickstart.md)" in description
+
+
+def test_with_an_address_every_link_leads_there() -> None:
+    """To a file that the repository has."""
+    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = module_from_spec(spec)
+    spec.loader.exec_module(build)
+    source = "https://host.example/hookrow"
+    links = re.findall(r"\]\(([^)]+)\)", build.described((ROOT / "README.md").read_text("utf-8"), source))
     assert len(links) > 10
-    files = urls["Source"] + "/blob/main/"
-    for link in [*links, urls["Documentation"], urls["Changelog"]]:
-        assert link.startswith(files), link
-        assert (ROOT / link.removeprefix(files).partition("#")[0]).exists(), link
+    for link in links:
+        assert link.startswith(f"{source}/blob/main/"), link
+        assert (ROOT / link.removeprefix(f"{source}/blob/main/").partition("#")[0]).exists(), link
 
 
 @pytest.fixture(scope="module")

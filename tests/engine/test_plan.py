@@ -91,7 +91,8 @@ def test_period_matrix(zone: ZoneInfo, since: str, until: str, where: str) -> No
     # The wall clock's own words for the same bounds, said apart from the parser.
     begins = datetime(2026, 11, 10, 12 if since == "datetime" else 0, tzinfo=zone)
     day_ends = datetime(2026, 11, 11, tzinfo=zone)
-    ends = day_ends if until == "date" else datetime(2026, 11, 10, 18 if since == "datetime" else 12, tzinfo=zone)
+    at_hour = datetime(2026, 11, 10, 18 if since == "datetime" else 12, tzinfo=zone)
+    ends = day_ends if until == "date" else at_hour
     moment = {
         "before": begins - timedelta(seconds=1),
         "at": begins,

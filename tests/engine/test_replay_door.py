@@ -1,4 +1,4 @@
-"""What happened, again and on purpose: redeliver, replay, explain (DESIGN 13)."""
+"""What happened, again and on purpose: redeliver, replay, explain."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ def read(
     payload: dict[str, Any] | None = None,
 ) -> ReplyOutcome:  # fmt: skip
     """The answer to a body: text, bytes, or anything as JSON."""
-    content = body if isinstance(body, bytes) else (body if isinstance(body, str) else dumps(body)).encode()
+    text = body if isinstance(body, (str, bytes)) else dumps(body)
+    content = text.encode() if isinstance(text, str) else text
     return reply.read(mode, before, status, headers, content, payload=PAYLOAD if payload is None else payload)
 
 

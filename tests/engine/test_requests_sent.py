@@ -1,4 +1,4 @@
-"""What a receiver gets on the wire: signatures that its library verifies, credentials, headers, bodies (DESIGN 6)."""
+"""What a receiver gets on the wire: signatures that its library verifies, credentials, headers, bodies."""
 
 from __future__ import annotations
 

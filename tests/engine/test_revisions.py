@@ -1,4 +1,4 @@
-"""Every change of a hook makes a revision, from whatever side: who, when, what; and no secret in it (DESIGN 8)."""
+"""Every change of a hook makes a revision, from whatever side: who, when, what; and no secret in it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The rooms of the code, held: how many modules stand in one, that a name means one thing, that no circle is read."""
+"""The rooms of the code, held: how many modules stand in one, one meaning a name, no circle; and how lines read."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ FOLDERS = sorted(
 MOST = 20
 TOP = 12
 """Modules at the engine's top: what every room may use."""
+GENDERED = re.compile(r"\b(?:s?he|his|him|her|hers|(?:him|her)self)\b", re.IGNORECASE)
 
 
 def name_of(path: Path) -> str:
@@ -136,3 +138,27 @@ def test_a_room_says_what_lives_there(folder: Path) -> None:
     """Its `__init__` has a docstring."""
     if folder.name != "versions":
         assert ast.get_docstring(tree(name_of(folder / "__init__.py")))
+
+
+def test_a_choice_within_a_choice_is_a_statement() -> None:
+    """No conditional expression holds another one."""
+    nested = [
+        f"{name}:{node.lineno}"
+        for name in MODULES
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.IfExp)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.IfExp) and inner is not node
+    ]
+    assert nested == []
+
+
+def test_a_person_is_they() -> None:
+    """No text, comment or docstring of the product speaks of somebody as a man or a woman."""
+    found = [
+        f"{name}: {line.strip()}"
+        for name, path in MODULES.items()
+        for line in path.read_text("utf-8").splitlines()
+        if GENDERED.search(line)
+    ]
+    assert found == []

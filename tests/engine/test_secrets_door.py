@@ -1,4 +1,4 @@
-"""Secrets through the front door: never in a byte that is kept, a log line, a repr or a traceback (DESIGN 9)."""
+"""Secrets through the front door: never in a byte that is kept, a log line, a repr or a traceback."""
 
 from __future__ import annotations
 

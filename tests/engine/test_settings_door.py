@@ -1,4 +1,4 @@
-"""`engine.settings`: what every process on a database obeys (DESIGN 8)."""
+"""`engine.settings`: what every process on a database obeys."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_no_row_waits_for_a_worker_while_its_hook_is_not_on(standing: Standing, 
 
 
 def test_the_schedule_is_that_of_the_design() -> None:
-    """9 retries, the intervals of DESIGN 7, ± 20 %; the tenth failure is the last."""
+    """9 retries, the documented intervals, ± 20 %; the tenth failure is the last."""
     hours = [5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24]
     for attempts, hour in enumerate(hours, 1):
         assert delay_ms(attempts, 0.0) == pytest.approx(hour * 3_600_000)

@@ -1,4 +1,4 @@
-"""Storage trouble: what a caller is told, and what is not done while the record can't be kept (DESIGN 5)."""
+"""Storage trouble: what a caller is told, and what is not done while the record can't be kept."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_hooks_that_can_t_be_read_by_a_thread(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_what_is_kept_back_outlives_a_purge(bench: Bench) -> None:
-    """`defer=True`: whoever prunes between the operation and its commit takes nothing away; a day later he does."""
+    """`defer=True`: whoever prunes between the operation and its commit takes nothing away; a day later they do."""
     await bench.hook("h", fire_and_forget=False)
     firing = await bench.fire(defer=True)
     assert (await bench.engine.log.prune(days=0)).firings == 0

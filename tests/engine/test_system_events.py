@@ -1,4 +1,4 @@
-"""The breaker of waiting hooks, and the engine's own events (DESIGN 7)."""
+"""The breaker of waiting hooks, and the engine's own events."""
 
 from __future__ import annotations
 

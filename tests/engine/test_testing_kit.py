@@ -152,7 +152,7 @@ def test_what_is_due_is_sent_when_the_test_says(
 
 
 def test_what_a_caller_rolled_back_was_not_fired(hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
-    """Through his own connection; what he committed was."""
+    """Through the host's own connection; what it committed was."""
     hook_engine.hooks.add(Hook(key="crm", name="crm", event=AFTER, url=hook_receiver.url))
     host = create_engine(hook_engine.url)
     with host.connect() as connection:

@@ -1,4 +1,4 @@
-"""Time with the shipped transport and real sockets: no receiver holds a caller past the limit (DESIGN 5)."""
+"""Time with the shipped transport and real sockets: no receiver holds a caller past the limit."""
 
 from __future__ import annotations
 

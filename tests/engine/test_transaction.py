@@ -1,4 +1,4 @@
-"""In the caller's own transaction: hooks go out with his commit and vanish with his rollback (DESIGN 5)."""
+"""In the caller's own transaction: hooks go out with its commit and vanish with its rollback."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def engine(url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]
 
 @pytest.fixture
 def host(url: str, engine: HookEngine) -> Iterator[Engine]:
-    """The caller's own engine on the same database, as SQLAlchemy makes it, with a table of his own."""
+    """The caller's own engine on the same database, as SQLAlchemy makes it, with a table of its own."""
     made = create_engine(url)
     with made.begin() as connection:
         connection.execute(text("CREATE TABLE member (id INTEGER)"))
@@ -100,7 +100,7 @@ def test_a_rollback_leaves_nothing(engine: HookEngine, host: Engine) -> None:
 
 
 def test_a_rolled_back_savepoint_leaves_nothing_and_the_rest_stands(engine: HookEngine, host: Engine) -> None:
-    """The caller's own statements before and after still mean his own tables."""
+    """The caller's own statements before and after still mean its own tables."""
     with host.begin() as connection:
         connection.execute(text("INSERT INTO member VALUES (1)"))
         savepoint = connection.begin_nested()

@@ -16,6 +16,9 @@ from typing import Any, Self
 
 __all__ = ["BlackHole", "Peer", "Receiver", "Request"]
 
+PATIENCE = 60.0
+"""Seconds after which what a test waits for does not come any more, on the busiest machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -179,20 +182,20 @@ class Receiver:
             self.requests.append(request)
             self.changed.notify_all()
 
-    def wait(self, count: int = 1, timeout: float = 10.0) -> list[Request]:
+    def wait(self, count: int = 1, timeout: float = PATIENCE) -> list[Request]:
         """Block until `count` requests have come in whole; they are returned. Fails after `timeout` seconds."""
         with self.changed:
             done = self.changed.wait_for(lambda: len(self.requests) >= count, timeout)
             assert done, f"{len(self.requests)} of {count} requests came within {timeout} s"
             return list(self.requests)
 
-    def wait_connections(self, count: int, timeout: float = 10.0) -> None:
+    def wait_connections(self, count: int, timeout: float = PATIENCE) -> None:
         """Block until `count` connections have been accepted in all."""
         with self.changed:
             done = self.changed.wait_for(lambda: self.connections >= count, timeout)
             assert done, f"{self.connections} of {count} connections came within {timeout} s"
 
-    def wait_idle(self, timeout: float = 10.0) -> None:
+    def wait_idle(self, timeout: float = PATIENCE) -> None:
         """Block until every connection is closed: whatever was cut off has really let go."""
         with self.changed:
             done = self.changed.wait_for(lambda: not self.peers, timeout)

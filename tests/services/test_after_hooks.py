@@ -76,7 +76,7 @@ def test_an_after_hook_delays_no_response(url: str, hook_engine: MemoryEngine, h
 
 
 def test_an_after_hook_survives_its_client(host: Host, hook_engine: MemoryEngine) -> None:
-    """He leaves while the handler works: what it did has happened."""
+    """The client leaves while the handler works: what it did has happened."""
     entered, left = threading.Event(), threading.Event()
 
     def handler(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Before-hooks of the middleware: they see, refuse and change what a real client sends (DESIGN 3, RFC 9457)."""
+"""Before-hooks of the middleware: they see, refuse and change what a real client sends (RFC 9457)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events an API call means to the middleware: conditions, bindings, shapes, mounts (DESIGN 3)."""
+"""Which events an API call means to the middleware: conditions, bindings, shapes, mounts."""
 
 from __future__ import annotations
 

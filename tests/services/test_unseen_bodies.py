@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import random
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from hookrow import Hook
@@ -227,8 +230,10 @@ BODIES = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(NAMES, VALUES), max_size=3), BODIES)
-def test_any_body_is_seen_or_has_a_reason(headers: list[tuple[str, str]], body: bytes) -> None:
+CALLS = st.lists(st.tuples(NAMES, VALUES), max_size=3), BODIES
+
+
+def seen_or_refused(headers: list[tuple[str, str]], body: bytes) -> None:
     """Never an exception; what is seen is plain JSON data."""
     kind = content_kind(headers)
     seen = view(kind, body) if isinstance(kind, BodyKind) else kind
@@ -237,3 +242,22 @@ def test_any_body_is_seen_or_has_a_reason(headers: list[tuple[str, str]], body: 
         assert str(seen.text)
     else:
         assert json.loads(json.dumps(seen)) == seen
+
+
+@given(*CALLS)
+def test_any_body_is_seen_or_has_a_reason(headers: list[tuple[str, str]], body: bytes) -> None:
+    """A few."""
+    seen_or_refused(headers, body)
+
+
+@pytest.mark.torture
+def test_any_body_for_minutes() -> None:
+    """Rounds of 2,000 until `HOOKROW_MINUTES` are over; prints the seed (`HOOKROW_SEED` repeats it) and the count."""
+    number = int(os.environ.get("HOOKROW_SEED") or random.SystemRandom().randrange(1_000_000))
+    minutes = float(os.environ.get("HOOKROW_MINUTES", "1"))
+    luck, began, rounds = random.Random(number), time.monotonic(), 0
+    while time.monotonic() - began < minutes * 60:
+        examples = settings(max_examples=2000, deadline=None, database=None, phases=[Phase.generate])
+        seed(luck.randrange(1 << 32))(examples(given(*CALLS)(lambda headers, body: seen_or_refused(headers, body))))()
+        rounds += 1
+    print(f"seed {number}: {rounds * 2000} bodies, {(time.monotonic() - began) / 60:.1f} minutes")

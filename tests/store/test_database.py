@@ -68,7 +68,7 @@ def tomsk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tomsk")
 def test_the_zone_of_the_machine_is_kept_at_the_making(new_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On both databases; opened elsewhere later it stays (DESIGN 8)."""
+    """On both databases; opened elsewhere later it stays."""
     monkeypatch.setenv("TZ", "Europe/Paris")
     again = open_database(url_of(new_database))
     assert scalar(again, "SELECT value FROM setting WHERE name = 'timezone'") == "Asia/Tomsk"
@@ -133,7 +133,7 @@ def test_a_user_without_rights_is_told_so(open_folder: Path, kind: str, error: t
 
 
 def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
-    """A backup is one file without a WAL; written to as the database, it is used as DESIGN 8 says."""
+    """A backup is one file without a WAL; written to as the database, it is used with a WAL again."""
     made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()

@@ -1,4 +1,4 @@
-"""What a person sends by hand no worker sends beside him, whatever happens to its hook or its firing meanwhile."""
+"""What a person sends by hand no worker sends meanwhile, whatever happens to its hook or its firing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def by_hand(database: Database, row: int, now_ms: int = T0) -> Any:
 
 
 def test_its_hook_is_resumed_meanwhile(database: Database) -> None:
-    """The row is queued again, and held until the person's lease lapses; his result is taken."""
+    """The row is queued again, and held until the person's lease lapses; their result is taken."""
     hook = add_hook(database, "a")
     _, (row,) = fire(database, [hook])
     pause(database, hook)

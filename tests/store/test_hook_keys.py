@@ -55,7 +55,7 @@ def test_a_key_that_is_taken_is_refused_and_leaves_nothing(database: Database) -
 
 
 def test_the_order_left_out_is_after_the_last(database: Database) -> None:
-    """10 for the first, then the largest rounded down to a ten, + 10; never above 9999 (DESIGN 2)."""
+    """10 for the first, then the largest rounded down to a ten, + 10; never above 9999."""
     numbers = [create(database), create(database, position=47), create(database), create(database, position=9995)]
     numbers.append(create(database))
     with database.read() as connection:

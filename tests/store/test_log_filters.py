@@ -97,7 +97,7 @@ class Plain:
 
 
 def outcome_of(row: dict[str, Any]) -> str:
-    """A delivery's state in the words of DESIGN 12."""
+    """A delivery's state in the words of docs/reference/outcomes.md."""
     if row["state"] in ("blocked", "queued", "leased"):
         return "retrying" if row["attempts"] else "queued"
     return "cancelled" if row["state"] == "dropped" else str(row["state"])

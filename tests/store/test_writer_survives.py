@@ -51,7 +51,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_a_caller_that_gave_up_is_left_alone(sqlite: Database) -> None:
-    """Its cancelled future gets no answer; the next caller gets his."""
+    """Its cancelled future gets no answer; the next caller gets its own."""
     with held(sqlite):
         given_up, patient = sqlite.writer.submit(lambda c: 1), sqlite.writer.submit(lambda c: 2)
         assert given_up.cancel()

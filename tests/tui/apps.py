@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -57,11 +58,10 @@ class Shown:
 
 async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
     """Let the interface work until this holds."""
-    for _ in range(400):
-        if holds():
-            return
+    limit = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < limit, f"it never came to this: {what}"
         await pilot.pause(0.02)
-    raise AssertionError(f"it never came to this: {what}")
 
 
 @asynccontextmanager

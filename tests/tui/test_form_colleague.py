@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_colleagues_edit_is_merged_or_shown_never_overwritten() -> None:
-    """What only he changed is taken; what both changed is chosen field by field."""
+    """What only the colleague changed is taken; what both changed is chosen field by field."""
     async with shown((120, 40)) as at:
         form = await open_form(at)
         await fill(at, form, "name", "Моё имя")

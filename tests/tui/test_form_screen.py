@@ -381,8 +381,11 @@ async def test_a_draft_goes_with_its_form(state_home: Path) -> None:
     async with shown() as at:
         form = await open_form(at)
         await fill(at, form, "name", "Начатое")
-        await until(at.pilot, lambda: bool(kept(state_home)), "the draft, by itself")
-        assert json.loads(kept(state_home)[0].read_text("utf-8"))["texts"]["name"] == "Начатое"
+
+        def whole() -> bool:
+            return [json.loads(each.read_text("utf-8"))["texts"]["name"] for each in kept(state_home)] == ["Начатое"]
+
+        await until(at.pilot, whole, "the draft, by itself")
         await at.press("f2")
         await until(at.pilot, lambda: closed(at), "the list")
         assert not kept(state_home)

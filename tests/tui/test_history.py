@@ -114,7 +114,7 @@ async def test_a_rollback_to_what_stands_is_no_change() -> None:
 
 
 async def test_a_rollback_stops_at_a_change_that_nobody_looked_at() -> None:
-    """A colleague saved while the question stood: nothing is written, his revision appears."""
+    """A colleague saved while the question stood: nothing is written, their revision appears."""
     async with shown((120, 40), engine=busy_engine()) as at:
         await open_history(at)
         await at.press("end", "enter", "right")
@@ -122,7 +122,7 @@ async def test_a_rollback_stops_at_a_change_that_nobody_looked_at() -> None:
         await at.press("enter")
         await until(at.pilot, lambda: "посмотрите ещё раз" in drawn(at.app), "the sentence")
         assert at.engine.hooks.get(4).timeout == 9.0
-        await until(at.pilot, lambda: "7 изменений" in drawn(at.app), "his revision")
+        await until(at.pilot, lambda: "7 изменений" in drawn(at.app), "their revision")
 
 
 async def test_who_may_only_read_sees_the_history_and_takes_nothing_back() -> None:

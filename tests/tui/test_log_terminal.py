@@ -78,7 +78,7 @@ def test_moving_and_resting_cost_few_bytes(small: tuple[Path, Writer]) -> None:
 
 
 def test_following_twenty_events_a_second_stays_in_the_budget(tmp_path: Path) -> None:
-    """Under 25 KB a second on 80x24, and the newest row is on the screen at the end (DESIGN 14)."""
+    """Under 25 KB a second on 80x24, and the newest row is on the screen at the end."""
     path, writer = make(tmp_path, 0)
     writer.add(20)
     with log_on(path) as terminal:

@@ -108,7 +108,7 @@ async def test_an_edit_is_obeyed_by_the_next_firing_and_keeps_the_secrets(url: s
 
 
 async def test_contradicting_flags_are_kept_as_they_are(url: str, colleague: Any) -> None:
-    """The form may hold what a command line refuses (DESIGN 4)."""
+    """The form may hold what a command line refuses."""
     stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
         form = await in_form(at)
@@ -181,7 +181,7 @@ async def test_a_body_that_fails_on_the_events_payload_is_refused_at_its_field(u
 
 @ON_BOTH
 async def test_two_people_lose_nothing(url: str, colleague: Any) -> None:
-    """A colleague saves first: his other field is taken, the common one is asked about (B163)."""
+    """A colleague saves first: their other field is taken, the common one is asked about (B163)."""
     hook = stock(colleague)
     async with shown(engine=HookEngine(url, worker=False)) as at:
         form = await in_form(at)

@@ -48,7 +48,7 @@ def in_form(terminal: Terminal) -> None:
 
 
 def test_cyrillic_is_typed_and_saved_bytes_stay_within_the_budget(env: dict[str, str]) -> None:
-    """DESIGN 14 on 80x24: key in a field < 200 B, Tab < 1.2 KB, row move < 800 B, form < 16 kB, idle nothing."""
+    """On 80x24: key in a field < 200 B, Tab < 1.2 KB, row move < 800 B, form < 16 kB, idle nothing."""
     with opened(env) as terminal:
         terminal.wait_for(FIRST_HOOK)
         moves = [terminal.spend(key) for key in ("j", "о", "k", b"\x1b[B")]

@@ -161,7 +161,7 @@ def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("on_the_day", "unpainted")
-@pytest.mark.parametrize("count", [100, pytest.param(300, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("count", [50, pytest.param(300, marks=pytest.mark.torture)])
 async def test_any_burst_does_what_its_keys_do_one_by_one(count: int) -> None:
     """Over many sequences of keys and pauses, cut into any packets: the same screens, texts and saved hooks."""
     use("ru")

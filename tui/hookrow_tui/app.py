@@ -463,6 +463,6 @@ class HookrowApp(App[int]):
     async def on_unmount(self) -> None:
         self.ahead.end()
         if self.follower is not None:
-            self.follower.end()
+            await asyncio.to_thread(self.follower.end)
         if self.engine is not None:
             await asyncio.to_thread(self.engine.close)  # it has a loop of its own to end, and this one is running

@@ -27,6 +27,8 @@ __all__ = ["Answered", "Follower", "Glanced", "Moved", "Opened", "Troubled", "fi
 
 INTERVAL = 0.25
 """Seconds between two looks at the database (at most four a second)."""
+PATIENCE = 1.0
+"""Seconds that the last of them may still take when the interface ends."""
 FRESHEN = 40
 """Looks after which the figures are read again even if nothing was committed: the hour of errors moves."""
 
@@ -126,5 +128,6 @@ class Follower(threading.Thread):
                 self.pump.post_message(Moved())
 
     def end(self) -> None:
-        """Look no more."""
+        """Look no more. What is being asked has a moment to be answered: its connection would outlive the engine."""
         self.ended.set()
+        self.join(PATIENCE)

@@ -18,7 +18,7 @@ from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
-from hookrow.hook.modes import WAITING
+from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.observers import FiringObserved
@@ -230,7 +230,10 @@ class Run:
     def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        if veto is None:
+            self.outcome = "allowed"
+        else:
+            self.outcome = "vetoed" if veto.by == "hook" else "failed"
         shares = self.row.shares[self.written :]
         if self.row.troubled:
             for share in self.row.shares:
@@ -388,12 +391,16 @@ class Run:
                     "owner": runtime.owner if birth.state == "leased" else None,
                     "fence": 1 if birth.state == "leased" else 0,
                 }
-        firing = self.new_columns(now_ms) if new else self.ended_columns() if self.outcome is not None else None
+        firing = None
+        if new:
+            firing = self.new_columns()
+        elif self.outcome is not None:
+            firing = self.ended_columns()
         notes = [share.note for share in shares if share.note is not None and not share.gone]
         gone = [share.hook.id for share in shares if share.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
 
-    def new_columns(self, now_ms: int) -> dict[str, Any]:
+    def new_columns(self) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         occasion = self.occasion
         kept, _ = redact(self.payload, occasion.event.private)
@@ -459,8 +466,10 @@ class Run:
 
     def delivery(self, share: DeliveryDraft) -> Delivery:
         state = share.state
-        if share.background:
-            state = "cancelled" if self.defer else "parked" if share.act == "park" else "queued"
+        if share.background and self.defer:
+            state = "cancelled"
+        elif share.background:
+            state = "parked" if share.act == "park" else "queued"
         return Delivery(
             id=delivery_id(self.occasion.uid, share.seq),
             firing_id=firing_id(self.occasion.uid),
@@ -489,7 +498,7 @@ async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        await Run(runtime, occasion_for(runtime, config, code, 30.0), payload, hooks).fire()
+        await Run(runtime, occasion_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
@@ -497,4 +506,5 @@ def write_event(runtime: Runtime, connection: Connection, code: str, payload: Ma
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        Run(runtime, occasion_for(runtime, config, code, 30.0, in_background=True), payload, hooks).enqueue(connection)
+        occasion = occasion_for(runtime, config, code, ROW_LIMIT, in_background=True)
+        Run(runtime, occasion, payload, hooks).enqueue(connection)

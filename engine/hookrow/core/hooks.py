@@ -82,9 +82,10 @@ class Hooks(SeveralHooks, TriedHooks):
     def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
         """The stored hook that an id, a key or an exact name means."""
         config = config or self.runtime.config_now()
-        number = ref if isinstance(ref, int) else int(ref) if ref.isascii() and ref.isdigit() else None
-        if number is not None and number in config.hooks and not config.hooks[number].deleted:
-            return config.hooks[number]
+        if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
+            numbered = config.hooks.get(int(ref))
+            if numbered is not None and not numbered.deleted:
+                return numbered
         alive = [hook for hook in config.hooks.values() if not hook.deleted]
         keyed = [hook for hook in alive if hook.key == ref]
         named = keyed or [hook for hook in alive if hook.name == ref]

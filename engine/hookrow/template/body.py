@@ -114,8 +114,8 @@ class Value(Statement):
         text = encode(page, found)
         if self.inside:
             text = (text if isinstance(found, str) else encode(page, text))[1:-1]
-        stands_for = "" if self.inside else '""' if isinstance(found, str) else "0"
-        page.write(text, self.line, self.column, stands_for=stands_for)
+        empty = '""' if isinstance(found, str) else "0"
+        page.write(text, self.line, self.column, stands_for="" if self.inside else empty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,9 @@ def seek(budget: Budget, text: str, piece: str) -> None:
     """Pay for looking through a text for a piece. Python compares each place anew in texts under 2,500 characters, and
     under 30,000 with pieces under 100; longer ones it goes through once."""
     size, length = len(piece), len(text)
-    again = size if length < 2500 else min(size, 100 if length < 30_000 else 6)
+    again = size
+    if length >= 2500:
+        again = min(size, 100 if length < 30_000 else 6)
     budget.spend((length >> 3) + (max(length - size + 1, 0) * again >> 5))
 
 
@@ -263,7 +265,7 @@ ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separator
 HOLDERS: Final = (dict, list, tuple)
 AT_ONCE: Final = 10_000
 """Steps that a value's weighing may take before it pays."""
-NAMED: Final = {None: "null", True: "true", False: "false"}
+NAMED: dict[bool | None, str] = {None: "null", True: "true", False: "false"}
 
 
 def encode(budget: Budget, value: object) -> str:

@@ -284,8 +284,9 @@ class FormPage(Widget):
             put(0, self.focus_sign[:1], self.get_component_rich_style("form--focus"))
         for label in sorted((label for label in labels if label.y == y), key=lambda each: each.x):
             wrong = label.code in self.wrong
-            name = "form--wrong" if wrong else "form--title" if label.title else "form--label"
-            put(label.x, f"{label.text}{self.wrong_sign}" if wrong else label.text, self.get_component_rich_style(name))
+            name = "title" if label.title else "label"
+            style = self.get_component_rich_style(f"form--{'wrong' if wrong else name}")
+            put(label.x, f"{label.text}{self.wrong_sign}" if wrong else label.text, style)
         if self.first and self.head <= y < self.head + len(said := self.said(width)):
             text = fit(said[y - self.head], min(len(said[y - self.head]), width - at - 3))
             put(width - len(text) - 1, text, self.get_component_rich_style("form--remark"))

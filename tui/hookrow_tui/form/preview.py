@@ -52,7 +52,8 @@ def tried(engine: HookEngine, code: str, event: str, text: str, sample: Sample |
     if code == "body":
         return engine.hooks.preview(event, text, None if sample is None else sample.payload), True
     matches = engine.condition_matches(event, text)
-    return matching(matches), False if matches.failed else True if matches.newest else None
+    tried = True if matches.newest else None
+    return matching(matches), False if matches.failed else tried
 
 
 def located(error: HookrowError) -> str:

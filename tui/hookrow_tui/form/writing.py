@@ -110,7 +110,9 @@ class WritingPage(Page[int]):
     def tell_sample(self) -> None:
         """Say beside the body which payload it is, and what the names are narrowed to."""
         typed = self.query_one(Names).typed
-        told = f"/{typed}" if typed and self.aside_now == "names" else "" if self.sample is None else self.sample.told
+        told = "" if self.sample is None else self.sample.told
+        if typed and self.aside_now == "names":
+            told = f"/{typed}"
         self.query_one(AsideHead).show(f"{self.hookrow.look.glyphs.side} {steady(told)}")
 
     def example(self, *, number: bool = False) -> str:
@@ -184,7 +186,9 @@ class WritingPage(Page[int]):
     def lay_aside(self) -> None:
         """Lay the page out with what stands beside the body."""
         page, now, width = self.query(FormPage).first(), self.aside_now, self.app.size.width
-        columns = 0 if not now else max(44, width * 2 // 5) if width >= WIDE else NARROW[now]
+        columns = 0
+        if now:
+            columns = max(44, width * 2 // 5) if width >= WIDE else NARROW[now]
         for widget, shown in ((AsideHead, bool(now)), (Names, now == "names"), (Sent, now == "sent")):
             found: Widget = self.query_one(widget)
             if found.has_focus and not shown:

@@ -144,6 +144,10 @@ def section(title: str, values: list[Any], rows: int, width: int, glyphs: Glyphs
     drawn = bars(values, rows, width, glyphs)
     lines: list[Words] = [((title, "head"),)]
     for place, row in enumerate(drawn):
-        label = number(top) if place == 0 and top else "0" if place == len(drawn) - 1 and rows > 1 else ""
+        label = ""
+        if place == 0 and top:
+            label = number(top)
+        elif place == len(drawn) - 1 and rows > 1:
+            label = "0"
         lines.append(((label.rjust(LABEL - 1) + " ", "quiet"), (row, role)))
     return lines

@@ -35,7 +35,9 @@ class HookTable(Listing[HookRow]):
         return row.hook.id
 
     def line(self, row: HookRow) -> tuple[str, str]:
-        kind = "quiet" if row.hook.state != "on" else "bad" if row.failing else ""
+        kind = "bad" if row.failing else ""
+        if row.hook.state != "on":
+            kind = "quiet"
         seen = self.statistics.get(row.hook.id or 0)
         text = line(row, self.app.size.width, self.glyphs, here(self.zone), seen, room=self.size.width)
         if row.hook.id in self.marks:

@@ -69,7 +69,7 @@ class Steps(Listing[Reason]):
 
     def line(self, row: Reason) -> tuple[str, str]:
         text = f" {row.hook.position:>4}  {fit(steady(row.hook.name), NAME)}  {act(row)}"
-        kind = "bad" if row.step.act == "fail" else "" if row.step.act in ("call", "queue") else "quiet"
+        kind = {"fail": "bad", "call": "", "queue": ""}.get(row.step.act, "quiet")
         return fit(text, self.size.width), kind
 
 

@@ -257,7 +257,9 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
         away, local = (begins - here.now).total_seconds(), begins.astimezone(here.zone)
         if long and away < FAR:
             return str(Say("waits {span}", span=span(away)))
-        day = f"{local:%H:%M}" if away < DAY and not long else f"{local:%d.%m}" if away < 300 * DAY else f"{local:%Y}"
+        day = f"{local:%d.%m}" if away < 300 * DAY else f"{local:%Y}"
+        if away < DAY and not long:
+            day = f"{local:%H:%M}"
         return str(Say("from {day}", day=day)) if long else str(BEGINS).format(day)
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
         return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(packed(left))
@@ -343,6 +345,8 @@ def figures(seen: HookStatistics | None, width: int) -> str:
         lately = [Say("7 d: {calls}, err {errors}", **week), Say("{middle}/{slow}", **week)]
     if seen.day.p50_ms is None:
         today.pop()  # without calls nothing took time; the week has some
+        if width < WIDE:
+            lately[1] = Say("p50/p95 {middle}/{slow} ms", **week)
     return " · ".join(", ".join(map(str, stretch)) for stretch in (today, lately))
 
 

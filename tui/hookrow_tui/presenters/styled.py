@@ -69,7 +69,8 @@ def json_lines(text: str) -> list[Line]:
         elif token == ":":
             current.append((": ", ""))
         else:
-            role = ("key" if following == ":" else "string") if token[0] == '"' else "number"
+            text = "key" if following == ":" else "string"
+            role = text if token[0] == '"' else "number"
             current.append((steady(token), role))
     depth = 0
     new_line()

@@ -166,7 +166,12 @@ def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
         except NotRedeliverable:
             done = []
         came = done[0] if done else None
-        yield "nothing" if came is None else "shown" if came.attempt is None else "arrived" if came.ok else "lost"
+        if came is None:
+            yield "nothing"
+        elif came.attempt is None:
+            yield "shown"
+        else:
+            yield "arrived" if came.ok else "lost"
 
 
 def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
@@ -188,7 +193,8 @@ def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
             return
         try:
             for firing in engine.log.by_rows([row]):  # none if it was purged meanwhile
-                for word in (again if wish.again else anew)(engine, wish, firing):
+                words = again(engine, wish, firing) if wish.again else anew(engine, wish, firing)
+                for word in words:
                     tally.outcomes[word] += 1
                 tally.last = firing.id
         except StorageError as error:

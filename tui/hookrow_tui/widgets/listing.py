@@ -66,7 +66,9 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
 
     def show(self, rows: list[RowT], ident: object = None) -> None:
         """Draw these rows; the cursor stays on its row, or goes to the one named."""
-        wanted = ident if ident is not None else self.ident(self.row) if self.row is not None else None
+        wanted = ident
+        if wanted is None and self.row is not None:
+            wanted = self.ident(self.row)
         self.rows = rows
         places = [place for place, each in enumerate(rows) if self.ident(each) == wanted]
         self.place = places[0] if places else min(self.place, max(0, len(rows) - 1))
@@ -110,6 +112,7 @@ class Listing(ScrollView, Generic[RowT], can_focus=True):
             said = "" if self.rows or place else self.empty
             return Strip([Segment(said, self.rich_style)]).adjust_cell_length(width, self.rich_style)
         text, kind = self.line(self.rows[place])
-        name = "table--cursor" if place == self.place else f"table--{kind}" if kind else ""
-        style = self.get_component_rich_style(name) if name else self.rich_style
+        if place == self.place:
+            kind = "cursor"
+        style = self.get_component_rich_style(f"table--{kind}") if kind else self.rich_style
         return Strip([Segment(text, style)]).adjust_cell_length(width, style).simplify()

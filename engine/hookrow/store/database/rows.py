@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select, text
 
+from hookrow.ids import id_at
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
@@ -22,7 +23,7 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
     """
     if not count:
         return iter(())
-    start = now_ms << 20
+    start = id_at(now_ms)
     if connection.dialect.name == "sqlite":
         last = LAST[table].scalar(connection) or 0
         first = max(start, last + 1)

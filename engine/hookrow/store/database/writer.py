@@ -261,7 +261,7 @@ class Writer:
             self.wake.notify()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        with self.running:  # a caller may be writing by himself
+        with self.running:  # a caller may be writing in its own thread
             pass
 
 

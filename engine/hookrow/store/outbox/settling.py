@@ -55,7 +55,7 @@ class ResultLike(Protocol):
     @property
     def status(self) -> int | None: ...
     @property
-    def ms(self) -> int: ...
+    def ms(self) -> int | None: ...
     @property
     def countable(self) -> bool: ...
     @property
@@ -166,7 +166,14 @@ class Settle:
         reason = f"{made.error or ''} {made.status or ''}".strip()
         success = self.kind not in ("failed", "gone")
         claimed = self.claimed
-        return Note(claimed.hook_id, success, made.countable, made.status is not None, claimed.probe, reason)
+        return Note(
+            hook=claimed.hook_id,
+            success=success,
+            countable=made.countable,
+            answered=made.status is not None,
+            probe=claimed.probe,
+            reason=reason,
+        )
 
 
 class Batch:
@@ -213,17 +220,18 @@ class Batch:
                 settled.append(Settled(False, job.claimed.state))
                 continue
             change, hook = changes[number], job.claimed.hook_id
+            paused: Literal["gone", "breaker"] | None = "breaker" if hook in moved.paused else None
             settled.append(
                 Settled(
-                    True,
-                    job.claimed.state if change is None else change.state,
-                    len(due) > leased or bool(freed) or hook in moved.resumed,
-                    change is not None and change.state == "dead",
-                    "gone" if hook in gone else "breaker" if hook in moved.paused else None,
-                    hook in moved.resumed,
-                    number in gaps,
-                    job.claimed.attempts if change is None else change.attempts,
-                    tuple(taken.get(number, ())),
+                    accepted=True,
+                    state=job.claimed.state if change is None else change.state,
+                    due=len(due) > leased or bool(freed) or hook in moved.resumed,
+                    dead=change is not None and change.state == "dead",
+                    paused="gone" if hook in gone else paused,
+                    resumed=hook in moved.resumed,
+                    gap=number in gaps,
+                    attempts=job.claimed.attempts if change is None else change.attempts,
+                    next=tuple(taken.get(number, ())),
                 )
             )
             # Told once, by the first result of the hook.

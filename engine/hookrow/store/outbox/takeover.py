@@ -56,7 +56,7 @@ class Lost:
     answer: Failed = field(default_factory=Failed)
     error: str = INTERRUPTED
     status: None = None
-    ms: int = 0
+    ms: None = None
     countable: bool = False
     retry_after: None = None
     gone: bool = False

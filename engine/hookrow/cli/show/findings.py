@@ -34,7 +34,6 @@ LARGE_WAL = 64 * MIB
 """Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
 LEAST_FREE = 256 * MIB
 """Bytes of the disk: with less a busy log is full before anybody looks."""
-"""Seconds that an operation waits for its whole row, unless its caller says otherwise (docs/firing.md)."""
 
 
 @dataclass(frozen=True)

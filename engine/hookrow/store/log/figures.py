@@ -113,7 +113,7 @@ def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]
-    return Calls(found, rows[-1][0] >> 20 if len(rows) == most else 0)
+    return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 
 
 def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigures]:

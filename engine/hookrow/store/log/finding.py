@@ -69,7 +69,7 @@ def words(*given: str) -> list[Any]:
 
 REFUSED = FIRINGS.c.outcome != words("allowed")[0]
 NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
-LATE = FIRINGS.c.id // literal_column("1048576", BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
+LATE = FIRINGS.c.id // literal_column(str(id_at(1)), BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
 """The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
 
 
@@ -171,7 +171,8 @@ def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
     if wanted.outcome == "running":
         return [under_way(connection, wanted)]
-    if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
+    several = [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3
+    if several:
         return combined(connection, wanted)
     if wanted.event is not None:
         known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]

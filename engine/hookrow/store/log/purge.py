@@ -53,7 +53,8 @@ KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
 """States whose firing is never purged."""
 FINISHED_LATE_MS = 3_600_000
 """A firing without an outcome is left alone until its deadline is so long past: its hooks may still be waited for."""
-DEFERRED_MS = 86_400_000
+DAY_MS = 86_400_000
+DEFERRED_MS = DAY_MS
 """What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
 SAMPLE = 1000
 """The newest firings, by whose average the size of all is told on PostgreSQL."""
@@ -104,7 +105,7 @@ class Purging:
         self.database = database
         self.most_bytes = most_bytes
         self.now_ms = now_ms
-        self.oldest_ms: Final = now_ms - round(days * 86_400_000)
+        self.oldest_ms: Final = now_ms - round(days * DAY_MS)
         self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
         self.over: int = 0

@@ -41,7 +41,6 @@ __all__ = [
 
 SECRETS = frozenset(each.code for each in FIELDS if each.secret)
 FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
-"""Seconds that `fire()` gives a whole row, unless its caller says otherwise (docs/firing.md)."""
 
 Value: TypeAlias = str | bool | None
 Texts: TypeAlias = dict[str, Value]

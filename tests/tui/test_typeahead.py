@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from screens import drawn
 from textual import events
-from textual._compositor import Compositor
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -151,12 +150,6 @@ async def in_bursts(typing: Typing, typed: Sequence[str], cuts: Sequence[int]) -
     typing.packet(packet)
     await typing.done()
     return typing.state()
-
-
-@pytest.fixture
-def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is drawn where nobody looks: that is half of what a sequence costs."""
-    monkeypatch.setattr(Compositor, "render_update", lambda *_, **__: None)
 
 
 @pytest.mark.anyio

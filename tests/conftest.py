@@ -129,6 +129,17 @@ async def watched_lag(path: Path) -> AsyncIterator[Lag]:
         disk.join()
 
 
+@pytest.fixture(params=["ru", "en"])
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The language that is spoken during the test."""
+    from hookrow.lang import current, use
+
+    before = current()
+    use(request.param)
+    yield request.param
+    use(before)
+
+
 @pytest.fixture
 async def lag(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Lag]:
     """For async tests that assert a time: `assert elapsed <= lag.bound(1.25)`."""

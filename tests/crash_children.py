@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -194,7 +194,7 @@ def own_host(db: str, acks: str, point: str | None = None) -> None:
             Rows.__call__ = marking(Rows.__call__, marked)  # type: ignore[method-assign]
             if hasattr(Rows, "run_many"):
                 Rows.run_many = marking(Rows.run_many, marked)
-            kill_at(engine.core.runtime.database, point, marked)
+            kill_at(engine.runtime.database, point, marked)
         number = 0
         while True:
             number += 1
@@ -254,7 +254,7 @@ def purging(db: str, point: str) -> None:
 
     purge.purge_batch = third
     purge.BATCH = 20
-    kill_at(engine.core.runtime.database, point, marked)
+    kill_at(engine.runtime.database, point, marked)
     engine.log.prune(days=0)
 
 
@@ -300,11 +300,8 @@ def migrating(db: str, scripts: str, point: str) -> None:
     die()
 
 
-def receiver(log: str, ready: str, slow: float = 0.0) -> None:
-    """Every request is a line of the log, written before it is answered: `webhook-id path attempt`.
-
-    `/slow` answers after `slow` seconds, `/hang` never, all else at once.
-    """
+async def serving(ready: str, answer: Callable[[str, dict[str, str], bytes], Awaitable[bytes | None]]) -> None:
+    """Serve HTTP/1.1 on a port that is told in `ready`: `answer` is given path, headers and body; None cuts it off."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -312,26 +309,34 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 first, *rest = head.split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
-                await reader.readexactly(int(headers.get("content-length", 0)))
-                path = first.split()[1]
-                line(log, headers["webhook-id"], path, headers["hook-attempt"])
-                if path == "/hang":
-                    await reader.read()
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                given = await answer(first.split()[1], headers, body)
+                if given is None:
                     return
-                await asyncio.sleep(slow if path == "/slow" else 0.002)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+                writer.write(given)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             return  # the worker was killed
         finally:
             writer.close()
 
-    async def main() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
-        line(ready, server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
+    line(ready, server.sockets[0].getsockname()[1])
+    await server.serve_forever()
 
-    asyncio.run(main())
+
+def receiver(log: str, ready: str, slow: float = 0.0) -> None:
+    """Every request is a line of the log, written before it is answered: `webhook-id path attempt`.
+
+    `/slow` answers after `slow` seconds, `/hang` never, all else at once.
+    """
+
+    async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes:
+        line(log, headers["webhook-id"], path, headers["hook-attempt"])
+        await (asyncio.Event().wait() if path == "/hang" else asyncio.sleep(slow if path == "/slow" else 0.002))
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+    asyncio.run(serving(ready, answer))
 
 
 def moody_receiver(log: str, ready: str, seed: int, well: str) -> None:
@@ -342,41 +347,17 @@ def moody_receiver(log: str, ready: str, seed: int, well: str) -> None:
     dice, healed = random.Random(seed), Path(well).exists
     moods = ("200", "200", "200", "200", "200", "slow", "500", "429", "cut", "404")
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                first, *rest = head.split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                mood = "200" if healed() else dice.choice(moods)
-                status = "200" if mood == "slow" else mood
-                digest = hashlib.sha256(body).hexdigest()[:16]
-                line(
-                    log,
-                    headers["webhook-id"],
-                    first.split()[1],
-                    headers["hook-attempt"],
-                    status,
-                    time.monotonic(),
-                    digest,
-                )
-                if mood == "cut":
-                    return
-                await asyncio.sleep(0.3 if mood == "slow" else 0.002)
-                writer.write(f"HTTP/1.1 {status} .\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            return  # the worker was killed
-        finally:
-            writer.close()
+    async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes | None:
+        mood = "200" if healed() else dice.choice(moods)
+        status = "200" if mood == "slow" else mood
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        line(log, headers["webhook-id"], path, headers["hook-attempt"], status, time.monotonic(), digest)
+        if mood == "cut":
+            return None
+        await asyncio.sleep(0.3 if mood == "slow" else 0.002)
+        return f"HTTP/1.1 {status} .\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
 
-    async def main() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=512)
-        line(ready, server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
+    asyncio.run(serving(ready, answer))
 
 
 CHILDREN = {

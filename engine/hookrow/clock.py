@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-__all__ = ["Clock", "SystemClock", "from_ms", "to_ms"]
+__all__ = ["LATE_IDS", "Clock", "SystemClock", "from_ms", "to_ms"]
 
 
 class Clock(Protocol):
@@ -44,3 +44,8 @@ def to_ms(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError("a naive datetime names no moment")
     return round(moment.timestamp() * 1000)
+
+
+LATE_IDS = 15_000 << 20
+"""Whoever follows the log looks through the newest ids again, 15 s of them (ids hold milliseconds above their last 20
+bits): on PostgreSQL a firing may become visible after a later one."""

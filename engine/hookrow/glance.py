@@ -20,6 +20,7 @@ from hookrow.delivery import plan
 from hookrow.errors import StorageError
 from hookrow.events import CATALOGUE
 from hookrow.hook.modes import Mode, mode, pause_reason
+from hookrow.hook.stored import ListedHook
 from hookrow.store.database import readonly
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import VERSION
@@ -35,38 +36,17 @@ PATIENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class SeenHook:
-    """What a list shows of a hook: named as in `hookrow.Hook`, and nothing can be done with it."""
+class SeenHook(ListedHook):
+    """A hook in the list: named as in `hookrow.Hook`, and nothing can be done with it."""
 
-    id: int
-    key: str
-    name: str
-    url: str
-    event: str
-    position: int
-    timeout: float
-    valid_from_ms: int | None
-    valid_until_ms: int | None
-    active: bool
-    fire_and_forget: bool
-    wait_for_response: bool
-    response_has_data: bool
-    condition: str
-    on_failure: str
-    paused_by: str | None
     pause: str | None
     """Why it is paused, as it is kept."""
-    paused_ms: int | None
     now_ms: int
     """When it was seen."""
 
     @property
     def mode(self) -> Mode:
         return mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
-
-    @property
-    def paused(self) -> bool:
-        return self.paused_by is not None
 
     @property
     def state(self) -> str:

@@ -1,28 +1,28 @@
-"""Public ids: what a firing and a delivery are called by receivers and people (docs/decisions/0001-public-ids.md)."""
+"""Public ids: what receivers and people call a firing and a delivery (docs/decisions/0001-public-ids.md); row ids."""
 
 from __future__ import annotations
 
 import secrets
 
-__all__ = ["delivery_id", "delivery_place", "firing_id", "firing_uid", "new_uid"]
+__all__ = ["delivery_id", "delivery_place", "firing_id", "firing_uid", "id_at", "ms_of", "new_uid"]
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter that is taken for a digit."""
-
-
 LETTERS = frozenset(ALPHABET)
-
-
 FIRING = "evt_"
-
-
 DELIVERY = "msg_"
-
-
 UID = 20
-
-
 PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
+
+
+def id_at(ms: int) -> int:
+    """The smallest row id of a moment: its milliseconds stand in the upper bits."""
+    return ms << 20
+
+
+def ms_of(row_id: int) -> int:
+    """When a row got its id."""
+    return row_id >> 20
 
 
 def spell(number: int, width: int) -> str:

@@ -20,6 +20,7 @@ from hookrow.lang import Text
 
 __all__ = [
     "DEPTH_LIMIT",
+    "MIB",
     "Json",
     "JsonObject",
     "Payload",
@@ -44,6 +45,7 @@ JsonObject: TypeAlias = dict[str, Any]
 Payload: TypeAlias = Mapping[str, Any]
 """What `fire()` takes (docs/firing.md)."""
 
+MIB = 1024 * 1024
 DEPTH_LIMIT = 100
 """Levels of nesting, so that nothing that walks a payload meets the interpreter's own limit."""
 LONGEST_INT_BITS = 14_000

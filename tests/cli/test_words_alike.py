@@ -14,12 +14,10 @@ from rich.cells import cell_len
 from hookrow import Hook
 from hookrow.cli.read.given import Outcome
 from hookrow.cli.show.wording import deed, glyph, outcome_cell, verdict_cell
-from hookrow.lang import current, use
 from hookrow.records import Delivery, Firing, HookRef, LogFilter
 from hookrow.words import ERRORS, MODES, OUTCOMES, REASONS, SIGNS, SKIPS, STATES, firing_word, outcome_code, read_word
 from hookrow_tui.presenters.glyphs import ASCII, UNICODE
-from hookrow_tui.presenters.hook_rows import Filter
-from hookrow_tui.presenters.hook_rows import Row as HookRow
+from hookrow_tui.presenters.hook_rows import Filter, HookRow
 from hookrow_tui.presenters.log.query import parse, show
 from hookrow_tui.presenters.log.rows import WORDS, outcome_text, rows_of
 
@@ -28,15 +26,6 @@ NOW = 1_795_608_187_918
 HOOK = HookRef(1, "h", "H")
 FIRING = Firing("evt_1", "before_order_add", "before", NOW, "allowed", {}, {}, ms=5)
 FIRING_CODES = ("running", "allowed", "vetoed", "failed", "cancelled")
-
-
-@pytest.fixture(params=["ru", "en"])
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The language that is spoken during the test."""
-    before = current()
-    use(request.param)
-    yield request.param
-    use(before)
 
 
 def delivery(state: str, **values: Any) -> Delivery:

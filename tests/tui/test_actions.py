@@ -17,6 +17,7 @@ SCREENS = {
     "form": "hookrow_tui.form.screen.FormScreen",
     "log": "hookrow_tui.log.screen.LogScreen",
     "history": "hookrow_tui.hooks.history.HistoryScreen",
+    "deeds": "hookrow_tui.log.deeds.DeedsScreen",
     "deleted": "hookrow_tui.hooks.deleted.DeletedScreen",
     "overview": "hookrow_tui.hooks.overview.OverviewScreen",
     "why": "hookrow_tui.hooks.why.WhyScreen",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
@@ -17,15 +16,6 @@ from hookrow_tui.presenters.log.query import NotAFilter, parse, show
 
 NOW = 1_795_608_187_918
 HOUR = 3_600_000
-
-
-@pytest.fixture(params=["ru", "en"])
-def language(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The language that is spoken during the test."""
-    before = current()
-    use(request.param)
-    yield request.param
-    use(before)
 
 
 @pytest.mark.parametrize(

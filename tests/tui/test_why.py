@@ -209,5 +209,5 @@ def test_the_figures_of_a_hook_fit_both_screens() -> None:
     assert "Not called" in figures(None, 80)
     none = SimpleNamespace(calls=0, errors=0, p50_ms=None, p95_ms=None, since_ms=0, capped=False)
     seen = SimpleNamespace(day=none, week=part)
-    assert figures(seen, 80) == " Calls 24 h: 0, err 0 · 7 d: 20 134+, err 120, 210/4 800"
+    assert figures(seen, 80) == " Calls 24 h: 0, err 0 · 7 d: 20 134+, err 120, p50/p95 210/4 800 ms"
     assert figures(seen, 120).startswith(" Calls in 24 h: 0, errors 0 · in 7 d: 20 134+, errors 120, p50 210 ms")

@@ -20,6 +20,7 @@ from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
 from hookrow.core.calls import CallInHand, call_in_hand, handling
 from hookrow.errors import InvalidInput, InvalidPayload, Problem, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import dumps, same
 from hookrow.records import Firing
@@ -67,7 +68,7 @@ class HookMiddleware:
         defer: Collection[str] = (),
         limit: int = 1_048_576,
         unseen: str | Mapping[str, str] = "refuse",
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
     ) -> None:
         """Put it around an application.
 
@@ -166,7 +167,16 @@ class HookMiddleware:
             await self.app(scope, body.receive, send)  # half a request asks for nothing
             return
         query, seen = scope.get("query_string", b"").decode("latin-1"), body.unseen is None
-        call = ApiCall(scope["method"], below_root(scope), query, headers, scope, body.value, seen, body.form)
+        call = ApiCall(
+            method=scope["method"],
+            path=below_root(scope),
+            query=query,
+            headers=headers,
+            scope=scope,
+            body=body.value,
+            seen=seen,
+            form=body.form,
+        )
         events = await self.meant(possible, call)
         firings: dict[str, Firing] = {}
         scope.setdefault("state", {})[KEY] = firings

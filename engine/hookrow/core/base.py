@@ -24,6 +24,7 @@ from hookrow.core.sending import Sending
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
 from hookrow.hook.egress import Egress
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.observers import Observer
 from hookrow.payload import Payload
@@ -108,7 +109,7 @@ class Engine(ABC):
         payload: Payload,
         *,
         idempotency_key: str | None = None,
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Firing:
@@ -145,7 +146,7 @@ class Engine(ABC):
         payload: Payload,
         *,
         idempotency_key: str | None = None,
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Run | Firing:

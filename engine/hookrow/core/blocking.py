@@ -27,6 +27,7 @@ from hookrow.core.threads.portal import LET_GO, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
 from hookrow.hook.model import Hook
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
@@ -96,7 +97,7 @@ class HookEngine(Engine):
         payload: Payload,
         *,
         idempotency_key: str | None = None,
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,

@@ -18,6 +18,7 @@ from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.hook.model import Hook
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
@@ -63,7 +64,7 @@ class AsyncHookEngine(Engine):
         payload: Payload,
         *,
         idempotency_key: str | None = None,
-        deadline: float = 30.0,
+        deadline: float = ROW_LIMIT,
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,

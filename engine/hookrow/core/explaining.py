@@ -20,7 +20,7 @@ from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
 from hookrow.hook.fields import SECRETS, carried, not_carried
 from hookrow.hook.model import SEALED, Hook
-from hookrow.hook.modes import WAITING, mode, pause_reason
+from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
@@ -97,15 +97,14 @@ class Explaining:
         found = runtime.event(config, event)
         plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
         occasion = FiringContext(
-            new_uid(now_ms),
-            found,
-            now_ms,
-            30.0,
-            runtime.number(config, "payload_limit"),
-            replay_of,
-            None,
-            url,
-            with_auth,
+            uid=new_uid(now_ms),
+            event=found,
+            at_ms=now_ms,
+            deadline=ROW_LIMIT,
+            payload_limit=runtime.number(config, "payload_limit"),
+            replay_of=replay_of,
+            url=url,
+            with_auth=with_auth,
         )
         explained = []
         row = Row(occasion, plain, text)
@@ -122,14 +121,14 @@ class Explaining:
                     request = self.request(order)
             explained.append(
                 Explained(
-                    stored.ref,
-                    stored.position,
-                    stored.mode,
-                    plan.state(stored, now_ms),
-                    act,
-                    share.error or share.skipped,
-                    self.why(share),
-                    request,
+                    hook=stored.ref,
+                    position=stored.position,
+                    mode=stored.mode,
+                    state=plan.state(stored, now_ms),
+                    act=act,
+                    reason=share.error or share.skipped,
+                    detail=self.why(share),
+                    request=request,
                 )
             )
         return explained
@@ -184,7 +183,7 @@ class Explaining:
             payload = self.hooks.example(hook.event)
         runtime = self.runtime
         config = runtime.config()
-        occasion = occasion_for(runtime, config, hook.event, 30.0)
+        occasion = occasion_for(runtime, config, hook.event, ROW_LIMIT)
         plain, text = admit(payload, occasion.payload_limit)
         row = Row(occasion, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
@@ -202,12 +201,12 @@ class Explaining:
         request = self.request(replace(order, body=row.render(hook, private=False)))
         answer = made.answer
         return Tested(
-            request,
-            attempt_of(made.values, body if not row.hidden else request.body),
-            answer.kind,
-            conceal.json(answer.data),
-            conceal.json(answer.result),
-            tuple(str(warning) for warning in answer.warnings),
+            request=request,
+            attempt=attempt_of(made.values, body if not row.hidden else request.body),
+            outcome=answer.kind,
+            data=conceal.json(answer.data),
+            result=conceal.json(answer.result),
+            warnings=tuple(str(warning) for warning in answer.warnings),
         )
 
     def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:

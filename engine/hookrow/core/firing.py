@@ -18,7 +18,7 @@ from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
-from hookrow.hook.modes import WAITING
+from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.observers import FiringObserved
@@ -393,14 +393,14 @@ class Run:
                 }
         firing = None
         if new:
-            firing = self.new_columns(now_ms)
+            firing = self.new_columns()
         elif self.outcome is not None:
             firing = self.ended_columns()
         notes = [share.note for share in shares if share.note is not None and not share.gone]
         gone = [share.hook.id for share in shares if share.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
 
-    def new_columns(self, now_ms: int) -> dict[str, Any]:
+    def new_columns(self) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         occasion = self.occasion
         kept, _ = redact(self.payload, occasion.event.private)
@@ -498,7 +498,7 @@ async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        await Run(runtime, occasion_for(runtime, config, code, 30.0), payload, hooks).fire()
+        await Run(runtime, occasion_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
@@ -506,4 +506,5 @@ def write_event(runtime: Runtime, connection: Connection, code: str, payload: Ma
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        Run(runtime, occasion_for(runtime, config, code, 30.0, in_background=True), payload, hooks).enqueue(connection)
+        occasion = occasion_for(runtime, config, code, ROW_LIMIT, in_background=True)
+        Run(runtime, occasion, payload, hooks).enqueue(connection)

@@ -12,7 +12,7 @@ from hookrow.core.occasion import occasion_for
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
 from hookrow.hook.checks import Unfit, check_url, take_userinfo
-from hookrow.hook.modes import WAITING
+from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
@@ -91,7 +91,7 @@ class Replaying:
             runtime,
             config,
             recorded.event,
-            30.0,
+            ROW_LIMIT,
             replay_of=uid,
             asked_by=runtime.author_name,
             url=to,

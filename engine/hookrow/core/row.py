@@ -266,11 +266,11 @@ class Row:
         if self.barred and self.veto is None and (waits or barrier.skip is not None):
             text = barrier.text
             self.veto = Veto(
-                "failure",
-                share.hook.ref,
-                text.said(self.occasion.language) if isinstance(text, Text) else text,
-                barrier.code,
-                barrier.status,
+                by="failure",
+                hook=share.hook.ref,
+                message=text.said(self.occasion.language) if isinstance(text, Text) else text,
+                code=barrier.code,
+                status=barrier.status,
                 reason=text if isinstance(text, Reason) else None,
             )
         return True
@@ -311,7 +311,14 @@ class Row:
         if not plan.allowed_after_failure(hook.on_failure, self.occasion.event.moment):
             own = "" if hook.fallback_message in BUILT_IN else hook.fallback_message
             message = own or FALLBACK.said(self.occasion.language)
-            self.veto = Veto("failure", hook.ref, message, error, status, reason=None if own else FALLBACK)
+            self.veto = Veto(
+                by="failure",
+                hook=hook.ref,
+                message=message,
+                code=error,
+                status=status,
+                reason=None if own else FALLBACK,
+            )
 
     async def call(
         self, share: DeliveryDraft, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
@@ -381,7 +388,14 @@ class Row:
             refusal = answer.veto
             share.detail = refusal.message or None
             if answer.kind == "vetoed":
-                self.veto = Veto("hook", share.hook.ref, refusal.message, refusal.code, refusal.status, refusal.errors)
+                self.veto = Veto(
+                    by="hook",
+                    hook=share.hook.ref,
+                    message=refusal.message,
+                    code=refusal.code,
+                    status=refusal.status,
+                    errors=refusal.errors,
+                )
             return
         if answer.has_result:
             self.result, self.has_result = answer.result, True

@@ -16,13 +16,15 @@ from functools import cached_property
 from html import unescape
 from urllib.parse import quote, quote_plus
 
+from hookrow.payload import MIB
+
 __all__ = ["Hidden", "TooMuch", "raw", "views"]
 
 FRAGMENT = 4
 """Characters of a beginning that is taken for the value's where a text was cut; and of a piece of base64."""
 DEPTH = 4
 """How many spellings may lie one inside the other."""
-MOST = 4 << 20
+MOST = 4 * MIB
 """Characters that are read anew for one text."""
 CHARSETS = ("windows-1251", "koi8-r", "cp866", "latin-1", "utf-16-le", "utf-16-be")
 """Besides UTF-8, in which replies may hold a value that is not ASCII; UTF-16 is looked through without its NULs."""

@@ -8,12 +8,14 @@ from typing import Final, Literal
 from hookrow.lang import Text, current
 from hookrow.reasons.reason import Reason, read
 
-__all__ = ["MODES", "WAITING", "Mode", "Seconds", "key_pause", "mode", "mode_sentence", "pause_reason"]
+__all__ = ["MODES", "ROW_LIMIT", "WAITING", "Mode", "Seconds", "key_pause", "mode", "mode_sentence", "pause_reason"]
 
 Mode = Literal["forget", "notify", "record", "gate", "transform"]
 MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
 WAITING = frozenset({"gate", "transform"})
 """The modes in which the operation waits for the answer."""
+ROW_LIMIT: Final = 30.0
+"""Seconds that the blocking hooks of a row may take together, where `fire(deadline=)` says nothing else."""
 
 
 class Seconds:

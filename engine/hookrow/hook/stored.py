@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hookrow.hook.modes import Mode
 from hookrow.payload import JsonObject
 
-__all__ = ["HookRef", "StoredHook"]
+__all__ = ["HookRef", "ListedHook", "StoredHook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,10 @@ class HookRef:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredHook:
-    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
+class ListedHook:
+    """What a list shows of a hook, and what decides whether it runs."""
 
     id: int
-    uid: str
     key: str
     name: str
     url: str
@@ -41,28 +40,35 @@ class StoredHook:
     fire_and_forget: bool
     wait_for_response: bool
     response_has_data: bool
+    condition: str
+    on_failure: str
+    paused_by: str | None
+    paused_ms: int | None
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_by is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredHook(ListedHook):
+    """A hook as firing and sending need it. Secrets are as they are kept: sealed."""
+
+    uid: str
     body: str
     auth_login: str
     auth_password: str | None
     custom_header: str
     custom_header_value: str | None
-    condition: str
-    on_failure: str
     fallback_message: str
     order_key: str
     signing_secret: str | None
     signing_secret_old: str | None
     signing_old_until_ms: int | None
     revision: int
-    paused_by: str | None
     paused_reason: str | None
-    paused_ms: int | None
     deleted_ms: int | None
     mode: Mode
-
-    @property
-    def paused(self) -> bool:
-        return self.paused_by is not None
 
     @property
     def deleted(self) -> bool:

@@ -53,7 +53,15 @@ def part(connection: Connection, number: int, rows: Sequence[Row[Any]]) -> Undon
         .order_by(REVISIONS.c.revision.desc())
         .limit(1)
     ).scalar()
-    return UndonePart(number, str(after.get("name", "")), rows[-1].revision, before, after, lost(before, after), since)
+    return UndonePart(
+        hook_id=number,
+        name=str(after.get("name", "")),
+        revision=rows[-1].revision,
+        before=before,
+        after=after,
+        lost=lost(before, after),
+        since=since,
+    )
 
 
 def lost(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal, Self
 
 from hookrow.delivery.message import sign
-from hookrow.payload import Json, is_deep
+from hookrow.payload import MIB, Json, is_deep
 
 __all__ = ["HOST", "Answer", "Came", "Receiver"]
 
 HOST = "127.0.0.1"
-LONGEST = 64 * 1024 * 1024
+LONGEST = 64 * MIB
 """Bytes of a body that are read."""
 TOLERANCE = 300
 """Seconds that a signature may be away from now (Standard Webhooks)."""

@@ -277,7 +277,16 @@ def unsent(order: Dispatch, now_ms: int, error: str, detail: Text | str) -> Atte
         "ms": 0,
         "asked_by": order.asked_by,
     }
-    return AttemptResult(reply.ReplyOutcome("failed"), error, detail, None, 0, False, None, values)
+    return AttemptResult(
+        answer=reply.ReplyOutcome("failed"),
+        error=error,
+        detail=detail,
+        status=None,
+        ms=0,
+        countable=False,
+        retry_after=None,
+        values=values,
+    )
 
 
 def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:
@@ -318,7 +327,16 @@ def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, 
     countable = answer.error in COUNTABLE or (
         answer.error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
     )
-    return AttemptResult(answer, answer.error, answer.detail, values["status"], ms, countable, retry_after, values)
+    return AttemptResult(
+        answer=answer,
+        error=answer.error,
+        detail=answer.detail,
+        status=values["status"],
+        ms=ms,
+        countable=countable,
+        retry_after=retry_after,
+        values=values,
+    )
 
 
 def kept_body(conceal: Concealer, limits: Limits, order: Dispatch, got: Exchange) -> bytes | None:

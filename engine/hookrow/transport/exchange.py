@@ -10,6 +10,7 @@ import httpx
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
+from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
 from hookrow.transport.faults import FAULTS, fault, too_late
 from hookrow.transport.progress import Progress
@@ -20,7 +21,7 @@ __all__ = ["Exchange", "exchange"]
 
 THROWN_AWAY = 64 * 1024
 """Bytes of a response to `forget` that are read so that the receiver is not cut off."""
-LONGEST = 64 * 1024 * 1024
+LONGEST = 64 * MIB
 """Bytes of a background hook's response that are counted; a longer one is cut off, delivered all the same."""
 HEADERS_KEPT = 100
 HEADER_KEPT = 2_000

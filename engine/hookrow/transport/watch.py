@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from hookrow.lang import Text
+from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
 from hookrow.transport.reading import Unreadable
 
@@ -15,7 +16,7 @@ __all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "ByteGuard"]
 
 HEAD_LIMIT = 64 * 1024
 """Bytes that may have come without the head of the reply being complete: interim answers (1xx) and headers together."""
-REPLY_LIMIT = 80 * 1024 * 1024
+REPLY_LIMIT = 80 * MIB
 """Bytes of a whole reply on the wire: the longest body that is counted, and its framing."""
 
 

@@ -55,7 +55,7 @@ class Shortage:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.waits: dict[int, int] = {}
-        self.said = float("-inf")
+        self.said: float = float("-inf")
 
     def failed(self, row: int, why: Text | str | None) -> int:
         """Take note of a row that could not be sent; the milliseconds that it waits."""

@@ -10,6 +10,7 @@ from textual import on
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import SecretLine
@@ -18,7 +19,6 @@ from hookrow_tui.presenters.changes import called, changed_codes
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.state import (
-    ROW_LIMIT,
     SECRETS,
     FormState,
     Merged,

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings, cap_of
@@ -32,7 +33,7 @@ from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.body_names import Name
 from hookrow_tui.presenters.form.event_notes import explained
 from hookrow_tui.presenters.form.faults import faults, next_fault
-from hookrow_tui.presenters.form.state import ROW_LIMIT, FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.presenters.form.state import FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.dialogs import Choices, Question
 from hookrow_tui.widgets.keybar import KeyBar

@@ -33,13 +33,13 @@ def rows_of(hooks: Sequence[Hook], figures: Mapping[int, HookFigures], events: S
             if seen is None
             else HookRow(
                 hook,
-                seen.calls,
-                seen.errors,
-                seen.last_status,
-                seen.last_ms,
-                seen.last_error,
-                seen.failing,
-                seen.last_at_ms,
+                calls=seen.calls,
+                errors=seen.errors,
+                last_status=seen.last_status,
+                last_ms=seen.last_ms,
+                last_error=seen.last_error,
+                in_a_row=seen.failing,
+                last_at_ms=seen.last_at_ms,
             )
         )
     return in_order(rows, events)

@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hookrow.clock import LATE_IDS
 from hookrow.errors import Ambiguous, HookNotFound, NotFound
 from hookrow.records import Delivery, Firing, LogFilter, Revision
 from hookrow_tui.presenters.glyphs import Glyphs
@@ -38,9 +39,6 @@ __all__ = [
     "zone_of",
 ]
 
-LATE = 15_000 << 20
-"""Ids hold milliseconds in their upper bits: this much of the newest is read again at every look, since on PostgreSQL
-an id may become visible after a later one."""
 LOOK = 1_000
 FAILURES = ("failed", "dead", "retrying")
 
@@ -106,7 +104,7 @@ class Reader:
         """What came since a look at which `top` was the log's newest id: the ids that match, the lines of the first
         `show` of them, and of the firings that are read `again`. Only the log's end is searched."""
         newest = engine.log.ids(LogFilter(), limit=1)
-        ids, after = array("q"), max(0, top - LATE)
+        ids, after = array("q"), max(0, top - LATE_IDS)
         while True:
             part = engine.log.ids(wanted, after=after, limit=LOOK)
             ids = part + ids

@@ -386,6 +386,13 @@ class LogScreen(Page[None]):
         prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), "firings.jsonl")
         self.app.push_screen(prompt, write)
 
+    def action_deeds(self) -> None:
+        """Who did what by hand."""
+        from hookrow_tui.log.deeds import DeedsScreen
+
+        if self.feed.reader is not None:
+            self.app.push_screen(DeedsScreen(zone=self.feed.reader.zone))
+
     def action_replay(self) -> None:
         if self.hookrow.writable():
             self.with_detail(self.open_replay)

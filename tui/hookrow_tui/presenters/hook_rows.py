@@ -345,6 +345,8 @@ def figures(seen: HookStatistics | None, width: int) -> str:
         lately = [Say("7 d: {calls}, err {errors}", **week), Say("{middle}/{slow}", **week)]
     if seen.day.p50_ms is None:
         today.pop()  # without calls nothing took time; the week has some
+        if width < WIDE:
+            lately[1] = Say("p50/p95 {middle}/{slow} ms", **week)
     return " · ".join(", ".join(map(str, stretch)) for stretch in (today, lately))
 
 

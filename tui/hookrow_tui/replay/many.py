@@ -193,7 +193,8 @@ def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
             return
         try:
             for firing in engine.log.by_rows([row]):  # none if it was purged meanwhile
-                for word in (again if wish.again else anew)(engine, wish, firing):
+                words = again(engine, wish, firing) if wish.again else anew(engine, wish, firing)
+                for word in words:
                     tally.outcomes[word] += 1
                 tally.last = firing.id
         except StorageError as error:

@@ -16,7 +16,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_firings
 from hookrow.cli.show.output import in_terminal, put, put_json
 from hookrow.cli.show.wording import clock_time
-from hookrow.clock import SystemClock
+from hookrow.clock import LATE_IDS, SystemClock
 from hookrow.lang import Text
 from hookrow.safetext import visible
 
@@ -29,9 +29,6 @@ __all__ = ["log"]
 PAGE = 200
 POLL = 0.25
 """Seconds between two looks: four a second."""
-LATE = 15_000 << 20
-"""Row ids hold milliseconds in their upper bits: so much of the newest is looked through again, since on PostgreSQL a
-firing may become visible after a later one."""
 TAIL = 10
 LONGEST_MS = 120_000
 """A firing that has run for longer died with its process: it is shown as it is."""
@@ -116,7 +113,7 @@ def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firi
     clock, pause = SystemClock(), threading.Event()
     fresh = list(engine.log.ids(wanted, limit=limit))
     last = fresh[0] if fresh else 0
-    shown = {number for number in came_after(engine, wanted, last - LATE) if fresh and number < fresh[-1]}
+    shown = {number for number in came_after(engine, wanted, last - LATE_IDS) if fresh and number < fresh[-1]}
     seen: int | None = None
     while True:
         running = False
@@ -132,8 +129,8 @@ def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firi
             while (version := engine.log.data_version()) == seen:
                 pause.wait(POLL)
             seen = version
-        shown = {number for number in shown if number > last - LATE}
-        fresh = [number for number in came_after(engine, wanted, last - LATE) if number not in shown]
+        shown = {number for number in shown if number > last - LATE_IDS}
+        fresh = [number for number in came_after(engine, wanted, last - LATE_IDS) if number not in shown]
 
 
 def came_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import httpx
 
-from hookrow import HookEngine
+from hookrow import HookEngine, Worker
 from hookrow.cli.example.english import told
 from hookrow.cli.example.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
 from hookrow.delivery.message import user_agent
@@ -35,7 +35,6 @@ from hookrow.ids import new_uid
 from hookrow.lang import current, use
 from hookrow.records import Firing
 from hookrow.testing.server import Answer
-from hookrow.worker import Worker
 
 __all__ = ["MOMENT_MS", "build", "normalise"]
 

@@ -17,25 +17,23 @@ from hookrow.cli.show.wording import SOON, span
 from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
-from hookrow.hook.modes import WAITING, Seconds
+from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds
 from hookrow.lang import Plural, Text, quoted
+from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
     from hookrow.hook.model import Hook
 
-__all__ = ["MIB", "UNDRAINED", "Finding", "contradicts", "find"]
+__all__ = ["UNDRAINED", "Finding", "contradicts", "find"]
 
 UNDRAINED = Text("The queue is not being processed: no worker is running. Start one: hookrow worker")
 MANY = 1000
-MIB = 1024 * 1024
 LARGE_WAL = 64 * MIB
 """Bytes: the WAL is emptied at about 40 MiB unless somebody reads all the time."""
 LEAST_FREE = 256 * MIB
 """Bytes of the disk: with less a busy log is full before anybody looks."""
-ROW_LIMIT = 30.0
-"""Seconds that an operation waits for its whole row, unless its caller says otherwise (docs/firing.md)."""
 
 
 @dataclass(frozen=True)

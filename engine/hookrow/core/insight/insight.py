@@ -80,7 +80,7 @@ def condition_matches(runtime: Runtime, event: str, condition: str, *, last: int
                     unmet = compiled.unmet(view, SAMPLE_WEBHOOK)
             matched += holds is True
             newest = holds if total == 1 else newest
-    return ConditionMatches(matched, total, failed, newest, unmet, fault)
+    return ConditionMatches(matched=matched, total=total, failed=failed, newest=newest, unmet=unmet, error=fault)
 
 
 def last_payload(runtime: Runtime, event: str) -> JsonObject | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, text
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
 from hookrow.lang import Both, Text
+from hookrow.payload import MIB
 from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
@@ -18,7 +19,6 @@ __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 KEEP = text(
     "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-MIB = 1024 * 1024
 UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseReadOnly
 from hookrow.lang import Text
+from hookrow.payload import MIB
 from hookrow.store.database import readonly
 from hookrow.store.database.address import address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
@@ -39,7 +40,7 @@ log: Final = logging.getLogger("hookrow")
 
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
-LARGE_WAL = 64 * 1024 * 1024
+LARGE_WAL = 64 * MIB
 """Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
 PATIENCE_MS = 100
 """Milliseconds that this waits for them, and every `fire()` with it."""

@@ -12,9 +12,11 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from hookrow.payload import MIB
+
 __all__ = ["SIZE", "keep", "release", "reserve_of"]
 
-SIZE = 44 * 1024 * 1024
+SIZE = 44 * MIB
 """Bytes: the WAL at its usual largest (10,000 pages), and a batch of a purge."""
 SHARE = 8
 """On a small disk the reserve is one part in so many of what is free."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from hookrow.delivery.states import UNFINISHED
+from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import Ask
 
 __all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
@@ -106,13 +107,13 @@ def failed(state: str, error: str | None) -> bool | None:
 
 def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
     """The calls of a hook's newest `most` deliveries."""
-    rows = ask(SHARES, {"hook": hook, "first": since_ms << 20, "most": most})
+    rows = ask(SHARES, {"hook": hook, "first": id_at(since_ms), "most": most})
     found = [
-        HookCall(firing >> 20, failed(state, error), error, status, ms)
+        HookCall(ms_of(firing), failed(state, error), error, status, ms)
         for firing, state, error, status, ms, away in rows
         if state not in NO_CALLS and not away
     ]
-    return Calls(found, rows[-1][0] >> 20 if len(rows) == most else 0)
+    return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 
 
 def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigures]:
@@ -125,13 +126,13 @@ def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigur
             newest = next((call for call in day.calls if call.failed is not None), day.calls[0])
             failing = day.failing
             found[hook] = HookFigures(
-                len(day.calls),
-                day.errors,
-                newest.status,
-                newest.error,
-                newest.ms,
-                newest.at_ms,
-                len(failing),
-                failing[-1].at_ms if failing else None,
+                calls=len(day.calls),
+                errors=day.errors,
+                last_status=newest.status,
+                last_error=newest.error,
+                last_ms=newest.ms,
+                last_at_ms=newest.at_ms,
+                failing=len(failing),
+                failing_since_ms=failing[-1].at_ms if failing else None,
             )
     return found

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.states import DELIVERY_STATES
+from hookrow.ids import id_at, ms_of
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
@@ -68,7 +69,7 @@ def words(*given: str) -> list[Any]:
 
 REFUSED = FIRINGS.c.outcome != words("allowed")[0]
 NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
-LATE = FIRINGS.c.id // literal_column("1048576", BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
+LATE = FIRINGS.c.id // literal_column(str(id_at(1)), BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
 """The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
 
 
@@ -107,7 +108,7 @@ class Span:
     def of(cls, wanted: LogFilter, before: int | None, after: int | None, limit: int) -> Span:
         low, top = 0 if after is None else after + 1, NO_ID if before is None else before
         if wanted.since_ms is not None:
-            low = max(low, min(wanted.since_ms << 20, NO_ID))
+            low = max(low, min(id_at(wanted.since_ms), NO_ID))
         # What came since an id is told oldest first, so that a follower misses nothing beyond the limit.
         return cls(low, top, after is not None, limit)
 
@@ -170,7 +171,8 @@ def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
     if wanted.outcome == "running":
         return [under_way(connection, wanted)]
-    if [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3:
+    several = [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3
+    if several:
         return combined(connection, wanted)
     if wanted.event is not None:
         known = [{"outcome": each} for each in sorted(FIRING_OUTCOMES)]
@@ -300,7 +302,7 @@ def search(connection: Connection, wanted: LogFilter, *, before: int | None = No
     oldest = connection.execute(select(func.min(FIRINGS.c.id))).scalar() or 0
     top, floor = min(span.top, newest + 1), max(span.low, oldest)
     if wanted.until_ms is not None:
-        top = min(top, wanted.until_ms + LONGEST_MS << 20)
+        top = min(top, id_at(wanted.until_ms + LONGEST_MS))
     if top <= floor:
         return Found([], None, 1.0)
     below = select(FIRINGS.c.id).where(FIRINGS.c.id < top).order_by(FIRINGS.c.id.desc())
@@ -334,7 +336,7 @@ def merged(connection: Connection, wanted: LogFilter, span: Span, *more: Any) ->
     late: list[int] = []
     if wanted.until_ms is not None:
         late = [number for number in late_ids(connection, wanted.until_ms) if span.low <= number < span.top]
-        span = replace(span, top=min(span.top, min(wanted.until_ms + LATE_MS, NO_ID >> 20) << 20))
+        span = replace(span, top=min(span.top, id_at(min(wanted.until_ms + LATE_MS, ms_of(NO_ID)))))
     for stream in streams(connection, wanted):
         if not stream.each:
             continue

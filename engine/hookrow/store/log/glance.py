@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hookrow.ids import id_at
 from hookrow.store.database.plain import OLDEST_DUE, Ask
 from hookrow.store.log.figures import HOUR_MS, last_day
 
@@ -29,7 +30,7 @@ CAP = 1001
 
 HOOKS = """
 SELECT id, "key", name, url, event, position, timeout, valid_from, valid_until, active, fire_and_forget,
-    wait_for_response, response_has_data, condition, on_failure, paused_by, paused_reason, paused_ms
+    wait_for_response, response_has_data, condition, on_failure, paused_by, paused_ms, paused_reason
 FROM hook WHERE deleted_ms IS NULL
 """
 EVENTS = "SELECT code FROM event WHERE origin <> 'system' ORDER BY place, code"
@@ -81,7 +82,7 @@ def summary(ask: Ask, hooks: Iterable[Any], now_ms: int) -> Summary:
         queue=number(QUEUED, cap=CAP),
         oldest_due_ms=oldest,
         undrained=oldest is not None and oldest < now_ms - OVERDUE_MS,
-        errors_last_hour=number(FAILED, first=(now_ms - HOUR_MS) << 20, cap=CAP),
+        errors_last_hour=number(FAILED, first=id_at(now_ms - HOUR_MS), cap=CAP),
         dead=number(DEAD, cap=CAP),
         paused=tuple(hook.id for hook in known if hook.paused),
         failing=tuple(hook.id for hook in known if hook.id in figures and figures[hook.id].failing and not hook.paused),

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from hookrow.errors import DiskFull
+from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
@@ -52,7 +53,8 @@ KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
 """States whose firing is never purged."""
 FINISHED_LATE_MS = 3_600_000
 """A firing without an outcome is left alone until its deadline is so long past: its hooks may still be waited for."""
-DEFERRED_MS = 86_400_000
+DAY_MS = 86_400_000
+DEFERRED_MS = DAY_MS
 """What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
 SAMPLE = 1000
 """The newest firings, by whose average the size of all is told on PostgreSQL."""
@@ -103,7 +105,7 @@ class Purging:
         self.database = database
         self.most_bytes = most_bytes
         self.now_ms = now_ms
-        self.oldest_ms: Final = now_ms - round(days * 86_400_000)
+        self.oldest_ms: Final = now_ms - round(days * DAY_MS)
         self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
         self.over: int = 0
@@ -158,7 +160,7 @@ class Purging:
         wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
         wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.now_ms), finished(self.now_ms))
         if self.before_ms is not None:
-            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < self.before_ms << 20)
+            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < id_at(self.before_ms))
         with self.database.read() as connection:
             rows = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
             fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))

@@ -305,7 +305,10 @@ def claim(
             continue
         if hook.due_ms is not None:
             # Written by a process that had not seen the change of the hook yet.
-            (cancel if stands == "deleted" else park)(connection, hook.id, now_ms)
+            if stands == "deleted":
+                cancel(connection, hook.id, now_ms)
+            else:
+                park(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= now_ms and limit > 0:
             heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms})

@@ -40,6 +40,7 @@ from hookrow.delivery.states import (
     decide,
     turn,
 )
+from hookrow.ids import id_at
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import DELIVERIES
 
@@ -237,7 +238,7 @@ def unstick(connection: Connection, now_ms: int) -> int:
 
     Two transactions on PostgreSQL that end neighbouring rows of a firing at once don't see each other.
     """
-    old = (now_ms - 2 * STEP) << 20  # ids are moments; younger rows may be on their way
+    old = id_at(now_ms - 2 * STEP)  # younger rows may be on their way
     found = connection.execute(STUCK, {"old": old}).scalars().all()
     advance(connection, found, now_ms)
     return len(found)

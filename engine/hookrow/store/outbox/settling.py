@@ -55,7 +55,7 @@ class ResultLike(Protocol):
     @property
     def status(self) -> int | None: ...
     @property
-    def ms(self) -> int: ...
+    def ms(self) -> int | None: ...
     @property
     def countable(self) -> bool: ...
     @property
@@ -166,7 +166,14 @@ class Settle:
         reason = f"{made.error or ''} {made.status or ''}".strip()
         success = self.kind not in ("failed", "gone")
         claimed = self.claimed
-        return Note(claimed.hook_id, success, made.countable, made.status is not None, claimed.probe, reason)
+        return Note(
+            hook=claimed.hook_id,
+            success=success,
+            countable=made.countable,
+            answered=made.status is not None,
+            probe=claimed.probe,
+            reason=reason,
+        )
 
 
 class Batch:

@@ -56,7 +56,7 @@ class Lost:
     answer: Failed = field(default_factory=Failed)
     error: str = INTERRUPTED
     status: None = None
-    ms: int = 0
+    ms: None = None
     countable: bool = False
     retry_after: None = None
     gone: bool = False
@@ -82,12 +82,12 @@ def take_over(connection: Connection, rows: Sequence[Any], now_ms: int) -> list[
     if not begun:
         return []
     claimed = load(connection, [row.id for row in begun], set())
-    made = [lost(connection, row, now_ms) for row in begun]
+    made = [lost(connection, row) for row in begun]
     jobs = [Settle(c, m, now_ms, random.uniform(-1, 1)) for c, m in zip(claimed, made, strict=True)]
     return list(zip(claimed, made, Settle.run_many(connection, jobs), strict=True))
 
 
-def lost(connection: Connection, row: Any, now_ms: int) -> Lost:
+def lost(connection: Connection, row: Any) -> Lost:
     """The attempt that the row's last claim began."""
     errors = connection.execute(LAST_ERRORS, {"row": row.id}).scalars()
     before = sum(1 for _ in takewhile(lambda error: error == INTERRUPTED, errors))

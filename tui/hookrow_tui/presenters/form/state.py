@@ -15,7 +15,7 @@ from hookrow.hook.checks import Unfit
 from hookrow.hook.dates import Here
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.form import FIELD, FIELDS, Field
-from hookrow.hook.modes import WAITING, Seconds, mode, mode_sentence
+from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds, mode, mode_sentence
 from hookrow.lang import Text
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.words import Say
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAGS",
-    "ROW_LIMIT",
     "SECRETS",
     "Checked",
     "FormState",
@@ -42,8 +41,6 @@ __all__ = [
 
 SECRETS = frozenset(each.code for each in FIELDS if each.secret)
 FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
-ROW_LIMIT = 30.0
-"""Seconds that `fire()` gives a whole row, unless its caller says otherwise (docs/firing.md)."""
 
 Value: TypeAlias = str | bool | None
 Texts: TypeAlias = dict[str, Value]

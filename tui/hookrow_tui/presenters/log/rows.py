@@ -93,17 +93,17 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
     words = firing_word(firing.outcome, firing.moment, failing=trouble)
     name = firing.event if firing.replay_of is None else str(Say("replay: {event}", event=firing.event))
     first = LogRow(
-        firing.row_id,
-        0,
-        firing.id,
-        clock(firing.at_ms, zone, today_ms),
-        glyphs.sign(words.sign),
-        steady(f"{glyphs.again} {name}" if firing.replayed else name),
-        "",
-        str(words),
-        milliseconds(firing.ms),
-        words.role,
-        trouble,
+        firing=firing.row_id,
+        place=0,
+        ref=firing.id,
+        time=clock(firing.at_ms, zone, today_ms),
+        glyph=glyphs.sign(words.sign),
+        name=steady(f"{glyphs.again} {name}" if firing.replayed else name),
+        status="",
+        words=str(words),
+        ms=milliseconds(firing.ms),
+        kind=words.role,
+        failing=trouble,
     )
     return first, *(row_of(firing, each, zone, today_ms, glyphs) for each in firing.deliveries)
 
@@ -111,17 +111,17 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
 def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> LogRow:
     told = OUTCOMES.get(delivery.outcome) or Word(delivery.outcome, delivery.outcome)
     return LogRow(
-        firing.row_id,
-        delivery.seq,
-        delivery.id,
-        clock(delivery.at_ms, zone, today_ms),
-        glyphs.sign(told.sign),
-        f"{delivery.seq:>3} {steady(delivery.hook.name[:LONGEST])}",
-        "—" if delivery.status is None else str(delivery.status),
-        steady(outcome_text(firing, delivery)[:LONGEST]),
-        milliseconds(delivery.ms),
-        told.role,
-        failing(delivery),
+        firing=firing.row_id,
+        place=delivery.seq,
+        ref=delivery.id,
+        time=clock(delivery.at_ms, zone, today_ms),
+        glyph=glyphs.sign(told.sign),
+        name=f"{delivery.seq:>3} {steady(delivery.hook.name[:LONGEST])}",
+        status="—" if delivery.status is None else str(delivery.status),
+        words=steady(outcome_text(firing, delivery)[:LONGEST]),
+        ms=milliseconds(delivery.ms),
+        kind=told.role,
+        failing=failing(delivery),
     )
 
 

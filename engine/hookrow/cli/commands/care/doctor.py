@@ -12,10 +12,11 @@ from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.commands.care.settings import source_of
 from hookrow.cli.session import Session, pass_session
-from hookrow.cli.show.findings import MIB, find, wal_bytes
+from hookrow.cli.show.findings import find, wal_bytes
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import paint, put, put_json, put_table
 from hookrow.lang import Text
+from hookrow.payload import MIB
 
 if TYPE_CHECKING:
     from hookrow import HookEngine

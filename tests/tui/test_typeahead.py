@@ -92,7 +92,6 @@ class Typing:
         screen = self.app.screen
         assert isinstance(screen, HooksScreen)
         screen.action_clear()
-        screen.last_removed = None
         screen.trouble = ""
         screen.table.unmark()
         screen.read_again(1)

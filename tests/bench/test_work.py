@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from hookrow import AsyncHookEngine, Hook
 from tiny_bench import ROOT
@@ -86,3 +87,23 @@ async def test_a_background_delivery(tmp_path: Path, receiver: Any) -> None:
             await asyncio.wait(worker.tasks)
 
         assert await calls(once) < 1541 * MORE
+
+
+async def test_a_background_delivery_commits_twice(tmp_path: Path, receiver: Any) -> None:
+    """What was fired, and what came of it. That a request is out is written for rows whose process died alone."""
+    commits: list[Any] = []
+    noted = commits.append
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db") as engine:
+        await engine.hooks.add(Hook(name="told", event=EVENT, url=receiver.url, body=BODY, fire_and_forget=False))
+        await engine.fire(EVENT, PAYLOAD)
+        worker = engine.sending.worker
+        assert worker is not None
+        await asyncio.wait(worker.tasks)
+        event.listen(Engine, "commit", noted)
+        try:
+            for _ in range(10):
+                await engine.fire(EVENT, PAYLOAD)
+                await asyncio.wait(worker.tasks)
+        finally:
+            event.remove(Engine, "commit", noted)
+    assert 20 <= len(commits) < 25  # the worker's own look may fall into it; one more each would be thirty

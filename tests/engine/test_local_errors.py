@@ -20,8 +20,8 @@ from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
-from hookrow.transport.faults import fault
-from hookrow.transport.progress import CONNECTING, NAMED, NAMING, SECURED, SENDING, Progress
+from hookrow.transport.faults import fault, too_late
+from hookrow.transport.progress import CONNECTED, CONNECTING, NAMED, NAMING, SECURED, SENDING, SENT, Progress
 from outbox_rows import Result, add_hook, attempts, breaker, fire, result, rows, set_hook
 from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, settled, worker_on
@@ -114,7 +114,8 @@ async def test_a_held_row_is_held_and_a_command_ends(database: Database) -> None
         return result("failed", error="local_error", status=None)
 
     receiver = Receiver(script)
-    await worker_on(database, receiver).send_firings({first, second})
+    async with asyncio.timeout(20):
+        await worker_on(database, receiver).send_firings({first, second})
     assert [each.hook_id for each in receiver.sent] == [hook, other]
     assert (rows(database)[row].state, rows(database)[left].state) == ("parked", "queued")
 
@@ -170,3 +171,12 @@ def test_a_thread_that_gets_no_loop_of_its_own(
         engine.portal.call(asyncio.sleep(0))
         monkeypatch.setattr(asyncio, "new_event_loop", refuse)
         assert engine.fire("before_order_add", {}).deliveries[0].outcome == "ok"
+
+
+def test_a_request_that_was_out_may_have_been_acted_on() -> None:
+    """Its time ended without an answer: the record says so; before it left there is nothing to say."""
+    before, after = too_late(progress(CONNECTING), 2.5), too_late(progress(CONNECTED, SENDING, SENT), 2.5)
+    assert str(before).startswith("timed out after 2.5 s while connecting (")
+    assert "may have acted" not in str(before)
+    assert str(after).startswith("timed out after 2.5 s while waiting for the response (")
+    assert str(after).endswith("; the receiver may have acted")

@@ -13,8 +13,12 @@ from sqlalchemy import Connection, select
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.store.configuration import catalogue, settings
+from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.tables import HOOKS
+from hookrow.store.hooks import create
+from hookrow.store.moving import Goal, move
 from hookrow.store.outbox.breaker import Note, note
 from hookrow.store.outbox.claims import give_back
 from hookrow.store.outbox.parking import park, unpark
@@ -176,6 +180,25 @@ def test_keys_of_a_group_are_taken_in_one_order(database: Database, other: Datab
             assert not theirs.done()
     began = [isinstance(each, Written) for each in ours.result(LIMIT) + theirs.result(LIMIT)]
     assert (sorted(began), sorted(tries)) == ([False, False, True, True], ["k", "l"])
+
+
+# -- the order of hooks -----------------------------------------------------------------------------------------------
+
+
+def test_hooks_that_are_added_and_moved_at_once_meet_on_no_number(database: Database, at_once: Any) -> None:
+    """Two that are added, one that is added while another goes to the end: each finds what the first has written."""
+    author = Author("olga", T0)
+
+    def added(key: str) -> Callable[[Connection], int]:
+        values = {"uid": key * 20, "key": key, "name": key, "url": "http://127.0.0.1/", "event": "e", "timeout": 5.0}
+        return lambda connection: create(connection, values, author)
+
+    first, second = at_once(added("a"), added("b"))
+    at_once(lambda connection: move(connection, first, Goal(after=second), author), added("c"))
+    at_once(added("d"), lambda connection: move(connection, second, Goal(by=3), author))
+    with database.read() as connection:
+        places = connection.execute(select(HOOKS.c.position)).scalars().all()
+    assert len(set(places)) == 4
 
 
 # -- the catalogue and the settings -----------------------------------------------------------------------------------

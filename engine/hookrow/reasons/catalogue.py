@@ -150,6 +150,7 @@ REASONS: Mapping[str, Text] = {
     "phase_wait": Text("waiting for the response"),
     "phase_read": Text("reading the response"),
     "time_ran_out_at": Text("timed out after {limit} s while {what} ({place})"),
+    "time_ran_out_sent": Text("timed out after {limit} s while {what} ({place}); the receiver may have acted"),
     "time_ran_out": Text("timed out while {what}"),
     "no_connection": Text("{place}: {why}"),
     "local_shortage": Text("nothing was sent, the sending machine is short of resources: {why}"),

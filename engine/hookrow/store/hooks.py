@@ -28,6 +28,7 @@ __all__ = [
     "change",
     "create",
     "history",
+    "hold_order",
     "new_uid",
     "next_position",
     "reseal_all",
@@ -42,8 +43,15 @@ def new_uid() -> str:
     return secrets.token_hex(16)
 
 
+def hold_order(connection: Connection, event: str) -> None:
+    """One transaction at a time gives the hooks of an event their places; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"order {event}", 0))))
+
+
 def next_position(connection: Connection, event: str) -> int:
     """Where a hook goes whose order was left out: the event's largest rounded down to a ten, + 10."""
+    hold_order(connection, event)
     last = connection.execute(
         select(func.max(HOOKS.c.position)).where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
     ).scalar()

@@ -12,7 +12,7 @@ from hookrow.errors import HookNotFound, InvalidHook, Problem
 from hookrow.lang import Text
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.tables import HOOKS
-from hookrow.store.hooks import LAST_POSITION, change
+from hookrow.store.hooks import LAST_POSITION, change, hold_order
 
 __all__ = ["Goal", "move", "numbers"]
 
@@ -42,6 +42,8 @@ def move(connection: Connection, number: int, goal: Goal, author: Author) -> Non
         InvalidHook: that one is of another event, or is the hook itself; or there is no number left.
     """
     event = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
+    if event is not None:
+        hold_order(connection, event)
     rows = connection.execute(
         select(HOOKS.c.position, HOOKS.c.id)
         .where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))

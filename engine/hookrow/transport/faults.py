@@ -46,9 +46,9 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def too_late(progress: Progress, seconds: float) -> Text:
-    """The total time ran out, and while what."""
+    """The total time ran out, and while what; once the request is out the receiver may have acted on it."""
     return Reason(
-        "time_ran_out_at",
+        "time_ran_out_sent" if progress.sending else "time_ran_out_at",
         limit=f"{seconds:g}",
         what=WAITED_FOR[progress.phase],
         place=progress.place,

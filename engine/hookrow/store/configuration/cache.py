@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Column, Connection, Row, select, text
+from sqlmodel import AutoString
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
@@ -20,6 +22,7 @@ from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
 from hookrow.store.database.failures import Interrupted
+from hookrow.store.database.rows import reading
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -33,9 +36,24 @@ LOOK, PG_LOOK = 0.001, 1.0
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
 
 
+def kind_of(column: Column[Any]) -> type:
+    return str if isinstance(column.type, AutoString) else column.type.python_type
+
+
+KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    column.name: (kind_of(column), type(None)) if column.nullable else (kind_of(column),)
+    for column in HOOKS.c
+    if kind_of(column) in (int, str, bool)
+} | {"timeout": (int, float)}
+"""What a hook's columns hold; SQLite takes anything."""
+
+
 def hook_from(row: Row[Any]) -> StoredHook:
     """A cached hook from a row of the table."""
     values = dict(row._mapping)
+    for name, kind in KINDS.items():
+        if not isinstance(values[name], kind):
+            raise TypeError(f"{name} = {values[name]!r:.40}")
     for name in ("valid_from", "valid_until"):
         moment = values.pop(name)
         values[f"{name}_ms"] = None if moment is None else to_ms(moment)
@@ -58,7 +76,8 @@ class Config:
 
 
 def read_config(connection: Connection, n: int) -> Config:
-    hooks = {row.id: hook_from(row) for row in connection.execute(select(HOOKS))}
+    with reading("hook"):
+        hooks = {row.id: hook_from(row) for row in connection.execute(select(HOOKS))}
     rows: defaultdict[str, list[StoredHook]] = defaultdict(list)
     for hook in sorted(hooks.values(), key=lambda each: (each.position, each.id)):
         if not hook.deleted:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import pause_reason
 from hookrow.records import Revision, rfc3339
+from hookrow.store.database.rows import reading
 from hookrow.store.database.tables import HOOKS, REVISIONS
 
 __all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
@@ -101,14 +102,7 @@ def history(connection: Connection, number: int) -> list[Revision]:
     rows = connection.execute(
         select(REVISIONS).where(REVISIONS.c.hook_id == number).order_by(REVISIONS.c.revision.desc())
     )
-    return [
-        Revision(
-            row.revision,
-            row.at_ms,
-            row.who,
-            row.action,
-            said(row.before),
-            said(row.after),
-        )
-        for row in rows
-    ]
+    with reading("hook_revision"):
+        return [
+            Revision(row.revision, row.at_ms, row.who, row.action, said(row.before), said(row.after)) for row in rows
+        ]

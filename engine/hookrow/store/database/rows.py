@@ -1,16 +1,19 @@
-"""Row ids and public ids: what a firing, a delivery and an attempt are called."""
+"""Rows: the ids of new ones, and those that no Hookrow wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, func, select, text
 
+from hookrow.errors import DatabaseDamaged
 from hookrow.ids import id_at
+from hookrow.lang import Text
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["allocate"]
+__all__ = ["allocate", "reading"]
 
 LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
 
@@ -32,3 +35,22 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
         text("SELECT nextval('row_number') FROM generate_series(1, :count)"), {"count": count}
     ).scalars()
     return iter(sorted(start | (number & 0xFFFFF) for number in numbers))
+
+
+@contextmanager
+def reading(table: str) -> Iterator[None]:
+    """What can't be read of a table's rows was changed by hand: that is told with the way out, not as a fault of ours.
+
+    Raises:
+        DatabaseDamaged
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        told = Text(
+            "a row of the table {table} can't be read ({reason}); no Hookrow wrote it so: put it right, or restore a "
+            "backup",
+            table=table,
+            reason=f"{type(error).__name__}: {error}",
+        )
+        raise DatabaseDamaged(told) from error

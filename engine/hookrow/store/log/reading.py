@@ -15,6 +15,7 @@ from hookrow.reasons.reason import Reason, from_kept, read
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.prepared import PreparedIn
+from hookrow.store.database.rows import reading
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
@@ -71,7 +72,8 @@ def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> lis
     for row in DELIVERIES_OF.all(connection, order):
         found[row.firing_id].append(row)
     replayed = {row.replay_of for row in REPLAYED_OF.all(connection, [row.uid for row in rows.values()])}
-    return [firing_from(rows[number], found[number], config, replayed) for number in order if number in rows]
+    with reading("firing"):
+        return [firing_from(rows[number], found[number], config, replayed) for number in order if number in rows]
 
 
 def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | None:
@@ -172,25 +174,26 @@ def attempts(connection: Connection, delivery: int) -> list[Attempt]:
     rows = connection.execute(
         select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery).order_by(ATTEMPTS.c.number, ATTEMPTS.c.id)
     )
-    return [
-        Attempt(
-            number=row.number,
-            at_ms=row.at_ms,
-            url=row.url,
-            origin=row.origin,
-            elsewhere=row.elsewhere,
-            address=row.address,
-            status=row.status,
-            error=row.error,
-            **told(row.detail),
-            ms=row.ms,
-            times=loads(row.times) or {},
-            request_headers=tuple((name, value) for name, value in loads(row.request_headers) or ()),
-            request_body=body,
-            response_headers=tuple((name, value) for name, value in loads(row.response_headers) or ()),
-            response_body=row.response_body,
-            response_length=row.response_length,
-            asked_by=row.asked_by,
-        )
-        for row in rows
-    ]
+    with reading("attempt"):
+        return [
+            Attempt(
+                number=row.number,
+                at_ms=row.at_ms,
+                url=row.url,
+                origin=row.origin,
+                elsewhere=row.elsewhere,
+                address=row.address,
+                status=row.status,
+                error=row.error,
+                **told(row.detail),
+                ms=row.ms,
+                times=loads(row.times) or {},
+                request_headers=tuple((name, value) for name, value in loads(row.request_headers) or ()),
+                request_body=body,
+                response_headers=tuple((name, value) for name, value in loads(row.response_headers) or ()),
+                response_body=row.response_body,
+                response_length=row.response_length,
+                asked_by=row.asked_by,
+            )
+            for row in rows
+        ]

@@ -18,7 +18,7 @@ from hookrow_tui.words import Say, SayPlural
 __all__ = ["DeedsScreen"]
 
 DEEDS: Final = Say("Who did what")
-NONE: Final = Say(" Nobody did anything by hand.")
+NONE: Final = Say(" Nothing was done by hand.")
 TIME, WHO, WHAT = 16, 24, 22
 MOST: Final = 1000
 DONE: Final[Mapping[str, Say]] = {

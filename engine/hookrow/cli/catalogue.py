@@ -17,7 +17,19 @@ import click
 from hookrow.cli.click_words import speak
 from hookrow.lang import Both, Plural, Text, detect
 
-__all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "Family",
+    "Lazy",
+    "Listed",
+    "Option",
+    "ReaderGone",
+    "command",
+    "family",
+    "option",
+    "spoken",
+]
 
 
 class Listed:

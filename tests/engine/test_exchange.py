@@ -146,6 +146,8 @@ def test_secrets_are_read_from_where_the_file_says(engine: HookEngine, tmp_path:
     assert request.headers["x-key"] == "from-file"
     again = import_hooks(engine, source, folder=tmp_path, environ={"PW": "another"})
     assert again.changes[0].fields == (("auth_password", "set", "replaced"),)
+    after = engine.hooks.history("stock")[0].after
+    assert (after["auth_password"], after["custom_header_value"]) == ({"set": True, "changed": True}, {"set": True})
     import_hooks(engine, sheet(stock={"auth_password": "none"}))
     kept = engine.hooks.get("stock")
     assert (kept.auth_password, kept.custom_header_value is not None) == (None, True)

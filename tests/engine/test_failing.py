@@ -54,6 +54,8 @@ def test_failures_without_a_request_count(database: Database) -> None:
             seen_at_once = glance(f"sqlite:///{engine.path}")
             assert seen_at_once is not None
             assert (seen_at_once.figures, seen_at_once.summary) == (figures, summary)
+        engine.hooks.pause("c")  # which says so itself
+        assert set(engine.log.summary().failing) == {ids["t"]}
 
 
 KNOWN = {"f": True, "o": False, "?": None}

@@ -190,3 +190,17 @@ async def test_a_cancelled_second_leaves_the_first_alone(bench: Bench) -> None:
     go.set()
     assert (await first).outcome == "allowed"
     assert [each.outcome for each in await bench.engine.log.page()] == ["allowed"]
+
+
+async def test_a_failure_that_was_waited_for_is_tried_anew(tmp_path: Path) -> None:
+    """Another engine's firing fails while this call waits for it: the customer's second try has its chance."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    payload = {"order": {"id": 7}}
+    with Receiver(reply(503, b"{}", after=0.3), reply(200, b"{}")) as receiver:
+        async with AsyncHookEngine(url, worker=False) as engine, AsyncHookEngine(url, worker=False) as other:
+            hook = Hook(name="h", event="before_order_add", url=receiver.url, wait_for_response=True, on_failure="stop")
+            await engine.hooks.add(hook)
+            first = asyncio.ensure_future(engine.fire("before_order_add", payload, idempotency_key="k"))
+            await asyncio.to_thread(receiver.wait, 1)
+            second = await other.fire("before_order_add", payload, idempotency_key="k")
+            assert ((await first).outcome, second.outcome, second.reused) == ("failed", "allowed", False)

@@ -11,6 +11,7 @@ import pytest
 
 from engine_bench import Bench
 from hookrow import Vetoed
+from hookrow.core.row import public_changes
 from scripted import answer
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +145,19 @@ async def test_a_test_request_shows_no_private_value(bench: Bench) -> None:
     assert bench.network.bodies("w")[0]["data"]["user"]["password"] == CANARY
     assert not holds_canary(repr(tested).encode())
     assert not holds_canary(kept_bytes(bench))
+
+
+async def test_no_order_key_is_made_of_a_private_value(bench: Bench) -> None:
+    """The key is kept beside the delivery: of what the log may not hold there is none."""
+    await bench.hook("bg", event=EVENT, order_key="/user/password")
+    firing = await bench.fire(PAYLOAD, event=EVENT)
+    assert [each.order_key for each in firing.deliveries] == [None]
+    assert not holds_canary(kept_bytes(bench))
+
+
+def test_a_change_of_what_holds_a_private_value_is_named_alone() -> None:
+    """Above, at or below a private field; not beside it."""
+    private = ["/user/card/number"]
+    for pointer in ("/user", "/user/card", "/user/card/number", "/user/card/number/0"):
+        assert public_changes([(pointer, "old", "new")], private) == ((pointer, None, None),)
+    assert public_changes([("/user/name", "old", "new")], private) == (("/user/name", "old", "new"),)

@@ -328,3 +328,20 @@ async def test_leases_that_lapsed_while_storage_was_away(database: Database, mon
     await worker.step()
     await receiver.until(lambda: len(receiver.sent) == 1)
     await worker.drain()
+
+
+async def test_a_clock_set_while_a_step_is_under_way_takes_no_living_rows(database: Database) -> None:
+    """The claim looks at the clock anew: what the step's beginning saw is no longer true."""
+    clock = HandClock(now_ms())
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], clock.wall, owner="another")
+    receiver = Receiver()
+
+    async def tend() -> tuple[int, ...]:
+        clock.wall += 3_600_000
+        return ()
+
+    worker = worker_on(database, receiver, clock=clock, tend=tend)
+    await worker.step()
+    assert worker.slots.unsent() == []
+    assert (rows(database)[row].state, rows(database)[row].owner) == ("leased", "another")

@@ -228,6 +228,14 @@ def test_a_newer_schema_is_left_untouched(tmp_path: Path) -> None:
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
 
+def test_a_newer_schema_is_said_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may only read is not told that the database needs an upgrade."""
+    monkeypatch.setattr(opening, "look", lambda *_: "9999")
+    database: Any = SimpleNamespace(read_only=True, path=None)
+    with pytest.raises(SchemaTooNew):
+        opening.prepare(database, create=False)
+
+
 REFUSED = """
 import sys
 from hookrow.errors import SchemaTooNew

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from hookrow.store.configuration.revisions import ENGINE, Author, history, revise
 from hookrow.store.database.database import Database
@@ -80,6 +80,17 @@ def test_size(tmp_path: Path) -> None:
     assert kept(database) == {(T0 + number) << 20 for number in range(gone.firings, 600)}, "the oldest first"
     assert full // 4 < size(database) <= full // 2
     database.close()
+
+
+def test_what_a_host_keeps_back_is_not_purged(database: Database) -> None:
+    """`defer=True`: its host may still say `enqueue()`, for a while, however full the disk is."""
+    many(database, add_hook(database, "a"), 3)
+    deferred = update(FIRINGS).where(FIRINGS.c.id == T0 << 20).values(deferred=True)
+    database.writer.write(lambda connection: connection.execute(deferred) and None)
+    purge(database, days=10_000, most_bytes=1, now_ms=T0 + 1000)
+    assert kept(database) == {T0 << 20}
+    purge(database, days=10_000, most_bytes=1, now_ms=T0 + DAY * 30)
+    assert kept(database) == set()
 
 
 def many(database: Database, hook: int, count: int, *, deliveries: int = 1, state: str = "ok", size: int = 20) -> None:

@@ -194,7 +194,7 @@ def own_host(db: str, acks: str, point: str | None = None) -> None:
             Rows.__call__ = marking(Rows.__call__, marked)  # type: ignore[method-assign]
             if hasattr(Rows, "run_many"):
                 Rows.run_many = marking(Rows.run_many, marked)
-            kill_at(engine.core.runtime.database, point, marked)
+            kill_at(engine.runtime.database, point, marked)
         number = 0
         while True:
             number += 1
@@ -254,7 +254,7 @@ def purging(db: str, point: str) -> None:
 
     purge.purge_batch = third
     purge.BATCH = 20
-    kill_at(engine.core.runtime.database, point, marked)
+    kill_at(engine.runtime.database, point, marked)
     engine.log.prune(days=0)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["GRACE", "TABLE", "TOLERANCE", "Seconds", "exceeded"]
+__all__ = ["GRACE", "TABLE", "TOLERANCE", "Seconds", "exceeded", "whole"]
 
 TABLE = tomllib.loads(Path(__file__).with_name("seconds.toml").read_text("utf-8"))
 TOLERANCE = 1.8

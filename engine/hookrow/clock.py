@@ -47,5 +47,5 @@ def to_ms(moment: datetime) -> int:
 
 
 LATE_IDS = 15_000 << 20
-"""Whoever follows the log looks through the newest ids again, 15 s of them (ids hold milliseconds above its lowest 20
+"""Whoever follows the log looks through the newest ids again, 15 s of them (ids hold milliseconds above their last 20
 bits): on PostgreSQL a firing may become visible after a later one."""

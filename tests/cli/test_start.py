@@ -80,8 +80,8 @@ def test_the_language_is_chosen(
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     ran = hookrow(*arguments, "hooks", "show", code=2)
-    assert ("Не указан аргумент" in ran.err) is russian
-    assert ("Missing argument" in ran.err) is not russian
+    assert ("Не указан аргумент ХУК." in ran.err) is russian
+    assert ("Missing argument HOOK." in ran.err) is not russian
 
 
 def test_without_a_command_or_terminal_there_is_help(hookrow: Hookrow) -> None:

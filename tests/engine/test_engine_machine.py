@@ -473,7 +473,7 @@ class Engine(RuleBasedStateMachine):
 
 TestEngine = Engine.TestCase
 TestEngine.settings = settings(
-    max_examples=20, derandomize=True, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, derandomize=True, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

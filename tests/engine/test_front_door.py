@@ -24,7 +24,7 @@ from hookrow.words import OUTCOMES, STATES, DeliveryOutcome, FiringOutcome, Hook
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 FACES = [*(ROOT / "engine/hookrow/cli").rglob("*.py"), *(ROOT / "tui/hookrow_tui").rglob("*.py")]
-INSIDE = {"runtime", "core", "portal", "bench", "hook_door"}
+INSIDE = {"runtime", "portal", "bench", "hook_door"}
 """Attributes of an engine that are no door."""
 
 

@@ -54,7 +54,7 @@ def hook(url: str, key: str = "erp", **more: Any) -> Hook:
 def tend(engine: HookEngine) -> set[int]:
     """What a worker of this engine does at each step; on PostgreSQL it hears of edits."""
     engine.runtime.cache.forget()
-    return set(engine.portal.call(engine.core.sending.key_pauses.tend()))
+    return set(engine.portal.call(engine.sending.key_pauses.tend()))
 
 
 def state(engine: HookEngine, key: str = "erp") -> tuple[str, str | None]:

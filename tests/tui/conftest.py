@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual._compositor import Compositor
 
 from hookrow_tui.presenters import spans
 
@@ -15,6 +16,12 @@ from fake_engine import DAY
 def on_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the day of the drawn screens: what is near or past stays so."""
     monkeypatch.setattr(spans, "clock", lambda: DAY)
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is painted but what the test itself looks at (`drawn`): that is half of what many screens cost."""
+    monkeypatch.setattr(Compositor, "render_update", lambda *_, **__: None)
 
 
 @pytest.fixture(autouse=True)

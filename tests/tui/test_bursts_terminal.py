@@ -67,11 +67,11 @@ def send_packets(terminal: Terminal, typed: Sequence[str], cuts: random.Random) 
 @pytest.mark.torture
 @pytest.mark.anyio
 @pytest.mark.usefixtures("on_the_day")
-@pytest.mark.parametrize("number", range(int(os.environ.get("HOOKROW_FROM", "0")), 150))
+@pytest.mark.parametrize("number", range(int(os.environ.get("HOOKROW_TEST_FROM", "0")), 150))
 async def test_any_burst_in_a_terminal_does_what_its_keys_do_one_by_one(
     env: dict[str, str], tmp_path: Path, number: int
 ) -> None:
-    """150 sequences, each by its number (HOOKROW_FROM=87 goes on there): the screen above the bottom line and the saved
+    """150 sequences by number (HOOKROW_TEST_FROM=87 goes on there): the screen but its bottom line, and the saved
     hooks are what they are when each key is typed as soon as the one before it is done."""
     typed, saved = sequence(number), tmp_path / "saved"
     with opened({**env, "SAVED": str(saved), "ON_THE_DAY": "1"}) as terminal:

@@ -11,12 +11,18 @@ from fake_engine import FakeEngine
 from forms import open_form
 from rich.color import Color, ColorType
 
+from hookrow_tui.form.fields import Line
+from hookrow_tui.form.screen import FormScreen
+
 LOOKS = {
+    "none": {"TERM": "xterm-256color", "NO_COLOR": "1"},
     "16": {"TERM": "screen"},
     "256": {"TERM": "xterm-256color", "HOOKROW_THEME": "dark"},
     "true": {"TERM": "xterm-256color", "COLORTERM": "truecolor", "HOOKROW_THEME": "dark"},
     "light": {"TERM": "xterm-256color", "HOOKROW_THEME": "light"},
 }
+EDGE = 1.15
+"""Of a field's ground against the page's: it is seen beside it, and nothing has to be read in it."""
 LEAST = 3.0
 """Of large text and signs; the least that WCAG 2 asks for."""
 XTERM = [
@@ -61,7 +67,23 @@ def unreadable(at: Shown) -> Iterator[tuple[str, float]]:
                 yield segment.text, round(seen, 1)
 
 
+def edgeless(at: Shown, form: FormScreen) -> Iterator[str]:
+    """Fields whose end can't be seen: their last column is as the page beside them."""
+    strips = at.app.screen._compositor.render_strips(at.app.size)
+    for field in form.query(Line):
+        if not field.is_on_screen or field.region.bottom > at.app.size.height - 3:
+            continue
+        row, end = field.region.y, field.region.right
+        cells = [segment.style for segment in strips[row] for _ in range(segment.cell_length)]
+        inside, outside = (cells[place] if place < len(cells) else None for place in (end - 1, end))
+        grounds = [rgb(None if style is None else style.bgcolor, (0, 0, 0)) for style in (inside, outside)]
+        lined = [bool(style is not None and style.underline) for style in (inside, outside)]
+        if end < at.app.size.width and contrast(*grounds) < EDGE and lined[0] == lined[1]:
+            yield field.code
+
+
 @pytest.mark.anyio
+@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("look", LOOKS)
 async def test_everything_can_be_read(look: str) -> None:
     """The list with its banner and a bad row, every field of the form in turn, a question, the help."""
@@ -82,6 +104,7 @@ async def test_everything_can_be_read(look: str) -> None:
         look_at(at, "the help")
         await at.press("escape")
         form = await open_form(at)
+        assert list(edgeless(at, form)) == []
         for number in range(24):
             look_at(at, f"the form, {getattr(form.focused, 'code', number)}")
             await at.press("tab" if number != 15 else "pagedown")

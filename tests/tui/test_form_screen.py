@@ -71,7 +71,7 @@ async def test_a_hook_whose_secrets_can_not_be_read_says_so(tmp_path: Path) -> N
     key = await asyncio.to_thread(lose_the_key)
     engine = HookEngine(url, worker=False)
     async with shown(engine=engine) as at:
-        assert "На паузе: ERP" in drawn(at.app)
+        assert "Секреты не расшифровать, запросы не уходят: ERP" in " ".join(drawn(at.app).split())
         form = await open_form(at, "ERP")
         said, bad = form.hint()
     await asyncio.to_thread(engine.close)

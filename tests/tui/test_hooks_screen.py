@@ -228,9 +228,9 @@ async def test_a_vanished_database_is_a_line_on_the_screen(tmp_path: Path) -> No
     engine.path.touch()
     async with shown(engine=engine) as at:
         engine.path.unlink()
-        await until(at.pilot, lambda: "исчез" in drawn(at.app), "the line")
+        await until(at.pilot, lambda: "Файла базы больше нет" in drawn(at.app), "the line")
         engine.path.touch()
-        await until(at.pilot, lambda: "исчез" not in drawn(at.app), "the line is gone")
+        await until(at.pilot, lambda: "Файла базы больше нет" not in drawn(at.app), "the line is gone")
 
 
 async def test_a_read_only_database_opens_read_only() -> None:

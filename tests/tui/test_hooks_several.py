@@ -122,7 +122,8 @@ async def test_marked_hooks_move_together_and_one_undo_brings_them_back(tmp_path
 
 
 async def test_deleted_hooks_come_back_by_undo_and_from_their_own_list(tmp_path: Path) -> None:
-    """Three marked ones deleted, undone; one deleted, restored from the list of deleted ones; the cursor is on it."""
+    """Three marked ones deleted, undone; one deleted, restored from the list of deleted ones after a question,
+    for it is called again; the cursor is on it."""
     async with listed(tmp_path) as at:
         await at.press("m", "m", "m", "d", "right", "enter")
         await until(at.pilot, lambda: order(at) == ["h4"], "they are deleted")
@@ -137,6 +138,11 @@ async def test_deleted_hooks_come_back_by_undo_and_from_their_own_list(tmp_path:
         assert "Удалённые хуки" in drawn(at.app)
         assert "https://a.example/x" in drawn(at.app)
         await at.press("enter")
+        assert "Вернуть «h3»?" in drawn(at.app)
+        assert "отменённые" in drawn(at.app)
+        await at.press("enter")
+        assert isinstance(at.app.screen, DeletedScreen)
+        await at.press("enter", "right", "enter")
         await until(at.pilot, lambda: isinstance(at.app.screen, HooksScreen), "the list of hooks")
         await until(at.pilot, lambda: chosen(at) == "h3", "the cursor on what came back")
 

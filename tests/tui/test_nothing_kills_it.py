@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import stat
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 from test_mended import Lending
-from test_real_terminal import FIRST_HOOK, HERE, RESETS, env, in_form, opened
+from test_real_terminal import FIRST_HOOK, HERE, PROGRAM, RESETS, env, in_form, opened
 
+from hookrow import Hook, HookEngine
 from hookrow_tui.terminal.editor import NotRun, edited
 
 __all__ = ["env"]  # the fixture of its own folder
@@ -195,3 +197,36 @@ def test_a_killed_interface_leaves_its_draft(env: dict[str, str], tmp_path: Path
         terminal.process.kill()
         terminal.process.wait(20)
     assert list(drafts.glob("*.json"))
+
+
+def test_a_full_disk_and_a_lost_database_are_told(env: dict[str, str], tmp_path: Path) -> None:
+    """No file may grow: the change is refused in a sentence, and done once there is room. Then the file is gone: that
+    is said too, also of what was typed in a form, which stays; put back, it is read again."""
+    path = tmp_path / "hooks.db"
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+        engine.hooks.add(Hook(name="Only one", event="on_subscription", url="https://a.example/x"))
+    with Terminal([*PROGRAM, "en", f"sqlite:///{path}"], env=env) as terminal:
+        terminal.wait_for("Not called in the last seven days")  # what the engine alone can tell
+        no_limit = resource.prlimit(terminal.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        terminal.send(" ")
+        terminal.wait_for("disk")
+        assert "on 1" in terminal.text
+        resource.prlimit(terminal.process.pid, resource.RLIMIT_FSIZE, no_limit)
+        terminal.settle()  # what was refused takes no key that was typed before
+        terminal.send(" ")
+        terminal.wait_for("on 0")
+        terminal.send("\rЩ")
+        terminal.wait_for("changed · not saved")
+        for name in ("", "-wal", "-shm"):
+            path.with_name(path.name + name).rename(tmp_path / f"away{name}")
+        terminal.wait_for("is gone")
+        terminal.send(b"\x1bOQ")
+        terminal.settle()
+        assert "Щ" in terminal.text
+        assert "gone" in terminal.text
+        for name in ("-wal", "-shm", ""):
+            (tmp_path / f"away{name}").rename(path.with_name(path.name + name))
+        terminal.wait_for(lambda screen: "gone" not in screen)
+        terminal.settle()
+        terminal.send(b"\x1bOQ")
+        terminal.wait_for(lambda screen: "Щ" in screen and "Event: all" in screen)

@@ -19,7 +19,7 @@ from hookrow_tui.presenters.log.detail import Detail
 from hookrow_tui.replay.screen import Many, ReplayScreen
 from hookrow_tui.widgets.ways import BEFORE, Ways
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unpainted")]
 
 FIRINGS = {each.row_id: each for each in with_attempts(FakeEngine()).log.rows}
 MILLIONS = 1_204_311
@@ -38,8 +38,9 @@ def details() -> Iterator[Detail]:
 def many() -> Iterator[Many]:
     """Nothing but this row, a few, as many as there may be, some of which are still being read; or the marked ones."""
     yield Many(array("q", [5]), complete=True)
-    for count, complete, marked, failed in product((2, MILLIONS), (True, False), (True, False), (True, False)):
-        yield Many(array("q", bytes(8 * count)), complete=complete, marked=marked, failed=failed)
+    for count, complete in product((2, MILLIONS), (True, False)):
+        for marked, failed in ((False, False), (True, True)):
+            yield Many(array("q", bytes(8 * count)), complete=complete, marked=marked, failed=failed)
 
 
 def together() -> Iterator[tuple[Detail, Many]]:

@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from screens import drawn
 from textual import events
-from textual._compositor import Compositor
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -93,7 +92,6 @@ class Typing:
         screen = self.app.screen
         assert isinstance(screen, HooksScreen)
         screen.action_clear()
-        screen.last_removed = None
         screen.trouble = ""
         screen.table.unmark()
         screen.read_again(1)
@@ -151,12 +149,6 @@ async def in_bursts(typing: Typing, typed: Sequence[str], cuts: Sequence[int]) -
     typing.packet(packet)
     await typing.done()
     return typing.state()
-
-
-@pytest.fixture
-def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is drawn where nobody looks: that is half of what a sequence costs."""
-    monkeypatch.setattr(Compositor, "render_update", lambda *_, **__: None)
 
 
 @pytest.mark.anyio

@@ -108,6 +108,7 @@ class HookrowApp(App[int]):
         self.warned_of_bytes = False
         self.animation_level = "none"
         self.set_class(look.mono, "-mono", update=False)
+        self.set_class(look.theme.startswith("ansi"), "-plain", update=False)
 
     def get_default_screen(self) -> Screen[Any]:
         from hookrow_tui.hooks.screen import HooksScreen

@@ -111,7 +111,7 @@ class Follower(threading.Thread):
             try:
                 path = self.engine.path
                 if path is not None and not path.exists():
-                    raise NoDatabase(Say("The database file {path} is gone.", path=path))
+                    raise NoDatabase(Say("The database file is gone: {path}", path=path))
                 seen = self.engine.log.data_version()
             except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may go well
                 error = fault if isinstance(fault, HookrowError) else mishap(fault)

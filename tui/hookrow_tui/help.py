@@ -22,7 +22,7 @@ from hookrow_tui.words import Say
 
 __all__ = ["HelpScreen", "command_screen", "commands", "help_lines"]
 
-LEFT, CAPS, WIDTH = 37, 11, 73
+LEFT, CAPS, WIDTH = 38, 11, 73
 LETTERS = Say("Letters work in the Russian layout: о = j, л = k, к = r, а = f, й = q …")
 MOMENTS = (
     Say("When: 01.11.2026 00:00 · 01.11 · today · tomorrow · +7d · +2h"),
@@ -114,7 +114,7 @@ def commands(groups: tuple[Group, ...]) -> list[tuple[str, str]]:
     return [
         (
             f"app.{action.name}" if group == "everywhere" else action.name,
-            f"{fit(str(action.cap or action.keys[0]), 8)} {action.label}",
+            f"{fit((str(action.cap) or action.keys[0]).split()[0], 8)} {action.label}",
         )
         for group in (*groups, "everywhere")
         for action in actions_of(group)

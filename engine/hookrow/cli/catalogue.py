@@ -17,7 +17,19 @@ import click
 from hookrow.cli.click_words import speak
 from hookrow.lang import Both, Plural, Text, detect
 
-__all__ = ["COMMANDS", "Command", "Family", "Lazy", "Listed", "Option", "ReaderGone", "command", "family", "option"]
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "Family",
+    "Lazy",
+    "Listed",
+    "Option",
+    "ReaderGone",
+    "command",
+    "family",
+    "option",
+    "spoken",
+]
 
 
 class Listed:
@@ -50,7 +62,7 @@ COMMANDS: dict[str, Listed] = {
     "fixture": Listed("fixture", Text("Write a recorded request and its reply as a pytest test."), HAPPEN),
     "redeliver": Listed("redeliver", Text("Send recorded deliveries again: same bytes, same webhook-id."), AGAIN),
     "replay": Listed("replay", Text("Fire recorded payloads again through today's hooks and compare."), AGAIN),
-    "drop": Listed("drop", Text("Discard dead deliveries for good."), AGAIN),
+    "drop": Listed("drop", Text("Discard dead deliveries."), AGAIN),
     "worker": Listed("worker", Text("Send the queued deliveries until stopped."), BACKGROUND),
     "listen": Listed("listen", Text("Run a test receiver that prints requests and answers them."), BACKGROUND),
     "demo": Listed("demo", Text("Fire the nine sample events at local receivers and show the results."), BACKGROUND),

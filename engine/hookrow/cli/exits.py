@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from hookrow.cli.catalogue import ReaderGone
+from hookrow.cli.catalogue import ReaderGone, spoken
 from hookrow.cli.show.output import say
 from hookrow.errors import (
     Ambiguous,
@@ -66,6 +66,8 @@ def end(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError | ReaderGone):
         return closed_pipe()
     if isinstance(error, click.ClickException):
+        if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.ctx is not None:
+            error.param_hint = spoken(error.param.make_metavar(error.ctx))  # as the usage line above names it
         error.show()
         return USAGE
     code = code_of(error) if isinstance(error, HookrowError) else None

@@ -15,7 +15,7 @@ MODES: tuple[Mode, ...] = ("forget", "notify", "record", "gate", "transform")
 WAITING = frozenset({"gate", "transform"})
 """The modes in which the operation waits for the answer."""
 ROW_LIMIT: Final = 30.0
-"""Seconds that the waiting hooks of a row may take together, where `fire(deadline=)` says nothing else."""
+"""Seconds that the blocking hooks of a row may take together, where `fire(deadline=)` says nothing else."""
 
 
 class Seconds:

@@ -8,11 +8,13 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hookrow.hook.form import FIELD
+from hookrow.hook.modes import WAITING
 from hookrow.records import Revision
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import detail, when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.styled import Line
+from hookrow_tui.widgets.dialogs import Question
 from hookrow_tui.widgets.list_page import ListPage
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.words import Say, SayPlural
@@ -80,11 +82,25 @@ class DeletedScreen(ListPage[int]):
         self.listing.show(rows)
 
     def action_restore(self) -> None:
-        """Bring the hook back."""
+        """Bring the hook back; one that is called again at once, with what waited for it, asks first."""
         row = self.listing.row
-        if row is not None and self.hookrow.writable():
-            number = row.hook.id or 0
-            self.hookrow.ask(self, lambda engine: engine.hooks.restore(number), self.restored)
+        if row is None or not self.hookrow.writable():
+            return
+        number = row.hook.id or 0
+
+        def restore(answer: str | None = "restore") -> None:
+            if answer == "restore":
+                self.hookrow.ask(self, lambda engine: engine.hooks.restore(number), self.restored)
+
+        if not row.hook.active or row.hook.paused_by is not None:
+            restore()
+            return
+        waits = Say("Operations of {event} wait for it again from now on.", event=row.hook.event)
+        sends = Say("It is called again from now on, and gets the deliveries that its deletion cancelled.")
+        answers = [("back", str(Say("Back"))), ("restore", str(Say("Restore it")))]
+        title = Say('Restore "{name}"?', name=steady(row.hook.name))
+        lines = [str(waits), str(sends)] if row.hook.mode in WAITING else [str(sends)]
+        self.app.push_screen(Question(str(title), lines, answers), restore)
 
     def restored(self, hook: Hook) -> None:
         self.dismiss(hook.id)

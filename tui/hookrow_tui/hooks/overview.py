@@ -112,6 +112,8 @@ def plot(stretch: Stretch, width: int, height: int, glyphs: Glyphs, zone: tzinfo
     each = max(1, min(5, (width - LABEL - 1) // count))
     rows = max(1, min(6, (height - 9) // 3))
     figures = stretch.figures
+    if not figures.calls:
+        return [((str(Say("No hook was called in this time.")), "quiet"),)]
     calls = Say("Calls {n}", n=number(figures.calls))
     errors = Say("Errors {n}", n=number(figures.errors))
     lines: list[Words] = [*section(str(calls), [step.calls for step in stretch.steps], rows, each, glyphs, "good")]

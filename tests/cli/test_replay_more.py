@@ -182,7 +182,9 @@ def test_a_replay_that_its_receiver_does_not_take_is_no_success(add: Add, hookro
         ran = hookrow("replay", "--event", "before_order_add", "--yes", code=1)
         assert "2 done, 2 of them failed." in ran.err
         receiver.play(reply(200))
-        assert "4 done, 0 of them" in hookrow("replay", "--since", "1h", "--outcome", "retrying", "--yes").err
+        again = ("replay", "--since", "1h", "--outcome", "retrying", "--yes")
+        assert "4 done, 0 of them" in hookrow(*again, "--with-replays").err
+        assert "2 done, 0 of them" in hookrow(*again).err  # earlier replays are left out
 
 
 def test_trouble_with_the_database_ends_a_run_of_many(

@@ -64,7 +64,7 @@ async def test_marked_hooks_are_switched_off_after_a_question_that_names_them(tm
         await at.pilot.pause()
         text = " ".join(drawn(at.app).replace("│", " ").split())
         assert "Выключить 2 хука?" in text
-        assert "их ошибка останавливает: «h2»" in text
+        assert "при ошибке отклоняются: «h2»" in text
         assert "В фоне: «h1»" in text
         await at.press("enter")
         await at.pilot.pause()

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection
 
 from hookrow.core.occasion import checked_key, occasion_for
-from hookrow.core.row import DeliveryDraft, FiringContext, Row
+from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
 from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.hook.stored import StoredHook
-from hookrow.ids import delivery_id, firing_id
+from hookrow.ids import firing_id
 from hookrow.observers import FiringObserved
-from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put, storable
+from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
-from hookrow.records import Delivery, Firing
+from hookrow.records import Firing
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
@@ -39,7 +39,6 @@ INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
-NOT_ENQUEUED = "not_enqueued"
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of shares of which something is known as the firing ends."""
 
@@ -454,7 +453,9 @@ class Run:
             has_result=row.has_result,
             veto=row.veto,
             warnings=tuple(str(warning) for warning in row.warnings),
-            deliveries=tuple(self.delivery(share) for share in row.shares),
+            deliveries=tuple(
+                share.record(occasion, deferred=self.defer, row_id=self.ids.get(share.seq, 0)) for share in row.shares
+            ),
             ms=round((self.runtime.clock.monotonic() - self.started) * 1000),
             hidden=row.hidden,
             replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
@@ -462,34 +463,6 @@ class Run:
             depth=occasion.arrival.depth,
             deferred=self.defer and any(share.background for share in row.shares),
             row_id=self.firing_id or 0,
-        )
-
-    def delivery(self, share: DeliveryDraft) -> Delivery:
-        state = share.state
-        if share.background and self.defer:
-            state = "cancelled"
-        elif share.background:
-            state = "parked" if share.act == "park" else "queued"
-        return Delivery(
-            id=delivery_id(self.occasion.uid, share.seq),
-            firing_id=firing_id(self.occasion.uid),
-            hook=share.hook.ref,
-            seq=share.seq,
-            position=share.hook.position,
-            mode=share.hook.mode,
-            state=state,
-            at_ms=self.occasion.at_ms,
-            error=share.error,
-            detail=None if share.detail is None else storable(str(share.detail)),
-            reason=share.detail if isinstance(share.detail, Reason) else None,
-            skipped=NOT_ENQUEUED if share.background and self.defer else share.skipped,
-            status=share.status,
-            ms=share.ms,
-            attempts=len(share.attempts),
-            changes=tuple(share.changes),
-            body=share.body,
-            order_key=share.order_key,
-            row_id=self.ids.get(share.seq, 0),
         )
 
 

@@ -22,7 +22,7 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Language, Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.reasons.reason import Reason, keep
-from hookrow.records import Veto, rfc3339
+from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
@@ -35,6 +35,7 @@ BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
 ABSENT: Any = object()
+NOT_ENQUEUED = "not_enqueued"
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
 
@@ -89,6 +90,35 @@ class DeliveryDraft:
             "first_ms": self.attempts[0]["at_ms"] if self.attempts else None,
             "done_ms": None if self.background else now_ms,
         }
+
+    def record(self, occasion: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
+        """The delivery as the firing's caller sees it."""
+        state, skipped = self.state, self.skipped
+        if self.background and deferred:
+            state, skipped = "cancelled", NOT_ENQUEUED
+        elif self.background:
+            state = "parked" if self.act == "park" else "queued"
+        return Delivery(
+            id=delivery_id(occasion.uid, self.seq),
+            firing_id=firing_id(occasion.uid),
+            hook=self.hook.ref,
+            seq=self.seq,
+            position=self.hook.position,
+            mode=self.hook.mode,
+            state=state,
+            at_ms=occasion.at_ms,
+            error=self.error,
+            detail=None if self.detail is None else storable(str(self.detail)),
+            reason=self.detail if isinstance(self.detail, Reason) else None,
+            skipped=skipped,
+            status=self.status,
+            ms=self.ms,
+            attempts=len(self.attempts),
+            changes=tuple(self.changes),
+            body=self.body,
+            order_key=self.order_key,
+            row_id=row_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

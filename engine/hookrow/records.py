@@ -247,7 +247,7 @@ class Firing:
     moment: str
     at_ms: int
     outcome: FiringOutcome | None
-    """None while blocking hooks run, or where the process died then."""
+    """None while blocking hooks run; where the process died then, until that is found."""
     payload: JsonObject = field(repr=False)
     data: JsonObject = field(repr=False)
     """The payload as the blocking hooks left it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,21 @@ def test_no_wait_leaves_it_to_a_worker(add: Add, hookrow: Hookrow) -> None:
     add("http://127.0.0.1:9/x")
     ran = hookrow("fire", "before_order_add", "--no-wait", "--json")
     assert (ran.json["deliveries"][0]["outcome"], ran.json["deliveries"][0]["attempts"]) == ("queued", 0)
+
+
+def test_a_firing_whose_process_died_says_so(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """The next one with its key fires anew; log, show and --json say of the first why it ended, in both languages."""
+    with Receiver(reply(200, b"{}")) as receiver:
+        add(receiver.url, *GATE)
+        fire = ("fire", "before_order_add", "--idempotency-key", "k", "--json")
+        died = hookrow(*fire).json["id"]
+        with closing(sqlite3.connect(made)) as database, database:
+            database.execute("UPDATE firing SET outcome = NULL, deadline_ms = deadline_ms - 60000")
+        assert not hookrow(*fire).json["reused"]
+    assert hookrow("show", died, "--json").json["outcome"] == "cancelled"
+    for language, words in (("en", "interrupted: the process"), ("ru", "прервано: вызвавший")):
+        for command in (("log",), ("show", died), ("show", died, "--json")):
+            assert words in hookrow("--lang", language, *command).out
 
 
 def test_the_same_key_fires_once(add: Add, hookrow: Hookrow) -> None:

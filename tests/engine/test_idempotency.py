@@ -13,6 +13,7 @@ import pytest
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook
 from hookrow.errors import IdempotencyConflict
+from hookrow.reasons.reason import Reason
 from receivers import Receiver, reply
 from scripted import answer, fails
 
@@ -84,7 +85,7 @@ async def test_a_key_is_forgotten_after_ten_minutes_and_belongs_to_its_event(ben
 
 
 async def test_one_that_never_ended_is_run_anew(bench: Bench, tmp_path: Path) -> None:
-    """Its process died: after its deadline and a second, the next call runs."""
+    """Its process died: after its deadline and a second, the next call runs, and the record says why it ended."""
     arrived, never = asyncio.Event(), asyncio.Event()
 
     async def hang(request: httpx.Request) -> httpx.Response:
@@ -100,9 +101,16 @@ async def test_one_that_never_ended_is_run_anew(bench: Bench, tmp_path: Path) ->
     bench.clock.forward(6.1)
     again = await bench.fire(idempotency_key="k")
     assert (again.outcome, again.reused) == ("allowed", False)
-    dead.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await dead
+    _, first = await bench.engine.log.page()
+    assert (first.outcome, first.allowed, first.ms) == ("cancelled", False, None)
+    assert first.as_json()["warnings"] == [Reason("firing_interrupted").said("en")]
+    # It had been taken for dead, and lives: what it records itself stands, and the key is the second one's.
+    never.set()
+    late = await dead
+    assert (late.id, late.outcome) == (first.id, "allowed")
+    kept = await bench.engine.log.get(first.id)
+    assert (kept.outcome, list(kept.warnings)) == ("allowed", [])
+    assert (await bench.fire(idempotency_key="k")).id == again.id
 
 
 OTHER = """

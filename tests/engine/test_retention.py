@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from hookrow import AsyncHookEngine, Hook
+from hookrow.reasons.reason import Reason
 from hookrow.store.database.reserve import reserve_of
+from hookrow.store.database.tables import FIRINGS
 from hookrow.store.log import purge
 from scripted import HandClock, Network, answer
 
@@ -106,3 +109,17 @@ async def test_closing_waits_for_no_purge(
     other = AsyncHookEngine(engine.url, worker=False, clock=clock)
     assert kept(other) == before
     await other.close()
+
+
+async def test_a_firing_that_never_ended_is_ended_in_the_record(
+    engine: AsyncHookEngine, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its process died while hooks were asked: the next look of any worker says so, once."""
+    [died] = await fired(engine, 1)
+    row = engine.log.inner.get(died).row_id
+    begun = update(FIRINGS).where(FIRINGS.c.id == row).values(outcome=None)
+    engine.runtime.database.writer.write(lambda connection: connection.execute(begun))
+    clock.forward(601)
+    await seen(lambda: engine.log.inner.get(died).outcome == "cancelled")
+    assert [str(each) for each in engine.log.inner.get(died).warnings] == [Reason("firing_interrupted").said("en")]
+    assert caplog.text.count("had not ended") == 1

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
-from outbox_rows import T0, add_hook, claim, fire, ids, one, pause, result, resume, rows, settle
+from outbox_rows import (
+    T0,
+    Result,
+    add_hook,
+    breaker,
+    claim,
+    failed,
+    fire,
+    hook_row,
+    ids,
+    one,
+    pause,
+    result,
+    resume,
+    rows,
+    settle,
+)
 
 
 def by_hand(database: Database, row: int, now_ms: int = T0) -> Any:
@@ -54,3 +72,15 @@ def test_a_colleague_drops_it_meanwhile(database: Database) -> None:
     database.writer.write(Settle(lease, broken, T0 + 30, by_hand=True))
     assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 40)) == 1
     assert ids(claim(database, T0 + 50)) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("made", [failed(503), failed(410, gone=True)], ids=["fails", "gone"])
+def test_what_another_receiver_answers_says_nothing_of_the_hooks_own(database: Database, made: Result) -> None:
+    """Sent elsewhere (`--to`): no breaker counts it, no hook is paused, and the delivery stands as it did."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    lease = by_hand(database, row)
+    settled = database.writer.write(Settle(lease, made, T0 + 10, by_hand=True, elsewhere=True))
+    assert (settled.state, settled.paused) == ("queued", None)
+    assert (breaker(database, hook), hook_row(database, hook).paused_by) == (None, None)

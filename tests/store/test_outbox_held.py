@@ -203,6 +203,20 @@ def test_a_failure_beside_the_probes_success_is_not_left_parked(database: Databa
     assert "parked" not in {row.state for row in rows(database).values()}
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_probes_success_switches_no_hook_on(database: Database) -> None:
+    """A failure beside it is parked still where a person has switched the hook off meanwhile."""
+    hook = add_hook(database, "a")
+    now, made = opened(database, hook)
+    probe = one(database, now + 30_000, recovering=False)
+    late = rows(database)[made[11]]
+    beside = replace(probe, row_id=late.id, fence=late.fence, probe=False)
+    change_hook(database, hook, outbox.park, active=False)
+    jobs = [Settle(probe, result(), now + 30_001), Settle(beside, failed(404), now + 30_001)]
+    settled = database.writer.write(lambda c: Settle.run_many(c, jobs))
+    assert [(each.state, each.resumed) for each in settled] == [("ok", True), ("parked", False)]
+
+
 def test_a_failing_probe_parks_again_for_twice_as_long(database: Database) -> None:
     """The probe's row is parked, the rest doubles."""
     hook = add_hook(database, "a")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
-from hookrow.store.outbox.writing import DELIVERIES
+from hookrow.store.outbox.writing import DELIVERIES, release_deferred
 from outbox_rows import (
     T0,
     add_hook,
@@ -208,3 +210,33 @@ def test_keys_survive_a_pause(database: Database) -> None:
     assert claim(database, T0 + 10).rows == []
     assert resume(database, hook, T0 + 20) == 3
     assert sorted(ids(claim(database, T0 + 20))) == [head, other]
+
+
+def overtaken(database: Database, hook: int) -> tuple[int, Any]:
+    """A row that was kept back (`defer=True`) and is enqueued while a later one of its key is under way: both."""
+    firing, (kept,) = fire(database, [hook], keys=["7"])
+    away = {"state": "cancelled", "skipped": "not_enqueued", "due_ms": None, "released_ms": None}
+    database.writer.write(lambda c: c.execute(update(DELIVERIES).values(**away)))
+    fire(database, [hook], T0 + 1, keys=["7"])
+    under_way = one(database, T0 + 1)
+    assert database.writer.write(lambda c: release_deferred(c, firing, T0 + 2))
+    return kept, under_way
+
+
+def test_what_is_under_way_goes_before_an_older_row_of_its_key(database: Database) -> None:
+    """Whatever the ids: the older row has its turn when the one that is being sent is done."""
+    kept, under_way = overtaken(database, add_hook(database, "a"))
+    assert claim(database, T0 + 2).rows == []
+    assert settle(database, under_way, result(), T0 + 3).due
+    assert one(database, T0 + 3).row_id == kept
+
+
+def test_a_resumed_row_waits_for_a_later_one_of_its_key_that_is_under_way(database: Database) -> None:
+    """Resuming its hook makes no row due beside the one that is being sent."""
+    hook = add_hook(database, "a")
+    kept, under_way = overtaken(database, hook)
+    assert claim(database, T0 + 2).rows == []
+    assert pause(database, hook, T0 + 3) == resume(database, hook, T0 + 4) == 1
+    assert claim(database, T0 + 4).rows == []
+    assert settle(database, under_way, result(), T0 + 5).due
+    assert one(database, T0 + 5).row_id == kept

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.tables import FIRINGS, REVISIONS
+from hookrow.store.outbox.writing import LATE_MS, Begin, Rows, Written, end_interrupted
 from outbox_rows import SECOND, T0, add_hook, attempts, claim, failed, fire, one, result, rows, settle, state
 
 DEAD = 60 * SECOND
@@ -122,3 +126,39 @@ def test_a_hand_takes_over_as_a_worker_does(database: Database) -> None:
         lambda connection: outbox.lease_for_redelivery(connection, row, owner="me", now_ms=now)
     )
     assert (by_hand.number, rows(database)[row].takeovers) == (2, 1)
+
+
+def test_firings_whose_process_died_are_ended_in_the_record(database: Database) -> None:
+    """Past their deadline and a second, of every event that had a hook; each once, and none that has ended."""
+    hook, event = add_hook(database, "a"), "after_order_add"
+    made = {"hook_id": hook, "revision": 1, "at_ms": T0, "who": "a", "action": "add", "event": event}
+    database.writer.write(lambda connection: connection.execute(insert(REVISIONS).values(**made)))
+    fire(database, [hook])
+    for uid, deadline in (("dead", T0), ("alive", T0 + 1)):
+        begun = {"uid": uid, "event": event, "moment": "after", "at_ms": T0, "deadline_ms": deadline, "payload": "{}"}
+        database.writer.write(Rows(T0, begun))
+    late = T0 + LATE_MS + 1
+    ended = [database.writer.write(partial(end_interrupted, now_ms=now)) for now in (late - 1, late, late)]
+    assert ended == [0, 1, 0]
+    with database.read() as connection:
+        found = connection.execute(select(FIRINGS.c.uid, FIRINGS.c.outcome, FIRINGS.c.warnings).order_by(FIRINGS.c.id))
+        (_, allowed, _), dead, alive = found.all()
+    assert (allowed, *dead) == ("allowed", "dead", "cancelled", '[{"t":"firing_interrupted","v":{}}]')
+    assert tuple(alive) == ("alive", None, None)
+
+
+def test_the_next_with_the_key_of_a_dead_process_ends_its_firing(database: Database) -> None:
+    """In the transaction in which it begins itself; a moment earlier it would wait for it."""
+
+    def begin(uid: str, now_ms: int) -> Any:
+        begun = {"uid": uid, "event": "after_order_add", "moment": "after", "at_ms": now_ms, "payload": "{}"}
+        begun |= {"deadline_ms": now_ms + 5 * SECOND, "idempotency_key": "k", "payload_hash": "h"}
+        return database.writer.write(Begin(Rows(now_ms, begun)))
+
+    late = T0 + 5 * SECOND + LATE_MS
+    assert isinstance(begin("dead", T0), Written)
+    assert begin("early", late).uid == "dead"
+    assert isinstance(begin("next", late + 1), Written)
+    with database.read() as connection:
+        found = connection.execute(select(FIRINGS.c.uid, FIRINGS.c.outcome).order_by(FIRINGS.c.id)).all()
+    assert [tuple(each) for each in found] == [("dead", "cancelled"), ("next", None)]

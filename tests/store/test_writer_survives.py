@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection
 
 from hookrow.store.database.database import Database
+from hookrow.store.database.failures import Unsure
 from hookrow.store.database.opening import open_database
 
 
@@ -84,6 +85,25 @@ def test_a_job_may_raise_anything(sqlite: Database, alone: bool) -> None:
     assert isinstance(left.exception(10), SystemExit)
     assert [other.result(10) for other in others] == ([] if alone else [1])
     assert sqlite.writer.write(lambda c: 2) == 2
+
+
+def test_what_was_perhaps_committed_is_not_begun_again(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is lost in the middle of the commit of several: repeated alone, each might be written twice."""
+    ran: list[int] = []
+    write = sqlite.write
+
+    @contextmanager
+    def lost() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        raise Unsure("lost")
+
+    with held(sqlite):
+        monkeypatch.setattr(sqlite, "write", lost)  # the one that is held has begun
+        futures = [sqlite.writer.submit(lambda c, n=n: ran.append(n)) for n in range(2)]
+    assert [type(future.exception(10)) for future in futures] == [Unsure, Unsure]
+    assert ran == [0, 1]
+    assert isinstance(sqlite.writer.failed, Unsure)
 
 
 def test_a_thread_that_finds_nobody_writing_commits_by_itself(sqlite: Database) -> None:

@@ -26,7 +26,7 @@ from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_p
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
 from hookrow.store.outbox.breaker import Moved
-from hookrow.store.outbox.writing import Begin, NewDelivery, Rows, Written
+from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ log: Final = logging.getLogger("hookrow")
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
-LATE_MS = 1000  # after its deadline a running firing is waited for so long (docs/firing.md)
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of shares of which something is known as the firing ends."""
 

@@ -211,5 +211,6 @@ REASONS: Mapping[str, Text] = {
     "paused_gone": Text("the receiver answered 410 (gone); it must be resumed by hand"),
     "fails_every_time": Text("{hook}: its last {n} calls all failed"),
     "interrupted": Text("the process that sent it ended meanwhile; it may have reached the receiver"),
+    "firing_interrupted": Text("interrupted: the process that fired it ended meanwhile; requests may have left"),
     "as_said": Text("{text}"),
 }

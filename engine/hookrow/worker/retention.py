@@ -1,5 +1,7 @@
 """Retention by itself: now and then the worker deletes what the settings no longer keep (docs/reference/settings.md).
 
+Before that it ends, in the record, the firings whose process died.
+
 Any worker may do it; where two do it at once, each batch goes once. A look without a find writes nothing.
 """
 
@@ -15,6 +17,7 @@ from hookrow.errors import EngineClosed, StorageError
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
 from hookrow.store.log.purge import Purging
+from hookrow.store.outbox.writing import end_interrupted
 
 __all__ = ["Limits", "Retention"]
 
@@ -50,8 +53,12 @@ class Retention:
     async def run(self) -> None:
         """One pass. Storage that fails is told once, and left to the next pass."""
         try:
+            now_ms = self.clock.now_ms()
+            ended = await self.database.writer.awrite(lambda connection: end_interrupted(connection, now_ms))
+            if ended:
+                log.warning("%d firings had not ended when their process died", ended)
             days, most_bytes = self.limits()
-            purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=self.clock.now_ms())
+            purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=now_ms)
             while not self.stopped.is_set() and await asyncio.to_thread(purging.step):
                 await self.rest()
             if purging.firings:

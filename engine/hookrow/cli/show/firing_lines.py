@@ -43,6 +43,8 @@ def put_firings(firings: Iterable[Firing], zone: tzinfo) -> None:
             )
         )
         put_row(firing)
+        if firing.outcome == "cancelled":
+            put_warnings(firing)
 
 
 def put_row(firing: Firing) -> None:
@@ -96,6 +98,10 @@ def put_verdict(firing: Firing) -> None:
         )
     if firing.has_result:
         put(str(Text("Result: {value}", value=to_json(firing.public_result))))
+    put_warnings(firing)
+
+
+def put_warnings(firing: Firing) -> None:
     for warning in firing.warnings:
         put(str(Text("Warning: {text}", text=visible(warning))))
 

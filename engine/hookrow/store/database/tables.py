@@ -195,7 +195,7 @@ class FiringRow(SQLModel, table=True):
     data: str | None = Field(default=None, sa_type=Text)
     result: str | None = Field(default=None, sa_type=Text)
     outcome: str | None = Field(default=None, max_length=9)
-    """None while blocking hooks run, or for ever if the process died then."""
+    """None while blocking hooks run, or where the process died then, until that is found (`end_interrupted`)."""
     veto: str | None = Field(default=None, sa_type=Text)
     warnings: str | None = Field(default=None, sa_type=Text)
     ms: int | None = None

@@ -52,7 +52,8 @@ PAUSE = 0.01
 KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
 """States whose firing is never purged."""
 FINISHED_LATE_MS = 3_600_000
-"""A firing without an outcome is left alone until its deadline is so long past: its hooks may still be waited for."""
+"""A firing without an outcome, or cancelled, is left alone until its deadline is so long past: its hooks may still be
+waited for, by a process that was taken for dead."""
 DAY_MS = 86_400_000
 DEFERRED_MS = DAY_MS
 """What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
@@ -215,7 +216,9 @@ def held(now_ms: int) -> ColumnElement[bool]:
 def finished(now_ms: int) -> ColumnElement[bool]:
     """No hook of the firing is waited for any more, and its host no longer thinks about what it keeps back."""
     kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > now_ms - DEFERRED_MS)
-    return and_(or_(FIRINGS.c.outcome.is_not(None), FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS), not_(kept_back))
+    return and_(
+        or_(FIRINGS.c.outcome != "cancelled", FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS), not_(kept_back)
+    )
 
 
 def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:

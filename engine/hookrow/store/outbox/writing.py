@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, insert, select, text, update
 
 from hookrow.errors import IdempotencyConflict
 from hookrow.lang import Text
+from hookrow.payload import dumps
+from hookrow.reasons.reason import Reason, kept_value
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
-from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -22,10 +24,12 @@ __all__ = [
     "ATTEMPTS",
     "DELIVERIES",
     "FIRINGS",
+    "LATE_MS",
     "Begin",
     "NewDelivery",
     "Rows",
     "Written",
+    "end_interrupted",
     "release_deferred",
     "running",
 ]
@@ -33,6 +37,8 @@ __all__ = [
 
 IDEMPOTENCY_MS = 10 * 60 * 1000
 """How long an idempotency key is remembered (docs/firing.md)."""
+LATE_MS = 1000
+"""After its deadline a running firing is waited for so long; then its process is taken for dead (docs/firing.md)."""
 
 
 def blank(table: Table) -> dict[str, Any]:
@@ -172,6 +178,24 @@ def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
     ).first()
 
 
+def end_interrupted(connection: Connection, now_ms: int, *which: ColumnElement[bool]) -> int:
+    """Record these firings, all of them without conditions, as cancelled whose process died before they ended.
+
+    Where it lives after all, what it records at its end replaces this.
+
+    Returns:
+        How many.
+    """
+    # Every event that ever had a hook: the index begins with it, and there is none of the outcome alone.
+    chosen = which or (FIRINGS.c.event.in_(select(REVISIONS.c.event).distinct()),)
+    why = dumps([kept_value(Reason("firing_interrupted"))])
+    return connection.execute(
+        update(FIRINGS)
+        .where(FIRINGS.c.outcome.is_(None), FIRINGS.c.deadline_ms < now_ms - LATE_MS, *chosen)
+        .values(outcome="cancelled", warnings=why)
+    ).rowcount
+
+
 KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:key AS text), 0))")
 
 
@@ -180,7 +204,7 @@ class Begin:
     """A job: commit a firing as running under its idempotency key, or find the one that has it (docs/firing.md).
 
     Gives `Written`, or the row found, whose outcome may still be open. A refusal by failure and a cancelled firing are
-    not kept for the next caller; nor is one that did not end by its deadline + 1 s.
+    not kept for the next caller; nor is one that did not end by its deadline + 1 s, which is recorded as interrupted.
 
     Raises:
         IdempotencyConflict: the key stands for another payload.
@@ -217,9 +241,10 @@ class Begin:
                     Text('the idempotency key "{key}" was used with another payload', key=firing["idempotency_key"])
                 )
             kept = found.outcome in ("allowed", "vetoed")
-            alive = found.outcome is None and self.rows.now_ms <= found.deadline_ms + 1000
+            alive = found.outcome is None and self.rows.now_ms <= found.deadline_ms + LATE_MS
             if kept or alive:
                 return found
+            end_interrupted(connection, self.rows.now_ms, FIRINGS.c.id == found.id)
         return self.rows(connection)
 
 

@@ -101,7 +101,7 @@ async def test_the_list_is_searched_in_everything_that_a_row_shows(words: str, n
 
 @pytest.mark.anyio
 async def test_tab_writes_what_is_suggested_and_down_shows_another() -> None:
-    """Without a suggestion Tab is what it was."""
+    """Without a suggestion Tab does nothing: what is typed behind it never acts as commands."""
     async with shown() as at:
         await at.press("slash")
         await at.type("со")
@@ -110,7 +110,9 @@ async def test_tab_writes_what_is_suggested_and_down_shows_another() -> None:
         assert field.value == "состояние:"
         await at.type("вык")
         await at.press("tab")
+        await at.press("tab")
         assert field.value == "состояние:выкл"
+        assert field.has_focus
         assert len(at.app.screen.query_one(HookTable).rows) == 1
 
 

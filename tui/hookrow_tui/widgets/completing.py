@@ -39,7 +39,8 @@ class Completing(Input):
             self._suggestion = self.offers[self.place]
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "tab" and self.cursor_at_end and len(self._suggestion) > len(self.value):
+        if event.key == "tab":  # it never leaves the line: what is typed next would be taken for commands
             event.stop()
             event.prevent_default()
-            self.action_cursor_right()
+            if self.cursor_at_end and len(self._suggestion) > len(self.value):
+                self.action_cursor_right()

@@ -60,7 +60,7 @@ def send_packets(terminal: Terminal, typed: Sequence[str], cuts: random.Random) 
             terminal.send(packet)
             packet = ""
         if key == LOOKS:
-            terminal.wait_for(lambda screen: len(screen) > 500 and "открывается…" not in screen)
+            terminal.wait_for(lambda screen: bool(screen.split("\n")[-1]) and "открывается…" not in screen)
             terminal.settle()
 
 

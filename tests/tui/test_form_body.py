@@ -68,8 +68,9 @@ async def test_names_stand_beside_the_body_and_enter_writes_them(tmp_path: Path)
 
 
 async def test_a_name_is_completed_after_braces(tmp_path: Path) -> None:
-    """The rest is shown behind the cursor, Tab writes it; several are named in the hint; without braces Tab leaves."""
-    async with writing(tmp_path, (80, 24)) as (at, _, body):
+    """The rest is shown behind the cursor, Tab writes it; several are named in the hint; without braces Tab leaves.
+    A part from the middle will do."""
+    async with writing(tmp_path, (80, 24)) as (at, form, body):
         await at.type('{"n": {{ order.n')
         await at.pilot.pause()
         assert body.suggestion == "umber"
@@ -80,6 +81,11 @@ async def test_a_name_is_completed_after_braces(tmp_path: Path) -> None:
         assert body.text == '{"n": {{ order.number }}}'
         await at.press("tab")
         assert not body.has_focus
+        form.go_to("body")
+        await at.press("backspace", "backspace", "backspace")
+        await at.type("~ {{ um")
+        await at.press("tab")
+        assert body.text == '{"n": {{ order.number ~ {{ order.number'
 
 
 async def test_a_name_is_completed_in_a_condition(tmp_path: Path) -> None:

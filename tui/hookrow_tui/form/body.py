@@ -142,9 +142,9 @@ class Body(SteadyCursor, TextArea):
             row, column = self.cursor_location
             place = self.place()
             following = self.document.get_line(row)[column : column + 1]
-            if place.kind == "tag" and not (following.isalnum() or following == "_"):
+            if place.kind == "tag" and place.typed and not (following.isalnum() or following == "_"):
                 self.offers = completed(self.names, place.typed)[:OFFERED]
-                first = self.offers[0].path if self.offers and place.typed else ""
+                first = self.offers[0].path if self.offers else ""
                 rest = first[len(place.typed) :] if first.startswith(place.typed) else ""
         self.suggestion = rest
 
@@ -177,11 +177,13 @@ class Body(SteadyCursor, TextArea):
             event.prevent_default()
 
     def complete(self) -> bool:
-        """Write the rest of the name that is shown behind the cursor."""
-        if self.suggestion:
-            self.insert(self.suggestion)
-            return True
-        return False
+        """Put the first name that is offered in the place of what is typed of it."""
+        typed = self.place().typed
+        if not self.offers or not typed:
+            return False
+        row, column = self.cursor_location
+        self.replace(self.offers[0].path, (row, column - len(typed)), (row, column), maintain_selection_offset=False)
+        return True
 
     def new_line(self) -> bool:
         """A new line with the indent of this one, one step further inside an object or list that opens here."""

@@ -38,7 +38,9 @@ class Expression(Line):
         self._suggestion = self.value + self.offers[0].path[len(typed) :] if begins else ""
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "tab" and self.cursor_at_end and len(self._suggestion) > len(self.value):
+        found = PATH.search(self.value)
+        if event.key == "tab" and self.cursor_at_end and self.offers and found:
             event.stop()
             event.prevent_default()
-            self.action_cursor_right()
+            self.value = self.value[: found.start()] + self.offers[0].path
+            self.cursor_position = len(self.value)

@@ -249,7 +249,7 @@ class HooksScreen(Several):
         if not self.query("#find"):  # made at its first use: the first frame comes sooner without it
             await self.mount(Completing(self.complete, id="find"), after="#filter")
         field = self.query_one("#find", Input)
-        field.value = self.filter.text()
+        field.value = f"{self.filter.text()} ".lstrip()  # what is typed now is a word of its own
         self.set_class(True, "-finding")
         field.focus()
 

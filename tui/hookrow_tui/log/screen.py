@@ -260,7 +260,7 @@ class LogScreen(Page[None]):
     def action_find(self) -> None:
         find = self.query_one("#find", Input)
         self.hookrow.ask(self, names_known, self.know)
-        find.value = self.typed
+        find.value = f"{self.typed} ".lstrip()  # what is typed now is a word of its own
         self.set_class(True, "-finding")
         find.focus()
 

@@ -109,7 +109,8 @@ def text(code: str, value: Any, zone: tzinfo) -> str:
     if isinstance(value, bool):
         return str(Say("yes") if value else Say("no"))
     if code in ("valid_from", "valid_until", "deleted_at"):
-        return show(datetime.fromisoformat(str(value)), zone)
+        at = datetime.fromisoformat(str(value))
+        return show(at.replace(second=0, microsecond=0) if code == "deleted_at" else at, zone)
     if code == "timeout":
         return str(Say("{n} s", n=Seconds(float(value))))
     if code == "on_failure":

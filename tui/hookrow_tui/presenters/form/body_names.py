@@ -84,14 +84,14 @@ def stepped(path: str, key: str) -> str:
 
 
 def completed(names: Sequence[Name], typed: str) -> list[Name]:
-    """The names that what is typed may become: those that begin so, else those that hold it."""
+    """The names that what is typed may become: those that begin so, else, unless it is a name, those that hold it."""
     if not typed:
         return list(names)
     lower = typed.lower()
     begin = [name for name in names if name.path.startswith(typed)]
-    return [name for name in begin if name.path != typed] or [
-        name for name in names if lower in name.path.lower() and name.path != typed
-    ]
+    if begin:
+        return [name for name in begin if name.path != typed]
+    return [name for name in names if lower in name.path.lower()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import HookRef
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
-    from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter, Revision, Veto
+    from hookrow.payload import Json, JsonObject, Payload
+    from hookrow.records import Attempt, CallerConnection, Deed, Delivery, Firing, LogFilter, Revision, Veto
     from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
@@ -55,6 +56,7 @@ __all__ = [
     "AsyncHookEngine",
     "Attempt",
     "AttemptObserved",
+    "CallerConnection",
     "ChangedMeanwhile",
     "Clock",
     "ConditionMatches",
@@ -80,10 +82,13 @@ __all__ = [
     "IdempotencyConflict",
     "InvalidHook",
     "InvalidPayload",
+    "Json",
+    "JsonObject",
     "KeyRing",
     "LogFilter",
     "Observer",
     "Overview",
+    "Payload",
     "Purged",
     "Redelivered",
     "Replayed",
@@ -114,7 +119,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.hook.model": ("Hook",),
     "hookrow.hook.stored": ("HookRef",),
     "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
-    "hookrow.records": ("Attempt", "Deed", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
+    "hookrow.payload": ("Json", "JsonObject", "Payload"),
+    "hookrow.records": ("Attempt", "CallerConnection", "Deed", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.configuration.settings": ("SettingValue",),
     "hookrow.store.log.finding": ("Found",),
     "hookrow.store.log.purge": ("Purged",),

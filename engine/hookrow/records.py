@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, cast
 
 from hookrow.clock import from_ms
 from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
@@ -53,7 +53,8 @@ class DjangoConnection(Protocol):
     def __getattr__(self, item: str) -> Any: ...
 
 
-CallerConnection: TypeAlias = "Connection | Session | AsyncConnection | AsyncSession | DjangoConnection"
+# A Union of names: loads nothing, and a service may write `CallerConnection | None` where annotations are evaluated.
+CallerConnection: TypeAlias = Union["Connection", "Session", "AsyncConnection", "AsyncSession", "DjangoConnection"]
 """What `connection=` takes: SQLAlchemy's connections and sessions, and Django's connection (docs/transactions.md)."""
 Enqueuer: TypeAlias = "Callable[[Firing, CallerConnection | None], Awaitable[None] | None]"
 

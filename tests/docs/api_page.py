@@ -33,6 +33,14 @@ ENGINES = (hookrow.AsyncHookEngine, hookrow.HookEngine)
 BOTH = (set(vars(hookrow.HookEngine)) & set(vars(hookrow.AsyncHookEngine)) | {"afire", "backup"}) - {"enqueue"}
 GIVEN = ("Hook", "Event", "Secret", "KeyRing", "Egress", "Observer", "LogFilter")
 """What a caller makes; all else of `hookrow` is handed out."""
+ALIASES = {
+    "Json": "A JSON value: only who sent it knows its shape.",
+    "JsonObject": "A JSON object, as `firing.data` and `as_json()` give it.",
+    "Payload": "What `fire()` takes: a mapping of names to JSON values.",
+    "CallerConnection": "What `connection=` takes: SQLAlchemy's `Connection`, `Session`, `AsyncConnection` and "
+    "`AsyncSession`,\n    and Django's connection.",
+}
+"""Types to annotate with; at run time they hold no words of their own."""
 WIDEST = 110
 """A longer call is shown on a line for each parameter."""
 INTERNAL = {"answer", "ask", "follow", "handle", "matching", "may_mean", "meant", "report", "until_told"}
@@ -61,7 +69,7 @@ def documented() -> Iterator[tuple[str, Any]]:
     """Everything that has to say what it gives: dotted name and object."""
     for module in MODULES:
         for name in module.__all__:
-            found = getattr(module, name)
+            found = None if name in ALIASES else getattr(module, name)
             if inspect.isfunction(found) or inspect.isclass(found):
                 yield f"{module.__name__}.{name}", found
             if inspect.isclass(found):
@@ -188,7 +196,10 @@ def engines_page(made: str) -> str:
 def given_page(made: str) -> str:
     """docs/reference/api-given.md."""
     lines = ["# What you give to the engine", made, "The engines: [api.md](api.md)."]
-    return "\n".join([*lines, *api_of(hookrow, GIVEN)]) + "\n"
+    lines += api_of(hookrow, GIVEN)
+    lines += ["", "## Types to annotate with", "```text"]
+    lines += [line for name, text in ALIASES.items() for line in (name, f"    {text}", "")]
+    return "\n".join([*lines[:-1], "```"]) + "\n"
 
 
 def records_page(made: str) -> str:
@@ -213,7 +224,7 @@ def more_records_page(made: str) -> str:
 
 def returned(chosen: Callable[[str], bool]) -> Iterator[str]:
     """The public names of `hookrow` that a caller gets."""
-    return (name for name in hookrow.__all__ if name not in GIVEN and chosen(name))
+    return (name for name in hookrow.__all__ if name not in (*GIVEN, *ALIASES) and chosen(name))
 
 
 def kit_page(made: str) -> str:

@@ -11,6 +11,7 @@ from hookrow import (
     Ambiguous,
     Attempt,
     AttemptObserved,
+    CallerConnection,
     ChangedMeanwhile,
     Clock,
     ConditionMatches,
@@ -35,10 +36,13 @@ from hookrow import (
     IdempotencyConflict,
     InvalidHook,
     InvalidPayload,
+    Json,
+    JsonObject,
     KeyRing,
     LogFilter,
     Observer,
     Overview,
+    Payload,
     Purged,
     Redelivered,
     Replayed,
@@ -78,6 +82,10 @@ def refused_with(kind: type[HookrowError], call) -> HookrowError:
     except kind as error:
         return error
     raise AssertionError(kind)
+
+
+def enqueue(fired: Firing, connection: CallerConnection | None = None) -> None:  # in your transaction, or without one
+    fired.enqueue(connection)
 
 
 def reply(came: Received) -> Answer:  # what a receiver answers may depend on the request
@@ -132,13 +140,15 @@ refused_with(EventNotFound, lambda: bench.fire("before_order_ad", {}))
 assert refused_with(InvalidPayload, lambda: bench.fire("on_subscription", {"sum": float("nan")})).pointer == "/sum"
 
 # before: what would happen; then it happens
-payload = {"order": {"weight": 780}}
+payload: Payload = {"order": {"weight": 780}}
 [step] = bench.explain("before_delivery_service_calculate", payload)
 assert isinstance(step, Explained)
 assert step.act == "call"
 assert isinstance(step.request, Request)
 firing: Firing = bench.fire("before_delivery_service_calculate", payload, idempotency_key="7")
-assert firing.result == {"cost": 390}
+result: Json = firing.result
+data: JsonObject = firing.data
+assert (result, data) == ({"cost": 390}, payload)
 assert firing.veto is None
 refused_with(IdempotencyConflict, lambda: bench.fire("before_delivery_service_calculate", {}, idempotency_key="7"))
 delivery: Delivery = firing.deliveries[0]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
 import zipfile
+from functools import cache
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["bare_environment", "built_wheel", "needed", "run", "without_python"]
+__all__ = ["bare_environment", "built_wheel", "needed", "python_with_pip", "run", "without_python"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,3 +78,15 @@ def bare_environment(wheel: Path, folder: Path, *extras: str) -> Path:
                 link.symlink_to(Path(str(found.locate_file(name))))
     zipfile.ZipFile(wheel).extractall(site)
     return python
+
+
+@cache
+def python_with_pip() -> str:
+    """The interpreter whose pip made this environment, or another that has one."""
+    for python in (os.environ.get("PYTHON"), getattr(sys, "_base_executable", None), shutil.which("python3")):
+        if (
+            python
+            and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+        ):
+            return str(python)
+    pytest.skip("no pip at hand")

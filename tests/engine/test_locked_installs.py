@@ -7,13 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from bare_wheels import python_with_pip
 from kept_files import kept_files
 
 ROOT = Path(__file__).parents[2]
@@ -44,18 +43,6 @@ def wheel(folder: Path, name: str, version: str, *needs: str, extra: str = "") -
         for file, text in files.items():
             made.writestr(f"{info}/{file}", text)
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-
-
-@cache
-def python_with_pip() -> str:
-    """The interpreter whose pip made this environment, or another that has one."""
-    for python in (os.environ.get("PYTHON"), getattr(sys, "_base_executable", None), shutil.which("python3")):
-        if (
-            python
-            and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-        ):
-            return str(python)
-    pytest.skip("no pip at hand")
 
 
 class Place:

@@ -71,9 +71,8 @@ class Keys:
                 if ring.path is None:
                     said = Text("The keys come from {source}: put a new key first there by hand.", source=ring.source)
                     raise Refused(said)
-                ring = ring.with_new_key()
-                write(ring.path, ring)
-                vault.reload()
+                write(ring.path, ring.with_new_key())
+                ring = vault.reload()
             author = self.runtime.author()
 
             def job(connection: Connection) -> int:

@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
+from hookrow import KeyRing
+from hookrow.cli.commands.care import keys as keys_command
 from hookrow.core.care import keys as keys_door
+from hookrow.secrets.keyring import write_key_file
+from hookrow.store import hooks as hookstore
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -147,6 +151,7 @@ def test_one_rotates_keys_at_a_time(add: Add, hookrow: Hookrow, folder: Path, mo
 
     monkeypatch.setattr(keys_door, "write", watched)
     hookrow("keys", "rotate")
+    hookrow("keys", "forget", (folder / "hookrow.key").read_text().split()[-2], "--yes")
     assert [path.name for path in refused] == ["hookrow.key"] * 2
 
 
@@ -170,6 +175,76 @@ def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:
     assert len((request.header("webhook-signature") or "").split()) == 2
     (folder / "hookrow.key").write_text(key)
     hookrow("keys", "check", code=3)
+
+
+def keys_in(file: Path) -> list[str]:
+    """The ids of a key file, the active one first."""
+    return [line.split()[0] for line in file.read_text().splitlines() if not line.startswith("#")]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("point", ["before the file", "after the file", "before the commit", "after the commit"])
+def test_a_rotation_killed_anywhere_loses_no_key(
+    point: str, add: Add, hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run again it ends what was begun, with the key that it made: all that a backup may need is still there."""
+    add("http://127.0.0.1:9/a")
+    hookrow("hooks", "secret", "new", 1)
+    [first] = keys_in(folder / "hookrow.key")
+    written, reseal_all = keys_door.write, hookstore.reseal_all
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    def write_and_die(path: Path, ring: Any) -> None:
+        written(path, ring)
+        raise Killed
+
+    def reseal_and_die(*given: Any) -> None:
+        reseal_all(*given)
+        raise Killed
+
+    place, name, instead = {
+        "before the file": (keys_door, "write", kill),
+        "after the file": (keys_door, "write", write_and_die),
+        "before the commit": (hookstore, "reseal_all", reseal_and_die),
+        "after the commit": (keys_command, "say", kill),
+    }[point]
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, instead)
+        with pytest.raises(Killed):
+            hookrow("keys", "rotate")
+    hookrow("keys", "check")
+    hookrow("keys", "rotate")
+    hookrow("keys", "check")
+    kept = keys_in(folder / "hookrow.key")
+    assert kept[-1] == first
+    assert len(kept) == (3 if point == "after the commit" else 2)
+
+
+def test_a_key_leaves_by_name_only(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """Not while it opens a stored secret, also of a deleted hook, or encrypts new ones; and not unasked."""
+    file = folder / "hookrow.key"
+    add("http://127.0.0.1:9/a")
+    hookrow("hooks", "secret", "new", 1)
+    [old] = keys_in(file)
+    assert "keys rotate" in hookrow("keys", "forget", old, code=5).err
+    write_key_file(file, KeyRing.load(folder / "hooks.db", {}).with_new_key())
+    new = keys_in(file)[0]
+    hookrow("hooks", "rm", 1, "--yes")
+    assert "1 hook (1)" in hookrow("keys", "forget", old, "--yes", code=5).err
+    assert "keys rotate" in hookrow("keys", "forget", new, "--yes", code=5).err
+    assert "1 secret is encrypted with the new key" in hookrow("keys", "rotate").err
+    hookrow("keys", "forget", old, stdin="n\n", code=2)  # no terminal to ask in
+    assert keys_in(file) == [new, old]
+    assert f"Keys left: {new}." in hookrow("keys", "forget", old, "--yes").err
+    assert (keys_in(file), mode(file)) == ([new], 0o600)
+    assert f"forget: {old}" in hookrow("log", "--who").out
+    hookrow("keys", "forget", old, "--yes", code=5)
+    hookrow("keys", "check")
 
 
 def test_a_missing_key_is_exit_3(add: Add, hookrow: Hookrow, folder: Path) -> None:

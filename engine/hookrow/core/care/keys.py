@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
@@ -158,11 +158,8 @@ class Keys:
         return self.runtime.database.writer.write(job)
 
 
-class AsyncKeys:
+class AsyncKeys(Awaited[Keys]):
     """`Keys`, awaited."""
-
-    def __init__(self, inner: Keys) -> None:
-        self.inner = inner
 
     check: Final = awaited(Keys.check)
     rotate: Final = awaited(Keys.rotate)

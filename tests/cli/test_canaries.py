@@ -297,7 +297,7 @@ with HookEngine("sqlite:///hooks.db", worker=False) as engine:
 
 @pytest.mark.parametrize("moment", ["new key written", "inside the commit", "commit done"])
 def test_a_rotation_killed_on_its_way_leaves_every_secret_readable(hookrow: Hookrow, folder: Path, moment: str) -> None:
-    """Whichever half is done: `keys check` opens all, the next rotation ends it, and no key that backups need is lost."""
+    """Whichever half is done: `keys check` opens all, the next rotation ends it, and no key is lost."""
     script = """
 import os, signal, sys
 from hookrow.cli.app import run

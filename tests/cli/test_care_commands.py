@@ -16,10 +16,8 @@ import pytest
 
 from cli_runs import Hookrow, program, said
 from hookrow import KeyRing
-from hookrow.cli.commands.care import keys as keys_command
 from hookrow.core.care import keys as keys_door
 from hookrow.secrets.keyring import write_key_file
-from hookrow.store import hooks as hookstore
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -180,49 +178,6 @@ def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:
 def keys_in(file: Path) -> list[str]:
     """The ids of a key file, the active one first."""
     return [line.split()[0] for line in file.read_text().splitlines() if not line.startswith("#")]
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@pytest.mark.parametrize("point", ["before the file", "after the file", "before the commit", "after the commit"])
-def test_a_rotation_killed_anywhere_loses_no_key(
-    point: str, add: Add, hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Run again it ends what was begun, with the key that it made: all that a backup may need is still there."""
-    add("http://127.0.0.1:9/a")
-    hookrow("hooks", "secret", "new", 1)
-    [first] = keys_in(folder / "hookrow.key")
-    written, reseal_all = keys_door.write, hookstore.reseal_all
-
-    def kill(*_: Any) -> None:
-        raise Killed
-
-    def write_and_die(path: Path, ring: Any) -> None:
-        written(path, ring)
-        raise Killed
-
-    def reseal_and_die(*given: Any) -> None:
-        reseal_all(*given)
-        raise Killed
-
-    place, name, instead = {
-        "before the file": (keys_door, "write", kill),
-        "after the file": (keys_door, "write", write_and_die),
-        "before the commit": (hookstore, "reseal_all", reseal_and_die),
-        "after the commit": (keys_command, "say", kill),
-    }[point]
-    with monkeypatch.context() as patched:
-        patched.setattr(place, name, instead)
-        with pytest.raises(Killed):
-            hookrow("keys", "rotate")
-    hookrow("keys", "check")
-    hookrow("keys", "rotate")
-    hookrow("keys", "check")
-    kept = keys_in(folder / "hookrow.key")
-    assert kept[-1] == first
-    assert len(kept) == (3 if point == "after the commit" else 2)
 
 
 def test_a_key_leaves_by_name_only(add: Add, hookrow: Hookrow, folder: Path) -> None:

@@ -158,7 +158,7 @@ class Page(HookrowScreen[Result]):
             covers.remove()
 
 
-class Dialog(HookrowScreen[Result], ModalScreen[Result]):
+class Dialog(ModalScreen[Result], HookrowScreen[Result]):  # in this order: of the first base Textual takes the style
     """A box over a page. Escape closes it with None.
 
     `GUARDED` are those that confirm something: they take keys only once they can have been read.

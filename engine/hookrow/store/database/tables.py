@@ -253,6 +253,14 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("status IS NOT NULL"),
         ),
         Index(
+            "delivery_reason",
+            text("coalesce(skipped, error)"),
+            "hook_id",
+            "firing_id",
+            sqlite_where=text("coalesce(skipped, error) IS NOT NULL"),
+            postgresql_where=text("coalesce(skipped, error) IS NOT NULL"),
+        ),
+        Index(
             "delivery_order",
             "hook_id",
             "order_key",

@@ -162,6 +162,7 @@ EXAMPLES: dict[str, str] = {
     "keys new": "hookrow --db shop.db keys new",
     "keys check": "hookrow keys check",
     "keys rotate": "hookrow keys rotate",
+    "keys forget": "hookrow keys forget 5c65c9a5",
     "keys abandon": "hookrow keys abandon 5c65c9a5",
     "db": "hookrow db backup hooks-copy.db",
     "db upgrade": "hookrow db upgrade",

@@ -24,43 +24,19 @@ from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
-from hookrow.records import Attempt, loads
 from hookrow.results import Explained, Request, Tested
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
-from hookrow.store.log.reading import told
+from hookrow.store.log.reading import attempt_from
 from hookrow.transport.attempt import Dispatch, compose, opened, perform
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Explaining", "attempt_of", "stand_ins"]
+__all__ = ["Explaining", "stand_ins"]
 
 STAND_IN = "whsec_" + "A" * 43 + "="
-
-
-def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
-    """The record of an attempt from its columns."""
-    return Attempt(
-        number=values["number"],
-        at_ms=values["at_ms"],
-        url=values["url"],
-        origin=values["origin"],
-        elsewhere=values["elsewhere"],
-        address=values.get("address"),
-        status=values.get("status"),
-        error=values.get("error"),
-        **told(values.get("detail")),
-        ms=values["ms"],
-        times=loads(values.get("times")) or {},
-        request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
-        request_body=body,
-        response_headers=tuple((name, value) for name, value in loads(values.get("response_headers")) or ()),
-        response_body=values.get("response_body"),
-        response_length=values.get("response_length"),
-        asked_by=values.get("asked_by"),
-    )
 
 
 def stand_ins(hook: StoredHook) -> dict[str, str]:
@@ -202,7 +178,7 @@ class Explaining:
         answer = made.answer
         return Tested(
             request=request,
-            attempt=attempt_of(made.values, body if not row.hidden else request.body),
+            attempt=attempt_from(made.values, body if not row.hidden else request.body),
             outcome=answer.kind,
             data=conceal.json(answer.data),
             result=conceal.json(answer.result),

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from hookrow.clock import from_ms
+from hookrow.clock import DAY_MS, from_ms
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
@@ -38,7 +38,7 @@ from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
-ROTATION_MS = 24 * 3600 * 1000
+ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
@@ -470,11 +470,8 @@ def is_kept(value: object) -> bool:
     return isinstance(value, Secret) and value.is_kept
 
 
-class AsyncHooks:
+class AsyncHooks(Awaited[Hooks]):
     """`Hooks`, awaited."""
-
-    def __init__(self, inner: Hooks) -> None:
-        self.inner = inner
 
     add: Final = awaited(Hooks.add)
     ensure: Final = awaited(Hooks.ensure)

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.settings import SettingValue
 from hookrow.store.log import deeds
@@ -62,11 +62,8 @@ class Settings:
         return next(each for each in self.list() if each.name == name)
 
 
-class AsyncSettings:
+class AsyncSettings(Awaited[Settings]):
     """`Settings`, awaited."""
-
-    def __init__(self, inner: Settings) -> None:
-        self.inner = inner
 
     list: Final = awaited(Settings.list)
     get: Final = awaited(Settings.get)

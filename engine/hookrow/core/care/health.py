@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import InvalidTemplate
 from hookrow.lang import Text
 from hookrow.store.database.migrations import HEAD
@@ -84,11 +84,8 @@ class Health:
         return {"schema": HEAD, "postgresql": ".".join(map(str, info))}
 
 
-class AsyncHealth:
+class AsyncHealth(Awaited[Health]):
     """`Health`, awaited."""
-
-    def __init__(self, inner: Health) -> None:
-        self.inner = inner
 
     stuck: Final = awaited(Health.stuck)
     held: Final = awaited(Health.held)

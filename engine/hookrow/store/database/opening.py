@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
@@ -23,8 +24,11 @@ from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.tables import SETTINGS, TABLES
+from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
+
+log: Final = logging.getLogger("hookrow")
 
 
 def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
@@ -139,20 +143,14 @@ def make(database: Database) -> None:
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
-        for name, value in (("timezone", machine_zone()), ("language", detect())):
+        zone, why = machine_zone()
+        for name, value in (("timezone", zone), ("language", detect())):
             connection.execute(insert(SETTINGS).values(name=name, value=value))
         VERSIONS.create(connection)
         connection.execute(insert(VERSIONS).values(version_num=HEAD))
     database.restrict()
-
-
-def machine_zone() -> str:
-    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
-    try:
-        return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
+    if why is not None:
+        log.warning("%s", why)
 
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from hookrow.clock import DAY_MS
 from hookrow.delivery.states import UNFINISHED
 from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Ask, reading, sound
 
-__all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
+__all__ = ["AT_LEAST", "Calls", "HookFigures", "calls_of", "last_day"]
 
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
 GLANCE = 10_000
 """Deliveries that are looked at for all hooks together, for figures that are asked again and again."""
 AT_LEAST = 200

@@ -44,7 +44,8 @@ def random_bits() -> int:
     try:
         return POOL.pop()
     except IndexError:
-        first, *more = (drawn >> 8 for drawn in struct.unpack(f"{DRAWN}Q", os.urandom(8 * DRAWN)))
+        drawn: tuple[int, ...] = struct.unpack(f"{DRAWN}Q", os.urandom(8 * DRAWN))
+        first, *more = (each >> 8 for each in drawn)
         POOL.extend(more)
         return first
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from hookrow.clock import from_ms
 from hookrow.core.hooks import COLUMNS, Hooks, is_kept
@@ -112,7 +111,7 @@ class Explaining:
     def why(self, share: DeliveryDraft) -> str | None:
         """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
         hook = share.hook
-        zone = ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
+        zone = self.runtime.zone()
         if share.skipped == "expired" and hook.valid_until_ms is not None:
             return show(from_ms(hook.valid_until_ms), zone)
         if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -450,10 +449,6 @@ class Hooks(SeveralHooks, TriedHooks):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
-
-    def zone(self) -> tzinfo:
-        """The time zone in which moments are typed (the setting `timezone`)."""
-        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours."""

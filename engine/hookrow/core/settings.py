@@ -46,7 +46,7 @@ class Settings:
 
     def zone(self) -> ZoneInfo:
         """The time zone in which people type and read dates here (the setting `timezone`)."""
-        return ZoneInfo(self.get("timezone"))
+        return self.runtime.zone()
 
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database. Raises InvalidSetting."""

@@ -9,6 +9,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
+from hookrow.cli.commands.care.init import say_key_made
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused
@@ -37,12 +38,7 @@ def new(session: Session) -> None:
         with session.engine() as engine:
             engine.keys.require()
     KeyRing.make_file(path)
-    say(
-        Text(
-            "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
-            path=path,
-        )
-    )
+    say_key_made(path)
 
 
 @keys.command("check", cls=Command, brief=Text("Decrypt every secret, to check that the keys are the right ones."))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
 
-__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unsure"]
+__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unshared", "unsure"]
 
 
 class Interrupted(StorageError):
@@ -47,6 +47,17 @@ def missing(reason: str) -> StorageError:
 
 def full(reason: str) -> StorageError:
     return DiskFull(Text("the disk is full: free some space, or run hookrow prune"))
+
+
+def unshared(reason: str) -> StorageError:
+    """The error for a place where the WAL's index can't be shared between processes."""
+    return StorageError(
+        Text(
+            "SQLite can't share memory with other processes here ({reason}), as on network file systems and in some "
+            "containers: put the database on a local disk, or use PostgreSQL",
+            reason=reason,
+        )
+    )
 
 
 def other(reason: str) -> StorageError:
@@ -87,6 +98,9 @@ OF_SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_NOTADB: damaged,
     sqlite3.SQLITE_CANTOPEN: missing,
     sqlite3.SQLITE_FULL: full,
+    sqlite3.SQLITE_IOERR_SHMOPEN: unshared,
+    sqlite3.SQLITE_IOERR_SHMMAP: unshared,
+    sqlite3.SQLITE_IOERR_SHMLOCK: unshared,
     sqlite3.SQLITE_IOERR_SHMSIZE: full,  # opening makes a file beside the database, which found no room
 }
 """By SQLite's result codes (sqlite.org/rescode.html), primary or extended."""

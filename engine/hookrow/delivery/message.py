@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hookrow.hook.modes import WAITING
 from hookrow.payload import dumps
 from hookrow.records import rfc3339
 from hookrow.secrets.secret import MASK
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
 
 __all__ = [
     "Message",
@@ -88,8 +91,8 @@ class Signer:
         """`secret`: `whsec_…`. Raises ValueError: it is no base64."""
         key = b64decode(secret.removeprefix("whsec_"), validate=True)
         padded = (sha256(key).digest() if len(key) > BLOCK else key).ljust(BLOCK, b"\0")
-        self.inner = sha256(bytes(byte ^ 0x36 for byte in padded))
-        self.outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+        self.inner: Final[HASH] = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self.outer: Final[HASH] = sha256(bytes(byte ^ 0x5C for byte in padded))
 
     def sign(self, signed: bytes) -> str:
         """The signature of these bytes, as `webhook-signature` has it."""

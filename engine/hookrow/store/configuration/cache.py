@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, Connection, Row, select, text
+from sqlalchemy import Column, Connection, Row, select
 from sqlmodel import AutoString
 
 from hookrow.clock import to_ms
@@ -27,13 +27,16 @@ from hookrow.store.database.rows import reading
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-from hookrow.store.database.tables import HOOKS, SETTINGS
+from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
 
 LOOK, PG_LOOK = 0.001, 1.0
 """Seconds between two looks for edits by others. On PostgreSQL a look is a round trip; on SQLite some
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
+
+
+NUMBER = select(VERSION_NUMBER.c.n)
 
 
 def kind_of(column: Column[Any]) -> type:
@@ -136,7 +139,7 @@ class ConfigCache:
     def read(self, known: Config | None) -> Config:
         """The configuration from the database; the one that is known, where it is still true."""
         with self.database.read() as connection:
-            n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+            n = connection.execute(NUMBER).scalar_one()
             return known if known is not None and known.n == n else read_config(connection, n)
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
+from hookrow.store.database.address import POOLER
 
 __all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unsure"]
 
@@ -47,6 +48,15 @@ def missing(reason: str) -> StorageError:
 
 def full(reason: str) -> StorageError:
     return DiskFull(Text("the disk is full: free some space, or run hookrow prune"))
+
+
+def pooled(reason: str) -> StorageError:
+    return StorageError(
+        Text(
+            "a pooler in transaction mode stands before the server: add {words} to the database URL",
+            words=f"{POOLER}=transaction",
+        )
+    )
 
 
 def other(reason: str) -> StorageError:
@@ -97,6 +107,8 @@ OF_POSTGRESQL: dict[str, Meaning] = {
     "42P01": missing,  # undefined_table
     "3D000": missing,  # invalid_catalog_name
     "53100": full,  # disk_full
+    "26000": pooled,  # invalid_sql_statement_name
+    "42P05": pooled,  # duplicate_prepared_statement
 }
 """By SQLSTATE: the server's messages come in its own language."""
 BY_WORDS = {"no such table": missing, "does not exist": missing, "disk is full": full}

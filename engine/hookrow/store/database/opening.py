@@ -22,7 +22,7 @@ from hookrow.store.database.failures import translate
 from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
-from hookrow.store.database.tables import SETTINGS, TABLES
+from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
 
 __all__ = ["open_database"]
 
@@ -138,7 +138,7 @@ def make(database: Database) -> None:
         SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
+        connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
         for name, value in (("timezone", machine_zone()), ("language", detect())):
             connection.execute(insert(SETTINGS).values(name=name, value=value))
         VERSIONS.create(connection)
@@ -158,8 +158,8 @@ def machine_zone() -> str:
 def version_of_safely(connection: Connection, database: Database) -> str | None:
     """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
     if database.dialect == "postgresql":
-        exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}).scalar()
-        if exists is None:
+        named = {"name": f"{PG_SCHEMA}.{VERSION_TABLE}"}
+        if connection.execute(text("SELECT to_regclass(:name)"), named).scalar() is None:
             return None
     return version_of(connection)
 
@@ -177,9 +177,47 @@ def enter_wal(database: Database) -> None:
 
 
 def make_pg_schema(database: Database) -> None:
-    """Our own schema inside the host's PostgreSQL database."""
+    """Our own schema inside the host's PostgreSQL database.
+
+    Raises:
+        NoDatabase: what is there is not ours, or what is ours is elsewhere.
+    """
     with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+        if version_of_safely(connection, database) is None:
+            refuse_what_is_not_ours(connection)
         # Asked before: CREATE needs a right that a user to whom the schema was given may not have.
         if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": PG_SCHEMA}).scalar() is None:
             connection.exec_driver_sql(f"CREATE SCHEMA {PG_SCHEMA}")
+
+
+def refuse_what_is_not_ours(connection: Connection) -> None:
+    """A second, empty Hookrow beside one that somebody fires at would ask nobody's hooks.
+
+    An older version made its tables in `public` where a pooler took away what it set. And a schema of our name with
+    tables that no Hookrow made is somebody else's.
+    """
+    found = connection.execute(OURS_ELSEWHERE, {"version": VERSION_TABLE}).scalar()
+    if found is not None:
+        raise NoDatabase(
+            Text(
+                "Hookrow's tables are in the schema {found}, not in {ours}, so nothing was created; ask an "
+                "administrator to move them (ALTER TABLE … SET SCHEMA {ours}) or to remove them",
+                found=found,
+                ours=PG_SCHEMA,
+            )
+        )
+    theirs = connection.execute(IN_OUR_PLACE, {"ours": PG_SCHEMA}).scalar()
+    if theirs is not None:
+        raise NoDatabase(
+            Text(
+                "the schema {ours} holds a table {table} that Hookrow did not create, so nothing was created; give "
+                "another database",
+                ours=PG_SCHEMA,
+                table=theirs,
+            )
+        )
+
+
+OURS_ELSEWHERE = text("SELECT min(schemaname) FROM pg_catalog.pg_tables WHERE tablename = :version")
+IN_OUR_PLACE = text("SELECT min(tablename) FROM pg_catalog.pg_tables WHERE schemaname = :ours")

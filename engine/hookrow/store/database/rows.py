@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Sequence, bindparam, func, select
 
 from hookrow.errors import DatabaseDamaged
 from hookrow.ids import id_at
 from hookrow.lang import Text
+from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = ["allocate", "reading"]
 
+NUMBERS = Sequence("row_number", schema=PG_SCHEMA)
+NEXT = select(NUMBERS.next_value()).select_from(func.generate_series(1, bindparam("count")))
 LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
 
 
@@ -31,9 +34,7 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
         last = LAST[table].scalar(connection) or 0
         first = max(start, last + 1)
         return iter(range(first, first + count))
-    numbers = connection.execute(
-        text("SELECT nextval('row_number') FROM generate_series(1, :count)"), {"count": count}
-    ).scalars()
+    numbers = connection.execute(NEXT, {"count": count}).scalars()
     return iter(sorted(start | (number & 0xFFFFF) for number in numbers))
 
 

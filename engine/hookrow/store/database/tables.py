@@ -19,6 +19,7 @@ __all__ = [
     "REVISIONS",
     "SETTINGS",
     "TABLES",
+    "VERSION_NUMBER",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",

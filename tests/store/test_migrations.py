@@ -58,7 +58,7 @@ def contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for table in ("hook", "hook_revision", "event", "firing", "delivery", "attempt", "breaker"):
         order = {"event": "code", "breaker": "hook_id"}.get(table, "id")
-        rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))
+        rows = ours(connection, f"SELECT * FROM main.{table} ORDER BY {order}")
         found[table] = [dict(row._mapping) for row in rows]
         assert found[table], table
     return found

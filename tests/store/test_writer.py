@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
 from hookrow.ids import new_uid
@@ -33,7 +33,7 @@ def firing(uid: str | None = None, **more: Any) -> Rows:
 def count(database: Database, table: str) -> int:
     """How many rows a table has."""
     with database.read() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(ours(connection, f"SELECT count(*) FROM main.{table}").scalar_one())
 
 
 def test_many_callers_commit_together_and_get_their_own_ids(database: Database) -> None:

@@ -131,7 +131,7 @@ class Engine(ABC):
         self.fired_by_handler(event)
         return self.given(firing)
 
-    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+    def given(self, firing: Firing) -> Firing:
         """The firing as its caller gets it: one that was deferred can be enqueued."""
         return replace(firing, enqueuer=self.enqueue) if firing.deferred else firing
 

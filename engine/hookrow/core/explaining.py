@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from hookrow.clock import from_ms
 from hookrow.core.hooks import COLUMNS, Hooks, is_kept
@@ -24,43 +23,19 @@ from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
-from hookrow.records import Attempt, loads
 from hookrow.results import Explained, Request, Tested
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
-from hookrow.store.log.reading import told
+from hookrow.store.log.reading import attempt_from
 from hookrow.transport.attempt import Dispatch, compose, opened, perform
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Explaining", "attempt_of", "stand_ins"]
+__all__ = ["Explaining", "stand_ins"]
 
 STAND_IN = "whsec_" + "A" * 43 + "="
-
-
-def attempt_of(values: Mapping[str, Any], body: str | None) -> Attempt:
-    """The record of an attempt from its columns."""
-    return Attempt(
-        number=values["number"],
-        at_ms=values["at_ms"],
-        url=values["url"],
-        origin=values["origin"],
-        elsewhere=values["elsewhere"],
-        address=values.get("address"),
-        status=values.get("status"),
-        error=values.get("error"),
-        **told(values.get("detail")),
-        ms=values["ms"],
-        times=loads(values.get("times")) or {},
-        request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
-        request_body=body,
-        response_headers=tuple((name, value) for name, value in loads(values.get("response_headers")) or ()),
-        response_body=values.get("response_body"),
-        response_length=values.get("response_length"),
-        asked_by=values.get("asked_by"),
-    )
 
 
 def stand_ins(hook: StoredHook) -> dict[str, str]:
@@ -136,7 +111,7 @@ class Explaining:
     def why(self, share: DeliveryDraft) -> str | None:
         """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
         hook = share.hook
-        zone = ZoneInfo(self.runtime.setting(self.runtime.config(), "timezone"))
+        zone = self.runtime.zone()
         if share.skipped == "expired" and hook.valid_until_ms is not None:
             return show(from_ms(hook.valid_until_ms), zone)
         if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
@@ -202,7 +177,7 @@ class Explaining:
         answer = made.answer
         return Tested(
             request=request,
-            attempt=attempt_of(made.values, body if not row.hidden else request.body),
+            attempt=attempt_from(made.values, body if not row.hidden else request.body),
             outcome=answer.kind,
             data=conceal.json(answer.data),
             result=conceal.json(answer.result),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from hookrow.clock import from_ms
+from hookrow.clock import DAY_MS, from_ms
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
@@ -38,7 +37,7 @@ from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
-ROTATION_MS = 24 * 3600 * 1000
+ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
@@ -451,10 +450,6 @@ class Hooks(SeveralHooks, TriedHooks):
             values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
 
-    def zone(self) -> tzinfo:
-        """The time zone in which moments are typed (the setting `timezone`)."""
-        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
-
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours."""
         self.runtime.cache.forget()
@@ -470,11 +465,8 @@ def is_kept(value: object) -> bool:
     return isinstance(value, Secret) and value.is_kept
 
 
-class AsyncHooks:
+class AsyncHooks(Awaited[Hooks]):
     """`Hooks`, awaited."""
-
-    def __init__(self, inner: Hooks) -> None:
-        self.inner = inner
 
     add: Final = awaited(Hooks.add)
     ensure: Final = awaited(Hooks.ensure)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hookrow.core.explaining import Explaining, attempt_of
+from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
 from hookrow.core.occasion import occasion_for
 from hookrow.delivery.states import ANSWERED
@@ -19,7 +19,7 @@ from hookrow.records import Delivery, Firing
 from hookrow.results import Redelivered, Replayed
 from hookrow.store import outbox
 from hookrow.store.log import deeds
-from hookrow.store.log.reading import attempts
+from hookrow.store.log.reading import attempt_from, attempts
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import AttemptResult, Dispatch, perform
 
@@ -138,7 +138,7 @@ class Replaying:
             except NotRedeliverable as error:
                 taken = error
             else:
-                done.append(Redelivered(each, attempt_of(made.values, each.body), ok=made.error is None))
+                done.append(Redelivered(each, attempt_from(made.values, each.body), ok=made.error is None))
         if taken is not None and not done:
             raise taken
         return done

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
 from sqlalchemy import Connection
@@ -169,6 +170,13 @@ class Runtime:
 
     def setting(self, config: Config, name: str) -> str:
         return config.settings.get(name, settingstore.SETTINGS[name].default)
+
+    def zone(self) -> ZoneInfo:
+        """The zone in which moments are typed and shown (the setting `timezone`); UTC where this machine lacks it."""
+        try:
+            return ZoneInfo(self.setting(self.config_now(), "timezone"))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo("UTC")
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))

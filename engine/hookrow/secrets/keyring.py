@@ -84,9 +84,9 @@ class KeyRing:
         """This ring with a fresh key before all others: what is encrypted from now on is encrypted with it."""
         return KeyRing({**KeyRing.new().keys, **self.keys}, self.source, self.path)
 
-    def only(self, *ids: str) -> KeyRing:
-        """This ring without all other keys: the end of a rotation."""
-        return KeyRing({name: key for name, key in self.keys.items() if name in ids}, self.source, self.path)
+    def without(self, forgotten: str) -> KeyRing:
+        """This ring without one key."""
+        return KeyRing({name: key for name, key in self.keys.items() if name != forgotten}, self.source, self.path)
 
     def text(self) -> str:
         """The ring as the content of a key file. This is the secret itself."""

@@ -36,6 +36,10 @@ log: Final = logging.getLogger("hookrow")
 CONCURRENCY = 32
 POLL = 0.25
 """Seconds between two looks for what other processes have written."""
+BUSY_POLL = 0.01
+BUSY = 2.0
+"""Seconds: a claim that found rows lets the worker look as often as `BUSY_POLL` says for so long, since whoever wrote
+them is likely to write more; nothing tells a worker on SQLite of it."""
 LISTENING = 4
 """How much longer a worker may wait that is told of it (PostgreSQL): rows are still seen within a second."""
 MOST_TASKS = 4
@@ -123,6 +127,7 @@ class Worker:
         self.look: bool = True
         self.version: int = -1
         self.asked: float = float("-inf")
+        self.busy_until: float = float("-inf")
         self.next_ms: int | None = None
         self.swept: float = float("-inf")
 
@@ -275,20 +280,27 @@ class Worker:
         if self.retention is not None:
             self.retention.tend()
         self.start()
-        longest = self.poll if self.listener is None or not self.listener.listening else self.poll * LISTENING
+        longest = self.pace()
         if self.next_ms is None:
             return longest
         return min(longest, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
 
+    def pace(self) -> float:
+        """Seconds between two looks for what others have written."""
+        if self.listener is not None:
+            return self.poll * LISTENING if self.listener.listening else self.poll
+        busy = self.database.dialect == "sqlite" and asyncio.get_running_loop().time() < self.busy_until
+        return min(BUSY_POLL, self.poll) if busy else self.poll
+
     async def changed(self) -> bool:
         """Whether a claim could find something: it is known that there is, something became due, somebody wrote.
 
-        That is asked once a `poll`, since our own commits look the same; what they led to is known already.
+        That is asked once a `pace`, since our own commits look the same; what they led to is known already.
         """
         if self.look or (self.next_ms is not None and self.next_ms <= self.clock.now_ms()):
             return True
         now = asyncio.get_running_loop().time()  # a test's clock may stand still
-        if now - self.asked < self.poll * 0.9:
+        if now - self.asked < min(self.pace(), self.poll) * 0.9:
             return False
         self.asked = now
         if self.database.dialect == "sqlite":
@@ -309,6 +321,8 @@ class Worker:
         taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
         self.next_ms = taken.next_ms
         self.look |= taken.more
+        if taken.rows:
+            self.busy_until = asyncio.get_running_loop().time() + BUSY
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, now_ms, started)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fire"]
 
-BACKGROUND = ("forget", "notify", "record")
-
 
 @command(
     "fire",

@@ -149,7 +149,7 @@ def put_comparison(old: Firing, new: Firing) -> None:
     columns = [Column(str(title), right=at == 1, shrink=at in (2, 3, 4)) for at, title in enumerate(titles)]
     put_table(columns, rows_of(old, new))
     if old.has_result or new.has_result:
-        put(str(Text("Result: {old} → {new}", old=to_json(old.public_result), new=to_json(new.public_result))))
+        put(Text("Result: {old} → {new}", old=to_json(old.public_result), new=to_json(new.public_result)))
 
 
 def verdict(firing: Firing) -> str:

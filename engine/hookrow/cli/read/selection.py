@@ -12,7 +12,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import option
-from hookrow.cli.read.given import filter_given, filter_options, hook_id, log_filter, zone_of
+from hookrow.cli.read.given import filter_given, filter_options, hook_id, log_filter
 from hookrow.cli.show.output import confirm, say
 from hookrow.cli.show.wording import clock_time
 from hookrow.errors import NotFound, Refused, StorageError
@@ -212,7 +212,7 @@ def go_through(
         return exits.DONE
     if len(chosen) == 1:
         return exits.DONE if act(chosen[0][0]) else exits.NO
-    zone = zone_of(engine)
+    zone = engine.settings.zone()
     say(question(len(chosen)))
     for ref, firing in chosen[:SAMPLE]:
         say(f"  {clock_time(firing.at_ms, zone)}  {firing.event}  {ref}")

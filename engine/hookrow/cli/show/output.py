@@ -53,9 +53,9 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if in_terminal() else None
 
 
-def put(line: str = "") -> None:
+def put(line: Text | str = "") -> None:
     """A line of data on stdout. Whatever came from outside must be made `visible` before."""
-    click.echo(line, color=colours() or None)
+    click.echo(str(line), color=colours() or None)
 
 
 def say(text: Text | str, *values: object) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "deed",
     "glyph",
     "milliseconds",
+    "named",
     "outcome_cell",
     "span",
     "validity",
@@ -35,6 +36,11 @@ COLOURS: dict[Role, str | None] = {"good": "green", "veto": "red", "bad": "red",
 LONG = 60
 SOON = timedelta(days=7)
 """A period that ends within this time is said to."""
+
+
+def named(hook: Hook) -> str:
+    """A hook in a sentence: its id and its name."""
+    return f"{hook.id} {quoted(hook.name)}"
 
 
 def colour(words: Mapping[str, Word], code: str) -> str | None:

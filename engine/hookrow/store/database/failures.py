@@ -11,7 +11,7 @@ from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, Disk
 from hookrow.lang import Text
 from hookrow.store.database.address import POOLER
 
-__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unsure"]
+__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unshared", "unsure"]
 
 
 class Interrupted(StorageError):
@@ -59,6 +59,17 @@ def pooled(reason: str) -> StorageError:
     )
 
 
+def unshared(reason: str) -> StorageError:
+    """The error for a place where the WAL's index can't be shared between processes."""
+    return StorageError(
+        Text(
+            "SQLite can't share memory with other processes here ({reason}), as on network file systems and in some "
+            "containers: put the database on a local disk, or use PostgreSQL",
+            reason=reason,
+        )
+    )
+
+
 def other(reason: str) -> StorageError:
     return StorageError(Text("the database reports: {reason}", reason=reason))
 
@@ -97,6 +108,9 @@ OF_SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_NOTADB: damaged,
     sqlite3.SQLITE_CANTOPEN: missing,
     sqlite3.SQLITE_FULL: full,
+    sqlite3.SQLITE_IOERR_SHMOPEN: unshared,
+    sqlite3.SQLITE_IOERR_SHMMAP: unshared,
+    sqlite3.SQLITE_IOERR_SHMLOCK: unshared,
     sqlite3.SQLITE_IOERR_SHMSIZE: full,  # opening makes a file beside the database, which found no room
 }
 """By SQLite's result codes (sqlite.org/rescode.html), primary or extended."""

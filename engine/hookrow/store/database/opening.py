@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
@@ -18,13 +19,17 @@ from hookrow.lang import Text, detect
 from hookrow.store.database import readonly
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
-from hookrow.store.database.failures import translate
+from hookrow.store.database.failures import translate, unshared
 from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
+from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
+
+log: Final = logging.getLogger("hookrow")
 
 
 def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
@@ -39,6 +44,8 @@ def open_database(url: str, *, clock: Clock | None = None, create: bool = True) 
     database = Database(url, clock=clock)
     try:
         prepare(database, create=create)
+        if (unsafe := misplaced(database.path)) is not None:
+            log.warning("%s", unsafe)
         if database.path is None:
             database.read_only = database.may_only_read()
     except BaseException:
@@ -110,26 +117,44 @@ def look_into_file(database: Database) -> str | None:
             plain.close()
 
 
-def cannot_make(path: Path, reason: str) -> NoDatabase:
+def cannot_make(path: Path, reason: Text | str) -> NoDatabase:
     return NoDatabase(Text("can't make the database {path}: {reason}", path=path, reason=reason))
 
 
 def make(database: Database) -> None:
     """Make all tables. Several processes may start at once: who comes second finds them made."""
-    if database.path is not None:
-        # Made before SQLite does, so that it is never readable by others, whatever the umask.
-        try:
-            os.close(os.open(database.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            fresh = True
-        except FileExistsError:
-            fresh = database.path.stat().st_size == 0
-        except OSError as error:
-            raise cannot_make(database.path, error.strerror or "") from None
+    path = database.path
+    if path is None:
+        make_pg_schema(database)
+        make_tables(database)
+        return
+    if (unsafe := misplaced(path)) is not None:
+        raise cannot_make(path, unsafe)
+    # Made before SQLite does, so that it is never readable by others, whatever the umask.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        ours = True
+    except FileExistsError:
+        ours = False
+    except OSError as error:
+        raise cannot_make(path, error.strerror or "") from None
+    fresh = ours or path.stat().st_size == 0
+    try:
         enter_wal(database)
         if fresh:
             database.restrict()
-    else:
-        make_pg_schema(database)
+        make_tables(database)
+    except BaseException:
+        if ours:
+            database.disconnect()
+            for end in ("-wal", "-shm", "-journal", ""):
+                Path(f"{path}{end}").unlink(missing_ok=True)
+        raise
+    database.restrict()
+
+
+def make_tables(database: Database) -> None:
+    """Everything that a new database holds, in one transaction."""
     with database.write() as connection:
         if database.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
@@ -139,20 +164,13 @@ def make(database: Database) -> None:
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
-        for name, value in (("timezone", machine_zone()), ("language", detect())):
+        zone, why = machine_zone()
+        for name, value in (("timezone", zone), ("language", detect())):
             connection.execute(insert(SETTINGS).values(name=name, value=value))
         VERSIONS.create(connection)
         connection.execute(insert(VERSIONS).values(version_num=HEAD))
-    database.restrict()
-
-
-def machine_zone() -> str:
-    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
-    try:
-        return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
+    if why is not None:
+        log.warning("%s", why)
 
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:
@@ -170,6 +188,9 @@ def enter_wal(database: Database) -> None:
     plain = sqlite3.connect(database.path, timeout=0, isolation_level=None)
     try:
         insist(plain, "PRAGMA journal_mode=WAL")
+        (mode,) = plain.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":  # SQLite says no more where its way to files knows no shared memory
+            raise unshared(f"journal_mode={mode}")
     except sqlite3.Error as error:
         raise translate(DBAPIError(None, None, error)) from None
     finally:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hookrow.clock import HOUR_MS
 from hookrow.ids import id_at
 from hookrow.store.database.plain import OLDEST_DUE, Ask
-from hookrow.store.log.figures import HOUR_MS, last_day
+from hookrow.store.log.figures import last_day
 
 __all__ = [
     "EVENTS",

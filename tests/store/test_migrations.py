@@ -340,7 +340,7 @@ def open_it(url: str, go: Any, errors: Any) -> None:
     try:
         open_database(url).close()
     except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
-        errors.put(repr(error))
+        errors.put(f"{error!r}: {error}")
 
 
 def open_at_once(url: str, many: int) -> list[str]:

@@ -176,8 +176,8 @@ def make_tables(database: Database) -> None:
 def version_of_safely(connection: Connection, database: Database) -> str | None:
     """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
     if database.dialect == "postgresql":
-        named = {"name": f"{PG_SCHEMA}.{VERSION_TABLE}"}
-        if connection.execute(text("SELECT to_regclass(:name)"), named).scalar() is None:
+        # Not by to_regclass: a lock just got does not make its answer, of a moment ago, a new one.
+        if connection.execute(MADE, {"ours": PG_SCHEMA, "version": VERSION_TABLE}).scalar() is None:
             return None
     return version_of(connection)
 
@@ -240,5 +240,6 @@ def refuse_what_is_not_ours(connection: Connection) -> None:
         )
 
 
+MADE = text("SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = :ours AND tablename = :version")
 OURS_ELSEWHERE = text("SELECT min(schemaname) FROM pg_catalog.pg_tables WHERE tablename = :version")
 IN_OUR_PLACE = text("SELECT min(tablename) FROM pg_catalog.pg_tables WHERE schemaname = :ours")

@@ -175,10 +175,10 @@ def make_tables(database: Database) -> None:
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:
     """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
-    if database.dialect == "postgresql":
-        # Not by to_regclass: a lock just got does not make its answer, of a moment ago, a new one.
-        if connection.execute(MADE, {"ours": PG_SCHEMA, "version": VERSION_TABLE}).scalar() is None:
-            return None
+    # Not by to_regclass: a lock just got does not make its answer, of a moment ago, a new one.
+    named = {"ours": PG_SCHEMA, "version": VERSION_TABLE}
+    if database.dialect == "postgresql" and connection.execute(MADE, named).scalar() is None:
+        return None
     return version_of(connection)
 
 

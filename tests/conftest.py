@@ -154,6 +154,17 @@ def own_postgres() -> Iterator[KeptPostgres]:
         yield kept
 
 
+@pytest.fixture(autouse=True, scope="session")
+def small_reserves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Thousands of databases are made, and kept for three runs: each beside 44 MiB would fill the disk of the tests."""
+    from hookrow.store.database import reserve
+
+    reserve.SIZE = 64 * 1024
+    yield
+    for left in tmp_path_factory.getbasetemp().rglob("*-reserve"):  # of processes of their own
+        left.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be made: HOOKROW_TEST_POSTGRES, else one of this run's own.

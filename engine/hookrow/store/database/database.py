@@ -154,8 +154,8 @@ class Database:
                 yield connection
         except DBAPIError as error:
             if interrupted(error, committing=False):
-                raise Interrupted(translate(error).text) from None
-            raise translate(error) from None
+                raise Interrupted(translate(error, self.path).text) from None
+            raise translate(error, self.path) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
 
@@ -194,8 +194,10 @@ class Database:
                 committing = True
         except DBAPIError as error:
             if interrupted(error, committing=committing):
-                raise Interrupted(translate(error).text) from None
-            raise unsure(error) if committing and error.connection_invalidated else translate(error) from None
+                raise Interrupted(translate(error, self.path).text) from None
+            raise (
+                unsure(error) if committing and error.connection_invalidated else translate(error, self.path)
+            ) from None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -298,7 +300,7 @@ class Database:
             return self.version_reader.execute(question).fetchone()[0]
         except sqlite3.Error as error:
             self.forget_version_reader()
-            raise translate(DBAPIError(None, None, error)) from None
+            raise translate(DBAPIError(None, None, error), self.path) from None
 
     def forget_version_reader(self) -> None:
         if self.version_reader is not None:

@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
-from hookrow.store.database import readonly
+from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
@@ -46,6 +46,8 @@ def open_database(url: str, *, clock: Clock | None = None, create: bool = True) 
         prepare(database, create=create)
         if (unsafe := misplaced(database.path)) is not None:
             log.warning("%s", unsafe)
+        if database.path is not None and not database.read_only:
+            reserve.keep(database.path)
         if database.path is None:
             database.read_only = database.may_only_read()
     except BaseException:
@@ -111,7 +113,7 @@ def look_into_file(database: Database) -> str | None:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             return None
-        raise translate(DBAPIError(None, None, error)) from None
+        raise translate(DBAPIError(None, None, error), database.path) from None
     finally:
         if plain is not None:
             plain.close()
@@ -192,7 +194,7 @@ def enter_wal(database: Database) -> None:
         if mode != "wal":  # SQLite says no more where its way to files knows no shared memory
             raise unshared(f"journal_mode={mode}")
     except sqlite3.Error as error:
-        raise translate(DBAPIError(None, None, error)) from None
+        raise translate(DBAPIError(None, None, error), database.path) from None
     finally:
         plain.close()
 

@@ -286,9 +286,8 @@ def test_an_unsafe_file_system_is_named(
     (folder / "mounts").write_text(f"40 21 0:45 / {folder} rw - cifs //host/share rw\n")
     monkeypatch.setattr("hookrow.store.database.places.MOUNTS", str(folder / "mounts"))
     assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["file_system"]
-    made.unlink()
-    for key in folder.glob("hookrow.key"):
-        key.unlink()
+    for name in ("hooks.db", "hooks.db-reserve", "hookrow.key"):
+        (folder / name).unlink()
     for more in ((), ("--example",)):
         assert "PostgreSQL" in hookrow("init", *more, code=3).err
     assert [each.name for each in folder.iterdir()] == ["mounts"]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
 from sqlmodel import Column, Field, SQLModel
 
 from hookrow.hook.model import HookFields
@@ -19,6 +30,7 @@ __all__ = [
     "REVISIONS",
     "SETTINGS",
     "TABLES",
+    "VERSION_NUMBER",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",
@@ -35,7 +47,7 @@ Big: Final = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as its rowid."""
 
 
-def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str | TextClause, where: str, unique: bool = False) -> Index:
     """A partial index: used only by a query that repeats its term letter for letter."""
     term = text(where)
     return Index(name, *columns, unique=unique, sqlite_where=term, postgresql_where=term)
@@ -190,6 +202,13 @@ class DeliveryRow(SQLModel, table=True):
         partial_index("delivery_notable", "state", "firing_id", where="state NOT IN ('ok', 'sent', 'skipped')"),
         partial_index("delivery_usual", "state", "firing_id", where="state IN ('ok', 'sent', 'skipped')"),
         partial_index("delivery_status", "status", "firing_id", where="status IS NOT NULL"),
+        partial_index(
+            "delivery_reason",
+            text("coalesce(skipped, error)"),
+            "hook_id",
+            "firing_id",
+            where="coalesce(skipped, error) IS NOT NULL",
+        ),
         partial_index(
             "delivery_order",
             "hook_id",

@@ -14,8 +14,9 @@ from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason, from_kept, read
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
+from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.prepared import PreparedIn
-from hookrow.store.database.rows import reading
+from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
@@ -51,6 +52,8 @@ DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
     *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers"),
 )
+FIRING_HOLDS, DELIVERY_HOLDS = kinds_of(FIRINGS, FIRING_COLUMNS), kinds_of(DELIVERIES, DELIVERY_COLUMNS)
+ATTEMPT_HOLDS = kinds_of(ATTEMPTS)
 FIRINGS_OF = PreparedIn(
     lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
 )
@@ -67,9 +70,14 @@ DELIVERIES_OF = PreparedIn(
 def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> list[Firing]:
     """The firings of these row ids, in that order; those that were purged are left out."""
     order = list(wanted)
-    rows = {row.id: row for row in FIRINGS_OF.all(connection, order)}
+    firings, deliveries = FIRINGS_OF.all(connection, order), DELIVERIES_OF.all(connection, order)
+    with reading("firing"):
+        sound(FIRING_HOLDS, firings)
+    with reading("delivery"):
+        sound(DELIVERY_HOLDS, deliveries)
+    rows = {row.id: row for row in firings}
     found: defaultdict[int, list[Any]] = defaultdict(list)
-    for row in DELIVERIES_OF.all(connection, order):
+    for row in deliveries:
         found[row.firing_id].append(row)
     replayed = {row.replay_of for row in REPLAYED_OF.all(connection, [row.uid for row in rows.values()])}
     with reading("firing"):
@@ -171,10 +179,12 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
 def attempts(connection: Connection, delivery: int) -> list[Attempt]:
     """Every attempt of a delivery, the first one first."""
     body = connection.execute(select(DELIVERIES.c.body).where(DELIVERIES.c.id == delivery)).scalar()
-    rows = connection.execute(
+    answer = connection.execute(
         select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery).order_by(ATTEMPTS.c.number, ATTEMPTS.c.id)
     )
     with reading("attempt"):
+        rows = answer.all()
+        sound(ATTEMPT_HOLDS, rows)
         return [attempt_from(row._asdict(), body) for row in rows]
 
 

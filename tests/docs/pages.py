@@ -326,8 +326,8 @@ One rule, wherever figures are shown: list, form, statistics, banner, `doctor`, 
 """
 UNHEARD_SAID = (
     "A request may have reached its receiver although nothing was heard of it: its time ended after it had left, the",
-    "connection was lost, the process or its caller ended meanwhile. Log, `show` and interface then say that the receiver",
-    "may have acted; in `--json` the `code` of the `reason` is `time_ran_out_sent`, `closed_without_answer`,",
+    "connection was lost, the process or its caller ended meanwhile. Log, `show` and interface then say that the",
+    "receiver may have acted; in `--json` the `code` of the `reason` is `time_ran_out_sent`, `closed_without_answer`,",
     "`answer_broken_off`, `perhaps_acted`, `called_off`, `interrupted` or, of a firing, `firing_interrupted`; or",
     "`takeovers` is not 0.",
 )

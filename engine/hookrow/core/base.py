@@ -30,6 +30,7 @@ from hookrow.observers import Observer
 from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.database.address import address_of
 
 __all__ = ["Engine"]
 
@@ -66,8 +67,10 @@ class Engine(ABC):
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
+        address = address_of(url)
+        del url  # its password would stand in this frame, should the server refuse it: an address hides its own
         self.runtime: Final = Runtime(
-            url,
+            address,
             worker=worker,
             events=events,
             egress=egress,

@@ -22,7 +22,7 @@ HookrowError
 ├── StorageError              the database could not do it; `.firing` where the result is already known
 │   ├── DatabaseBusy          another writer held the lock for the whole limit
 │   ├── DatabaseReadOnly
-│   ├── DiskFull              the disk takes no page more; `hookrow prune` makes room
+│   ├── DiskFull              the disk takes no page more; the message names what makes room now
 │   ├── DatabaseDamaged       not a database, or a damaged one
 │   ├── NoDatabase            the file does not exist, or was never made by Hookrow
 │   └── SchemaTooNew          made by a newer Hookrow; left untouched

@@ -279,6 +279,20 @@ def test_what_is_no_database_is_exit_3(hookrow: Hookrow, folder: Path) -> None:
     assert (folder / "hooks.db").read_bytes() == before
 
 
+def test_an_unsafe_file_system_is_named(
+    hookrow: Hookrow, made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`init` refuses it and leaves nothing; on a database that is there already it is a finding."""
+    (folder / "mounts").write_text(f"40 21 0:45 / {folder} rw - cifs //host/share rw\n")
+    monkeypatch.setattr("hookrow.store.database.places.MOUNTS", str(folder / "mounts"))
+    assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["file_system"]
+    for name in ("hooks.db", "hooks.db-reserve", "hookrow.key"):
+        (folder / name).unlink()
+    for more in ((), ("--example",)):
+        assert "PostgreSQL" in hookrow("init", *more, code=3).err
+    assert [each.name for each in folder.iterdir()] == ["mounts"]
+
+
 def test_doctor_has_nothing_to_say(hookrow: Hookrow, made: Path) -> None:
     """A new database: exit 0, and every setting with its value and source."""
     found = hookrow("doctor", "--json").json

@@ -53,7 +53,11 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         LATER,
     ),
     "DatabaseReadOnly": ("every call that writes", "Give the user write access to the file and its folder.", NEVER),
-    "DiskFull": ("every call that writes", "Free some space: `hookrow prune --days 7`.", "after that"),
+    "DiskFull": (
+        "every call that writes",
+        "Free some space, or do what the message says: [full disk](../troubleshooting.md#the-disk-is-full).",
+        "after that",
+    ),
     "DatabaseDamaged": ("opening", "Restore a backup (`hookrow db backup` makes them).", NEVER),
     "NoDatabase": ("opening with `create=False`; commands", "`hookrow init`, or check the path.", NEVER),
     "SchemaTooNew": ("opening", "Upgrade Hookrow in this process.", NEVER),

@@ -13,7 +13,6 @@ from hookrow.core.occasion import occasion_for
 from hookrow.core.row import DeliveryDraft, FiringContext, Row
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
-from hookrow.delivery.message import masked_headers
 from hookrow.errors import InvalidHook, KeyProblem, Problem
 from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
@@ -28,7 +27,7 @@ from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store.configuration.cache import Config
 from hookrow.store.log.reading import attempt_from
-from hookrow.transport.attempt import Dispatch, compose, opened, perform
+from hookrow.transport.attempt import Dispatch, compose, opened, outline, perform
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -140,10 +139,8 @@ class Explaining:
         runtime = self.runtime
         # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
         secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
-        made = compose(order, secrets, runtime.clock.now_ms())
-        return Request(
-            made.method, public_url(made.url), masked_headers(made.headers, order.hook.custom_header), order.body
-        )
+        made = compose(order, outline(order, secrets), runtime.clock.now_ms())
+        return Request(made.method, public_url(made.url), made.shown, order.body)
 
     async def test(
         self, asked: int | str | Hook, payload: Mapping[str, Any] | None = None, *, keep_secrets: bool = False

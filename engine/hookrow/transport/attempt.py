@@ -7,7 +7,7 @@ fails exactly where the real thing would.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, exchange
 
-__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "perform"]
+__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker; of statuses, 5xx and 429."""
@@ -44,6 +44,16 @@ class Limits:
     reply_kept: int = 65_536
 
 
+@dataclass(slots=True)
+class KnownHook:
+    """A hook that was sent to: its secrets in clear, what takes them out of what is kept, what its requests share."""
+
+    hook: StoredHook
+    secrets: dict[str, str] = field(repr=False)
+    concealer: Concealer
+    outline: message.Outline
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every attempt is made with."""
@@ -54,26 +64,29 @@ class Tools:
     limits: Limits
     watch: Watch | None = None
     """The engine's observers, where it has any."""
-    known: dict[int, tuple[StoredHook, dict[str, str], Concealer]] = field(default_factory=dict, repr=False)
-    """The secrets of hooks that were sent to, in clear: to open them anew costs a tenth of a delivery. By the hook's
-    identity: an edited hook is another one, and tools are made anew for each configuration."""
+    known: dict[int, KnownHook] = field(default_factory=dict, repr=False)
+    """Of hooks that were sent to: to open their secrets anew costs a tenth of a delivery. By the hook's identity: an
+    edited hook is another one, and tools are made anew for each configuration."""
 
-    def secrets(self, hook: StoredHook) -> dict[str, str]:
-        """A hook's secrets in clear. Raises KeyProblem as `opened` does."""
-        return self.opened(hook)[0]
-
-    def opened(self, hook: StoredHook) -> tuple[dict[str, str], Concealer]:
-        """A hook's secrets in clear, and what takes them out of what is kept. Raises KeyProblem as `opened` does."""
+    def opened(self, order: Dispatch) -> KnownHook:
+        """What is known of an order's hook. Raises KeyProblem as `opened` does."""
+        hook = order.hook
         found = self.known.get(id(hook))
         if found is None:
             secrets = opened(self.vault, hook)
             concealer = Concealer(secrets=hidden_secrets(hook.auth_login, secrets, [hook.url]))
-            found = self.known[id(hook)] = (hook, secrets, concealer)
-        return found[1], found[2]
+            made = outline(order if order.url is None else replace(order, url=None), secrets)
+            found = self.known[id(hook)] = KnownHook(hook, secrets, concealer, made)
+        return found
+
+    def outline(self, order: Dispatch) -> message.Outline:
+        """As the function of that name. Raises KeyProblem as `opened` does."""
+        known = self.opened(order)
+        return known.outline if order.url is None else outline(order, known.secrets)
 
     def concealer(self, order: Dispatch) -> Concealer:
         """What is not kept of the answer to an order: the hook's secrets, and the private values that it was shown."""
-        known = self.opened(order.hook)[1]
+        known = self.opened(order).concealer
         found = order.conceal
         if found is None and order.url is None:
             return known
@@ -159,8 +172,8 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     return found
 
 
-def compose(order: Dispatch, secrets: Mapping[str, str], now_ms: int) -> message.Message:
-    """The request as it would leave now.
+def outline(order: Dispatch, secrets: Mapping[str, str]) -> message.Outline:
+    """What all requests of the order's hook have in common; sent elsewhere, credentials stay here unless asked for.
 
     Args:
         secrets: as `opened` gives them.
@@ -168,14 +181,22 @@ def compose(order: Dispatch, secrets: Mapping[str, str], now_ms: int) -> message
     hook = order.hook
     url = order.url or hook.url
     trusted = order.with_auth or order.url is None or origin(url) == origin(hook.url)
-    signing = [secrets[name] for name in ("signing_secret", "signing_secret_old") if name in secrets]
-    if hook.signing_old_until_ms is None or now_ms >= hook.signing_old_until_ms:
-        signing = signing[:1]
     header = None
     if trusted and hook.custom_header and "custom_header_value" in secrets:
         header = (hook.custom_header, secrets["custom_header_value"])
-    return message.message(
+    return message.Outline(
         url,
+        login=hook.auth_login if trusted else "",
+        password=secrets.get("auth_password", "") if trusted else "",
+        custom_header=header,
+        secrets=[secrets[name] for name in ("signing_secret", "signing_secret_old") if name in secrets],
+    )
+
+
+def compose(order: Dispatch, made: message.Outline, now_ms: int) -> message.Message:
+    """The request as it would leave now."""
+    old_until_ms = order.hook.signing_old_until_ms
+    return made.message(
         order.body,
         event=order.event,
         mode=order.mode,
@@ -187,24 +208,23 @@ def compose(order: Dispatch, secrets: Mapping[str, str], now_ms: int) -> message
         replay_of=order.replay_of,
         depth=order.depth + 1,
         test=order.test,
-        login=hook.auth_login if trusted else "",
-        password=secrets.get("auth_password", "") if trusted else "",
-        custom_header=header,
-        secrets=signing,
+        signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )
 
 
 @lru_cache(1024)
-def parsed(url: str) -> tuple[httpx.URL, str]:
+def parsed(url: str) -> tuple[httpx.URL, bytes]:
     """The URL as httpx has it, with the value of `Host`: taken apart once, since that costs a fifth of an attempt."""
     made = httpx.URL(url)
-    return made, made.netloc.decode("ascii")
+    return made, made.netloc
 
 
 def prepared(made: message.Message) -> httpx.Request:
     """The one request that leaves, whole: httpx has nothing left to find out or to add."""
     url, host = parsed(made.url)
-    headers = [("Host", host), *made.headers, ("Content-Length", str(len(made.body)))]
+    headers = [(b"Host", host)]  # as bytes: httpx looks at each text twice
+    headers += [(name.encode("ascii"), value.encode("ascii")) for name, value in made.headers]
+    headers.append((b"Content-Length", b"%d" % len(made.body)))
     request = httpx.Request(made.method, url, headers=headers, stream=httpx.ByteStream(made.body))
     request.read()
     return request
@@ -243,7 +263,7 @@ def observed(order: Dispatch, made: AttemptResult) -> AttemptObserved:
 async def attempted(tools: Tools, order: Dispatch) -> AttemptResult:
     now_ms = tools.clock.now_ms()
     try:
-        made = compose(order, tools.secrets(order.hook), now_ms)
+        made = compose(order, tools.outline(order), now_ms)
         request = prepared(made)
     except KeyProblem as error:
         return unsent(order, now_ms, "key_error", error.text)
@@ -318,7 +338,7 @@ def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, 
         "detail": keep(answer.detail),
         "ms": ms,
         "times": dumps({**got.times, "limit": round(order.timeout * 1000)}),
-        "request_headers": dumps(message.masked_headers(sent.headers, order.hook.custom_header)),
+        "request_headers": dumps(sent.shown),
         "response_headers": dumps(conceal.headers(got.headers)) if keeps_response and got.headers else None,
         "response_body": kept_body(conceal, tools.limits, order, got) if keeps_body else None,
         "response_length": got.length if keeps_response else None,

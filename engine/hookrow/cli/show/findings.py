@@ -61,7 +61,7 @@ def find(engine: HookEngine) -> Iterator[Finding]:
     yield from rows(engine)
     if not engine.read_only:  # who may only read has no key, and no say in the files
         yield from keys(engine)
-        yield from files(engine.path)
+        yield from files(engine)
     yield from egress(engine)
     yield from room(engine)
 
@@ -274,10 +274,13 @@ def wal_bytes(path: Path) -> int:
     return 0 if found is None else found.st_size
 
 
-def files(path: Path | None) -> Iterator[Finding]:
-    """Files that others than their owner may read or write."""
+def files(engine: HookEngine) -> Iterator[Finding]:
+    """A place that is not safe; files that others than their owner may read or write."""
+    path = engine.path
     if path is None:
         return
+    if (unsafe := engine.health.place()) is not None:
+        yield Finding("file_system", unsafe)
     from hookrow import KeyRing
 
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), KeyRing.file_beside(path)):

@@ -9,15 +9,12 @@ import json
 import logging
 import os
 import re
-import socket
 import sqlite3
-import struct
 import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -411,35 +408,6 @@ def test_a_fault_of_our_own_shows_no_secret(folder: Path) -> None:
             told = frames(raised)
     told += records.getvalue()
     assert [secret for secret in (PASSWORD, HEADER, BASIC, signing) if secret in told] == []
-
-
-@pytest.fixture
-def doorkeeper() -> Iterator[int]:
-    """The port of what takes itself for a PostgreSQL server that asks for a password and refuses every one."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def told(kind: bytes, said: bytes) -> bytes:
-        return kind + struct.pack("!i", len(said) + 4) + said
-
-    def serve() -> None:
-        while True:
-            try:
-                peer, _ = listening.accept()
-            except OSError:
-                return
-            with peer, suppress(OSError):
-                while struct.unpack("!ii", peer.recv(4096)[:8])[1] != 196608:  # no TLS, no GSS
-                    peer.sendall(b"N")
-                peer.sendall(told(b"R", struct.pack("!i", 3)))
-                assert PASSWORD.encode() in peer.recv(4096)
-                peer.sendall(told(b"E", b'SFATAL\0C28P01\0Mpassword authentication failed for user "admin"\0\0'))
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield listening.getsockname()[1]
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    thread.join(10)
 
 
 @pytest.mark.parametrize("door", ["the receiver's", "the database's"])

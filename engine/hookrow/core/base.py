@@ -134,8 +134,8 @@ class Engine(ABC):
         self.fired_by_handler(event)
         return self.given(firing)
 
-    def given(self, firing: Firing) -> Firing:
-        """The firing as its caller gets it: one that was deferred can be enqueued."""
+    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        """The firing as its caller gets it: one that was deferred can be enqueued. It is as sure as `connection`."""
         return replace(firing, enqueuer=self.enqueue) if firing.deferred else firing
 
     @abstractmethod

@@ -252,7 +252,7 @@ class Run:
         mine = type(error)(error.text, firing=verdict)
         if self.occasion.before:
             raise mine from None
-        log.error("a firing of %s could not be recorded: %s", self.occasion.event.code, mine)
+        self.runtime.unrecorded.failed(f"{self.occasion.event.code}: {mine}")
         return replace(verdict or self.record(), error=mine)
 
     async def tell(self) -> None:
@@ -283,7 +283,7 @@ class Run:
         try:
             await self.runtime.database.writer.awrite(self.rows(self.row.shares[self.written :]))
         except StorageError as error:
-            log.error("a cancelled firing of %s could not be recorded: %s", self.occasion.event.code, error)
+            self.runtime.unrecorded.failed(f"{self.occasion.event.code}, cancelled: {error}")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -327,6 +327,7 @@ class Run:
 
     def took(self, shares: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """Shares are committed: hand those that are born leased to this process's worker."""
+        self.runtime.unrecorded.worked()
         self.firing_id = written.firing
         self.written += len(shares)
         self.moved.paused |= written.moved.paused

@@ -26,6 +26,7 @@ from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
+from hookrow.outages import Outage
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
@@ -73,6 +74,7 @@ class Runtime:
         self.database: Final = open_database(url, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
         self.failing: Final = Failing(self.database, self.clock)
+        self.unrecorded: Final = Outage(self.clock, "firings could not be recorded", "firings are recorded again")
         self.own_events: Final = tuple(events)
         self.given_transport = transport
         self.observers: Final = tuple(observers)

@@ -266,7 +266,8 @@ class Worker:
                 self.slots.shut = await self.tend()
             if self.slots.wanting() and await self.changed():
                 await self.claim()
-            if not self.unrecorded:
+            # Reading alone proves nothing: a standby and a full disk can be read.
+            if not self.unrecorded and self.database.writer.failed is None:
                 self.trouble.worked()
         except StorageError as error:
             self.look = True
@@ -342,7 +343,7 @@ class Worker:
             held = self.slots.next()
             if held is None:
                 break
-            task = asyncio.get_running_loop().create_task(self.deliver(held))
+            task = asyncio.get_running_loop().create_task(self.deliver(held), name=public(held.claimed))
             self.tasks.add(task)
             self.begun += 1
             task.add_done_callback(self.landed)
@@ -355,7 +356,8 @@ class Worker:
         if not self.running or self.closing or (self.look and self.slots.wanting()):
             self.woken.set()
         if not task.cancelled() and task.exception() is not None:
-            log.error("a delivery's task failed; it goes again when its lease has lapsed", exc_info=task.exception())
+            failed = "%s: its task failed; it goes again when its lease has lapsed"
+            log.error(failed, task.get_name(), exc_info=task.exception())
 
     # -- one delivery -------------------------------------------------------------------------------------------------
 
@@ -379,7 +381,9 @@ class Worker:
                 await self.give_back([claimed])
                 return
             if made.error == "local_error":  # our own trouble, too: it waits a while
-                await self.give_back([claimed], later_ms=self.shortage.failed(claimed.row_id, made.detail))
+                await self.give_back(
+                    [claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), made.detail)
+                )
                 return
             self.shortage.worked(claimed.row_id)
             quick = self.clock.monotonic() - started <= SLOW
@@ -409,8 +413,7 @@ class Worker:
                 await asyncio.sleep(self.trouble.failed(error))
         self.unrecorded.discard(claimed.row_id)
         if not settled.accepted:
-            public = delivery_id(claimed.uid, claimed.seq)
-            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public)
+            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public(claimed))
             return
         if settled.next:
             await self.go_on(settled.next, now_ms, started)
@@ -472,6 +475,11 @@ class Worker:
         now_ms = self.clock.now_ms()
         if await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)):
             self.look = True
+
+
+def public(claimed: Claimed) -> str:
+    """What receivers and people call a row."""
+    return delivery_id(claimed.uid, claimed.seq)
 
 
 def may_go(hook: CurrentHook, claimed: Claimed) -> bool:

@@ -8,24 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection
+
+from hookrow.outages import Outage
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
 __all__ = ["Channel", "Listener", "announce"]
 
-log: Final = logging.getLogger("hookrow")
-
 Channel = Literal["hookrow_due", "hookrow_config"]
 """Rows wait for a worker; hooks, events or settings were changed (raised by the tables' own triggers)."""
 CHANNELS: tuple[Channel, ...] = ("hookrow_due", "hookrow_config")
 AGAIN = 1.0
 """Seconds between two tries to listen again."""
-QUIET = 60.0
-"""Seconds between two lines about a lost connection."""
 
 
 def announce(connection: Connection) -> None:
@@ -51,8 +49,12 @@ class Listener:
         self.heard = heard
         self.listening: bool = False
         """Whether a notice would arrive now."""
-        self.said: float = float("-inf")
-        self.told: bool = False
+        self.outage = Outage(
+            database.clock,
+            "word of new rows comes late, trying to listen again",
+            "word of new rows comes at once again",
+            level=logging.WARNING,
+        )
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -62,11 +64,7 @@ class Listener:
             try:
                 await self.listen()
             except (psycopg.Error, OSError) as error:
-                now = self.database.clock.monotonic()
-                if now - self.said >= QUIET:
-                    self.said, self.told = now, True
-                    reason = str(error).partition("\n")[0]
-                    log.warning("word of new rows comes late, trying to listen again: %s", reason)
+                self.outage.failed(str(error).partition("\n")[0])
             finally:
                 self.listening = False
             await asyncio.sleep(AGAIN)
@@ -80,9 +78,7 @@ class Listener:
             for channel in CHANNELS:
                 await connection.execute(f"LISTEN {channel}")
             self.listening = True
-            if self.told:
-                self.told = False
-                log.warning("word of new rows comes at once again")
+            self.outage.worked()
             for channel in CHANNELS:
                 self.heard(channel)
             async for notice in connection.notifies():

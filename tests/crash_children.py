@@ -33,7 +33,7 @@ from hookrow.store.log import purge
 from hookrow.store.outbox import Settle
 from hookrow.store.outbox.writing import Rows
 from hookrow.worker import Worker
-from schemas import NEXT
+from schemas import NEXT, in_public
 
 __all__ = ["EVENT", "POINTS", "FastClock", "hook_at"]
 
@@ -205,7 +205,7 @@ def own_host(db: str, acks: str, point: str | None = None) -> None:
 
 def transaction_host(db: str, acks: str, point: str | None = None) -> None:
     """`fire(connection=…)`: the firing and a row of the host's own stand or fall together."""
-    theirs = create_engine(db)
+    theirs = create_engine(db, connect_args=in_public(db))
     from sqlalchemy import Column, MetaData, String, Table
 
     order = Table("host_order", MetaData(), Column("number", String, primary_key=True))

@@ -15,6 +15,7 @@ from hookrow.records import LogFilter
 from hookrow.secrets.keyring import KeyRing
 from hookrow.testing import HookReceiver, ManualClock
 from hookrow.testing.fixtures import hook_receiver
+from schemas import ours
 
 __all__ = ["hook_receiver"]
 EVENT = "after_registration"
@@ -143,7 +144,7 @@ def test_their_deliveries_are_held_and_go_by_themselves(opened: Open, hook_recei
     firing = lost.send_own(lost.fire(EVENT, {"user": {"id": 1}}))
     assert [(each.outcome, each.attempts) for each in firing.deliveries] == [("parked", 0)]
     with having.runtime.database.read() as connection:
-        found = connection.exec_driver_sql("SELECT paused_by, paused_reason FROM hook WHERE key = 'erp'").one()
+        found = ours(connection, "SELECT paused_by, paused_reason FROM main.hook WHERE key = 'erp'").one()
     assert (found[0], ring.active_id in found[1]) == ("key", True)
     assert [each.event for each in lost.log.page(LogFilter(event="hook.paused"))] == ["hook.paused"]
     assert state(having) == ("on", None)  # it has the key
@@ -186,7 +187,7 @@ def test_a_secret_that_was_changed_is_held_as_well(opened: Open, hook_receiver: 
     engine = opened(KeyRing.new())
     engine.hooks.add(hook(hook_receiver.url))
     with engine.runtime.database.write() as connection:
-        connection.exec_driver_sql("UPDATE hook SET auth_password = substr(auth_password, 1, 40) || 'AAAAAAAAAAAAAAAA'")
+        ours(connection, "UPDATE main.hook SET auth_password = substr(auth_password, 1, 40) || 'AAAAAAAAAAAAAAAA'")
     engine.runtime.cache.forget()
     firing = engine.send_own(engine.fire(EVENT, {}))
     assert [(each.outcome, each.attempts) for each in firing.deliveries] == [("parked", 0)]

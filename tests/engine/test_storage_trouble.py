@@ -122,7 +122,7 @@ async def test_a_storm_of_after_events_is_three_lines(
         bench.clock.forward(61)
         await bench.fire({"user": {}}, event=AFTER)
     await bench.fire({"user": {}}, event=AFTER)
-    began, ended = "firings could not be recorded", "firings are recorded again (failures: 21)"
+    began, ended = "firings could not be recorded", "firings are recorded again (failures"
     assert said() == [began, f"{began}, 21 times so far", ended]
     with trouble():
         await bench.fire({"user": {}}, event=AFTER)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.errors import DatabaseBusy, StorageError, TransactionMisuse, WrongDatabase
+from schemas import in_public, ours
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,7 @@ def engine(url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]
 @pytest.fixture
 def host(url: str, engine: HookEngine) -> Iterator[Engine]:
     """The caller's own engine on the same database, as SQLAlchemy makes it, with a table of its own."""
-    made = create_engine(url)
+    made = create_engine(url, connect_args=in_public(url))
     with made.begin() as connection:
         connection.execute(text("CREATE TABLE member (id INTEGER)"))
     yield made
@@ -197,7 +198,7 @@ def test_a_failing_write_raises_and_is_a_storage_error(
     """With `connection=` also an `after` event raises: the caller must roll back."""
 
     def broken(run: object, connection: Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO firing (id) VALUES (1)")
+        ours(connection, "INSERT INTO main.firing (id) VALUES (1)")
 
     monkeypatch.setattr("hookrow.core.firing.Run.enqueue", broken)
     with host.connect() as connection, pytest.raises(StorageError):
@@ -234,7 +235,8 @@ def async_host(postgres_url: str) -> Any:
     pytest.importorskip("greenlet")
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    return create_async_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
+    return create_async_engine(url, connect_args=in_public(url))
 
 
 @pytest.mark.parametrize("kind", ["connection", "session"])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select, text, update
+from sqlalchemy import Connection, event, func, select, update
 
 from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
@@ -20,6 +20,7 @@ from hookrow.store.log import finding as log_ids
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from hookrow.words import REASONS
 from outbox_rows import T0, add_hook
+from schemas import ours
 
 MINUTE = 60_000
 EVENTS = ("before_order_add", "after_order_add", "on_subscription")
@@ -361,8 +362,9 @@ def mixed(database: Database) -> tuple[Database, list[int]]:
 
     database.writer.write(job)
     # As PostgreSQL does by itself after a while.
-    with database.engine("write").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE" if database.dialect == "postgresql" else "ANALYZE")
+    with database.engine("write").connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("VACUUM ANALYZE" if database.dialect == "postgresql" else "ANALYZE")
     return database, hooks
 
 
@@ -413,7 +415,7 @@ def test_a_page_reads_no_more_than_a_page(large: tuple[Database, int, int]) -> N
     """Keyset pages: neither OFFSET nor COUNT, and no sorting of what the index has in order."""
     database = large[0]
     with database.read() as connection:
-        middle = connection.execute(text("SELECT id FROM firing ORDER BY id LIMIT 1 OFFSET 2500")).scalar_one()
+        middle = ours(connection, "SELECT id FROM main.firing ORDER BY id LIMIT 1 OFFSET 2500").scalar_one()
     for wanted in (LogFilter(), LogFilter(event="e"), LogFilter(hook=large[1])):
         ask = lambda c, w=wanted: log_ids.ids(c, w, before=middle, limit=50)  # noqa: E731
         for plan in plans(database, ask):

@@ -105,7 +105,7 @@ class Worker:
         self.notices: Final = Notices(hook_of, raise_event, failing)
         self.retention: Final = None if limits is None else Retention(database, clock, limits)
         self.config_changed = config_changed
-        self.listener: Final = Listener(database, self.hear) if database.dialect == "postgresql" else None
+        self.listener: Final = Listener(database, self.hear) if database.notifies else None
         self.owner: Final = owner or new_owner()
         self.poll = poll
         self.slots: Final = Slots(concurrency)
@@ -226,7 +226,9 @@ class Worker:
             self.closing = True
             if listening is not None:
                 listening.cancel()
-                await asyncio.wait([listening])
+                if self.listener is not None:
+                    self.listener.hang_up()
+                await asyncio.wait([listening], timeout=LAST_MOMENT)
             await self.finish()
             self.running = False
             self.ended.set()
@@ -288,7 +290,7 @@ class Worker:
         """Seconds between two looks for what others have written."""
         if self.listener is not None:
             return self.poll * LISTENING if self.listener.listening else self.poll
-        busy = asyncio.get_running_loop().time() < self.busy_until
+        busy = self.database.dialect == "sqlite" and asyncio.get_running_loop().time() < self.busy_until
         return min(BUSY_POLL, self.poll) if busy else self.poll
 
     async def changed(self) -> bool:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, select
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
@@ -26,7 +26,7 @@ from hookrow.store.database.rows import kinds_of
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-from hookrow.store.database.tables import HOOKS, SETTINGS
+from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
 
@@ -35,6 +35,7 @@ LOOK, PG_LOOK = 0.001, 1.0
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
 
 
+VERSION_N = select(VERSION_NUMBER.c.n)
 HOLDS = kinds_of(HOOKS)
 
 
@@ -127,7 +128,7 @@ class ConfigCache:
     def read(self, known: Config | None) -> Config:
         """The configuration from the database; the one that is known, where it is still true."""
         with self.database.read() as connection:
-            n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+            n = connection.execute(VERSION_N).scalar_one()
             return known if known is not None and known.n == n else read_config(connection, n)
 
     def forget(self) -> None:

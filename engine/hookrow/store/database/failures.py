@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
+from hookrow.store.database.address import POOLER
 from hookrow.store.database.reserve import reserve_of
 
 __all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unshared", "unsure"]
@@ -56,6 +57,15 @@ def full_file(path: Path) -> StorageError:
     if reserve_of(path).exists():
         return DiskFull(Text("the disk is full: free some space, or delete old firings: hookrow prune --days 7"))
     return DiskFull(Text("the disk that holds {path} is full: free some space there first", path=path))
+
+
+def pooled(reason: str) -> StorageError:
+    return StorageError(
+        Text(
+            "a pooler in transaction mode stands before the server: add {words} to the database URL",
+            words=f"{POOLER}=transaction",
+        )
+    )
 
 
 def unshared(reason: str) -> StorageError:
@@ -120,6 +130,8 @@ OF_POSTGRESQL: dict[str, Meaning] = {
     "42P01": missing,  # undefined_table
     "3D000": missing,  # invalid_catalog_name
     "53100": full,  # disk_full
+    "26000": pooled,  # invalid_sql_statement_name
+    "42P05": pooled,  # duplicate_prepared_statement
 }
 """By SQLSTATE: the server's messages come in its own language."""
 BY_WORDS = {"no such table": missing, "does not exist": missing, "disk is full": full}

@@ -24,7 +24,7 @@ from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
-from hookrow.store.database.tables import SETTINGS, TABLES
+from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
 from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
@@ -165,7 +165,7 @@ def make_tables(database: Database) -> None:
         SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
+        connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
         zone, why = machine_zone()
         for name, value in (("timezone", zone), ("language", detect())):
             connection.execute(insert(SETTINGS).values(name=name, value=value))
@@ -177,10 +177,10 @@ def make_tables(database: Database) -> None:
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:
     """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
-    if database.dialect == "postgresql":
-        exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}).scalar()
-        if exists is None:
-            return None
+    # Not by to_regclass: a lock just got does not make its answer, of a moment ago, a new one.
+    named = {"ours": PG_SCHEMA, "version": VERSION_TABLE}
+    if database.dialect == "postgresql" and connection.execute(MADE, named).scalar() is None:
+        return None
     return version_of(connection)
 
 
@@ -200,9 +200,48 @@ def enter_wal(database: Database) -> None:
 
 
 def make_pg_schema(database: Database) -> None:
-    """Our own schema inside the host's PostgreSQL database."""
+    """Our own schema inside the host's PostgreSQL database.
+
+    Raises:
+        NoDatabase: what is there is not ours, or what is ours is elsewhere.
+    """
     with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+        if version_of_safely(connection, database) is None:
+            refuse_what_is_not_ours(connection)
         # Asked before: CREATE needs a right that a user to whom the schema was given may not have.
         if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": PG_SCHEMA}).scalar() is None:
             connection.exec_driver_sql(f"CREATE SCHEMA {PG_SCHEMA}")
+
+
+def refuse_what_is_not_ours(connection: Connection) -> None:
+    """A second, empty Hookrow beside one that somebody fires at would ask nobody's hooks.
+
+    An older version made its tables in `public` where a pooler took away what it set. And a schema of our name with
+    tables that no Hookrow made is somebody else's.
+    """
+    found = connection.execute(OURS_ELSEWHERE, {"version": VERSION_TABLE}).scalar()
+    if found is not None:
+        raise NoDatabase(
+            Text(
+                "Hookrow's tables are in the schema {found}, not in {ours}, so nothing was created; ask an "
+                "administrator to move them (ALTER TABLE … SET SCHEMA {ours}) or to remove them",
+                found=found,
+                ours=PG_SCHEMA,
+            )
+        )
+    theirs = connection.execute(IN_OUR_PLACE, {"ours": PG_SCHEMA}).scalar()
+    if theirs is not None:
+        raise NoDatabase(
+            Text(
+                "the schema {ours} holds a table {table} that Hookrow did not create, so nothing was created; give "
+                "another database",
+                ours=PG_SCHEMA,
+                table=theirs,
+            )
+        )
+
+
+MADE = text("SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = :ours AND tablename = :version")
+OURS_ELSEWHERE = text("SELECT min(schemaname) FROM pg_catalog.pg_tables WHERE tablename = :version")
+IN_OUR_PLACE = text("SELECT min(tablename) FROM pg_catalog.pg_tables WHERE schemaname = :ours")

@@ -10,10 +10,13 @@ from typing import Any, Final
 from hookrow.errors import DatabaseDamaged
 from hookrow.lang import Text
 
-__all__ = ["FLAG", "NUMBER", "OLDEST_DUE", "TEXT", "VERSION", "Ask", "Kinds", "reading", "sound"]
+__all__ = ["FLAG", "NUMBER", "OLDEST_DUE", "SQLITE_SCHEMA", "TEXT", "VERSION", "Ask", "Kinds", "reading", "sound"]
 
 Ask = Callable[[str, Mapping[str, Any]], Sequence[Any]]
-"""Runs a SELECT with parameters written as `:name`, and gives its rows."""
+"""Runs a SELECT with parameters written as `:name`, its tables as `main.name`, and gives its rows."""
+
+SQLITE_SCHEMA = "main."
+"""Where SQLite has our tables; on PostgreSQL the engine puts its own schema instead."""
 
 
 Kinds = Mapping[str, frozenset[type]]
@@ -22,19 +25,19 @@ NUMBER: Final[frozenset[type]] = frozenset((int, float, type(None)))
 FLAG: Final[frozenset[type]] = frozenset((int, bool))
 TEXT: Final[frozenset[type]] = frozenset((str, type(None)))
 
-VERSION = "SELECT version_num FROM hookrow_version"
+VERSION = "SELECT version_num FROM main.hookrow_version"
 
 
 # One step through the index `delivery_due` for each hook that something waits for: see `store.due`.
 OLDEST_DUE = """
 WITH RECURSIVE busy(hook) AS (
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying')
+    SELECT (SELECT hook_id FROM main.delivery WHERE state IN ('blocked', 'queued', 'retrying')
         ORDER BY hook_id, due_ms LIMIT 1)
     UNION ALL
-    SELECT (SELECT hook_id FROM delivery WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook
+    SELECT (SELECT hook_id FROM main.delivery WHERE state IN ('blocked', 'queued', 'retrying') AND hook_id > busy.hook
         ORDER BY hook_id, due_ms LIMIT 1)
     FROM busy WHERE busy.hook IS NOT NULL)
-SELECT min((SELECT min(due_ms) FROM delivery
+SELECT min((SELECT min(due_ms) FROM main.delivery
     WHERE hook_id = busy.hook AND state IN ('blocked', 'queued', 'retrying'))) FROM busy
 """
 

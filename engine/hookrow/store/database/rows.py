@@ -6,16 +6,19 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, select, text
+from sqlalchemy import Column, Connection, Sequence, Table, bindparam, func, select
 from sqlmodel import AutoString
 
 from hookrow.ids import id_at
+from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Kinds
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
 __all__ = ["allocate", "kinds_of"]
 
+NUMBERS = Sequence("row_number", schema=PG_SCHEMA)
+NEXT = select(NUMBERS.next_value()).select_from(func.generate_series(1, bindparam("count")))
 MOMENT: Final[frozenset[type]] = frozenset((datetime, type(None)))
 KINDS: Final[Mapping[type, frozenset[type]]] = {
     int: NUMBER,
@@ -40,9 +43,7 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
         last = LAST[table].scalar(connection) or 0
         first = max(start, last + 1)
         return iter(range(first, first + count))
-    numbers = connection.execute(
-        text("SELECT nextval('row_number') FROM generate_series(1, :count)"), {"count": count}
-    ).scalars()
+    numbers = connection.execute(NEXT, {"count": count}).scalars()
     return iter(sorted(start | (number & 0xFFFFF) for number in numbers))
 
 

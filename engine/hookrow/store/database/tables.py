@@ -30,6 +30,7 @@ __all__ = [
     "REVISIONS",
     "SETTINGS",
     "TABLES",
+    "VERSION_NUMBER",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",

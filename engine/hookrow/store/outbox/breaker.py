@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
+from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.delivery.states import CLOSED, STEP, Breaker, after_attempt
 from hookrow.reasons.reason import Reason, keep
@@ -24,10 +25,9 @@ __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_
 # Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
 # none if another deletes it meanwhile: it would take an opened breaker for closed, and write over it.
 ROW = Prepared(
-    text(
-        "INSERT INTO breaker (hook_id, failures, wait_ms) VALUES (:hook, 0, 0) "
-        "ON CONFLICT (hook_id) DO UPDATE SET failures = breaker.failures"  # which locks the row
-    )
+    insert(BREAKERS)
+    .values(hook_id=bindparam("hook"), failures=0, wait_ms=0)
+    .on_conflict_do_update(index_elements=["hook_id"], set_={"failures": BREAKERS.c.failures})  # which locks the row
 )
 OF_HOOKS = PreparedIn(
     lambda hooks: (

@@ -188,7 +188,7 @@ class Row:
     def view(self, private: bool) -> View:
         data, view = self.views[private]
         if view is None:
-            view = prepare(data)
+            view = prepare(data, self.text if data is self.original else None)
             self.views[private] = (data, view)
         return view
 

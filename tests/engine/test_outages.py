@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hookrow.outages import Outage
+from hookrow.store.database.outages import Outage
 from hookrow.testing import ManualClock
 
 

@@ -26,7 +26,6 @@ from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
-from hookrow.outages import Outage
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
@@ -36,6 +35,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing

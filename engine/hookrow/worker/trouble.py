@@ -7,7 +7,7 @@ import logging
 from hookrow.clock import Clock
 from hookrow.errors import StorageError
 from hookrow.lang import Text
-from hookrow.outages import Outage
+from hookrow.store.database.outages import Outage
 
 __all__ = ["Shortage", "Trouble"]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection
 
-from hookrow.outages import Outage
 from hookrow.store.database.address import POOLER
+from hookrow.store.database.outages import Outage
 
 if TYPE_CHECKING:
     import psycopg

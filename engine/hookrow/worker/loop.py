@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from hookrow.clock import Clock
-from hookrow.errors import StorageError
+from hookrow.errors import StorageError, Unrecorded
 from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
@@ -27,7 +27,7 @@ from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
-from hookrow.worker.trouble import Shortage, Trouble
+from hookrow.worker.trouble import Shortage, Trouble, recorded
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
@@ -113,6 +113,9 @@ class Worker:
         self.begun: int = 0
         """How many deliveries were started so far."""
         self.leases: Final = Leases(database, clock, self.owner, self.slots)
+        self.once: bool = False
+        """Somebody waits for a few rows: their results are not tried to be recorded without end."""
+        self.lost: list[StorageError] = []
         self.trouble: Final = Trouble(clock)
         self.shortage: Final = Shortage(clock)
         self.unrecorded: set[int] = set()
@@ -189,21 +192,33 @@ class Worker:
             first_only: one attempt each; retries are left to a worker.
 
         Raises:
-            StorageError
+            Unrecorded: some were sent, and what came of them could not be recorded within LOCK_LIMIT.
+            StorageError: any other.
         """
-        while not self.closing:
-            self.woken.clear()
-            if self.tend is not None:
-                self.slots.shut = await self.tend()
-            now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
-            claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
-            taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
-            self.slots.hold(taken.rows, now_ms, started)
-            self.start()
-            if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
-                return
-            due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
-            await self.rest(due)
+        self.once = True
+        try:
+            while not self.closing:
+                self.woken.clear()
+                if self.tend is not None:
+                    self.slots.shut = await self.tend()
+                now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
+                claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
+                taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
+                self.slots.hold(taken.rows, now_ms, started)
+                self.start()
+                if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
+                    break
+                due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
+                await self.rest(due)
+        except StorageError as error:
+            if self.tasks:  # what has left is waited for: what came of it is to be said
+                await asyncio.wait(list(self.tasks))
+            if not self.lost:
+                raise
+            self.lost.append(error)
+        if self.lost:
+            sent = [each for error in self.lost if isinstance(error, Unrecorded) for each in error.deliveries]
+            raise Unrecorded(sent, getattr(self.lost[0], "reason", self.lost[0].text))
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -357,9 +372,12 @@ class Worker:
         # Else the loop has nothing to do before its time.
         if not self.running or self.closing or (self.look and self.slots.wanting()):
             self.woken.set()
-        if not task.cancelled() and task.exception() is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unrecorded):
+            self.lost.append(error)
+        elif error is not None:
             failed = "%s: its task failed; it goes again when its lease has lapsed"
-            log.error(failed, task.get_name(), exc_info=task.exception())
+            log.error(failed, task.get_name(), exc_info=error)
 
     # -- one delivery -------------------------------------------------------------------------------------------------
 
@@ -402,11 +420,17 @@ class Worker:
                 self.slots.free(claimed.hook_id)
 
     async def record(self, claimed: Claimed, made: ResultLike) -> None:
-        """Have a result written, however long storage is in trouble; then tell what followed from it."""
+        """Have a result written, however long storage is in trouble; then tell what followed from it.
+
+        Raises:
+            Unrecorded: somebody waits for it, and it could not be written.
+        """
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
         job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
         settled: Settled | None = None
+        if self.once:
+            settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))
         while settled is None:
             try:
                 settled = await self.database.writer.awrite(job)

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from hookrow.clock import Clock
-from hookrow.errors import StorageError
+from hookrow.errors import StorageError, Unrecorded
 from hookrow.lang import Text
+from hookrow.store.database.locks import LOCK_LIMIT
 from hookrow.store.database.outages import Outage
 
-__all__ = ["Shortage", "Trouble"]
+__all__ = ["Shortage", "Trouble", "recorded"]
+
+T = TypeVar("T")
+PAUSE = 0.25
+"""Seconds between two tries of who can't wait long."""
+
+
+async def recorded(write: Callable[[], Awaitable[T]], delivery: str) -> T:
+    """What came of a request that a person waits for, written; tried again for LOCK_LIMIT. Raises Unrecorded."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LOCK_LIMIT
+    while True:
+        try:
+            return await write()
+        except StorageError as error:
+            if loop.time() >= until:
+                raise Unrecorded([delivery], error.text) from None
+        await asyncio.sleep(PAUSE)
 
 
 class Trouble:
@@ -19,7 +40,9 @@ class Trouble:
     """Seconds between two tries."""
 
     def __init__(self, clock: Clock) -> None:
-        self.outage = Outage(clock, "the outbox can't be read or written, trying again", "the outbox works again")
+        self.outage: Final = Outage(
+            clock, "the outbox can't be read or written, trying again", "the outbox works again"
+        )
         self.failures: int = 0
 
     def failed(self, error: StorageError) -> float:
@@ -42,7 +65,7 @@ class Shortage:
     ROWS = 10_000
 
     def __init__(self, clock: Clock) -> None:
-        self.outage = Outage(clock, "deliveries wait", "deliveries that waited go again", level=logging.WARNING)
+        self.outage: Final = Outage(clock, "deliveries wait", "deliveries that waited go again", level=logging.WARNING)
         self.waits: dict[int, int] = {}
 
     def failed(self, row: int, delivery: str, why: Text | str | None) -> int:

@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection
 
@@ -61,7 +61,7 @@ class Listener:
         self.listening: bool = False
         """Whether a notice would arrive now."""
         self.connection: psycopg.AsyncConnection[Any] | None = None
-        self.outage = Outage(
+        self.outage: Final = Outage(
             database.clock,
             "word of new rows comes late, trying to listen again",
             "word of new rows comes at once again",

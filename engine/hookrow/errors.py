@@ -201,7 +201,10 @@ class KeyTaken(Refused):
 
 
 class ChangedMeanwhile(Refused):
-    """The hook was changed after it was read. `current` is the hook as it stands now, None if it was deleted."""
+    """The hook was changed after it was read.
+
+    `current` is the hook as it stands now, where its fields were to be changed; else None.
+    """
 
     def __init__(self, text: Text | str, current: Any = None) -> None:
         super().__init__(text)

@@ -30,6 +30,7 @@ from hookrow.observers import Observer
 from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.database.address import address_of
 
 __all__ = ["Engine"]
 
@@ -66,8 +67,10 @@ class Engine(ABC):
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
+        address = address_of(url)
+        del url  # its password would stand in this frame, should the server refuse it: an address hides its own
         self.runtime: Final = Runtime(
-            url,
+            address,
             worker=worker,
             events=events,
             egress=egress,
@@ -131,8 +134,8 @@ class Engine(ABC):
         self.fired_by_handler(event)
         return self.given(firing)
 
-    def given(self, firing: Firing) -> Firing:
-        """The firing as its caller gets it: one that was deferred can be enqueued."""
+    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        """The firing as its caller gets it: one that was deferred can be enqueued. It is as sure as `connection`."""
         return replace(firing, enqueuer=self.enqueue) if firing.deferred else firing
 
     @abstractmethod

@@ -115,7 +115,7 @@ class HookEngine(Engine):
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()
-            return self.given(firing)
+            return self.given(firing, connection)
         forbid_running_loop()
         begun = self.begun(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth

@@ -390,7 +390,7 @@ class Row:
         try:
             made = await perform(tools, order)
         except BaseException:
-            share.state = "cancelled"
+            share.state, share.detail = "cancelled", Reason("called_off")
             raise
         self.obey(share, made)
         return made

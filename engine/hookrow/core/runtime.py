@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
@@ -59,7 +59,7 @@ class Runtime:
 
     def __init__(
         self,
-        url: str,
+        address: URL,
         *,
         worker: bool,
         events: Iterable[Event],
@@ -71,7 +71,7 @@ class Runtime:
         observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.database: Final = open_database(url, clock=self.clock, create=create)
+        self.database: Final = open_database(address, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
         self.failing: Final = Failing(self.database, self.clock)
         self.unrecorded: Final = Outage(self.clock, "firings could not be recorded", "firings are recorded again")

@@ -58,7 +58,7 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.clock: Clock = clock or SystemClock()
         self.address: URL = address_of(url)

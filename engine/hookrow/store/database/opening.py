@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import URL, Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
@@ -32,7 +32,7 @@ __all__ = ["open_database"]
 log: Final = logging.getLogger("hookrow")
 
 
-def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
+def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = True) -> Database:
     """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
 
     Raises:

@@ -17,13 +17,12 @@ from typing import Any, Final
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError, Unrecorded
-from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
-from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
+from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases, may_go, public
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
@@ -113,8 +112,7 @@ class Worker:
         self.begun: int = 0
         """How many deliveries were started so far."""
         self.leases: Final = Leases(database, clock, self.owner, self.slots)
-        self.once: bool = False
-        """Somebody waits for a few rows: their results are not tried to be recorded without end."""
+        self.once: bool = False  # somebody waits: results are not tried to be recorded without end
         self.lost: list[StorageError] = []
         self.trouble: Final = Trouble(clock)
         self.shortage: Final = Shortage(clock)
@@ -192,7 +190,7 @@ class Worker:
             first_only: one attempt each; retries are left to a worker.
 
         Raises:
-            Unrecorded: some were sent, and what came of them could not be recorded within LOCK_LIMIT.
+            Unrecorded: some were sent, but their results could not be recorded within LOCK_LIMIT.
             StorageError: any other.
         """
         self.once = True
@@ -211,8 +209,7 @@ class Worker:
                 due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
                 await self.rest(due)
         except StorageError as error:
-            if self.tasks:  # what has left is waited for: what came of it is to be said
-                await asyncio.wait(list(self.tasks))
+            await asyncio.gather(*self.tasks, return_exceptions=True)  # what has left: what came of it is to be said
             if not self.lost:
                 raise
             self.lost.append(error)
@@ -501,15 +498,3 @@ class Worker:
         now_ms = self.clock.now_ms()
         if await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)):
             self.look = True
-
-
-def public(claimed: Claimed) -> str:
-    """What receivers and people call a row."""
-    return delivery_id(claimed.uid, claimed.seq)
-
-
-def may_go(hook: CurrentHook, claimed: Claimed) -> bool:
-    """Whether the hook, as it stands now, may be sent to; a breaker lets its probe through."""
-    if hook.deleted or not hook.active:
-        return False
-    return hook.paused_by is None or (hook.paused_by == "breaker" and claimed.probe)

@@ -252,7 +252,7 @@ class Run:
         mine = type(error)(error.text, firing=verdict)
         if self.context.before:
             raise mine from None
-        log.error("a firing of %s could not be recorded: %s", self.context.event.code, mine)
+        self.runtime.unrecorded.failed(f"{self.context.event.code}: {mine}")
         return replace(verdict or self.record(), error=mine)
 
     async def raise_own_events(self) -> None:
@@ -284,7 +284,7 @@ class Run:
         try:
             await self.runtime.database.writer.awrite(self.rows(self.row.drafts[self.written :]))
         except StorageError as error:
-            log.error("a cancelled firing of %s could not be recorded: %s", self.context.event.code, error)
+            self.runtime.unrecorded.failed(f"{self.context.event.code}, cancelled: {error}")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -328,6 +328,7 @@ class Run:
 
     def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """They are committed: hand those that are born leased to this process's worker."""
+        self.runtime.unrecorded.worked()
         self.firing_id = written.firing
         self.written += len(drafts)
         self.moved.paused |= written.moved.paused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.core.context import context_for
@@ -22,6 +23,7 @@ from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempt_from, attempts
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import AttemptResult, Dispatch, perform
+from hookrow.worker.trouble import recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -185,6 +187,7 @@ class Replaying:
 
         Raises:
             NotRedeliverable: it is being sent right now, or was settled since it was looked up, or its hook is gone.
+            Unrecorded: it was sent, and that could not be recorded.
         """
         runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
         author = runtime.author()
@@ -201,12 +204,11 @@ class Replaying:
             return claimed
 
         claimed = await writer.awrite(lease)
-        dispatch = self.dispatch_of(
-            firing, delivery, to, with_auth
-        )  # the hook as it stands now, whatever went before took
+        dispatch = self.dispatch_of(firing, delivery, to, with_auth)  # the hook as it stands now
         result = await perform(runtime.tools(runtime.config()), replace(dispatch, number=claimed.number))
         elsewhere = to is not None
-        await writer.awrite(Settle(claimed, result, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))
+        job = Settle(claimed, result, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere)
+        await recorded(partial(writer.awrite, job), delivery.id)
         runtime.cache.forget()  # a 410 pauses the hook
         return result
 

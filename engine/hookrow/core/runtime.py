@@ -35,6 +35,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
@@ -73,6 +74,7 @@ class Runtime:
         self.database: Final = open_database(address, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
         self.failing: Final = Failing(self.database, self.clock)
+        self.unrecorded: Final = Outage(self.clock, "firings could not be recorded", "firings are recorded again")
         self.own_events: Final = tuple(events)
         self.given_transport = transport
         self.observers: Final = tuple(observers)

@@ -53,7 +53,8 @@ class Notices:
         """Raise one; what a system event's own delivery (`claimed`) caused is only logged."""
         hook = self.hook_of(hook_id)
         named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}
-        log.warning("%s: hook %s", code, named["key"] or hook_id)
+        about = "" if claimed is None else f", {delivery_id(claimed.uid, claimed.seq)}"
+        log.warning("%s: hook %s%s", code, named["key"] or hook_id, about)
         if self.raise_event is None or (claimed is not None and claimed.event in SYSTEM_EVENTS):
             return
         try:

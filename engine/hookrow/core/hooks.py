@@ -340,11 +340,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.fresh(number)
 
     def removed(self, ref: int | str, config: Config) -> int:
-        """The deleted hook of this id or key; of those that bore the key one after the other, the last.
-
-        Raises:
-            HookNotFound
-        """
+        """The deleted hook of this id or key; of several that bore the key, the last. Raises HookNotFound."""
         gone = [hook.id for hook in config.hooks.values() if hook.deleted and ref in (hook.id, str(hook.id), hook.key)]
         if not gone:
             raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))

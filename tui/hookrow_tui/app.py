@@ -27,7 +27,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from hookrow.errors import HookrowError
-from hookrow_tui.actions import bindings
+from hookrow_tui.actions import bindings, cap_of
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import kept, mishap
@@ -351,7 +351,8 @@ class HookrowApp(App[int]):
             focused.action_copy()
         elif not isinstance(self.screen, Question):
             answers = [("no", str(Say("Stay"))), ("yes", str(Say("Quit")))]
-            question = Question(str(Say("Quit Hookrow?")), [str(Say("F10 quits at once."))], answers)
+            at_once = Say("{key} quits at once.", key=cap_of("app.leave"))
+            question = Question(str(Say("Quit Hookrow?")), [str(at_once)], answers)
             self.push_screen(question, self.answer_leave)
 
     async def answer_leave(self, answer: str | None) -> None:

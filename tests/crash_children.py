@@ -335,7 +335,9 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
 
     async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes:
         line(log, headers["webhook-id"], path, headers["hook-attempt"])
-        await (asyncio.Event().wait() if path == "/hang" else asyncio.sleep(slow if path == "/slow" else 0.002))
+        if path == "/hang":
+            await asyncio.Event().wait()
+        await asyncio.sleep(slow if path == "/slow" else 0.002)
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
     asyncio.run(serving(ready, answer))

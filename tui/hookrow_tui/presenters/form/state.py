@@ -201,7 +201,7 @@ def too_long(seconds: float) -> Text:
     return Say(
         "The blocking hooks of this event may take {worst} s together, but an operation waits {limit} s at "
         "most: the last ones may not be called.",
-        longest_wait=Seconds(seconds),
+        worst=Seconds(seconds),
         limit=Seconds(ROW_LIMIT),
     )
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
 import httpx
 import pytest
 
@@ -23,6 +22,7 @@ from hookrow.store.outbox import Claimed
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from hookrow.transport.faults import fault, too_late
+from hookrow.transport.head import Broken
 from hookrow.transport.progress import CONNECTED, CONNECTING, HEADED, NAMED, NAMING, SECURED, SENDING, SENT, Progress
 from outbox_rows import Result, add_hook, attempts, breaker, fire, result, rows, set_hook
 from scripted import HandClock
@@ -182,7 +182,7 @@ BROKEN = [
     OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
     socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
     ssl.SSLError(1, "[SSL] record layer failure"),
-    aiohttp.ServerDisconnectedError(),
+    Broken(Reason("http_no_head")),
     httpx.ReadTimeout("late"),
 ]
 

@@ -291,7 +291,7 @@ def test_no_exit_waits_for_a_hung_name() -> None:
             threading.Event().wait()
         async def main():
             resolver = Resolver(SystemClock(), hang)
-            waiting = [asyncio.ensure_future(resolver.resolve(f"hung{number}.test")) for number in range(20)]
+            waiting = [asyncio.ensure_future(resolver.look_up(f"hung{number}.test")) for number in range(20)]
             while len(asked) < 20:
                 await asyncio.sleep(0)
             for each in waiting:

@@ -98,8 +98,14 @@ async def test_a_row_waits_longer_and_longer_and_loses_no_attempt(
         assert worker.shortage.waits == {}
     assert [each.number for each in attempts(database)] == [1]
     assert breaker(database, hook) is None or breaker(database, hook).failures == 0
-    said = [each.message for each in caplog.records if "deliveries wait" in each.message]
-    assert said == ["deliveries wait: no descriptors"] * 3
+    said = [each.message for each in caplog.records if "deliver" in each.message]
+    assert [line.partition("msg_")[0] for line in said] == [
+        "deliveries wait: ",
+        "deliveries wait, 5 times so far: ",
+        "deliveries wait, 6 times so far: ",
+        "deliveries that waited go again (failures: 6)",
+    ]
+    assert all(line.endswith(": no descriptors") for line in said[:3])
     assert {each.number for each in receiver.sent} == {1}
 
 

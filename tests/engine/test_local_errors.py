@@ -22,7 +22,6 @@ from hookrow.store.outbox import Claimed
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from hookrow.transport.faults import fault, too_late
-from hookrow.transport.head import Broken
 from hookrow.transport.progress import CONNECTED, CONNECTING, HEADED, NAMED, NAMING, SECURED, SENDING, SENT, Progress
 from outbox_rows import Result, add_hook, attempts, breaker, fire, result, rows, set_hook
 from scripted import HandClock
@@ -188,7 +187,6 @@ BROKEN = [
     OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
     socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
     ssl.SSLError(1, "[SSL] record layer failure"),
-    Broken(Reason("http_no_head")),
     httpx.ReadTimeout("late"),
 ]
 

@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
             self.let_go()
 
     def begin(self, talk: Talk, request: bytes) -> asyncio.Future[None]:
-        """Write the request; the future is done when the reply was taken in, or its head where the rest is handed out."""
+        """Write the request; the future is done when the reply was taken in, or so much that the rest is handed out."""
         progress = talk.progress
         progress.address = self.place
         progress.mark(SENDING)

@@ -18,7 +18,7 @@ One read is never cut: with the head's end comes some body."""
 REPLY_LIMIT = 80 * MIB
 """Bytes of a whole reply on the wire: the longest body that is counted, and its framing."""
 LINE_LIMIT = 8 * 1024
-TRAILERS_LIMIT = 8 * 1024
+TRAILERS_LIMIT = 4 * 1024
 SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 

@@ -21,7 +21,7 @@ from hookrow import AsyncHookEngine, Hook, InvalidHook
 from hookrow.clock import SystemClock
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Resolver, Transport, exchange
-from receivers import Authority, Receiver, reply
+from receivers import Authority, BlackHole, Receiver, reply
 from scripted import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -217,6 +217,24 @@ async def test_no_look_up_is_waited_for_for_ever(
         monkeypatch.setattr(Resolver, "LONGEST", 30.0)  # from here on it is not the limit that counts
         names.let_go.set()
         assert (await post(transport, f"http://good.test:{receiver.port}/")).error is None
+
+
+async def test_the_address_that_answers_wins(made: Callable[..., Transport], lag: Any) -> None:
+    """One that swallows connections holds the others up for a quarter of a second, one that refuses them not at all;
+    one that the policy refuses is not dialled, and does not stand in the way of the others."""
+    with Receiver(reply(200, b"{}")) as receiver, BlackHole("127.0.0.2", receiver.port):
+        for first, policy, bound in (
+            ("127.0.0.2", ("private", ""), 0.25),
+            ("127.0.0.3", ("private", ""), 0.0),
+            ("127.0.0.2", ("public", "127.0.0.1"), 0.0),
+        ):
+            began = time.monotonic()
+            got = await post(made(Names(two_test=[first, "127.0.0.1"]), *policy), f"http://two.test:{receiver.port}/")
+            assert time.monotonic() - began <= lag.bound(bound + 0.25)
+            assert (got.error, got.address) == (None, f"127.0.0.1:{receiver.port}")
+        got = await post(made(Names(two_test=["127.0.0.3", "127.0.0.4"])), f"http://two.test:{receiver.port}/")
+        assert (got.error, got.sent) == ("connect_error", False)
+        assert len(receiver.requests) == 3
 
 
 @pytest.mark.skipif(not IPV6, reason="no IPv6 here")

@@ -189,7 +189,7 @@ class Engine(ABC):
         return Run(self.runtime, context_for(self.runtime, known, event, deadline), payload, ()).unrecorded(error, None)
 
     def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
-        """A firing that makes no request now: inside the caller's transaction."""
+        """A firing that makes no request now: in the caller's transaction. Raises TransactionMisuse, EventNotFound."""
         config = self.runtime.config()
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(

@@ -71,7 +71,7 @@ class Replaying:
         payload: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Replayed:
-        """Fire a recorded payload anew, through today's hooks or one of them."""
+        """Fire a recorded payload anew, through today's hooks or one of them. Raises FiringNotFound, InvalidInput."""
         number = None if hook is None else self.explaining.hooks.find(hook).id
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
@@ -114,6 +114,9 @@ class Replaying:
         """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries.
 
         Of several, those that somebody else is sending are left to them.
+
+        Raises:
+            FiringNotFound, NotRedeliverable, InvalidInput
         """
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()

@@ -131,7 +131,7 @@ class Runtime:
     # -- configuration ------------------------------------------------------------------------------------------------
 
     def config(self) -> Config:
-        """Hooks, events and settings as they stand."""
+        """Hooks, events and settings as they stand. Raises EngineClosed, StorageError."""
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()

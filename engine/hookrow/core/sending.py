@@ -83,7 +83,7 @@ class Sending:
         )
 
     async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
-        """Drain the outbox; see `AsyncHookEngine.run_worker`."""
+        """Drain the outbox; see `AsyncHookEngine.run_worker`. Raises DatabaseReadOnly, KeyProblem."""
         database = self.runtime.database
         if database.read_only:
             raise DatabaseReadOnly(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hookrow.transport.framing import ReplyReader
 from hookrow.transport.head import Broken, Head
@@ -14,9 +14,11 @@ from hookrow.transport.reading import Unreadable
 
 if TYPE_CHECKING:
     from hookrow.hook.egress import Egress
-    from hookrow.transport.pool import Pool
 
 __all__ = ["Connection", "Late", "Stale", "Talk"]
+
+
+Told: TypeAlias = "Callable[[Connection], None]"
 
 
 class Stale(ConnectionError):
@@ -52,9 +54,11 @@ class Talk(Protocol):
 class Connection(asyncio.Protocol):
     """One connection; while nobody speaks over it, whatever comes closes it, since it answers nothing."""
 
-    def __init__(self, pool: Pool, key: Any) -> None:
-        self.pool = pool
+    def __init__(self, key: Any, keep: Told, forget: Told) -> None:
+        """Make one for `key`; `keep` is told when it is free for the next exchange, `forget` when it is closed."""
         self.key = key
+        self.keep = keep
+        self.forget = forget
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.judged: Egress | None = None
         """The policy under which its address was allowed last."""
@@ -124,7 +128,7 @@ class Connection(asyncio.Protocol):
         clean = reader.done and not reader.excess and head is not None and head.keeps and talk.progress.sent
         if clean and 200 <= head.status < 600:  # type: ignore[union-attr]
             self.wire.resume_reading()
-            self.pool.keep(self)
+            self.keep(self)
         else:
             self.abort()
 
@@ -207,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
-        self.pool.forget(self)
+        self.forget(self)
         talk, reader = self.talk, self.reader
         if talk is None or self.over is None or (self.over.done() and self.handed is None):
             return

@@ -121,7 +121,7 @@ class Transport:
         await made.exchange(talk, content, deadline)
 
     async def dial(self, pool: Pool, peer: Peer, progress: Progress, deadline: float) -> Connection:
-        """A new connection."""
+        """A new connection. Raises what `send` does."""
         limited = asyncio.timeout_at(deadline)
         egress = self.egress
         try:
@@ -136,7 +136,7 @@ class Transport:
                 found = await dialled(addresses, peer.port, egress, progress)
                 if peer.tls and self.tls is None:
                     self.tls = client_tls()
-                made = Connection(pool, peer)
+                made = Connection(peer, pool.keep, pool.forget)
                 await secured(made, found, self.tls if peer.tls else None, peer.host, progress)
         except TimeoutError:
             if limited.expired():
@@ -147,7 +147,7 @@ class Transport:
         return made
 
     def here(self) -> Pool:
-        """The pool, whose loop this must be."""
+        """The pool, whose loop this must be. Raises Misuse."""
         home = (os.getpid(), asyncio.get_running_loop())
         if self.pool is None:
             self.home = home

@@ -42,6 +42,7 @@ async def test_the_list_as_drawn(size: tuple[int, int], lang: Any) -> None:
         same_as_golden(at.app, f"hooks-{size[0]}x{size[1]}-{lang}")
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("lang", ["ru", "en"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_help_as_drawn(size: tuple[int, int], lang: Any) -> None:
@@ -186,6 +187,7 @@ async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> Non
         assert engine.hooks.get(1).paused_reason == ""
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("lang", ["ru", "en"])
 async def test_a_pause_is_asked_why(lang: Any) -> None:
     """A line of text; Escape leaves the hook as it is, Enter pauses it with the reason, which its row then tells."""

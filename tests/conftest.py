@@ -173,6 +173,17 @@ def own_postgres() -> Iterator[KeptPostgres]:
         yield kept
 
 
+@pytest.fixture(autouse=True, scope="session")
+def small_reserves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Thousands of databases are made, and kept for three runs: each beside 44 MiB would fill the disk of the tests."""
+    from hookrow.store.database import reserve
+
+    reserve.SIZE = 64 * 1024
+    yield
+    for left in tmp_path_factory.getbasetemp().rglob("*-reserve"):  # of processes of their own
+        left.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be made: HOOKROW_TEST_POSTGRES, else one of this run's own.
@@ -193,6 +204,9 @@ def postgres_database(server: str, template: str = "template0") -> Iterator[str]
     name = f"hookrow_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # What says no schema finds nothing, and what counts on seeing others' commits fails: our statements do neither.
+        connection.execute(f"ALTER DATABASE {name} SET search_path = ''")
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

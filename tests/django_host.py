@@ -16,6 +16,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from hookrow.asgi import fired
+from schemas import in_public
 
 __all__ = ["application", "connected", "set_up"]
 
@@ -58,6 +59,7 @@ def words(url: str) -> dict[str, Any]:
         "PORT": parts.port or "",
         "USER": parts.username or "",
         "PASSWORD": parts.password or "",
+        "OPTIONS": in_public(url),
     }
 
 

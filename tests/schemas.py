@@ -9,14 +9,15 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Connection, CursorResult, text
 
 from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD, SCRIPTS
 
-__all__ = ["NEXT", "NEXT_VERSION", "make_oldest", "scripts_with", "shape"]
+__all__ = ["NEXT", "NEXT_VERSION", "in_public", "make_oldest", "ours", "scripts_with", "shape"]
 
 OLDEST = Path(__file__).parent / "store" / "migrated"
 """Databases of commit 0969a07, the first one from which schemas change by migrations, as SQL."""
@@ -58,6 +59,18 @@ def make_oldest(where: Path | str) -> str:
     with psycopg.connect(where, autocommit=True) as plain_pg:
         plain_pg.execute((OLDEST / "0001.postgresql.sql").read_text("utf-8"))  # type: ignore[call-overload]
     return where.replace("postgresql://", "postgresql+psycopg://")
+
+
+def ours(connection: Connection, statement: str, **values: object) -> CursorResult[Any]:
+    """What plain SQL gives in which our tables are `main.name`, as SQLite calls them."""
+    if connection.dialect.name == "postgresql":
+        statement = statement.replace("main.", "hookrow.")
+    return connection.execute(text(statement), values)
+
+
+def in_public(url: str) -> dict[str, str]:
+    """What a host connects with whose own tables are in `public`: the databases of the tests have no `search_path`."""
+    return {"options": "-csearch_path=public"} if url.startswith("postgresql") else {}
 
 
 PG_SHAPE = {

@@ -6,7 +6,11 @@ import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-__all__ = ["LATE_IDS", "Clock", "SystemClock", "from_ms", "to_ms"]
+__all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms"]
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+WEEK_MS = 7 * DAY_MS
 
 
 class Clock(Protocol):

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from cli_runs import Hookrow, program, said
+from hookrow import KeyRing
 from hookrow.core.care import keys as keys_door
+from hookrow.secrets.keyring import write_key_file
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
@@ -147,6 +149,7 @@ def test_one_rotates_keys_at_a_time(add: Add, hookrow: Hookrow, folder: Path, mo
 
     monkeypatch.setattr(keys_door, "write", watched)
     hookrow("keys", "rotate")
+    hookrow("keys", "forget", (folder / "hookrow.key").read_text().split()[-2], "--yes")
     assert [path.name for path in refused] == ["hookrow.key"] * 2
 
 
@@ -170,6 +173,33 @@ def test_keys_are_rotated(add: Add, hookrow: Hookrow, folder: Path) -> None:
     assert len((request.header("webhook-signature") or "").split()) == 2
     (folder / "hookrow.key").write_text(key)
     hookrow("keys", "check", code=3)
+
+
+def keys_in(file: Path) -> list[str]:
+    """The ids of a key file, the active one first."""
+    return [line.split()[0] for line in file.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_a_key_leaves_by_name_only(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """Not while it opens a stored secret, also of a deleted hook, or encrypts new ones; and not unasked."""
+    file = folder / "hookrow.key"
+    add("http://127.0.0.1:9/a")
+    hookrow("hooks", "secret", "new", 1)
+    [old] = keys_in(file)
+    assert "keys rotate" in hookrow("keys", "forget", old, code=5).err
+    write_key_file(file, KeyRing.load(folder / "hooks.db", {}).with_new_key())
+    new = keys_in(file)[0]
+    hookrow("hooks", "rm", 1, "--yes")
+    assert "1 hook (1)" in hookrow("keys", "forget", old, "--yes", code=5).err
+    assert "keys rotate" in hookrow("keys", "forget", new, "--yes", code=5).err
+    assert "1 secret is encrypted with the new key" in hookrow("keys", "rotate").err
+    hookrow("keys", "forget", old, stdin="n\n", code=2)  # no terminal to ask in
+    assert keys_in(file) == [new, old]
+    assert f"Keys left: {new}." in hookrow("keys", "forget", old, "--yes").err
+    assert (keys_in(file), mode(file)) == ([new], 0o600)
+    assert f"forget: {old}" in hookrow("log", "--who").out
+    hookrow("keys", "forget", old, "--yes", code=5)
+    hookrow("keys", "check")
 
 
 def test_a_missing_key_is_exit_3(add: Add, hookrow: Hookrow, folder: Path) -> None:
@@ -247,6 +277,20 @@ def test_what_is_no_database_is_exit_3(hookrow: Hookrow, folder: Path) -> None:
     before = (folder / "hooks.db").read_bytes()
     hookrow("hooks", "list", code=3)
     assert (folder / "hooks.db").read_bytes() == before
+
+
+def test_an_unsafe_file_system_is_named(
+    hookrow: Hookrow, made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`init` refuses it and leaves nothing; on a database that is there already it is a finding."""
+    (folder / "mounts").write_text(f"40 21 0:45 / {folder} rw - cifs //host/share rw\n")
+    monkeypatch.setattr("hookrow.store.database.places.MOUNTS", str(folder / "mounts"))
+    assert [each["code"] for each in hookrow("doctor", "--json", code=1).json["findings"]] == ["file_system"]
+    for name in ("hooks.db", "hooks.db-reserve", "hookrow.key"):
+        (folder / name).unlink()
+    for more in ((), ("--example",)):
+        assert "PostgreSQL" in hookrow("init", *more, code=3).err
+    assert [each.name for each in folder.iterdir()] == ["mounts"]
 
 
 def test_doctor_has_nothing_to_say(hookrow: Hookrow, made: Path) -> None:

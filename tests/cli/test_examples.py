@@ -18,8 +18,8 @@ from hookrow.cli.catalogue import EXAMPLES
 
 STAYS = {"worker", "listen"}
 """What runs until it is told to stop."""
-ELSEWHERE = {"tui", "demo", "", "keys abandon"}
-"""What needs a terminal, a lost key or seconds; their own tests run them. Here their options must be known."""
+ELSEWHERE = {"tui", "demo", "", "keys abandon", "keys forget"}
+"""What needs a terminal, a certain key or seconds; their own tests run them. Here their options must be known."""
 FINDS = {"doctor", "hooks test", "redeliver", "fire"}
 """What may end with a negative result: on the example database there are findings, and no receiver is there."""
 ORDER = '{"order": {"id": 7, "number": "A-7", "sum": 100, "items": [], "user": {"id": 1}}}'

@@ -93,6 +93,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "doctor": ((), ("--json",)),
     "prune": (("--dry-run",), ()),
     "keys abandon": ((EVIL, "--yes"),),
+    "keys forget": ((EVIL, "--yes"),),
     "settings list": ((), ("--json",)),
     "settings set": (("timezone", EVIL), (EVIL, "1"), ("egress", EVIL)),
     "keys check": ((),),

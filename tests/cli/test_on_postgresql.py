@@ -138,6 +138,7 @@ def test_every_command(
     run("hooks move 2 --before 1")
     run("hooks undo --yes")
     run("keys abandon 00000000", code=5)
+    assert "by hand" in run("keys forget", key.partition(":")[0], code=5).err
     assert commands - called == ELSEWHERE
     assert list(folder.iterdir()) == []
 

@@ -159,7 +159,7 @@ class Court:
     def connected(self, workers: int) -> None:
         """Wait until so many workers are ready: connecting to a server takes a new process longer than a file does."""
         if self.postgres is not None:
-            listening = "datname = current_database() AND query LIKE 'LISTEN%'"
+            listening = "datname = current_database() AND query LIKE 'NOTIFY%'"
             number = [(workers,)]
             until(lambda: self.ask(f"SELECT count(*) FROM pg_stat_activity WHERE {listening}") == number)
 

@@ -20,8 +20,10 @@ import pytest
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import run
 from hookrow.errors import DiskFull
+from hookrow.payload import MIB
 from hookrow.store.database import reserve
 from hookrow.store.database.opening import open_database
+from hookrow.testing import Answer, HookReceiver, Received, allows
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
@@ -38,8 +40,9 @@ def mount(folder: Path, *options: str) -> str:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB."""
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of 8 MB, on which a reserve is as large as it is anywhere."""
+    monkeypatch.setattr(reserve, "SIZE", 44 * MIB)
     folder = tmp_path / "disk"
     folder.mkdir()
     refused = mount(folder, "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs")
@@ -81,7 +84,6 @@ def test_a_purge_on_a_full_disk(disk: Path) -> None:
     path = disk / "hooks.db"
     with HookEngine(f"sqlite:///{path}", worker=False) as engine:
         skipping(engine)
-        assert reserve.keep(path)
         first = fire_until_full(engine)
         assert engine.log.prune(days=0).firings == len(first) > 50
         assert reserve.reserve_of(path).exists()
@@ -95,6 +97,7 @@ def test_without_the_reserve_a_purge_is_refused(disk: Path) -> None:
     path = disk / "hooks.db"
     with HookEngine(f"sqlite:///{path}", worker=False) as engine:
         skipping(engine)
+        assert reserve.release(path)
         taken = fire_until_full(engine)
         fill(disk)
         with pytest.raises(DiskFull):
@@ -109,12 +112,73 @@ def test_prune_where_nobody_has_the_file_open(disk: Path, capsys: pytest.Capture
         skipping(engine)
         for number in range(100):
             engine.fire(EVENT, {"text": "x" * 3000, "number": number})
-        assert reserve.keep(path)
     fill(disk)
     with pytest.raises(DiskFull):
         HookEngine(f"sqlite:///{path}", worker=False)
     code = run(["--db", str(path), "--lang", "en", "prune", "--days", "0", "--json"])
     assert (code, json.loads(capsys.readouterr().out)["firings"]) == (0, 100)
+
+
+def test_what_is_advised_works(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands alone make the reserve. While it is there `prune` is advised, and works; without it, room."""
+
+    def hookrow(*words: str, code: int = 0) -> str:
+        assert run(["--db", str(disk / "hooks.db"), "--lang", "en", *words]) == code
+        return "".join(capsys.readouterr())
+
+    hookrow("init")
+    assert reserve.reserve_of(disk / "hooks.db").stat().st_size > MIB // 2
+    hookrow("hooks", "add", "--name", "a", "--event", EVENT, "--url", "http://receiver.test/", "--condition", "false")
+    for _ in range(3):
+        hookrow("fire", EVENT)
+    filler = fill(disk)
+    for command in (("fire", EVENT), ("hooks", "pause", "a", "--yes"), ("log",)):
+        assert "hookrow prune --days 7" in hookrow(*command, code=3)
+    assert "3 firings deleted" in hookrow("prune", "--days", "0")
+    hookrow("fire", EVENT)
+    reserve.release(disk / "hooks.db")
+    fill(disk)
+    for command in (("fire", EVENT), ("prune", "--days", "0"), ("log",)):
+        assert "free some space there first" in hookrow(*command, code=3)
+    filler.unlink()
+    hookrow("fire", EVENT)
+    assert reserve.reserve_of(disk / "hooks.db").stat().st_size > MIB // 2
+
+
+def test_a_command_whose_result_finds_no_room_ends(
+    disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent, unrecorded: exit 3 after the lock's limit, in JSON too, of one and of many; --resume leaves it out."""
+    monkeypatch.setattr("hookrow.worker.trouble.LOCK_LIMIT", 0.3)
+    path = disk / "hooks.db"
+
+    def filling(request: Received) -> Answer:
+        fill(disk)
+        return allows()
+
+    def hookrow(*words: str, code: int = 0) -> tuple[str, str]:
+        assert run(["--db", str(path), "--lang", "en", *words]) == code
+        return capsys.readouterr()
+
+    with HookReceiver() as receiver:
+        hookrow("init")
+        hookrow("hooks", "add", "--name", "a", "--event", EVENT, "--url", receiver.url, "--response-has-data")
+        fired = [json.loads(hookrow("fire", EVENT, "--json")[0]) for _ in range(3)]
+        ids = [each["deliveries"][0]["id"] for each in fired]
+        receiver.script = filling
+        receiver.received.clear()
+        # Somebody has the file open, as a service would: else not even opening finds room.
+        with HookEngine(f"sqlite:///{path}", worker=False):
+            out, err = hookrow("fire", EVENT, "--json", code=3)
+            told = json.loads(out)
+            assert (told["error"], told["deliveries"]) == ("unrecorded", [each.delivery for each in receiver.received])
+            assert "sent, but the result could not be recorded" in err
+            assert len(receiver.received) == 1
+            (disk / "filler").unlink()
+            _, err = hookrow("redeliver", *ids, "--yes", code=3)
+        assert [each.delivery for each in receiver.received[1:]] == ids[:1]
+        assert f"{ids[0]}: sent, but" in err
+        assert f"Stopped after 1 of 3. Next: {ids[1]}." in err
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[int]:

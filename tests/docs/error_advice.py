@@ -53,8 +53,17 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         LATER,
     ),
     "DatabaseReadOnly": ("every call that writes", "Give the user write access to the file and its folder.", NEVER),
-    "DiskFull": ("every call that writes", "Free some space: `hookrow prune --days 7`.", "after that"),
+    "DiskFull": (
+        "every call that writes",
+        "Free some space, or do what the message says: [full disk](../troubleshooting.md#the-disk-is-full).",
+        "after that",
+    ),
     "DatabaseDamaged": ("opening", "Restore a backup (`hookrow db backup` makes them).", NEVER),
+    "Unrecorded": (
+        "`redeliver`, `send_own`",
+        "The receiver has it. Mend the storage; a worker may send it again, with the same `webhook-id`.",
+        NEVER,
+    ),
     "NoDatabase": ("opening with `create=False`; commands", "`hookrow init`, or check the path.", NEVER),
     "SchemaTooNew": ("opening", "Upgrade Hookrow in this process.", NEVER),
     "KeyMissing": ("calls that need a secret", "Put `hookrow.key` back, or set `HOOKROW_KEYS`.", "after that"),

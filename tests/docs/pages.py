@@ -324,6 +324,13 @@ One rule, wherever figures are shown: list, form, statistics, banner, `doctor`, 
   `doctor` (exit code 1), the banner and the list name such hooks, those that stop operations first; the logger
   `hookrow` warns once a minute, and says when it works again; a firing has a warning.
 """
+UNHEARD_SAID = (
+    "A request may have reached its receiver although nothing was heard of it: its time ended after it had left, the",
+    "connection was lost, the process or its caller ended meanwhile. Log, `show` and interface then say that the",
+    "receiver may have acted; in `--json` the `code` of the `reason` is `time_ran_out_sent`, `closed_without_answer`,",
+    "`answer_broken_off`, `perhaps_acted`, `called_off`, `interrupted` or, of a firing, `firing_interrupted`; or",
+    "`takeovers` is not 0.",
+)
 
 
 def outcomes_page() -> str:
@@ -332,7 +339,7 @@ def outcomes_page() -> str:
     lines += ["## Outcomes of a firing", "", *word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)]
     lines += ["## Outcomes of a delivery", "", *word_table("outcome", words.OUTCOMES, OUTCOMES, signs=True)]
     lines += ["## Why a hook was skipped", "", *word_table("skipped", words.SKIPS, SKIPS)]
-    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
+    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS), *UNHEARD_SAID, ""]
     lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
     lines += [FIGURES_SAID]
     return "\n".join(lines).rstrip() + "\n"

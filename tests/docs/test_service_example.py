@@ -27,7 +27,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/platform.db"
     given: str = request.getfixturevalue("postgres_url")
-    return given.replace("postgresql://", "postgresql+psycopg://")
+    # The platform's tables are in `public`: the databases of the tests have no `search_path`.
+    return f"{given.replace('postgresql://', 'postgresql+psycopg://')}&options=-csearch_path%3Dpublic"
 
 
 def judged(came: Received) -> Answer:

@@ -53,7 +53,7 @@ def hook(**fields: Any) -> Hook:
 def a_url(url: str) -> None:
     """A URL that can be saved can be sent, logged without its secrets, and judged."""
     kept = hook(url=url).url
-    request = prepared(message.message(kept, "{}", **PARTS))
+    request = prepared(message.Outline(kept).message("{}", **PARTS))
     found, host, port = target(str(request.url))
     assert (found.host is not None, bool(host), 0 < port < 65536) == (True, True, True)
     assert request.headers["host"].isascii()
@@ -68,7 +68,7 @@ def a_header(header: str) -> None:
     if made.custom_header:
         assert made.custom_header_value is not None
         pair = (made.custom_header, made.custom_header_value.value)
-        request = prepared(message.message("http://h/", "{}", custom_header=pair, **PARTS))
+        request = prepared(message.Outline("http://h/", custom_header=pair).message("{}", **PARTS))
         line = b": ".join(next(each for each in request.headers.raw if each[0] == pair[0].encode()))
         assert line == f"{pair[0]}: {pair[1]}".encode("ascii")
         assert not set(b"\r\n\0") & set(line)

@@ -7,10 +7,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from hookrow import Hook, HookEngine
-from hookrow.errors import DatabaseReadOnly, HookrowError, StorageError
+from hookrow.errors import DatabaseReadOnly, HookrowError, NoDatabase, StorageError
+from hookrow.store.database.failures import translate
 from scripted import Network
 
 AFTER = "after_registration"
@@ -145,10 +147,105 @@ def test_a_server_that_is_not_there(url: str) -> None:
 
 
 def test_the_urls_own_options_are_kept(url: str) -> None:
-    """What the administrator set for their connections stands beside our search path."""
+    """What the administrator set for their connections stands; nothing of ours is set beside it."""
     own = {"options": "-cstatement_timeout=7s", "application_name": "shop"}
     given = make_url(url).update_query_dict(own).render_as_string(hide_password=False)
     with HookEngine(given, worker=False) as engine, engine.runtime.database.read() as connection:
         assert connection.execute(text("SHOW statement_timeout")).scalar() == "7s"
         assert connection.execute(text("SHOW application_name")).scalar() == "shop"
-        assert connection.execute(text("SHOW search_path")).scalar() == "hookrow"
+        assert connection.execute(text("SHOW search_path")).scalar() == '""'
+
+
+def test_our_transactions_are_those_that_we_say(url: str) -> None:
+    """The tests' databases know no schema by itself and are serializable: neither reaches our statements."""
+    with HookEngine(url, worker=False) as engine:
+        for opened in (engine.runtime.database.read(), engine.runtime.database.write()):
+            with opened as connection:
+                said = (connection.execute(text(f"SHOW {name}")).scalar_one() for name in SESSION)
+                assert list(said) == ['""', "serializable", "read committed"]
+
+
+SESSION = ("search_path", "default_transaction_isolation", "transaction_isolation")
+
+
+def test_what_we_set_ends_with_the_transaction(url: str) -> None:
+    """Behind a pooler the connection is somebody else's a moment later."""
+    with HookEngine(url, worker=False) as engine:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+        database = engine.runtime.database
+        asked = "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'client_encoding'"
+        for purpose in ("read", "write"):
+            with database.engine(purpose).connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, psycopg.Connection)
+                assert driver.execute(asked).fetchall() == []
+                assert driver.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchall() == []
+
+
+def test_the_callers_connection_stays_as_it_was(url: str, host: Engine) -> None:
+    """Its options, its settings, and what listens to its statements."""
+    heard: list[str] = []
+    with HookEngine(url, worker=False) as engine, host.connect() as connection:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+        connection.execution_options(stream_results=False)
+        options = dict(connection.get_execution_options())
+        settings = connection.execute(text(SETTINGS)).all()
+        event.listen(connection, "before_cursor_execute", lambda *given: heard.append(given[2]))
+        engine.fire(AFTER, {"user": 1}, connection=connection)
+        assert heard == []
+        assert dict(connection.get_execution_options()) == options
+        assert connection.execute(text(SETTINGS)).all() == settings
+
+
+SETTINGS = "SELECT name, setting FROM pg_settings WHERE name ~ 'timeout|search_path|seqscan|isolation' ORDER BY name"
+
+
+# -- poolers ----------------------------------------------------------------------------------------------------------
+
+
+def pooled(url: str, mode: str = "transaction") -> str:
+    """The same database, behind a pooler."""
+    return make_url(url).update_query_dict({"hookrow_pooler": mode}).render_as_string(hide_password=False)
+
+
+def test_behind_a_pooler_nothing_belongs_to_a_connection(url: str) -> None:
+    """No prepared statement, and no listening, which would hear nothing and say nothing of it."""
+    with HookEngine(pooled(url), transport=Network()) as engine:
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+        for _ in range(8):  # psycopg prepares what is said for the sixth time
+            engine.fire(AFTER, {"user": 1})
+        database = engine.runtime.database
+        assert not database.notifies
+        with database.write() as connection:
+            assert connection.execute(text("SELECT name FROM pg_prepared_statements")).all() == []
+    with pytest.raises(NoDatabase, match="transaction"):
+        HookEngine(pooled(url, "sometimes"), worker=False)
+
+
+@pytest.mark.parametrize("code", ["26000", "42P05"])
+def test_a_pooler_that_nobody_named_is_named(code: str) -> None:
+    """Prepared statements that are not there, or are there already, are another connection's."""
+    error = psycopg.errors.lookup(code)('prepared statement "_pg3_2"')
+    assert "hookrow_pooler=transaction" in str(translate(DBAPIError(None, None, error)))
+
+
+# -- what is not ours -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("CREATE TABLE public.hookrow_version (version_num text)", "schema public"),
+        ("CREATE SCHEMA hookrow; CREATE TABLE hookrow.orders (id int)", "table orders"),
+        ("CREATE SCHEMA hookrow; CREATE TABLE hookrow.hook (id int)", "table hook"),
+    ],
+)
+def test_nothing_is_made_beside_what_is_not_ours(postgres_url: str, url: str, made: str, said: str) -> None:
+    """A second, empty Hookrow would ask nobody's hooks; and a schema of our name may be somebody else's."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(made)
+        tables = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'hookrow')"
+        before = connection.execute(tables).fetchall()
+        with pytest.raises(NoDatabase, match=said):
+            HookEngine(url, worker=False)
+        assert connection.execute(tables).fetchall() == before

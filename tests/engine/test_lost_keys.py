@@ -15,28 +15,20 @@ from hookrow.records import LogFilter
 from hookrow.secrets.keyring import KeyRing
 from hookrow.testing import HookReceiver, ManualClock
 from hookrow.testing.fixtures import hook_receiver
+from schemas import ours
 
 __all__ = ["hook_receiver"]
 EVENT = "after_registration"
 Open = Callable[..., HookEngine]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'hooks.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
-def opened(url: str) -> Iterator[Open]:
+def opened(either_url: str) -> Iterator[Open]:
     """Opens engines without a worker on one database, each with keys of its own."""
     engines: list[HookEngine] = []
 
     def make(keys: KeyRing | str | None = None, **more: Any) -> HookEngine:
-        engines.append(HookEngine(url, worker=False, keys=keys, **more))
+        engines.append(HookEngine(either_url, worker=False, keys=keys, **more))
         return engines[-1]
 
     yield make
@@ -143,7 +135,7 @@ def test_their_deliveries_are_held_and_go_by_themselves(opened: Open, hook_recei
     firing = lost.send_own(lost.fire(EVENT, {"user": {"id": 1}}))
     assert [(each.outcome, each.attempts) for each in firing.deliveries] == [("parked", 0)]
     with having.runtime.database.read() as connection:
-        found = connection.exec_driver_sql("SELECT paused_by, paused_reason FROM hook WHERE key = 'erp'").one()
+        found = ours(connection, "SELECT paused_by, paused_reason FROM main.hook WHERE key = 'erp'").one()
     assert (found[0], ring.active_id in found[1]) == ("key", True)
     assert [each.event for each in lost.log.page(LogFilter(event="hook.paused"))] == ["hook.paused"]
     assert state(having) == ("on", None)  # it has the key
@@ -186,7 +178,7 @@ def test_a_secret_that_was_changed_is_held_as_well(opened: Open, hook_receiver: 
     engine = opened(KeyRing.new())
     engine.hooks.add(hook(hook_receiver.url))
     with engine.runtime.database.write() as connection:
-        connection.exec_driver_sql("UPDATE hook SET auth_password = substr(auth_password, 1, 40) || 'AAAAAAAAAAAAAAAA'")
+        ours(connection, "UPDATE main.hook SET auth_password = substr(auth_password, 1, 40) || 'AAAAAAAAAAAAAAAA'")
     engine.runtime.cache.forget()
     firing = engine.send_own(engine.fire(EVENT, {}))
     assert [(each.outcome, each.attempts) for each in firing.deliveries] == [("parked", 0)]
@@ -197,7 +189,7 @@ def test_a_secret_that_was_changed_is_held_as_well(opened: Open, hook_receiver: 
     assert [each.outcome for each in engine.send_own(engine.log.get(firing.id)).deliveries] == ["sent"]
 
 
-def test_who_may_only_read_needs_no_key(opened: Open, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_only_read_needs_no_key(opened: Open, either_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is marked that the process could not know."""
     engine = opened(KeyRing.new())
     engine.hooks.add(hook("http://a.example/"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -29,16 +30,25 @@ PARTS: dict[str, Any] = {
 }
 
 
+OUTLINE = ("login", "password", "custom_header", "secrets")
+
+
+def composed(body: str = "{}", **more: Any) -> message.Message:
+    """A request of a hook."""
+    hook = {name: more.pop(name) for name in OUTLINE if name in more}
+    return message.Outline("https://h/x", **hook).message(body, **{**PARTS, **more})
+
+
 def made(body: str = "{}", **more: Any) -> dict[str, str]:
     """The headers of a message by name; none comes twice."""
-    pairs = message.message("https://h/x", body, **{**PARTS, **more}).headers
+    pairs = composed(body, **more).headers
     assert len({name.lower() for name, _ in pairs}) == len(pairs)
     return dict(pairs)
 
 
 def test_headers_are_those_of_the_contract() -> None:
     """A plain request has exactly these headers, and a POST's URL and bytes."""
-    sent = message.message("https://h/x", '{"a":"ж"}', **PARTS)
+    sent = composed('{"a":"ж"}')
     assert (sent.method, sent.url, sent.body) == ("POST", "https://h/x", '{"a":"ж"}'.encode())
     assert dict(sent.headers) == {
         "content-type": "application/json",
@@ -109,6 +119,25 @@ def test_while_a_secret_is_rotated_both_signatures_are_sent() -> None:
         assert (found in given_signatures) is expected
 
 
+def test_a_secret_that_has_run_out_signs_no_more() -> None:
+    """Of one outline a request is signed by both secrets or by the new one alone."""
+    secrets = [new_signing_secret().value for _ in range(2)]
+    both, one = made(secrets=secrets), made(secrets=secrets, signatures=1)
+    assert both["webhook-signature"].split(" ")[:1] == one["webhook-signature"].split(" ")
+    assert one["webhook-signature"] == made(secrets=secrets[:1])["webhook-signature"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
+def test_a_key_of_any_length_is_that_of_rfc_2104(length: int) -> None:
+    """The states that are kept give what the standard library gives."""
+    key = bytes(range(length))
+    right = hmac.digest(key, b"msg_abc01.1.{}", "sha256")
+    assert (
+        message.Signer(base64.b64encode(key).decode()).sign(b"msg_abc01.1.{}")
+        == f"v1,{base64.b64encode(right).decode()}"
+    )
+
+
 def test_no_signature_without_a_secret() -> None:
     """An unsigned hook has no signature header at all."""
     assert "webhook-signature" not in made()
@@ -117,7 +146,7 @@ def test_no_signature_without_a_secret() -> None:
 @given(login=st.text(max_size=20), password=st.text(max_size=20), body=st.text(max_size=50))
 def test_every_request_can_be_sent(login: str, password: str, body: str) -> None:
     """Whatever the login, password and body, httpx accepts the headers and keeps the bytes."""
-    sent = message.message("https://h/x", body, **PARTS, login=login, password=password)
+    sent = composed(body, login=login, password=password)
     request = httpx.Request(sent.method, sent.url, headers=list(sent.headers), content=sent.body)
     assert request.read() == body.encode()
     assert all(value.isascii() for _, value in sent.headers)
@@ -127,7 +156,7 @@ def test_secrets_are_in_no_part_of_the_request_but_their_headers() -> None:
     """The signing secret occurs nowhere, in no form; the password only as basic authentication."""
     secret = new_signing_secret().value
     raw = base64.b64decode(secret.removeprefix("whsec_"))
-    sent = message.message("https://h/x", "{}", **PARTS, secrets=[secret], login="b2b", password="S3cret")
+    sent = composed(secrets=[secret], login="b2b", password="S3cret")
     everything = repr(sent.headers) + sent.body.decode() + sent.url
     for form in (secret, secret[6:], raw.hex(), base64.urlsafe_b64encode(raw).decode(), "S3cret"):
         assert form not in everything
@@ -136,16 +165,8 @@ def test_secrets_are_in_no_part_of_the_request_but_their_headers() -> None:
 def test_the_log_sees_no_secret() -> None:
     """Authorization and the custom header are masked, all that Hookrow made itself stays readable."""
     secret = new_signing_secret().value
-    sent = message.message(
-        "https://h/x",
-        "{}",
-        **PARTS,
-        secrets=[secret],
-        login="b2b",
-        password="S3cret",
-        custom_header=("X-Source", "k3y"),
-    )
-    shown = dict(message.masked_headers(sent.headers))
+    sent = composed(secrets=[secret], login="b2b", password="S3cret", custom_header=("X-Source", "k3y"))
+    shown = dict(sent.shown)
     assert shown["authorization"] == f"Basic {MASK}"
     assert shown["X-Source"] == MASK
     hidden = {"authorization", "X-Source"}
@@ -157,7 +178,9 @@ def test_the_log_sees_no_secret() -> None:
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "X-Api-Key", "Cookie", "proxy-authorization"])
 def test_whatever_hookrow_did_not_make_is_masked(name: str) -> None:
     """A header that is not ours is a secret until proven otherwise."""
-    assert "t0ken" not in repr(message.masked_headers([(name, "Bearer t0ken")]))
+    sent = composed(custom_header=(name, "Bearer t0ken"))
+    assert (name, MASK) in sent.shown
+    assert "t0ken" not in repr(sent) + repr(sent.shown)
 
 
 def test_the_envelope() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 import hookrow
 from hookrow import Hook, HookEngine, lang
@@ -21,7 +20,7 @@ from hookrow.reasons.reason import Reason, fields, from_kept, keep, read
 from hookrow.records import LogFilter
 from hookrow.store.database.database import Database
 from hookrow.testing import HookReceiver, allows, fails, vetoes
-from schemas import make_oldest
+from schemas import make_oldest, ours
 
 ROOMS = ("template/*.py", "transport/*.py", "delivery/*.py", "asgi/views.py")
 """Where nothing is said that is not recorded."""
@@ -172,7 +171,7 @@ def test_each_reader_of_one_database_reads_their_own_language(database: Database
         assert foreign.deliveries[0].detail == "sold out"
         assert foreign.deliveries[0].as_json()["reason"] is None
     with database.read() as connection:
-        assert connection.execute(text("SELECT detail FROM attempt WHERE error IS NOT NULL")).scalars().all() == [
+        assert ours(connection, "SELECT detail FROM main.attempt WHERE error IS NOT NULL").scalars().all() == [
             '{"t":"receiver_gone","v":{}}'
         ]
 

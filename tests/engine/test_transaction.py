@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.errors import DatabaseBusy, StorageError, TransactionMisuse, WrongDatabase
+from schemas import in_public, ours
 from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio
@@ -37,15 +38,6 @@ def add_hooks(engine: HookEngine) -> None:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hooks.db"
-    given: str = request.getfixturevalue("postgres_url")
-    return given.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
 def network() -> Network:
     """Receivers that allow everything."""
@@ -53,17 +45,17 @@ def network() -> Network:
 
 
 @pytest.fixture
-def engine(url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]:
+def engine(either_url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]:
     """An engine without a worker, with those hooks."""
-    with HookEngine(url, worker=False, transport=network, clock=clock) as made:
+    with HookEngine(either_url, worker=False, transport=network, clock=clock) as made:
         add_hooks(made)
         yield made
 
 
 @pytest.fixture
-def host(url: str, engine: HookEngine) -> Iterator[Engine]:
+def host(either_url: str, engine: HookEngine) -> Iterator[Engine]:
     """The caller's own engine on the same database, as SQLAlchemy makes it, with a table of its own."""
-    made = create_engine(url)
+    made = create_engine(either_url, connect_args=in_public(either_url))
     with made.begin() as connection:
         connection.execute(text("CREATE TABLE member (id INTEGER)"))
     yield made
@@ -197,7 +189,7 @@ def test_a_failing_write_raises_and_is_a_storage_error(
     """With `connection=` also an `after` event raises: the caller must roll back."""
 
     def broken(run: object, connection: Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO firing (id) VALUES (1)")
+        ours(connection, "INSERT INTO main.firing (id) VALUES (1)")
 
     monkeypatch.setattr("hookrow.core.firing.Run.enqueue", broken)
     with host.connect() as connection, pytest.raises(StorageError):
@@ -234,7 +226,8 @@ def async_host(postgres_url: str) -> Any:
     pytest.importorskip("greenlet")
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    return create_async_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
+    return create_async_engine(url, connect_args=in_public(url))
 
 
 @pytest.mark.parametrize("kind", ["connection", "session"])

@@ -52,6 +52,20 @@ async def test_rows_written_by_others_are_sent_while_the_clock_stands(database: 
             await receiver.until(lambda sent=sent: len(receiver.sent) == sent)  # type: ignore[misc]
 
 
+async def test_a_worker_that_had_rows_looks_again_at_once(database: Database, lag: Any) -> None:
+    """Whoever writes rows writes more: they don't wait for the next look of a worker at rest."""
+    hook = add_hook(database, "a")
+    receiver = Receiver()
+    fire(database, [hook], now_ms())
+    async with running(worker_on(database, receiver, poll=60.0)):
+        await receiver.until(lambda: len(receiver.sent) == 1)
+        for sent in (2, 3):
+            started = asyncio.get_running_loop().time()
+            await asyncio.to_thread(fire, database, [hook], now_ms())
+            await receiver.until(lambda sent=sent: len(receiver.sent) == sent)  # type: ignore[misc]
+            assert asyncio.get_running_loop().time() - started <= lag.bound(1.0)
+
+
 async def test_rows_handed_over_in_memory_are_sent_without_a_claim(database: Database) -> None:
     """What `fire()` wrote as leased to this owner is sent once, under its first fence."""
     hook = add_hook(database, "a")

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.store.configuration import settings
@@ -25,6 +25,7 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.writing import FIRINGS
 from outbox_rows import T0, add_hook, fire
+from schemas import ours
 
 NOBODY = 65534
 
@@ -37,7 +38,7 @@ def url_of(database: Database) -> str:
 def scalar(database: Database, statement: str) -> Any:
     """One value."""
     with database.read() as connection:
-        return connection.execute(text(statement)).scalar()
+        return ours(connection, statement).scalar()
 
 
 def test_a_relative_path_stays_the_file_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +49,7 @@ def test_a_relative_path_stays_the_file_it_was(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path / "elsewhere")
     database.disconnect()
     add_hook(database, "a")
-    assert scalar(database, "SELECT count(*) FROM hook") == 1
+    assert scalar(database, "SELECT count(*) FROM main.hook") == 1
     database.close()
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -71,7 +72,7 @@ def test_the_zone_of_the_machine_is_kept_at_the_making(new_database: Database, m
     """On both databases; opened elsewhere later it stays."""
     monkeypatch.setenv("TZ", "Europe/Paris")
     again = open_database(url_of(new_database))
-    assert scalar(again, "SELECT value FROM setting WHERE name = 'timezone'") == "Asia/Tomsk"
+    assert scalar(again, "SELECT value FROM main.setting WHERE name = 'timezone'") == "Asia/Tomsk"
     again.close()
 
 
@@ -140,7 +141,7 @@ def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "copy.db", tmp_path / "restored.db")
     before = (tmp_path / "restored.db").read_bytes()
     restored = open_database(f"sqlite:///{tmp_path}/restored.db")
-    assert scalar(restored, "SELECT count(*) FROM hook") == 0
+    assert scalar(restored, "SELECT count(*) FROM main.hook") == 0
     assert (tmp_path / "restored.db").read_bytes() == before, "who only reads changes nothing"
     add_hook(restored, "a")
     restored.disconnect()  # a connection knows the mode of its own beginning
@@ -222,7 +223,7 @@ def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
     room(1)  # SQLite takes the pages that there are
     with pytest.raises(StorageError, match=r"disk is full.*hookrow prune"):
         database.writer.write(big)
-    assert scalar(database, "SELECT count(*) FROM firing") == 0
+    assert scalar(database, "SELECT count(*) FROM main.firing") == 0
     room(1_000_000)
     database.writer.write(big)
     assert database.writer.failed is None
@@ -275,5 +276,5 @@ def test_parent_and_children_of_a_fork_all_write(database: Database) -> None:
     for child in children:
         child.join(60)
     assert [child.exitcode for child in children] == [0] * 3
-    assert scalar(database, "SELECT count(*) FROM delivery") == 80
-    assert scalar(database, "SELECT count(DISTINCT uid) FROM firing") == 80
+    assert scalar(database, "SELECT count(*) FROM main.delivery") == 80
+    assert scalar(database, "SELECT count(DISTINCT uid) FROM main.firing") == 80

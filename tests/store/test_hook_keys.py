@@ -15,6 +15,7 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import Author
 from outbox_rows import T0
+from schemas import ours
 
 OLGA = Author("olga", T0)
 
@@ -32,7 +33,7 @@ def create(database: Database, **given: Any) -> int:
 def key_of(database: Database, hook: int) -> str:
     """The key that is kept."""
     with database.read() as connection:
-        return str(connection.execute(text("SELECT key FROM hook WHERE id = :id"), {"id": hook}).scalar_one())
+        return str(ours(connection, "SELECT key FROM main.hook WHERE id = :id", id=hook).scalar_one())
 
 
 def test_a_key_is_made_where_none_is_given(database: Database) -> None:
@@ -50,8 +51,8 @@ def test_a_key_that_is_taken_is_refused_and_leaves_nothing(database: Database) -
     with pytest.raises(KeyTaken, match='"stock"'):
         create(database, key="stock")
     with database.read() as connection:
-        assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1
-        assert connection.execute(text("SELECT count(*) FROM hook_revision")).scalar() == 1
+        assert ours(connection, "SELECT count(*) FROM main.hook").scalar() == 1
+        assert ours(connection, "SELECT count(*) FROM main.hook_revision").scalar() == 1
 
 
 def test_the_order_left_out_is_after_the_last(database: Database) -> None:
@@ -59,7 +60,7 @@ def test_the_order_left_out_is_after_the_last(database: Database) -> None:
     numbers = [create(database), create(database, position=47), create(database), create(database, position=9995)]
     numbers.append(create(database))
     with database.read() as connection:
-        found = connection.execute(text("SELECT position FROM hook ORDER BY id")).scalars().all()
+        found = ours(connection, "SELECT position FROM main.hook ORDER BY id").scalars().all()
     assert (len(numbers), found) == (5, [10, 47, 50, 9995, 9999])
 
 

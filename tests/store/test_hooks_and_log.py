@@ -22,6 +22,7 @@ from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as log
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
+from schemas import ours
 from scripted import HandClock
 
 OLGA = Author("olga", T0)
@@ -237,7 +238,7 @@ def test_nothing_waits_for_a_deleted_hook(database: Database) -> None:
 
     def state() -> str:
         with database.read() as connection:
-            return str(connection.execute(text("SELECT state FROM delivery")).scalar())
+            return str(ours(connection, "SELECT state FROM main.delivery").scalar())
 
     change(database, hook, {"deleted_ms": T0}, action="remove")
     assert state() == "cancelled"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +32,20 @@ def test_uids_sort_by_time(one: int, other: int) -> None:
 def test_uids_of_one_moment_differ() -> None:
     """56 bits of chance."""
     assert len({new_uid(0) for _ in range(10_000)}) == 10_000
+
+
+def test_a_fork_draws_others() -> None:
+    """What was drawn ahead belongs to one process."""
+    new_uid(0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, "".join(new_uid(0) for _ in range(50)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    with os.fdopen(writing, "wb"), os.fdopen(reading, "rb") as found:
+        theirs = found.read(1000).decode()
+    assert not {theirs[at : at + 20] for at in range(0, 1000, 20)} & {new_uid(0) for _ in range(50)}
 
 
 @given(st.text(max_size=40))

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,7 +23,9 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.notify import announce
 from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook, fire, pause, resume, rows, state
+from schemas import ours
 from scripted import HandClock
+from silent import Silent
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +116,7 @@ async def test_a_lost_listening_connection_is_made_anew(
     assert listener is not None
     async with running(worker):
         await seen(lambda: listener.listening)
-        assert await asyncio.to_thread(end_connections, postgres_url, "query LIKE 'LISTEN%'") == 1
+        assert await asyncio.to_thread(end_connections, postgres_url, "query LIKE 'NOTIFY%'") == 1
         await seen(lambda: not listener.listening or "trying to listen again" in caplog.text)
         await seen(lambda: listener.listening)
         await asyncio.to_thread(fire, other, [hook], now_ms())
@@ -121,7 +124,7 @@ async def test_a_lost_listening_connection_is_made_anew(
     said = [each.message for each in caplog.records if "word of new rows" in each.message]
     assert [each.partition(",")[0].partition(":")[0] for each in said] == [
         "word of new rows comes late",
-        "word of new rows comes at once again",
+        "word of new rows comes at once again (failures",
     ]
 
 
@@ -142,6 +145,43 @@ async def test_without_word_the_rows_are_found_by_looking(
         await asyncio.to_thread(fire, other, [hook], now_ms())
         await receiver.until(lambda: len(receiver.sent) == 1)
         assert asyncio.get_running_loop().time() - began <= lag.bound(1.0)
+
+
+async def test_a_connection_that_hears_nothing_is_noticed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """A pooler in transaction mode says yes to LISTEN and hands on nothing: the worker looks, and says what to do."""
+    monkeypatch.setattr(listening, "ECHO", 0.1)
+    say = listening.Listener.say
+
+    async def in_vain(self: listening.Listener, words: str) -> None:
+        if not words.startswith("LISTEN"):
+            await say(self, words)
+
+    monkeypatch.setattr(listening.Listener, "say", in_vain)
+    worker = worker_on(database, Receiver(), poll=NEVER)
+    async with running(worker):
+        await seen(lambda: "hookrow_pooler=transaction" in caplog.text)
+        assert worker.listener is not None
+        assert not worker.listener.listening
+
+
+async def test_a_silent_connection_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch, lag: Any) -> None:
+    """One that is kept and says nothing any more: a word of one's own comes back, or it is made anew."""
+    monkeypatch.setattr(listening, "ECHO", 0.1)
+    monkeypatch.setattr(listening, "ECHOES", 0.1)
+    with Silent(database.address) as proxy:
+        monkeypatch.setattr(database, "pg_parameters", partial(proxy.leading_to, database.pg_parameters()))
+        listener = listening.Listener(database, lambda channel: None)
+        task = asyncio.create_task(listener.run())
+        await seen(lambda: listener.listening)
+        began = asyncio.get_running_loop().time()
+        proxy.silent.set()
+        await seen(lambda: not listener.listening)
+        assert asyncio.get_running_loop().time() - began <= lag.bound(0.5)
+        task.cancel()
+        listener.hang_up()
+        await asyncio.wait([task])
 
 
 async def test_an_edit_is_heard(database: Database, other: Database) -> None:
@@ -275,13 +315,13 @@ def test_a_deadlock_is_begun_again(database: Database, other: Database) -> None:
         def job(connection: Connection) -> None:
             tries.append("begun")
             for number, row in enumerate(taken):
-                connection.execute(text("UPDATE delivery SET attempts = attempts + 1 WHERE id = :id"), {"id": row})
+                ours(connection, "UPDATE main.delivery SET attempts = attempts + 1 WHERE id = :id", id=row)
                 if number == 0 and len(tries) <= 2:
                     both.wait()
 
         return job
 
-    ours, theirs = database.writer.submit(taking(first, second)), other.writer.submit(taking(second, first))
-    ours.result(20), theirs.result(20)
+    mine, theirs = database.writer.submit(taking(first, second)), other.writer.submit(taking(second, first))
+    mine.result(20), theirs.result(20)
     assert len(tries) > 2
     assert [each.attempts for each in rows(database).values()] == [2, 2]

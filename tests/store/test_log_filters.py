@@ -9,16 +9,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text, update
+from sqlalchemy import Connection, event, func, insert, select, update
 
 from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.database import Database
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import DELIVERIES, REVISIONS
 from hookrow.store.hooks import Author, change, create
 from hookrow.store.log import finding as log_ids
-from hookrow.store.outbox.writing import NewDelivery, Rows
+from hookrow.store.outbox.writing import NewDelivery, Rows, end_interrupted
+from hookrow.words import REASONS
 from outbox_rows import T0, add_hook
+from schemas import ours
 
 MINUTE = 60_000
 EVENTS = ("before_order_add", "after_order_add", "on_subscription")
@@ -266,7 +268,7 @@ RARE = (
 def test_what_is_rare_is_found_by_its_index(large: tuple[Database, int, int], with_more: dict[str, Any]) -> None:
     """An outcome that nobody had: no look at the rows that have none of it, on 5,000 rows as on 5 million."""
     database = large[0]
-    for outcome in (*RARE, "timeout", "running"):
+    for outcome in (*RARE, "running"):
         wanted = LogFilter(outcome=outcome, **with_more)
         told = plans(database, lambda connection, wanted=wanted: log_ids.ids(connection, wanted, limit=50))  # type: ignore[misc]
         assert told
@@ -309,11 +311,26 @@ def test_a_hook_and_an_event_are_found_by_their_indexes(large: tuple[Database, i
                 assert index in plan or weighed, (wanted, plan)
 
 
+def test_firings_whose_process_died_are_found_by_their_index(large: tuple[Database, int, int]) -> None:
+    """The upkeep's look, as the writer makes it: no look at those that ended."""
+    database = large[0]
+    with database.write() as connection:
+        had = {"hook_id": large[1], "revision": 1, "at_ms": T0, "who": "test", "action": "add"}
+        connection.execute(insert(REVISIONS), [{**had, "event": each, "revision": n} for n, each in enumerate("ef")])
+        explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+        [(statement, given)] = statements(connection, partial(end_interrupted, now_ms=T0))
+        plan = " / ".join(str(line[-1]) for line in connection.exec_driver_sql(explain + statement, given))
+        connection.rollback()
+    assert "firing_event" in plan
+    assert "Seq Scan on firing" not in plan
+    assert "SCAN firing" not in plan
+
+
 FEW_LOOKS = 600
 """A filter that finds nothing may look at so many rows, and at so many steps of SQLite's machine for each."""
 STEPS = 15
-MIXED = (("e", "ok", 200, "allowed"), ("f", "failed", 503, "failed"), ("g", "sent", None, "allowed"))
-MIXED += (("h", "skipped", None, "vetoed"),)
+MIXED = (("e", "ok", 200, "allowed", {}), ("f", "failed", 503, "failed", {"error": "bad_status"}))
+MIXED += (("g", "sent", None, "allowed", {}), ("h", "skipped", None, "vetoed", {"skipped": "expired"}))
 
 
 def looks(database: Database, wanted: LogFilter) -> float:
@@ -352,23 +369,24 @@ def mixed(database: Database) -> tuple[Database, list[int]]:
     def job(connection: Connection) -> None:
         rows = []
         for number in range(6000):
-            at, hook, (code, state, status, outcome) = T0 + number, hooks[number % 4], MIXED[number % 4]
+            at, hook, (code, state, status, outcome, why) = T0 + number, hooks[number % 4], MIXED[number % 4]
             row = {"uid": new_uid(at), "event": code, "moment": "on", "at_ms": at, "deadline_ms": at, "payload": "{}"}
             its = {"hook_revision": 1, "seq": 1, "position": 1, "mode": "notify", "state": state, "status": status}
-            rows.append(Rows(at, {**row, "outcome": outcome}, None, [NewDelivery({**its, "hook_id": hook})]))
+            rows.append(Rows(at, {**row, "outcome": outcome}, None, [NewDelivery({**its, **why, "hook_id": hook})]))
         Rows.run_many(connection, rows)
 
     database.writer.write(job)
     # As PostgreSQL does by itself after a while.
-    with database.engine("write").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE" if database.dialect == "postgresql" else "ANALYZE")
+    with database.engine("write").connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("VACUUM ANALYZE" if database.dialect == "postgresql" else "ANALYZE")
     return database, hooks
 
 
 def test_conditions_that_never_met_are_not_looked_for(mixed: tuple[Database, list[int]]) -> None:
     """Each of two to four conditions holds for a quarter of the log, and no row fulfils all: some hundred looks."""
     database, hooks = mixed
-    events, outcomes = ("e", "f", "g"), ("ok", "failed", "sent", "allowed", "vetoed", "dead")
+    events, outcomes = ("e", "f", "g"), ("ok", "failed", "sent", "allowed", "vetoed", "dead", "bad_status", "inactive")
     asked = 0
     for given in itertools.product((None, *events), (None, *hooks[:3]), (None, *outcomes), (None, "200", "503", "404")):
         wanted = LogFilter(event=given[0], hook=given[1], outcome=given[2], code=given[3])
@@ -378,13 +396,32 @@ def test_conditions_that_never_met_are_not_looked_for(mixed: tuple[Database, lis
     assert asked > 300
 
 
-def meets(wanted: LogFilter, hook: int, kind: tuple[str, str, int | None, str]) -> bool:
+def test_a_reason_that_nobody_had_is_not_looked_for(mixed: tuple[Database, list[int]]) -> None:
+    """Alone, of the hook that was always left out or always failed, and of its event; for each word that there is. And
+    one that a single delivery had is found by the index of reasons."""
+    database, hooks = mixed
+    for outcome in set(REASONS) - {"expired", "bad_status"}:
+        for more in ({}, {"hook": hooks[3]}, {"event": "h"}, {"hook": hooks[1]}, {"event": "f", "hook": hooks[1]}):
+            assert looks(database, LogFilter(outcome=outcome, **more)) < 50, (outcome, more)
+    one = database.writer.write(lambda connection: connection.execute(select(func.max(DELIVERIES.c.id))).scalar())
+    database.writer.write(
+        lambda connection: (
+            connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == one).values(skipped="inactive")).rowcount
+        )
+    )
+    wanted = LogFilter(outcome="inactive")
+    with database.read() as connection:
+        assert len(log_ids.ids(connection, wanted)) == 1
+    assert all("delivery_reason" in plan for plan in plans(database, lambda each: log_ids.ids(each, wanted, limit=50)))
+
+
+def meets(wanted: LogFilter, hook: int, kind: tuple[str, str, int | None, str, dict[str, str]]) -> bool:
     """Whether the firings of this kind fulfil the filter."""
-    code, state, status, outcome = kind
+    code, state, status, outcome, why = kind
     return (
         wanted.event in (None, code)
         and wanted.hook in (None, hook)
-        and wanted.outcome in (None, state, outcome)
+        and wanted.outcome in (None, state, outcome, *why.values())
         and wanted.code in (None, str(status))
     )
 
@@ -393,7 +430,7 @@ def test_a_page_reads_no_more_than_a_page(large: tuple[Database, int, int]) -> N
     """Keyset pages: neither OFFSET nor COUNT, and no sorting of what the index has in order."""
     database = large[0]
     with database.read() as connection:
-        middle = connection.execute(text("SELECT id FROM firing ORDER BY id LIMIT 1 OFFSET 2500")).scalar_one()
+        middle = ours(connection, "SELECT id FROM main.firing ORDER BY id LIMIT 1 OFFSET 2500").scalar_one()
     for wanted in (LogFilter(), LogFilter(event="e"), LogFilter(hook=large[1])):
         ask = lambda c, w=wanted: log_ids.ids(c, w, before=middle, limit=50)  # noqa: E731
         for plan in plans(database, ask):

@@ -29,7 +29,7 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.migrations import HEAD, SCRIPTS, run
 from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook, change_hook, fire
-from schemas import NEXT, NEXT_VERSION, make_oldest, scripts_with, shape
+from schemas import NEXT, NEXT_VERSION, make_oldest, ours, scripts_with, shape
 
 
 def test_the_head_is_the_newest_script() -> None:
@@ -58,7 +58,7 @@ def contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for table in ("hook", "hook_revision", "event", "firing", "delivery", "attempt", "breaker"):
         order = {"event": "code", "breaker": "hook_id"}.get(table, "id")
-        rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY {order}"))
+        rows = ours(connection, f"SELECT * FROM main.{table} ORDER BY {order}")
         found[table] = [dict(row._mapping) for row in rows]
         assert found[table], table
     return found
@@ -106,7 +106,7 @@ def test_no_id_of_a_deleted_hook_is_given_again(oldest: str) -> None:
         hooks = engine.hooks
         newest = hooks.add(Hook(key="new", name="New", event="before_order_add", url="http://receiver.example/"))
         with engine.runtime.database.write() as connection:
-            connection.execute(text("DELETE FROM hook WHERE id = :id"), {"id": newest.id})
+            ours(connection, "DELETE FROM main.hook WHERE id = :id", id=newest.id)
         again = hooks.add(Hook(key="new", name="New", event="before_order_add", url="http://receiver.example/"))
         assert (again.id or 0) > (newest.id or 0) > 0
 
@@ -116,8 +116,8 @@ def test_a_new_word_needs_no_migration(database: Database) -> None:
     hook = add_hook(database, "a", paused_by="somebody", on_failure="ask")
     _, [row] = fire(database, [hook], mode="silent")
     with database.write() as connection:
-        connection.execute(text("UPDATE delivery SET state = 'thinking' WHERE id = :id"), {"id": row})
-        connection.execute(text("UPDATE firing SET outcome = 'unsure'"))
+        ours(connection, "UPDATE main.delivery SET state = 'thinking' WHERE id = :id", id=row)
+        ours(connection, "UPDATE main.firing SET outcome = 'unsure'")
 
 
 def with_a_hook(path: Path) -> Database:
@@ -141,8 +141,8 @@ def test_an_upgrade_keeps_children_and_a_copy(tmp_path: Path, scripts: Path) -> 
     database = with_a_hook(tmp_path / "hooks.db")
     kept = run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
-        assert connection.execute(text("SELECT hook_id FROM hook_revision")).scalar() == 1
-        assert connection.execute(text("SELECT note FROM hook")).scalar() is None
+        assert ours(connection, "SELECT hook_id FROM main.hook_revision").scalar() == 1
+        assert ours(connection, "SELECT note FROM main.hook").scalar() is None
         assert schema.version_of(connection) == NEXT
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     database.close()
@@ -181,7 +181,7 @@ def test_processes_that_upgrade_at_once_make_one_upgrade(database: Database, scr
     assert told.count(True) == (1 if database.path else 0), told
     with database.read() as connection:
         assert schema.version_of(connection) == NEXT
-        assert connection.execute(text("SELECT id FROM hook WHERE note IS NULL")).scalar() == hook
+        assert ours(connection, "SELECT id FROM main.hook WHERE note IS NULL").scalar() == hook
     if database.path is not None:
         with closing(sqlite3.connect(database.path.with_name(f"hooks.db.schema-{HEAD}"))) as copy:
             assert copy.execute("SELECT version_num FROM hookrow_version").fetchone() == (HEAD,)
@@ -192,10 +192,10 @@ def test_a_table_made_anew_keeps_its_triggers(tmp_path: Path, scripts: Path) -> 
     database = with_a_hook(tmp_path / "hooks.db")
     run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
-        before = connection.execute(text("SELECT n FROM config_version")).scalar()
+        before = ours(connection, "SELECT n FROM main.config_version").scalar()
     change_hook(database, 1, name="B")
     with database.read() as connection:
-        assert connection.execute(text("SELECT n FROM config_version")).scalar() != before
+        assert ours(connection, "SELECT n FROM main.config_version").scalar() != before
     database.close()
 
 
@@ -207,7 +207,7 @@ def test_an_upgrade_that_would_orphan_rows_is_taken_back(tmp_path: Path, scripts
     with pytest.raises(DatabaseDamaged, match="was undone"):
         run.upgrade(database, scripts=scripts, target=NEXT)
     with database.read() as connection:
-        assert connection.execute(text("SELECT count(*) FROM hook")).scalar() == 1
+        assert ours(connection, "SELECT count(*) FROM main.hook").scalar() == 1
         assert schema.version_of(connection) == HEAD
     with database.write() as connection:
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
@@ -340,7 +340,7 @@ def open_it(url: str, go: Any, errors: Any) -> None:
     try:
         open_database(url).close()
     except Exception as error:  # noqa: BLE001 (whatever it is, the parent is told)
-        errors.put(repr(error))
+        errors.put(f"{error!r}: {error}")
 
 
 def open_at_once(url: str, many: int) -> list[str]:
@@ -400,5 +400,5 @@ def test_a_new_database_speaks_the_machines_time(
     monkeypatch.setenv("TZ", "Europe/Berlin")
     database = open_database(f"sqlite:///{tmp_path}/hooks.db")
     with database.read() as connection:
-        assert connection.execute(text("SELECT value FROM setting WHERE name = 'timezone'")).scalar() == kept
+        assert ours(connection, "SELECT value FROM main.setting WHERE name = 'timezone'").scalar() == kept
     database.close()

@@ -28,9 +28,9 @@ def test_it_is_a_real_server(postgres_url: str) -> None:
 def test_each_test_has_an_empty_database(postgres_url: str, turn: int) -> None:
     """What one test leaves behind the next does not see."""
     with psycopg.connect(postgres_url) as connection:
-        connection.execute("CREATE TABLE mark (turn int)")
-        connection.execute("INSERT INTO mark VALUES (%s)", [turn])
-        assert connection.execute("SELECT turn FROM mark").fetchall() == [(turn,)]
+        connection.execute("CREATE TABLE public.mark (turn int)")
+        connection.execute("INSERT INTO public.mark VALUES (%s)", [turn])
+        assert connection.execute("SELECT turn FROM public.mark").fetchall() == [(turn,)]
 
 
 @pytest.mark.skipif("HOOKROW_TEST_POSTGRES" in os.environ, reason="the server is not this run's own")

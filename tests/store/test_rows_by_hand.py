@@ -12,6 +12,9 @@ import pytest
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseDamaged
+from hookrow.store.configuration import cache, revisions
+from hookrow.store.database.plain import NUMBER, Kinds
+from hookrow.store.log import reading as log
 
 EVENT = "after_registration"
 READ: dict[str, Callable[[HookEngine, str], Any]] = {
@@ -20,7 +23,18 @@ READ: dict[str, Callable[[HookEngine, str], Any]] = {
     "delivery": lambda engine, ref: engine.log.get(ref),
     "attempt": lambda engine, ref: engine.log.attempts(engine.log.get(ref).deliveries[0].id),
     "hook_revision": lambda engine, ref: engine.hooks.history("erp"),
+    "event": lambda engine, ref: engine.events.list(),
 }
+
+
+SHOWN: dict[str, Kinds] = {
+    "hook": cache.HOLDS,
+    "hook_revision": revisions.HOLDS,
+    "firing": log.FIRING_HOLDS,
+    "delivery": log.DELIVERY_HOLDS,
+    "attempt": log.ATTEMPT_HOLDS,
+}
+NUMBERS = [(table, name) for table, kinds in SHOWN.items() for name, kind in kinds.items() if kind is NUMBER]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +51,7 @@ READ: dict[str, Callable[[HookEngine, str], Any]] = {
         ("attempt", "request_headers", "x"),
         ("attempt", "response_headers", "[1]"),
         ("hook_revision", "after", "{"),
+        ("event", "methods", "["),
     ],
 )
 def test_it_says_which_table_and_what_to_do(tmp_path: Path, table: str, column: str, value: object) -> None:
@@ -58,3 +73,25 @@ def test_it_says_which_table_and_what_to_do(tmp_path: Path, table: str, column: 
             READ[table](engine, ref)
     name = "firing" if table == "delivery" else table
     assert f"a row of the table {name} can't be read" in str(caught.value)
+
+
+def test_a_word_where_a_number_belongs_is_told_too(tmp_path: Path) -> None:
+    """In each number column that is read, one after the other, but for those by which rows are found."""
+    path = tmp_path / "hooks.db"
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine, closing(sqlite3.connect(path)) as connection:
+        engine.hooks.add(Hook(key="erp", name="ERP", event=EVENT, url="http://127.0.0.1:9/"))
+        ref = engine.fire(EVENT, {}).id
+        engine.send_own(engine.log.get(ref))
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        for table, column in NUMBERS:
+            if column.endswith("id"):
+                continue
+            ((kept,),) = connection.execute(f'SELECT "{column}" FROM "{table}"')
+            connection.execute(f'UPDATE "{table}" SET "{column}" = ?', ("soon",))
+            connection.commit()
+            engine.runtime.cache.forget()
+            with pytest.raises(DatabaseDamaged) as caught:
+                READ[table](engine, ref)
+            assert f"a row of the table {table} can't be read (TypeError: {column} = 'soon')" in str(caught.value)
+            connection.execute(f'UPDATE "{table}" SET "{column}" = ?', (kept,))
+            connection.commit()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
 from hookrow.ids import new_uid
@@ -21,6 +21,7 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
+from schemas import ours
 
 
 def firing(uid: str | None = None, **more: Any) -> Rows:
@@ -32,7 +33,7 @@ def firing(uid: str | None = None, **more: Any) -> Rows:
 def count(database: Database, table: str) -> int:
     """How many rows a table has."""
     with database.read() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(ours(connection, f"SELECT count(*) FROM main.{table}").scalar_one())
 
 
 def test_many_callers_commit_together_and_get_their_own_ids(database: Database) -> None:
@@ -64,7 +65,7 @@ def test_a_failing_job_does_not_sink_its_neighbours(database: Database) -> None:
     assert isinstance(errors[4], ZeroDivisionError)
     assert count(database, "firing") == 3
     with database.read() as connection:
-        assert connection.execute(text("SELECT count(*) FROM setting WHERE name = 'refused'")).scalar() == 0
+        assert ours(connection, "SELECT count(*) FROM main.setting WHERE name = 'refused'").scalar() == 0
 
 
 def test_a_delivery_without_its_hook_is_refused(database: Database) -> None:
@@ -105,9 +106,10 @@ from hookrow.store.configuration import settings
 database = open_database(sys.argv[1])
 for number in range(int(sys.argv[2])):
     def job(connection):
-        from sqlalchemy import text
-        lock = "" if database.dialect == "sqlite" else " FOR UPDATE"
-        n = connection.execute(text("SELECT value FROM setting WHERE name = 'n'" + lock)).scalar()
+        from sqlalchemy import select
+        from hookrow.store.database.tables import SETTINGS
+        value = select(SETTINGS.c.value).where(SETTINGS.c.name == "n").with_for_update()
+        n = connection.execute(value).scalar()
         settings.store(connection, "n", str(int(n) + 1))
     database.writer.write(job)
 database.close()
@@ -121,7 +123,7 @@ def test_two_processes_read_then_write_without_an_error(database: Database) -> N
     children = [subprocess.Popen([sys.executable, "-c", CHILD, url, "150"]) for _ in range(2)]
     assert [child.wait(60) for child in children] == [0, 0]
     with database.read() as connection:
-        assert connection.execute(text("SELECT value FROM setting WHERE name = 'n'")).scalar() == "300"
+        assert ours(connection, "SELECT value FROM main.setting WHERE name = 'n'").scalar() == "300"
 
 
 def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:

@@ -212,15 +212,13 @@ async def test_a_small_window_gets_a_sentence() -> None:
     """Below 80x20 nothing is ruined and no key acts but those that quit; enlarging brings the screen back."""
     async with shown() as at:
         await at.pilot.resize_terminal(60, 19)
-        await at.pilot.pause()
-        assert "80×20" in drawn(at.app)
+        await until(at.pilot, lambda: "80×20" in drawn(at.app), "the sentence")
         assert "Проверка" not in drawn(at.app)
         await at.press("n", "f1", "space", "escape")
         assert len(at.app.screen_stack) == 1
         assert {hook.revision for hook in at.engine.hooks.list()} == {1}
         await at.pilot.resize_terminal(80, 24)
-        await at.pilot.pause()
-        assert "Проверка ИНН" in drawn(at.app)
+        await until(at.pilot, lambda: "Проверка ИНН" in drawn(at.app), "the list")
 
 
 async def test_a_vanished_database_is_a_line_on_the_screen(tmp_path: Path) -> None:

@@ -89,14 +89,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "app.leave", "everywhere", ("f10", "ctrl+q", "q"), Say("Quit"), "F10", "F10 ^Q q", Say("quit; Ctrl+C asks"), 900
     ),
-    Action(
-        "app.ask_to_leave",
-        "everywhere",
-        ("ctrl+c",),
-        Say("Quit?"),
-        "^C",
-        bound=False,
-    ),
+    Action("app.ask_to_leave", "everywhere", ("ctrl+c",), Say("Quit?"), "^C", bound=False),
     Action("app.back", "everywhere", ("escape",), Say("Back"), "Esc", "Esc", Say("back, close"), bound=False),
     Action(
         "app.next",
@@ -168,27 +161,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
     Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
     Action(
-        "hooks.later",
-        "hooks",
-        ("J",),
-        Say("Position"),
-        "J K",
-        "J  K",
-        Say("later / earlier in chain"),
-        70,
-        writes=True,
+        "hooks.later", "hooks", ("J",), Say("Position"), "J K", "J  K", Say("later / earlier in chain"), 70, writes=True
     ),
     Action("hooks.earlier", "hooks", ("K",), Say("Earlier in the chain"), writes=True),
-    Action(
-        "hooks.remove",
-        "hooks",
-        ("d", "delete", "f8"),
-        Say("Delete"),
-        "d",
-        "d  Del",
-        Say("delete"),
-        writes=True,
-    ),
+    Action("hooks.remove", "hooks", ("d", "delete", "f8"), Say("Delete"), "d", "d  Del", Say("delete"), writes=True),
     Action(
         "hooks.undo",
         "hooks",

@@ -7,7 +7,8 @@ translated when they are shown, since the language is known only after the optio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final
@@ -162,11 +163,16 @@ EXAMPLES: dict[str, str] = {
     "keys new": "hookrow --db shop.db keys new",
     "keys check": "hookrow keys check",
     "keys rotate": "hookrow keys rotate",
+    "keys forget": "hookrow keys forget 5c65c9a5",
     "keys abandon": "hookrow keys abandon 5c65c9a5",
     "db": "hookrow db backup hooks-copy.db",
     "db upgrade": "hookrow db upgrade",
     "db backup": "hookrow db backup hooks-copy.db",
 }
+
+
+WHOLE, NUMBER = Text("whole number"), Text("number")
+NUMBERS: Mapping[str, Any] = {"integer": WHOLE, "integer range": WHOLE, "float": NUMBER, "float range": NUMBER}
 
 
 class Option(click.Option):
@@ -215,7 +221,25 @@ BEFORE, AFTER = anywhere(hidden=False), anywhere(hidden=True)
 
 
 class Spoken(click.Command):
-    """What the library itself writes into a command's help, in the language in use; an example; `--db`, `--lang`."""
+    """A command whose help is in the language in use, with an example and the options `--db` and `--lang`.
+
+    `more` follows the first sentence, `brief`, on the command's own page.
+    """
+
+    def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.brief = brief
+        self.more = more
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return str(self.brief)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for text in (self.brief, self.more):
+            if text is not None:
+                formatter.write_paragraph()
+                with formatter.indentation():
+                    formatter.write_text(str(text))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*(AFTER if ctx.parent else BEFORE), *super().get_params(ctx)]
@@ -237,12 +261,14 @@ class Spoken(click.Command):
 
 
 class Command(Spoken):
-    """A command whose help is translated when it is shown. `more` follows the first sentence on its own page."""
+    """A command that refuses arguments beyond its own, and says of what is no number what it should be."""
 
-    def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
+    def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
-        self.brief = brief
-        self.more = more
+        for each in self.params:
+            if each.type.name in NUMBERS:
+                each.type = copy(each.type)  # that of a plain `int` is everybody's
+                each.type.name = NUMBERS[each.type.name]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_extra_args = True
@@ -252,29 +278,12 @@ class Command(Spoken):
             ctx.fail(str(Plural("There is {n} argument too many.", "There are {n} arguments too many.", len(rest))))
         return rest
 
-    def get_short_help_str(self, limit: int = 45) -> str:
-        return str(self.brief)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_help(formatter, self.brief, self.more)
-
 
 class Family(Spoken, click.Group):
-    """A group of commands, such as `hooks`; its help is translated when it is shown."""
-
-    def __init__(self, *args: Any, brief: Text, more: Text | None = None, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.brief = brief
-        self.more = more
+    """A group of commands, such as `hooks`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
-
-    def get_short_help_str(self, limit: int = 45) -> str:
-        return str(self.brief)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_help(formatter, self.brief, self.more)
 
 
 class ReaderGone(Exception):
@@ -301,9 +310,6 @@ class Lazy(Spoken, click.Group):
         except BrokenPipeError:
             raise ReaderGone from None  # click would end the process with a code of its own
 
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_help(formatter, Text("Call webhooks in order and on time, and log every request."), None)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = dict.fromkeys(listed.section for listed in COMMANDS.values())
         for section in sections:
@@ -311,15 +317,6 @@ class Lazy(Spoken, click.Group):
                 formatter.write_dl(
                     [(name, str(each.brief)) for name, each in COMMANDS.items() if each.section == section]
                 )
-
-
-def write_help(formatter: click.HelpFormatter, brief: Text, more: Text | None) -> None:
-    """The paragraphs above the options."""
-    for text in (brief, more):
-        if text is not None:
-            formatter.write_paragraph()
-            with formatter.indentation():
-                formatter.write_text(str(text))
 
 
 def command(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from hookrow.clock import from_ms
+from hookrow.clock import DAY_MS, from_ms
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
@@ -38,7 +37,7 @@ from hookrow.core.firing import write_event
 
 __all__ = ["AsyncHooks", "Hooks", "hook_of"]
 
-ROTATION_MS = 24 * 3600 * 1000
+ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
@@ -80,7 +79,7 @@ class Hooks(SeveralHooks, TriedHooks):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
-        """The stored hook that an id, a key or an exact name means."""
+        """The stored hook that an id, a key or an exact name means. Raises HookNotFound, Ambiguous."""
         config = config or self.runtime.config_now()
         if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
             numbered = config.hooks.get(int(ref))
@@ -227,6 +226,12 @@ class Hooks(SeveralHooks, TriedHooks):
         keep_secrets: bool = False,
         action: str = "edit",
     ) -> Hook:
+        """`update` of a hook that was looked up.
+
+        Raises:
+            InvalidHook, KeyTaken
+            ChangedMeanwhile: without a `revision`, that others changed it each time this one was about to be written.
+        """
         tries = TRIES
         while True:
             values, resealed, notes = self.checked(found, changes, stored=stored, keep_secrets=keep_secrets)
@@ -280,6 +285,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return columns, tuple(resealed)
 
     def seal(self, uid: str, name: str, secret: Secret | str, current: str | None = None) -> str:
+        """A hook's secret sealed. Raises InvalidHook: it is one that was read back, without its value."""
         if is_kept(secret):
             raise InvalidHook([Problem(name, Text("the secret of another hook is not readable: type it again"))])
         return self.runtime.seal(secret, Place("hook", uid, name), current)
@@ -334,7 +340,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.fresh(number)
 
     def removed(self, ref: int | str, config: Config) -> int:
-        """The deleted hook of this id or key; of those that bore the key one after the other, the last."""
+        """The deleted hook of this id or key; of several that bore the key, the last. Raises HookNotFound."""
         gone = [hook.id for hook in config.hooks.values() if hook.deleted and ref in (hook.id, str(hook.id), hook.key)]
         if not gone:
             raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
@@ -451,12 +457,8 @@ class Hooks(SeveralHooks, TriedHooks):
             values[name] = None if text is None else datetime.fromisoformat(str(text))
         return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
 
-    def zone(self) -> tzinfo:
-        """The time zone in which moments are typed (the setting `timezone`)."""
-        return ZoneInfo(self.runtime.setting(self.runtime.config_now(), "timezone"))
-
     def fresh(self, number: int) -> Hook:
-        """The hook after a change of ours."""
+        """The hook after a change of ours. Raises HookNotFound: a colleague has deleted it since."""
         self.runtime.cache.forget()
         config = self.runtime.config_now()
         found = config.hooks.get(number)
@@ -470,11 +472,8 @@ def is_kept(value: object) -> bool:
     return isinstance(value, Secret) and value.is_kept
 
 
-class AsyncHooks:
+class AsyncHooks(Awaited[Hooks]):
     """`Hooks`, awaited."""
-
-    def __init__(self, inner: Hooks) -> None:
-        self.inner = inner
 
     add: Final = awaited(Hooks.add)
     ensure: Final = awaited(Hooks.ensure)

@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from hookrow.clock import WEEK_MS
 from hookrow.core.insight.overview import Overview, overview
 from hookrow.core.insight.statistics import HookStatistics, statistics
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
 __all__ = ["AsyncLog", "Log"]
-
-WEEK_MS = 7 * 24 * 3600 * 1000
 
 
 class Log:
@@ -180,11 +179,8 @@ class Log:
         return overview(self.runtime)
 
 
-class AsyncLog:
+class AsyncLog(Awaited[Log]):
     """`Log`, awaited."""
-
-    def __init__(self, inner: Log) -> None:
-        self.inner = inner
 
     page: Final = awaited(Log.page)
     ids: Final = awaited(Log.ids)

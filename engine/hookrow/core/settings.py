@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.settings import SettingValue
 from hookrow.store.log import deeds
@@ -46,7 +46,7 @@ class Settings:
 
     def zone(self) -> ZoneInfo:
         """The time zone in which people type and read dates here (the setting `timezone`)."""
-        return ZoneInfo(self.get("timezone"))
+        return self.runtime.zone()
 
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database. Raises InvalidSetting."""
@@ -62,11 +62,8 @@ class Settings:
         return next(each for each in self.list() if each.name == name)
 
 
-class AsyncSettings:
+class AsyncSettings(Awaited[Settings]):
     """`Settings`, awaited."""
-
-    def __init__(self, inner: Settings) -> None:
-        self.inner = inner
 
     list: Final = awaited(Settings.list)
     get: Final = awaited(Settings.get)

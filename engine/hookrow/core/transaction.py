@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
-from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.address import IN_OURS
 from hookrow.store.database.failures import translate
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
     if is_django(given):
         if given.vendor != database.dialect:
             raise wrong_database(database)
-        with borrowed(database, given) as connection:
+        given.validate_thread_sharing()
+        given.ensure_connection()
+        # Our own engine's dialect knows this database already: a new one would ask first, and then roll back.
+        with borrowed(database, given.connection, database.engine("read").dialect) as connection:
             return run_here(database, connection, job)
     if isinstance(given, Session):
         given = given.connection()
@@ -58,11 +61,16 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
                 "connection= takes a connection or session of SQLAlchemy or Django's connection, not {kind}", kind=kind
             )
         )
-    return run_here(database, given, job)
+    if given.dialect.name != database.dialect:
+        raise wrong_database(database)
+    if database.dialect == "sqlite":
+        return run_here(database, given, job)
+    with borrowed(database, given.connection.dbapi_connection, given.dialect) as connection:
+        return run_here(database, connection, job)
 
 
 def run_here(database: Database, given: Connection, job: Callable[[Connection], T]) -> T:
-    """Run a job in this connection's transaction."""
+    """Run a job in this connection's transaction. Raises TransactionMisuse, WrongDatabase, StorageError."""
     try:
         check_database(database, given)
         if database.dialect == "sqlite":
@@ -71,35 +79,23 @@ def run_here(database: Database, given: Connection, job: Callable[[Connection], 
             if not given.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                 raise TransactionMisuse(NO_TRANSACTION)
             return job(given)
-        with our_tables(given):
+        with mark(given):
             return job(given)
     except DBAPIError as error:
         raise translate(error) from None
 
 
 @contextmanager
-def our_tables(connection: Connection) -> Iterator[None]:
-    """Inside the caller's PostgreSQL transaction: names mean the engine's tables; afterwards the caller's own again.
+def mark(connection: Connection) -> Iterator[None]:
+    """See that there is a transaction (PostgreSQL): what is set for one alone is forgotten at once without.
 
-    The setting belongs to the transaction, so a rollback, also one to a savepoint, takes it back by itself.
+    Raises:
+        TransactionMisuse
     """
-    theirs = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
-    connection.exec_driver_sql(f"SET LOCAL search_path TO {PG_SCHEMA}")
-    if connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one() != PG_SCHEMA:
+    connection.exec_driver_sql("SELECT set_config('hookrow.here', 'yes', true)")
+    if connection.exec_driver_sql("SELECT current_setting('hookrow.here', true)").scalar_one() != "yes":
         raise TransactionMisuse(NO_TRANSACTION)
-    try:
-        yield
-    except DBAPIError:
-        raise  # the transaction is aborted: nothing more can be said in it, and its end restores the setting
-    except BaseException:
-        restore(connection, theirs)
-        raise
-    else:
-        restore(connection, theirs)
-
-
-def restore(connection: Connection, search_path: str) -> None:
-    connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": search_path})
+    yield
 
 
 async def run_async(database: Database, given: Any, job: Callable[[Connection], T]) -> T:
@@ -117,8 +113,6 @@ def wrong_database(database: Database) -> WrongDatabase:
 def check_database(database: Database, connection: Connection) -> None:
     """The caller's connection must see the very tables that the engine's worker reads."""
     wrong = wrong_database(database)
-    if connection.dialect.name != database.dialect:
-        raise wrong
     if database.dialect == "sqlite":
         files = [row[2] for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main"]
         if database.path is None or not files or not files[0] or not database.path.samefile(files[0]):
@@ -134,7 +128,7 @@ def check_database(database: Database, connection: Connection) -> None:
 
 
 class Lent:
-    """A driver's connection whose transaction belongs to Django: nobody else commits it, rolls it back or closes it."""
+    """A driver's connection whose transaction is its owner's: nobody else commits it, rolls it back or closes it."""
 
     def __init__(self, own: Any) -> None:
         self.own = own
@@ -155,17 +149,12 @@ def is_django(given: object) -> bool:
 
 
 @contextmanager
-def borrowed(database: Database, given: Any) -> Iterator[Connection]:
-    """SQLAlchemy's view of a Django connection to a database of the same kind.
+def borrowed(database: Database, driver: Any, dialect: Dialect) -> Iterator[Connection]:
+    """SQLAlchemy's view of a driver's connection to a database of the same kind, in which our tables have our schema.
 
-    Raises:
-        django.db.DatabaseError: another thread than the connection's own.
-        django.core.exceptions.SynchronousOnlyOperation: on a running event loop.
+    What the owner's own view of it says stays as it is: its options, its `search_path`, what listens to its statements.
     """
-    given.validate_thread_sharing()
-    given.ensure_connection()
-    # Our own engine's dialect knows this database already: a new one would ask first, and then roll back.
-    dialect = database.engine("read").dialect
-    pool = NullPool(lambda: Lent(given.connection), dialect=dialect, reset_on_return=None)
-    with Engine(pool, dialect, database.address).connect() as connection:
+    pool = NullPool(lambda: Lent(driver), dialect=dialect, reset_on_return=None)
+    ours = {"schema_translate_map": IN_OURS} if database.dialect == "postgresql" else {}
+    with Engine(pool, dialect, database.address, execution_options=ours).connect() as connection:
         yield connection

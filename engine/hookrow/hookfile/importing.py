@@ -151,7 +151,7 @@ class Importer:
     def step(self, entry: Entry, stored: StoredHook | None) -> ImportStep:
         """Check one hook of the file against the one of its key."""
         given = self.given(entry, stored)
-        here = Here(from_ms(self.runtime.clock.now_ms()), self.hooks.zone())
+        here = Here(from_ms(self.runtime.clock.now_ms()), self.runtime.zone())
         if stored is None:
             current: dict[str, Any] = {}
             cleaned = clean({**given, "key": entry.key}, new=True, stored=True, here=here)

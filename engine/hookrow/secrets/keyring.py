@@ -42,6 +42,7 @@ def key_id(key: bytes) -> str:
 
 
 def decode_key(entry: str, encoded: str, source: Text | str) -> tuple[str, bytes]:
+    """A key and its id. Raises KeyWrong."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -84,9 +85,9 @@ class KeyRing:
         """This ring with a fresh key before all others: what is encrypted from now on is encrypted with it."""
         return KeyRing({**KeyRing.new().keys, **self.keys}, self.source, self.path)
 
-    def only(self, *ids: str) -> KeyRing:
-        """This ring without all other keys: the end of a rotation."""
-        return KeyRing({name: key for name, key in self.keys.items() if name in ids}, self.source, self.path)
+    def without(self, forgotten: str) -> KeyRing:
+        """This ring without one key."""
+        return KeyRing({name: key for name, key in self.keys.items() if name != forgotten}, self.source, self.path)
 
     def text(self) -> str:
         """The ring as the content of a key file. This is the secret itself."""
@@ -142,7 +143,11 @@ class KeyRing:
 
     @classmethod
     def read(cls, path: Path, *, private: bool) -> KeyRing:
-        """The keys of a file; an empty ring if there is none. `private`: only its owner may have access to it."""
+        """The keys of a file; an empty ring if there is none. `private`: only its owner may have access to it.
+
+        Raises:
+            KeyUnsafe, KeyWrong
+        """
         source = Reason("source_file", path=path)
         try:
             with path.open(encoding="ascii") as file:

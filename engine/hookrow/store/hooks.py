@@ -24,7 +24,6 @@ from hookrow.store.database.tables import HOOKS
 __all__ = [
     "Author",
     "abandon",
-    "abandoned_by",
     "change",
     "create",
     "history",
@@ -32,6 +31,7 @@ __all__ = [
     "new_uid",
     "next_position",
     "reseal_all",
+    "sealed_by",
     "sealed_values",
 ]
 
@@ -141,10 +141,7 @@ def change(
     if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
-        raise ChangedMeanwhile(
-            Text('the hook "{name}" was changed while you were editing', name=before["name"]),
-            current=before["revision"],
-        )
+        raise ChangedMeanwhile(Text('the hook "{name}" was changed while you were editing', name=before["name"]))
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:
         return False
@@ -205,8 +202,8 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
     return sum(map(len, fresh.values()))
 
 
-def abandoned_by(connection: Connection, key: str) -> dict[int, tuple[str, ...]]:
-    """The secrets that only this key opens: the fields of each hook, deleted ones too."""
+def sealed_by(connection: Connection, key: str) -> dict[int, tuple[str, ...]]:
+    """The secrets that this key opens: the fields of each hook, deleted ones too."""
     found: defaultdict[int, list[str]] = defaultdict(list)
     for number, place, token in sealed_values(connection):
         if token.split(".")[1:2] == [key]:
@@ -220,7 +217,7 @@ def abandon(connection: Connection, key: str, author: Author) -> int:
     A custom header goes with its name, an old signing secret with the one that took its place. A hook that was paused
     for this key alone goes on, without them.
     """
-    lost = abandoned_by(connection, key)
+    lost = sealed_by(connection, key)
     for number, fields in lost.items():
         before = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
         values: dict[str, Any] = dict.fromkeys(fields)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -20,6 +21,7 @@ from hookrow.ids import firing_uid
 from hookrow.observers import Observer
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.database.reserve import SIZE, reserve_of
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
 
@@ -32,7 +34,10 @@ MEMORY = "/dev/shm"
 def folder() -> tempfile.TemporaryDirectory[str]:
     """A folder in memory where the machine has such a place, else among its temporary files."""
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    return tempfile.TemporaryDirectory(prefix="hookrow-test-", dir=place)
+    made = tempfile.TemporaryDirectory(prefix="hookrow-test-", dir=place)
+    with reserve_of(Path(made.name) / "hooks.db").open("wb") as file:
+        file.truncate(SIZE)  # a hole: a database of tests needs no real one, which would take memory
+    return made
 
 
 class Fired:
@@ -110,8 +115,8 @@ class InMemory(Engine):
         super()._assemble()  # type: ignore[safe-super]
         self.calls: Fired = Fired(self.runtime)
 
-    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
-        return self.calls.add(super().given(firing), connection)
+    def with_enqueue(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        return self.calls.add(super().with_enqueue(firing), connection)
 
 
 class MemoryEngine(InMemory, HookEngine):

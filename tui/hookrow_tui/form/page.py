@@ -50,8 +50,6 @@ class Spot:
 VALUES, EXTRA, BEYOND = 22, 45, 26
 FIXED = 14
 """Rows of the first page that are not the body's."""
-BODY_ROWS = 6
-"""Rows of the body at 24 lines; every further line of the screen is its own."""
 SECRET_COLUMNS = 24
 """Columns of the signing secret: the button that makes one stands beside it."""
 MAKE_SECRET = "make_secret"

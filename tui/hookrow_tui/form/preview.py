@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hookrow.errors import HookrowError, InvalidTemplate
 from hookrow.records import Firing, LogFilter
 from hookrow.words import firing_word
-from hookrow_tui.log.reader import zone_of
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.failures import sentence
@@ -76,13 +75,13 @@ def sample_of(engine: HookEngine, event: str, ref: str = NEWEST) -> Sample:
     newest = None if ref else next(iter(engine.log.page(LogFilter(event=event), limit=1)), None)
     firing = engine.log.get(ref) if ref else newest
     payload = firing.payload if ref and firing is not None else engine.hooks.example(event)
-    told = str(SAMPLE) if firing is None else data_of(firing, when(firing.at_ms, zone_of(engine)))
+    told = str(SAMPLE) if firing is None else data_of(firing, when(firing.at_ms, engine.settings.zone()))
     return Sample(event, payload or {}, told, ref)
 
 
 def firings_of(engine: HookEngine, event: str) -> list[tuple[str, str]]:
     """The last firings of an event, the newest first: id, and a line about each."""
-    zone = zone_of(engine)
+    zone = engine.settings.zone()
     lines = []
     for firing in engine.log.page(LogFilter(event=event), limit=RECENT):
         came = firing_word(firing.outcome, firing.moment, failing=in_trouble(firing))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookrow.errors import HookrowError
 from hookrow.records import LogFilter
-from hookrow_tui.log.reader import Fresh, LogPart, Reader, read_part, zone_of
+from hookrow_tui.log.reader import Fresh, LogPart, Reader, read_part
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.log.list import Ids, LogList
 from hookrow_tui.presenters.log.rows import LogRow
@@ -98,7 +98,7 @@ class Feed:
         glyphs = self.glyphs
 
         def first(engine: HookEngine) -> tuple[Reader, Fresh, LogPart]:
-            reader = Reader(glyphs, zone_of(engine))
+            reader = Reader(glyphs, engine.settings.zone())
             newest = engine.log.ids(LogFilter(), limit=1)
             part = read_part(engine, wanted, None, FIRST)
             return reader, Fresh(part.ids, reader.read(engine, part.ids[:height]), newest[0] if newest else 0), part

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hookrow.clock import LATE_IDS
 from hookrow.errors import Ambiguous, HookNotFound, NotFound
@@ -36,7 +35,6 @@ __all__ = [
     "read_detail",
     "read_filter",
     "read_part",
-    "zone_of",
 ]
 
 LOOK = 1_000
@@ -122,14 +120,6 @@ def read_part(engine: HookEngine, wanted: LogFilter, before: int | None, limit: 
         return LogPart(array("q", found.ids), found.before, found.share)
     ids = engine.log.ids(wanted, before=before, limit=limit)
     return LogPart(ids, ids[-1] if ids else None, None)
-
-
-def zone_of(engine: HookEngine) -> tzinfo:
-    """The zone of the settings."""
-    try:
-        return ZoneInfo(engine.settings.get("timezone"))
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
 
 
 def read_filter(engine: HookEngine, text: str, zone: tzinfo) -> Chosen:

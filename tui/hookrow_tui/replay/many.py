@@ -8,11 +8,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text as Styled
-from textual import on, work
-from textual.app import ComposeResult
+from textual import on
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
@@ -20,8 +19,8 @@ from textual.widgets import Static
 from hookrow.errors import HookrowError, NotRedeliverable, StorageError
 from hookrow.words import OUTCOMES
 from hookrow_tui.presenters.hook_rows import number
+from hookrow_tui.widgets.counting import CountingScreen
 from hookrow_tui.widgets.dialogs import box_css
-from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ __all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "sent"]
 
 PAUSE = 0.25
 """Seconds between two counts on the screen."""
-BAR = 40
 WORDS = {
     "shown": Say("shown"),
     "arrived": Say("arrived"),
@@ -66,12 +64,12 @@ class Tally:
     fault: str = ""
 
 
-class ManyScreen(Dialog[None]):
+class ManyScreen(CountingScreen):
     """Repeats at once; closes with Escape, which first stops."""
 
     CSS_PATH = "replay.tcss"
     DEFAULT_CSS = box_css("ManyScreen")
-    BINDINGS: ClassVar[list[Any]] = [("escape,enter", "stop", "")]
+    HEADING = Say("Sending again")
 
     @dataclass
     class Counted(Message):
@@ -83,22 +81,8 @@ class ManyScreen(Dialog[None]):
     def __init__(self, wish: Wish) -> None:
         super().__init__()
         self.wish = wish
-        self.halt = threading.Event()
-        self.ended = False
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = str(Say("Sending again"))
-            box.border_subtitle = str(Say("Esc stops"))
-            yield Static(id="count")
-
-    def on_mount(self) -> None:
-        engine = self.hookrow.engine
-        if engine is not None:
-            self.run_all(engine)
-
-    @work(thread=True)
-    def run_all(self, engine: HookEngine) -> None:
+    def act(self, engine: HookEngine) -> None:
         tally, told = Tally(), 0.0
         for tally in repeat(engine, self.wish, self.halt):
             if time.monotonic() - told >= PAUSE:
@@ -109,9 +93,7 @@ class ManyScreen(Dialog[None]):
     @on(Counted)
     def show(self, message: Counted) -> None:
         tally, whole = message.tally, len(self.wish.ids)
-        glyphs = self.hookrow.look.glyphs
-        filled = BAR * tally.done // max(1, whole)
-        lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(tally.done)} / {number(whole)}"]
+        lines = [self.bar(tally.done, whole)]
         lines += [
             f"{WORDS.get(word) or OUTCOMES.get(word, word)}: {number(count)}"
             for word, count in sorted(tally.outcomes.items())
@@ -125,12 +107,6 @@ class ManyScreen(Dialog[None]):
                 left = whole - tally.done
                 lines.append(str(Say("Stopped after {ref}; not sent again: {left}.", ref=tally.last or "—", left=left)))
         self.query_one("#count", Static).update(Styled("\n".join(lines)))
-
-    def action_stop(self) -> None:
-        if self.ended:
-            self.dismiss(None)
-        else:
-            self.halt.set()
 
 
 def sent(engine: HookEngine, done: Replayed) -> Replayed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +28,7 @@ from hookrow_tui.presenters.styled import Line, wrap
 from hookrow_tui.replay.many import ManyScreen, Wish, sent
 from hookrow_tui.replay.result import redelivered, replayed
 from hookrow_tui.terminal.editor import NotRun, edited
-from hookrow_tui.widgets.dialogs import Choices, Question, box_css
+from hookrow_tui.widgets.dialogs import Choices, ask, box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.widgets.ways import Ways
@@ -229,30 +230,23 @@ class ReplayScreen(Dialog[None]):
     def sample(self, wish: Wish, seen: list[Any]) -> None:
         """Ask once more, with the number and the first few."""
         detail = self.detail
-        sentences = [f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen]
+        sentences: list[object] = [
+            f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen
+        ]
         if len(wish.ids) > len(seen):
             sentences.append("…")
         where = Say("to {url}", url=wish.to) if wish.to else Say("to each hook's own URL")
         count = len(wish.ids)
         if wish.again:
-            sentences.append(str(Say("Deliveries that have failed by then are sent again, {where}.", where=where)))
-            title = SayPlural(
-                "Redeliver what failed of {n} firing?",
-                "Redeliver what failed of {n} firings?",
-                count,
-            )
+            sentences.append(Say("Deliveries that have failed by then are sent again, {where}.", where=where))
+            title = SayPlural("Redeliver what failed of {n} firing?", "Redeliver what failed of {n} firings?", count)
             yes: Text = Say("Redeliver")
         else:
-            sentences.append(str(Say("Every firing is replayed, {where}.", where=where)))
+            sentences.append(Say("Every firing is replayed, {where}.", where=where))
             title = SayPlural("Replay {n} firing?", "Replay {n} firings?", count)
             yes = SayPlural("Replay {n}", "Replay {n}", count)
-        answers = [("no", str(Say("Cancel"))), ("yes", str(yes))]
-
-        def answered(answer: str | None) -> None:
-            if answer == "yes":
-                self.app.switch_screen(ManyScreen(wish))
-
-        self.app.push_screen(Question(str(title), sentences, answers), answered)
+        begin = partial(self.app.switch_screen, ManyScreen(wish))
+        ask(self, title, sentences, [("no", Say("Cancel"), None), ("yes", yes, begin)])
 
 
 class ResultScreen(Dialog[None]):

@@ -8,7 +8,6 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, option
-from hookrow.cli.read.given import zone_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Column
 from hookrow.cli.show.output import confirm, put_json, put_table, say
@@ -37,7 +36,7 @@ def gone(engine: HookEngine) -> list[Hook]:
 def deleted(session: Session, as_json: bool) -> None:
     """The deleted hooks."""
     with session.engine() as engine:
-        zone = zone_of(engine)
+        zone = engine.settings.zone()
         found = [(hook, engine.hooks.history(hook.id or 0)[0]) for hook in gone(engine)]
     if as_json:
         for hook, last in found:
@@ -103,7 +102,7 @@ def undo(session: Session, yes: bool, keep_secrets: bool, as_json: bool) -> int:
             say(Text("You have not changed any hook."))
             return exits.DONE
         names = ", ".join(f"{part.hook_id} {quoted(part.name)}" for part in change.parts)
-        at = clock_time(change.at_ms, zone_of(engine))
+        at = clock_time(change.at_ms, engine.settings.zone())
         lost = sorted({name for part in change.parts for name in part.lost})
         if lost:
             say(Text("These secrets don't come back: {fields}.", fields=", ".join(lost)))

@@ -11,7 +11,7 @@ from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.commands.hook_secrets import secret
 from hookrow.cli.commands.hook_undo import deleted, restore, undo
-from hookrow.cli.read.given import here_of, read_payload, zone_of
+from hookrow.cli.read.given import here_of, read_payload
 from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.conflict import put_conflict
@@ -20,8 +20,8 @@ from hookrow.cli.show.hook_stats import calls_cell, errors_cell, stats
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import confirm, paint, put, put_json, put_table, say
 from hookrow.cli.show.revision_lines import revision_lines
-from hookrow.cli.show.standing import NO_EFFECT, named, standing
-from hookrow.cli.show.wording import colour, milliseconds, validity
+from hookrow.cli.show.standing import NO_EFFECT, standing
+from hookrow.cli.show.wording import colour, milliseconds, named, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.hook.modes import Seconds
@@ -137,7 +137,7 @@ def show(session: Session, ref: str, as_json: bool) -> None:
 
 def put_hook(engine: HookEngine, hook: Hook) -> None:
     """A hook as a list of its fields under the form's labels."""
-    zone = zone_of(engine)
+    zone = engine.settings.zone()
     moment = engine.events.get(hook.event).moment if hook.event in engine.events else "before"
     rows: list[Sequence[str | Cell]] = [(Cell("id", dim=True), str(hook.id))]
     for field in FIELDS:
@@ -366,7 +366,7 @@ def history(session: Session, ref: str, as_json: bool) -> None:
     """Who changed a hook, when, and what."""
     with session.engine() as engine:
         revisions = engine.hooks.history(ref)
-        zone = zone_of(engine)
+        zone = engine.settings.zone()
     if as_json:
         for each in revisions:
             put_json(each.as_json())

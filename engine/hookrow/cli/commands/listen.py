@@ -124,13 +124,13 @@ def show(came: Came, given: Answer, signed: str | None, *, as_json: bool) -> Non
     for line in visible_lines(text[:SHOWN]).split("\n"):
         put(f"  {line}")
     if len(text) > SHOWN:
-        put(str(Text("  … {n} characters more: --json has all of them", n=len(text) - SHOWN)))
+        put(Text("  … {n} characters more: --json has all of them", n=len(text) - SHOWN))
     if signed is not None:
         verdict = paint(signed, "green" if signed == "valid" else "red")
-        put(str(Text("  signature: {verdict}", verdict=verdict)))
-    put(str(Text("  answered: {status}", status=paint(str(given.status), "green" if given.status < 400 else "red"))))
+        put(Text("  signature: {verdict}", verdict=verdict))
+    put(Text("  answered: {status}", status=paint(str(given.status), "green" if given.status < 400 else "red")))
     if 400 <= given.status < 500 and b'"allow"' not in given.body:
-        put(str(Text('  note: a 4xx without "allow": false is a failure, not a veto')))
+        put(Text('  note: a 4xx without "allow": false is a failure, not a veto'))
     put()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookrow.cli.catalogue import command, option
-from hookrow.cli.read.given import filter_options, log_filter, zone_of
+from hookrow.cli.read.given import filter_options, log_filter
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_firings
 from hookrow.cli.show.output import in_terminal, put, put_json
@@ -51,10 +51,10 @@ def log(session: Session, limit: int | None, follow: bool, who: str | None, as_j
     """What happened, newest first; or followed live."""
     with session.engine() as engine:
         if who is not None:
-            put_deeds(engine.log.deeds(who or None, limit=limit or 50), zone_of(engine), as_json=as_json)
+            put_deeds(engine.log.deeds(who or None, limit=limit or 50), engine.settings.zone(), as_json=as_json)
             return
         wanted = log_filter(engine, options)
-        zone = zone_of(engine)
+        zone = engine.settings.zone()
         found = followed(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
         for firing in found:
             if as_json:

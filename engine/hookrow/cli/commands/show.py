@@ -9,7 +9,6 @@ import click
 
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.exits import DONE, NO, STOPPED
-from hookrow.cli.read.given import zone_of
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_attempts, put_firing
@@ -52,7 +51,7 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
                 share["requests"] = [each.as_json() for each in attempts.get(share["id"], [])]
             put_json(found | {"payload": firing.payload, "hidden": list(firing.hidden)})
             return DONE
-        zone = zone_of(engine)
+        zone = engine.settings.zone()
         kept = any(each.response_body for found in attempts.values() for each in found)
         replies = not (kept and in_terminal()) or confirm(QUESTION, yes=yes)
         put_firing(firing, zone)
@@ -61,7 +60,7 @@ def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json:
                 put_attempts(share, attempts[share.id], zone, replies=replies)
             if share.outcome == "retrying" and share.due_ms is not None:
                 due = clock_time(share.due_ms, zone)
-                put(str(Text("Next attempt: {time}; {n} of 10 attempts were made.", time=due, n=share.attempts)))
+                put(Text("Next attempt: {time}; {n} of 10 attempts were made.", time=due, n=share.attempts))
         return DONE
 
 

@@ -359,6 +359,7 @@ def main() -> None:
     use("ru")  # the words that the log keeps of a failure; the sample hooks are Russian too
     build(part)
     normalise(part)
+    part.with_name(f"{part.name}-reserve").unlink()
     os.chmod(part, 0o644)
     part.replace(target)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -28,25 +28,16 @@ __all__ = [
     "moment",
     "parse_payload",
     "read_payload",
-    "zone_of",
 ]
 
 FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
-
-
-def zone_of(engine: HookEngine) -> tzinfo:
-    """The time zone of the settings, in which moments are typed and shown (docs/reference/settings.md)."""
-    from zoneinfo import ZoneInfo
-
-    name = str(engine.settings.get("timezone"))
-    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def here_of(engine: HookEngine) -> Here:
     """When and where the person types."""
     from hookrow.hook.dates import Here
 
-    return Here(from_ms(SystemClock().now_ms()), zone_of(engine))
+    return Here(from_ms(SystemClock().now_ms()), engine.settings.zone())
 
 
 def moment(text: str, here: Here, name: str, use: Use, *, end: bool = False) -> datetime:

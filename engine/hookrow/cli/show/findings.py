@@ -7,13 +7,13 @@ import re
 import shutil
 import stat
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.read.given import here_of
-from hookrow.cli.show.wording import SOON, span
+from hookrow.cli.show.wording import SOON, named, span
 from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
@@ -23,6 +23,8 @@ from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from hookrow import HookEngine
     from hookrow.hook.model import Hook
 
@@ -45,9 +47,9 @@ class Finding:
     hook: Hook | None = None
 
     def as_json(self) -> dict[str, Any]:
-        about = self.hook
-        named = None if about is None else {"id": about.id, "key": about.key, "name": about.name}
-        return {"code": self.code, "message": str(self.text), "hook": named}
+        hook = self.hook
+        about = None if hook is None else {"id": hook.id, "key": hook.key, "name": hook.name}
+        return {"code": self.code, "message": str(self.text), "hook": about}
 
 
 def find(engine: HookEngine) -> Iterator[Finding]:
@@ -59,7 +61,7 @@ def find(engine: HookEngine) -> Iterator[Finding]:
     yield from rows(engine)
     if not engine.read_only:  # who may only read has no key, and no say in the files
         yield from keys(engine)
-        yield from files(engine.path)
+        yield from files(engine)
     yield from egress(engine)
     yield from room(engine)
 
@@ -116,7 +118,7 @@ def failing(engine: HookEngine) -> Iterator[Finding]:
         if seen is None or seen.failing_since_ms is None:
             continue
         values: dict[str, Any] = {
-            "hook": f"{number} {quoted(hook.name)}",
+            "hook": named(hook),
             "since": f"{from_ms(seen.failing_since_ms).astimezone(zone):%d.%m.%Y %H:%M}",
             "n": seen.failing,
             "error": word(ERRORS, seen.last_error) if seen.last_status is None else seen.last_status,
@@ -140,54 +142,68 @@ def failing(engine: HookEngine) -> Iterator[Finding]:
 
 
 def hooks(engine: HookEngine) -> Iterator[Finding]:
-    """Paused hooks, those that refuse operations meanwhile first; flags without effect."""
+    """Paused hooks, those that refuse operations meanwhile first; then what would surprise of each hook, by subject."""
     found, now = engine.hooks.list(), here_of(engine).now
     paused = [hook for hook in found if hook.state == "paused"]
     for hook in sorted(paused, key=lambda hook: not refuses(engine, hook)):
-        reason = hook.paused_reason or "—"
-        values = {"hook": f"{hook.id} {quoted(hook.name)}", "reason": reason, "event": hook.event}
+        values = {"hook": named(hook), "reason": hook.paused_reason or "—", "event": hook.event}
         if refuses(engine, hook):
             stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)
             yield Finding("paused_stop", stops, hook)
         else:
             yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
+    yield from templates(engine, found)
+    yield from flags_and_headers(found)
+    yield from periods(found, now)
+
+
+def templates(engine: HookEngine, found: Sequence[Hook]) -> Iterator[Finding]:
+    """Templates that can't be compiled; hooks that are off while deliveries wait for them."""
     broken, held = engine.health.uncompiled(), engine.health.held()
     for hook in found:
-        about = f"{hook.id} {quoted(hook.name)}"
         if hook.id in broken:
             why = broken[hook.id]
-            text = Text("{hook} fails every time, its template can't be compiled: {reason}", hook=about, reason=why)
+            text = Text(
+                "{hook} fails every time, its template can't be compiled: {reason}", hook=named(hook), reason=why
+            )
             yield Finding("template", text, hook)
         if hook.id in held:
             waiting = Plural(
                 "{hook} is off and {n} delivery waits for it: enabling the hook sends it.",
                 "{hook} is off and {n} deliveries wait for it: enabling the hook sends them.",
                 held[hook.id],
-                hook=about,
+                hook=named(hook),
             )
             yield Finding("held", waiting, hook)
-    for hook in found:
-        if contradicts(hook):
-            flags = Text(
-                "{hook}: fire_and_forget is on, the other two flags have no effect.",
-                hook=f"{hook.id} {quoted(hook.name)}",
-            )
-            yield Finding("contradiction", flags, hook)
+
+
+def flags_and_headers(found: Sequence[Hook]) -> Iterator[Finding]:
+    """Flags without effect; names of headers that a shell may act on."""
+    for hook in filter(contradicts, found):
+        flags = Text("{hook}: fire_and_forget is on, the other two flags have no effect.", hook=named(hook))
+        yield Finding("contradiction", flags, hook)
     for hook in found:
         if hook.custom_header and not re.fullmatch(HEADER_NAME, hook.custom_header):
             odd = Text(
                 "{hook}: the header name {name} has characters that a shell may act on; give it another name.",
-                hook=f"{hook.id} {quoted(hook.name)}",
+                hook=named(hook),
                 name=quoted(hook.custom_header),
             )
             yield Finding("header_name", odd, hook)
+
+
+def periods(found: Sequence[Hook], now: datetime) -> Iterator[Finding]:
+    """Hooks that are on although their period has ended, or soon will."""
     for hook in found:
-        named = f"{hook.id} {quoted(hook.name)}"
-        if hook.state == "expired" and hook.valid_until is not None:
-            over = Text("{hook} is on, but its period ended {time} ago.", hook=named, time=span(now - hook.valid_until))
+        if hook.valid_until is None:
+            continue
+        if hook.state == "expired":
+            over = Text(
+                "{hook} is on, but its period ended {time} ago.", hook=named(hook), time=span(now - hook.valid_until)
+            )
             yield Finding("expired", over, hook)
-        elif hook.active and hook.valid_until is not None and hook.valid_until - now <= SOON:
-            soon = Text("The period of {hook} ends in {time}.", hook=named, time=span(hook.valid_until - now))
+        elif hook.active and hook.valid_until - now <= SOON:
+            soon = Text("The period of {hook} ends in {time}.", hook=named(hook), time=span(hook.valid_until - now))
             yield Finding("ends_soon", soon, hook)
 
 
@@ -199,7 +215,7 @@ def circles(engine: HookEngine) -> Iterator[Finding]:
             text = Text(
                 "{hook} was fired by calls that came through three hooks or more in the last seven days: does its "
                 "receiver call what fires it?",
-                hook=f"{hook.id} «{hook.name}»",
+                hook=named(hook),
             )
             yield Finding("loop", text, hook)
 
@@ -227,8 +243,7 @@ def egress(engine: HookEngine) -> Iterator[Finding]:
     refused = engine.health.unreachable()
     for hook in engine.hooks.list():
         if hook.id in refused:
-            named = f"{hook.id} {quoted(hook.name)}"
-            text = Text("{hook} can't be reached: {reason}", hook=named, reason=refused[hook.id])
+            text = Text("{hook} can't be reached: {reason}", hook=named(hook), reason=refused[hook.id])
             yield Finding("egress", text, hook)
 
 
@@ -259,10 +274,13 @@ def wal_bytes(path: Path) -> int:
     return 0 if found is None else found.st_size
 
 
-def files(path: Path | None) -> Iterator[Finding]:
-    """Files that others than their owner may read or write."""
+def files(engine: HookEngine) -> Iterator[Finding]:
+    """A place that is not safe; files that others than their owner may read or write."""
+    path = engine.path
     if path is None:
         return
+    if (unsafe := engine.health.place()) is not None:
+        yield Finding("file_system", unsafe)
     from hookrow import KeyRing
 
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")), KeyRing.file_beside(path)):

@@ -88,22 +88,20 @@ def put_verdict(firing: Firing) -> None:
     put_row(firing)
     if firing.veto is not None:
         put(
-            str(
-                Text(
-                    'Vetoed by "{hook}": {message}',
-                    hook=visible(firing.veto.hook.name),
-                    message=visible(firing.veto.message),
-                )
+            Text(
+                'Vetoed by "{hook}": {message}',
+                hook=visible(firing.veto.hook.name),
+                message=visible(firing.veto.message),
             )
         )
     if firing.has_result:
-        put(str(Text("Result: {value}", value=to_json(firing.public_result))))
+        put(Text("Result: {value}", value=to_json(firing.public_result)))
     put_warnings(firing)
 
 
 def put_warnings(firing: Firing) -> None:
     for warning in firing.warnings:
-        put(str(Text("Warning: {text}", text=visible(warning))))
+        put(Text("Warning: {text}", text=visible(warning)))
 
 
 def put_firing(firing: Firing, zone: tzinfo) -> None:
@@ -111,16 +109,14 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     put(f"{clock_time(firing.at_ms, zone)}")
     put_verdict(firing)
     if firing.depth:
-        put(str(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth)))
+        put(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth))
     if firing.replay_of:
-        put(str(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—"))))
+        put(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—")))
     if firing.hidden:
         put(
-            str(
-                Text(
-                    "Private fields, seen by blocking hooks only and not stored: {fields}",
-                    fields=visible(", ".join(firing.hidden)),
-                )
+            Text(
+                "Private fields, seen by blocking hooks only and not stored: {fields}",
+                fields=visible(", ".join(firing.hidden)),
             )
         )
     put_payload(str(Text("Payload")), firing.payload)
@@ -142,29 +138,30 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo, 
         said = str(each.status) if each.status is not None else ""
         failed = ": ".join(filter(None, (word(ERRORS, each.error), each.error and each.detail)))
         line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
-        took = "" if each.error == "interrupted" else milliseconds(each.ms)  # nobody knows how long that took
+        took = "" if each.error == "interrupted" else took_of(each)  # nobody knows how long that took
         put("  ".join(visible(part) for part in (*line, took) if part))
         if each.asked_by:
-            put(str(Text("  started by: {who}", who=visible(each.asked_by))))
+            put(Text("  started by: {who}", who=visible(each.asked_by)))
         put_headers(">", each.request_headers)
         put_body(">", each.request_body)
         put_headers("<", each.response_headers)
         if delivery.withholds(each):
-            put(
-                str(
-                    Text(
-                        "  … {n} bytes, not stored: they may repeat private values or a secret", n=each.response_length
-                    )
-                )
-            )
+            put(Text("  … {n} bytes, not stored: they may repeat private values or a secret", n=each.response_length))
         if each.response_body and not replies:
-            put(str(Text("  … {n} bytes, not shown", n=len(each.response_body))))
+            put(Text("  … {n} bytes, not shown", n=len(each.response_body)))
             continue
         put_body(
             "<",
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),
             each.response_length,
         )
+
+
+def took_of(attempt: Attempt) -> str:
+    """How long it took, and of how long at most."""
+    limit = attempt.times.get("limit")
+    took = milliseconds(attempt.ms)
+    return took if limit is None else str(Text("{took} of {limit} s", took=took, limit=f"{limit / 1000:g}"))
 
 
 def put_headers(mark: str, headers: Sequence[tuple[str, str]]) -> None:
@@ -180,6 +177,6 @@ def put_body(mark: str, body: str | None, length: int | None = None) -> None:
     for line in visible_lines(body[:KEPT]).split("\n"):
         put(f"  {paint(mark, dim=True)} {line}")
     if length is not None and length > len(body.encode("utf-8", "replace")):
-        put(str(Text("  … {n} bytes in all; the log kept the beginning", n=length)))
+        put(Text("  … {n} bytes in all; the log kept the beginning", n=length))
     elif len(body) > KEPT:
-        put(str(Text("  … {n} characters more: --json has all of them", n=len(body) - KEPT)))
+        put(Text("  … {n} characters more: --json has all of them", n=len(body) - KEPT))

@@ -7,20 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hookrow.cli.show.findings import contradicts
-from hookrow.cli.show.wording import span
-from hookrow.lang import Text, quoted
+from hookrow.cli.show.wording import named, span
+from hookrow.lang import Text
 
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
 
-__all__ = ["NO_EFFECT", "named", "standing"]
+__all__ = ["NO_EFFECT", "standing"]
 
 NO_EFFECT = Text("no effect: fire_and_forget is on")
-
-
-def named(hook: Hook) -> str:
-    """A hook in a sentence."""
-    return f"{hook.id} {quoted(hook.name)}"
 
 
 def standing(hook: Hook, now: datetime, *, off: bool = False) -> Iterator[Text]:

@@ -6,10 +6,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import InvalidTemplate
 from hookrow.lang import Text
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.places import misplaced
 from hookrow.store.outbox.due import held_by_hook, lapsed, timeless
 from hookrow.template.compiled import Body, Condition
 
@@ -57,6 +58,10 @@ class Health:
         with self.runtime.database.read() as connection:
             return held_by_hook(connection, off)
 
+    def place(self) -> Text | None:
+        """Why the file system that a database file lies on is not safe for it; None where it is."""
+        return misplaced(self.runtime.database.path)
+
     def timeless(self) -> int:
         """How many deliveries wait for an attempt that has no time, as no Hookrow writes them."""
         with self.runtime.database.read() as connection:
@@ -84,14 +89,12 @@ class Health:
         return {"schema": HEAD, "postgresql": ".".join(map(str, info))}
 
 
-class AsyncHealth:
+class AsyncHealth(Awaited[Health]):
     """`Health`, awaited."""
-
-    def __init__(self, inner: Health) -> None:
-        self.inner = inner
 
     stuck: Final = awaited(Health.stuck)
     held: Final = awaited(Health.held)
+    place: Final = awaited(Health.place)
     timeless: Final = awaited(Health.timeless)
     unreachable: Final = awaited(Health.unreachable)
     uncompiled: Final = awaited(Health.uncompiled)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hookrow.core.threads.bridge import awaited
+from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import Refused, StorageError
-from hookrow.lang import Text
+from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
 from hookrow.store.log import deeds
@@ -53,12 +53,13 @@ class Keys:
         self.runtime.sealing.require(self.runtime.config())
 
     def rotate(self) -> tuple[str, int]:
-        """Put a new key into the key file and encrypt every secret with it; the key before it stays in the file.
+        """Put a new key into the key file and encrypt every secret with it; the keys before it stay in the file.
 
-        Gives the new key's id, and how many secrets there are.
+        A rotation that was broken off is ended, with the key that it made. Gives that key's id, and how many secrets
+        there are. No key leaves the file: `forget` removes one.
 
         Raises:
-            Refused: the keys come from the environment.
+            Refused: the keys come from the environment, and the first one encrypts every secret already.
             KeyProblem: a secret can't be decrypted.
             StorageError: the file can't be written.
         """
@@ -66,22 +67,70 @@ class Keys:
         with alone(self.runtime.database.path):
             self.require()
             ring = vault.ready()
-            if ring.path is None:
-                said = Text("The keys come from {source}: put a new key first there by hand.", source=ring.source)
-                raise Refused(said)
-            fresh = ring.with_new_key()
-            write(ring.path, fresh)  # with the old ones: a rotation that breaks off leaves nothing unreadable
-            vault.reload()
+            if not self.used() - {ring.active_id}:
+                if ring.path is None:
+                    said = Text("The keys come from {source}: put a new key first there by hand.", source=ring.source)
+                    raise Refused(said)
+                write(ring.path, ring.with_new_key())
+                ring = vault.reload()
             author = self.runtime.author()
-            writer = self.runtime.database.writer
 
             def job(connection: Connection) -> int:
-                deeds.note(connection, author, "keys", [f"rotate: {fresh.active_id}"])
+                deeds.note(connection, author, "keys", [f"rotate: {ring.active_id}"])
                 return hookstore.reseal_all(connection, vault, author)
 
-            count = writer.write(job)
-            write(ring.path, fresh.only(fresh.active_id, ring.active_id))
-        return fresh.active_id, count
+            count = self.runtime.database.writer.write(job)
+        return ring.active_id, count
+
+    def used(self) -> set[str]:
+        """The ids of the keys that stored secrets are encrypted with."""
+        with self.runtime.database.read() as connection:
+            return {token.split(".")[1] for _, _, token in hookstore.sealed_values(connection)}
+
+    def forgettable(self, key: str) -> None:
+        """Look whether `forget` would remove this key. Raises Refused, as it does."""
+        ring = self.runtime.vault.reload()
+        if key not in ring.keys:
+            raise Refused(Text("There is no key {key} in {source}.", key=key, source=ring.source))
+        if ring.path is None:
+            raise Refused(Text("The keys come from {source}: remove the key there by hand.", source=ring.source))
+        if key == ring.active_id:
+            raise Refused(
+                Text("Key {key} encrypts what is stored from now on. To replace it: hookrow keys rotate", key=key)
+            )
+        with self.runtime.database.read() as connection:
+            opens = hookstore.sealed_by(connection, key)
+        if opens:
+            raise Refused(
+                Plural(
+                    "Key {key} decrypts stored secrets of {n} hook ({hooks}). To encrypt them with the first key: "
+                    "hookrow keys rotate",
+                    "Key {key} decrypts stored secrets of {n} hooks ({hooks}). To encrypt them with the first key: "
+                    "hookrow keys rotate",
+                    len(opens),
+                    key=key,
+                    hooks=", ".join(map(str, opens)),
+                )
+            )
+
+    def forget(self, key: str) -> None:
+        """Remove a key that decrypts nothing here from the key file; copies of the database from its time need it.
+
+        Raises:
+            Refused: it decrypts stored secrets or encrypts new ones, it is not here, or the keys come from the
+                environment.
+            StorageError: the file can't be written.
+        """
+        with alone(self.runtime.database.path):
+            self.forgettable(key)
+            ring = self.runtime.vault.ring
+            assert ring.path is not None
+            write(ring.path, ring.without(key))
+            self.runtime.vault.reload()
+            author = self.runtime.author()
+            self.runtime.database.writer.write(
+                lambda connection: deeds.note(connection, author, "keys", [f"forget: {key}"])
+            )
 
     def lost(self, key: str) -> Mapping[int, tuple[str, ...]]:
         """The secrets that only this key decrypts: the fields of each hook, by its id, deleted hooks too.
@@ -92,7 +141,7 @@ class Keys:
         if key in self.runtime.sealing.ids(again=True):
             raise Refused(Text("Key {key} is available and decrypts its secrets: nothing was removed.", key=key))
         with self.runtime.database.read() as connection:
-            lost = hookstore.abandoned_by(connection, key)
+            lost = hookstore.sealed_by(connection, key)
         if not lost:
             raise Refused(Text("No secret is encrypted with key {key}.", key=key))
         return lost
@@ -109,21 +158,20 @@ class Keys:
         return self.runtime.database.writer.write(job)
 
 
-class AsyncKeys:
+class AsyncKeys(Awaited[Keys]):
     """`Keys`, awaited."""
-
-    def __init__(self, inner: Keys) -> None:
-        self.inner = inner
 
     check: Final = awaited(Keys.check)
     rotate: Final = awaited(Keys.rotate)
+    forgettable: Final = awaited(Keys.forgettable)
+    forget: Final = awaited(Keys.forget)
     lost: Final = awaited(Keys.lost)
     abandon: Final = awaited(Keys.abandon)
 
 
 @contextmanager
 def alone(database: Path | None) -> Iterator[None]:
-    """Be the only one who rotates keys beside this database: of two at once, one would throw the other's key away."""
+    """Be the only one who changes keys beside this database: of two at once, one would throw the other's key away."""
     if database is None:
         yield
         return
@@ -136,6 +184,7 @@ def alone(database: Path | None) -> Iterator[None]:
 
 
 def write(path: Path, ring: KeyRing) -> None:
+    """Replace a key file. Raises StorageError."""
     try:
         write_key_file(path, ring)
     except OSError as error:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hookrow.core.insight.statistics import IN_ALL, WEEK_MS, Figures, percentile
+from hookrow.clock import DAY_MS, HOUR_MS, WEEK_MS
+from hookrow.core.insight.statistics import IN_ALL, Figures, in_steps, percentile
 from hookrow.payload import JsonObject
 from hookrow.store.log import glance
-from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Calls, HookCall, calls_of
+from hookrow.store.log.figures import AT_LEAST, Calls, HookCall, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -91,9 +92,7 @@ def overview(runtime: Runtime) -> Overview:
 def stretch(calls: Calls, now_ms: int, length_ms: int, count: int) -> Stretch:
     """The newest calls, in so many equal steps up to now."""
     since_ms, step_ms = now_ms - length_ms, length_ms // count
-    steps: list[list[HookCall]] = [[] for _ in range(count)]
-    for call in calls.since(since_ms).calls:
-        steps[min((call.at_ms - since_ms) // step_ms, count - 1)].append(call)
+    steps = in_steps(calls, since_ms, step_ms, count)
     return Stretch(Figures.of(calls, since_ms), since_ms, step_ms, tuple(map(step, steps)))
 
 

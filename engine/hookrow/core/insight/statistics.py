@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hookrow.clock import DAY_MS, HOUR_MS, WEEK_MS
 from hookrow.payload import JsonObject
 from hookrow.records import rfc3339
-from hookrow.store.log.figures import AT_LEAST, DAY_MS, HOUR_MS, Calls, calls_of
+from hookrow.store.log.figures import AT_LEAST, Calls, HookCall, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
 __all__ = ["Figures", "HookStatistics", "statistics"]
 
-WEEK_MS = 7 * DAY_MS
-HOURS = 24
 IN_ALL = 50_000
 """Deliveries that are looked at for all hooks together: 0.3 to 0.7 s, measured on three million rows; however long the
 log is."""
@@ -103,12 +102,15 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
     }
 
 
+def in_steps(calls: Calls, since_ms: int, step_ms: int, count: int) -> list[list[HookCall]]:
+    """The calls since a moment in so many equal steps, the oldest step first."""
+    steps: list[list[HookCall]] = [[] for _ in range(count)]
+    for call in calls.since(since_ms).calls:
+        steps[min((call.at_ms - since_ms) // step_ms, count - 1)].append(call)
+    return steps
+
+
 def hours_of(calls: Calls, now_ms: int) -> tuple[tuple[int, int], ...]:
     """Calls and errors in each of the last 24 hours, the oldest first."""
-    counts = [[0, 0] for _ in range(HOURS)]
-    since_ms = now_ms - DAY_MS
-    for call in calls.since(since_ms).calls:
-        hour = counts[min((call.at_ms - since_ms) // HOUR_MS, HOURS - 1)]
-        hour[0] += 1
-        hour[1] += call.failed is True
-    return tuple((made, failed) for made, failed in counts)
+    hours = in_steps(calls, now_ms - DAY_MS, HOUR_MS, 24)
+    return tuple((len(hour), sum(call.failed is True for call in hour)) for hour in hours)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from hookrow.errors import UseAsyncEngine
 from hookrow.hook.fields import hide_given
 from hookrow.lang import Text
 
-__all__ = ["awaited", "forbid_running_loop", "off_loops"]
+__all__ = ["Awaited", "awaited", "forbid_running_loop", "off_loops"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,17 +21,17 @@ UNGUARDED = ("__init__", "data_version")
 """What a loop may call: it takes microseconds."""
 
 
-class Wrapping(Protocol):
-    """An async door: it holds the blocking one."""
+class Awaited(Generic[S]):
+    """An async door: it holds the blocking one (`inner`)."""
 
-    @property
-    def inner(self) -> Any: ...
+    def __init__(self, inner: S) -> None:
+        self.inner = inner
 
 
-def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[Wrapping, P], Coroutine[Any, Any, T]]:
+def awaited(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[Awaited[S], P], Coroutine[Any, Any, T]]:
     """The method of a blocking door, run in a thread and awaited."""
 
-    async def call(self: Wrapping, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: Awaited[S], /, *args: P.args, **kwargs: P.kwargs) -> T:
         hide_given(kwargs)
         return await asyncio.to_thread(method, self.inner, *args, **kwargs)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Row, select, text
-from sqlmodel import AutoString
+from sqlalchemy import Connection, Row, select
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
@@ -22,12 +20,13 @@ from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
 from hookrow.store.database.failures import Interrupted
-from hookrow.store.database.rows import reading
+from hookrow.store.database.plain import reading, sound
+from hookrow.store.database.rows import kinds_of
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-from hookrow.store.database.tables import HOOKS, SETTINGS
+from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
 
@@ -36,24 +35,13 @@ LOOK, PG_LOOK = 0.001, 1.0
 microseconds, for which it lets go of the interpreter's lock: at a thousand firings a second a tenth of their cost."""
 
 
-def kind_of(column: Column[Any]) -> type:
-    return str if isinstance(column.type, AutoString) else column.type.python_type
-
-
-KINDS: Final[Mapping[str, tuple[type, ...]]] = {
-    column.name: (kind_of(column), type(None)) if column.nullable else (kind_of(column),)
-    for column in HOOKS.c
-    if kind_of(column) in (int, str, bool)
-} | {"timeout": (int, float)}
-"""What a hook's columns hold; SQLite takes anything."""
+VERSION_N = select(VERSION_NUMBER.c.n)
+HOLDS = kinds_of(HOOKS)
 
 
 def hook_from(row: Row[Any]) -> StoredHook:
     """A cached hook from a row of the table."""
     values = dict(row._mapping)
-    for name, kind in KINDS.items():
-        if not isinstance(values[name], kind):
-            raise TypeError(f"{name} = {values[name]!r:.40}")
     for name in ("valid_from", "valid_until"):
         moment = values.pop(name)
         values[f"{name}_ms"] = None if moment is None else to_ms(moment)
@@ -77,7 +65,11 @@ class Config:
 
 def read_config(connection: Connection, n: int) -> Config:
     with reading("hook"):
-        hooks = {row.id: hook_from(row) for row in connection.execute(select(HOOKS))}
+        kept = connection.execute(select(HOOKS)).all()
+        sound(HOLDS, kept)
+        hooks = {row.id: hook_from(row) for row in kept}
+    with reading("event"):
+        events = read_events(connection)
     rows: defaultdict[str, list[StoredHook]] = defaultdict(list)
     for hook in sorted(hooks.values(), key=lambda each: (each.position, each.id)):
         if not hook.deleted:
@@ -86,7 +78,7 @@ def read_config(connection: Connection, n: int) -> Config:
         n,
         hooks,
         {code: tuple(row) for code, row in rows.items()},
-        read_events(connection),
+        events,
         {row.name: row.value for row in connection.execute(select(SETTINGS))},
     )
 
@@ -136,7 +128,7 @@ class ConfigCache:
     def read(self, known: Config | None) -> Config:
         """The configuration from the database; the one that is known, where it is still true."""
         with self.database.read() as connection:
-            n = connection.execute(text("SELECT n FROM config_version")).scalar_one()
+            n = connection.execute(VERSION_N).scalar_one()
             return known if known is not None and known.n == n else read_config(connection, n)
 
     def forget(self) -> None:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.lang import Both
@@ -18,13 +19,9 @@ from hookrow.store.database.tables import EVENTS
 
 __all__ = ["keep_events", "read_events"]
 
-KEEP = text(
-    "INSERT INTO event (code, title_en, title_ru, moment, methods, sample, private, origin, place) "
-    "VALUES (:code, :title_en, :title_ru, :moment, :methods, :sample, :private, :origin, :place) "
-    "ON CONFLICT (code) DO UPDATE SET title_en = excluded.title_en, title_ru = excluded.title_ru, "
-    "moment = excluded.moment, methods = excluded.methods, sample = excluded.sample, private = excluded.private, "
-    "origin = excluded.origin, place = excluded.place"
-)
+BESIDE_THE_CODE = [column.name for column in EVENTS.columns if not column.primary_key]
+NEW = insert(EVENTS)
+KEEP = NEW.on_conflict_do_update(index_elements=["code"], set_={name: NEW.excluded[name] for name in BESIDE_THE_CODE})
 
 
 def read_events(connection: Connection) -> dict[str, Event]:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, insert, select, update
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import pause_reason
 from hookrow.records import Revision, rfc3339
-from hookrow.store.database.rows import reading
+from hookrow.store.database.plain import reading, sound
+from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import HOOKS, REVISIONS
 
 __all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
@@ -87,6 +88,9 @@ def revise(
     return after
 
 
+HOLDS = kinds_of(REVISIONS)
+
+
 def said(kept: str | None) -> dict[str, Any] | None:
     """A side of a revision, the reason of a pause in words."""
     if kept is None:
@@ -101,8 +105,9 @@ def history(connection: Connection, number: int) -> list[Revision]:
     """All revisions of a hook, newest first."""
     rows = connection.execute(
         select(REVISIONS).where(REVISIONS.c.hook_id == number).order_by(REVISIONS.c.revision.desc())
-    )
+    ).all()
     with reading("hook_revision"):
+        sound(HOLDS, rows)
         return [
             Revision(row.revision, row.at_ms, row.who, row.action, said(row.before), said(row.after)) for row in rows
         ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, delete
+from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
@@ -16,9 +17,8 @@ from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
-KEEP = text(
-    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
+NEW = insert(TABLE)
+KEEP = NEW.on_conflict_do_update(index_elements=["name"], set_={"value": NEW.excluded.value})
 UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
 
 

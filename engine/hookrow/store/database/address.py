@@ -14,10 +14,14 @@ from sqlalchemy.exc import ArgumentError
 from hookrow.errors import NoDatabase
 from hookrow.lang import Text
 
-__all__ = ["PG_SCHEMA", "address_of", "path_of", "server_settings", "shown"]
+__all__ = ["IN_OURS", "PG_SCHEMA", "POOLER", "address_of", "path_of", "server_settings", "shown"]
 
 PG_SCHEMA = "hookrow"
-"""Our tables' place inside the host's PostgreSQL database."""
+"""Our tables' place inside the host's PostgreSQL database: every statement names it, whatever `search_path` says."""
+IN_OURS: dict[str | None, str | None] = {None: PG_SCHEMA}
+"""What SQLAlchemy puts before our tables' names (`schema_translate_map`)."""
+POOLER = "hookrow_pooler"
+"""In a URL: `transaction` where a pooler gives every transaction another connection of the server's."""
 PG_DRIVER = "postgresql+psycopg"
 PG_PARAMETERS: dict[str, Any] = {
     "application_name": "hookrow",
@@ -30,13 +34,15 @@ PG_PARAMETERS: dict[str, Any] = {
 """A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
 
 
-def address_of(url: str) -> URL:
+def address_of(url: str | URL) -> URL:
     """A database's URL, taken apart; PostgreSQL's by whatever driver's name, since ours is psycopg.
 
     Raises:
         NoDatabase: it is no URL, of neither SQLite nor PostgreSQL, or PostgreSQL's driver is not installed. What was
             given is not repeated: it may hold a password.
     """
+    if isinstance(url, URL):
+        return url
     try:
         if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
             raise ValueError(url)
@@ -49,6 +55,8 @@ def address_of(url: str) -> URL:
     if kind == "postgresql":
         if find_spec("psycopg") is None:
             raise NoDatabase(Text("PostgreSQL needs its driver: pip install 'hookrow[postgres]'"))
+        if address.query.get(POOLER, "transaction") != "transaction":
+            raise NoDatabase(Text("{name} in a database URL can only be {value}", name=POOLER, value="transaction"))
         return address.set(drivername=PG_DRIVER)
     if kind != "sqlite":
         raise NoDatabase(Text("Hookrow works on SQLite or PostgreSQL, not on {kind}", kind=kind))
@@ -74,8 +82,10 @@ def path_of(address: URL) -> Path:
 
 
 def server_settings(address: URL) -> dict[str, Any]:
-    """What every connection to PostgreSQL is made with; the URL's own words go before ours."""
-    options = address.query.get("options", "")
-    options = options if isinstance(options, str) else " ".join(options)
+    """What every connection to PostgreSQL is made with; the URL's own words go before ours.
+
+    There is no session state behind a pooler: transactions are begun by our own words, and prepared statements, which
+    belong to one connection of the server's, are for those who reach it directly.
+    """
     ours = {name: value for name, value in PG_PARAMETERS.items() if name not in address.query}
-    return {**ours, "options": f"{options} -csearch_path={PG_SCHEMA}".strip()}
+    return {**ours, "autocommit": True, **({"prepare_threshold": None} if POOLER in address.query else {})}

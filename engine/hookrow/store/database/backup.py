@@ -61,7 +61,7 @@ def back_up(database: Database, target: Path, *, replace: bool = False, progress
     except FileExistsError:
         raise Refused(Text("{path} exists already", path=target)) from None
     except sqlite3.Error as error:
-        raise translate(DBAPIError(None, None, error)) from None
+        raise translate(DBAPIError(None, None, error), target) from None
     except OSError as error:
         raise StorageError(Text("can't write {path}: {reason}", path=target, reason=error.strerror or "")) from None
     finally:
@@ -75,6 +75,9 @@ def copy(source: Path, part: Path, progress: Progress | None, *, read_only: bool
 
     Args:
         read_only: this user may not write the source, nor what SQLite keeps beside it.
+
+    Raises:
+        DatabaseDamaged: the copy, or the source.
     """
 
     def step(status: int, left: int, total: int) -> None:

@@ -27,10 +27,10 @@ from hookrow.errors import DatabaseReadOnly
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import readonly
-from hookrow.store.database.address import address_of, path_of, server_settings, shown
+from hookrow.store.database.address import IN_OURS, PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import LOCK_LIMIT, insist
-from hookrow.store.database.plain import Ask
+from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.tables import TABLES
 from hookrow.store.database.writer import Writer
 
@@ -58,7 +58,7 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.clock: Clock = clock or SystemClock()
         self.address: URL = address_of(url)
@@ -68,6 +68,8 @@ class Database:
         if self.path is not None:
             # A host that changes its folder must not open another file.
             self.address = self.address.set(database=str(self.path))
+        self.notifies: Final = self.dialect == "postgresql" and POOLER not in self.address.query
+        """Whether notices can be heard: they arrive on connections of one's own, directly or by session pooling."""
         self.guard: threading.RLock = threading.RLock()
         self.process_lock: threading.Lock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
@@ -96,12 +98,15 @@ class Database:
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
             # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
-            settings = server_settings(self.address)
-            ask = purpose == "read"
-            if ask:
-                # What is asked for is a page or less, and may be rare: an index, whatever the statistics expect.
-                settings["options"] += " -cenable_seqscan=off"
-            return create_engine(self.address, pool_pre_ping=ask, connect_args=settings, hide_parameters=True)
+            made = create_engine(
+                self.address.difference_update_query([POOLER]),
+                pool_pre_ping=purpose == "read",
+                connect_args=server_settings(self.address),
+                execution_options={"schema_translate_map": IN_OURS},
+                hide_parameters=True,
+            )
+            event.listen(made, "begin", begin_reading if purpose == "read" else begin_writing)
+            return made
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         if self.read_only and path is not None:
@@ -122,7 +127,7 @@ class Database:
 
     def pg_parameters(self) -> dict[str, Any]:
         """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
-        _, parameters = self.engine("read").dialect.create_connect_args(self.address)
+        _, parameters = self.engine("read").dialect.create_connect_args(self.address.difference_update_query([POOLER]))
         return {**parameters, **server_settings(self.address)}
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
@@ -149,8 +154,8 @@ class Database:
                 yield connection
         except DBAPIError as error:
             if interrupted(error, committing=False):
-                raise Interrupted(translate(error).text) from None
-            raise translate(error) from None
+                raise Interrupted(translate(error, self.path).text) from None
+            raise translate(error, self.path) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
 
@@ -160,6 +165,8 @@ class Database:
         with self.read() as connection:
 
             def ask(question: str, values: Mapping[str, Any]) -> Sequence[Any]:
+                if self.path is None:
+                    question = question.replace(SQLITE_SCHEMA, f"{PG_SCHEMA}.")
                 return connection.execute(text(question), values).all()
 
             yield ask
@@ -167,7 +174,8 @@ class Database:
     def may_only_read(self) -> bool:
         """Whether this role of a server may not write (PostgreSQL)."""
         with self.read() as connection:
-            return not connection.exec_driver_sql("SELECT has_table_privilege('hook', 'UPDATE')").scalar_one()
+            asked = f"SELECT has_table_privilege('{PG_SCHEMA}.hook', 'UPDATE')"
+            return not connection.exec_driver_sql(asked).scalar_one()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -186,8 +194,10 @@ class Database:
                 committing = True
         except DBAPIError as error:
             if interrupted(error, committing=committing):
-                raise Interrupted(translate(error).text) from None
-            raise unsure(error) if committing and error.connection_invalidated else translate(error) from None
+                raise Interrupted(translate(error, self.path).text) from None
+            raise (
+                unsure(error) if committing and error.connection_invalidated else translate(error, self.path)
+            ) from None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -290,7 +300,7 @@ class Database:
             return self.version_reader.execute(question).fetchone()[0]
         except sqlite3.Error as error:
             self.forget_version_reader()
-            raise translate(DBAPIError(None, None, error)) from None
+            raise translate(DBAPIError(None, None, error), self.path) from None
 
     def forget_version_reader(self) -> None:
         if self.version_reader is not None:
@@ -365,6 +375,30 @@ def begin_immediate(connection: Connection) -> None:
         insist(driver, "BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
+
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
+
+
+def begin_writing(connection: Connection) -> None:
+    """Begin a transaction on PostgreSQL."""
+    begin_with(connection, BEGIN)
+
+
+def begin_reading(connection: Connection) -> None:
+    """The same: what is asked for is a page or less, and may be rare: an index, whatever the statistics expect."""
+    begin_with(connection, f"{BEGIN}; SET LOCAL enable_seqscan = off")
+
+
+def begin_with(connection: Connection, words: str) -> None:
+    """Several statements in one round trip."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(words, prepare=False)
+    except driver.Error as error:
+        gone = connection.dialect.is_disconnect(error, driver, None)
+        raise DBAPIError("BEGIN", None, error, connection_invalidated=gone) from None  # hooks' errors are not wrapped
 
 
 def begin_plain(connection: Connection) -> None:

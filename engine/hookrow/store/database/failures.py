@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
 from hookrow.lang import Text
+from hookrow.store.database.address import POOLER
+from hookrow.store.database.reserve import reserve_of
 
-__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unsure"]
+__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unshared", "unsure"]
 
 
 class Interrupted(StorageError):
@@ -46,11 +50,53 @@ def missing(reason: str) -> StorageError:
 
 
 def full(reason: str) -> StorageError:
-    return DiskFull(Text("the disk is full: free some space, or run hookrow prune"))
+    return DiskFull(Text("the disk of the database server is full: free some space there"))
+
+
+def full_file(path: Path) -> StorageError:
+    """The error for the full disk of a file, with what helps now: without its reserve a database can't be purged."""
+    if reserve_of(path).exists():
+        return DiskFull(Text("the disk is full: free some space, or delete old firings: hookrow prune --days 7"))
+    return DiskFull(Text("the disk that holds {path} is full: free some space there first", path=path))
+
+
+def pooled(reason: str) -> StorageError:
+    return StorageError(
+        Text(
+            "a pooler in transaction mode stands before the server: add {words} to the database URL",
+            words=f"{POOLER}=transaction",
+        )
+    )
+
+
+def unshared(reason: str) -> StorageError:
+    """The error for a place where the WAL's index can't be shared between processes."""
+    return StorageError(
+        Text(
+            "SQLite can't share memory with other processes here ({reason}), as on network file systems and in some "
+            "containers: put the database on a local disk, or use PostgreSQL",
+            reason=reason,
+        )
+    )
 
 
 def other(reason: str) -> StorageError:
     return StorageError(Text("the database reports: {reason}", reason=reason))
+
+
+def without_values(error: BaseException) -> None:
+    """Take their variables out of the frames in which an error came about: a connection's hold its password.
+
+    What is raised instead of it carries them along, also `from None`, to whoever records frames.
+    """
+    seen: set[int] = set()
+    beneath: list[BaseException | None] = [error]
+    while beneath:
+        each = beneath.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            traceback.clear_frames(each.__traceback__)
+            beneath += [each.__cause__, each.__context__, getattr(each, "orig", None)]
 
 
 def unsure(error: DBAPIError) -> Unsure:
@@ -87,6 +133,9 @@ OF_SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_NOTADB: damaged,
     sqlite3.SQLITE_CANTOPEN: missing,
     sqlite3.SQLITE_FULL: full,
+    sqlite3.SQLITE_IOERR_SHMOPEN: unshared,
+    sqlite3.SQLITE_IOERR_SHMMAP: unshared,
+    sqlite3.SQLITE_IOERR_SHMLOCK: unshared,
     sqlite3.SQLITE_IOERR_SHMSIZE: full,  # opening makes a file beside the database, which found no room
 }
 """By SQLite's result codes (sqlite.org/rescode.html), primary or extended."""
@@ -97,14 +146,16 @@ OF_POSTGRESQL: dict[str, Meaning] = {
     "42P01": missing,  # undefined_table
     "3D000": missing,  # invalid_catalog_name
     "53100": full,  # disk_full
+    "26000": pooled,  # invalid_sql_statement_name
+    "42P05": pooled,  # duplicate_prepared_statement
 }
 """By SQLSTATE: the server's messages come in its own language."""
 BY_WORDS = {"no such table": missing, "does not exist": missing, "disk is full": full}
 """Where there is no code: SQLite's missing table, a PostgreSQL that refuses the connection, a driver between."""
 
 
-def translate(error: DBAPIError) -> StorageError:
-    """The error of our tree for a driver's error.
+def translate(error: DBAPIError, path: Path | None = None) -> StorageError:
+    """The error of our tree for a driver's error, on the file at `path` where the database is one.
 
     Only the first line of what the driver said is told. The SQL, its parameters and PostgreSQL's details («Failing row
     contains …») may hold payloads and secrets.
@@ -117,9 +168,10 @@ def translate(error: DBAPIError) -> StorageError:
         meaning = OF_SQLITE.get(code) or OF_SQLITE.get(code & 0xFF)
     if meaning is None:
         meaning = next((each for words, each in BY_WORDS.items() if words in reason), other)
-    return meaning(reason)
+    return full_file(path) if meaning is full and path is not None else meaning(reason)
 
 
 def said(error: DBAPIError) -> str:
-    """The first line of what the driver said."""
+    """The first line of what the driver said; its frames forget what they held."""
+    without_values(error)
     return (str(error.orig).splitlines() or [type(error.orig).__name__])[0]

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Final
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import URL, Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
-from hookrow.store.database import readonly
+from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
-from hookrow.store.database.failures import translate
+from hookrow.store.database.failures import translate, unshared
 from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
-from hookrow.store.database.tables import SETTINGS, TABLES
+from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
+from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
 
+log: Final = logging.getLogger("hookrow")
 
-def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
+
+def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = True) -> Database:
     """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
 
     Raises:
@@ -39,6 +44,10 @@ def open_database(url: str, *, clock: Clock | None = None, create: bool = True) 
     database = Database(url, clock=clock)
     try:
         prepare(database, create=create)
+        if (unsafe := misplaced(database.path)) is not None:
+            log.warning("%s", unsafe)
+        if database.path is not None and not database.read_only:
+            reserve.keep(database.path)
         if database.path is None:
             database.read_only = database.may_only_read()
     except BaseException:
@@ -73,7 +82,7 @@ def prepare(database: Database, *, create: bool) -> None:
 
 
 def look(database: Database, create: bool) -> str | None:
-    """The version found, by a connection that can't write."""
+    """The version found, by a connection that can't write. Raises as `open_database` says."""
     path = database.path
     if path is not None:
         if not os.path.exists(path):  # also where this user may not look
@@ -104,32 +113,50 @@ def look_into_file(database: Database) -> str | None:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             return None
-        raise translate(DBAPIError(None, None, error)) from None
+        raise translate(DBAPIError(None, None, error), database.path) from None
     finally:
         if plain is not None:
             plain.close()
 
 
-def cannot_make(path: Path, reason: str) -> NoDatabase:
+def cannot_make(path: Path, reason: Text | str) -> NoDatabase:
     return NoDatabase(Text("can't make the database {path}: {reason}", path=path, reason=reason))
 
 
 def make(database: Database) -> None:
     """Make all tables. Several processes may start at once: who comes second finds them made."""
-    if database.path is not None:
-        # Made before SQLite does, so that it is never readable by others, whatever the umask.
-        try:
-            os.close(os.open(database.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            fresh = True
-        except FileExistsError:
-            fresh = database.path.stat().st_size == 0
-        except OSError as error:
-            raise cannot_make(database.path, error.strerror or "") from None
+    path = database.path
+    if path is None:
+        make_pg_schema(database)
+        make_tables(database)
+        return
+    if (unsafe := misplaced(path)) is not None:
+        raise cannot_make(path, unsafe)
+    # Made before SQLite does, so that it is never readable by others, whatever the umask.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        ours = True
+    except FileExistsError:
+        ours = False
+    except OSError as error:
+        raise cannot_make(path, error.strerror or "") from None
+    fresh = ours or path.stat().st_size == 0
+    try:
         enter_wal(database)
         if fresh:
             database.restrict()
-    else:
-        make_pg_schema(database)
+        make_tables(database)
+    except BaseException:
+        if ours:
+            database.disconnect()
+            for end in ("-wal", "-shm", "-journal", ""):
+                Path(f"{path}{end}").unlink(missing_ok=True)
+        raise
+    database.restrict()
+
+
+def make_tables(database: Database) -> None:
+    """Everything that a new database holds, in one transaction."""
     with database.write() as connection:
         if database.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
@@ -138,29 +165,22 @@ def make(database: Database) -> None:
         SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("INSERT INTO config_version (id, n) VALUES (1, 1)")
-        for name, value in (("timezone", machine_zone()), ("language", detect())):
+        connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
+        zone, why = machine_zone()
+        for name, value in (("timezone", zone), ("language", detect())):
             connection.execute(insert(SETTINGS).values(name=name, value=value))
         VERSIONS.create(connection)
         connection.execute(insert(VERSIONS).values(version_num=HEAD))
-    database.restrict()
-
-
-def machine_zone() -> str:
-    """The name of the machine's time zone: TZ, else where /etc/localtime leads, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
-    try:
-        return ZoneInfo(named.removeprefix("posix/")).key if named else "UTC"
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
+    if why is not None:
+        log.warning("%s", why)
 
 
 def version_of_safely(connection: Connection, database: Database) -> str | None:
     """As `version_of`, where a missing table must not spoil the transaction (PostgreSQL)."""
-    if database.dialect == "postgresql":
-        exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}).scalar()
-        if exists is None:
-            return None
+    # Not by to_regclass: a lock just got does not make its answer, of a moment ago, a new one.
+    named = {"ours": PG_SCHEMA, "version": VERSION_TABLE}
+    if database.dialect == "postgresql" and connection.execute(MADE, named).scalar() is None:
+        return None
     return version_of(connection)
 
 
@@ -170,16 +190,61 @@ def enter_wal(database: Database) -> None:
     plain = sqlite3.connect(database.path, timeout=0, isolation_level=None)
     try:
         insist(plain, "PRAGMA journal_mode=WAL")
+        (mode,) = plain.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":  # SQLite says no more where its way to files knows no shared memory
+            raise unshared(f"journal_mode={mode}")
     except sqlite3.Error as error:
-        raise translate(DBAPIError(None, None, error)) from None
+        raise translate(DBAPIError(None, None, error), database.path) from None
     finally:
         plain.close()
 
 
 def make_pg_schema(database: Database) -> None:
-    """Our own schema inside the host's PostgreSQL database."""
+    """Our own schema inside the host's PostgreSQL database.
+
+    Raises:
+        NoDatabase: what is there is not ours, or what is ours is elsewhere.
+    """
     with database.write() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+        if version_of_safely(connection, database) is None:
+            refuse_what_is_not_ours(connection)
         # Asked before: CREATE needs a right that a user to whom the schema was given may not have.
         if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": PG_SCHEMA}).scalar() is None:
             connection.exec_driver_sql(f"CREATE SCHEMA {PG_SCHEMA}")
+
+
+def refuse_what_is_not_ours(connection: Connection) -> None:
+    """A second, empty Hookrow beside one that somebody fires at would ask nobody's hooks.
+
+    An older version made its tables in `public` where a pooler took away what it set. And a schema of our name with
+    tables that no Hookrow made is somebody else's.
+
+    Raises:
+        NoDatabase
+    """
+    found = connection.execute(OURS_ELSEWHERE, {"version": VERSION_TABLE}).scalar()
+    if found is not None:
+        raise NoDatabase(
+            Text(
+                "Hookrow's tables are in the schema {found}, not in {ours}, so nothing was created; ask an "
+                "administrator to move them (ALTER TABLE … SET SCHEMA {ours}) or to remove them",
+                found=found,
+                ours=PG_SCHEMA,
+            )
+        )
+    theirs = connection.execute(IN_OUR_PLACE, {"ours": PG_SCHEMA}).scalar()
+    if theirs is not None:
+        raise NoDatabase(
+            Text(
+                "the schema {ours} holds a table {table} that Hookrow did not create, so nothing was created; give "
+                "another database",
+                ours=PG_SCHEMA,
+                table=theirs,
+            )
+        )
+
+
+MADE = text("SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = :ours AND tablename = :version")
+OURS_ELSEWHERE = text("SELECT min(schemaname) FROM pg_catalog.pg_tables WHERE tablename = :version")
+IN_OUR_PLACE = text("SELECT min(tablename) FROM pg_catalog.pg_tables WHERE schemaname = :ours")

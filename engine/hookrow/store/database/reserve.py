@@ -1,8 +1,8 @@
 """A reserve of disk space beside an SQLite file, given up so that a purge can work on a full disk.
 
 On a full disk a DELETE fails too: what it changes is first written to the WAL, and the WAL is emptied only by making
-the database file longer. So a running worker keeps a file of the size that the WAL may reach, and a purge that meets a
-full disk gives it up, empties the WAL and goes on.
+the database file longer. So whoever opens a database to write sees that there is a file of the size that the WAL may
+reach, and a purge that meets a full disk gives it up, empties the WAL and goes on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def keep(path: Path) -> bool:
     What is asked for is really allocated, not a hole. No room for it is no error: a purge makes some.
     """
     reserve = reserve_of(path)
-    # Under a name of its own until it is whole: two workers may do this at once.
+    # Under a name of its own until it is whole: two may do this at once.
     part = reserve.with_name(f".{reserve.name}.{secrets.token_hex(4)}.part")
     try:
         room = os.statvfs(path.parent)
@@ -44,7 +44,7 @@ def keep(path: Path) -> bool:
                 return True
         handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            os.posix_fallocate(handle, 0, max(size, 1))
+            allocate(handle, max(size, 1))
         finally:
             os.close(handle)
         part.replace(reserve)
@@ -52,6 +52,15 @@ def keep(path: Path) -> bool:
         part.unlink(missing_ok=True)
         return False
     return True
+
+
+def allocate(handle: int, size: int) -> None:
+    """Take so many bytes of the disk for a file. Raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+        return
+    for start in range(0, size, MIB):  # macOS
+        os.write(handle, bytes(min(MIB, size - start)))
 
 
 def release(path: Path) -> bool:

@@ -1,20 +1,32 @@
-"""Rows: the ids of new ones, and those that no Hookrow wrote."""
+"""Rows: the ids of new ones, and what their columns hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Column, Connection, Sequence, Table, bindparam, func, select
+from sqlmodel import AutoString
 
-from hookrow.errors import DatabaseDamaged
 from hookrow.ids import id_at
-from hookrow.lang import Text
+from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Kinds
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["allocate", "reading"]
+__all__ = ["allocate", "kinds_of"]
 
+NUMBERS = Sequence("row_number", schema=PG_SCHEMA)
+NEXT = select(NUMBERS.next_value()).select_from(func.generate_series(1, bindparam("count")))
+MOMENT: Final[frozenset[type]] = frozenset((datetime, type(None)))
+KINDS: Final[Mapping[type, frozenset[type]]] = {
+    int: NUMBER,
+    bool: FLAG,
+    float: NUMBER,
+    str: TEXT,
+    bytes: frozenset((bytes, type(None))),
+}
 LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
 
 
@@ -31,26 +43,14 @@ def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Ite
         last = LAST[table].scalar(connection) or 0
         first = max(start, last + 1)
         return iter(range(first, first + count))
-    numbers = connection.execute(
-        text("SELECT nextval('row_number') FROM generate_series(1, :count)"), {"count": count}
-    ).scalars()
+    numbers = connection.execute(NEXT, {"count": count}).scalars()
     return iter(sorted(start | (number & 0xFFFFF) for number in numbers))
 
 
-@contextmanager
-def reading(table: str) -> Iterator[None]:
-    """What can't be read of a table's rows was changed by hand: that is told with the way out, not as a fault of ours.
+def kind_of(column: Column[Any]) -> type:
+    return str if isinstance(column.type, AutoString) else column.type.python_type
 
-    Raises:
-        DatabaseDamaged
-    """
-    try:
-        yield
-    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        told = Text(
-            "a row of the table {table} can't be read ({reason}); no Hookrow wrote it so: put it right, or restore a "
-            "backup",
-            table=table,
-            reason=f"{type(error).__name__}: {error}",
-        )
-        raise DatabaseDamaged(told) from error
+
+def kinds_of(table: Table, names: Collection[str] = ()) -> Kinds:
+    """What these columns of a table hold, all of them without names."""
+    return {name: KINDS.get(kind_of(table.c[name]), MOMENT) for name in names or table.c.keys()}

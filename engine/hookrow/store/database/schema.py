@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import NoDatabase, SchemaTooNew
 from hookrow.lang import Text
+from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.failures import translate
 from hookrow.store.database.migrations import HEAD
 
@@ -22,7 +23,8 @@ CONFIGURED = ("hook", "event", "setting")
 
 def triggers(dialect: str) -> list[str]:
     """The statements that make `config_version` rise by itself, whoever changes a hook, an event or a setting."""
-    raised = "UPDATE config_version SET n = n + 1 WHERE id = 1;"
+    ours = f"{PG_SCHEMA}." if dialect == "postgresql" else ""
+    raised = f"UPDATE {ours}config_version SET n = n + 1 WHERE id = 1;"  # noqa: S608 - two names of our own
     if dialect == "sqlite":
         return [
             f"CREATE TRIGGER {table}_{verb.lower()}_raises AFTER {verb} ON {table} BEGIN {raised} END"
@@ -30,17 +32,17 @@ def triggers(dialect: str) -> list[str]:
             for verb in ("INSERT", "UPDATE", "DELETE")
         ]
     function = (
-        "CREATE FUNCTION raise_config_version() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"CREATE FUNCTION {ours}raise_config_version() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"{raised} PERFORM pg_notify('hookrow_config', ''); RETURN NULL; END $$"
     )
     return [
         function,
         *(
-            f"CREATE TRIGGER {table}_raises AFTER INSERT OR UPDATE OR DELETE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION raise_config_version()"
+            f"CREATE TRIGGER {table}_raises AFTER INSERT OR UPDATE OR DELETE ON {ours}{table} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {ours}raise_config_version()"
             for table in CONFIGURED
         ),
-        "CREATE SEQUENCE row_number",
+        f"CREATE SEQUENCE {ours}row_number",
     ]
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
 from sqlmodel import Column, Field, SQLModel
 
 from hookrow.hook.model import HookFields
@@ -19,6 +30,7 @@ __all__ = [
     "REVISIONS",
     "SETTINGS",
     "TABLES",
+    "VERSION_NUMBER",
     "AttemptRow",
     "BreakerRow",
     "ConfigVersion",
@@ -35,6 +47,12 @@ Big: Final = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as its rowid."""
 
 
+def partial_index(name: str, *columns: str | TextClause, where: str, unique: bool = False) -> Index:
+    """A partial index: used only by a query that repeats its term letter for letter."""
+    term = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=term, postgresql_where=term)
+
+
 class HookRow(HookFields, table=True):
     """A hook as it is kept. Deleted hooks stay, marked, as long as the log speaks of them."""
 
@@ -48,13 +66,7 @@ class HookRow(HookFields, table=True):
         CheckConstraint("auth_login NOT LIKE '%:%'", name="hook_auth_login"),
         CheckConstraint("length(condition) <= 1000", name="hook_condition"),
         CheckConstraint("length(fallback_message) <= 300", name="hook_fallback_message"),
-        Index(
-            "hook_key",
-            "key",
-            unique=True,
-            sqlite_where=text("deleted_ms IS NULL"),
-            postgresql_where=text("deleted_ms IS NULL"),
-        ),
+        partial_index("hook_key", "key", where="deleted_ms IS NULL", unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -82,12 +94,7 @@ class HookRevision(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("hook_revision_number", "hook_id", "revision", unique=True),
         Index("hook_revision_event", "event", "hook_id"),
-        Index(
-            "hook_revision_engine",
-            "at_ms",
-            sqlite_where=text("who = 'hookrow'"),
-            postgresql_where=text("who = 'hookrow'"),
-        ),
+        partial_index("hook_revision_engine", "at_ms", where="who = 'hookrow'"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -147,39 +154,11 @@ class FiringRow(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("firing_uid", "uid", unique=True),
         Index("firing_event", "event", "outcome", "id"),
-        Index(
-            "firing_refused",
-            "outcome",
-            "id",
-            sqlite_where=text("outcome <> 'allowed'"),
-            postgresql_where=text("outcome <> 'allowed'"),
-        ),
-        Index(
-            "firing_late",
-            "at_ms",
-            sqlite_where=text("id / 1048576 - at_ms > 60000"),
-            postgresql_where=text("id / 1048576 - at_ms > 60000"),
-        ),
-        Index(
-            "firing_deep",
-            "at_ms",
-            sqlite_where=text("depth >= 3"),
-            postgresql_where=text("depth >= 3"),
-        ),
-        Index(
-            "firing_replays",
-            "replay_of",
-            sqlite_where=text("replay_of IS NOT NULL"),
-            postgresql_where=text("replay_of IS NOT NULL"),
-        ),
-        Index(
-            "firing_idempotency",
-            "event",
-            "idempotency_key",
-            "id",
-            sqlite_where=text("idempotency_key IS NOT NULL"),
-            postgresql_where=text("idempotency_key IS NOT NULL"),
-        ),
+        partial_index("firing_refused", "outcome", "id", where="outcome <> 'allowed'"),
+        partial_index("firing_late", "at_ms", where="id / 1048576 - at_ms > 60000"),
+        partial_index("firing_deep", "at_ms", where="depth >= 3"),
+        partial_index("firing_replays", "replay_of", where="replay_of IS NOT NULL"),
+        partial_index("firing_idempotency", "event", "idempotency_key", "id", where="idempotency_key IS NOT NULL"),
     )
 
     id: int = Field(sa_column=Column(Big, primary_key=True, autoincrement=False))
@@ -218,51 +197,24 @@ class DeliveryRow(SQLModel, table=True):
         Index("delivery_hook", "hook_id", "firing_id"),
         # Each kind of delivery by itself, so that conditions that never met are not looked for among the rows of one.
         Index("delivery_kind", "hook_id", "state", text("coalesce(status, 0)"), "firing_id"),
-        Index(
-            "delivery_due",
+        partial_index("delivery_due", "hook_id", "due_ms", where="state IN ('blocked', 'queued', 'retrying')"),
+        partial_index("delivery_leased", "lease_ms", where="state = 'leased'"),
+        partial_index("delivery_notable", "state", "firing_id", where="state NOT IN ('ok', 'sent', 'skipped')"),
+        partial_index("delivery_usual", "state", "firing_id", where="state IN ('ok', 'sent', 'skipped')"),
+        partial_index("delivery_status", "status", "firing_id", where="status IS NOT NULL"),
+        partial_index(
+            "delivery_reason",
+            text("coalesce(skipped, error)"),
             "hook_id",
-            "due_ms",
-            sqlite_where=text("state IN ('blocked', 'queued', 'retrying')"),
-            postgresql_where=text("state IN ('blocked', 'queued', 'retrying')"),
-        ),
-        Index(
-            "delivery_leased",
-            "lease_ms",
-            sqlite_where=text("state = 'leased'"),
-            postgresql_where=text("state = 'leased'"),
-        ),
-        Index(
-            "delivery_notable",
-            "state",
             "firing_id",
-            sqlite_where=text("state NOT IN ('ok', 'sent', 'skipped')"),
-            postgresql_where=text("state NOT IN ('ok', 'sent', 'skipped')"),
+            where="coalesce(skipped, error) IS NOT NULL",
         ),
-        Index(
-            "delivery_usual",
-            "state",
-            "firing_id",
-            sqlite_where=text("state IN ('ok', 'sent', 'skipped')"),
-            postgresql_where=text("state IN ('ok', 'sent', 'skipped')"),
-        ),
-        Index(
-            "delivery_status",
-            "status",
-            "firing_id",
-            sqlite_where=text("status IS NOT NULL"),
-            postgresql_where=text("status IS NOT NULL"),
-        ),
-        Index(
+        partial_index(
             "delivery_order",
             "hook_id",
             "order_key",
             "id",
-            sqlite_where=text(
-                "order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')"
-            ),
-            postgresql_where=text(
-                "order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')"
-            ),
+            where="order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')",
         ),
     )
 
@@ -306,12 +258,7 @@ class AttemptRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "attempt"
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("attempt_delivery", "delivery_id", "number"),
-        Index(
-            "attempt_failed",
-            "at_ms",
-            sqlite_where=text("error IS NOT NULL"),
-            postgresql_where=text("error IS NOT NULL"),
-        ),
+        partial_index("attempt_failed", "at_ms", where="error IS NOT NULL"),
     )
 
     id: int = Field(sa_column=Column(Big, primary_key=True, autoincrement=False))

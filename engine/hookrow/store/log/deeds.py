@@ -9,9 +9,12 @@ from sqlalchemy import Connection, Integer, cast, insert, literal, null, select,
 
 from hookrow.records import Deed
 from hookrow.store.configuration.revisions import ENGINE, Author
+from hookrow.store.database.plain import NUMBER, TEXT, reading, sound
 from hookrow.store.database.tables import DEEDS, HOOKS, REVISIONS
 
 __all__ = ["note", "read"]
+
+HOLD = {"at_ms": NUMBER, "who": TEXT, "action": TEXT, "subject": TEXT, "revision": NUMBER}
 
 
 def note(connection: Connection, author: Author, action: str, subjects: Iterable[str]) -> None:
@@ -44,5 +47,7 @@ def read(connection: Connection, limit: int, who: str | None = None) -> list[Dee
         .where(REVISIONS.c.who != ENGINE)
     )
     both = union_all(newest(by_hand, DEEDS), newest(changed, REVISIONS)).subquery()
-    rows = connection.execute(select(both).order_by(both.c.at_ms.desc()).limit(limit))
+    rows = connection.execute(select(both).order_by(both.c.at_ms.desc()).limit(limit)).all()
+    with reading("deed"):
+        sound(HOLD, rows)
     return [Deed(*row) for row in rows]

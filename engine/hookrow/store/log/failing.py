@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from hookrow.clock import Clock
+from hookrow.clock import DAY_MS, Clock
 from hookrow.errors import StorageError
-from hookrow.store.log.figures import AT_LEAST, DAY_MS, LAST_FEW, calls_of
+from hookrow.store.log.figures import AT_LEAST, LAST_FEW, calls_of
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from hookrow.clock import DAY_MS
 from hookrow.delivery.states import UNFINISHED
 from hookrow.ids import id_at, ms_of
-from hookrow.store.database.plain import Ask
+from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Ask, reading, sound
 
-__all__ = ["AT_LEAST", "DAY_MS", "HOUR_MS", "Calls", "HookFigures", "calls_of", "last_day"]
+__all__ = ["AT_LEAST", "Calls", "HookFigures", "calls_of", "last_day"]
 
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
 GLANCE = 10_000
 """Deliveries that are looked at for all hooks together, for figures that are asked again and again."""
 AT_LEAST = 200
@@ -32,10 +31,12 @@ ERRORS = frozenset({"failed", "dead"})
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = """
 SELECT firing_id, state, error, status, ms,
-    EXISTS (SELECT 1 FROM attempt WHERE delivery_id = d.id AND elsewhere)
-        AND NOT EXISTS (SELECT 1 FROM attempt WHERE delivery_id = d.id AND NOT elsewhere)
-FROM delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
+    EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
+        AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere)
+FROM main.delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
 """
+HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER, "elsewhere": FLAG}
+"""The columns of `SHARES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def failed(state: str, error: str | None) -> bool | None:
 def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
     """The calls of a hook's newest `most` deliveries."""
     rows = ask(SHARES, {"hook": hook, "first": id_at(since_ms), "most": most})
+    with reading("delivery"):
+        sound(HOLD, rows)
     found = [
         HookCall(ms_of(firing), failed(state, error), error, status, ms)
         for firing, state, error, status, ms, away in rows

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    String,
     and_,
     bindparam,
     exists,
@@ -32,7 +33,7 @@ from hookrow.ids import id_at, ms_of
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
-from hookrow.store.log.kinds import ITS, DeliveryKind, answers, at_most, bounds, ended, events_of, kinds
+from hookrow.store.log.kinds import ITS, REASON, DeliveryKind, answers, at_most, bounds, ended, events_of, giving, kinds
 from hookrow.store.outbox.parking import NOTABLE
 from hookrow.words import ERRORS, PROBLEM, REASONS, SKIPS
 
@@ -171,6 +172,8 @@ def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
     if wanted.outcome == "running":
         return [under_way(connection, wanted)]
+    if wanted.outcome in REASONS and wanted.code is None:
+        return [of_reason(connection, wanted)]
     several = [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3
     if several:
         return combined(connection, wanted)
@@ -200,6 +203,14 @@ def in_state(state: str, also: ColumnElement[bool]) -> IdStream:
     return IdStream(
         DELIVERIES.c.firing_id, [NOTABLE, DELIVERIES.c.state == bindparam("state"), also], [{"state": state}]
     )
+
+
+def of_reason(connection: Connection, wanted: LogFilter) -> IdStream:
+    """The deliveries that failed, or were not sent, for the reason that is asked for; those of each hook in order."""
+    states = or_(*(and_(DELIVERIES.c.state.in_(words(*each)), also) for each, also in states_of(wanted.outcome)))
+    its = [DELIVERIES.c.hook_id == bindparam("hook"), bindparam("reason", type_=String) == REASON, states]
+    each = [{"hook": hook, "reason": wanted.outcome} for hook in giving(connection, wanted)]
+    return IdStream(DELIVERIES.c.firing_id, its, each)
 
 
 def under_way(connection: Connection, wanted: LogFilter) -> IdStream:

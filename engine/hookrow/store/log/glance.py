@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hookrow.clock import HOUR_MS
 from hookrow.ids import id_at
 from hookrow.store.database.plain import OLDEST_DUE, Ask
-from hookrow.store.log.figures import HOUR_MS, last_day
+from hookrow.store.log.figures import last_day
 
 __all__ = [
     "EVENTS",
@@ -31,22 +32,22 @@ CAP = 1001
 HOOKS = """
 SELECT id, "key", name, url, event, position, timeout, valid_from, valid_until, active, fire_and_forget,
     wait_for_response, response_has_data, condition, on_failure, paused_by, paused_ms, paused_reason
-FROM hook WHERE deleted_ms IS NULL
+FROM main.hook WHERE deleted_ms IS NULL
 """
-EVENTS = "SELECT code FROM event WHERE origin <> 'system' ORDER BY place, code"
-SETTING = "SELECT value FROM setting WHERE name = :name"
+EVENTS = "SELECT code FROM main.event WHERE origin <> 'system' ORDER BY place, code"
+SETTING = "SELECT value FROM main.setting WHERE name = :name"
 
 # The states as literals: SQLite uses a partial index only where its own words are repeated.
 QUEUED = """
-SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent', 'skipped')
+SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sent', 'skipped')
     AND state IN ('blocked', 'queued', 'leased', 'retrying') LIMIT :cap) AS few
 """
 DEAD = """
-SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent', 'skipped')
+SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sent', 'skipped')
     AND state = 'dead' LIMIT :cap) AS few
 """
 FAILED = """
-SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state NOT IN ('ok', 'sent', 'skipped') AND firing_id >= :first
+SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sent', 'skipped') AND firing_id >= :first
     AND (state IN ('failed', 'dead')
         OR state IN ('blocked', 'queued', 'leased', 'retrying', 'parked') AND error IS NOT NULL) LIMIT :cap) AS few
 """

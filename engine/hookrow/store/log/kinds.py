@@ -17,8 +17,10 @@ from sqlalchemy import (
     CTE,
     BindParameter,
     Boolean,
+    ColumnElement,
     Connection,
     Integer,
+    String,
     bindparam,
     exists,
     func,
@@ -37,11 +39,13 @@ from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.outbox.parking import HOOKS
 
-__all__ = ["ITS", "DeliveryKind", "answers", "at_most", "bounds", "ended", "events_of", "kinds"]
+__all__ = ["ITS", "REASON", "DeliveryKind", "answers", "at_most", "bounds", "ended", "events_of", "giving", "kinds"]
 
 ANSWER = func.coalesce(DELIVERIES.c.status, literal_column("0"))
 """A delivery's status, as the index has it: 0 where no answer came."""
 ANY_CODE = (0, 999)
+REASON = func.coalesce(DELIVERIES.c.skipped, DELIVERIES.c.error)
+"""Why a delivery was not sent, or failed, as the index `delivery_reason` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,31 @@ def occurring(of_hook: bool, of_event: bool, *of_states: bool) -> Prepared:
     occurs = some.limit(literal_column("1")).correlate(HOOKS, state, answer).scalar_subquery().is_not(None)
     every = HOOKS.join(state, true()).join(answer, true())
     statement = select(HOOKS.c.id, state.c.state, answer.c.code).select_from(every).where(occurs)
-    if of_hook:
-        statement = statement.where(HOOKS.c.id == bindparam("hook"))
+    return Prepared(statement.where(*meant(of_hook, of_event)))
+
+
+def meant(of_hook: bool, of_event: bool) -> list[ColumnElement[bool]]:
+    """What is true of a filter's hook, and of those that have or had its event."""
+    found: list[ColumnElement[bool]] = [HOOKS.c.id == bindparam("hook")] if of_hook else []
     if of_event:
         had = select(REVISIONS.c.hook_id).where(REVISIONS.c.event == bindparam("event"))
-        statement = statement.where(or_(HOOKS.c.event == bindparam("event"), HOOKS.c.id.in_(had)))
-    return Prepared(statement)
+        found.append(or_(HOOKS.c.event == bindparam("event"), HOOKS.c.id.in_(had)))
+    return found
+
+
+def giving(connection: Connection, wanted: LogFilter) -> list[int]:
+    """The hooks that have deliveries with the reason that is the filter's outcome; a look into the index each."""
+    given = {"reason": wanted.outcome, "hook": wanted.hook, "event": wanted.event}
+    found = reasoned(wanted.hook is not None, wanted.event is not None).all(connection, given)
+    return [hook for (hook,) in found]
+
+
+@lru_cache(4)
+def reasoned(of_hook: bool, of_event: bool) -> Prepared:
+    its = DELIVERIES.c.hook_id == HOOKS.c.id
+    some: Any = select(literal_column("1")).where(its, bindparam("reason", type_=String) == REASON)
+    gives = some.limit(literal_column("1")).correlate(HOOKS).scalar_subquery().is_not(None)
+    return Prepared(select(HOOKS.c.id).where(gives, *meant(of_hook, of_event)))
 
 
 def statuses() -> CTE:

@@ -34,6 +34,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hookrow.clock import DAY_MS
 from hookrow.errors import DiskFull
 from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
@@ -54,7 +55,6 @@ KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
 FINISHED_LATE_MS = 3_600_000
 """A firing without an outcome, or cancelled, is left alone until its deadline is so long past: its hooks may still be
 waited for, by a process that was taken for dead."""
-DAY_MS = 86_400_000
 DEFERRED_MS = DAY_MS
 """What `fire(defer=True)` keeps back may be enqueued for so long, whatever retention says."""
 SAMPLE = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, literal_column, select
@@ -14,13 +14,15 @@ from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason, from_kept, read
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Veto, loads
 from hookrow.store.configuration.cache import Config
+from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.prepared import PreparedIn
-from hookrow.store.database.rows import reading
+from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
 
-__all__ = ["attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads", "told"]
+__all__ = ["attempt_from", "attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
 
+INTERRUPTED = "firing_interrupted"
 DEEP = FIRINGS.c.depth >= literal_column("3")
 """The term of the index `firing_deep`."""
 
@@ -51,6 +53,8 @@ DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
     *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers"),
 )
+FIRING_HOLDS, DELIVERY_HOLDS = kinds_of(FIRINGS, FIRING_COLUMNS), kinds_of(DELIVERIES, DELIVERY_COLUMNS)
+ATTEMPT_HOLDS = kinds_of(ATTEMPTS)
 FIRINGS_OF = PreparedIn(
     lambda found: select(*(FIRINGS.c[name] for name in FIRING_COLUMNS)).where(FIRINGS.c.id.in_(found))
 )
@@ -67,9 +71,14 @@ DELIVERIES_OF = PreparedIn(
 def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> list[Firing]:
     """The firings of these row ids, in that order; those that were purged are left out."""
     order = list(wanted)
-    rows = {row.id: row for row in FIRINGS_OF.all(connection, order)}
+    firings, deliveries = FIRINGS_OF.all(connection, order), DELIVERIES_OF.all(connection, order)
+    with reading("firing"):
+        sound(FIRING_HOLDS, firings)
+    with reading("delivery"):
+        sound(DELIVERY_HOLDS, deliveries)
+    rows = {row.id: row for row in firings}
     found: defaultdict[int, list[Any]] = defaultdict(list)
-    for row in DELIVERIES_OF.all(connection, order):
+    for row in deliveries:
         found[row.firing_id].append(row)
     replayed = {row.replay_of for row in REPLAYED_OF.all(connection, [row.uid for row in rows.values()])}
     with reading("firing"):
@@ -100,6 +109,7 @@ def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObje
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:
     """The record of a firing's row and its deliveries' rows; `replayed` are the uids of those that were fired anew."""
     payload = loads(row.payload)
+    warned = [from_kept(each) or each for each in loads(row.warnings) or ()]
     return Firing(
         id=firing_id(row.uid),
         event=row.event,
@@ -111,7 +121,8 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: C
         result=loads(row.result),
         has_result=row.result is not None,
         veto=veto_from(loads(row.veto)),
-        warnings=tuple(str(from_kept(each) or each) for each in loads(row.warnings) or ()),
+        warnings=tuple(map(str, warned)),
+        reason=next((each for each in warned if isinstance(each, Reason) and each.code == INTERRUPTED), None),
         deliveries=tuple(delivery_from(each, row, config) for each in deliveries),
         ms=row.ms,
         hidden=loads(row.hidden) or (),
@@ -133,12 +144,12 @@ def veto_from(kept: Any) -> Veto | None:
     return Veto(**{**kept, "hook": HookRef(**kept["hook"]), "message": message, "reason": reason})
 
 
-def told(column: str | None) -> JsonObject:
-    """What the column `detail` holds, as the records have it: said, and by code where it is a reason."""
-    found = read(column)
+def as_detail(column: str | None) -> JsonObject:
+    """What the column `detail` holds, as the records have it: in words, and by code where it is a reason."""
+    detail = read(column)
     return {
-        "detail": None if found is None else str(found),
-        "reason": found if isinstance(found, Reason) else None,
+        "detail": None if detail is None else str(detail),
+        "reason": detail if isinstance(detail, Reason) else None,
     }
 
 
@@ -153,7 +164,7 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         state=row.state,
         at_ms=firing.at_ms,
         error=row.error,
-        **told(row.detail),
+        **as_detail(row.detail),
         skipped=row.skipped,
         status=row.status,
         ms=row.ms,
@@ -171,29 +182,33 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
 def attempts(connection: Connection, delivery: int) -> list[Attempt]:
     """Every attempt of a delivery, the first one first."""
     body = connection.execute(select(DELIVERIES.c.body).where(DELIVERIES.c.id == delivery)).scalar()
-    rows = connection.execute(
+    answer = connection.execute(
         select(ATTEMPTS).where(ATTEMPTS.c.delivery_id == delivery).order_by(ATTEMPTS.c.number, ATTEMPTS.c.id)
     )
     with reading("attempt"):
-        return [
-            Attempt(
-                number=row.number,
-                at_ms=row.at_ms,
-                url=row.url,
-                origin=row.origin,
-                elsewhere=row.elsewhere,
-                address=row.address,
-                status=row.status,
-                error=row.error,
-                **told(row.detail),
-                ms=row.ms,
-                times=loads(row.times) or {},
-                request_headers=tuple((name, value) for name, value in loads(row.request_headers) or ()),
-                request_body=body,
-                response_headers=tuple((name, value) for name, value in loads(row.response_headers) or ()),
-                response_body=row.response_body,
-                response_length=row.response_length,
-                asked_by=row.asked_by,
-            )
-            for row in rows
-        ]
+        rows = answer.all()
+        sound(ATTEMPT_HOLDS, rows)
+        return [attempt_from(row._asdict(), body) for row in rows]
+
+
+def attempt_from(values: Mapping[str, Any], body: str | None) -> Attempt:
+    """The record of an attempt from its columns; `body` is its delivery's."""
+    return Attempt(
+        number=values["number"],
+        at_ms=values["at_ms"],
+        url=values["url"],
+        origin=values["origin"],
+        elsewhere=values["elsewhere"],
+        address=values.get("address"),
+        status=values.get("status"),
+        error=values.get("error"),
+        **as_detail(values.get("detail")),
+        ms=values["ms"],
+        times=loads(values.get("times")) or {},
+        request_headers=tuple((name, value) for name, value in loads(values.get("request_headers")) or ()),
+        request_body=body,
+        response_headers=tuple((name, value) for name, value in loads(values.get("response_headers")) or ()),
+        response_body=values.get("response_body"),
+        response_length=values.get("response_length"),
+        asked_by=values.get("asked_by"),
+    )

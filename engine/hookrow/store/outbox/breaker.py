@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
+from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.delivery.states import CLOSED, STEP, Breaker, after_attempt
 from hookrow.reasons.reason import Reason, keep
@@ -24,10 +25,9 @@ __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_
 # Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
 # none if another deletes it meanwhile: it would take an opened breaker for closed, and write over it.
 ROW = Prepared(
-    text(
-        "INSERT INTO breaker (hook_id, failures, wait_ms) VALUES (:hook, 0, 0) "
-        "ON CONFLICT (hook_id) DO UPDATE SET failures = breaker.failures"  # which locks the row
-    )
+    insert(BREAKERS)
+    .values(hook_id=bindparam("hook"), failures=0, wait_ms=0)
+    .on_conflict_do_update(index_elements=["hook_id"], set_={"failures": BREAKERS.c.failures})  # which locks the row
 )
 OF_HOOKS = PreparedIn(
     lambda hooks: (
@@ -82,7 +82,7 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
     if failing:
         ROW.many(connection, [{"hook": hook} for hook in sorted(failing)])
     rows = OF_HOOKS.all(connection, hooks)
-    before = {row.hook_id: Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms) for row in rows}
+    before = {row.hook_id: breaker_from(row) for row in rows}
     after, reasons = dict(before), {}
     for each in notes:
         after[each.hook] = after_attempt(
@@ -156,12 +156,20 @@ def resume(connection: Connection, hook: int, now_ms: int) -> bool:
 
 def take_probe(connection: Connection, hook: int, timeout: float, now_ms: int) -> bool:
     """Whether the caller's attempt may be the probe; only one process gets it."""
+    breaker = to_probe(connection, hook, now_ms)
+    if breaker is not None:
+        write(connection, hook, breaker.probing(now_ms, timeout))
+    return breaker is not None
+
+
+def to_probe(connection: Connection, hook: int, now_ms: int) -> Breaker | None:
+    """The hook's breaker, locked, where its next probe may go now."""
     row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
-    if row is None or row.probe_ms is None or row.probe_ms > now_ms:
-        return False
-    breaker = Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).probing(now_ms, timeout)
-    connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == hook).values(probe_ms=breaker.probe_ms))
-    return True
+    return None if row is None or row.probe_ms is None or row.probe_ms > now_ms else breaker_from(row)
+
+
+def breaker_from(row: Any) -> Breaker:
+    return Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms)
 
 
 def put_off(connection: Connection, hook: int, now_ms: int) -> None:
@@ -175,8 +183,8 @@ def try_again(connection: Connection, hook: int, now_ms: int) -> bool:
 
     False where another process was first.
     """
-    row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
-    if row is None or row.probe_ms is None or row.probe_ms > now_ms or not resume(connection, hook, now_ms):
+    breaker = to_probe(connection, hook, now_ms)
+    if breaker is None or not resume(connection, hook, now_ms):
         return False
-    write(connection, hook, Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms).half_open())
+    write(connection, hook, breaker.half_open())
     return True

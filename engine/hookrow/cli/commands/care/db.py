@@ -15,9 +15,6 @@ from hookrow.lang import Text
 
 __all__ = ["db"]
 
-PAGES = 1000
-"""Pages copied at a time: writers get their turn in between."""
-
 db: Final = family("db")
 
 

@@ -48,9 +48,9 @@ def doctor(session: Session, as_json: bool) -> int:
             }
         )
         return exits.NO if findings else exits.DONE
-    put(str(Text("Database: {database}", database=database)))
+    put(Text("Database: {database}", database=database))
     if read_only:
-        put(str(Text("You can only read it.")))
+        put(Text("You can only read it."))
     put_table(
         [Column(), Column(), Column()],
         [(each.name, each.value or "—", Cell(source_of(each), dim=True)) for each in settings],
@@ -65,7 +65,7 @@ def doctor(session: Session, as_json: bool) -> int:
         put(str(said))
     put(", ".join(f"{name} {each}" for name, each in versions.items()))
     if any(os.environ.get(name) for name in PROXIES):
-        put(str(Text("Proxies set in the environment are not used.")))
+        put(Text("Proxies set in the environment are not used."))
     put()
     for each in findings:
         put(f"{paint('!', 'red')} {paint(str(each.text))}")

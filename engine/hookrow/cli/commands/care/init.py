@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from hookrow.cli.show.output import YES, say
 from hookrow.errors import NoDatabase, Refused
 from hookrow.lang import Text
 
-__all__ = ["init", "make", "offer"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["init", "make", "offer", "say_key_made"]
 
 EXAMPLES = frozenset({"e", "example", "examples", "п", "пример", "примеры"})
 
@@ -57,12 +61,17 @@ def make(session: Session, *, example: bool) -> None:
     elif path is not None:
         key = KeyRing.file_beside(path)
         if KeyRing.make_file(key):
-            say(
-                Text(
-                    "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
-                    path=key,
-                )
-            )
+            say_key_made(key)
+
+
+def say_key_made(path: Path) -> None:
+    """That a key is there now, and what to do with it."""
+    say(
+        Text(
+            "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
+            path=path,
+        )
+    )
 
 
 def make_empty(url: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
+from hookrow.cli.commands.care.init import say_key_made
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import confirm, put, say
 from hookrow.errors import Refused
@@ -37,12 +38,7 @@ def new(session: Session) -> None:
         with session.engine() as engine:
             engine.keys.require()
     KeyRing.make_file(path)
-    say(
-        Text(
-            "Created the key {path}. It encrypts the secrets: keep a copy elsewhere, without it they are lost.",
-            path=path,
-        )
-    )
+    say_key_made(path)
 
 
 @keys.command("check", cls=Command, brief=Text("Decrypt every secret, to check that the keys are the right ones."))
@@ -65,7 +61,10 @@ def check(session: Session) -> None:
     "rotate",
     cls=Command,
     brief=Text("Create a new key and re-encrypt every secret with it."),
-    more=Text("The previous key stays in the file until the next rotation, for copies of the database made until now."),
+    more=Text(
+        "The keys before it stay in the file, for copies of the database made until now: hookrow keys forget removes "
+        "one. Interrupted, it is completed by the next run."
+    ),
 )
 @pass_session
 def rotate(session: Session) -> None:
@@ -80,6 +79,34 @@ def rotate(session: Session) -> None:
             id=key,
         )
     )
+
+
+@keys.command(
+    "forget",
+    cls=Command,
+    brief=Text("Remove a key that decrypts nothing here any more."),
+    more=Text(
+        "Refused while it decrypts a stored secret. Copies of the database made while it was in use need it: remove it "
+        "once they are gone, or keep a copy of it with them."
+    ),
+)
+@click.argument("key")
+@option("--yes", is_flag=True, says=Text("Don't ask."))
+@pass_session
+def forget(session: Session, key: str, yes: bool) -> int:
+    """Remove a key that decrypts nothing here any more."""
+    with session.engine() as engine:
+        engine.keys.forgettable(key)
+        question = Text(
+            "Remove key {key}? No secret here needs it. Secrets in copies of the database from its time will be lost.",
+            key=key,
+        )
+        if not confirm(question, yes=yes):
+            return exits.STOPPED
+        engine.keys.forget(key)
+        left = engine.keys.ring
+    say(Text("Removed key {key}. Keys left: {ids}.", key=key, ids=", ".join(left.ids)))
+    return exits.DONE
 
 
 @keys.command(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.errors import DatabaseDamaged
 from hookrow.lang import Text
+from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.failures import translate
 from hookrow.store.database.migrations import HEAD, SCRIPTS
@@ -49,6 +50,8 @@ def upgrade(database: Database, *, scripts: Path = SCRIPTS, target: str = HEAD) 
                 with connection.begin():
                     if database.dialect == "postgresql":
                         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
+                        # The versions name no schema, as Alembic's operations don't: here, for this transaction alone.
+                        connection.exec_driver_sql(f"SET LOCAL search_path = {PG_SCHEMA}")
                     found = version_of(connection)
                     if found == target:
                         return None

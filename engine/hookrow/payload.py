@@ -143,7 +143,7 @@ def admit(payload: Payload, limit_bytes: int) -> tuple[JsonObject, str]:
 
 
 def convert(value: Json, path: tuple[str | int, ...], above: set[int]) -> Json:
-    """One value as plain JSON data, or the reason, with its place, why not."""
+    """One value as plain JSON data. Raises InvalidPayload: why not, with its place."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -176,6 +176,7 @@ def convert(value: Json, path: tuple[str | int, ...], above: set[int]) -> Json:
 def convert_container(
     value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: tuple[str | int, ...], above: set[int]
 ) -> Json:
+    """An object or an array as `convert` gives it. Raises InvalidPayload."""
     if id(value) in above:
         raise InvalidPayload(pointer_to(path), Text("The value contains itself."))
     if len(path) >= DEPTH_LIMIT:
@@ -199,6 +200,7 @@ def convert_container(
 
 
 def check_text(text: str, path: tuple[str | int, ...]) -> str:
+    """The text itself. Raises InvalidPayload: no UTF-8 can hold it."""
     try:
         text.encode()
     except UnicodeEncodeError:

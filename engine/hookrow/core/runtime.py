@@ -87,7 +87,7 @@ class Runtime:
         try:
             self.vault: Final = Vault.for_database(self.database.path, os.environ, keys)
             self.sealing: Final = Sealing(self.vault, self.clock, marks=not self.database.read_only)
-            self.egress: Final = self.tightened(egress)
+            self.egress: Final = self.stricter_egress(egress)
             self.reset()
             if not self.database.read_only and keep_events(self.database, self.own_events):
                 self.cache.forget()
@@ -119,7 +119,7 @@ class Runtime:
                 if token is not None and token.split(".")[1] not in self.vault.ring.keys:
                     self.vault.open(token, Place("hook", hook.uid, name))
 
-    def tightened(self, argument: str | Egress | None) -> Egress | None:
+    def stricter_egress(self, argument: str | Egress | None) -> Egress | None:
         """The policy of the constructor's argument and of HOOKROW_EGRESS, which may only make the setting stricter."""
         found: Egress | None = None
         for given in (argument, os.environ.get("HOOKROW_EGRESS")):
@@ -131,7 +131,7 @@ class Runtime:
     # -- configuration ------------------------------------------------------------------------------------------------
 
     def config(self) -> Config:
-        """Hooks, events and settings as they stand."""
+        """Hooks, events and settings as they stand. Raises EngineClosed, StorageError."""
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
@@ -229,7 +229,7 @@ class Runtime:
         self.kits[loop] = Kit(config, tools, own)
         return tools
 
-    async def let_transport_go(self) -> None:
+    async def close_transport(self) -> None:
         """Close what attempts on the running loop are made with; the next attempt makes it anew."""
         kit = self.kits.pop(asyncio.get_running_loop(), None)
         if kit is not None and kit.transport is not None:
@@ -269,7 +269,7 @@ class Runtime:
 
     async def aclose(self) -> None:
         """Close what belongs to the running loop."""
-        await self.let_transport_go()
+        await self.close_transport()
         if self.watch is not None:
             await asyncio.to_thread(self.watch.close)
 

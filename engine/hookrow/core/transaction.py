@@ -70,7 +70,7 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
 
 
 def run_here(database: Database, given: Connection, job: Callable[[Connection], T]) -> T:
-    """Run a job in this connection's transaction."""
+    """Run a job in this connection's transaction. Raises TransactionMisuse, WrongDatabase, StorageError."""
     try:
         check_database(database, given)
         if database.dialect == "sqlite":
@@ -87,7 +87,11 @@ def run_here(database: Database, given: Connection, job: Callable[[Connection], 
 
 @contextmanager
 def mark(connection: Connection) -> Iterator[None]:
-    """See that there is a transaction (PostgreSQL): what is set for one alone is forgotten at once without."""
+    """See that there is a transaction (PostgreSQL): what is set for one alone is forgotten at once without.
+
+    Raises:
+        TransactionMisuse
+    """
     connection.exec_driver_sql("SELECT set_config('hookrow.here', 'yes', true)")
     if connection.exec_driver_sql("SELECT current_setting('hookrow.here', true)").scalar_one() != "yes":
         raise TransactionMisuse(NO_TRANSACTION)

@@ -339,8 +339,8 @@ class Worker:
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, now_ms, started)
-        for claimed, made, settled in taken.interrupted:
-            await self.notices.of_result(claimed, made, settled)
+        for claimed, result, settled in taken.interrupted:
+            await self.notices.of_result(claimed, result, settled)
         if taken.resumed and self.config_changed is not None:
             self.config_changed()
         for hook in taken.resumed:
@@ -390,33 +390,33 @@ class Worker:
             if claimed.error == outbox.INTERRUPTED:
                 self.suspects.add(claimed.row_id)
             try:
-                made = await self.perform(claimed, hook)
+                result = await self.perform(claimed, hook)
             except asyncio.CancelledError:
                 await self.give_back([claimed], begun=True)
                 raise
-            if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
+            if result.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
                 await self.give_back([claimed])
                 return
-            if made.error == "local_error":  # our own trouble, too: it waits a while
+            if result.error == "local_error":  # our own trouble, too: it waits a while
                 await self.give_back(
-                    [claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), made.detail)
+                    [claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), result.detail)
                 )
                 return
             self.shortage.worked(claimed.row_id)
             quick = self.clock.monotonic() - started <= SLOW
-            well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
+            well = self.slots.well[claimed.hook_id] = quick and not result.gone and result.answer.kind != "failed"
             if well:
                 # The slot is the next row's: no receiver waits for our disk. What a failure means is recorded first.
                 self.slots.free(claimed.hook_id)
                 freed = True
                 self.start()
-            await self.record(claimed, made)
+            await self.record(claimed, result)
         finally:
             self.suspects.discard(claimed.row_id)
             if not freed:
                 self.slots.free(claimed.hook_id)
 
-    async def record(self, claimed: Claimed, made: ResultLike) -> None:
+    async def record(self, claimed: Claimed, result: ResultLike) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it.
 
         Raises:
@@ -424,7 +424,7 @@ class Worker:
         """
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
-        job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
+        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
         settled: Settled | None = None
         if self.once:
             settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))
@@ -444,7 +444,7 @@ class Worker:
             self.look = True
         if (settled.paused or settled.resumed) and self.config_changed is not None:
             self.config_changed()
-        await self.notices.of_result(claimed, made, settled)
+        await self.notices.of_result(claimed, result, settled)
 
     async def go_on(self, rows: Sequence[Claimed], now_ms: int, started: float) -> None:
         """Rows that were leased together with a result; `now_ms` and `started` are its moment, by both clocks."""

@@ -184,6 +184,7 @@ def alone(database: Path | None) -> Iterator[None]:
 
 
 def write(path: Path, ring: KeyRing) -> None:
+    """Replace a key file. Raises StorageError."""
     try:
         write_key_file(path, ring)
     except OSError as error:

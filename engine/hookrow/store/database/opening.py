@@ -83,7 +83,7 @@ def prepare(database: Database, *, create: bool) -> None:
 
 
 def look(database: Database, create: bool) -> str | None:
-    """The version found, by a connection that can't write."""
+    """The version found, by a connection that can't write. Raises as `open_database` says."""
     path = database.path
     if path is not None:
         if not os.path.exists(path):  # also where this user may not look
@@ -221,6 +221,9 @@ def refuse_what_is_not_ours(connection: Connection) -> None:
 
     An older version made its tables in `public` where a pooler took away what it set. And a schema of our name with
     tables that no Hookrow made is somebody else's.
+
+    Raises:
+        NoDatabase
     """
     found = connection.execute(OURS_ELSEWHERE, {"version": VERSION_TABLE}).scalar()
     if found is not None:

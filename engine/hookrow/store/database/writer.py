@@ -105,6 +105,9 @@ class Writer:
 
         Where nobody else writes, the calling thread does it itself: to hand the job over and get its answer back would
         take longer than the commit. An interrupt (ctrl+c) that comes meanwhile is raised, with the job done or undone.
+
+        Raises:
+            EngineClosed, StorageError; what the job itself raises.
         """
         if self.waiting or not self.running.acquire(blocking=False):
             return self.submit(job).result()
@@ -135,6 +138,7 @@ class Writer:
         return future
 
     def put(self, waiting: Waiting) -> None:
+        """Hand a job to the thread. Raises EngineClosed."""
         with self.wake:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))

@@ -236,6 +236,7 @@ class Begin:
         return [job.begin(connection) for job in jobs]
 
     def begin(self, connection: Connection) -> Any:
+        """Write the row, or give that of the earlier call with this key. Raises IdempotencyConflict."""
         firing = self.rows.firing or {}
         found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
         if found is not None:

@@ -27,7 +27,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from hookrow.errors import HookrowError
-from hookrow_tui.actions import bindings
+from hookrow_tui.actions import bindings, cap_of
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import kept, mishap
@@ -351,7 +351,8 @@ class HookrowApp(App[int]):
             focused.action_copy()
         elif not isinstance(self.screen, Question):
             answers = [("no", Say("Stay"), None), ("yes", Say("Quit"), self.action_leave)]
-            ask(self.screen, Say("Quit Hookrow?"), [Say("F10 quits at once.")], answers)
+            at_once = Say("{key} quits at once.", key=cap_of("app.leave"))
+            ask(self.screen, Say("Quit Hookrow?"), [at_once], answers)
 
     def action_suspend_process(self) -> None:
         if has_shell():

@@ -8,7 +8,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text as Styled
 from textual import on
@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError, NotRedeliverable, StorageError
+from hookrow.payload import JsonObject, get_pointer, pointer_parts, put
 from hookrow.words import OUTCOMES
 from hookrow_tui.presenters.hook_rows import number
 from hookrow_tui.widgets.counting import CountingScreen
@@ -39,18 +40,22 @@ WORDS = {
 LOOKED = 1000
 """Firings that are looked at for failed deliveries before these are offered; among more there may be some."""
 CHUNK = 100
+GONE: Final = object()
+"""In the place of a value that was taken out of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to repeat: row ids in the order in which they happened; one hook or the row; another URL; only a plan; the
-    failed deliveries again instead of the events anew."""
+    failed deliveries again instead of the events anew; what is changed in the data of each: places with their new
+    values, or GONE."""
 
     ids: array[int]
     hook: int | None
     to: str | None
     dry: bool
     again: bool = False
+    changes: Sequence[tuple[str, Any]] = ()
 
 
 @dataclass(slots=True)
@@ -150,10 +155,25 @@ def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
             yield "arrived" if came.ok else "lost"
 
 
+def changed(payload: JsonObject, changes: Sequence[tuple[str, Any]]) -> JsonObject:
+    """The data with these changes, each where the data has that place."""
+    for pointer, new in changes:
+        *way, last = pointer_parts(pointer)
+        holder = payload if not way else get_pointer(payload, pointer.rpartition("/")[0])
+        if isinstance(holder, dict):
+            kept = {name: value for name, value in holder.items() if name != last}
+            leaf: Any = kept if new is GONE else {**holder, last: new}
+            payload = put(payload, way, leaf)
+        elif isinstance(holder, list):
+            payload = put(payload, [*way, last], new)  # lists of one length differ in their members, none of them gone
+    return payload
+
+
 def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
     """Fire the event anew; its outcome. What is allowed although a receiver failed counts as failed: that is what one
     repeats for."""
-    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, dry_run=wish.dry)).firing
+    payload = changed(firing.payload, wish.changes) if wish.changes else None
+    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, payload=payload, dry_run=wish.dry)).firing
     if new is None:
         yield "shown"
     else:

@@ -32,9 +32,9 @@ from hookrow.store.database.opening import open_database
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.standing import clear_damage, mark_damage
 from hookrow.store.log import deeds
-from hookrow.store.outbox.parking import Held, hold_restored
+from hookrow.store.outbox.parking import HeldBack, hold_restored
 
-__all__ = ["Held", "Restored", "check", "hold_in", "restore"]
+__all__ = ["HeldBack", "Restored", "check", "hold_in", "restore"]
 
 LOCKS = 0x40000000
 """Where SQLite keeps its locks in a file (https://sqlite.org/fileformat2.html, «The Lock-Byte Page»), 512 bytes."""
@@ -45,7 +45,7 @@ class Restored:
     """What came back: the file that stood there before under its new name, and what is held of the backup."""
 
     kept: Path | None
-    held: Held
+    held: HeldBack
 
 
 def restore(
@@ -88,7 +88,7 @@ def restore(
     return Restored(kept, held)
 
 
-def prepare(part: Path, path: Path, environ: Mapping[str, str], clock: Clock, *, send_pending: bool) -> Held:
+def prepare(part: Path, path: Path, environ: Mapping[str, str], clock: Clock, *, send_pending: bool) -> HeldBack:
     """Bring the copy to today's schema, see that its secrets open, hold its deliveries; it is one file afterwards."""
     database = open_database(f"sqlite:///{part}", clock=clock, create=False)
     try:
@@ -107,18 +107,18 @@ def prepare(part: Path, path: Path, environ: Mapping[str, str], clock: Clock, *,
     return held
 
 
-def hold(database: Database, *, send_pending: bool = False) -> Held:
+def hold(database: Database, *, send_pending: bool = False) -> HeldBack:
     """Hold what a restored database has as unfinished."""
     author = Author(actor(), database.clock.now_ms())
 
-    def job(connection: Connection) -> Held:
+    def job(connection: Connection) -> HeldBack:
         deeds.note(connection, author, "restore", ["send pending" if send_pending else "hold pending"])
         return hold_restored(connection, author.at_ms, only_count=send_pending)
 
     return database.writer.write(job)
 
 
-def hold_in(url: str, *, send_pending: bool = False) -> Held:
+def hold_in(url: str, *, send_pending: bool = False) -> HeldBack:
     """Hold what a server's database has as unfinished after it was restored by the server's own tools."""
     database = open_database(url, create=False)
     try:

@@ -30,7 +30,7 @@ from hookrow.store.outbox.release import advance, pending, state_in, waiting_aga
 __all__ = [
     "BREAKERS",
     "HOOKS",
-    "Held",
+    "HeldBack",
     "cancel",
     "catch_up",
     "chunks",
@@ -179,7 +179,7 @@ def chunks(ids: Sequence[int], size: int = 1000) -> list[Sequence[int]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-class Held(NamedTuple):
+class HeldBack(NamedTuple):
     """How many deliveries a restored database has as unfinished, and when the first and the last were fired."""
 
     deliveries: int
@@ -187,7 +187,7 @@ class Held(NamedTuple):
     last_ms: int | None
 
 
-def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = False) -> Held:
+def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = False) -> HeldBack:
     """The database is a backup that was put back: hold what it has as unfinished, since it may have been sent since."""
     unfinished = or_(pending, state_in(("leased", "parked")))
     found = connection.execute(
@@ -198,7 +198,7 @@ def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = Fal
     if not only_count:
         values = {"state": "cancelled", "skipped": RESTORED, "done_ms": now_ms, "lease_ms": None, "owner": None}
         connection.execute(update(DELIVERIES).where(unfinished).values(**values))
-    return Held(*found)
+    return HeldBack(*found)
 
 
 def drop(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:

@@ -17,7 +17,7 @@ from hookrow.clock import from_ms
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core.care.restoring import Held
+    from hookrow.core.care.restoring import HeldBack
 
 __all__ = ["db"]
 
@@ -107,7 +107,7 @@ def restore(session: Session, source: Path | None, send_pending: bool, yes: bool
     return exits.DONE
 
 
-def put_held(held: Held, *, send_pending: bool) -> None:
+def put_held(held: HeldBack, *, send_pending: bool) -> None:
     """How many deliveries are unfinished in a backup, from when to when, and what becomes of them."""
     if held.first_ms is None or held.last_ms is None:
         say(Text("No delivery was unfinished."))

@@ -128,6 +128,9 @@ def test_every_command(
     run("prune --days 0")
     assert "up to date" in run("db upgrade").err
     assert "pg_dump" in run("db backup", "copy.db", code=2).err
+    assert "pg_amcheck" in run("db check", code=2).err
+    assert "pg_restore" in run("db restore", "copy.db", code=2).err
+    assert "unfinished" in run("db restore", "--yes").err.casefold()
     run("hooks rm 2 --yes")
     assert "second" in run("hooks deleted").out
     run("hooks restore 2")

@@ -30,6 +30,7 @@ from hookrow.observers import Observer
 from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.waits import FIRE
 
 __all__ = ["Engine"]
 
@@ -157,11 +158,14 @@ class Engine(ABC):
         known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
         if known is not None:
             return known
+        began = self.runtime.clock.monotonic()
         try:
-            config = self.runtime.config()
+            config = self.runtime.config(min(FIRE, deadline))
             occasion = occasion_for(self.runtime, config, event, deadline, arrival)
             hooks = config.rows.get(event, ())
-            return Run(self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer)
+            return Run(
+                self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer, began=began
+            )
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
 
@@ -189,7 +193,7 @@ class Engine(ABC):
 
     def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
         """A firing that makes no request now: inside the caller's transaction."""
-        config = self.runtime.config()
+        config = self.runtime.config(min(FIRE, deadline))
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
                 Text(

@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from hookrow.core.occasion import checked_key, occasion_for
 from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
-from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
@@ -27,6 +26,7 @@ from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
+from hookrow.waits import FIRE, LET_GO, RECORD, SLACK, Until
 from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
@@ -55,7 +55,13 @@ class Run:
         idempotency_key: str | None = None,
         defer: bool = False,
         handover: bool = True,
+        began: float | None = None,
     ) -> None:
+        """Make it; nothing is asked or written before `fire`.
+
+        Args:
+            began: when its call did (monotonic), which has read the configuration meanwhile.
+        """
         self.runtime = runtime
         self.occasion = occasion
         self.hooks = hooks
@@ -69,6 +75,8 @@ class Run:
             self.row.expect(hooks)
         self.payload = plain
         self.started: Final = runtime.clock.monotonic()
+        self.waited: float = 0.0 if began is None else self.started - began
+        """Seconds that the database took so far."""
         self.firing_id: int | None = None
         self.written: int = 0
         self.outcome: FiringOutcome | None = None
@@ -79,6 +87,10 @@ class Run:
     def left(self) -> float:
         """Seconds until the row's deadline."""
         return self.occasion.deadline - (self.runtime.clock.monotonic() - self.started)
+
+    def patience(self, least: float = SLACK) -> float:
+        """Seconds for which the database may still be waited for."""
+        return max(min(FIRE - self.waited, self.left()), least)
 
     # -- the way of most firings --------------------------------------------------------------------------------------
 
@@ -195,7 +207,7 @@ class Run:
         """Commit what is not committed yet, and give the verdict."""
         shares, job = self.last()
         try:
-            self.took(shares, job, await self.committed(job))
+            self.took(shares, job, await self.committed(job, RECORD))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.tell()
@@ -208,7 +220,7 @@ class Run:
         shares, job = self.last()
         writer = self.runtime.database.writer
         try:
-            self.took(shares, job, writer.write(job))
+            self.took(shares, job, writer.write(job, self.patience(RECORD)))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         except INTERRUPTS:
@@ -221,9 +233,10 @@ class Run:
 
     def noticed(self) -> None:
         """Take note of hooks that fail, and of those that work again."""
-        for share in self.row.shares:
-            if share.state in CALLED:
-                self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
+        with Until(self.patience()):
+            for share in self.row.shares:
+                if share.state in CALLED:
+                    self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
 
     def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
@@ -281,7 +294,8 @@ class Run:
             if share.background:
                 share.act, share.state = None, "cancelled"
         try:
-            await self.runtime.database.writer.awrite(self.rows(self.row.shares[self.written :]))
+            last = self.rows(self.row.shares[self.written :])
+            await self.runtime.database.writer.awrite(last, self.patience(RECORD))
         except StorageError as error:
             log.error("a cancelled firing of %s could not be recorded: %s", self.occasion.event.code, error)
 
@@ -294,17 +308,17 @@ class Run:
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
-            config = self.runtime.config()
+            config = self.runtime.config(self.patience())
             while found.outcome is None and self.runtime.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.firing(config, found.uid)
+                firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.firing(config, found.uid)
+                    earlier = await self.runtime.firing(config, found.uid, self.patience(RECORD))
                     if earlier is not None:
                         return self.reused(earlier)
 
@@ -337,11 +351,18 @@ class Run:
         if self.runtime.handover is not None:
             self.runtime.handover.handed_over(self.occasion, shares, job.deliveries, written)
 
-    async def committed(self, job: Any) -> Any:
-        """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended."""
-        commit = self.runtime.database.writer.begin(job)
+    async def committed(self, job: Any, least: float = SLACK) -> Any:
+        """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended.
+
+        Args:
+            least: seconds that it has, whatever is left.
+        """
+        began = self.runtime.clock.monotonic()
+        commit = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            return await asyncio.shield(commit)
+            answer = await asyncio.shield(commit)
+            self.waited += self.runtime.clock.monotonic() - began
+            return answer
         except asyncio.CancelledError:
             await asyncio.wait([commit])
             if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
 from hookrow.store.log import deeds
+from hookrow.waits import LOCK, PAUSE, now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -177,7 +179,15 @@ def alone(database: Path | None) -> Iterator[None]:
         return
     folder = os.open(database.absolute().parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        end = now() + LOCK
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if now() >= end:
+                    raise Refused(Text("another command is changing the keys; try again when it has ended")) from None
+                time.sleep(PAUSE)
         yield
     finally:
         os.close(folder)

@@ -11,28 +11,32 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from hookrow.clock import Clock, SystemClock
-from hookrow.errors import DatabaseReadOnly
+from hookrow.errors import DatabaseBusy, DatabaseReadOnly
 from hookrow.lang import Text
 from hookrow.payload import MIB
-from hookrow.store.database import readonly
-from hookrow.store.database.address import IN_OURS, PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
-from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
+from hookrow.store.database import locks, readonly
+from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
+from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import LOCK_LIMIT, insist
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.tables import TABLES
 from hookrow.store.database.writer import Writer
+from hookrow.waits import CONNECT, PAUSE, RESTART, Until, left, now
 
 __all__ = ["Database"]
 
@@ -82,6 +86,8 @@ class Database:
         """Which PostgreSQL database of which running server this is, once it was asked."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
+        self.reached: bool = False
+        """The server was there once: if it is not, it may come back (PostgreSQL)."""
         self.read_only: bool = self.path is not None and readonly.is_read_only(self.path)
         opened.add(self)
 
@@ -97,16 +103,9 @@ class Database:
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
-            # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
-            made = create_engine(
-                self.address.difference_update_query([POOLER]),
-                pool_pre_ping=purpose == "read",
-                connect_args=server_settings(self.address),
-                execution_options={"schema_translate_map": IN_OURS},
-                hide_parameters=True,
-            )
-            event.listen(made, "begin", begin_reading if purpose == "read" else begin_writing)
-            return made
+            from hookrow.store.database.server import engine_for  # its driver is not installed everywhere
+
+            return engine_for(self.address, purpose)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         if self.read_only and path is not None:
@@ -141,16 +140,20 @@ class Database:
         cursor.close()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, seconds: float | None = inf) -> Iterator[Connection]:
         """A connection for reading: one consistent view, never blocked by writers.
+
+        Args:
+            seconds: how long the server is waited for in all (PostgreSQL); None: as long as it takes.
 
         Raises:
             Interrupted: the server ended it; it may be asked again.
+            DatabaseBusy: it took too long.
             StorageError: any other.
         """
         before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
-            with self.engine("read").connect() as connection:
+            with Until(seconds), self.connected("read") as connection:
                 yield connection
         except DBAPIError as error:
             if interrupted(error, committing=False):
@@ -158,6 +161,35 @@ class Database:
             raise translate(error, self.path) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
+
+    def connected(self, purpose: str) -> Connection:
+        """A connection; on PostgreSQL with its transaction begun, and tried anew for a while where one was lost."""
+        engine = self.engine(purpose)
+        if self.path is not None:
+            return engine.connect()
+        began, end = now(), inf
+        while True:
+            try:
+                connection = engine.connect()
+                try:
+                    connection.begin()
+                except DBAPIError as error:
+                    if error.connection_invalidated:
+                        connection.invalidate()
+                    connection.close()
+                    raise
+            except PoolTimeout:
+                raise DatabaseBusy(Text("all connections to the database are in use; try again")) from None
+            except DBAPIError:
+                moment = now()
+                end = min(end, moment + RESTART)
+                # A connection that can't be had within its limit is not waited for once more.
+                if not self.reached or moment >= min(end, began + CONNECT) or not left(PAUSE):
+                    raise
+                time.sleep(PAUSE)
+            else:
+                self.reached = True
+                return connection
 
     @contextmanager
     def asking(self) -> Iterator[Ask]:
@@ -178,33 +210,52 @@ class Database:
             return not connection.exec_driver_sql(asked).scalar_one()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, seconds: float = inf) -> Iterator[Connection]:
         """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
+
+        Args:
+            seconds: how long locks and the server are waited for in all; a lock never longer than `waits.LOCK`.
 
         Raises:
             Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.
+            DatabaseBusy: it took too long.
             StorageError: any other.
         """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         committing = False
         try:
-            with self.process_lock, self.transaction() as connection:
+            with Until(seconds), self.alone(), self.transaction() as connection:
                 yield connection
                 committing = True
         except DBAPIError as error:
             if interrupted(error, committing=committing):
                 raise Interrupted(translate(error, self.path).text) from None
-            raise (
-                unsure(error) if committing and error.connection_invalidated else translate(error, self.path)
-            ) from None
+            if committing and error.connection_invalidated:
+                raise unsure(error) from None
+            raise translate(error, self.path) from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold `process_lock`.
+
+        Raises:
+            DatabaseBusy
+        """
+        if not self.process_lock.acquire(timeout=left(locks.LOCK_LIMIT)):
+            raise busy("")
+        try:
+            yield
+        finally:
+            self.process_lock.release()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One write transaction. SQLite's connection is kept from one to the next, until something goes wrong in it."""
         if self.path is None:
-            with self.engine("write").begin() as connection:
+            with self.connected("write") as connection:
                 yield connection
+                connection.commit()
             return
         connection = self.writing_connection()
         try:
@@ -236,14 +287,14 @@ class Database:
         if self.path is None or self.read_only:
             return True
         try:
-            with self.process_lock:
+            with self.alone():
                 driver: Any = self.writing_connection().connection.driver_connection
                 driver.execute(f"PRAGMA busy_timeout={patience_ms}")
                 try:
                     (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 finally:
                     driver.execute("PRAGMA busy_timeout=0")
-        except (sqlite3.Error, DBAPIError) as error:
+        except (sqlite3.Error, DBAPIError, DatabaseBusy) as error:
             log.debug("no checkpoint now: %s", error)
             return False
         return not busy
@@ -375,30 +426,6 @@ def begin_immediate(connection: Connection) -> None:
         insist(driver, "BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
-
-
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-"""Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
-
-
-def begin_writing(connection: Connection) -> None:
-    """Begin a transaction on PostgreSQL."""
-    begin_with(connection, BEGIN)
-
-
-def begin_reading(connection: Connection) -> None:
-    """The same: what is asked for is a page or less, and may be rare: an index, whatever the statistics expect."""
-    begin_with(connection, f"{BEGIN}; SET LOCAL enable_seqscan = off")
-
-
-def begin_with(connection: Connection, words: str) -> None:
-    """Several statements in one round trip."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.execute(words, prepare=False)
-    except driver.Error as error:
-        gone = connection.dialect.is_disconnect(error, driver, None)
-        raise DBAPIError("BEGIN", None, error, connection_invalidated=gone) from None  # hooks' errors are not wrapped
 
 
 def begin_plain(connection: Connection) -> None:

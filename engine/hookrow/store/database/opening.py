@@ -26,6 +26,7 @@ from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
 from hookrow.store.database.zones import machine_zone
+from hookrow.waits import Until
 
 __all__ = ["open_database"]
 
@@ -72,13 +73,14 @@ def prepare(database: Database, *, create: bool) -> None:
                 path=database.path or database.url,
             )
         )
-    if found is None:
-        make(database)
-    else:
-        # Imported only here: alembic costs 100–200 ms.
-        from hookrow.store.database.migrations.run import upgrade
+    with Until(None):  # as long as another process takes that does the same, and a large log
+        if found is None:
+            make(database)
+        else:
+            # Imported only here: alembic costs 100–200 ms.
+            from hookrow.store.database.migrations.run import upgrade
 
-        upgrade(database)
+            upgrade(database)
 
 
 def look(database: Database, create: bool) -> str | None:

@@ -319,7 +319,7 @@ for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadl
 """
 WAITS_NOT = """
 `DatabaseBusy` says whether a lock or the server was waited for. A `before` event raises it; an `after` event goes on
-with `firing.error` ([storage trouble](../firing.md#storage-trouble)); a command prints it and exits with 3; a worker
+with `firing.error` ([if the database fails](../transactions.md#if-the-database-fails)); a command prints it and exits with 3; a worker
 goes on trying. A limit of your own that is shorter (`lock_timeout`, `statement_timeout`) stays in force.
 
 Without a limit: migrations and making tables, backups, counting a whole log for `prune`; a question on a terminal; the

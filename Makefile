@@ -81,7 +81,7 @@ bench-full: $(VENV)/.dev $(PEERS)/.made ## the same with 5 million firings, grow
 example: $(VENV)/.app ## make hooks.db.example anew
 	@$(BIN)/python -m hookrow.cli.example.example hooks.db.example
 
-lock: $(VENV)/.app ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
+lock: $(VENV)/.runtime ## compile both lock files from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	@$(PIP) $(BIN)/python $(INSTALL) $(UV)
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q $(UPGRADE) $(LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -21,7 +21,9 @@ def described(text: str, source: str | None) -> str:
         picture, words, target = link.groups()
         if source is not None:
             return f"{picture}[{words}]({source}/blob/main/{'README.md' if target[0] == '#' else ''}{target})"
-        return "" if picture else words if target[0] == "#" else f"{words} ({target})"
+        if picture:
+            return ""
+        return words if target[0] == "#" else f"{words} ({target})"
 
     return LINK.sub(told, text)
 

@@ -187,7 +187,8 @@ def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004, set_by:
 
 
 def own_host(db: str, acks: str, point: str | None = None) -> None:
-    """`fire()` in its own transaction: a line before, a line after it returned."""
+    """`fire()` in its own transaction: a line before, a line after it returned. Without a `point` under keys, so that
+    each is committed as running first."""
     with HookEngine(db, worker=False) as engine:
         if point is not None:
             marked: list[bool] = []
@@ -198,9 +199,10 @@ def own_host(db: str, acks: str, point: str | None = None) -> None:
         number = 0
         while True:
             number += 1
-            line(acks, "begun", f"{os.getpid()}-{number}")
-            engine.fire(EVENT, {"number": f"{os.getpid()}-{number}"})
-            line(acks, "done", f"{os.getpid()}-{number}")
+            name = f"{os.getpid()}-{number}"
+            line(acks, "begun", name)
+            engine.fire(EVENT, {"number": name}, idempotency_key=name if point is None else None)
+            line(acks, "done", name)
 
 
 def transaction_host(db: str, acks: str, point: str | None = None) -> None:
@@ -333,7 +335,9 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
 
     async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes:
         line(log, headers["webhook-id"], path, headers["hook-attempt"])
-        await (asyncio.Event().wait() if path == "/hang" else asyncio.sleep(slow if path == "/slow" else 0.002))
+        if path == "/hang":
+            await asyncio.Event().wait()
+        await asyncio.sleep(slow if path == "/slow" else 0.002)
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
     asyncio.run(serving(ready, answer))

@@ -24,6 +24,7 @@ HookrowError
 │   ├── DatabaseReadOnly
 │   ├── DiskFull              the disk takes no page more; the message names what makes room now
 │   ├── DatabaseDamaged       not a database, or a damaged one
+│   ├── Unrecorded            a request was sent by hand, its result could not be recorded; `.deliveries`
 │   ├── NoDatabase            the file does not exist, or was never made by Hookrow
 │   └── SchemaTooNew          made by a newer Hookrow; left untouched
 ├── KeyProblem                secrets can't be encrypted or decrypted
@@ -79,6 +80,7 @@ __all__ = [
     "SchemaTooNew",
     "StorageError",
     "TransactionMisuse",
+    "Unrecorded",
     "UseAsyncEngine",
     "Vetoed",
     "WrongDatabase",
@@ -199,7 +201,10 @@ class KeyTaken(Refused):
 
 
 class ChangedMeanwhile(Refused):
-    """The hook was changed after it was read. `current` is the hook as it stands now, None if it was deleted."""
+    """The hook was changed after it was read.
+
+    `current` is the hook as it stands now, where its fields were to be changed; else None.
+    """
 
     def __init__(self, text: Text | str, current: Any = None) -> None:
         super().__init__(text)
@@ -231,7 +236,7 @@ class StorageError(HookrowError):
 
 
 class DatabaseBusy(StorageError):
-    """Another writer held the lock for the whole time limit."""
+    """Another held a lock, or the server did not answer, for the whole time limit (docs/reference/waits.md)."""
 
 
 class DatabaseReadOnly(StorageError):
@@ -244,6 +249,20 @@ class DiskFull(StorageError):
 
 class DatabaseDamaged(StorageError):
     """Not a database, or a damaged one."""
+
+
+class Unrecorded(StorageError):
+    """Requests were sent, but their results could not be recorded. `deliveries` are their IDs."""
+
+    def __init__(self, deliveries: Sequence[str], reason: Text | str) -> None:
+        text = Text(
+            "{deliveries}: sent, but the result could not be recorded ({reason}); a worker may send it again",
+            deliveries=", ".join(deliveries),
+            reason=reason,
+        )
+        super().__init__(text)
+        self.deliveries: Final = tuple(deliveries)
+        self.reason: Final = reason
 
 
 class NoDatabase(StorageError):

@@ -127,6 +127,7 @@ class Attempt:
     """What `detail` says, by code and values; None where it is no reason of Hookrow's."""
     ms: int = 0
     times: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of each phase, `total`, and `limit`: how long it might have taken (the hook's timeout)."""
     request_headers: Sequence[tuple[str, str]] = ()
     request_body: str | None = None
     response_headers: Sequence[tuple[str, str]] = ()
@@ -235,6 +236,7 @@ class Delivery:
             "status": self.status,
             "ms": self.ms,
             "attempts": self.attempts,
+            "takeovers": self.takeovers,
             "reason": reason_json(self.reason),
         }
 
@@ -256,6 +258,8 @@ class Firing:
     has_result: bool = False
     veto: Veto | None = None
     warnings: Sequence[str] = ()
+    reason: Reason | None = None
+    """Read from the log: why it was cancelled, by code and values, where no caller did that."""
     deliveries: Sequence[Delivery] = ()
     ms: int | None = None
     hidden: Sequence[str] = ()
@@ -327,6 +331,7 @@ class Firing:
             "result": self.public_result,
             "veto": None if self.veto is None else self.veto.as_json(),
             "warnings": list(self.warnings),
+            "reason": reason_json(self.reason),
             "reused": self.reused,
             "replay_of": self.replay_of,
             "depth": self.depth,

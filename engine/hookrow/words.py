@@ -12,6 +12,7 @@ from typing import Final, Literal
 from hookrow.lang import Plural, Text, current
 
 __all__ = [
+    "ACTIONS",
     "ERRORS",
     "MODES",
     "OUTCOMES",
@@ -219,6 +220,24 @@ STATES = dictionary(
     Word("on", "включён", role="good", brief=("вкл", "on")),
 )
 """How a hook stands."""
+
+ACTIONS: Mapping[str, Text] = {
+    "add": Text("created"),
+    "edit": Text("changed"),
+    "move": Text("moved"),
+    "remove": Text("deleted"),
+    "restore": Text("restored"),
+    "pause": Text("paused"),
+    "resume": Text("resumed"),
+    "secret": Text("new signing secret"),
+    "rollback": Text("rolled back"),
+    "import": Text("imported"),
+    "prune": Text("deleted by an import"),
+    "undo": Text("undone"),
+    "keys": Text("encrypted with a new key"),
+    "abandon": Text("secrets of a lost key removed"),
+}
+"""What was done to a hook, as its revisions have it."""
 
 MODES = dictionary(
     Word("forget", "без ответа"),

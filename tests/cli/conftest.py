@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
+import struct
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,3 +83,32 @@ def add(hookrow: Hookrow, made: Path) -> Callable[..., dict[str, Any]]:
         return found
 
     return call
+
+
+@pytest.fixture
+def doorkeeper() -> Iterator[int]:
+    """The port of what takes itself for a PostgreSQL server that asks for a password and refuses every one."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def told(kind: bytes, said: bytes) -> bytes:
+        return kind + struct.pack("!i", len(said) + 4) + said
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = listening.accept()
+            except OSError:
+                return
+            with peer, suppress(OSError):
+                while struct.unpack("!ii", peer.recv(4096)[:8])[1] != 196608:  # no TLS, no GSS
+                    peer.sendall(b"N")
+                peer.sendall(told(b"R", struct.pack("!i", 3)))
+                peer.recv(4096)
+                peer.sendall(told(b"E", b'SFATAL\0C28P01\0Mpassword authentication failed for user "admin"\0\0'))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listening.getsockname()[1]
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join(10)

@@ -27,6 +27,7 @@ from hookrow.cli.app import run
 from hookrow.errors import HookrowError, KeyMissing
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import SEALED
+from hookrow_tui.terminal import crashes
 from receivers import Receiver, reply
 
 PASSWORD = "canary-password-7f3a"
@@ -407,6 +408,39 @@ def test_a_fault_of_our_own_shows_no_secret(folder: Path) -> None:
             told = frames(raised)
     told += records.getvalue()
     assert [secret for secret in (PASSWORD, HEADER, BASIC, signing) if secret in told] == []
+
+
+@pytest.mark.parametrize("door", ["the receiver's", "the database's"])
+def test_a_password_that_is_refused_is_seen_nowhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, doorkeeper: int, door: str
+) -> None:
+    """By 401, which repeats it; by the database server. Not in a frame, a log line, the record or a crash's file."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    records = io.StringIO()
+    shown: list[str] = []
+    basic = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    repeated = [("www-authenticate", f'Basic realm="{basic}"'), ("content-type", "text/plain")]
+    with every_logger(records), Receiver(reply(401, PASSWORD.encode(), repeated)) as receiver:
+        try:
+            if door == "the database's":
+                HookEngine(f"postgresql://admin:{PASSWORD}@127.0.0.1:{doorkeeper}/shop", worker=False).hooks.list()
+            with HookEngine(f"sqlite:///{folder / 'hooks.db'}", worker=False) as engine:
+                engine.hooks.add(
+                    Hook(**{**SPARE, "event": "before_registration", "url": receiver.url}, wait_for_response=True)
+                )
+                firing = engine.fire("before_registration", PAYLOAD)
+                shown += [repr(firing), repr(engine.log.attempts(firing.deliveries[0].id))]
+                engine.hooks.update(1, {"on_failure": "stop"})
+                engine.fire("before_registration", PAYLOAD).raise_for_veto()
+        except HookrowError as error:
+            crash = crashes.kept(error)
+            assert crash is not None
+            shown += [frames(error), crash.read_text()]
+    assert len(shown) == (2 if door == "the database's" else 4)
+    for text in (*shown, records.getvalue()):
+        assert [secret for secret in (PASSWORD, BASIC) if secret in text] == []
+    for path in folder.rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()
 
 
 def test_a_world_readable_key_is_refused(hookrow: Hookrow, folder: Path) -> None:

@@ -15,8 +15,34 @@ from cli_runs import Hookrow, program
 from receivers import Receiver, reply
 
 Add = Callable[..., dict[str, Any]]
-FIRING = ["id", "event", "outcome", "allowed", "data", "result", "veto", "warnings", "reused", "ms", "deliveries"]
-DELIVERY = ["id", "hook", "position", "mode", "outcome", "error", "skipped", "status", "ms", "attempts", "reason"]
+FIRING = [
+    "id",
+    "event",
+    "outcome",
+    "allowed",
+    "data",
+    "result",
+    "veto",
+    "warnings",
+    "reason",
+    "reused",
+    "ms",
+    "deliveries",
+]
+DELIVERY = [
+    "id",
+    "hook",
+    "position",
+    "mode",
+    "outcome",
+    "error",
+    "skipped",
+    "status",
+    "ms",
+    "attempts",
+    "takeovers",
+    "reason",
+]
 GATE = ("--wait-for-response",)
 ORDER = '{"order": {"id": 7, "sum": 100}}'
 

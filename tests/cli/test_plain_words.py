@@ -7,14 +7,17 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.types import FloatParamType, IntParamType
 
 from cli_runs import Hookrow
 from hookrow import HookEngine
+from hookrow.cli.app import root
 from hookrow.cli.show.curl import curl_line
 from hookrow.results import Request
 from hookrow.secrets.secret import MASK
@@ -234,3 +237,32 @@ def test_no_character_acts_on_the_terminal_that_the_line_is_pasted_from(characte
     line = curl_line(Request("POST", f"http://a/{character}", (("X-A", f"v{character}"),), f'{{"a": "{character}"}}'))
     assert character not in line
     assert f"X-A: v{character}" in run(line)
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def numbers(group: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command, click.Parameter]]:
+    """Every option and argument of every command that takes a number."""
+    context = click.Context(group)
+    if isinstance(group, click.Group):
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            yield from numbers(command, *path, name)
+        return
+    yield from ((path, group, each) for each in group.params if isinstance(each.type, IntParamType | FloatParamType))
+
+
+def test_what_is_no_number_is_told_in_the_readers_language(hookrow: Hookrow) -> None:
+    """Of every command: no word of the library's own stands in the Russian sentence."""
+    asked = 0
+    for path, command, parameter in numbers(root):
+        before = [each for each in command.params if isinstance(each, click.Argument) and each is not parameter]
+        given = ["1"] * len(before) + ([f"{parameter.opts[0]}=abc"] if parameter.opts[0][0] == "-" else ["abc"])
+        whole = isinstance(parameter.type, IntParamType)
+        said = {language: hookrow("--lang", language, *path, *given, code=2).err for language in ("en", "ru")}
+        assert ("'abc' is not a valid whole number." if whole else "'abc' is not a valid number.") in said["en"]
+        assert ("«abc» — не целое число." if whole else "«abc» — не число.") in said["ru"]
+        asked += 1
+    assert asked >= 8

@@ -23,6 +23,7 @@ from hookrow.errors import DiskFull
 from hookrow.payload import MIB
 from hookrow.store.database import reserve
 from hookrow.store.database.opening import open_database
+from hookrow.testing import Answer, HookReceiver, Received, allows
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
@@ -142,6 +143,42 @@ def test_what_is_advised_works(disk: Path, capsys: pytest.CaptureFixture[str]) -
     filler.unlink()
     hookrow("fire", EVENT)
     assert reserve.reserve_of(disk / "hooks.db").stat().st_size > MIB // 2
+
+
+def test_a_command_whose_result_finds_no_room_ends(
+    disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent, unrecorded: exit 3 after the lock's limit, in JSON too, of one and of many; --resume leaves it out."""
+    monkeypatch.setattr("hookrow.worker.trouble.LOCK_LIMIT", 0.3)
+    path = disk / "hooks.db"
+
+    def filling(request: Received) -> Answer:
+        fill(disk)
+        return allows()
+
+    def hookrow(*words: str, code: int = 0) -> tuple[str, str]:
+        assert run(["--db", str(path), "--lang", "en", *words]) == code
+        return capsys.readouterr()
+
+    with HookReceiver() as receiver:
+        hookrow("init")
+        hookrow("hooks", "add", "--name", "a", "--event", EVENT, "--url", receiver.url, "--response-has-data")
+        fired = [json.loads(hookrow("fire", EVENT, "--json")[0]) for _ in range(3)]
+        ids = [each["deliveries"][0]["id"] for each in fired]
+        receiver.script = filling
+        receiver.received.clear()
+        # Somebody has the file open, as a service would: else not even opening finds room.
+        with HookEngine(f"sqlite:///{path}", worker=False):
+            out, err = hookrow("fire", EVENT, "--json", code=3)
+            told = json.loads(out)
+            assert (told["error"], told["deliveries"]) == ("unrecorded", [each.delivery for each in receiver.received])
+            assert "sent, but the result could not be recorded" in err
+            assert len(receiver.received) == 1
+            (disk / "filler").unlink()
+            _, err = hookrow("redeliver", *ids, "--yes", code=3)
+        assert [each.delivery for each in receiver.received[1:]] == ids[:1]
+        assert f"{ids[0]}: sent, but" in err
+        assert f"Stopped after 1 of 3. Next: {ids[1]}." in err
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[int]:

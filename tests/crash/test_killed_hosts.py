@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import pytest
 
 from crash_sizes import sizes, until
 from hookrow import HookEngine
+from hookrow.records import LogFilter
 from hookrow.store.database.migrations import run
 from hookrow.store.database.opening import open_database
+from hookrow.store.outbox.writing import end_interrupted
 from schemas import NEXT, make_oldest, scripts_with
 
 KILLS = sizes(sqlite=(20, 200), postgresql=(5, 200))
 COMMITS = sizes(sqlite=(5, 25), postgresql=(2, 25))
+INTERRUPTED = {"code": "firing_interrupted", "values": {}}
 TIMES = [pytest.param(5, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
 
 
@@ -39,7 +43,8 @@ def said(court: Any, word: str) -> list[str]:
 @pytest.mark.parametrize(("courts", "kills"), KILLS, indirect=["courts"])
 @pytest.mark.parametrize("host", ["own_host", "transaction_host"])
 def test_a_host_killed_at_random(court: Any, dice: random.Random, host: str, kills: int) -> None:
-    """What returned is kept; what is kept was begun, and of one host at most one that did not return."""
+    """What returned is kept; what is kept was begun, and of one host at most one that did not return. What had been
+    committed as running is ended in the record, with its reason."""
     court.hooks("a")
     for left in reversed(range(kills)):
         number = court.nursery.start(host, db=court.db, acks=str(court.acks))
@@ -55,6 +60,14 @@ def test_a_host_killed_at_random(court: Any, dice: random.Random, host: str, kil
     assert len(unsure) == len(set(unsure))
     if host == "transaction_host":
         assert {number for (number,) in court.ask("SELECT number FROM host_order")} == kept
+    running = {json.loads(each)["number"] for (each,) in court.ask("SELECT payload FROM firing WHERE outcome IS NULL")}
+    assert running.isdisjoint(done | kept)
+    with HookEngine(court.db, worker=False) as engine:
+        ended = engine.runtime.database.writer.write(partial(end_interrupted, now_ms=1 << 50))
+        told = [each.as_json() for each in engine.log.page(LogFilter(outcome="cancelled"), limit=1000)]
+    print(f"ended in the record: {ended}")
+    assert ended == len(running)
+    assert [(each["data"]["number"] in running, each["reason"]) for each in told] == [(True, INTERRUPTED)] * ended
     court.whole()
 
 

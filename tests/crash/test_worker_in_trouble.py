@@ -45,6 +45,24 @@ async def test_locked_by_another_process(tmp_path: Path, caplog: pytest.LogCaptu
     assert [each.levelno for each in caplog.records if "outbox" in each.message] == [logging.ERROR, logging.WARNING]
 
 
+async def test_where_only_reading_works(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A standby, or a disk remounted: it does not «work again» because a look succeeded; each outage is said."""
+    database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
+    hook = add_hook(database, "a")
+    worker = worker_on(database, Receiver(), poll=0.02)
+    async with running(worker):
+        for outage in (1, 2):
+            _, [row] = fire(database, [hook], now_ms())
+            database.read_only = True
+            worker.wake()
+            await seen(lambda: worker.trouble.failures >= 3)
+            assert len(lines(caplog)) == 2 * outage - 1
+            database.read_only = False
+            await seen(lambda row=row: rows(database)[row].state == "ok" and not worker.trouble.failures)  # type: ignore[misc]
+    database.close()
+    assert [each.levelno for each in caplog.records if "outbox" in each.message] == [logging.ERROR, logging.WARNING] * 2
+
+
 async def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No page more: what can't be claimed waits, what was sent is recorded once there is room; nothing goes twice."""
     database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")

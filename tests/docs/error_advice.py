@@ -59,6 +59,11 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         "after that",
     ),
     "DatabaseDamaged": ("opening", "Restore a backup (`hookrow db backup` makes them).", NEVER),
+    "Unrecorded": (
+        "`redeliver`, `send_own`",
+        "The receiver has it. Mend the storage; a worker may send it again, with the same `webhook-id`.",
+        NEVER,
+    ),
     "NoDatabase": ("opening with `create=False`; commands", "`hookrow init`, or check the path.", NEVER),
     "SchemaTooNew": ("opening", "Upgrade Hookrow in this process.", NEVER),
     "KeyMissing": ("calls that need a secret", "Put `hookrow.key` back, or set `HOOKROW_KEYS`.", "after that"),

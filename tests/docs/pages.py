@@ -21,7 +21,7 @@ from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
 from hookrow.store.configuration.settings import SETTINGS
-from hookrow.waits import WAITS
+from hookrow.store.database.waits import WAITS
 
 __all__ = ["PAGES"]
 
@@ -318,9 +318,9 @@ for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadl
 
 """
 WAITS_NOT = """
-`DatabaseBusy` says whether a lock or the server was waited for. A `before` event raises it; an `after` event goes on
-with `firing.error` ([if the database fails](../transactions.md#if-the-database-fails)); a command prints it and exits with 3; a worker
-goes on trying. A limit of your own that is shorter (`lock_timeout`, `statement_timeout`) stays in force.
+`DatabaseBusy` says whether a lock or the server was waited for. A `before` event raises it, an `after` event goes on
+with `firing.error`: [if the database fails](../transactions.md#if-the-database-fails). A command prints it and exits
+with 3; a worker goes on trying. A shorter limit of your own (`lock_timeout`, `statement_timeout`) stays in force.
 
 Without a limit: migrations and making tables, backups, counting a whole log for `prune`; a question on a terminal; the
 file or pipe that a command reads; in the caller's own transaction, a connection that has gone silent.
@@ -349,6 +349,13 @@ One rule, wherever figures are shown: list, form, statistics, banner, `doctor`, 
   `doctor` (exit code 1), the banner and the list name such hooks, those that stop operations first; the logger
   `hookrow` warns once a minute, and says when it works again; a firing has a warning.
 """
+UNHEARD_SAID = (
+    "A request may have reached its receiver although nothing was heard of it: its time ended after it had left, the",
+    "connection was lost, the process or its caller ended meanwhile. Log, `show` and interface then say that the",
+    "receiver may have acted; in `--json` the `code` of the `reason` is `time_ran_out_sent`, `closed_without_answer`,",
+    "`answer_broken_off`, `perhaps_acted`, `called_off`, `interrupted` or, of a firing, `firing_interrupted`; or",
+    "`takeovers` is not 0.",
+)
 
 
 def outcomes_page() -> str:
@@ -357,7 +364,7 @@ def outcomes_page() -> str:
     lines += ["## Outcomes of a firing", "", *word_table("outcome", words.OUTCOMES, FIRINGS, signs=True)]
     lines += ["## Outcomes of a delivery", "", *word_table("outcome", words.OUTCOMES, OUTCOMES, signs=True)]
     lines += ["## Why a hook was skipped", "", *word_table("skipped", words.SKIPS, SKIPS)]
-    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS)]
+    lines += ["## Why a delivery failed", "", *word_table("error", words.ERRORS, ERRORS), *UNHEARD_SAID, ""]
     lines += ["## States of a hook", "", *word_table("state", words.STATES, STATES)]
     lines += [FIGURES_SAID]
     return "\n".join(lines).rstrip() + "\n"

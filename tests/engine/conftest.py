@@ -39,6 +39,26 @@ async def bench(
 
 
 @pytest.fixture
+async def own_worker(
+    tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str
+) -> AsyncIterator[AsyncHookEngine]:
+    """An engine whose own worker looks often; its clock is the test's."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock) as engine:
+        assert engine.sending.worker is not None
+        engine.sending.worker.poll = 0.01
+        yield engine
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/hooks.db"
+    given: str = request.getfixturevalue("postgres_url")
+    return given.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
 def untraced() -> Iterator[None]:
     """Without the tracer that measures coverage: it makes reading an endless reply ten times as long."""
     tracer = sys.gettrace()

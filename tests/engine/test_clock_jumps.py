@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -16,6 +14,7 @@ from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import to_ms
 from hookrow.hook.dates import parse
 from scripted import HandClock, Network, answer
+from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 EVENT = "after_registration"
@@ -24,23 +23,10 @@ JUMPS = pytest.mark.parametrize("jump", [-HOUR, HOUR, -DAY, DAY])
 
 
 @pytest.fixture
-async def engine(
-    tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str
-) -> AsyncIterator[AsyncHookEngine]:
-    """An engine whose own worker looks often; its clock is the test's."""
-    made = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock)
-    async with made:
-        assert made.sending.worker is not None
-        made.sending.worker.poll = 0.01
-        await made.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a", fire_and_forget=False))
-        yield made
-
-
-async def seen(true: Callable[[], bool]) -> None:
-    """Wait for what the worker does, at most 20 s."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - nothing tells what the worker has seen
-            await asyncio.sleep(0.005)
+async def engine(own_worker: AsyncHookEngine) -> AsyncHookEngine:
+    """With a hook in background."""
+    await own_worker.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a", fire_and_forget=False))
+    return own_worker
 
 
 async def looked(engine: AsyncHookEngine) -> None:

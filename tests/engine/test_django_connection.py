@@ -20,27 +20,18 @@ from scripted import HandClock, Network
 AFTER, BEFORE = "after_registration", "before_order_add"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hooks.db"
-    given: str = request.getfixturevalue("postgres_url")
-    return given.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
-def engine(url: str) -> Iterator[HookEngine]:
+def engine(either_url: str) -> Iterator[HookEngine]:
     """An engine without a worker, with a hook of an `after` event."""
-    with HookEngine(url, worker=False, transport=Network(), clock=HandClock()) as made:
+    with HookEngine(either_url, worker=False, transport=Network(), clock=HandClock()) as made:
         made.hooks.add(Hook(key="crm", name="crm", event=AFTER, url="http://receiver.test/crm"))
         yield made
 
 
 @pytest.fixture
-def connection(url: str, engine: HookEngine) -> Iterator[Any]:
+def connection(either_url: str, engine: HookEngine) -> Iterator[Any]:
     """Django's connection to the same database, with a table of its own."""
-    with connected(url) as made:
+    with connected(either_url) as made:
         with made.cursor() as cursor:
             cursor.execute("CREATE TABLE member (id INTEGER PRIMARY KEY)")
         yield made

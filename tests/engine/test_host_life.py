@@ -307,6 +307,8 @@ async def test_a_cancelled_await_aborts_the_request_and_is_recorded(url: str) ->
         async with AsyncHookEngine(url, worker=False) as later:
             [firing] = await later.log.page()
         assert (firing.outcome, [each.outcome for each in firing.deliveries]) == ("cancelled", ["cancelled"] * 2)
+        asked, behind = (each.reason for each in firing.deliveries)
+        assert (asked and asked.code, behind) == ("called_off", None)  # its request may have reached the receiver
 
 
 @pytest.mark.anyio

@@ -7,10 +7,12 @@ import errno
 import os
 import resource
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
 import httpx
 import pytest
 
@@ -21,7 +23,7 @@ from hookrow.store.outbox import Claimed
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from hookrow.transport.faults import fault, too_late
-from hookrow.transport.progress import CONNECTED, CONNECTING, NAMED, NAMING, SECURED, SENDING, SENT, Progress
+from hookrow.transport.progress import CONNECTED, CONNECTING, HEADED, NAMED, NAMING, SECURED, SENDING, SENT, Progress
 from outbox_rows import Result, add_hook, attempts, breaker, fire, result, rows, set_hook
 from scripted import HandClock
 from worker_bench import Receiver, now_ms, running, settled, worker_on
@@ -96,8 +98,14 @@ async def test_a_row_waits_longer_and_longer_and_loses_no_attempt(
         assert worker.shortage.waits == {}
     assert [each.number for each in attempts(database)] == [1]
     assert breaker(database, hook) is None or breaker(database, hook).failures == 0
-    said = [each.message for each in caplog.records if "deliveries wait" in each.message]
-    assert said == ["deliveries wait: no descriptors"] * 3
+    said = [each.message for each in caplog.records if "deliver" in each.message]
+    assert [line.partition("msg_")[0] for line in said] == [
+        "deliveries wait: ",
+        "deliveries wait, 5 times so far: ",
+        "deliveries wait, 6 times so far: ",
+        "deliveries that waited go again (failures: 6)",
+    ]
+    assert all(line.endswith(": no descriptors") for line in said[:3])
     assert {each.number for each in receiver.sent} == {1}
 
 
@@ -173,10 +181,35 @@ def test_a_thread_that_gets_no_loop_of_its_own(
         assert engine.fire("before_order_add", {}).deliveries[0].outcome == "ok"
 
 
-def test_a_request_that_was_out_may_have_been_acted_on() -> None:
-    """Its time ended without an answer: the record says so; before it left there is nothing to say."""
-    before, after = too_late(progress(CONNECTING), 2.5), too_late(progress(CONNECTED, SENDING, SENT), 2.5)
-    assert str(before).startswith("timed out after 2.5 s while connecting (")
-    assert "may have acted" not in str(before)
-    assert str(after).startswith("timed out after 2.5 s while waiting for the response (")
-    assert str(after).endswith("; the receiver may have acted")
+ON_ITS_WAY = [(), (CONNECTING,), (CONNECTED, SENDING), (CONNECTED, SENDING, SENT), (CONNECTED, SENDING, SENT, HEADED)]
+BROKEN = [
+    OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)),
+    OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)),
+    OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+    socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    ssl.SSLError(1, "[SSL] record layer failure"),
+    aiohttp.ServerDisconnectedError(),
+    httpx.ReadTimeout("late"),
+]
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("events", ON_ITS_WAY, ids=str)
+def test_a_request_that_was_out_may_have_been_acted_on(events: tuple[str, ...], again: bool) -> None:
+    """Nothing was heard of it, whatever broke, in whichever phase: the record says so, in both languages; before it
+    left there is nothing to say. One that is sent `again`, its kept connection having closed, had left before."""
+    left = again or SENDING in events
+
+    def at() -> Progress:
+        found = progress(CONNECTED, SENDING, SENT) if again else progress()
+        if again:
+            found.restart()
+        for event in events:
+            found.mark(event)
+        return found
+
+    for said in (too_late(at(), 2.5), *(fault(error, at())[1] for error in BROKEN)):
+        assert ("may have acted" in said.said("en")) is left, said
+        assert ("получатель мог выполнить запрос" in said.said("ru")) is left, said
+        assert said.said("en").count("may have acted") <= 1
+    assert {fault(error, at())[0] for error in BROKEN} & {"local_error"} == (set() if left else {"local_error"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,24 +74,15 @@ def test_without_a_hook_in_force_there_is_no_loop(hook_engine: MemoryEngine, hoo
     assert hook_engine.fire("before_order_add", {}, depth=99).allowed
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'service.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
-def engine(url: str) -> Iterator[HookEngine]:
+def engine(either_url: str) -> Iterator[HookEngine]:
     """An engine on each kind of database, without a worker."""
-    with HookEngine(url, worker=False) as made:
+    with HookEngine(either_url, worker=False) as made:
         yield made
 
 
 def test_what_has_happened_is_recorded_and_calls_nobody(
-    engine: HookEngine, url: str, hook_receiver: HookReceiver
+    engine: HookEngine, either_url: str, hook_receiver: HookReceiver
 ) -> None:
     """On after-events: waiting hooks have failed, background ones are left out; finished, and nobody is told «dead».
 
@@ -108,7 +98,7 @@ def test_what_has_happened_is_recorded_and_calls_nobody(
         ("failed", "loop", None),
         ("skipped", None, "loop"),
     ]
-    database = create_engine(url)
+    database = create_engine(either_url)
     with database.begin() as connection:
         within = engine.fire(AFTER, {}, connection=connection, depth=6)
     database.dispose()

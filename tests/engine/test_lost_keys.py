@@ -22,22 +22,13 @@ EVENT = "after_registration"
 Open = Callable[..., HookEngine]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'hooks.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
-def opened(url: str) -> Iterator[Open]:
+def opened(either_url: str) -> Iterator[Open]:
     """Opens engines without a worker on one database, each with keys of its own."""
     engines: list[HookEngine] = []
 
     def make(keys: KeyRing | str | None = None, **more: Any) -> HookEngine:
-        engines.append(HookEngine(url, worker=False, keys=keys, **more))
+        engines.append(HookEngine(either_url, worker=False, keys=keys, **more))
         return engines[-1]
 
     yield make
@@ -198,7 +189,7 @@ def test_a_secret_that_was_changed_is_held_as_well(opened: Open, hook_receiver: 
     assert [each.outcome for each in engine.send_own(engine.log.get(firing.id)).deliveries] == ["sent"]
 
 
-def test_who_may_only_read_needs_no_key(opened: Open, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_only_read_needs_no_key(opened: Open, either_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is marked that the process could not know."""
     engine = opened(KeyRing.new())
     engine.hooks.add(hook("http://a.example/"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -60,9 +61,15 @@ def test_plain_json_comes_through_as_it_is(payload: dict[str, Any]) -> None:
     """JSON data is taken in unchanged, as a copy, with its text."""
     taken, text = admit(payload, MIB)
     assert taken == payload
-    assert json.loads(text) == payload
-    assert dumps(taken) == text
+    assert json.loads(text) == json.loads(dumps(taken)) == payload
     assert same(taken, payload)
+
+
+@pytest.mark.parametrize("value", [math.nan, [None, -math.inf], {"a": [{"b": math.nan}]}])
+def test_what_is_no_number_is_no_json(value: object) -> None:
+    """Nothing of ours writes a null for it."""
+    with pytest.raises(ValueError, match="JSON compliant"):
+        dumps(value)
 
 
 def test_nothing_is_shared_with_the_caller() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,6 +13,7 @@ from hookrow.store.database.reserve import reserve_of
 from hookrow.store.database.tables import FIRINGS
 from hookrow.store.log import purge
 from scripted import HandClock, Network, answer
+from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400.0
@@ -22,23 +21,10 @@ EVENT = "after_registration"
 
 
 @pytest.fixture
-async def engine(
-    tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str
-) -> AsyncIterator[AsyncHookEngine]:
-    """An engine whose own worker looks often; its clock is the test's."""
-    made = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, clock=clock)
-    async with made:
-        assert made.sending.worker is not None
-        made.sending.worker.poll = 0.01
-        await made.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a"))
-        yield made
-
-
-async def seen(true: Callable[[], bool]) -> None:
-    """Wait for what the worker does, at most 20 s."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - nothing tells when a row is gone
-            await asyncio.sleep(0.005)
+async def engine(own_worker: AsyncHookEngine) -> AsyncHookEngine:
+    """With a hook in background."""
+    await own_worker.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a"))
+    return own_worker
 
 
 async def fired(engine: AsyncHookEngine, count: int, state: str = "sent") -> list[str]:

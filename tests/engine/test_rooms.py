@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hookrow import errors
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"hookrow": ROOT / "engine" / "hookrow", "hookrow_tui": ROOT / "tui" / "hookrow_tui"}
 FOLDERS = sorted(
@@ -18,6 +20,7 @@ FOLDERS = sorted(
 MOST = 20
 TOP = 12
 """Modules at the engine's top: what every room may use."""
+REFERS = re.compile(r"\b(?:as|see) `", re.IGNORECASE)
 GENDERED = re.compile(r"\b(?:s?he|his|him|her|hers|(?:him|her)self)\b", re.IGNORECASE)
 
 
@@ -141,16 +144,50 @@ def test_a_room_says_what_lives_there(folder: Path) -> None:
 
 
 def test_a_choice_within_a_choice_is_a_statement() -> None:
-    """No conditional expression holds another one."""
+    """No conditional expression holds another one: in the product, its tests, its benchmarks."""
+    others = [ROOT / "hatch_build.py", *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
     nested = [
-        f"{name}:{node.lineno}"
-        for name in MODULES
-        for node in ast.walk(tree(name))
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (*MODULES.values(), *others)
+        if " if " in (source := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.IfExp)
         for inner in ast.walk(node)
         if isinstance(inner, ast.IfExp) and inner is not node
     ]
     assert nested == []
+
+
+def raised(function: ast.AST) -> Iterator[type[errors.HookrowError]]:
+    """The errors of ours that a function itself raises."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            kind = getattr(errors, made.id, None) if isinstance(made, ast.Name) else None
+            if isinstance(kind, type) and issubclass(kind, errors.HookrowError):
+                yield kind
+
+
+def functions(module: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions and methods of a module, but for what Python itself calls and those within others."""
+    for node in tree(module).body:
+        for inner in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and not inner.name.startswith("__"):
+                yield inner
+
+
+def test_who_raises_says_so() -> None:
+    """The docstring names the error or a wider one, or refers to another function's. A command's is its help."""
+    silent = []
+    for module in MODULES:
+        if module.startswith("hookrow.") and not module.startswith("hookrow.cli."):
+            for function in functions(module):
+                text = ast.get_docstring(function) or ""
+                for kind in set(raised(function)):
+                    wider = kind.__mro__[: kind.__mro__.index(errors.HookrowError)]
+                    if not REFERS.search(text) and not any(re.search(rf"\b{each.__name__}\b", text) for each in wider):
+                        silent.append(f"{module}.{function.name}: {kind.__name__}")
+    assert silent == []
 
 
 def test_a_person_is_they() -> None:

@@ -107,6 +107,28 @@ async def test_after_never_raises(bench: Bench, trouble: Trouble, caplog: pytest
         firing.raise_for_error()
 
 
+async def test_a_storm_of_after_events_is_three_lines(
+    bench: Bench, trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it began, after a minute how many, that it is over; a second outage right after is said, too."""
+    await bench.gate("w", event=AFTER)
+
+    def said() -> list[str]:
+        return [each.getMessage().partition(":")[0] for each in caplog.records if "recorded" in each.message]
+
+    with trouble():
+        for _ in range(20):
+            await bench.fire({"user": {}}, event=AFTER)
+        bench.clock.forward(61)
+        await bench.fire({"user": {}}, event=AFTER)
+    await bench.fire({"user": {}}, event=AFTER)
+    began, ended = "firings could not be recorded", "firings are recorded again (failures"
+    assert said() == [began, f"{began}, 21 times so far", ended]
+    with trouble():
+        await bench.fire({"user": {}}, event=AFTER)
+    assert said()[3:] == [began]
+
+
 async def test_after_a_failed_commit_before_writes_first(bench: Bench, trouble: Trouble) -> None:
     """While storage is in trouble no receiver is asked for what could not be recorded."""
     await bench.gate("w")

@@ -38,15 +38,6 @@ def add_hooks(engine: HookEngine) -> None:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hooks.db"
-    given: str = request.getfixturevalue("postgres_url")
-    return given.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
 def network() -> Network:
     """Receivers that allow everything."""
@@ -54,17 +45,17 @@ def network() -> Network:
 
 
 @pytest.fixture
-def engine(url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]:
+def engine(either_url: str, network: Network, clock: HandClock) -> Iterator[HookEngine]:
     """An engine without a worker, with those hooks."""
-    with HookEngine(url, worker=False, transport=network, clock=clock) as made:
+    with HookEngine(either_url, worker=False, transport=network, clock=clock) as made:
         add_hooks(made)
         yield made
 
 
 @pytest.fixture
-def host(url: str, engine: HookEngine) -> Iterator[Engine]:
+def host(either_url: str, engine: HookEngine) -> Iterator[Engine]:
     """The caller's own engine on the same database, as SQLAlchemy makes it, with a table of its own."""
-    made = create_engine(url, connect_args=in_public(url))
+    made = create_engine(either_url, connect_args=in_public(either_url))
     with made.begin() as connection:
         connection.execute(text("CREATE TABLE member (id INTEGER)"))
     yield made

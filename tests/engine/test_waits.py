@@ -22,7 +22,7 @@ from hookrow.core.care.keys import alone
 from hookrow.core.firing import Run
 from hookrow.errors import DatabaseBusy, Refused
 from hookrow.store.database.database import Database
-from hookrow.waits import FIRE, RECORD, WAITS, Until
+from hookrow.store.database.waits import FIRE, RECORD, WAITS, Until
 from schemas import in_public
 from scripted import Network
 from silent import Silent
@@ -119,7 +119,7 @@ async def test_fire_while_somebody_holds_a_lock(url: str, engine: HookEngine, la
 
 async def test_all_waits_of_one_firing_together(url: str, engine: HookEngine, lag: Any) -> None:
     """Each alone would be within the limit; the hooks' own time is not counted."""
-    run = engine.begun(None, BEFORE, {"n": 1}, deadline=30)
+    run = engine.new_run(None, BEFORE, {"n": 1}, deadline=30)
     assert isinstance(run, Run)
     run.waited = FIRE - SHORT
     with kept(url):

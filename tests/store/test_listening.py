@@ -124,7 +124,7 @@ async def test_a_lost_listening_connection_is_made_anew(
     said = [each.message for each in caplog.records if "word of new rows" in each.message]
     assert [each.partition(",")[0].partition(":")[0] for each in said] == [
         "word of new rows comes late",
-        "word of new rows comes at once again",
+        "word of new rows comes at once again (failures",
     ]
 
 

@@ -9,15 +9,15 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy import Connection, event, func, insert, select, update
 
 from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.database import Database
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import DELIVERIES, REVISIONS
 from hookrow.store.hooks import Author, change, create
 from hookrow.store.log import finding as log_ids
-from hookrow.store.outbox.writing import NewDelivery, Rows
+from hookrow.store.outbox.writing import NewDelivery, Rows, end_interrupted
 from hookrow.words import REASONS
 from outbox_rows import T0, add_hook
 from schemas import ours
@@ -309,6 +309,21 @@ def test_a_hook_and_an_event_are_found_by_their_indexes(large: tuple[Database, i
                 # another index may be the better one.
                 weighed = database.dialect == "postgresql" and (before or "firing_refused" in plan)
                 assert index in plan or weighed, (wanted, plan)
+
+
+def test_firings_whose_process_died_are_found_by_their_index(large: tuple[Database, int, int]) -> None:
+    """The upkeep's look, as the writer makes it: no look at those that ended."""
+    database = large[0]
+    with database.write() as connection:
+        had = {"hook_id": large[1], "revision": 1, "at_ms": T0, "who": "test", "action": "add"}
+        connection.execute(insert(REVISIONS), [{**had, "event": each, "revision": n} for n, each in enumerate("ef")])
+        explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+        [(statement, given)] = statements(connection, partial(end_interrupted, now_ms=T0))
+        plan = " / ".join(str(line[-1]) for line in connection.exec_driver_sql(explain + statement, given))
+        connection.rollback()
+    assert "firing_event" in plan
+    assert "Seq Scan on firing" not in plan
+    assert "SCAN firing" not in plan
 
 
 FEW_LOOKS = 600

@@ -10,6 +10,7 @@ from terminal import Terminal
 from test_real_terminal import PATHS, PROGRAM, ROOT
 
 from hookrow_tui import actions
+from hookrow_tui.help import help_lines
 from hookrow_tui.own import changeable, changed, key_named, read_own
 
 
@@ -75,6 +76,21 @@ def test_keys_can_be_exchanged_and_are_drawn_where_they_stood() -> None:
     assert drawn["hooks.copy"][:2] == (("n", "f6"), "n")
     assert drawn["hooks.why"][2] == "w y F2"
     assert drawn["app.leave"] == (("ctrl+x",), "^X", "^X")
+
+
+@pytest.mark.usefixtures("home")
+def test_sentences_and_help_name_the_persons_keys() -> None:
+    """Replay's box, the banner's advice, the notes and the row of function keys in the help."""
+    wanted = {"hooks": {"test": "F12", "find": "F"}, "log": {"mark": "z", "replay": "x"}, "replay": {"edit": "F6"}}
+    actions.ACTIONS, faults = changed(wanted)
+    assert not faults
+    hooks, log = help_lines(["hooks"]), help_lines(["log"])
+    assert any("F12\xa0Test" in line for line in hooks)
+    assert not any("F5" in line for line in hooks)
+    assert any(line.startswith("F finds what the rows show") for line in hooks)
+    assert any("z marks, x acts on the marked" in line for line in log)
+    assert [each.key for each in actions.bindings("replay")] == ["f5", "f6"]
+    assert actions.cap_of("replay.edit") == "F6"
 
 
 @pytest.mark.parametrize(

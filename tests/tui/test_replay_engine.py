@@ -160,6 +160,27 @@ async def test_edited_data_to_another_url(engine: HookEngine, receiver: str) -> 
         assert attempt.elsewhere
 
 
+async def test_edited_data_in_all_that_the_filter_shows(engine: HookEngine, receiver: str) -> None:
+    """The same changes in each, where it has that place; the question names them. The rest of each stays its own."""
+    Beside(engine).fire(EVENT, {"order": {"number": "A-2", "sum": 1, "note": "x"}, "items": [1, 2]})
+    async with shown((120, 40), engine=engine) as at:
+        screen = await dialog(at, 0)
+        screen.take_edited('{"order": {"number": "A-2", "sum": 7, "gift": null}, "items": [1, 3]}')
+        screen.query_one(Ways).choose("all")
+        await at.press("tab")
+        await at.type(receiver.replace("/hook", "/laptop"))
+        before = len(Receiver.came)
+        await at.press("f5")
+        await until(at.pilot, lambda: isinstance(at.app.screen, Question), "the question")
+        text = " ".join(drawn(at.app).replace("│", " ").split())
+        assert "Изменено в каждом: order.sum = 7; без order.note; order.gift" in text
+        await ended(at)
+        # Newest first: what the first hook of each got, before its answer changed the sum.
+        came = {each["data"]["order"]["number"]: each["data"] for _, each in reversed(Receiver.came[before:])}
+        assert came["A-1"] == {"order": {"number": "A-1", "sum": 7, "gift": None}}
+        assert came["A-2"] == {"order": {"number": "A-2", "sum": 7, "gift": None}, "items": [1, 3]}
+
+
 async def test_many_that_fail_and_their_deliveries_once_more(engine: HookEngine, receiver: str) -> None:
     """Fired anew at a receiver that answers 500 they count as errors; what failed goes again under its own id."""
     Receiver.answer = (500, {})

@@ -89,14 +89,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "app.leave", "everywhere", ("f10", "ctrl+q", "q"), Say("Quit"), "F10", "F10 ^Q q", Say("quit; Ctrl+C asks"), 900
     ),
-    Action(
-        "app.ask_to_leave",
-        "everywhere",
-        ("ctrl+c",),
-        Say("Quit?"),
-        "^C",
-        bound=False,
-    ),
+    Action("app.ask_to_leave", "everywhere", ("ctrl+c",), Say("Quit?"), "^C", bound=False),
     Action("app.back", "everywhere", ("escape",), Say("Back"), "Esc", "Esc", Say("back, close"), bound=False),
     Action(
         "app.next",
@@ -168,27 +161,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.log", "hooks", ("l", "f3"), Say("Log"), "l", bar=40),
     Action("hooks.find", "hooks", ("slash", "ctrl+f"), Say("Find"), "/", bar=50),
     Action(
-        "hooks.later",
-        "hooks",
-        ("J",),
-        Say("Position"),
-        "J K",
-        "J  K",
-        Say("later / earlier in chain"),
-        70,
-        writes=True,
+        "hooks.later", "hooks", ("J",), Say("Position"), "J K", "J  K", Say("later / earlier in chain"), 70, writes=True
     ),
     Action("hooks.earlier", "hooks", ("K",), Say("Earlier in the chain"), writes=True),
-    Action(
-        "hooks.remove",
-        "hooks",
-        ("d", "delete", "f8"),
-        Say("Delete"),
-        "d",
-        "d  Del",
-        Say("delete"),
-        writes=True,
-    ),
+    Action("hooks.remove", "hooks", ("d", "delete", "f8"), Say("Delete"), "d", "d  Del", Say("delete"), writes=True),
     Action(
         "hooks.undo",
         "hooks",
@@ -300,9 +276,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("pick.move", "pick", ("up", "down"), Say("Up, down"), "↑ ↓", bar=20, bound=False),
     Action("pick.take", "pick", ("enter",), Say("Choose"), Say("Enter"), bar=30, bound=False),
     Action("pick.close", "pick", ("escape",), Say("Close"), "Esc", bar=40, bound=False),
-    Action("replay.go", "replay", ("f5",), Say("Send again"), "F5", bar=10, bound=False),
+    Action("replay.go", "replay", ("f5",), Say("Send again"), "F5", bar=10),
     Action("replay.next", "replay", ("tab",), Say("Next"), "Tab", bar=20, bound=False),
-    Action("replay.edit", "replay", ("f4",), Say("Data in editor"), "F4", bar=30, bound=False),
+    Action("replay.edit", "replay", ("f4",), Say("Data in editor"), "F4", bar=30),
     Action("replay.close", "replay", ("escape",), Say("Cancel"), "Esc", bar=40, bound=False),
     Action("conflict.swap", "conflict", ("space",), Say("Other side"), Say("Space"), bar=10, bound=False),
     Action("conflict.next", "conflict", ("tab",), Say("Next"), "Tab", bar=20, bound=False),

@@ -27,7 +27,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from hookrow.errors import HookrowError
-from hookrow_tui.actions import bindings
+from hookrow_tui.actions import bindings, cap_of
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import kept, mishap
@@ -37,7 +37,7 @@ from hookrow_tui.terminal.repaint import Change, TerminalPicture
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.terminal.typeahead import TypeAhead
 from hookrow_tui.widgets.keybar import KeyBar
-from hookrow_tui.widgets.page import SMALLEST, Dialog, Page
+from hookrow_tui.widgets.page import SMALLEST, HookrowScreen, Page
 from hookrow_tui.words import READ_ONLY, Say
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class HookrowApp(App[int]):
 
     def notice(self, text: str) -> None:
         """Say why what a key asked for is not done, on whatever screen is open: keys that followed it meant another."""
-        if isinstance(self.screen, Page | Dialog):
+        if isinstance(self.screen, HookrowScreen):
             self.screen.notice(text)
             self.unexpected()
 
@@ -251,7 +251,7 @@ class HookrowApp(App[int]):
     @on(Moved)
     def tell_pages(self) -> None:
         for screen in self.screen_stack if self.is_running else ():
-            if isinstance(screen, Page | Dialog):
+            if isinstance(screen, HookrowScreen):
                 screen.moved()
 
     @on(Troubled)
@@ -261,7 +261,7 @@ class HookrowApp(App[int]):
             self.say_unusable(message.text)
             return
         for screen in self.screen_stack:
-            if isinstance(screen, Page | Dialog):
+            if isinstance(screen, HookrowScreen):
                 screen.notice(message.text)
 
     def say_unusable(self, reason: str) -> None:
@@ -312,7 +312,7 @@ class HookrowApp(App[int]):
 
     def warn_of_bytes(self) -> None:
         """Bytes in another encoding are dropped rather than typed as «�»; said once."""
-        if not self.warned_of_bytes and isinstance(self.screen, Page | Dialog):
+        if not self.warned_of_bytes and isinstance(self.screen, HookrowScreen):
             self.warned_of_bytes = True
             self.screen.notice(
                 str(Say("The terminal sends bytes that are not UTF-8: set its encoding (in PuTTY: UTF-8)."))
@@ -321,7 +321,7 @@ class HookrowApp(App[int]):
     def action_help(self) -> None:
         from hookrow_tui.help import HelpScreen
 
-        if isinstance(self.screen, Page | Dialog) and not isinstance(self.screen, HelpScreen):
+        if isinstance(self.screen, HookrowScreen) and not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen.GROUPS, getattr(self.focused, "code", "")))
 
     def action_commands(self) -> None:
@@ -344,19 +344,15 @@ class HookrowApp(App[int]):
 
     def action_ask_to_leave(self) -> None:
         """Ctrl+C: copies what is marked in a text field, as anywhere; else asks whether to quit."""
-        from hookrow_tui.widgets.dialogs import Question
+        from hookrow_tui.widgets.dialogs import Question, ask
 
         focused = self.focused
         if isinstance(focused, Input | TextArea) and focused.selected_text:
             focused.action_copy()
         elif not isinstance(self.screen, Question):
-            answers = [("no", str(Say("Stay"))), ("yes", str(Say("Quit")))]
-            question = Question(str(Say("Quit Hookrow?")), [str(Say("F10 quits at once."))], answers)
-            self.push_screen(question, self.answer_leave)
-
-    async def answer_leave(self, answer: str | None) -> None:
-        if answer == "yes":
-            await self.action_leave()
+            answers = [("no", Say("Stay"), None), ("yes", Say("Quit"), self.action_leave)]
+            at_once = Say("{key} quits at once.", key=cap_of("app.leave"))
+            ask(self.screen, Say("Quit Hookrow?"), [at_once], answers)
 
     def action_suspend_process(self) -> None:
         if has_shell():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from textwrap import wrap
@@ -13,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from hookrow.hook.form import FIELD
-from hookrow_tui.actions import GROUPS, Group, actions_of
+from hookrow_tui.actions import GROUPS, Group, actions_of, cap_of
 from hookrow_tui.presenters.columns import fit
 from hookrow_tui.widgets.dialogs import box_css
 from hookrow_tui.widgets.page import Dialog
@@ -33,18 +34,6 @@ BODY = (
     Say('{% if order.sum > 9 %}…{% endif %} · {{ name|default("—") }} · payload'),
 )
 CONDITION = (Say('Condition: order.sum > 1000 and user.type == "legal"; false skips it'),)
-NOTES: dict[str, tuple[Say, ...]] = {
-    "hooks": (
-        Say("F3 log · F5 test · F6 copy · F7 new · F8 delete · F9 on/off · F11 history"),
-        Say("/ finds what the rows show: names, URLs, event types, states."),
-    ),
-    "log": (
-        Say("Filter: words of the payload · event:order · outcome:failed · code:5xx"),
-        Say("hook:Stock · since:1h · since:yesterday · until:27.11; all must fit"),
-        Say("↻ replayed · ● follows the newest · m marks, r acts on the marked"),
-    ),
-    "form": (*BODY, *CONDITION, *MOMENTS),
-}
 TOPICS: dict[str, tuple[Say, ...]] = {
     "body": BODY,
     "condition": CONDITION,
@@ -52,6 +41,27 @@ TOPICS: dict[str, tuple[Say, ...]] = {
     "valid_until": MOMENTS,
 }
 """What is explained first while this field has the focus."""
+
+
+def notes_of(group: Group) -> tuple[Say, ...]:
+    """What may be written at a place, under its keys."""
+    if group == "hooks":
+        return (Say("{find} finds what the rows show: names, URLs, event types, states.", find=cap_of("hooks.find")),)
+    if group == "log":
+        mark, again = cap_of("log.mark"), cap_of("log.replay")
+        return (
+            Say("Filter: words of the payload · event:order · outcome:failed · code:5xx"),
+            Say("hook:Stock · since:1h · since:yesterday · until:27.11; all must fit"),
+            Say("↻ replayed · ● follows the newest · {mark} marks, {again} acts on the marked", mark=mark, again=again),
+        )
+    return (*BODY, *CONDITION, *MOMENTS) if group == "form" else ()
+
+
+def numbered(group: Group) -> list[str]:
+    """The function keys of the list of hooks, which stand beside its letters, in their order."""
+    keys = [(key, action) for action in actions_of(group) for key in action.keys if re.fullmatch(r"f\d+", key)]
+    told = [f"{key.upper()} {action.label}" for key, action in sorted(keys, key=lambda each: int(each[0][1:]))]
+    return wrap(" · ".join(each.replace(" ", "\xa0") for each in told), WIDTH) if group == "hooks" else []
 
 
 def column(groups: Sequence[Group]) -> list[str]:
@@ -82,9 +92,9 @@ def help_lines(groups: Sequence[Group], field: str = "") -> list[str]:
         about = []
     left, right = column(groups), column(["everywhere"])
     columns = [f"{fit(a, LEFT)}{b}".rstrip() for a, b in zip_longest(left, right, fillvalue="")]
-    notes = [note for group in groups for note in NOTES.get(group, ())]
-    more = [str(note) for note in notes if note not in TOPICS.get(field, ())]
-    return [*about, *columns, "", *more, str(LETTERS)]
+    known = TOPICS.get(field, ())
+    more = [line for group in groups for line in (*numbered(group), *notes_of(group)) if line not in known]
+    return [*about, *columns, "", *map(str, more), str(LETTERS)]
 
 
 class HelpScreen(Dialog[None]):

@@ -29,7 +29,7 @@ THEMES = ("dark", "light", "ansi")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 NAMED = {"esc": "escape", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown", "return": "enter"}
 FORM = re.compile(r"f\d+|ctrl\+.+|pageup|pagedown|insert\Z")
-"""Keys that no field of the form takes as text."""
+"""Keys that no field, of the form or of a box, takes as text."""
 KEY = re.compile(
     r"(ctrl\+|shift\+)*(f([1-9]|1\d|2[0-4])|[a-z]|space|enter|tab|delete|insert|backspace|home|end|pageup|pagedown|up|down"
     r"|left|right|escape)\Z"
@@ -141,7 +141,7 @@ def changeable(action: Action) -> bool:
 
 def fits(action: Action, key: str | None) -> bool:
     """Whether this can be a key of the action: what is text in the form's fields is none there."""
-    return key is not None and (action.group != "form" or FORM.match(key) is not None)
+    return key is not None and (action.group not in ("form", "replay") or FORM.match(key) is not None)
 
 
 def clashing(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:

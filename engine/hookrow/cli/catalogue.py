@@ -7,7 +7,8 @@ translated when they are shown, since the language is known only after the optio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final
@@ -170,6 +171,10 @@ EXAMPLES: dict[str, str] = {
 }
 
 
+WHOLE, NUMBER = Text("whole number"), Text("number")
+NUMBERS: Mapping[str, Any] = {"integer": WHOLE, "integer range": WHOLE, "float": NUMBER, "float range": NUMBER}
+
+
 class Option(click.Option):
     """An option whose help is translated when it is shown."""
 
@@ -256,7 +261,14 @@ class Spoken(click.Command):
 
 
 class Command(Spoken):
-    """A command that refuses arguments beyond its own."""
+    """A command that refuses arguments beyond its own, and says of what is no number what it should be."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        for each in self.params:
+            if each.type.name in NUMBERS:
+                each.type = copy(each.type)  # that of a plain `int` is everybody's
+                each.type.name = NUMBERS[each.type.name]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_extra_args = True

@@ -13,11 +13,11 @@ import httpx
 from hookrow.clock import Clock
 from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of
 from hookrow.core.calls import call_in_hand
+from hookrow.core.context import context_for
 from hookrow.core.events import Catalogue
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
 from hookrow.core.hooks import Hooks
-from hookrow.core.occasion import occasion_for
 from hookrow.core.replaying import Replaying
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
@@ -30,7 +30,8 @@ from hookrow.observers import Observer
 from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
-from hookrow.waits import FIRE
+from hookrow.store.database.address import address_of
+from hookrow.store.database.waits import FIRE
 
 __all__ = ["Engine"]
 
@@ -67,8 +68,10 @@ class Engine(ABC):
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
+        address = address_of(url)
+        del url  # its password would stand in this frame, should the server refuse it: an address hides its own
         self.runtime: Final = Runtime(
-            url,
+            address,
             worker=worker,
             events=events,
             egress=egress,
@@ -124,23 +127,23 @@ class Engine(ABC):
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         """`afire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
-        run = self.begun(arrival, event, payload, **how)
+        run = self.new_run(arrival, event, payload, **how)
         if isinstance(run, Firing):
-            return self.given(run)
+            return self.with_enqueue(run)
         self.sending.start_worker()
         firing = await run.fire()
         self.fired_by_handler(event)
-        return self.given(firing)
+        return self.with_enqueue(firing)
 
-    def given(self, firing: Firing) -> Firing:
-        """The firing as its caller gets it: one that was deferred can be enqueued."""
+    def with_enqueue(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        """The firing as its caller gets it: one that was deferred can be enqueued. It is as sure as `connection`."""
         return replace(firing, enqueuer=self.enqueue) if firing.deferred else firing
 
     @abstractmethod
     def enqueue(self, firing: Firing, connection: CallerConnection | None) -> Awaitable[None] | None:
         """Release what a deferred firing kept back, in the caller's transaction or in one of our own."""
 
-    def begun(
+    def new_run(
         self,
         arrival: Arrival | None,
         event: str,
@@ -161,11 +164,9 @@ class Engine(ABC):
         began = self.runtime.clock.monotonic()
         try:
             config = self.runtime.config(min(FIRE, deadline))
-            occasion = occasion_for(self.runtime, config, event, deadline, arrival)
+            context = context_for(self.runtime, config, event, deadline, arrival)
             hooks = config.rows.get(event, ())
-            return Run(
-                self.runtime, occasion, payload, hooks, idempotency_key=idempotency_key, defer=defer, began=began
-            )
+            return Run(self.runtime, context, payload, hooks, idempotency_key=idempotency_key, defer=defer, began=began)
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
 
@@ -187,12 +188,10 @@ class Engine(ABC):
         known = self.runtime.cache.config
         if known is None:
             raise error
-        return Run(self.runtime, occasion_for(self.runtime, known, event, deadline), payload, ()).unrecorded(
-            error, None
-        )
+        return Run(self.runtime, context_for(self.runtime, known, event, deadline), payload, ()).unrecorded(error, None)
 
     def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
-        """A firing that makes no request now: inside the caller's transaction."""
+        """A firing that makes no request now: in the caller's transaction. Raises TransactionMisuse, EventNotFound."""
         config = self.runtime.config(min(FIRE, deadline))
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
@@ -201,5 +200,5 @@ class Engine(ABC):
                     "firing.enqueue(connection) inside it"
                 )
             )
-        occasion = occasion_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
-        return Run(self.runtime, occasion, payload, config.rows.get(event, ()), handover=False)
+        context = context_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
+        return Run(self.runtime, context, payload, config.rows.get(event, ()), handover=False)

@@ -33,7 +33,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
-from hookrow.waits import LET_GO
+from hookrow.store.database.waits import LET_GO
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]
@@ -51,7 +51,7 @@ class HookEngine(Engine):
     def _assemble(self) -> None:
         runtime = self.runtime
         self.portal: Portal = Portal()
-        self.loops: Loops = Loops(self.portal, runtime.let_transport_go)
+        self.loops: Loops = Loops(self.portal, runtime.close_transport)
         self.hooks = off_loops(Hooks)(runtime)
         self.log = off_loops(Log)(runtime)
         self.settings = off_loops(Settings)(runtime)
@@ -116,18 +116,18 @@ class HookEngine(Engine):
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()
-            return self.given(firing)
+            return self.with_enqueue(firing, connection)
         forbid_running_loop()
-        begun = self.begun(
+        new = self.new_run(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
-        if isinstance(begun, Firing):
-            return self.given(begun)
+        if isinstance(new, Firing):
+            return self.with_enqueue(new)
         self.ensure_worker()
         with self.portal.in_thread():
-            firing = begun.fire_here(self.loops.run)
+            firing = new.fire_here(self.loops.run)
         self.fired_by_handler(event)
-        return self.given(firing)
+        return self.with_enqueue(firing)
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         return await self.portal.join(super().fire_as(arrival, event, payload, **how))

@@ -91,7 +91,7 @@ class AsyncHookEngine(Engine):
             self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
-            return self.given(firing)
+            return self.with_enqueue(firing, connection)
         return await self.fire_as(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )

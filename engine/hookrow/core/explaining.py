@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hookrow.clock import from_ms
+from hookrow.core.context import context_for
 from hookrow.core.hooks import COLUMNS, Hooks, is_kept
-from hookrow.core.occasion import occasion_for
 from hookrow.core.row import DeliveryDraft, FiringContext, Row
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
@@ -32,14 +32,14 @@ from hookrow.transport.attempt import Dispatch, compose, opened, outline, perfor
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["Explaining", "stand_ins"]
+__all__ = ["Explaining", "placeholder_secrets"]
 
-STAND_IN = "whsec_" + "A" * 43 + "="
+PLACEHOLDER = "whsec_" + "A" * 43 + "="
 
 
-def stand_ins(hook: StoredHook) -> dict[str, str]:
+def placeholder_secrets(hook: StoredHook) -> dict[str, str]:
     """Something in the place of each secret that the hook has."""
-    return {name: STAND_IN for name in SEALED if getattr(hook, name) is not None}
+    return {name: PLACEHOLDER for name in SEALED if getattr(hook, name) is not None}
 
 
 class Explaining:
@@ -70,7 +70,7 @@ class Explaining:
         now_ms = runtime.clock.now_ms() if at_ms is None else at_ms
         found = runtime.event(config, event)
         plain, text = admit(found.sample if payload is None else payload, runtime.number(config, "payload_limit"))
-        occasion = FiringContext(
+        context = FiringContext(
             uid=new_uid(now_ms),
             event=found,
             at_ms=now_ms,
@@ -81,18 +81,18 @@ class Explaining:
             with_auth=with_auth,
         )
         explained = []
-        row = Row(occasion, plain, text)
+        row = Row(context, plain, text)
         for stored in config.rows.get(event, ()):
             if hook is not None and stored.id != hook:
                 continue
             row.veto = None  # each hook is judged for itself: what an earlier one would answer is not known
-            share = row.turn(stored)
-            act = share.act or ("fail" if share.error else "skip")
+            draft = row.turn(stored)
+            act = draft.act or ("fail" if draft.error else "skip")
             request = None
-            if share.act is not None:
-                order = self.order(stored, occasion, share.seq, share.body or "", url=url, with_auth=with_auth)
+            if draft.act is not None:
+                dispatch = self.dispatch(stored, context, draft.seq, draft.body or "", url=url, with_auth=with_auth)
                 with suppress(KeyProblem):  # who has no key here still sees the plan
-                    request = self.request(order)
+                    request = self.request(dispatch)
             explained.append(
                 Explained(
                     hook=stored.ref,
@@ -100,47 +100,48 @@ class Explaining:
                     mode=stored.mode,
                     state=plan.state(stored, now_ms),
                     act=act,
-                    reason=share.error or share.skipped,
-                    detail=self.why(share),
+                    reason=draft.error or draft.skipped,
+                    detail=self.why(draft),
                     request=request,
                 )
             )
         return explained
 
-    def why(self, share: DeliveryDraft) -> str | None:
+    def why(self, draft: DeliveryDraft) -> str | None:
         """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""
-        hook = share.hook
+        hook = draft.hook
         zone = self.runtime.zone()
-        if share.skipped == "expired" and hook.valid_until_ms is not None:
+        if draft.skipped == "expired" and hook.valid_until_ms is not None:
             return show(from_ms(hook.valid_until_ms), zone)
-        if share.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
+        if draft.skipped == "not_yet_valid" and hook.valid_from_ms is not None:
             return show(from_ms(hook.valid_from_ms), zone)
-        if share.act == "park":
+        if draft.act == "park":
             return str(pause_reason(hook.paused_by, hook.paused_reason)) if hook.paused_reason else None
-        return None if share.detail is None else str(share.detail)
+        return None if draft.detail is None else str(draft.detail)
 
-    def order(self, hook: StoredHook, occasion: FiringContext, seq: int, body: str, **more: Any) -> Dispatch:
+    def dispatch(self, hook: StoredHook, context: FiringContext, seq: int, body: str, **more: Any) -> Dispatch:
         return Dispatch(
             hook=hook,
-            webhook_id=delivery_id(occasion.uid, seq),
-            event=occasion.event.code,
+            webhook_id=delivery_id(context.uid, seq),
+            event=context.event.code,
             mode=hook.mode,
             number=1,
-            occurred_ms=occasion.at_ms,
+            occurred_ms=context.at_ms,
             body=body,
             timeout=hook.timeout,
             deadline_ms=int(hook.timeout * 1000) if hook.mode in WAITING else None,
-            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
+            replay_of=None if context.replay_of is None else firing_id(context.replay_of),
             **more,
         )
 
-    def request(self, order: Dispatch) -> Request:
+    def request(self, dispatch: Dispatch) -> Request:
         """The request as it would leave, with every secret masked."""
         runtime = self.runtime
         # Every secret is masked in what is shown: who may only read the database has no key, and needs none for this.
-        secrets = stand_ins(order.hook) if runtime.database.read_only else opened(runtime.vault, order.hook)
-        made = compose(order, outline(order, secrets), runtime.clock.now_ms())
-        return Request(made.method, public_url(made.url), made.shown, order.body)
+        hook, hidden = dispatch.hook, runtime.database.read_only
+        secrets = placeholder_secrets(hook) if hidden else opened(runtime.vault, hook)
+        composed = compose(dispatch, outline(dispatch, secrets), runtime.clock.now_ms())
+        return Request(composed.method, public_url(composed.url), composed.shown, dispatch.body)
 
     async def test(
         self, asked: int | str | Hook, payload: Mapping[str, Any] | None = None, *, keep_secrets: bool = False
@@ -150,38 +151,40 @@ class Explaining:
         Raises:
             InvalidTemplate: the body or the condition fails on this payload.
         """
-        hook = self.draft(asked, keep_secrets=keep_secrets) if isinstance(asked, Hook) else self.hooks.find(asked)
+        hook = (
+            self.unsaved_hook(asked, keep_secrets=keep_secrets) if isinstance(asked, Hook) else self.hooks.find(asked)
+        )
         if payload is None:
             payload = self.hooks.example(hook.event)
         runtime = self.runtime
         config = runtime.config()
-        occasion = occasion_for(runtime, config, hook.event, ROW_LIMIT)
-        plain, text = admit(payload, occasion.payload_limit)
-        row = Row(occasion, plain, text)
+        context = context_for(runtime, config, hook.event, ROW_LIMIT)
+        plain, text = admit(payload, context.payload_limit)
+        row = Row(context, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
-        conceal = Concealer(occasion.event.private if waiting else ())
+        conceal = Concealer(context.event.private if waiting else ())
         conceal.learn(plain)
-        order = replace(
-            self.order(hook, occasion, 1, body),
+        dispatch = replace(
+            self.dispatch(hook, context, 1, body),
             test=True,
             payload=plain if waiting else None,
-            can_refuse=occasion.before,
+            can_refuse=context.before,
             conceal=conceal,
         )
-        made = await perform(runtime.tools(runtime.config()), order)
-        request = self.request(replace(order, body=row.render(hook, private=False)))
-        answer = made.answer
+        sent = await perform(runtime.tools(runtime.config()), dispatch)
+        request = self.request(replace(dispatch, body=row.render(hook, private=False)))
+        answer = sent.answer
         return Tested(
             request=request,
-            attempt=attempt_from(made.values, body if not row.hidden else request.body),
+            attempt=attempt_from(sent.values, body if not row.hidden else request.body),
             outcome=answer.kind,
             data=conceal.json(answer.data),
             result=conceal.json(answer.result),
             warnings=tuple(str(warning) for warning in answer.warnings),
         )
 
-    def draft(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
+    def unsaved_hook(self, hook: Hook, *, keep_secrets: bool) -> StoredHook:
         """A hook that is not saved, as the firing path needs it; secrets left as they were come from the saved one.
 
         Raises:

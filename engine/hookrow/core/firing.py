@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
-from hookrow.core.occasion import checked_key, occasion_for
+from hookrow.core.context import checked_key, context_for
 from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
@@ -24,9 +24,9 @@ from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
+from hookrow.store.database.waits import FIRE, LET_GO, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
-from hookrow.waits import FIRE, LET_GO, RECORD, SLACK, Until
 from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, wherever it is."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
-"""States of shares of which something is known as the firing ends."""
+"""States of deliveries of which something is known as the firing ends."""
 
 
 class Run:
@@ -48,7 +48,7 @@ class Run:
     def __init__(
         self,
         runtime: Runtime,
-        occasion: FiringContext,
+        context: FiringContext,
         payload: Mapping[str, Any],
         hooks: Sequence[StoredHook],
         *,
@@ -63,16 +63,16 @@ class Run:
             began: when its call did (monotonic), which has read the configuration meanwhile.
         """
         self.runtime = runtime
-        self.occasion = occasion
+        self.context = context
         self.hooks = hooks
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover = handover
-        plain, text = admit(payload, occasion.payload_limit)
+        plain, text = admit(payload, context.payload_limit)
         self.text: Final = text
-        self.row: Final = Row(occasion, plain, text)
-        if occasion.arrival.barrier is not None:
-            self.row.expect(hooks)
+        self.row: Final = Row(context, plain, text)
+        if context.arrival.barrier is not None:
+            self.row.refuse_beforehand(hooks)
         self.payload = plain
         self.started: Final = runtime.clock.monotonic()
         self.waited: float = 0.0 if began is None else self.started - began
@@ -84,13 +84,13 @@ class Run:
         self.moved: Final = Moved()
         self.ended: Firing | None = None
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the row's deadline."""
-        return self.occasion.deadline - (self.runtime.clock.monotonic() - self.started)
+        return self.context.deadline - (self.runtime.clock.monotonic() - self.started)
 
     def patience(self, least: float = SLACK) -> float:
         """Seconds for which the database may still be waited for."""
-        return max(min(FIRE - self.waited, self.left()), least)
+        return max(min(FIRE - self.waited, self.seconds_left()), least)
 
     # -- the way of most firings --------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class Run:
         if not self.hooks:
             return self.record()
         with self.observed():
-            self.ended = await self.ask() or await self.finish()
+            self.ended = await self.ask_hooks() or await self.finish()
         return self.ended
 
     def fire_here(self, wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> Firing:
@@ -116,14 +116,14 @@ class Run:
             return self.record()
         with self.observed():
             if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
-                self.ended = wait(self.ask())
+                self.ended = wait(self.ask_hooks())
             else:
                 for hook in self.hooks:
                     self.row.turn(hook)
             if self.ended is None:
                 self.ended = self.finish_here()
                 if self.moved.paused or self.moved.resumed:
-                    wait(self.tell())
+                    wait(self.raise_own_events())
         return self.ended
 
     @contextmanager
@@ -144,7 +144,7 @@ class Run:
         if self.ended is not None:
             watch.firing(FiringObserved.of(self.ended))
 
-    async def ask(self) -> Firing | None:
+    async def ask_hooks(self) -> Firing | None:
         """Ask the hooks that are waited for; gives the firing where that has ended it and nothing is left to record."""
         try:
             if self.key is not None:
@@ -155,12 +155,12 @@ class Run:
         except StorageError as error:
             return self.unrecorded(error, None)
         except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
-            await self.cancelled()
+            await self.record_cancelled()
             raise
         except BaseException:
             # A fault of ours, or of a transport that the host brought: a request may have left, which is recorded.
-            if self.row.shares:
-                await self.cancelled()
+            if self.row.drafts:
+                await self.record_cancelled()
             raise
         return None
 
@@ -171,9 +171,9 @@ class Run:
         for hook in self.hooks:
             self.row.turn(hook)
         self.outcome = "allowed"
-        written = self.rows(self.row.shares)(connection)
+        written = self.rows(self.row.drafts)(connection)
         self.firing_id = written.firing
-        self.ids = {share.seq: number for share, number in zip(self.row.shares, written.deliveries, strict=True)}
+        self.ids = {draft.seq: number for draft, number in zip(self.row.drafts, written.deliveries, strict=True)}
         firing = self.record()
         if self.runtime.watch is not None:
             self.runtime.watch.firing(FiringObserved.of(firing, recorded=False))
@@ -183,44 +183,44 @@ class Run:
         """Every hook in its turn."""
         tools = None
         for hook in self.hooks:
-            share = self.row.turn(hook)
-            sent_now = share.act == "call" or (share.background and self.occasion.url is not None)
+            draft = self.row.turn(hook)
+            sent_now = draft.act == "call" or (draft.background and self.context.url is not None)
             if not sent_now:
                 continue
-            share.act = None
+            draft.act = None
             if tools is None:
                 tools = self.runtime.tools(self.runtime.cache.config or self.runtime.config())
-            await self.row.call(share, tools, self.left, self.flush)
+            await self.row.call(draft, tools, self.seconds_left, self.flush)
 
     async def flush(self) -> None:
         """Commit what stands before a blocking hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
-        waiting_rows = self.row.shares[self.written : -1]
-        background = not self.defer and any(share.background for share in waiting_rows)
-        distrust = self.occasion.before and self.runtime.database.writer.failed is not None and self.firing_id is None
+        waiting_rows = self.row.drafts[self.written : -1]
+        background = not self.defer and any(draft.background for draft in waiting_rows)
+        distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
             await self.write(waiting_rows)
 
     async def finish(self) -> Firing:
         """Commit what is not committed yet, and give the verdict."""
-        shares, job = self.last()
+        drafts, job = self.unwritten()
         try:
-            self.took(shares, job, await self.committed(job, RECORD))
+            self.note_written(drafts, job, await self.committed(job, RECORD))
         except StorageError as error:
             return self.unrecorded(error, self.record())
-        await self.tell()
+        await self.raise_own_events()
         if self.row.troubled or self.runtime.failing.rows:
-            await asyncio.to_thread(self.noticed)
+            await asyncio.to_thread(self.note_failures)
         return self.record()
 
     def finish_here(self) -> Firing:
         """As `finish`, in a thread; hooks that were paused or resumed are still to be told of."""
-        shares, job = self.last()
+        drafts, job = self.unwritten()
         writer = self.runtime.database.writer
         try:
-            self.took(shares, job, writer.write(job, self.patience(RECORD)))
+            self.note_written(drafts, job, writer.write(job, self.patience(RECORD)))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         except INTERRUPTS:
@@ -228,30 +228,30 @@ class Run:
             wait_for([writer.submit(job)], LET_GO)
             raise
         if self.row.troubled or self.runtime.failing.rows:
-            self.noticed()
+            self.note_failures()
         return self.record()
 
-    def noticed(self) -> None:
+    def note_failures(self) -> None:
         """Take note of hooks that fail, and of those that work again."""
         with Until(self.patience()):
-            for share in self.row.shares:
-                if share.state in CALLED:
-                    self.runtime.failing.saw(share.hook, failed=share.error is not None, error=share.error)
+            for draft in self.row.drafts:
+                if draft.state in CALLED:
+                    self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
 
-    def last(self) -> tuple[Sequence[DeliveryDraft], Rows]:
+    def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
         if veto is None:
             self.outcome = "allowed"
         else:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
-        shares = self.row.shares[self.written :]
+        drafts = self.row.drafts[self.written :]
         if self.row.troubled:
-            for share in self.row.shares:
-                failed = self.runtime.failing.before(share.hook.id) if share.error is not None else 0
+            for draft in self.row.drafts:
+                failed = self.runtime.failing.before(draft.hook.id) if draft.error is not None else 0
                 if failed:
-                    self.row.warnings.append(Reason("fails_every_time", hook=share.hook.name, n=failed + 1))
-        return shares, self.rows(shares)
+                    self.row.warnings.append(Reason("fails_every_time", hook=draft.hook.name, n=failed + 1))
+        return drafts, self.rows(drafts)
 
     def unrecorded(self, error: StorageError, verdict: Firing | None) -> Firing:
         """A commit failed. A `before` event says so; what has already happened goes on and only carries the error.
@@ -263,41 +263,42 @@ class Run:
             StorageError: the event is a `before` one.
         """
         mine = type(error)(error.text, firing=verdict)
-        if self.occasion.before:
+        if self.context.before:
             raise mine from None
-        log.error("a firing of %s could not be recorded: %s", self.occasion.event.code, mine)
+        self.runtime.unrecorded.failed(f"{self.context.event.code}: {mine}")
         return replace(verdict or self.record(), error=mine)
 
-    async def tell(self) -> None:
+    async def raise_own_events(self) -> None:
         """Raise the engine's own events for what this firing's attempts did to hooks; these raise none themselves."""
-        if self.occasion.event.system:
+        if self.context.event.system:
             return
-        for share in self.row.shares:
-            if share.hook.id in self.moved.paused:
-                by = "gone" if share.gone else "breaker"
-                await self.told("hook.paused", share, {"by": by, "reason": share.note.reason if share.note else ""})
-            if share.hook.id in self.moved.resumed:
-                await self.told("hook.resumed", share, {"by": "breaker"})
+        for draft in self.row.drafts:
+            if draft.hook.id in self.moved.paused:
+                by = "gone" if draft.gone else "breaker"
+                reason = draft.note.reason if draft.note else ""
+                await self.raise_for_hook("hook.paused", draft, {"by": by, "reason": reason})
+            if draft.hook.id in self.moved.resumed:
+                await self.raise_for_hook("hook.resumed", draft, {"by": "breaker"})
 
-    async def told(self, code: str, share: DeliveryDraft, payload: dict[str, Any]) -> None:
-        log.warning("%s: hook %s", code, share.hook.key or share.hook.id)
-        await raise_event(self.runtime, code, {"hook": share.hook.ref.as_json(), **payload})
+    async def raise_for_hook(self, code: str, draft: DeliveryDraft, payload: dict[str, Any]) -> None:
+        log.warning("%s: hook %s", code, draft.hook.key or draft.hook.id)
+        await raise_event(self.runtime, code, {"hook": draft.hook.ref.as_json(), **payload})
 
-    async def cancelled(self) -> None:
+    async def record_cancelled(self) -> None:
         """The caller was cancelled: what happened so far is committed before they learn that it has ended."""
         if self.key is not None and self.firing_id is None:
             return  # it was still waiting for the one that has the key
         self.outcome = "cancelled"
-        for hook in self.hooks[len(self.row.shares) :]:
-            self.row.shares.append(DeliveryDraft(hook, len(self.row.shares) + 1, state="cancelled"))
-        for share in self.row.shares[self.written :]:
-            if share.background:
-                share.act, share.state = None, "cancelled"
+        for hook in self.hooks[len(self.row.drafts) :]:
+            self.row.drafts.append(DeliveryDraft(hook, len(self.row.drafts) + 1, state="cancelled"))
+        for draft in self.row.drafts[self.written :]:
+            if draft.background:
+                draft.act, draft.state = None, "cancelled"
         try:
-            last = self.rows(self.row.shares[self.written :])
+            last = self.rows(self.row.drafts[self.written :])
             await self.runtime.database.writer.awrite(last, self.patience(RECORD))
         except StorageError as error:
-            log.error("a cancelled firing of %s could not be recorded: %s", self.occasion.event.code, error)
+            self.runtime.unrecorded.failed(f"{self.context.event.code}, cancelled: {error}")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -331,25 +332,26 @@ class Run:
                 data = put(data, pointer_parts(pointer), value)
         veto = earlier.veto
         if veto is not None and veto.reason is not None:
-            veto = replace(veto, message=veto.reason.said(self.occasion.language))
+            veto = replace(veto, message=veto.reason.said(self.context.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
 
-    async def write(self, shares: Sequence[DeliveryDraft]) -> None:
-        """Commit shares."""
-        job = self.rows(shares)
-        self.took(shares, job, await self.committed(job))
+    async def write(self, drafts: Sequence[DeliveryDraft]) -> None:
+        """Commit these drafts."""
+        job = self.rows(drafts)
+        self.note_written(drafts, job, await self.committed(job))
 
-    def took(self, shares: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
-        """Shares are committed: hand those that are born leased to this process's worker."""
+    def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
+        """They are committed: hand those that are born leased to this process's worker."""
+        self.runtime.unrecorded.worked()
         self.firing_id = written.firing
-        self.written += len(shares)
+        self.written += len(drafts)
         self.moved.paused |= written.moved.paused
         self.moved.resumed |= written.moved.resumed
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
-        self.ids.update({share.seq: number for share, number in zip(shares, written.deliveries, strict=True)})
+        self.ids.update({draft.seq: number for draft, number in zip(drafts, written.deliveries, strict=True)})
         if self.runtime.handover is not None:
-            self.runtime.handover.handed_over(self.occasion, shares, job.deliveries, written)
+            self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
 
     async def committed(self, job: Any, least: float = SLACK) -> Any:
         """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended.
@@ -372,32 +374,32 @@ class Run:
                 self.written += len(job.deliveries)
             raise
 
-    def rows(self, shares: Sequence[DeliveryDraft]) -> Rows:
-        """The job that writes the firing and these shares."""
+    def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
+        """The job that writes the firing and these drafts."""
         runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
         new = self.firing_id is None
-        deliveries = [NewDelivery(share.values(now_ms), share.attempts) for share in shares]
-        background = [(share, delivery) for share, delivery in zip(shares, deliveries, strict=True) if share.background]
+        deliveries = [NewDelivery(draft.values(now_ms), draft.attempts) for draft in drafts]
+        background = [(draft, delivery) for draft, delivery in zip(drafts, deliveries, strict=True) if draft.background]
         admit_later = False
         if self.defer:
             for _, delivery in background:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
-        elif not new or any(share.order_key is not None for share, _ in background):
+        elif not new or any(draft.order_key is not None for draft, _ in background):
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
             # keys locks them all (PostgreSQL), which must not last until their commit.
-            admit_later = bool(background) and not self.occasion.in_background
-            first_due = now_ms if self.occasion.in_background else None
-            for share, delivery in background:
-                if share.act == "park":
+            admit_later = bool(background) and not self.context.in_background
+            first_due = now_ms if self.context.in_background else None
+            for draft, delivery in background:
+                if draft.act == "park":
                     delivery.values |= {"state": "parked", "due_ms": now_ms}
                 else:
                     delivery.values |= {"state": "blocked", "due_ms": first_due}
                     first_due = None
         elif background:
-            leases = [share.hook.timeout for share, _ in background]
+            leases = [draft.hook.timeout for draft, _ in background]
             handover = runtime.handover if self.handover else None
             born = states.births(
-                [share.act == "park" for share, _ in background],
+                [draft.act == "park" for draft, _ in background],
                 now_ms,
                 lease=leases if handover is not None and handover.takes_over else None,
             )
@@ -415,33 +417,33 @@ class Run:
             firing = self.new_columns()
         elif self.outcome is not None:
             firing = self.ended_columns()
-        notes = [share.note for share in shares if share.note is not None and not share.gone]
-        gone = [share.hook.id for share in shares if share.gone]
+        notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
+        gone = [draft.hook.id for draft in drafts if draft.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
 
     def new_columns(self) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
-        occasion = self.occasion
-        kept, _ = redact(self.payload, occasion.event.private)
+        context = self.context
+        kept, _ = redact(self.payload, context.event.private)
         columns = {
-            "uid": occasion.uid,
-            "event": occasion.event.code,
-            "moment": occasion.event.moment,
-            "at_ms": occasion.at_ms,
-            "deadline_ms": occasion.at_ms + round(occasion.deadline * 1000),
+            "uid": context.uid,
+            "event": context.event.code,
+            "moment": context.event.moment,
+            "at_ms": context.at_ms,
+            "deadline_ms": context.at_ms + round(context.deadline * 1000),
             "idempotency_key": self.key,
             # Of the kept payload: a hash that took in a password could be tried out against guesses.
             "payload_hash": None if self.key is None else canonical_hash(kept),
-            "replay_of": occasion.replay_of,
-            "asked_by": occasion.asked_by,
-            "depth": occasion.arrival.depth,
+            "replay_of": context.replay_of,
+            "asked_by": context.asked_by,
+            "depth": context.arrival.depth,
         }
         return columns | self.ended_columns()
 
     def ended_columns(self) -> dict[str, Any]:
         """The columns that are known once the row has ended."""
         row = self.row
-        kept, hidden = redact(self.payload, self.occasion.event.private)
+        kept, hidden = redact(self.payload, self.context.event.private)
         hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden))
         return {
             "payload": self.text if kept is self.payload else dumps(kept),
@@ -452,19 +454,19 @@ class Run:
             "veto": None if row.veto is None else dumps(row.veto.as_kept()),
             "warnings": dumps([kept_value(warning) for warning in row.warnings]) if row.warnings else None,
             "ms": None if self.outcome is None else round((self.runtime.clock.monotonic() - self.started) * 1000),
-            "deferred": self.defer and any(share.background for share in row.shares),
+            "deferred": self.defer and any(draft.background for draft in row.drafts),
         }
 
     # -- what the caller gets -----------------------------------------------------------------------------------------
 
     def record(self) -> Firing:
         """The firing as its caller sees it: with the whole payload, private values too."""
-        row, occasion = self.row, self.occasion
+        row, context = self.row, self.context
         return Firing(
-            id=firing_id(occasion.uid),
-            event=occasion.event.code,
-            moment=occasion.event.moment,
-            at_ms=occasion.at_ms,
+            id=firing_id(context.uid),
+            event=context.event.code,
+            moment=context.event.moment,
+            at_ms=context.at_ms,
             outcome=self.outcome or "allowed",
             payload=self.payload,
             data=row.data,
@@ -474,14 +476,14 @@ class Run:
             veto=row.veto,
             warnings=tuple(str(warning) for warning in row.warnings),
             deliveries=tuple(
-                share.record(occasion, deferred=self.defer, row_id=self.ids.get(share.seq, 0)) for share in row.shares
+                draft.record(context, deferred=self.defer, row_id=self.ids.get(draft.seq, 0)) for draft in row.drafts
             ),
             ms=round((self.runtime.clock.monotonic() - self.started) * 1000),
             hidden=row.hidden,
-            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
-            asked_by=occasion.asked_by,
-            depth=occasion.arrival.depth,
-            deferred=self.defer and any(share.background for share in row.shares),
+            replay_of=None if context.replay_of is None else firing_id(context.replay_of),
+            asked_by=context.asked_by,
+            depth=context.arrival.depth,
+            deferred=self.defer and any(draft.background for draft in row.drafts),
             row_id=self.firing_id or 0,
         )
 
@@ -491,7 +493,7 @@ async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        await Run(runtime, occasion_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
+        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
@@ -499,5 +501,5 @@ def write_event(runtime: Runtime, connection: Connection, code: str, payload: Ma
     config = runtime.config()
     hooks = config.rows.get(code, ())
     if hooks:
-        occasion = occasion_for(runtime, config, code, ROW_LIMIT, in_background=True)
-        Run(runtime, occasion, payload, hooks).enqueue(connection)
+        context = context_for(runtime, config, code, ROW_LIMIT, in_background=True)
+        Run(runtime, context, payload, hooks).enqueue(connection)

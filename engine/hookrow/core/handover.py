@@ -20,8 +20,8 @@ class Handover(Protocol):
 
     def handed_over(
         self,
-        occasion: FiringContext,
-        shares: Sequence[DeliveryDraft],
+        context: FiringContext,
+        drafts: Sequence[DeliveryDraft],
         deliveries: Sequence[NewDelivery],
         written: Written,
     ) -> None: ...

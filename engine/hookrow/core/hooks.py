@@ -79,7 +79,7 @@ class Hooks(SeveralHooks, TriedHooks):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def find(self, ref: int | str, config: Config | None = None) -> StoredHook:
-        """The stored hook that an id, a key or an exact name means."""
+        """The stored hook that an id, a key or an exact name means. Raises HookNotFound, Ambiguous."""
         config = config or self.runtime.config_now()
         if isinstance(ref, int) or (ref.isascii() and ref.isdigit()):
             numbered = config.hooks.get(int(ref))
@@ -226,6 +226,12 @@ class Hooks(SeveralHooks, TriedHooks):
         keep_secrets: bool = False,
         action: str = "edit",
     ) -> Hook:
+        """`update` of a hook that was looked up.
+
+        Raises:
+            InvalidHook, KeyTaken
+            ChangedMeanwhile: without a `revision`, that others changed it each time this one was about to be written.
+        """
         tries = TRIES
         while True:
             values, resealed, notes = self.checked(found, changes, stored=stored, keep_secrets=keep_secrets)
@@ -279,6 +285,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return columns, tuple(resealed)
 
     def seal(self, uid: str, name: str, secret: Secret | str, current: str | None = None) -> str:
+        """A hook's secret sealed. Raises InvalidHook: it is one that was read back, without its value."""
         if is_kept(secret):
             raise InvalidHook([Problem(name, Text("the secret of another hook is not readable: type it again"))])
         return self.runtime.seal(secret, Place("hook", uid, name), current)
@@ -333,7 +340,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.fresh(number)
 
     def removed(self, ref: int | str, config: Config) -> int:
-        """The deleted hook of this id or key; of those that bore the key one after the other, the last."""
+        """The deleted hook of this id or key; of several that bore the key, the last. Raises HookNotFound."""
         gone = [hook.id for hook in config.hooks.values() if hook.deleted and ref in (hook.id, str(hook.id), hook.key)]
         if not gone:
             raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
@@ -451,7 +458,7 @@ class Hooks(SeveralHooks, TriedHooks):
         return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
 
     def fresh(self, number: int) -> Hook:
-        """The hook after a change of ours."""
+        """The hook after a change of ours. Raises HookNotFound: a colleague has deleted it since."""
         self.runtime.cache.forget()
         config = self.runtime.config_now()
         found = config.hooks.get(number)

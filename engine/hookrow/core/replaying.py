@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
-from hookrow.core.occasion import occasion_for
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
 from hookrow.hook.checks import Unfit, check_url, take_userinfo
@@ -22,6 +23,7 @@ from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempt_from, attempts
 from hookrow.store.outbox.settling import Settle
 from hookrow.transport.attempt import AttemptResult, Dispatch, perform
+from hookrow.worker.trouble import recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -69,7 +71,7 @@ class Replaying:
         payload: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Replayed:
-        """Fire a recorded payload anew, through today's hooks or one of them."""
+        """Fire a recorded payload anew, through today's hooks or one of them. Raises FiringNotFound, InvalidInput."""
         number = None if hook is None else self.explaining.hooks.find(hook).id
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
@@ -87,7 +89,7 @@ class Replaying:
             )
             return Replayed(recorded, None, tuple(steps))
         hooks = [each for each in config.rows.get(recorded.event, ()) if number is None or each.id == number]
-        occasion = occasion_for(
+        context = context_for(
             runtime,
             config,
             recorded.event,
@@ -97,7 +99,7 @@ class Replaying:
             url=to,
             with_auth=with_auth,
         )
-        run = Run(runtime, occasion, given, hooks, handover=to is None)
+        run = Run(runtime, context, given, hooks, handover=to is None)
         firing = await run.fire()
         author = runtime.author()
         await runtime.database.writer.awrite(lambda connection: deeds.note(connection, author, "replay", [recorded.id]))
@@ -112,6 +114,9 @@ class Replaying:
         """Send recorded requests again: the same bytes, the same `webhook-id`. A firing's id: its failed deliveries.
 
         Of several, those that somebody else is sending are left to them.
+
+        Raises:
+            FiringNotFound, NotRedeliverable, InvalidInput
         """
         runtime, to = self.runtime, elsewhere(to)
         config = runtime.config()
@@ -128,27 +133,27 @@ class Replaying:
         if place is not None and not chosen:
             raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
-        orders = [(each, self.again(firing, each, to, with_auth)) for each in chosen]
+        dispatches = [(each, self.dispatch_of(firing, each, to, with_auth)) for each in chosen]
         if dry_run:
-            return [Redelivered(each, None, self.explaining.request(order)) for each, order in orders]
+            return [Redelivered(each, None, self.explaining.request(dispatch)) for each, dispatch in dispatches]
         done, taken = [], None
         for each in chosen:
             try:
-                made = await self.settled(firing, each, to, with_auth)
+                result = await self.send_again(firing, each, to, with_auth)
             except NotRedeliverable as error:
                 taken = error
             else:
-                done.append(Redelivered(each, attempt_from(made.values, each.body), ok=made.error is None))
+                done.append(Redelivered(each, attempt_from(result.values, each.body), ok=result.error is None))
         if taken is not None and not done:
             raise taken
         return done
 
-    def tried(self, delivery: Delivery) -> int:
+    def attempts_recorded(self, delivery: Delivery) -> int:
         """How many requests are recorded of a delivery, those by hand and to other addresses too."""
         with self.runtime.database.read() as reading:
             return len(attempts(reading, delivery.row_id))
 
-    def again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Dispatch:
+    def dispatch_of(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Dispatch:
         """The recorded request as one to make now.
 
         Raises:
@@ -166,7 +171,7 @@ class Replaying:
             webhook_id=delivery.id,
             event=firing.event,
             mode=delivery.mode,
-            number=self.tried(delivery) + delivery.takeovers + 1,
+            number=self.attempts_recorded(delivery) + delivery.takeovers + 1,
             occurred_ms=firing.at_ms,
             body=delivery.body,
             timeout=hook.timeout,
@@ -180,11 +185,12 @@ class Replaying:
             asked_by=runtime.author_name,
         )
 
-    async def settled(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> AttemptResult:
+    async def send_again(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> AttemptResult:
         """Take the row's lease first, so that no worker sends it meanwhile; then send, and record what came of it.
 
         Raises:
             NotRedeliverable: it is being sent right now, or was settled since it was looked up, or its hook is gone.
+            Unrecorded: it was sent, and that could not be recorded.
         """
         runtime, writer, number = self.runtime, self.runtime.database.writer, delivery.row_id
         author = runtime.author()
@@ -201,11 +207,12 @@ class Replaying:
             return claimed
 
         claimed = await writer.awrite(lease)
-        order = self.again(firing, delivery, to, with_auth)  # the hook as it stands now, whatever went before took
-        made = await perform(runtime.tools(runtime.config()), replace(order, number=claimed.number))
+        dispatch = self.dispatch_of(firing, delivery, to, with_auth)  # the hook as it stands now
+        result = await perform(runtime.tools(runtime.config()), replace(dispatch, number=claimed.number))
         elsewhere = to is not None
-        await writer.awrite(Settle(claimed, made, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere))
+        job = Settle(claimed, result, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere)
+        await recorded(partial(writer.awrite, job), delivery.id)
         runtime.cache.forget()  # a 410 pauses the hook
-        return made
+        return result
 
     # -- test ---------------------------------------------------------------------------------------------------------

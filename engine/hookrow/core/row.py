@@ -1,6 +1,6 @@
 """One firing's row of hooks: the plan carried out hook by hook. The only place that calls blocking hooks.
 
-What a hook did or was kept from doing becomes its `DeliveryDraft`; shares are written by `hookrow.core.firing`.
+What a hook did or was kept from doing becomes its `DeliveryDraft`, which `hookrow.core.firing` writes.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class DeliveryDraft:
             "done_ms": None if self.background else now_ms,
         }
 
-    def record(self, occasion: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
+    def record(self, context: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
         """The delivery as the firing's caller sees it."""
         state, skipped = self.state, self.skipped
         if self.background and deferred:
@@ -99,14 +99,14 @@ class DeliveryDraft:
         elif self.background:
             state = "parked" if self.act == "park" else "queued"
         return Delivery(
-            id=delivery_id(occasion.uid, self.seq),
-            firing_id=firing_id(occasion.uid),
+            id=delivery_id(context.uid, self.seq),
+            firing_id=firing_id(context.uid),
             hook=self.hook.ref,
             seq=self.seq,
             position=self.hook.position,
             mode=self.hook.mode,
             state=state,
-            at_ms=occasion.at_ms,
+            at_ms=context.at_ms,
             error=self.error,
             detail=None if self.detail is None else storable(str(self.detail)),
             reason=self.detail if isinstance(self.detail, Reason) else None,
@@ -149,9 +149,9 @@ class FiringContext:
 class Row:
     """Takes a payload through the hooks of an event, in order."""
 
-    def __init__(self, occasion: FiringContext, payload: dict[str, Any], text: str) -> None:
+    def __init__(self, context: FiringContext, payload: dict[str, Any], text: str) -> None:
         """`text` is the payload as JSON."""
-        self.occasion = occasion
+        self.context = context
         self.data: dict[str, Any] = payload
         self.original = payload
         self.text = text
@@ -159,21 +159,21 @@ class Row:
         self.has_result: bool = False
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
-        self.shares: list[DeliveryDraft] = []
+        self.drafts: list[DeliveryDraft] = []
         self.troubled: bool = False
         """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
-        self.private: tuple[str, ...] = occasion.event.private
+        self.private: tuple[str, ...] = context.event.private
         """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
-        self.see(payload)
+        self.show(payload)
 
     # -- what a hook sees ---------------------------------------------------------------------------------------------
 
-    def see(self, data: dict[str, Any]) -> None:
+    def show(self, data: dict[str, Any]) -> None:
         """Let the hooks from here on see this payload: whole, and with null for what is private."""
         self.data = data
         kept, self.hidden = redact(data, self.private)
@@ -188,7 +188,7 @@ class Row:
     def view(self, private: bool) -> View:
         data, view = self.views[private]
         if view is None:
-            view = prepare(data)
+            view = prepare(data, self.text if data is self.original else None)
             self.views[private] = (data, view)
         return view
 
@@ -200,15 +200,15 @@ class Row:
     @cached_property
     def concealer(self) -> Concealer:
         """What takes private values, and the secrets of the hooks that were asked, out of what is kept."""
-        return Concealer(self.occasion.event.private)
+        return Concealer(self.context.event.private)
 
     def webhook(self, private: bool) -> dict[str, Any]:
         """The names under `webhook` in a template."""
-        occasion = self.occasion
+        context = self.context
         return {
-            "id": firing_id(occasion.uid),
-            "type": occasion.event.code,
-            "timestamp": rfc3339(occasion.at_ms),
+            "id": firing_id(context.uid),
+            "type": context.event.code,
+            "timestamp": rfc3339(context.at_ms),
             "result": self.result if private else self.kept_result,
         }
 
@@ -220,14 +220,14 @@ class Row:
         """
         if hook.body:
             return Body.compile(hook.body).render(
-                self.view(private), self.webhook(private), limit=self.occasion.payload_limit
+                self.view(private), self.webhook(private), limit=self.context.payload_limit
             )
         if private not in self.envelopes:
-            occasion, data = self.occasion, self.views[private][0]
+            context, data = self.context, self.views[private][0]
             result = self.result if private else self.kept_result
             text = self.text if data is self.original else dumps(data)
             self.envelopes[private] = envelope(
-                occasion.uid, occasion.event.code, occasion.at_ms, text, self.has_result, result
+                context.uid, context.event.code, context.at_ms, text, self.has_result, result
             )
         return self.envelopes[private]
 
@@ -235,70 +235,70 @@ class Row:
 
     def turn(self, hook: StoredHook) -> DeliveryDraft:
         """What becomes of the next hook: left out with a reason, failed before any request, to be called or queued."""
-        share = DeliveryDraft(hook, len(self.shares) + 1)
-        self.shares.append(share)
-        verdict = plan.judge(hook, self.occasion.at_ms)
+        draft = DeliveryDraft(hook, len(self.drafts) + 1)
+        self.drafts.append(draft)
+        verdict = plan.judge(hook, self.context.at_ms)
         if verdict.act == "skip":
-            share.skipped = verdict.reason
-            return share
-        waits = hook.mode in WAITING and not self.occasion.in_background
+            draft.skipped = verdict.reason
+            return draft
+        waits = hook.mode in WAITING and not self.context.in_background
         if self.veto is not None and not self.barred:
-            share.skipped = "after_veto"
-            return share
-        if self.occasion.arrival.barrier is not None and self.bar(share, waits):
-            return share
+            draft.skipped = "after_veto"
+            return draft
+        if self.context.arrival.barrier is not None and self.hold_back(draft, waits):
+            return draft
         if verdict.act == "fail" and waits and hook.paused_by == "key":
-            self.fail(share, "key_error", pause_reason("key", hook.paused_reason))
-            return share
+            self.fail(draft, "key_error", pause_reason("key", hook.paused_reason))
+            return draft
         if verdict.act == "fail" and waits:
-            self.fail(share, "paused", pause_reason(hook.paused_by, hook.paused_reason))
-            return share
+            self.fail(draft, "paused", pause_reason(hook.paused_by, hook.paused_reason))
+            return draft
         try:
             if not self.holds(hook, private=waits):
-                share.skipped, share.detail = "condition_false", self.unmet(hook, private=waits)
-                return share
-            share.sends = self.render(hook, private=waits)
+                draft.skipped, draft.detail = "condition_false", self.unmet(hook, private=waits)
+                return draft
+            draft.sends = self.render(hook, private=waits)
         except InvalidTemplate as error:
-            share.body = None
-            self.fail(share, error.code, error.problems[0].text)
-            return share
-        share.body = self.keepable(hook) if waits and self.hidden else share.sends
-        share.order_key = self.key_of(hook)
+            draft.body = None
+            self.fail(draft, error.code, error.problems[0].text)
+            return draft
+        draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
+        draft.order_key = self.key_of(hook)
         if waits:
-            share.act = "call"
+            draft.act = "call"
         else:
-            share.act = "park" if verdict.act in ("park", "fail") else "queue"
-        return share
+            draft.act = "park" if verdict.act in ("park", "fail") else "queue"
+        return draft
 
-    def expect(self, hooks: Iterable[StoredHook]) -> None:
+    def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
-        barrier = self.occasion.arrival.barrier
-        if barrier is not None and not barrier.on_failure and self.occasion.before:
+        barrier = self.context.arrival.barrier
+        if barrier is not None and not barrier.on_failure and self.context.before:
             self.barred = any(
                 (barrier.skip is not None or hook.mode in WAITING)
-                and plan.judge(hook, self.occasion.at_ms).act != "skip"
+                and plan.judge(hook, self.context.at_ms).act != "skip"
                 for hook in hooks
             )
 
-    def bar(self, share: DeliveryDraft, waits: bool) -> bool:
+    def hold_back(self, draft: DeliveryDraft, waits: bool) -> bool:
         """Whether a hook that should run is kept from it by what the firing's call brought along."""
-        barrier = self.occasion.arrival.barrier
+        barrier = self.context.arrival.barrier
         if barrier is None:
             return False
         if waits and self.barred:
-            share.state, share.error, share.detail = "failed", barrier.code, barrier.text
+            draft.state, draft.error, draft.detail = "failed", barrier.code, barrier.text
         elif waits:
-            self.fail(share, barrier.code, barrier.text, barrier.status)
+            self.fail(draft, barrier.code, barrier.text, barrier.status)
         elif self.barred or barrier.skip is not None:
-            share.skipped = barrier.skip or "after_veto"
+            draft.skipped = barrier.skip or "after_veto"
         else:
             return False
         if self.barred and self.veto is None and (waits or barrier.skip is not None):
             text = barrier.text
             self.veto = Veto(
                 by="failure",
-                hook=share.hook.ref,
-                message=text.said(self.occasion.language) if isinstance(text, Text) else text,
+                hook=draft.hook.ref,
+                message=text.said(self.context.language) if isinstance(text, Text) else text,
                 code=barrier.code,
                 status=barrier.status,
                 reason=text if isinstance(text, Reason) else None,
@@ -312,7 +312,7 @@ class Row:
         """The parts of the hook's condition that are false, as they are written: no value of the payload."""
         return "; ".join(Condition.compile(hook.condition).unmet(self.view(private), self.webhook(private)))
 
-    def keepable(self, hook: StoredHook) -> str | None:
+    def body_to_keep(self, hook: StoredHook) -> str | None:
         """The body without private values, for the log; None where the template needs them."""
         try:
             return self.render(hook, private=False)
@@ -321,7 +321,7 @@ class Row:
 
     def key_of(self, hook: StoredHook) -> str | None:
         """The value at the hook's `order_key`, a long one's hash; None where there is none, or no order asked."""
-        if not hook.order_key or (hook.mode in WAITING and not self.occasion.in_background):
+        if not hook.order_key or (hook.mode in WAITING and not self.context.in_background):
             return None
         value = get_pointer(self.kept, hook.order_key, ABSENT)
         if value is ABSENT or value is None:
@@ -329,18 +329,18 @@ class Row:
         key = value if isinstance(value, str) else dumps(value)
         return storable(key) if len(key) <= LONGEST_KEY else canonical_hash(key)
 
-    def fail(self, share: DeliveryDraft, error: str, detail: Text | str | None, status: int = 503) -> None:
+    def fail(self, draft: DeliveryDraft, error: str, detail: Text | str | None, status: int = 503) -> None:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
-        hook = share.hook
-        share.error, share.detail = error, detail
+        hook = draft.hook
+        draft.error, draft.detail = error, detail
         self.troubled = True
-        if hook.mode not in WAITING or self.occasion.in_background:
-            share.state = "dead"
+        if hook.mode not in WAITING or self.context.in_background:
+            draft.state = "dead"
             return
-        share.state = "failed"
-        if not plan.allowed_after_failure(hook.on_failure, self.occasion.event.moment):
+        draft.state = "failed"
+        if not plan.allowed_after_failure(hook.on_failure, self.context.event.moment):
             own = "" if hook.fallback_message in BUILT_IN else hook.fallback_message
-            message = own or FALLBACK.said(self.occasion.language)
+            message = own or FALLBACK.said(self.context.language)
             self.veto = Veto(
                 by="failure",
                 hook=hook.ref,
@@ -351,76 +351,80 @@ class Row:
             )
 
     async def call(
-        self, share: DeliveryDraft, tools: Tools, left: Callable[[], float], ready: Callable[[], Awaitable[None]]
+        self,
+        draft: DeliveryDraft,
+        tools: Tools,
+        seconds_left: Callable[[], float],
+        before_request: Callable[[], Awaitable[None]],
     ) -> AttemptResult | None:
         """Ask a blocking hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
-            left: seconds until the row's deadline.
-            ready: awaited before the request leaves: what stands before it in the row is committed.
+            seconds_left: seconds until the row's deadline.
+            before_request: awaited before the request leaves: what stands before it in the row is committed.
         """
-        await ready()
-        hook, occasion = share.hook, self.occasion
+        await before_request()
+        hook, context = draft.hook, self.context
         waits = hook.mode in WAITING
-        wait = plan.wait_for(hook.timeout, left())
+        wait = plan.wait_for(hook.timeout, seconds_left())
         if wait is None:
-            self.fail(share, "deadline", Reason("deadline_passed"))
+            self.fail(draft, "deadline", Reason("deadline_passed"))
             return None
-        order = Dispatch(
+        dispatch = Dispatch(
             hook=hook,
-            webhook_id=delivery_id(occasion.uid, share.seq),
-            event=occasion.event.code,
+            webhook_id=delivery_id(context.uid, draft.seq),
+            event=context.event.code,
             mode=hook.mode,
             number=1,
-            occurred_ms=occasion.at_ms,
-            body=share.sends or "",
+            occurred_ms=context.at_ms,
+            body=draft.sends or "",
             timeout=wait,
             payload=self.data if waits else None,
-            can_refuse=occasion.before,
+            can_refuse=context.before,
             deadline_ms=int(wait * 1000) if waits else None,
-            replay_of=None if occasion.replay_of is None else firing_id(occasion.replay_of),
-            depth=occasion.arrival.depth,
-            url=occasion.url,
-            with_auth=occasion.with_auth,
-            asked_by=occasion.asked_by,
+            replay_of=None if context.replay_of is None else firing_id(context.replay_of),
+            depth=context.arrival.depth,
+            url=context.url,
+            with_auth=context.with_auth,
+            asked_by=context.asked_by,
             conceal=self.concealer if waits else None,
         )
         if waits:
             self.concealer.learn(self.data)
         try:
-            made = await perform(tools, order)
+            result = await perform(tools, dispatch)
         except BaseException:
-            share.state = "cancelled"
+            draft.state, draft.detail = "cancelled", Reason("called_off")
             raise
-        self.obey(share, made)
-        return made
+        self.obey(draft, result)
+        return result
 
-    def obey(self, share: DeliveryDraft, made: AttemptResult) -> None:
+    def obey(self, draft: DeliveryDraft, result: AttemptResult) -> None:
         """Take over what the blocking hook answered."""
-        answer, conceal = made.answer, self.concealer
-        share.attempts.append(made.values)
-        share.status, share.ms = made.status, made.ms
-        if self.occasion.url is None:
-            share.gone = made.gone
-            reason = f"{made.error or ''} {made.status or ''}".strip()
-            share.note = Note(
-                share.hook.id, answer.kind != "failed", made.countable, made.status is not None, reason=reason
+        answer, conceal = result.answer, self.concealer
+        draft.attempts.append(result.values)
+        draft.status, draft.ms = result.status, result.ms
+        if self.context.url is None:
+            draft.gone = result.gone
+            reason = f"{result.error or ''} {result.status or ''}".strip()
+            draft.note = Note(
+                draft.hook.id, answer.kind != "failed", result.countable, result.status is not None, reason=reason
             )
-        self.warnings += [warned(share.hook, warning) for warning in answer.warnings]
-        if answer.kind == "changed" and self.occasion.arrival.fixed:
-            self.warnings.append(warned(share.hook, FIXED))
+        self.warnings += [with_hook_name(draft.hook, warning) for warning in answer.warnings]
+        if answer.kind == "changed" and self.context.arrival.fixed:
+            self.warnings.append(with_hook_name(draft.hook, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
-            self.fail(share, made.error or "bad_reply", made.detail)
+            self.fail(draft, result.error or "bad_reply", result.detail)
             return
-        share.state = answer.kind
+        draft.state = answer.kind
         if answer.veto is not None:
             refusal = answer.veto
-            share.detail = refusal.message or None
+            draft.detail = refusal.message or None
             if answer.kind == "vetoed":
                 self.veto = Veto(
                     by="hook",
-                    hook=share.hook.ref,
+                    hook=draft.hook.ref,
                     message=refusal.message,
                     code=refusal.code,
                     status=refusal.status,
@@ -434,11 +438,11 @@ class Row:
             self.private += tuple(
                 pointer for pointer, _, new in answer.changes if pointer not in self.private and conceal.holds(new)
             )
-            share.changes = public_changes(answer.changes, self.private)
-            self.see(answer.data)
+            draft.changes = public_changes(answer.changes, self.private)
+            self.show(answer.data)
 
 
-def warned(hook: StoredHook, warning: Text | str) -> Text | str:
+def with_hook_name(hook: StoredHook, warning: Text | str) -> Text | str:
     """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
     ours = isinstance(warning, Text)
     return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"

@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
@@ -36,6 +36,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
@@ -59,7 +60,7 @@ class Runtime:
 
     def __init__(
         self,
-        url: str,
+        address: URL,
         *,
         worker: bool,
         events: Iterable[Event],
@@ -71,9 +72,10 @@ class Runtime:
         observers: Iterable[Observer] = (),
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.database: Final = open_database(url, clock=self.clock, create=create)
+        self.database: Final = open_database(address, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
         self.failing: Final = Failing(self.database, self.clock)
+        self.unrecorded: Final = Outage(self.clock, "firings could not be recorded", "firings are recorded again")
         self.own_events: Final = tuple(events)
         self.given_transport = transport
         self.observers: Final = tuple(observers)
@@ -86,7 +88,7 @@ class Runtime:
         try:
             self.vault: Final = Vault.for_database(self.database.path, os.environ, keys)
             self.sealing: Final = Sealing(self.vault, self.clock, marks=not self.database.read_only)
-            self.egress: Final = self.tightened(egress)
+            self.egress: Final = self.stricter_egress(egress)
             self.reset()
             if not self.database.read_only and keep_events(self.database, self.own_events):
                 self.cache.forget()
@@ -118,7 +120,7 @@ class Runtime:
                 if token is not None and token.split(".")[1] not in self.vault.ring.keys:
                     self.vault.open(token, Place("hook", hook.uid, name))
 
-    def tightened(self, argument: str | Egress | None) -> Egress | None:
+    def stricter_egress(self, argument: str | Egress | None) -> Egress | None:
         """The policy of the constructor's argument and of HOOKROW_EGRESS, which may only make the setting stricter."""
         found: Egress | None = None
         for given in (argument, os.environ.get("HOOKROW_EGRESS")):
@@ -130,7 +132,11 @@ class Runtime:
     # -- configuration ------------------------------------------------------------------------------------------------
 
     def config(self, seconds: float = inf) -> Config:
-        """Hooks, events and settings as they stand; `seconds`: how long the database may take to say so."""
+        """Hooks, events and settings as they stand. Raises EngineClosed, StorageError.
+
+        Args:
+            seconds: how long the database may take to say so.
+        """
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
@@ -228,7 +234,7 @@ class Runtime:
         self.kits[loop] = Kit(config, tools, own)
         return tools
 
-    async def let_transport_go(self) -> None:
+    async def close_transport(self) -> None:
         """Close what attempts on the running loop are made with; the next attempt makes it anew."""
         kit = self.kits.pop(asyncio.get_running_loop(), None)
         if kit is not None and kit.transport is not None:
@@ -268,7 +274,7 @@ class Runtime:
 
     async def aclose(self) -> None:
         """Close what belongs to the running loop."""
-        await self.let_transport_go()
+        await self.close_transport()
         if self.watch is not None:
             await asyncio.to_thread(self.watch.close)
 

@@ -64,7 +64,7 @@ class Sending:
         try:
             await worker.run()
         except asyncio.CancelledError:
-            await self.runtime.let_transport_go()
+            await self.runtime.close_transport()
             raise
 
     def new_worker(self, concurrency: int = 32) -> Worker:
@@ -83,7 +83,7 @@ class Sending:
         )
 
     async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
-        """Drain the outbox; see `AsyncHookEngine.run_worker`."""
+        """Drain the outbox; see `AsyncHookEngine.run_worker`. Raises DatabaseReadOnly, KeyProblem."""
         database = self.runtime.database
         if database.read_only:
             raise DatabaseReadOnly(
@@ -102,33 +102,33 @@ class Sending:
 
     def handed_over(
         self,
-        occasion: FiringContext,
-        shares: Sequence[DeliveryDraft],
+        context: FiringContext,
+        drafts: Sequence[DeliveryDraft],
         deliveries: Sequence[NewDelivery],
         written: Written,
     ) -> None:
         """After the commit: give the worker what was born leased to it, or wake it for the rest."""
-        if self.worker is None or not any(share.background for share in shares):
+        if self.worker is None or not any(draft.background for draft in drafts):
             return
         claimed = [
             Claimed(
                 row_id=number,
                 firing_id=written.firing,
-                uid=occasion.uid,
-                seq=share.seq,
-                event=occasion.event.code,
-                occurred_ms=occasion.at_ms,
-                hook_id=share.hook.id,
-                hook_revision=share.hook.revision,
-                mode=share.hook.mode,
-                body=share.body or "",
+                uid=context.uid,
+                seq=draft.seq,
+                event=context.event.code,
+                occurred_ms=context.at_ms,
+                hook_id=draft.hook.id,
+                hook_revision=draft.hook.revision,
+                mode=draft.hook.mode,
+                body=draft.body or "",
                 fence=1,
                 lease_ms=delivery.values["lease_ms"],
-                order_key=share.order_key,
-                replay_of=occasion.replay_of,
-                depth=occasion.arrival.depth,
+                order_key=draft.order_key,
+                replay_of=context.replay_of,
+                depth=context.arrival.depth,
             )
-            for share, delivery, number in zip(shares, deliveries, written.deliveries, strict=True)
+            for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
         ]
         if claimed:
@@ -138,7 +138,7 @@ class Sending:
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> AttemptResult:
         """The worker's way to one attempt of a queued delivery."""
-        order = Dispatch(
+        dispatch = Dispatch(
             hook=hook,
             webhook_id=delivery_id(claimed.uid, claimed.seq),
             event=claimed.event,
@@ -153,10 +153,10 @@ class Sending:
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
-        made = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), order)
-        if made.error == "key_error":
+        result = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), dispatch)
+        if result.error == "key_error":
             self.runtime.sealing.failed(hook)
-        return made
+        return result
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
@@ -165,11 +165,11 @@ class Sending:
             while not sending.done():
                 await asyncio.wait([sending], timeout=PROGRESS)
                 if progress is not None:
-                    progress(await self.again(firing))
+                    progress(await self.as_logged(firing))
             sending.result()
-        return await self.again(firing)
+        return await self.as_logged(firing)
 
-    async def again(self, firing: Firing) -> Firing:
+    async def as_logged(self, firing: Firing) -> Firing:
         """The firing as the log has it now; what only its caller may see stays."""
         config, uid = self.runtime.config(), firing.id.partition("_")[2]
         found = await self.runtime.firing(config, uid)

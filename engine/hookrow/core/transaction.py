@@ -17,7 +17,7 @@ from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS
 from hookrow.store.database.failures import translate
 from hookrow.store.database.locks import limits
-from hookrow.waits import FIRE, LOCK
+from hookrow.store.database.waits import FIRE, LOCK
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -74,7 +74,7 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
 
 
 def run_here(database: Database, given: Connection, job: Callable[[Connection], T]) -> T:
-    """Run a job in this connection's transaction."""
+    """Run a job in this connection's transaction. Raises TransactionMisuse, WrongDatabase, StorageError."""
     try:
         check_database(database, given)
         if database.dialect == "sqlite":

@@ -257,7 +257,7 @@ class Egress:
 
 
 def entries(text: str) -> Iterator[Allowed]:
-    """The entries of `egress_allow`."""
+    """The entries of `egress_allow`. Raises InvalidSetting: one names what is never called."""
     for word in re.split(r"[,\s]+", text.strip()):
         if not word:
             continue

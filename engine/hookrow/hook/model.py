@@ -89,7 +89,7 @@ class Hook(HookFields):
     @model_validator(mode="wrap")
     @classmethod
     def checked(cls, values: Any, handler: Any, info: ValidationInfo) -> Self:
-        """Check and complete what was given, all fields at once."""
+        """Check and complete what was given, all fields at once. Raises InvalidHook."""
         if isinstance(values, cls):
             return values
         cleaned = fields.clean(values, new=True, stored=bool(info.context))

@@ -158,8 +158,9 @@ REASONS: Mapping[str, Text] = {
     "no_http": Text("{place} does not speak HTTP: {why}"),
     "no_tls": Text("no TLS with {place}: {why}"),
     "certificate_untrusted": Text("the certificate of {place} is not trusted: {why}"),
-    "answer_broken_off": Text("{place} broke off its response"),
-    "closed_without_answer": Text("{place} closed the connection without a response"),
+    "answer_broken_off": Text("{place} broke off its response; the receiver may have acted"),
+    "closed_without_answer": Text("{place} closed the connection without a response; the receiver may have acted"),
+    "perhaps_acted": Text("{what}; the receiver may have acted"),
     "framing_broken": Text("The framing of the response's body is broken."),
     "head_too_long": Text("The reply's head is longer than {limit} bytes."),
     "reply_too_long_on_wire": Text("The reply is longer than {limit} bytes on the wire."),
@@ -212,5 +213,6 @@ REASONS: Mapping[str, Text] = {
     "fails_every_time": Text("{hook}: its last {n} calls all failed"),
     "interrupted": Text("the process that sent it ended meanwhile; it may have reached the receiver"),
     "firing_interrupted": Text("interrupted: the process that fired it ended meanwhile; requests may have left"),
+    "called_off": Text("the firing was cancelled while this hook was called; it may have reached the receiver"),
     "as_said": Text("{text}"),
 }

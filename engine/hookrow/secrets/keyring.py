@@ -42,6 +42,7 @@ def key_id(key: bytes) -> str:
 
 
 def decode_key(entry: str, encoded: str, source: Text | str) -> tuple[str, bytes]:
+    """A key and its id. Raises KeyWrong."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -142,7 +143,11 @@ class KeyRing:
 
     @classmethod
     def read(cls, path: Path, *, private: bool) -> KeyRing:
-        """The keys of a file; an empty ring if there is none. `private`: only its owner may have access to it."""
+        """The keys of a file; an empty ring if there is none. `private`: only its owner may have access to it.
+
+        Raises:
+            KeyUnsafe, KeyWrong
+        """
         source = Reason("source_file", path=path)
         try:
             with path.open(encoding="ascii") as file:

@@ -73,7 +73,7 @@ class Vault:
         return self.loaded or self.reload()
 
     def reload(self) -> KeyRing:
-        """The keys as they now are: another process may have made or rotated them. Raises KeyUnsafe, KeyWrong."""
+        """The keys as they now are: another process may have made or rotated them. Raises KeyProblem."""
         ring = self.given or KeyRing.load(self.database_path, self.environ)
         if self.loaded and self.loaded.keys and not ring.keys:
             raise KeyMissing(Reason("keys_gone", source=self.loaded.source))
@@ -81,7 +81,11 @@ class Vault:
         return ring
 
     def ready(self) -> KeyRing:
-        """The keys to seal with; makes the key file beside the database where there is no key anywhere."""
+        """The keys to seal with; makes the key file beside the database where there is no key anywhere.
+
+        Raises:
+            KeyMissing: and it can't be made; else as `reload` does.
+        """
         with self.lock:
             ring = self.reload()  # sealing with a key that was rotated away would lose the value
             if ring.keys:

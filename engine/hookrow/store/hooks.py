@@ -141,10 +141,7 @@ def change(
     if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
     if revision is not None and revision != before["revision"]:
-        raise ChangedMeanwhile(
-            Text('the hook "{name}" was changed while you were editing', name=before["name"]),
-            current=before["revision"],
-        )
+        raise ChangedMeanwhile(Text('the hook "{name}" was changed while you were editing', name=before["name"]))
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:
         return False

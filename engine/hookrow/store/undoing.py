@@ -93,13 +93,9 @@ def take_back(
         if current is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=each.hook_id))
         if current.revision != each.revision:
+            who = each.since or "?"
             raise ChangedMeanwhile(
-                Text(
-                    "{hook} was changed since, by {who}: nothing was undone",
-                    hook=quoted(each.name),
-                    who=each.since or "?",
-                ),
-                current=current.revision,
+                Text("{hook} was changed since, by {who}: nothing was undone", hook=quoted(each.name), who=who)
             )
         values = columns(each, author.at_ms)
         if not keep_secrets and (taken := carried(dict(current._mapping), values)):

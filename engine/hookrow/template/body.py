@@ -17,7 +17,7 @@ from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
-from hookrow.template.values import Fault, encode, is_list, kind, truth
+from hookrow.template.values import Fault, encode, is_list, kind, truth, weigh
 
 __all__ = ["Page", "Statement", "read_body", "render_all"]
 
@@ -32,14 +32,18 @@ class Page(Evaluation):
     `outline` holds the same with `0` or `""` for each value: whether a value is JSON need not be asked.
     """
 
-    __slots__ = ("outline", "pieces", "places", "size")
+    __slots__ = ("outline", "pieces", "places", "size", "text")
 
-    def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
+    def __init__(
+        self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int, text: str | None = None
+    ) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit)
         self.pieces: list[str] = []
         self.outline: list[str] = []
         self.places: list[tuple[int, int, bool]] = []
         self.size: int = 0
+        self.text: str | None = text
+        """The payload's JSON, where it is known."""
 
     def write(self, text: str, line: int, column: int = 1, *, stands_for: str | None = None) -> None:
         """Add a piece; of a value with what stands for it in the outline. Raises Fault beyond the limit."""
@@ -111,7 +115,11 @@ class Value(Statement):
         found = self.node.value(page)
         if isinstance(found, str):
             page.fit(page.size + len(found))
-        text = encode(page, found)
+        if page.text is not None and found is page.payload:
+            weigh(page, found)
+            text = page.text
+        else:
+            text = encode(page, found)
         if self.inside:
             text = (text if isinstance(found, str) else encode(page, text))[1:-1]
         empty = '""' if isinstance(found, str) else "0"

@@ -23,6 +23,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
+import orjson
+
 from hookrow.errors import InvalidTemplate
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
@@ -64,11 +66,15 @@ class View:
     """A payload as bodies and conditions see it. It is only read: the caller's payload stays as it is."""
 
     payload: Mapping[str, Any]
+    text: str | None = None
 
 
-def prepare(payload: Mapping[str, Any]) -> View:
-    """The view of a payload: plain JSON data, checked before. Costs nothing; make one whenever the payload changes."""
-    return View(payload)
+def prepare(payload: Mapping[str, Any], text: str | None = None) -> View:
+    """The view of a payload: plain JSON data, checked before. Costs nothing; make one whenever the payload changes.
+
+    `text` is its JSON, where that is known.
+    """
+    return View(payload, text)
 
 
 def refuse_constant(_text: str) -> NoReturn:
@@ -77,6 +83,14 @@ def refuse_constant(_text: str) -> NoReturn:
 
 # Numbers are not built, only seen: no length of theirs is refused, and nothing is lost.
 CHECKER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=refuse_constant)
+
+
+def check(text: str) -> None:
+    """Raises ValueError, RecursionError: the text is no JSON."""
+    try:
+        orjson.loads(text)
+    except ValueError:  # or more than orjson reads: halves of surrogate pairs, a thousand levels
+        CHECKER.decode(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,7 @@ class Body:
             raise refusal(fault, self.source, "body") from None
 
     def draw(self, view: View, webhook: Mapping[str, Any], limit: int) -> str:
-        page = Page(view.payload, webhook, fuel=FUEL, limit=limit)
+        page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text)
         render_all(self.statements, page)
         text = "".join(page.pieces)
         try:
@@ -117,10 +131,11 @@ class Body:
             text = SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
             size = len(text.encode())
         page.fit(size)
+        outline = "".join(page.outline)
         try:
-            CHECKER.decode("".join(page.outline))
+            check(outline)
         except json.JSONDecodeError as broken:
-            at, reason = what_is_wrong("".join(page.outline), broken.pos, over=broken.msg == "Extra data")
+            at, reason = what_is_wrong(outline, broken.pos, over=broken.msg == "Extra data")
             line, column = page.place_at(at)
             raise Fault(reason, line=line, column=column) from None
         except (ValueError, RecursionError):

@@ -115,8 +115,8 @@ class InMemory(Engine):
         super()._assemble()  # type: ignore[safe-super]
         self.calls: Fired = Fired(self.runtime)
 
-    def given(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
-        return self.calls.add(super().given(firing), connection)
+    def with_enqueue(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:
+        return self.calls.add(super().with_enqueue(firing), connection)
 
 
 class MemoryEngine(InMemory, HookEngine):

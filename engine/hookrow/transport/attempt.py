@@ -68,33 +68,33 @@ class Tools:
     """Of hooks that were sent to: to open their secrets anew costs a tenth of a delivery. By the hook's identity: an
     edited hook is another one, and tools are made anew for each configuration."""
 
-    def opened(self, order: Dispatch) -> KnownHook:
-        """What is known of an order's hook. Raises KeyProblem as `opened` does."""
-        hook = order.hook
+    def opened(self, dispatch: Dispatch) -> KnownHook:
+        """What is known of the request's hook. Raises KeyProblem as `opened` does."""
+        hook = dispatch.hook
         found = self.known.get(id(hook))
         if found is None:
             secrets = opened(self.vault, hook)
             concealer = Concealer(secrets=hidden_secrets(hook.auth_login, secrets, [hook.url]))
-            made = outline(order if order.url is None else replace(order, url=None), secrets)
+            made = outline(dispatch if dispatch.url is None else replace(dispatch, url=None), secrets)
             found = self.known[id(hook)] = KnownHook(hook, secrets, concealer, made)
         return found
 
-    def outline(self, order: Dispatch) -> message.Outline:
+    def outline(self, dispatch: Dispatch) -> message.Outline:
         """As the function of that name. Raises KeyProblem as `opened` does."""
-        known = self.opened(order)
-        return known.outline if order.url is None else outline(order, known.secrets)
+        known = self.opened(dispatch)
+        return known.outline if dispatch.url is None else outline(dispatch, known.secrets)
 
-    def concealer(self, order: Dispatch) -> Concealer:
-        """What is not kept of the answer to an order: the hook's secrets, and the private values that it was shown."""
-        known = self.opened(order).concealer
-        found = order.conceal
-        if found is None and order.url is None:
+    def concealer(self, dispatch: Dispatch) -> Concealer:
+        """What is not kept of the answer: the hook's secrets, and the private values that it was shown."""
+        known = self.opened(dispatch).concealer
+        found = dispatch.conceal
+        if found is None and dispatch.url is None:
             return known
         if found is None:
             found = Concealer()
         found.beware((*known.secrets, *known.short))
-        if order.url is not None:
-            found.beware(hidden_secrets("", {}, [order.url]))
+        if dispatch.url is not None:
+            found.beware(hidden_secrets("", {}, [dispatch.url]))
         return found
 
 
@@ -172,15 +172,15 @@ def opened(vault: Vault, hook: StoredHook) -> dict[str, str]:
     return found
 
 
-def outline(order: Dispatch, secrets: Mapping[str, str]) -> message.Outline:
-    """What all requests of the order's hook have in common; sent elsewhere, credentials stay here unless asked for.
+def outline(dispatch: Dispatch, secrets: Mapping[str, str]) -> message.Outline:
+    """What all requests of the hook have in common; sent elsewhere, credentials stay here unless asked for.
 
     Args:
         secrets: as `opened` gives them.
     """
-    hook = order.hook
-    url = order.url or hook.url
-    trusted = order.with_auth or order.url is None or origin(url) == origin(hook.url)
+    hook = dispatch.hook
+    url = dispatch.url or hook.url
+    trusted = dispatch.with_auth or dispatch.url is None or origin(url) == origin(hook.url)
     header = None
     if trusted and hook.custom_header and "custom_header_value" in secrets:
         header = (hook.custom_header, secrets["custom_header_value"])
@@ -193,21 +193,21 @@ def outline(order: Dispatch, secrets: Mapping[str, str]) -> message.Outline:
     )
 
 
-def compose(order: Dispatch, made: message.Outline, now_ms: int) -> message.Message:
+def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.Message:
     """The request as it would leave now."""
-    old_until_ms = order.hook.signing_old_until_ms
+    old_until_ms = dispatch.hook.signing_old_until_ms
     return made.message(
-        order.body,
-        event=order.event,
-        mode=order.mode,
-        msg_id=order.webhook_id,
-        attempt=order.number,
+        dispatch.body,
+        event=dispatch.event,
+        mode=dispatch.mode,
+        msg_id=dispatch.webhook_id,
+        attempt=dispatch.number,
         sent_at_s=now_ms // 1000,
-        occurred_at_ms=order.occurred_ms,
-        deadline_ms=order.deadline_ms,
-        replay_of=order.replay_of,
-        depth=order.depth + 1,
-        test=order.test,
+        occurred_at_ms=dispatch.occurred_ms,
+        deadline_ms=dispatch.deadline_ms,
+        replay_of=dispatch.replay_of,
+        depth=dispatch.depth + 1,
+        test=dispatch.test,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )
 
@@ -230,72 +230,72 @@ def prepared(made: message.Message) -> httpx.Request:
     return request
 
 
-async def perform(tools: Tools, order: Dispatch) -> AttemptResult:
+async def perform(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
-    made = await attempted(tools, order)
+    made = await attempted(tools, dispatch)
     if tools.watch is not None:
-        tools.watch.attempt(observed(order, made))
+        tools.watch.attempt(observed(dispatch, made))
     return made
 
 
-def observed(order: Dispatch, made: AttemptResult) -> AttemptObserved:
+def observed(dispatch: Dispatch, made: AttemptResult) -> AttemptObserved:
     """What observers may know of an attempt."""
-    hook, url = order.hook, order.url or order.hook.url
+    hook, url = dispatch.hook, dispatch.url or dispatch.hook.url
     return AttemptObserved(
-        delivery_id=order.webhook_id,
-        firing_id=firing_id(firing_uid(order.webhook_id) or ""),
-        event=order.event,
+        delivery_id=dispatch.webhook_id,
+        firing_id=firing_id(firing_uid(dispatch.webhook_id) or ""),
+        event=dispatch.event,
         hook=hook.ref,
-        mode=order.mode,
-        number=order.number,
-        origin=order.origin,
+        mode=dispatch.mode,
+        number=dispatch.number,
+        origin=dispatch.origin,
         host=urlsplit(url).netloc.rpartition("@")[2],
         at_ms=made.values["at_ms"],
         ms=made.ms,
         outcome=made.answer.kind,
         status=made.status,
         error=made.error,
-        elsewhere=order.url is not None,
-        test=order.test,
+        elsewhere=dispatch.url is not None,
+        test=dispatch.test,
     )
 
 
-async def attempted(tools: Tools, order: Dispatch) -> AttemptResult:
+async def attempted(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     now_ms = tools.clock.now_ms()
     try:
-        made = compose(order, tools.outline(order), now_ms)
+        made = compose(dispatch, tools.outline(dispatch), now_ms)
         request = prepared(made)
     except KeyProblem as error:
-        return unsent(order, now_ms, "key_error", error.text)
+        return unsent(dispatch, now_ms, "key_error", error.text)
     except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
-        return unsent(order, now_ms, "name_error", Reason("host_impossible"))
-    waiting = order.payload is not None
+        return unsent(dispatch, now_ms, "name_error", Reason("host_impossible"))
+    waiting = dispatch.payload is not None
     got = await exchange(
         tools.transport,
         request,
-        timeout=order.timeout,
+        timeout=dispatch.timeout,
         limit=tools.limits.reply_limit,
         keep=None if waiting else tools.limits.reply_kept,
         clock=tools.clock,
-        wait="sent" if order.mode == "forget" else "reply",
+        wait="sent" if dispatch.mode == "forget" else "reply",
     )
     if got.error == "local_error":
-        return unsent(order, now_ms, got.error, got.detail or "")
-    return judged(tools, order, made, got, now_ms)
+        return unsent(dispatch, now_ms, got.error, got.detail or "")
+    return judged(tools, dispatch, made, got, now_ms)
 
 
-def unsent(order: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
+def unsent(dispatch: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
     """A failure before the request: of a secret that can't be opened, a URL that leads nowhere, our own machine."""
     values = {
-        "number": order.number,
-        "origin": order.origin,
+        "number": dispatch.number,
+        "origin": dispatch.origin,
         "at_ms": now_ms,
-        "url": public_url(order.url or order.hook.url),
-        "elsewhere": order.url is not None,
+        "url": public_url(dispatch.url or dispatch.hook.url),
+        "elsewhere": dispatch.url is not None,
         "error": error,
         "detail": keep(detail),
         "ms": 0,
-        "asked_by": order.asked_by,
+        "asked_by": dispatch.asked_by,
     }
     return AttemptResult(
         answer=reply.ReplyOutcome("failed"),
@@ -309,40 +309,40 @@ def unsent(order: Dispatch, now_ms: int, error: str, detail: Text | str) -> Atte
     )
 
 
-def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:
+def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:
     """The answer, and the attempt's row with what the mode keeps of the response (docs/concepts.md)."""
-    conceal = tools.concealer(order)
-    answer = answered(order, got)
+    conceal = tools.concealer(dispatch)
+    answer = answered(dispatch, got)
     if answer.data is not None:
         conceal.learn(answer.data)
     answer = conceal.answer(answer)
     ms = round(got.times.get("total", 0.0))
-    keeps_response = order.mode != "forget" and got.status is not None
+    keeps_response = dispatch.mode != "forget" and got.status is not None
     keeps_body = keeps_response and (
-        order.mode in ("record", "transform")
-        or (order.mode == "gate" and answer.kind != "ok")
-        or (order.mode in WAITING and bool(answer.warnings))
+        dispatch.mode in ("record", "transform")
+        or (dispatch.mode == "gate" and answer.kind != "ok")
+        or (dispatch.mode in WAITING and bool(answer.warnings))
     )
     retry_after = None
     if keeps_response and answer.error is not None:
         retry_after = reply.retry_after(got.headers, now_ms)
     values: dict[str, Any] = {
-        "number": order.number,
-        "origin": order.origin,
+        "number": dispatch.number,
+        "origin": dispatch.origin,
         "at_ms": now_ms,
         "url": public_url(sent.url),
-        "elsewhere": order.url is not None,
+        "elsewhere": dispatch.url is not None,
         "address": got.address,
         "status": got.status if keeps_response else None,
         "error": answer.error,
         "detail": keep(answer.detail),
         "ms": ms,
-        "times": dumps(got.times),
+        "times": dumps({**got.times, "limit": round(dispatch.timeout * 1000)}),
         "request_headers": dumps(sent.shown),
         "response_headers": dumps(conceal.headers(got.headers)) if keeps_response and got.headers else None,
-        "response_body": kept_body(conceal, tools.limits, order, got) if keeps_body else None,
+        "response_body": kept_body(conceal, tools.limits, dispatch, got) if keeps_body else None,
         "response_length": got.length if keeps_response else None,
-        "asked_by": order.asked_by,
+        "asked_by": dispatch.asked_by,
     }
     countable = answer.error in COUNTABLE or (
         answer.error == "bad_status" and got.status is not None and (got.status >= 500 or got.status == 429)
@@ -359,23 +359,23 @@ def judged(tools: Tools, order: Dispatch, sent: message.Message, got: Exchange, 
     )
 
 
-def kept_body(conceal: Concealer, limits: Limits, order: Dispatch, got: Exchange) -> bytes | None:
+def kept_body(conceal: Concealer, limits: Limits, dispatch: Dispatch, got: Exchange) -> bytes | None:
     """The response's body as it is kept: masked first, then cut; None where only its length may be."""
     if got.encoding is not None and not conceal.idle:
         return None  # compressed in a way that nobody asked for: what is in it can't be seen
     body = conceal.body(got.body, whole=got.complete and got.length <= len(got.body))
-    return body if body is None or order.payload is not None else body[: limits.reply_kept]
+    return body if body is None or dispatch.payload is not None else body[: limits.reply_kept]
 
 
-def answered(order: Dispatch, got: Exchange) -> reply.ReplyOutcome:
+def answered(dispatch: Dispatch, got: Exchange) -> reply.ReplyOutcome:
     """What the exchange means for the delivery."""
-    if got.error is not None and (got.status is None or order.payload is None):
+    if got.error is not None and (got.status is None or dispatch.payload is None):
         return reply.ReplyOutcome("failed", got.error, got.detail)
-    if order.mode == "forget":
+    if dispatch.mode == "forget":
         return reply.ReplyOutcome("sent")
     assert got.status is not None
-    if order.payload is None:
-        return reply.background(order.mode, got.status, got.headers)
+    if dispatch.payload is None:
+        return reply.background(dispatch.mode, got.status, got.headers)
     if got.error is not None:
         return reply.broken_off(got.status, got.headers, got.body, got.error, got.detail)
-    return reply.read(order.mode, order.can_refuse, got.status, got.headers, got.body, payload=order.payload)
+    return reply.read(dispatch.mode, dispatch.can_refuse, got.status, got.headers, got.body, payload=dispatch.payload)

@@ -21,6 +21,9 @@ __all__ = ["FAULTS", "fault", "too_late"]
 FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
 
+UNHEARD = {"time_ran_out", "no_connection", "name_unresolved", "no_tls", "certificate_untrusted"}
+"""Reasons that by themselves say nothing of a request: it may have left, on an earlier connection or as TLS broke."""
+
 SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, socket.EAI_MEMORY}
 """What our own machine has run out of: descriptors, memory, buffers, threads or local ports."""
 
@@ -48,7 +51,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def too_late(progress: Progress, seconds: float) -> Text:
     """The total time ran out, and while what; once the request is out the receiver may have acted on it."""
     return Reason(
-        "time_ran_out_sent" if progress.sending else "time_ran_out_at",
+        "time_ran_out_sent" if progress.left else "time_ran_out_at",
         limit=f"{seconds:g}",
         what=WAITED_FOR[progress.phase],
         place=progress.place,
@@ -56,14 +59,24 @@ def too_late(progress: Progress, seconds: float) -> Text:
 
 
 def fault(error: BaseException, progress: Progress) -> tuple[str, Text]:
-    """The word and the sentence for what was raised. No URL is named: its query may hold a token."""
+    """The word and the sentence for what was raised. No URL is named: its query may hold a token.
+
+    Where the request had left and no answer is known of, the sentence says that the receiver may have acted.
+    """
+    word, told = cause_of(error, progress)
+    if progress.left and isinstance(told, Reason) and told.code in UNHEARD:
+        told = Reason("perhaps_acted", what=told)
+    return word, told
+
+
+def cause_of(error: BaseException, progress: Progress) -> tuple[str, Text]:
     causes = list(chain(error))
     place = progress.place
     for cause in causes:
         if isinstance(cause, Blocked):
             return "blocked_address", cause.reason
     short = shortage(causes)
-    if short is not None and not progress.sending:
+    if short is not None and not progress.left:
         return "local_error", Reason("local_shortage", why=reason(short))
     if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
         return "name_error", Reason("name_unresolved", host=progress.host or "?")

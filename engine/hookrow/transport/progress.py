@@ -73,6 +73,7 @@ class Progress:
         self.wire: asyncio.BaseTransport | None = None
         self.watch: ByteGuard | None = None
         self.answered_before: bool = False
+        self.left_before: bool = False
 
     def mark(self, event: str) -> None:
         """An event has happened now."""
@@ -85,7 +86,8 @@ class Progress:
             self.address = endpoint(stream.get_extra_info("server_addr"))
 
     def restart(self) -> None:
-        """The request is sent once more, on another connection: only the time already gone is kept."""
+        """The request is sent once more, on another connection: what is kept is the time gone, and that it had left."""
+        self.left_before = self.left
         self.at.clear()
         self.phase = "start"
         self.dialled.clear()
@@ -96,6 +98,11 @@ class Progress:
     def sending(self) -> bool:
         """Whether the request has begun to be written."""
         return SENDING in self.at
+
+    @property
+    def left(self) -> bool:
+        """Whether the receiver may have got some of the request, on whatever connection."""
+        return self.sending or self.left_before
 
     @property
     def sent(self) -> bool:

@@ -188,7 +188,7 @@ class Transport(httpx.AsyncBaseTransport):
         )
 
     def session(self, fresh: bool) -> aiohttp.ClientSession:
-        """The session that keeps connections, or the one that makes a new one for each request."""
+        """The session that keeps connections, or the one that makes a new one for each request. Raises Misuse."""
         here = (os.getpid(), asyncio.get_running_loop())
         if self.home is None:
             self.home = here

@@ -8,11 +8,13 @@ from typing import Final, NamedTuple, Protocol
 
 from hookrow.clock import Clock
 from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
+from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.outbox import Claimed
 from hookrow.worker.slots import Held, Slots
 
-__all__ = ["RESERVE", "ClockReading", "CurrentHook", "Leases"]
+__all__ = ["RESERVE", "ClockReading", "CurrentHook", "Leases", "may_go", "public"]
 
 log: Final = logging.getLogger("hookrow")
 
@@ -109,3 +111,15 @@ class Leases:
     async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""
         await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=self.clock.now_ms()))
+
+
+def public(claimed: Claimed) -> str:
+    """What receivers and people call a row."""
+    return delivery_id(claimed.uid, claimed.seq)
+
+
+def may_go(hook: CurrentHook, claimed: Claimed) -> bool:
+    """Whether the hook, as it stands now, may be sent to; a breaker lets its probe through."""
+    if hook.deleted or not hook.active:
+        return False
+    return hook.paused_by is None or (hook.paused_by == "breaker" and claimed.probe)

@@ -16,18 +16,17 @@ from functools import partial
 from typing import Any, Final
 
 from hookrow.clock import Clock
-from hookrow.errors import StorageError
-from hookrow.ids import delivery_id
+from hookrow.errors import StorageError, Unrecorded
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
-from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases
+from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases, may_go, public
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
-from hookrow.worker.trouble import Shortage, Trouble
+from hookrow.worker.trouble import Shortage, Trouble, recorded
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
@@ -113,6 +112,8 @@ class Worker:
         self.begun: int = 0
         """How many deliveries were started so far."""
         self.leases: Final = Leases(database, clock, self.owner, self.slots)
+        self.once: bool = False  # somebody waits: results are not tried to be recorded without end
+        self.lost: list[StorageError] = []
         self.trouble: Final = Trouble(clock)
         self.shortage: Final = Shortage(clock)
         self.unrecorded: set[int] = set()
@@ -189,21 +190,32 @@ class Worker:
             first_only: one attempt each; retries are left to a worker.
 
         Raises:
-            StorageError
+            Unrecorded: some were sent, but their results could not be recorded within LOCK_LIMIT.
+            StorageError: any other.
         """
-        while not self.closing:
-            self.woken.clear()
-            if self.tend is not None:
-                self.slots.shut = await self.tend()
-            now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
-            claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
-            taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
-            self.slots.hold(taken.rows, now_ms, started)
-            self.start()
-            if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
-                return
-            due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
-            await self.rest(due)
+        self.once = True
+        try:
+            while not self.closing:
+                self.woken.clear()
+                if self.tend is not None:
+                    self.slots.shut = await self.tend()
+                now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
+                claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
+                taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
+                self.slots.hold(taken.rows, now_ms, started)
+                self.start()
+                if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
+                    break
+                due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
+                await self.rest(due)
+        except StorageError as error:
+            await asyncio.gather(*self.tasks, return_exceptions=True)  # what has left: what came of it is to be said
+            if not self.lost:
+                raise
+            self.lost.append(error)
+        if self.lost:
+            sent = [each for error in self.lost if isinstance(error, Unrecorded) for each in error.deliveries]
+            raise Unrecorded(sent, getattr(self.lost[0], "reason", self.lost[0].text))
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -268,7 +280,8 @@ class Worker:
                 self.slots.shut = await self.tend()
             if self.slots.wanting() and await self.changed():
                 await self.claim()
-            if not self.unrecorded:
+            # Reading alone proves nothing: a standby and a full disk can be read.
+            if not self.unrecorded and self.database.writer.failed is None:
                 self.trouble.worked()
         except StorageError as error:
             self.look = True
@@ -326,8 +339,8 @@ class Worker:
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, now_ms, started)
-        for claimed, made, settled in taken.interrupted:
-            await self.notices.of_result(claimed, made, settled)
+        for claimed, result, settled in taken.interrupted:
+            await self.notices.of_result(claimed, result, settled)
         if taken.resumed and self.config_changed is not None:
             self.config_changed()
         for hook in taken.resumed:
@@ -344,7 +357,7 @@ class Worker:
             held = self.slots.next()
             if held is None:
                 break
-            task = asyncio.get_running_loop().create_task(self.deliver(held))
+            task = asyncio.get_running_loop().create_task(self.deliver(held), name=public(held.claimed))
             self.tasks.add(task)
             self.begun += 1
             task.add_done_callback(self.landed)
@@ -356,8 +369,12 @@ class Worker:
         # Else the loop has nothing to do before its time.
         if not self.running or self.closing or (self.look and self.slots.wanting()):
             self.woken.set()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a delivery's task failed; it goes again when its lease has lapsed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unrecorded):
+            self.lost.append(error)
+        elif error is not None:
+            failed = "%s: its task failed; it goes again when its lease has lapsed"
+            log.error(failed, task.get_name(), exc_info=error)
 
     # -- one delivery -------------------------------------------------------------------------------------------------
 
@@ -373,36 +390,44 @@ class Worker:
             if claimed.error == outbox.INTERRUPTED:
                 self.suspects.add(claimed.row_id)
             try:
-                made = await self.perform(claimed, hook)
+                result = await self.perform(claimed, hook)
             except asyncio.CancelledError:
                 await self.give_back([claimed], begun=True)
                 raise
-            if made.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
+            if result.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
                 await self.give_back([claimed])
                 return
-            if made.error == "local_error":  # our own trouble, too: it waits a while
-                await self.give_back([claimed], later_ms=self.shortage.failed(claimed.row_id, made.detail))
+            if result.error == "local_error":  # our own trouble, too: it waits a while
+                await self.give_back(
+                    [claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), result.detail)
+                )
                 return
             self.shortage.worked(claimed.row_id)
             quick = self.clock.monotonic() - started <= SLOW
-            well = self.slots.well[claimed.hook_id] = quick and not made.gone and made.answer.kind != "failed"
+            well = self.slots.well[claimed.hook_id] = quick and not result.gone and result.answer.kind != "failed"
             if well:
                 # The slot is the next row's: no receiver waits for our disk. What a failure means is recorded first.
                 self.slots.free(claimed.hook_id)
                 freed = True
                 self.start()
-            await self.record(claimed, made)
+            await self.record(claimed, result)
         finally:
             self.suspects.discard(claimed.row_id)
             if not freed:
                 self.slots.free(claimed.hook_id)
 
-    async def record(self, claimed: Claimed, made: ResultLike) -> None:
-        """Have a result written, however long storage is in trouble; then tell what followed from it."""
+    async def record(self, claimed: Claimed, result: ResultLike) -> None:
+        """Have a result written, however long storage is in trouble; then tell what followed from it.
+
+        Raises:
+            Unrecorded: somebody waits for it, and it could not be written.
+        """
         started, now_ms = self.clock.monotonic(), self.clock.now_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
-        job = Settle(claimed, made, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
+        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
         settled: Settled | None = None
+        if self.once:
+            settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))
         while settled is None:
             try:
                 settled = await self.database.writer.awrite(job)
@@ -411,8 +436,7 @@ class Worker:
                 await asyncio.sleep(self.trouble.failed(error))
         self.unrecorded.discard(claimed.row_id)
         if not settled.accepted:
-            public = delivery_id(claimed.uid, claimed.seq)
-            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public)
+            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public(claimed))
             return
         if settled.next:
             await self.go_on(settled.next, now_ms, started)
@@ -420,7 +444,7 @@ class Worker:
             self.look = True
         if (settled.paused or settled.resumed) and self.config_changed is not None:
             self.config_changed()
-        await self.notices.of_result(claimed, made, settled)
+        await self.notices.of_result(claimed, result, settled)
 
     async def go_on(self, rows: Sequence[Claimed], now_ms: int, started: float) -> None:
         """Rows that were leased together with a result; `now_ms` and `started` are its moment, by both clocks."""
@@ -474,10 +498,3 @@ class Worker:
         now_ms = self.clock.now_ms()
         if await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)):
             self.look = True
-
-
-def may_go(hook: CurrentHook, claimed: Claimed) -> bool:
-    """Whether the hook, as it stands now, may be sent to; a breaker lets its probe through."""
-    if hook.deleted or not hook.active:
-        return False
-    return hook.paused_by is None or (hook.paused_by == "breaker" and claimed.probe)

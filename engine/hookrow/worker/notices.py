@@ -32,18 +32,19 @@ class Notices:
         self.raise_event = raise_event
         self.failing = failing
 
-    async def of_result(self, claimed: Claimed, made: ResultLike, settled: Settled) -> None:
+    async def of_result(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
-        if self.failing is not None and (made.error is not None or claimed.hook_id in self.failing.rows):
+        if self.failing is not None and (result.error is not None or claimed.hook_id in self.failing.rows):
             hook = self.hook_of(claimed.hook_id)
             if hook is not None:
-                await asyncio.to_thread(self.failing.saw, hook, failed=made.error is not None, error=made.error)
+                await asyncio.to_thread(self.failing.saw, hook, failed=result.error is not None, error=result.error)
         if settled.dead:
-            told: JsonObject = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
-            told |= {"event": claimed.event, "attempts": settled.attempts, "error": made.error, "status": made.status}
-            await self.tell("delivery.dead", claimed.hook_id, {"delivery": told}, claimed)
+            dead: JsonObject = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
+            dead |= {"event": claimed.event, "attempts": settled.attempts}
+            dead |= {"error": result.error, "status": result.status}
+            await self.tell("delivery.dead", claimed.hook_id, {"delivery": dead}, claimed)
         if settled.paused is not None:
-            reason = f"{made.error or ''} {made.status or ''}".strip()
+            reason = f"{result.error or ''} {result.status or ''}".strip()
             await self.tell("hook.paused", claimed.hook_id, {"by": settled.paused, "reason": reason}, claimed)
         if settled.resumed:
             await self.tell("hook.resumed", claimed.hook_id, {"by": "breaker"}, claimed)
@@ -52,7 +53,8 @@ class Notices:
         """Raise one; what a system event's own delivery (`claimed`) caused is only logged."""
         hook = self.hook_of(hook_id)
         named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}
-        log.warning("%s: hook %s", code, named["key"] or hook_id)
+        about = "" if claimed is None else f", {delivery_id(claimed.uid, claimed.seq)}"
+        log.warning("%s: hook %s%s", code, named["key"] or hook_id, about)
         if self.raise_event is None or (claimed is not None and claimed.event in SYSTEM_EVENTS):
             return
         try:

@@ -54,7 +54,7 @@ def moved(revision: Revision, code: str) -> bool:
 
 
 class Sides(Widget, can_focus=True):
-    """Three lines a field: its name, mine, theirs; Space takes the other side.
+    """Three lines a field: its name, mine, theirs; Space takes the other side, Enter goes on to the answers.
 
     Args:
         sides: by field, what is shown of mine and of theirs.
@@ -69,6 +69,7 @@ class Sides(Widget, can_focus=True):
         ("up,k", "move(-1)", ""),
         ("down,j", "move(1)", ""),
         ("space,left,right", "swap", ""),
+        ("enter", "screen.focus_next", ""),
     ]
 
     def __init__(self, sides: Mapping[str, tuple[str, str]]) -> None:

@@ -31,7 +31,7 @@ from hookrow_tui.presenters.form.state import (
 )
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.terminal.editor import NotRun, edited
-from hookrow_tui.widgets.dialogs import Choices, Question
+from hookrow_tui.widgets.dialogs import Answer, Choices, ask
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -85,9 +85,8 @@ class FormScreen(FormView):
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
-                answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save anyway")))]
-                question = Question(str(SAVE_AND_CLOSE), [str(too_long(seconds))], answers)
-                self.app.push_screen(question, lambda answer: self.write() if answer == "save" else None)
+                answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), self.write)]
+                ask(self, SAVE_AND_CLOSE, [too_long(seconds)], answers)
             else:
                 self.write()
 
@@ -114,29 +113,31 @@ class FormScreen(FormView):
             go_on: called where they are kept or removed, with whether they are kept.
         """
 
-        def answered(answer: str | None) -> None:
-            if answer == "remove":
-                for code in codes:
-                    field = self.widget(code)
-                    assert isinstance(field, SecretLine)
-                    field.remove_secret()
-                    self.state.texts[code] = ""
-            if answer in ("keep", "remove"):
-                go_on(answer == "keep")
-                return
-            self.afterwards = None
-            if answer == "new":
-                self.go_to(codes[0])
+        def remove() -> None:
+            for code in codes:
+                field = self.widget(code)
+                assert isinstance(field, SecretLine)
+                field.remove_secret()
+                self.state.texts[code] = ""
+            go_on(False)
+
+        def enter_again() -> None:
+            self.stay()
+            self.go_to(codes[0])
 
         names = ", ".join(f"«{called(code)}»" for code in codes)
         text = Say("The new URL has another origin. These would be sent to it: {names}.", names=names)
-        answers = [
-            ("back", str(Say("Keep editing"))),
-            ("keep", str(Say("Keep them"))),
-            ("new", str(Say("Enter again"))),
-            ("remove", str(Say("Remove them"))),
+        answers: list[Answer] = [
+            ("back", Say("Keep editing"), None),
+            ("keep", Say("Keep them"), lambda: go_on(True)),
+            ("new", Say("Enter again"), enter_again),
+            ("remove", Say("Remove them"), remove),
         ]
-        self.app.push_screen(Question(str(Say("Secrets and the new URL")), [str(text)], answers), answered)
+        ask(self, Say("Secrets and the new URL"), [text], answers, self.stay)
+
+    def stay(self) -> None:
+        """What was to follow on leaving does not: the person goes on editing."""
+        self.afterwards = None
 
     def write(self, keep_secrets: bool = False) -> None:
         checked = self.state.checked(here(self.zone))
@@ -186,28 +187,24 @@ class FormScreen(FormView):
     def ask_about_deleted(self, text: str) -> None:
         """A colleague deleted the hook: bring it back with these changes, with its secrets and queue; or make a new
         one."""
-        answers = [
-            ("restore", str(Say("Restore it"))),
-            ("new", str(Say("Save as new"))),
-            ("back", str(Say("Keep editing"))),
+        answers: list[Answer] = [
+            ("restore", Say("Restore it"), self.restore),
+            ("new", Say("Save as new"), self.save_as_new),
+            ("back", Say("Keep editing"), None),
         ]
         more = Say("A restored hook keeps its secrets and its queue; a new one starts without them.")
-        question = Question(str(Say("Somebody deleted the hook")), [text, str(more)], answers)
-        self.app.push_screen(question, self.decide_about_deleted)
+        ask(self, Say("Somebody deleted the hook"), [text, more], answers)
 
-    def decide_about_deleted(self, answer: str | None) -> None:
-        stored = self.state.hook
-        if answer == "new":
-            self.save_as_new()
-        elif answer == "restore" and stored is not None:
-            number = stored.id or 0
-            self.saving = True
-            self.hookrow.ask(
-                self,
-                lambda engine: engine.hooks.restore(number),
-                lambda _: self.hookrow.ask(self, self.read_theirs, self.settle, self.refused),
-                self.refused,
-            )
+    def restore(self) -> None:
+        """Bring the deleted hook back, then go on as where a colleague changed it."""
+        number = 0 if self.state.hook is None else self.state.hook.id or 0
+        self.saving = True
+        self.hookrow.ask(
+            self,
+            lambda engine: engine.hooks.restore(number),
+            lambda _: self.hookrow.ask(self, self.read_theirs, self.settle, self.refused),
+            self.refused,
+        )
 
     def save_as_new(self) -> None:
         """A new hook of what stands here; the kept secrets went with the old one."""
@@ -298,16 +295,12 @@ class FormScreen(FormView):
             self.close(None)
             return
 
-        def answered(answer: str | None) -> None:
-            if answer == "save":
-                self.action_save()
-            elif answer == "drop":
-                self.close(None)
-            else:
-                self.afterwards = None
-
-        answers = [("back", str(Say("Keep editing"))), ("save", str(Say("Save"))), ("drop", str(Say("Don't save")))]
-        self.app.push_screen(Question(str(PAGE_TITLE), [str(Say("The changes are not saved."))], answers), answered)
+        answers: list[Answer] = [
+            ("back", Say("Keep editing"), None),
+            ("save", Say("Save"), self.action_save),
+            ("drop", Say("Don't save"), lambda: self.close(None)),
+        ]
+        ask(self, PAGE_TITLE, [Say("The changes are not saved.")], answers, self.stay)
 
     def close(self, hook_id: int | None) -> None:
         """Go, and leave no draft."""
@@ -331,19 +324,13 @@ class FormScreen(FormView):
             return
         draft = kept[0]
 
-        def answered(answer: str | None) -> None:
-            if answer == "take":
-                self.take_draft(draft)
-            elif answer == "drop":
-                draft.drop()
-
-        answers = [
-            ("take", str(Say("Open the draft"))),
-            ("drop", str(Say("Delete the draft"))),
-            ("later", str(Say("Decide later"))),
+        answers: list[Answer] = [
+            ("take", Say("Open the draft"), lambda: self.take_draft(draft)),
+            ("drop", Say("Delete the draft"), draft.drop),
+            ("later", Say("Decide later"), None),
         ]
         text = Say("An interrupted session left unsaved changes. Passwords are not among them.")
-        self.app.push_screen(Question(str(Say("Draft")), [str(text)], answers), answered)
+        ask(self, Say("Draft"), [text], answers)
 
     def take_draft(self, draft: drafts.Draft) -> None:
         """Put the draft's changes on the hook as it is now; where somebody changed that since, both sides are shown.

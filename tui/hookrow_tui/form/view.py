@@ -35,7 +35,7 @@ from hookrow_tui.presenters.form.event_notes import explained
 from hookrow_tui.presenters.form.faults import faults, next_fault
 from hookrow_tui.presenters.form.state import FormState, Value, looked_at, neighbours, too_long, worst
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.widgets.dialogs import Choices, Question
+from hookrow_tui.widgets.dialogs import Choices, ask
 from hookrow_tui.widgets.keybar import KeyBar
 from hookrow_tui.widgets.page import Title
 from hookrow_tui.words import Say, SayPlural
@@ -330,14 +330,14 @@ class FormView(WritingPage):
 
     @on(SecretLine.Removal)
     def ask_removal(self, message: SecretLine.Removal) -> None:
-        def answered(answer: str | None) -> None:
-            if answer == "remove":
-                message.field.remove_secret()
-
-        answers = [("back", str(Say("Keep editing"))), ("remove", str(Say("Remove it")))]
+        remove = ("remove", Say("Remove it"), message.field.remove_secret)
         text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
-        title = Say('Remove "{field}"?', field=called(message.field.code))
-        self.app.push_screen(Question(str(title), [str(text)], answers), answered)
+        ask(
+            self,
+            Say('Remove "{field}"?', field=called(message.field.code)),
+            [text],
+            [("back", Say("Keep editing"), None), remove],
+        )
 
     @on(Button.Pressed)
     def make_secret(self) -> None:

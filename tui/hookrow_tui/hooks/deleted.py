@@ -14,7 +14,7 @@ from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import detail, when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.styled import Line
-from hookrow_tui.widgets.dialogs import Question
+from hookrow_tui.widgets.dialogs import Answer, ask
 from hookrow_tui.widgets.list_page import ListPage
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.words import Say, SayPlural
@@ -88,19 +88,17 @@ class DeletedScreen(ListPage[int]):
             return
         number = row.hook.id or 0
 
-        def restore(answer: str | None = "restore") -> None:
-            if answer == "restore":
-                self.hookrow.ask(self, lambda engine: engine.hooks.restore(number), self.restored)
+        def restore() -> None:
+            self.hookrow.ask(self, lambda engine: engine.hooks.restore(number), self.restored)
 
         if not row.hook.active or row.hook.paused_by is not None:
             restore()
             return
         waits = Say("Operations of {event} wait for it again from now on.", event=row.hook.event)
         sends = Say("It is called again from now on, and gets the deliveries that its deletion cancelled.")
-        answers = [("back", str(Say("Back"))), ("restore", str(Say("Restore it")))]
+        answers: list[Answer] = [("back", Say("Back"), None), ("restore", Say("Restore it"), restore)]
         title = Say('Restore "{name}"?', name=steady(row.hook.name))
-        lines = [str(waits), str(sends)] if row.hook.mode in WAITING else [str(sends)]
-        self.app.push_screen(Question(str(title), lines, answers), restore)
+        ask(self, title, [waits, sends] if row.hook.mode in WAITING else [sends], answers)
 
     def restored(self, hook: Hook) -> None:
         self.dismiss(hook.id)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hookrow.errors import ChangedMeanwhile, HookrowError, InvalidInput
+from hookrow.errors import ChangedMeanwhile, HookrowError
 from hookrow.records import Revision
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import back_to, detail, summary, when
 from hookrow_tui.presenters.columns import fit, steady
+from hookrow_tui.presenters.failures import needs_secrets
 from hookrow_tui.presenters.styled import Line, plain
-from hookrow_tui.widgets.dialogs import Question
+from hookrow_tui.widgets.dialogs import ask, ask_about_secrets
 from hookrow_tui.widgets.list_page import ListPage
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.words import Say, SayPlural
@@ -88,19 +90,20 @@ class HistoryScreen(ListPage[int]):
         shown = [plain([line]) for line in lines[:MOST]]
         if len(lines) > MOST:
             shown.append(str(Say("… and more: {n} lines", n=len(lines) - MOST)))
-        sentences = [*shown, "", str(Say("Secrets don't change. The rollback becomes a new revision."))]
-        title = str(Say("Restore revision {n} of {when}?", n=row.revision, when=when(row.at_ms, self.zone)))
-        answers = [("no", str(Say("No"))), ("yes", str(Say("Restore")))]
-        newest = rows[0].revision
-        question = Question(title, sentences, answers)
-        self.app.push_screen(question, lambda answer: self.roll_back(row, newest) if answer == "yes" else None)
+        sentences = [*shown, "", Say("Secrets don't change. The rollback becomes a new revision.")]
+        title = Say("Restore revision {n} of {when}?", n=row.revision, when=when(row.at_ms, self.zone))
+        restore = partial(self.roll_back, row, rows[0].revision)
+        ask(self, title, sentences, [("no", Say("No"), None), ("yes", Say("Restore"), restore)])
 
     def roll_back(self, row: Revision, newest: int, keep_secrets: bool = False) -> None:
         number = self.hook.id or 0
 
         def refused(error: HookrowError) -> None:
-            if isinstance(error, InvalidInput) and error.problems[0].field == "keep_secrets":
-                self.ask_about_secrets(lambda: self.roll_back(row, newest, keep_secrets=True))
+            if needs_secrets(error):
+                text = Say(
+                    "That revision has a URL of another origin. The secrets that the hook has now would be sent to it."
+                )
+                ask_about_secrets(self, text, lambda: self.roll_back(row, newest, keep_secrets=True))
             else:
                 self.refused(error)
 
@@ -110,13 +113,6 @@ class HistoryScreen(ListPage[int]):
             self.rolled_back,
             refused,
         )
-
-    def ask_about_secrets(self, go_on: Callable[[], None]) -> None:
-        """The address of that revision is somebody else's."""
-        text = Say("That revision has a URL of another origin. The secrets that the hook has now would be sent to it.")
-        answers = [("back", str(Say("Cancel"))), ("keep", str(Say("Keep them")))]
-        question = Question(str(Say("Secrets and the new URL")), [str(text)], answers)
-        self.app.push_screen(question, lambda answer: go_on() if answer == "keep" else None)
 
     def rolled_back(self, hook: Hook) -> None:
         self.dismiss(hook.id)

@@ -346,11 +346,9 @@ class HooksScreen(Several):
 
     def confirm(self, title: Say, text: Say, then: Any, *more: str) -> None:
         """Ask; «No» is marked at the beginning."""
-        from hookrow_tui.widgets.dialogs import Question
+        from hookrow_tui.widgets.dialogs import ask
 
-        answers = [("no", str(NO)), ("yes", str(YES))]
-        question = Question(str(title), [str(text), *more], answers)
-        self.app.push_screen(question, lambda answer: then() if answer == "yes" else None)
+        ask(self, title, [text, *more], [("no", NO, None), ("yes", YES, then)])
 
     def action_pause(self) -> None:
         if self.pause_marked():

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hookrow.errors import HookrowError, InvalidInput
+from hookrow.errors import HookrowError
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
+from hookrow.words import ACTIONS
 from hookrow_tui.actions import cap_of
 from hookrow_tui.hooks.table import HookTable
-from hookrow_tui.widgets.dialogs import Prompt, Question
+from hookrow_tui.presenters.failures import needs_secrets
+from hookrow_tui.widgets.dialogs import Answer, Prompt, ask, ask_about_secrets, ask_file
 from hookrow_tui.widgets.page import Page
 from hookrow_tui.words import Say, SayPlural
 
 if TYPE_CHECKING:
     from hookrow import Hook, HookEngine
-    from hookrow.records import OwnChange
+    from hookrow.records import OwnChange, UndonePart
 
 __all__ = ["Several"]
 
@@ -121,14 +123,13 @@ class Several(Page[None]):
         lines = []
         if stopping:
             lines.append(
-                str(Say("Operations wait for these, and their failure stops them: {names}.", names=names(stopping)))
+                Say("Operations wait for these, and their failure stops them: {names}.", names=names(stopping))
             )
         if others := [hook for hook in waiting if hook not in stopping]:
-            lines.append(str(Say("Operations wait for these: {names}.", names=names(others))))
+            lines.append(Say("Operations wait for these: {names}.", names=names(others)))
         if rest:
-            lines.append(str(Say("In the background: {names}.", names=names(rest))))
-        answers = [("no", str(Say("No"))), ("yes", str(answer))]
-        self.app.push_screen(Question(str(title), lines, answers), lambda given: then() if given == "yes" else None)
+            lines.append(Say("In the background: {names}.", names=names(rest)))
+        ask(self, title, lines, [("no", Say("No"), None), ("yes", answer, then)])
 
     def turn_marked(self) -> bool:
         """Switch the marked hooks off, or on where all of them are off; whether there are marks."""
@@ -187,17 +188,14 @@ class Several(Page[None]):
         if not keys:
             return
 
-        def write(name: str | None) -> None:
-            if name:
-                self.hookrow.ask(self, lambda engine: exported(engine, Path(name).expanduser(), keys), said)
+        def write(path: Path) -> None:
+            self.hookrow.ask(self, lambda engine: exported(engine, path, keys), said)
 
         def said(text: Say) -> None:
             self.app.notify(str(text), markup=False, timeout=8)
 
         title = SayPlural("Export {n} hook", "Export {n} hooks", len(keys))
-        asked = Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd())
-        prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), "hooks.yaml")
-        self.app.push_screen(prompt, write)
+        ask_file(self, title, "hooks.yaml", write)
 
     # Taking back
 
@@ -207,7 +205,7 @@ class Several(Page[None]):
             self.hookrow.ask(self, lambda engine: engine.hooks.last_change(), self.ask_undo)
 
     def ask_undo(self, change: OwnChange | None) -> None:
-        from hookrow_tui.presenters.changes import ACTIONS, called, when  # not for the first frame
+        from hookrow_tui.presenters.changes import called, when  # not for the first frame
 
         if change is None:
             self.hookrow.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
@@ -223,34 +221,19 @@ class Several(Page[None]):
             self.hookrow.notice(str(text))
             return
         done = ACTIONS.get(change.action, change.action)
-        hooks = ", ".join(quoted(part.name) for part in change.parts[:NAMED])
-        more = len(change.parts) - NAMED
-        lines = [
-            str(
-                Say(
-                    "{when}: {hooks} — {done}.",
-                    when=when(change.at_ms, self.zone),
-                    hooks=hooks + (f" +{more}" if more > 0 else ""),
-                    done=done,
-                )
-            )
-        ]
+        hooks = names(change.parts)
+        lines = [Say("{when}: {hooks} — {done}.", when=when(change.at_ms, self.zone), hooks=hooks, done=done)]
         lost = dict.fromkeys(called(name) for part in change.parts for name in part.lost)
         if lost:
-            lines.append(str(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost))))
-        answers = [("undo", str(Say("Undo"))), ("back", str(Say("Back")))]
-        question = Question(str(Say("Undo your last change?")), lines, answers)
-        self.app.push_screen(question, lambda answer: self.undo(change) if answer == "undo" else None)
+            lines.append(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost)))
+        answers: list[Answer] = [("undo", Say("Undo"), lambda: self.undo(change)), ("back", Say("Back"), None)]
+        ask(self, Say("Undo your last change?"), lines, answers)
 
     def undo(self, change: OwnChange, *, keep_secrets: bool = False) -> None:
         def refused(error: HookrowError) -> None:
-            if isinstance(error, InvalidInput) and error.problems[0].field == "keep_secrets":
+            if needs_secrets(error):
                 text = Say("The earlier URL has another origin. The secrets that the hook has now would be sent to it.")
-                answers = [("back", str(Say("Cancel"))), ("keep", str(Say("Keep them")))]
-                question = Question(str(Say("Secrets and the new URL")), [str(text)], answers)
-                self.app.push_screen(
-                    question, lambda answer: self.undo(change, keep_secrets=True) if answer == "keep" else None
-                )
+                ask_about_secrets(self, text, lambda: self.undo(change, keep_secrets=True))
             else:
                 self.hookrow.notice(str(error))
 
@@ -287,7 +270,7 @@ DONE: Mapping[What, Say] = {
 }
 
 
-def names(hooks: list[Hook]) -> str:
+def names(hooks: Sequence[Hook | UndonePart]) -> str:
     """The hooks' names, the first of many."""
     more = len(hooks) - NAMED
     return ", ".join(quoted(hook.name) for hook in hooks[:NAMED]) + (f" +{more}" if more > 0 else "")

@@ -7,8 +7,9 @@ from datetime import tzinfo
 from typing import Any, ClassVar, Final
 
 from hookrow.records import Deed
+from hookrow.words import ACTIONS
 from hookrow_tui.actions import Group, bindings
-from hookrow_tui.presenters.changes import ACTIONS, when
+from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.widgets.list_page import ListPage

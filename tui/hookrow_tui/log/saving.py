@@ -9,20 +9,18 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.text import Text as Styled
-from textual import on, work
-from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual import on
 from textual.message import Message
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.hook_rows import number
+from hookrow_tui.widgets.counting import CountingScreen
 from hookrow_tui.widgets.dialogs import box_css
-from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ __all__ = ["SavingScreen", "write_lines"]
 
 CHUNK = 200
 """Firings that are read at once."""
-BAR = 40
 
 
 def write_lines(engine: HookEngine, ids: array[int], path: Path, halt: threading.Event) -> Iterator[int]:
@@ -57,7 +54,7 @@ def write_lines(engine: HookEngine, ids: array[int], path: Path, halt: threading
             yield done
 
 
-class SavingScreen(Dialog[None]):
+class SavingScreen(CountingScreen):
     """Writes at once, with a count; Escape stops, then closes.
 
     Args:
@@ -65,7 +62,7 @@ class SavingScreen(Dialog[None]):
     """
 
     DEFAULT_CSS = box_css("SavingScreen") + "SavingScreen Static { width: 100%; height: auto; padding: 0 1 1 1; }"
-    BINDINGS: ClassVar[list[Any]] = [("escape,enter", "stop", "")]
+    HEADING = Say("Writing to a file")
 
     @dataclass
     class Counted(Message):
@@ -80,24 +77,11 @@ class SavingScreen(Dialog[None]):
         self.ids = ids
         self.path = path
         self.whole = whole
-        self.halt = threading.Event()
-        self.ended = False
-
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = str(Say("Writing to a file"))
-            box.border_subtitle = str(Say("Esc stops"))
-            yield Static(id="count")
-
-    def on_mount(self) -> None:
-        if self.hookrow.engine is not None:
-            self.write_all(self.hookrow.engine)
 
     def on_unmount(self) -> None:
         self.halt.set()
 
-    @work(thread=True)
-    def write_all(self, engine: HookEngine) -> None:
+    def act(self, engine: HookEngine) -> None:
         done = 0
         try:
             for done in write_lines(engine, self.ids, self.path, self.halt):
@@ -111,9 +95,7 @@ class SavingScreen(Dialog[None]):
 
     @on(Counted)
     def show(self, message: Counted) -> None:
-        glyphs, whole = self.hookrow.look.glyphs, len(self.ids)
-        filled = BAR * message.done // max(1, whole)
-        lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(message.done)} / {number(whole)}"]
+        lines = [self.bar(message.done, len(self.ids))]
         if message.fault:
             lines.append(str(Say("{path} was not written to its end: {reason}", path=self.path, reason=message.fault)))
         elif message.ended and self.halt.is_set():
@@ -124,9 +106,3 @@ class SavingScreen(Dialog[None]):
                 lines.append(str(Say("Older firings were still being read: they are not in it.")))
         self.ended = message.ended
         self.query_one(Static).update(Styled("\n".join(lines)))
-
-    def action_stop(self) -> None:
-        if self.ended:
-            self.dismiss(None)
-        else:
-            self.halt.set()

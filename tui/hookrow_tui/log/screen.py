@@ -371,20 +371,17 @@ class LogScreen(Page[None]):
     def action_write_all(self) -> None:
         """All that is shown, into a file of one JSON object a line."""
         from hookrow_tui.log.saving import SavingScreen
-        from hookrow_tui.widgets.dialogs import Prompt
+        from hookrow_tui.widgets.dialogs import ask_file
 
         ids, whole = self.view.rows.ids.whole(), self.feed.complete
         if not ids:
             return
 
-        def write(name: str | None) -> None:
-            if name:
-                self.app.push_screen(SavingScreen(ids, Path(name).expanduser(), whole=whole))
+        def write(path: Path) -> None:
+            self.app.push_screen(SavingScreen(ids, path, whole=whole))
 
         title = SayPlural("Write {n} firing to a file", "Write {n} firings to a file", len(ids))
-        asked = Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd())
-        prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), "firings.jsonl")
-        self.app.push_screen(prompt, write)
+        ask_file(self, title, "firings.jsonl", write)
 
     def action_deeds(self) -> None:
         """Who did what by hand."""

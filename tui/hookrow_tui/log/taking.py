@@ -10,7 +10,7 @@ from hookrow_tui.presenters.body import kibibytes
 from hookrow_tui.presenters.columns import steady_lines
 from hookrow_tui.presenters.log.detail import Detail, Tab, copied, whole
 from hookrow_tui.terminal.editor import NotRun, paged
-from hookrow_tui.widgets.dialogs import Prompt
+from hookrow_tui.widgets.dialogs import ask_file
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -52,16 +52,13 @@ def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     ref = detail.delivery.id if detail.delivery is not None else detail.firing.id
     part = {"1": "request", "2": "response", "3": "times", "4": "row"}[tab]
 
-    def write(name: str | None) -> None:
-        if name:
-            page.hookrow.ask(page, lambda _: write_file(Path(name).expanduser(), whole(tab, detail)), said)
+    def write(path: Path) -> None:
+        page.hookrow.ask(page, lambda _: write_file(path, whole(tab, detail)), said)
 
     def said(text: Say) -> None:
         page.app.notify(str(text), markup=False, timeout=8)
 
-    asked = str(Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd()))
-    keys = str(Say("Enter writes, Esc closes"))
-    page.app.push_screen(Prompt(str(Say("Write to a file")), asked, keys, f"{ref}-{part}.txt"), write)
+    ask_file(page, Say("Write to a file"), f"{ref}-{part}.txt", write)
 
 
 def write_file(path: Path, data: bytes) -> Say:

@@ -20,8 +20,8 @@ NAMED = 4
 REFUSES = Say(" (stops operations)")
 
 PAUSED = {
-    "key": Say("Secrets can't be decrypted, nothing is sent: {names}. Put the key back, or enter them again (Enter)."),
-    "gone": Say("The receiver says the address is gone: {names}. Correct the URL (Enter), then resume: {key}"),
+    "key": Say("Secrets can't be decrypted, nothing is sent: {names}. Put the key back, or enter them again ({open})."),
+    "gone": Say("The receiver says the address is gone: {names}. Correct the URL ({open}), then resume: {key}"),
     "breaker": Say("Paused after failures, tried again by itself: {names}. Resume now: {key}"),
     "person": Say("Paused: {names}. Resume: {key}"),
 }
@@ -58,7 +58,7 @@ def banner(
     """
     paused = [row.hook for row in rows if row.hook.state == "paused"]
     parts = [
-        Say(sentence.message, names=names(hooks), key=key("hooks.pause"))
+        Say(sentence.message, names=names(hooks), key=key("hooks.pause"), open=key("hooks.open"))
         for by, sentence in PAUSED.items()
         if (hooks := [hook for hook in paused if (hook.paused_by or "person") == by])
     ]

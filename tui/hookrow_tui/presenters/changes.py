@@ -13,28 +13,13 @@ from hookrow.hook.dates import show
 from hookrow.hook.form import FIELD, PERIOD_TITLE
 from hookrow.hook.modes import Seconds
 from hookrow.records import Revision
+from hookrow.words import ACTIONS
 from hookrow_tui.presenters.columns import steady, steady_lines
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.words import Say
 
-__all__ = ["ACTIONS", "back_to", "called", "changed_codes", "detail", "summary", "when"]
+__all__ = ["back_to", "called", "changed_codes", "detail", "summary", "when"]
 
-ACTIONS: Mapping[str, Say] = {
-    "add": Say("created"),
-    "edit": Say("changed"),
-    "move": Say("moved"),
-    "remove": Say("deleted"),
-    "restore": Say("restored"),
-    "pause": Say("paused"),
-    "resume": Say("resumed"),
-    "secret": Say("new signing secret"),
-    "rollback": Say("rolled back"),
-    "import": Say("imported"),
-    "prune": Say("deleted by an import"),
-    "undo": Say("undone"),
-    "keys": Say("encrypted with a new key"),
-    "abandon": Say("secrets of a lost key removed"),
-}
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),
     "paused_by": Say("Pause"),

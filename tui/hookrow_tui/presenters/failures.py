@@ -5,7 +5,7 @@ from __future__ import annotations
 from hookrow.errors import DatabaseBusy, HookrowError, InvalidInput
 from hookrow_tui.words import Say
 
-__all__ = ["sentence"]
+__all__ = ["needs_secrets", "sentence"]
 
 
 def sentence(error: HookrowError) -> str:
@@ -20,3 +20,8 @@ def sentence(error: HookrowError) -> str:
     if isinstance(error, InvalidInput):
         return "; ".join(str(problem.text) for problem in error.problems)
     return str(error)
+
+
+def needs_secrets(error: HookrowError) -> bool:
+    """Whether it is refused only because kept secrets would go to another origin."""
+    return isinstance(error, InvalidInput) and error.problems[0].field == "keep_secrets"

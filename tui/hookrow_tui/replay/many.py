@@ -8,20 +8,20 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text as Styled
-from textual import on, work
-from textual.app import ComposeResult
+from textual import on
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
 from hookrow.errors import HookrowError, NotRedeliverable, StorageError
+from hookrow.payload import JsonObject, get_pointer, pointer_parts, put
 from hookrow.words import OUTCOMES
 from hookrow_tui.presenters.hook_rows import number
+from hookrow_tui.widgets.counting import CountingScreen
 from hookrow_tui.widgets.dialogs import box_css
-from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "sent"]
 
 PAUSE = 0.25
 """Seconds between two counts on the screen."""
-BAR = 40
 WORDS = {
     "shown": Say("shown"),
     "arrived": Say("arrived"),
@@ -41,18 +40,22 @@ WORDS = {
 LOOKED = 1000
 """Firings that are looked at for failed deliveries before these are offered; among more there may be some."""
 CHUNK = 100
+GONE: Final = object()
+"""In the place of a value that was taken out of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to repeat: row ids in the order in which they happened; one hook or the row; another URL; only a plan; the
-    failed deliveries again instead of the events anew."""
+    failed deliveries again instead of the events anew; what is changed in the data of each: places with their new
+    values, or GONE."""
 
     ids: array[int]
     hook: int | None
     to: str | None
     dry: bool
     again: bool = False
+    changes: Sequence[tuple[str, Any]] = ()
 
 
 @dataclass(slots=True)
@@ -66,12 +69,12 @@ class Tally:
     fault: str = ""
 
 
-class ManyScreen(Dialog[None]):
+class ManyScreen(CountingScreen):
     """Repeats at once; closes with Escape, which first stops."""
 
     CSS_PATH = "replay.tcss"
     DEFAULT_CSS = box_css("ManyScreen")
-    BINDINGS: ClassVar[list[Any]] = [("escape,enter", "stop", "")]
+    HEADING = Say("Sending again")
 
     @dataclass
     class Counted(Message):
@@ -83,22 +86,8 @@ class ManyScreen(Dialog[None]):
     def __init__(self, wish: Wish) -> None:
         super().__init__()
         self.wish = wish
-        self.halt = threading.Event()
-        self.ended = False
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = str(Say("Sending again"))
-            box.border_subtitle = str(Say("Esc stops"))
-            yield Static(id="count")
-
-    def on_mount(self) -> None:
-        engine = self.hookrow.engine
-        if engine is not None:
-            self.run_all(engine)
-
-    @work(thread=True)
-    def run_all(self, engine: HookEngine) -> None:
+    def act(self, engine: HookEngine) -> None:
         tally, told = Tally(), 0.0
         for tally in repeat(engine, self.wish, self.halt):
             if time.monotonic() - told >= PAUSE:
@@ -109,9 +98,7 @@ class ManyScreen(Dialog[None]):
     @on(Counted)
     def show(self, message: Counted) -> None:
         tally, whole = message.tally, len(self.wish.ids)
-        glyphs = self.hookrow.look.glyphs
-        filled = BAR * tally.done // max(1, whole)
-        lines = [f"{glyphs.bar * filled}{'.' * (BAR - filled)} {number(tally.done)} / {number(whole)}"]
+        lines = [self.bar(tally.done, whole)]
         lines += [
             f"{WORDS.get(word) or OUTCOMES.get(word, word)}: {number(count)}"
             for word, count in sorted(tally.outcomes.items())
@@ -125,12 +112,6 @@ class ManyScreen(Dialog[None]):
                 left = whole - tally.done
                 lines.append(str(Say("Stopped after {ref}; not sent again: {left}.", ref=tally.last or "—", left=left)))
         self.query_one("#count", Static).update(Styled("\n".join(lines)))
-
-    def action_stop(self) -> None:
-        if self.ended:
-            self.dismiss(None)
-        else:
-            self.halt.set()
 
 
 def sent(engine: HookEngine, done: Replayed) -> Replayed:
@@ -174,10 +155,25 @@ def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
             yield "arrived" if came.ok else "lost"
 
 
+def changed(payload: JsonObject, changes: Sequence[tuple[str, Any]]) -> JsonObject:
+    """The data with these changes, each where the data has that place."""
+    for pointer, new in changes:
+        *way, last = pointer_parts(pointer)
+        holder = payload if not way else get_pointer(payload, pointer.rpartition("/")[0])
+        if isinstance(holder, dict):
+            kept = {name: value for name, value in holder.items() if name != last}
+            leaf: Any = kept if new is GONE else {**holder, last: new}
+            payload = put(payload, way, leaf)
+        elif isinstance(holder, list):
+            payload = put(payload, [*way, last], new)  # lists of one length differ in their members, none of them gone
+    return payload
+
+
 def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
     """Fire the event anew; its outcome. What is allowed although a receiver failed counts as failed: that is what one
     repeats for."""
-    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, dry_run=wish.dry)).firing
+    payload = changed(firing.payload, wish.changes) if wish.changes else None
+    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, payload=payload, dry_run=wish.dry)).firing
     if new is None:
         yield "shown"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,18 +17,18 @@ from textual.widgets import Input, Static
 
 from hookrow.errors import HookrowError
 from hookrow.lang import Text
-from hookrow.payload import unambiguous
-from hookrow_tui.actions import Group
+from hookrow.payload import diff, get_pointer, spelled, unambiguous
+from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.form.fields import Flag
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.hook_rows import number
 from hookrow_tui.presenters.log.detail import Detail
-from hookrow_tui.presenters.log.rows import clock
+from hookrow_tui.presenters.log.rows import clock, dotted
 from hookrow_tui.presenters.styled import Line, wrap
-from hookrow_tui.replay.many import ManyScreen, Wish, sent
+from hookrow_tui.replay.many import GONE, ManyScreen, Wish, sent
 from hookrow_tui.replay.result import redelivered, replayed
 from hookrow_tui.terminal.editor import NotRun, edited
-from hookrow_tui.widgets.dialogs import Choices, Question, box_css
+from hookrow_tui.widgets.dialogs import Choices, ask, box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.widgets.ways import Ways
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Many", "ReplayScreen", "ResultScreen"]
 
-ANEW = frozenset({"hook", "row"})
-"""The choices with which edited data can go."""
+ANEW = frozenset({"hook", "row", "all"})
+"""The choices with which edited data can go; with all of them the same changes are made in each."""
+CHANGED = 3
+"""Changes that the question names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,13 @@ class Many:
     failed: bool = False
 
 
+def told(change: tuple[str, Any]) -> str:
+    """A change that is made in the data, in a few words."""
+    pointer, new = change
+    name = steady(dotted(pointer))
+    return str(Say("without {name}", name=name)) if new is GONE else f"{name} = {steady(spelled(new))[:40]}"
+
+
 class ReplayScreen(Dialog[None]):
     """Asks what to repeat and where to send it. Escape leaves without a request.
 
@@ -66,7 +76,7 @@ class ReplayScreen(Dialog[None]):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["../form/form.tcss", "replay.tcss"]  # its switch is one of the form's
     GROUPS: ClassVar[tuple[Group, ...]] = ("replay",)
     DEFAULT_CSS = box_css("ReplayScreen")
-    BINDINGS: ClassVar[list[Any]] = [("f4", "edit", ""), ("f5", "go", "")]
+    BINDINGS: ClassVar[list[Any]] = [*bindings("replay")]
 
     def __init__(self, detail: Detail, many: Many) -> None:
         super().__init__()
@@ -132,8 +142,8 @@ class ReplayScreen(Dialog[None]):
 
     def data_text(self) -> str:
         if self.payload is None:
-            return str(Say("from the log  (edit: F4)"))
-        return str(Say("edited  (edit again: F4)"))
+            return str(Say("from the log  (edit: {key})", key=cap_of("replay.edit")))
+        return str(Say("edited  (edit again: {key})", key=cap_of("replay.edit")))
 
     def fault(self, text: object) -> None:
         self.query_one("#fault", Static).update(Drawn(steady(str(text))))
@@ -218,7 +228,10 @@ class ReplayScreen(Dialog[None]):
         if not self.many.complete:
             self.fault(Say("The log is still being read: wait for its count, or narrow the filter."))
             return
-        wish = Wish(self.many.ids[::-1], self.many.hook, to, dry, again)
+        edited = {} if self.payload is None else self.payload
+        places = [pointer for pointer, *_ in diff(self.detail.firing.payload, edited)] if edited else []
+        changes = [(pointer, get_pointer(edited, pointer, GONE)) for pointer in places]
+        wish = Wish(self.many.ids[::-1], self.many.hook, to, dry, again, changes)
         self.hookrow.ask(
             self,
             lambda engine: engine.log.by_rows(list(wish.ids[:3])),
@@ -229,30 +242,27 @@ class ReplayScreen(Dialog[None]):
     def sample(self, wish: Wish, seen: list[Any]) -> None:
         """Ask once more, with the number and the first few."""
         detail = self.detail
-        sentences = [f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen]
+        sentences: list[object] = [
+            f"{clock(each.at_ms, detail.zone, detail.now_ms)} {steady(each.event)} {each.id}" for each in seen
+        ]
         if len(wish.ids) > len(seen):
             sentences.append("…")
         where = Say("to {url}", url=wish.to) if wish.to else Say("to each hook's own URL")
         count = len(wish.ids)
         if wish.again:
-            sentences.append(str(Say("Deliveries that have failed by then are sent again, {where}.", where=where)))
-            title = SayPlural(
-                "Redeliver what failed of {n} firing?",
-                "Redeliver what failed of {n} firings?",
-                count,
-            )
+            sentences.append(Say("Deliveries that have failed by then are sent again, {where}.", where=where))
+            title = SayPlural("Redeliver what failed of {n} firing?", "Redeliver what failed of {n} firings?", count)
             yes: Text = Say("Redeliver")
         else:
-            sentences.append(str(Say("Every firing is replayed, {where}.", where=where)))
+            sentences.append(Say("Every firing is replayed, {where}.", where=where))
+            if wish.changes:
+                more = len(wish.changes) - CHANGED
+                what = "; ".join([*map(told, wish.changes[:CHANGED]), *([f"+{more}"] if more > 0 else [])])
+                sentences.append(Say("Changed in each of them: {what}", what=what))
             title = SayPlural("Replay {n} firing?", "Replay {n} firings?", count)
             yes = SayPlural("Replay {n}", "Replay {n}", count)
-        answers = [("no", str(Say("Cancel"))), ("yes", str(yes))]
-
-        def answered(answer: str | None) -> None:
-            if answer == "yes":
-                self.app.switch_screen(ManyScreen(wish))
-
-        self.app.push_screen(Question(str(title), sentences, answers), answered)
+        begin = partial(self.app.switch_screen, ManyScreen(wish))
+        ask(self, title, sentences, [("no", Say("Cancel"), None), ("yes", yes, begin)])
 
 
 class ResultScreen(Dialog[None]):

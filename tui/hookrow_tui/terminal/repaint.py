@@ -24,6 +24,8 @@ Cell = tuple[str, str]
 
 GAP = 8
 """Moving the cursor costs about this many bytes: shorter stretches of unchanged cells are written again."""
+DRAWN = frozenset(("4", "5", "6", "7", "9", "21", "51", "52", "53"))
+"""SGR attributes that are seen on a blank too: lines, reverse, blinking."""
 
 
 class Change(CompositorUpdate):
@@ -157,11 +159,18 @@ def turn(before: str | None, after: str) -> str:
     return f"\x1b[0;{after}m" if after else "\x1b[0m"
 
 
+@lru_cache(4096)
+def look_alike(before: str, after: str) -> bool:
+    """Whether a blank looks the same under both: its background alone is seen, unless something is drawn through it."""
+    (attributes, _, back), (wanted, _, new_back) = pen_parts(before), pen_parts(after)
+    return back == new_back and "?" not in (before, after) and DRAWN.isdisjoint(attributes | wanted)
+
+
 def changed_runs(before: Sequence[Cell], after: Sequence[Cell]) -> list[tuple[int, int]]:
     """The stretches of columns that differ, joined where the gap between them is short."""
     runs: list[tuple[int, int]] = []
     for column, (old, new) in enumerate(zip(before, after, strict=True)):
-        if old == new:
+        if old == new or (old[0] == new[0] == " " and look_alike(old[1], new[1])):
             continue
         if runs and column - runs[-1][1] <= GAP:
             runs[-1] = (runs[-1][0], column + 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text as Styled
@@ -12,14 +13,19 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group
 from hookrow_tui.widgets.page import Dialog
+from hookrow_tui.words import Say
 
-__all__ = ["Choices", "Prompt", "Question", "box_css"]
+__all__ = ["Answer", "Choices", "Prompt", "Question", "ask", "ask_about_secrets", "ask_file", "box_css"]
+
+Answer = tuple[str, object, Callable[[], object] | None]
+"""Of a question: its code, its label, and what it leads to."""
 
 
 def box_css(name: str, width: int = 66) -> str:
@@ -128,6 +134,35 @@ class Question(Dialog[str]):
         self.dismiss(message.code)
 
 
+def ask(
+    screen: Screen[Any],
+    title: object,
+    sentences: Iterable[object],
+    answers: Sequence[Answer],
+    otherwise: Callable[[], object] | None = None,
+) -> None:
+    """Put a question over a screen, then do what belongs to its answer.
+
+    Args:
+        answers: code, label and what it leads to; nothing: the question is only closed.
+        otherwise: done after Escape, and after an answer that leads to nothing.
+    """
+    acts = {code: act for code, _, act in answers}
+
+    def answered(code: str | None) -> Any:
+        act = acts.get(code or "") or otherwise
+        return None if act is None else act()
+
+    question = Question(str(title), [str(each) for each in sentences], [(code, str(each)) for code, each, _ in answers])
+    screen.app.push_screen(question, answered)
+
+
+def ask_about_secrets(screen: Screen[Any], text: object, go_on: Callable[[], object]) -> None:
+    """A hook is to be as it was when it had another origin: are its secrets to go there?"""
+    answers: list[Answer] = [("back", Say("Cancel"), None), ("keep", Say("Keep them"), go_on)]
+    ask(screen, Say("Secrets and the new URL"), [text], answers)
+
+
 class Prompt(Dialog[str]):
     """Asks for a line of text; gives it without blanks around it, or None after Escape.
 
@@ -162,3 +197,10 @@ class Prompt(Dialog[str]):
     @on(Input.Submitted)
     def answer(self, message: Input.Submitted) -> None:
         self.dismiss(message.value.strip())
+
+
+def ask_file(screen: Screen[Any], title: object, name: str, write: Callable[[Path], None]) -> None:
+    """Ask for the name of a new file in this folder, and write it."""
+    asked = Say("A new file, readable by you alone, in {folder}:", folder=Path.cwd())
+    prompt = Prompt(str(title), str(asked), str(Say("Enter writes, Esc closes")), name)
+    screen.app.push_screen(prompt, lambda typed: write(Path(typed).expanduser()) if typed else None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hookrow.glance import Glance
     from hookrow_tui.host import Host
 
-__all__ = ["SMALLEST", "Dialog", "Page", "TextLine", "Title"]
+__all__ = ["SMALLEST", "Dialog", "HookrowScreen", "Page", "TextLine", "Title"]
 
 SMALLEST = (80, 20)
 """Columns and rows that the screens are drawn for."""
@@ -99,13 +99,11 @@ class TooSmall(Widget):
         )
 
 
-class Page(Screen[Result]):
-    """A full screen. `GROUPS` are the groups of actions that its key bar and its help are made of."""
+class HookrowScreen(Screen[Result]):
+    """What pages and dialogues have in common. `GROUPS` are the groups of actions of its key bar and its help."""
 
     GROUPS: ClassVar[tuple[Group, ...]] = ()
-    DEFAULT_CSS = "Page { layers: base cover; overflow: hidden; }"
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # Textual's own would repaint the whole screen
-    laid_out: Size | None = None
 
     @property
     def hookrow(self) -> Host:
@@ -118,9 +116,6 @@ class Page(Screen[Result]):
         if text:
             self.notify(covered(text), markup=False, severity="warning", timeout=8)
 
-    def glanced(self, glance: Glance) -> None:
-        """What could be read before the engine is there."""
-
     def holds(self, event: events.Event | None) -> bool:
         """Whether this input waits for something that opens; None: whether any does. See `terminal.typeahead`."""
         return False
@@ -132,11 +127,21 @@ class Page(Screen[Result]):
         """What was typed ahead was not taken."""
         self.notify(str(THROWN_AWAY), markup=False, timeout=4)
 
-    def pressed(self) -> None:
-        """A key was pressed: what was said before it has been seen."""
-
     def moved(self) -> None:
         """Something was committed to the database, by us or by another process: read again what is shown."""
+
+
+class Page(HookrowScreen[Result]):
+    """A full screen."""
+
+    DEFAULT_CSS = "Page { layers: base cover; overflow: hidden; }"
+    laid_out: Size | None = None
+
+    def glanced(self, glance: Glance) -> None:
+        """What could be read before the engine is there."""
+
+    def pressed(self) -> None:
+        """A key was pressed: what was said before it has been seen."""
 
     def on_resize(self, event: events.Resize) -> None:
         if event.size == self.laid_out:  # at the start Textual tells a size three times, and would lay out thrice
@@ -153,7 +158,7 @@ class Page(Screen[Result]):
             covers.remove()
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(ModalScreen[Result], HookrowScreen[Result]):  # in this order: of the first base Textual takes the style
     """A box over a page. Escape closes it with None.
 
     `GUARDED` are those that confirm something: they take keys only once they can have been read.
@@ -163,19 +168,6 @@ class Dialog(ModalScreen[Result]):
     GUARDED: ClassVar[bool] = False
     DEFAULT_CSS = "Dialog > KeyBar { dock: bottom; }"
     BINDINGS: ClassVar[list[Any]] = [("escape", "dismiss(None)", "")]
-    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-
-    @property
-    def hookrow(self) -> Host:
-        return cast("Host", self.app)
-
-    def notice(self, text: str) -> None:
-        """See `Page.notice`."""
-        if text:
-            self.notify(covered(text), markup=False, severity="warning", timeout=8)
-
-    def moved(self) -> None:
-        """See `Page.moved`."""
 
     def on_mount(self) -> None:  # besides its own: Textual calls both
         self.mount(KeyBar(*self.GROUPS))
@@ -183,14 +175,3 @@ class Dialog(ModalScreen[Result]):
     def on_screen_resume(self) -> None:
         if self.GUARDED:
             self.hookrow.ahead.guard(self)
-
-    def holds(self, event: events.Event | None) -> bool:
-        """See `Page.holds`."""
-        return False
-
-    def held(self) -> None:
-        """See `Page.held`."""
-
-    def thrown_away(self) -> None:
-        """See `Page.thrown_away`."""
-        self.notify(str(THROWN_AWAY), markup=False, timeout=4)

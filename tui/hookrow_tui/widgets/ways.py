@@ -25,7 +25,12 @@ class Ways(Widget, can_focus=True):
     """Up and down choose."""
 
     DEFAULT_CSS = "Ways { height: auto; width: 1fr; }"
-    BINDINGS: ClassVar[list[Any]] = [("up,k", "move(-1)", ""), ("down,j", "move(1)", ""), ("space", "move(1)", "")]
+    BINDINGS: ClassVar[list[Any]] = [
+        ("up,k", "move(-1)", ""),
+        ("down,j", "move(1)", ""),
+        ("space", "move(1)", ""),
+        ("enter", "screen.focus_next", ""),
+    ]
 
     @dataclass
     class Changed(Message):

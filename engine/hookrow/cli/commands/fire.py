@@ -13,7 +13,7 @@ from hookrow.cli.example.english import sample_of
 from hookrow.cli.read.given import read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.firing_lines import put_verdict
-from hookrow.cli.show.output import in_terminal, put_json, say
+from hookrow.cli.show.output import in_terminal, put_json, say, unrecorded
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def fire(
         firing = engine.fire(event, data, idempotency_key=idempotency_key)
         firing.raise_for_error()
         if not no_wait and not firing.reused:
-            firing = sent(engine, firing)
+            with unrecorded(as_json=as_json):
+                firing = sent(engine, firing)
     if as_json:
         put_json(firing.as_json())
     else:

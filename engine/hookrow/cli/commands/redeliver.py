@@ -9,7 +9,7 @@ from hookrow.cli.read.selection import again_options, failed_deliveries, go_thro
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.curl import curl_line
 from hookrow.cli.show.firing_lines import put_body, put_headers
-from hookrow.cli.show.output import paint, put, put_json, say
+from hookrow.cli.show.output import paint, put, put_json, say, unrecorded
 from hookrow.cli.show.wording import milliseconds
 from hookrow.lang import Plural, Text
 from hookrow.safetext import visible
@@ -46,7 +46,8 @@ def redeliver(
             if ref not in refs and not still_failed(engine, ref, options):
                 say(Text("{ref} has been settled in the meantime: it is not sent again", ref=ref))
                 return True
-            again = engine.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+            with unrecorded(as_json=as_json):
+                again = engine.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
             for each in again:
                 put_again(each, as_json=as_json)
             return dry_run or all(each.ok for each in again)

@@ -12,7 +12,7 @@ from hookrow.cli.read.given import hook_id, parse_payload
 from hookrow.cli.read.selection import again_options, go_through, remaining, selected
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
-from hookrow.cli.show.output import paint, put, put_json, put_table, say, to_json
+from hookrow.cli.show.output import paint, put, put_json, put_table, say, to_json, unrecorded
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
 from hookrow.safetext import visible
@@ -57,7 +57,8 @@ def replay(
 
         def act(ref: str) -> bool:
             again = engine.replay(ref, hook=only, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
-            firing = None if again.firing is None else settled(engine, again.firing)
+            with unrecorded(as_json=as_json):
+                firing = None if again.firing is None else settled(engine, again.firing)
             put_again(again, firing, as_json=as_json)
             return firing is None or (firing.allowed and not any(each.failed for each in firing.deliveries))
 

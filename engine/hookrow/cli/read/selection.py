@@ -15,7 +15,7 @@ from hookrow.cli.catalogue import option
 from hookrow.cli.read.given import filter_given, filter_options, hook_id, log_filter
 from hookrow.cli.show.output import confirm, say
 from hookrow.cli.show.wording import clock_time
-from hookrow.errors import NotFound, Refused, StorageError
+from hookrow.errors import NotFound, Refused, StorageError, Unrecorded
 from hookrow.lang import Plural, Text
 from hookrow.words import REASONS
 
@@ -232,8 +232,9 @@ def go_through(
     except KeyboardInterrupt:
         say_stopped(chosen, done)
         return exits.STOPPED
-    except StorageError:
-        say_stopped(chosen, done)
+    except StorageError as error:
+        # What was sent is done, though nobody can look it up: to go on must not send it twice.
+        say_stopped(chosen, done + isinstance(error, Unrecorded))
         raise
     say(
         Plural(
@@ -248,6 +249,8 @@ def go_through(
 
 def say_stopped(chosen: Sequence[tuple[str, Mark]], done: int) -> None:
     """How far it came, and how to go on."""
+    if done == len(chosen):
+        return
     ref = chosen[done][0]
     say(Text("Stopped after {done} of {all}. Next: {ref}.", done=done, all=len(chosen), ref=ref))
     places = [place_of(*each) for each in chosen]

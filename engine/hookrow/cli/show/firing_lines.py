@@ -138,7 +138,7 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo, 
         said = str(each.status) if each.status is not None else ""
         failed = ": ".join(filter(None, (word(ERRORS, each.error), each.error and each.detail)))
         line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
-        took = "" if each.error == "interrupted" else milliseconds(each.ms)  # nobody knows how long that took
+        took = "" if each.error == "interrupted" else took_of(each)  # nobody knows how long that took
         put("  ".join(visible(part) for part in (*line, took) if part))
         if each.asked_by:
             put(Text("  started by: {who}", who=visible(each.asked_by)))
@@ -155,6 +155,13 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo, 
             None if each.response_body is None else each.response_body.decode("utf-8", "replace"),
             each.response_length,
         )
+
+
+def took_of(attempt: Attempt) -> str:
+    """How long it took, and of how long at most."""
+    limit = attempt.times.get("limit")
+    took = milliseconds(attempt.ms)
+    return took if limit is None else str(Text("{took} of {limit} s", took=took, limit=f"{limit / 1000:g}"))
 
 
 def put_headers(mark: str, headers: Sequence[tuple[str, str]]) -> None:

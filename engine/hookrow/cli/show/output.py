@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 import click
 
 from hookrow.cli.show.layout import Cell, Column, table
+from hookrow.errors import Unrecorded
 from hookrow.lang import Text
 from hookrow.safetext import in_json, visible
 
@@ -28,6 +30,7 @@ __all__ = [
     "say",
     "terminal_width",
     "to_json",
+    "unrecorded",
 ]
 
 YES = frozenset({"y", "yes", "д", "да"})
@@ -84,6 +87,17 @@ def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Cell]]) -
     """A table on stdout, cut to the terminal's width where there is one."""
     for line in table(columns, rows, limit=terminal_width(), colours=colours()):
         put(line)
+
+
+@contextmanager
+def unrecorded(*, as_json: bool) -> Iterator[None]:
+    """Where JSON is asked for, what was sent and could not be recorded is told there, too."""
+    try:
+        yield
+    except Unrecorded as error:
+        if as_json:
+            put_json({"error": "unrecorded", "deliveries": list(error.deliveries), "message": str(error)})
+        raise
 
 
 def confirm(question: Text, *, yes: bool, enter: bool = False) -> bool:

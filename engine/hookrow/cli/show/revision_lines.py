@@ -14,25 +14,10 @@ from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
 from hookrow.records import Revision
 from hookrow.safetext import visible
+from hookrow.words import ACTIONS
 
-__all__ = ["ACTIONS", "revision_lines"]
+__all__ = ["revision_lines"]
 
-ACTIONS: Mapping[str, Text] = {
-    "add": Text("created"),
-    "edit": Text("changed"),
-    "move": Text("moved"),
-    "remove": Text("deleted"),
-    "restore": Text("restored"),
-    "pause": Text("paused"),
-    "resume": Text("resumed"),
-    "secret": Text("new signing secret"),
-    "rollback": Text("rolled back"),
-    "import": Text("imported"),
-    "prune": Text("deleted by an import"),
-    "undo": Text("undone"),
-    "keys": Text("encrypted with a new key"),
-    "abandon": Text("secrets of a lost key removed"),
-}
 NAMES: Mapping[str, Text] = {
     "signing_secret_old": Text("Signing secret before the rotation"),
     "paused_reason": Text("Reason of the pause"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text, quoted
-from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, word
+from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word
 
 if TYPE_CHECKING:
     from hookrow.records import Delivery, Firing
@@ -34,6 +34,7 @@ __all__ = [
 
 COLOURS: dict[Role, str | None] = {"good": "green", "veto": "red", "bad": "red", "wait": "yellow", "quiet": None}
 LONG = 60
+HEARD = ("ok", "sent", "changed", "vetoed", "refused")
 SOON = timedelta(days=7)
 """A period that ends within this time is said to."""
 
@@ -108,6 +109,11 @@ def compact(value: Any) -> str:
 
 def deed(delivery: Delivery, firing: Firing) -> str:
     """What a hook did, in a few words: what it changed, answered, refused, or why it did not run."""
+    unsure = delivery.takeovers and delivery.outcome not in HEARD
+    return "; ".join(filter(None, [told(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""]))
+
+
+def told(delivery: Delivery, firing: Firing) -> str:
     if delivery.skipped:
         return ": ".join(filter(None, [word(SKIPS, delivery.skipped), delivery.detail]))
     if delivery.error:

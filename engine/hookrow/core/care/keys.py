@@ -15,8 +15,8 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
+from hookrow.store.database.waits import LOCK, PAUSE, now
 from hookrow.store.log import deeds
-from hookrow.waits import LOCK, PAUSE, now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -194,6 +194,7 @@ def alone(database: Path | None) -> Iterator[None]:
 
 
 def write(path: Path, ring: KeyRing) -> None:
+    """Replace a key file. Raises StorageError."""
     try:
         write_key_file(path, ring)
     except OSError as error:

@@ -92,6 +92,7 @@ class SeveralHooks:
 
 
 def ref_of(runtime: Runtime, number: int) -> dict[str, object]:
+    """A hook as `--json` names it. Raises HookNotFound."""
     found = runtime.config_now().hooks.get(number)
     if found is None:
         raise HookNotFound(Text("there is no hook {ref}", ref=number))

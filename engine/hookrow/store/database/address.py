@@ -34,13 +34,15 @@ PG_PARAMETERS: dict[str, Any] = {
 """A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
 
 
-def address_of(url: str) -> URL:
+def address_of(url: str | URL) -> URL:
     """A database's URL, taken apart; PostgreSQL's by whatever driver's name, since ours is psycopg.
 
     Raises:
         NoDatabase: it is no URL, of neither SQLite nor PostgreSQL, or PostgreSQL's driver is not installed. What was
             given is not repeated: it may hold a password.
     """
+    if isinstance(url, URL):
+        return url
     try:
         if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
             raise ValueError(url)

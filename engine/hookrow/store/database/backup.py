@@ -75,6 +75,9 @@ def copy(source: Path, part: Path, progress: Progress | None, *, read_only: bool
 
     Args:
         read_only: this user may not write the source, nor what SQLite keeps beside it.
+
+    Raises:
+        DatabaseDamaged: the copy, or the source.
     """
 
     def step(status: int, left: int, total: int) -> None:

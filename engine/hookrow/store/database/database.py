@@ -35,8 +35,8 @@ from hookrow.store.database.failures import Interrupted, busy, damaged, interrup
 from hookrow.store.database.locks import LOCK_LIMIT, insist
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.tables import TABLES
+from hookrow.store.database.waits import CONNECT, PAUSE, RESTART, Until, left, now
 from hookrow.store.database.writer import Writer
-from hookrow.waits import CONNECT, PAUSE, RESTART, Until, left, now
 
 __all__ = ["Database"]
 
@@ -62,7 +62,7 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.clock: Clock = clock or SystemClock()
         self.address: URL = address_of(url)

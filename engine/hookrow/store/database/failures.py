@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def other(reason: str) -> StorageError:
     return StorageError(Text("the database reports: {reason}", reason=reason))
 
 
+def without_values(error: BaseException) -> None:
+    """Take their variables out of the frames in which an error came about: a connection's hold its password.
+
+    What is raised instead of it carries them along, also `from None`, to whoever records frames.
+    """
+    seen: set[int] = set()
+    beneath: list[BaseException | None] = [error]
+    while beneath:
+        each = beneath.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            traceback.clear_frames(each.__traceback__)
+            beneath += [each.__cause__, each.__context__, getattr(each, "orig", None)]
+
+
 def unsure(error: DBAPIError) -> Unsure:
     """The error for a connection that was lost while it committed: whether the server did is not known here."""
     return Unsure(
@@ -171,5 +187,6 @@ def translate(error: DBAPIError, path: Path | None = None) -> StorageError:
 
 
 def said(error: DBAPIError) -> str:
-    """The first line of what the driver said."""
+    """The first line of what the driver said; its frames forget what they held."""
+    without_values(error)
     return (str(error.orig).splitlines() or [type(error.orig).__name__])[0]

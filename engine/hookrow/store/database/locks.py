@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from hookrow.waits import LOCK, left, now
+from hookrow.store.database.waits import LOCK, left, now
 
 __all__ = ["LOCK_LIMIT", "insist", "limits"]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from sqlalchemy import Connection
 
 from hookrow.store.database.address import POOLER
+from hookrow.store.database.outages import Outage
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,15 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "Listener", "announce"]
 
-log: Final = logging.getLogger("hookrow")
-
 Channel = Literal["hookrow_due", "hookrow_config"]
 """Rows wait for a worker; hooks, events or settings were changed (raised by the tables' own triggers)."""
 CHANNELS: tuple[Channel, ...] = ("hookrow_due", "hookrow_config")
 AGAIN = 1.0
 """Seconds between two tries to listen again."""
-QUIET = 60.0
-"""Seconds between two lines about a lost connection."""
 ECHO = 5.0
 """Seconds in which a connection must hear its own word, else it is given up."""
 ECHOES = 15.0
@@ -64,8 +61,12 @@ class Listener:
         self.listening: bool = False
         """Whether a notice would arrive now."""
         self.connection: psycopg.AsyncConnection[Any] | None = None
-        self.said: float = float("-inf")
-        self.told: bool = False
+        self.outage: Final = Outage(
+            database.clock,
+            "word of new rows comes late, trying to listen again",
+            "word of new rows comes at once again",
+            level=logging.WARNING,
+        )
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -75,11 +76,7 @@ class Listener:
             try:
                 await self.listen()
             except (psycopg.Error, OSError) as error:
-                now = self.database.clock.monotonic()
-                if now - self.said >= QUIET:
-                    self.said, self.told = now, True
-                    reason = str(error).partition("\n")[0]
-                    log.warning("word of new rows comes late, trying to listen again: %s", reason)
+                self.outage.failed(str(error).partition("\n")[0])
             finally:
                 self.listening = False
             await asyncio.sleep(AGAIN)
@@ -129,9 +126,7 @@ class Listener:
     def stands(self) -> None:
         """From now on notices arrive."""
         self.listening = True
-        if self.told:
-            self.told = False
-            log.warning("word of new rows comes at once again")
+        self.outage.worked()
         for channel in CHANNELS:
             self.heard(channel)
 

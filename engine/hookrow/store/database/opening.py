@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import URL, Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
@@ -25,15 +25,15 @@ from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
+from hookrow.store.database.waits import Until
 from hookrow.store.database.zones import machine_zone
-from hookrow.waits import Until
 
 __all__ = ["open_database"]
 
 log: Final = logging.getLogger("hookrow")
 
 
-def open_database(url: str, *, clock: Clock | None = None, create: bool = True) -> Database:
+def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = True) -> Database:
     """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
 
     Raises:
@@ -84,7 +84,7 @@ def prepare(database: Database, *, create: bool) -> None:
 
 
 def look(database: Database, create: bool) -> str | None:
-    """The version found, by a connection that can't write."""
+    """The version found, by a connection that can't write. Raises as `open_database` says."""
     path = database.path
     if path is not None:
         if not os.path.exists(path):  # also where this user may not look
@@ -221,6 +221,9 @@ def refuse_what_is_not_ours(connection: Connection) -> None:
 
     An older version made its tables in `public` where a pooler took away what it set. And a schema of our name with
     tables that no Hookrow made is somebody else's.
+
+    Raises:
+        NoDatabase
     """
     found = connection.execute(OURS_ELSEWHERE, {"version": VERSION_TABLE}).scalar()
     if found is not None:

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure, busy
-from hookrow.waits import PAUSE, RESTART, SLACK, now
+from hookrow.store.database.waits import PAUSE, RESTART, SLACK, now
 
 __all__ = ["Job", "Many", "Writer"]
 
@@ -111,6 +111,9 @@ class Writer:
 
         Where nobody else writes, the calling thread does it itself: to hand the job over and get its answer back would
         take longer than the commit. An interrupt (ctrl+c) that comes meanwhile is raised, with the job done or undone.
+
+        Raises:
+            EngineClosed, StorageError; what the job itself raises.
         """
         if self.waiting or not self.running.acquire(blocking=False):
             return self.wait_for(job, seconds)
@@ -169,6 +172,7 @@ class Writer:
         return True
 
     def put(self, waiting: Waiting) -> None:
+        """Hand a job to the thread. Raises EngineClosed."""
         with self.wake:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))

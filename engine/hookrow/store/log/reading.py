@@ -22,6 +22,7 @@ from hookrow.store.log.finding import ids
 
 __all__ = ["attempt_from", "attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
 
+INTERRUPTED = "firing_interrupted"
 DEEP = FIRINGS.c.depth >= literal_column("3")
 """The term of the index `firing_deep`."""
 
@@ -108,6 +109,7 @@ def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObje
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:
     """The record of a firing's row and its deliveries' rows; `replayed` are the uids of those that were fired anew."""
     payload = loads(row.payload)
+    warned = [from_kept(each) or each for each in loads(row.warnings) or ()]
     return Firing(
         id=firing_id(row.uid),
         event=row.event,
@@ -119,7 +121,8 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: C
         result=loads(row.result),
         has_result=row.result is not None,
         veto=veto_from(loads(row.veto)),
-        warnings=tuple(str(from_kept(each) or each) for each in loads(row.warnings) or ()),
+        warnings=tuple(map(str, warned)),
+        reason=next((each for each in warned if isinstance(each, Reason) and each.code == INTERRUPTED), None),
         deliveries=tuple(delivery_from(each, row, config) for each in deliveries),
         ms=row.ms,
         hidden=loads(row.hidden) or (),

@@ -136,7 +136,7 @@ class Settle:
     """
 
     claimed: Claimed
-    made: ResultLike
+    result: ResultLike
     now_ms: int
     jitter: float = 0.0
     by_hand: bool = False
@@ -157,20 +157,20 @@ class Settle:
     @property
     def kind(self) -> Kind:
         """The kind that `states.decide` knows."""
-        return "gone" if self.made.gone else self.made.answer.kind  # type: ignore[return-value]
+        return "gone" if self.result.gone else self.result.answer.kind  # type: ignore[return-value]
 
     @property
     def note(self) -> Note:
         """What the breaker is told."""
-        made = self.made
-        reason = f"{made.error or ''} {made.status or ''}".strip()
+        result = self.result
+        reason = f"{result.error or ''} {result.status or ''}".strip()
         success = self.kind not in ("failed", "gone")
         claimed = self.claimed
         return Note(
             hook=claimed.hook_id,
             success=success,
-            countable=made.countable,
-            answered=made.status is not None,
+            countable=result.countable,
+            answered=result.status is not None,
             probe=claimed.probe,
             reason=reason,
         )
@@ -264,12 +264,12 @@ class Batch:
 
     def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
         """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
-        logged = {number: job for number, job in jobs.items() if job.made.values}
+        logged = {number: job for number, job in jobs.items() if job.result.values}
         ids = allocate(self.connection, "attempt", len(logged), self.now_ms)
         rows = [
             {
                 **BLANK_ATTEMPT,
-                **job.made.values,
+                **job.result.values,
                 "id": next(ids),
                 "delivery_id": job.claimed.row_id,
                 "number": job.claimed.number,
@@ -307,13 +307,13 @@ class Batch:
 
     def change(self, job: Settle, row: Any, *, paused: set[int], resumed: set[int]) -> Change | None:
         """Decide one delivery's change, and queue its writing. The row was read before its hook moved."""
-        made, claimed = job.made, job.claimed
+        result, claimed = job.result, job.claimed
         stands = standing(row)
         if row.hook_id in paused and stands.hook == "on":
             stands = replace(stands, hook="held")
         elif row.hook_id in resumed and row.active and stands.hook == "held":
             stands = replace(stands, hook="on")
-        answer = AttemptOutcome(job.kind, made.error, made.retry_after, final=getattr(made, "final", False))
+        answer = AttemptOutcome(job.kind, result.error, result.retry_after, final=getattr(result, "final", False))
         happening = Happening("redelivered" if job.by_hand else "answered", answer)
         change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
         if change is None:
@@ -326,12 +326,12 @@ class Batch:
                 "new_state": change.state,
                 "due": change.due_ms,
                 "new_attempts": change.attempts,
-                "new_error": made.error,
-                "new_detail": keep(made.detail),
-                "new_status": made.status,
-                "new_ms": made.ms,
+                "new_error": result.error,
+                "new_detail": keep(result.detail),
+                "new_status": result.status,
+                "new_ms": result.ms,
                 "reason": change.reason,
-                "first": made.values.get("at_ms", job.now_ms),
+                "first": result.values.get("at_ms", job.now_ms),
                 "done": job.now_ms if change.finished else None,
             }
         )

@@ -82,9 +82,9 @@ def take_over(connection: Connection, rows: Sequence[Any], now_ms: int) -> list[
     if not begun:
         return []
     claimed = load(connection, [row.id for row in begun], set())
-    made = [lost(connection, row) for row in begun]
-    jobs = [Settle(c, m, now_ms, random.uniform(-1, 1)) for c, m in zip(claimed, made, strict=True)]
-    return list(zip(claimed, made, Settle.run_many(connection, jobs), strict=True))
+    results = [lost(connection, row) for row in begun]
+    jobs = [Settle(c, m, now_ms, random.uniform(-1, 1)) for c, m in zip(claimed, results, strict=True)]
+    return list(zip(claimed, results, Settle.run_many(connection, jobs), strict=True))
 
 
 def lost(connection: Connection, row: Any) -> Lost:

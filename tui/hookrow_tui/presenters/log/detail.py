@@ -285,6 +285,16 @@ def tried(number: int, detail: Detail) -> Say:
     return Say("attempt {n}", n=number) if waited else Say("attempt {n}/{all}", n=number, all=ATTEMPTS)
 
 
+def took(attempt: Attempt) -> Say:
+    """How long it took, and of how long at most."""
+    limit = attempt.times.get("limit")
+    return (
+        Say("{n} ms", n=attempt.ms)
+        if limit is None
+        else Say("{n} ms of {limit} s", n=attempt.ms, limit=f"{limit / 1000:g}")
+    )
+
+
 def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
     """One attempt in a line, and what went wrong in another."""
     outcome = str(attempt.status or "") if attempt.error is None else word(ERRORS, attempt.error)
@@ -294,7 +304,7 @@ def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
         str(tried(attempt.number, detail)),
         full_time(attempt.at_ms, detail),
         outcome,
-        str(Say("{n} ms", n=attempt.ms)),
+        str(took(attempt)),
         *([str(ORIGINS[attempt.origin])] if attempt.origin in ORIGINS else []),
         *([steady(attempt.asked_by)] if attempt.asked_by else []),
         *([steady(attempt.address)] if attempt.address else []),

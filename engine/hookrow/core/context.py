@@ -1,4 +1,4 @@
-"""What stands around one firing: its event, its moment, its limits."""
+"""A firing's context made: its ID, event, time and limits, the same for every hook of the row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hookrow.store.configuration.cache import Config
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["checked_key", "occasion_for"]
+__all__ = ["checked_key", "context_for"]
 
 
-def occasion_for(
+def context_for(
     runtime: Runtime, config: Config, event: str, deadline: float, arrival: Arrival = PLAIN, **more: Any
 ) -> FiringContext:
     """The firing as a whole.

@@ -77,13 +77,13 @@ WAITS: Final = (
 """What waits for storage, locks and threads. What hooks wait for is in the fields `timeout` and `deadline`."""
 
 
-class Here(threading.local):
+class Patience(threading.local):
     """Until when this thread waits for the database (monotonic seconds); None: without end."""
 
     until: float | None = float("inf")
 
 
-here: Final = Here()
+here: Final = Patience()
 
 
 class Until:

@@ -173,7 +173,11 @@ class AsyncKeys(Awaited[Keys]):
 
 @contextmanager
 def alone(database: Path | None) -> Iterator[None]:
-    """Be the only one who changes keys beside this database: of two at once, one would throw the other's key away."""
+    """Be the only one who changes keys beside this database: of two at once, one would throw the other's key away.
+
+    Raises:
+        Refused: another is at it, for longer than the limit.
+    """
     if database is None:
         yield
         return

@@ -163,7 +163,11 @@ class Database:
             readonly.unchanged(self.path, before)
 
     def connected(self, purpose: str) -> Connection:
-        """A connection; on PostgreSQL with its transaction begun, and tried anew for a while where one was lost."""
+        """A connection; on PostgreSQL with its transaction begun, and tried anew for a while where one was lost.
+
+        Raises:
+            DatabaseBusy: all are in use.
+        """
         engine = self.engine(purpose)
         if self.path is not None:
             return engine.connect()

@@ -6,7 +6,6 @@ belong to words and emoji: these reorder or hide what stands beside them. docs/s
 
 from __future__ import annotations
 
-import json
 import re
 
 __all__ = ["JOINERS", "UNSAFE", "covered", "in_json", "in_shell", "in_yaml", "visible", "visible_lines"]
@@ -45,6 +44,8 @@ def covered(text: str) -> str:
 
 def in_json(text: str) -> str:
     """JSON, already written, with these characters as its own escapes: it reads back as the same value."""
+    import json  # only now: a command's help writes none
+
     return UNSAFE.sub(lambda each: each[0] if each[0] == "\n" else json.dumps(each[0])[1:-1], text)
 
 

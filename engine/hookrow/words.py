@@ -205,6 +205,7 @@ SKIPS = dictionary(
     ),
     LOOP,
     Word("hook_deleted", "хук удалён", old=("hook removed",)),
+    Word("restored", "взято из копии"),
 )
 """Why a delivery was not to be sent."""
 REASONS: Mapping[str, Word] = {**SKIPS, **ERRORS}

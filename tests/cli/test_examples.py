@@ -65,6 +65,8 @@ def prepare(path: str, hookrow: Hookrow, folder: Path) -> None:
         hookrow("hooks", "rm", "new-year", "--yes")
     if path == "hooks undo":
         hookrow("hooks", "edit", "stock", "--timeout", "2")
+    if path == "db restore":
+        hookrow("db", "backup", "copy.db")
     if path == "import":
         hookrow("export", "-o", "hooks.yaml")
 

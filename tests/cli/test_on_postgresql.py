@@ -15,7 +15,7 @@ from cli_runs import Hookrow, Ran, program
 from crash_sizes import until
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import root
-from hookrow.cli.commands.log import followed
+from hookrow.cli.commands.log import follow_log
 from hookrow.records import LogFilter
 from receivers import Receiver, reply
 
@@ -128,6 +128,9 @@ def test_every_command(
     run("prune --days 0")
     assert "up to date" in run("db upgrade").err
     assert "pg_dump" in run("db backup", "copy.db", code=2).err
+    assert "pg_amcheck" in run("db check", code=2).err
+    assert "pg_restore" in run("db restore", "copy.db", code=2).err
+    assert "unfinished" in run("db restore", "--yes").err.casefold()
     run("hooks rm 2 --yes")
     assert "second" in run("hooks deleted").out
     run("hooks restore 2")
@@ -197,7 +200,7 @@ def test_a_firing_that_is_committed_late_is_followed(db: str) -> None:
     with HookEngine(db, worker=False) as engine:
         engine.hooks.add(Hook(name="a", event=EVENT, url="http://127.0.0.1:9/"))
         before = [engine.fire(EVENT, {"n": number}).id for number in range(3)]
-        follower = followed(engine, LogFilter(), 2)
+        follower = follow_log(engine, LogFilter(), 2)
         assert [next(follower).id for _ in range(2)] == before[1:]
 
         def fire(connection: Connection) -> str:

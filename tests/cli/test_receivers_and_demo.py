@@ -228,7 +228,7 @@ def test_lines_to_paste_name_the_program_as_it_was_called(
     """By its name where a shell finds it, else by its path."""
     monkeypatch.setattr(sys, "argv", [argv, "demo"])
     monkeypatch.setattr("shutil.which", lambda name: found)
-    assert demo.called() == expected
+    assert demo.program_command() == expected
 
 
 def test_the_demos_outcomes(hookrow: Hookrow) -> None:

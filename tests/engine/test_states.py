@@ -31,7 +31,7 @@ NOW = 1_800_000_000_000
 KINDS = ("ok", "sent", "changed", "refused", "failed", "gone")
 ANSWERS = [AttemptOutcome(kind) for kind in KINDS] + [AttemptOutcome("failed", "template_error")]  # type: ignore[arg-type]
 HOOKS = ("on", "held", "deleted")
-REASONS = (None, "hook_deleted", "not_enqueued")
+REASONS = (None, "hook_deleted", "not_enqueued", "restored")
 CAUSES = get_args(states.Cause)
 
 standings = st.builds(

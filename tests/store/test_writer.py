@@ -127,7 +127,7 @@ def test_two_processes_read_then_write_without_an_error(database: Database) -> N
 
 
 def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:
-    """Database, WAL and shared memory are 0600 whatever the umask."""
+    """Database, WAL, shared memory and reserve are 0600 whatever the umask."""
     before = os.umask(0)
     try:
         made = open_database(f"sqlite:///{tmp_path}/hooks.db")
@@ -136,7 +136,7 @@ def test_files_belong_to_their_owner_alone(tmp_path: Path) -> None:
         made.close()
     finally:
         os.umask(before)
-    assert set(modes) == {"hooks.db", "hooks.db-wal", "hooks.db-shm"}
+    assert set(modes) == {"hooks.db", "hooks.db-wal", "hooks.db-shm", "hooks.db-reserve"}
     assert set(modes.values()) == {0o600}
 
 

@@ -168,6 +168,8 @@ EXAMPLES: dict[str, str] = {
     "db": "hookrow db backup hooks-copy.db",
     "db upgrade": "hookrow db upgrade",
     "db backup": "hookrow db backup hooks-copy.db",
+    "db check": "hookrow db check",
+    "db restore": "hookrow db restore copy.db --yes",
 }
 
 

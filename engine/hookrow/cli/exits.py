@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 import click
 
@@ -104,6 +103,8 @@ def explain(error: BaseException) -> None:
 
 def unexpected(error: BaseException) -> int:
     """A fault of this program: where it happened, without the values, since one of them could be a secret."""
+    import traceback  # only now
+
     say(Text("Internal error of Hookrow. Please report the lines below."))
     seen: set[int] = set()
     link: BaseException | None = error

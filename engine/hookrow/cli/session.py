@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,8 +23,7 @@ DEFAULT = "hooks.db"
 SQLITE = "sqlite:///"
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """One run of the command line."""
 
     db: str | None = None

@@ -192,7 +192,7 @@ def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float 
             return Change("cancelled", attempts=delivery.attempts, turn=True, reason="hook_deleted")
         case "hook_restored" if state == "cancelled" and delivery.reason == "hook_deleted":
             return returning(delivery, now_ms)
-        case "redelivered" if state in UNLEASED or state == "dead":
+        case "redelivered" if state in (*UNLEASED, "dead") or (state == "cancelled" and delivery.reason == "restored"):
             answer = happening.answer
             if answer is not None and answer.kind in ANSWERED:
                 return Change(answer.kind, attempts=delivery.attempts, turn=True)

@@ -54,7 +54,7 @@ PATIENCE = 10.0
 """Seconds for the retries."""
 
 
-class Behind(SystemClock):
+class EarlierClock(SystemClock):
     """The machine's clock, set back."""
 
     def __init__(self, ms: int) -> None:
@@ -79,15 +79,15 @@ def demo(ui: bool | None, as_json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="hookrow-demo-") as folder, ExitStack() as receivers:
         path = Path(folder) / "hooks.db"
         events = dict.fromkeys(values["event"] for values in SAMPLE_HOOKS)
-        made(path, {event: receivers.enter_context(Receiver(answered)).url for event in events})
+        example_at_receivers(path, {event: receivers.enter_context(Receiver(reply_to)).url for event in events})
         show(path, as_json=as_json)
-        ended = open_interface(path) if wanted(ui) else exits.DONE
+        ended = open_interface(path) if asks_for_interface(ui) else exits.DONE
     if not as_json:
         say_next()
     return ended
 
 
-def answered(came: Came) -> Answer:
+def reply_to(came: Came) -> Answer:
     """What a receiver says: as in the example, but that the one which failed is there again at the next attempt."""
     from hookrow.cli.example.sample_hooks import answer
 
@@ -95,7 +95,7 @@ def answered(came: Came) -> Answer:
     return Answer.of({"allow": True}) if said.status >= 500 and came.headers["hook-attempt"] != "1" else said
 
 
-def made(path: Path, receivers: Mapping[str, str]) -> None:
+def example_at_receivers(path: Path, receivers: Mapping[str, str]) -> None:
     """The example as it would be made today, with each event's hooks pointing at a receiver that runs."""
     from hookrow import HookEngine
     from hookrow.cli.example.example import build
@@ -117,7 +117,7 @@ def show(path: Path, *, as_json: bool) -> None:
     from hookrow import HookEngine
 
     url = database_url(str(path))
-    with HookEngine(url, worker=False, clock=Behind(BEHIND_MS)) as engine:
+    with HookEngine(url, worker=False, clock=EarlierClock(BEHIND_MS)) as engine:
         firings = [engine.send_own(engine.fire(event.code, sample_of(event))) for event in document_events(engine)]
     if waits := [each for firing in firings for each in firing.deliveries if each.outcome == "retrying"]:
         asyncio.run(retry(url, waits))
@@ -147,7 +147,7 @@ async def retry(url: str, waits: Sequence[Delivery]) -> None:
 
     due_ms = max(each.due_ms or 0 for each in waits)
     workers: list[Worker] = []
-    async with AsyncHookEngine(url, worker=False, clock=Behind(SystemClock().now_ms() - due_ms)) as engine:
+    async with AsyncHookEngine(url, worker=False, clock=EarlierClock(SystemClock().now_ms() - due_ms)) as engine:
         running = asyncio.ensure_future(engine.run_worker(started=workers.append))
         limit = asyncio.get_running_loop().time() + PATIENCE
         for each in waits:
@@ -179,11 +179,11 @@ def put_story(firings: Sequence[Firing], attempts: Mapping[str, Sequence[Attempt
         put(f"{firing.event}  {verdict_cell(firing).text}  {milliseconds(firing.ms)}{said}")
         for each in firing.deliveries:
             put(next(rest))
-            if did := tries(attempts[each.id]) if each.id in attempts else deed(each, firing):
+            if did := attempt_lines(attempts[each.id]) if each.id in attempts else deed(each, firing):
                 put(cut(f"{INDENT}{visible(did)}", limit) if limit else f"{INDENT}{visible(did)}")
 
 
-def tries(attempts: Iterable[Attempt]) -> str:
+def attempt_lines(attempts: Iterable[Attempt]) -> str:
     """Each attempt with its status, and how long after the one before it came."""
     told, before_ms = [], None
     for each in attempts:
@@ -209,7 +209,7 @@ def row_of(each: Delivery) -> Sequence[str | Cell]:
     )
 
 
-def wanted(ui: bool | None) -> bool:
+def asks_for_interface(ui: bool | None) -> bool:
     """Whether the terminal interface is to follow."""
     if ui is not None:
         return ui
@@ -220,7 +220,7 @@ def wanted(ui: bool | None) -> bool:
 
 def say_next() -> None:
     """Three things to do next, each a line that can be pasted where this was called."""
-    hookrow = called()
+    hookrow = program_command()
     interface = hookrow if find_spec("textual") else f"{hookrow} hooks list"
     own = interface if Path("hooks.db").exists() else f"{hookrow} init --example && {interface}"
     say("")
@@ -233,7 +233,7 @@ def say_next() -> None:
         say(f"  {line}")
 
 
-def called() -> str:
+def program_command() -> str:
     """This program as a shell finds it: by name, else by the path by which it was called, else as Python's module."""
     program = Path(sys.argv[0])
     if program.name != "hookrow":

@@ -173,14 +173,14 @@ def put_change(change: HookChange) -> None:
     put(paint(f"{sign} {change.key}", colour))
     read = {code: (source, host) for code, source, host in change.sources}
     for code, old, new in change.fields:
-        told = short(new) if change.action == "add" else f"{short(old)} → {short(new)}"
+        told = in_one_line(new) if change.action == "add" else f"{in_one_line(old)} → {in_one_line(new)}"
         if code in read:
             source, host = map(visible, read[code])
             told += str(Text(" (read from {source}, sent to {host})", source=source, host=host))
         put(f"    {code}: {told}")
 
 
-def short(value: Any) -> str:
+def in_one_line(value: Any) -> str:
     """A value in a line."""
     text = visible(value) if isinstance(value, str) else to_json(value)
     return text if len(text) <= LONG else text[: LONG - 1] + "…"

@@ -65,13 +65,13 @@ def put_plan(plan: Sequence[Explained]) -> None:
     put_table(
         columns,
         [
-            (str(each.position), each.hook.name, word(MODES, each.mode), Cell(what(each), colours.get(each.act)))
+            (str(each.position), each.hook.name, word(MODES, each.mode), Cell(effect_of(each), colours.get(each.act)))
             for each in plan
         ],
     )
 
 
-def what(step: Explained) -> str:
+def effect_of(step: Explained) -> str:
     """What happens to a hook, and why not more."""
     said = str(ACTS[step.act])
     reason = word(REASONS, step.reason)

@@ -54,7 +54,7 @@ def fire(
         firing.raise_for_error()
         if not no_wait and not firing.reused:
             with unrecorded(as_json=as_json):
-                firing = sent(engine, firing)
+                firing = send_background(engine, firing)
     if as_json:
         put_json(firing.as_json())
     else:
@@ -67,7 +67,7 @@ def fire(
     return exits.DONE if firing.allowed else exits.NO
 
 
-def sent(engine: HookEngine, firing: Firing) -> Firing:
+def send_background(engine: HookEngine, firing: Firing) -> Firing:
     """Send the firing's own background deliveries, one attempt each, and give it as it stands then."""
     waiting = [delivery for delivery in firing.deliveries if delivery.outcome == "queued"]
     if not waiting:

@@ -25,7 +25,7 @@ __all__ = ["deleted", "restore", "undo"]
 AS_JSON = Text("Print JSON, one object per line.")
 
 
-def gone(engine: HookEngine) -> list[Hook]:
+def deleted_hooks(engine: HookEngine) -> list[Hook]:
     """The deleted hooks, by their ids."""
     return sorted((hook for hook in engine.hooks.list(deleted=True) if hook.deleted), key=lambda hook: hook.id or 0)
 
@@ -37,7 +37,7 @@ def deleted(session: Session, as_json: bool) -> None:
     """The deleted hooks."""
     with session.engine() as engine:
         zone = engine.settings.zone()
-        found = [(hook, engine.hooks.history(hook.id or 0)[0]) for hook in gone(engine)]
+        found = [(hook, engine.hooks.history(hook.id or 0)[0]) for hook in deleted_hooks(engine)]
     if as_json:
         for hook, last in found:
             about = {"id": hook.id, "key": hook.key, "name": hook.name, "event": hook.event}
@@ -70,7 +70,7 @@ def deleted(session: Session, as_json: bool) -> None:
 def restore(session: Session, refs: tuple[str, ...]) -> None:
     """Restore deleted hooks."""
     with session.engine() as engine:
-        candidates = gone(engine)
+        candidates = deleted_hooks(engine)
         chosen = []
         for ref in refs:
             named = [hook for hook in candidates if ref in (str(hook.id), hook.key)]

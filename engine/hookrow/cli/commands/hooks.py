@@ -47,7 +47,7 @@ hooks.add_command(undo)
 AS_JSON = Text("Print JSON, one object per line.")
 
 
-def verb(name: str, brief: Text, more: Text | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+def subcommand(name: str, brief: Text, more: Text | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """A command of this family."""
     return hooks.command(name, cls=Command, brief=brief, more=more)
 
@@ -58,7 +58,7 @@ many: Final = click.argument("refs", metavar="HOOK...", nargs=-1, required=True)
 agreed: Final = option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 
 
-@verb("list", Text("List the hooks in the order in which they run, event by event."))
+@subcommand("list", Text("List the hooks in the order in which they run, event by event."))
 @option("--event", metavar="EVENT", says=Text("Only hooks of this event."))
 @as_json
 @pass_session
@@ -121,7 +121,7 @@ def row_of(hook: Hook, day: Figures, now: datetime, lately: HookFigures | None) 
     )
 
 
-@verb("show", Text("Show one hook with all its fields."))
+@subcommand("show", Text("Show one hook with all its fields."))
 @one
 @as_json
 @pass_session
@@ -170,7 +170,7 @@ def set_or_not(value: Any) -> str:
     return str(Text("set") if value is not None and value.is_set else Text("not set"))
 
 
-@verb(
+@subcommand(
     "add",
     Text("Add a hook."),
     Text("Only --name, --url and --event are required; the other fields have the form's defaults."),
@@ -191,12 +191,12 @@ def add(session: Session, as_json: bool, **options: Any) -> None:
         moments = {code: cleaned.values[code] for code in ("valid_from", "valid_until") if code in values}
         hook = Hook(**with_secrets(values | moments))
         added = engine.hooks.add(hook)
-        notes = [*cleaned.notes, *notice(engine)]
+        notes = [*cleaned.notes, *vault_notice(engine)]
         remarks = list(standing(added, here.now))
-    tell(added, notes, Text("Added: {hook}.", hook=named(added)), remarks, as_json=as_json)
+    say_saved(added, notes, Text("Added: {hook}.", hook=named(added)), remarks, as_json=as_json)
 
 
-@verb("edit", Text("Change fields of a hook; fields not given stay unchanged."))
+@subcommand("edit", Text("Change fields of a hook; fields not given stay unchanged."))
 @one
 @field_options
 @keeps_secrets
@@ -224,13 +224,13 @@ def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, a
             if revision is not None:
                 put_conflict(values, revision, conflict.current, engine.hooks.history(ref), as_json=as_json)
             raise
-        notes += notice(engine)
+        notes += vault_notice(engine)
         remarks = list(standing(changed, here.now))
     saved = Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision)
-    tell(changed, notes, saved, remarks, as_json=as_json)
+    say_saved(changed, notes, saved, remarks, as_json=as_json)
 
 
-def notice(engine: HookEngine) -> list[Text]:
+def vault_notice(engine: HookEngine) -> list[Text]:
     """What the vault has to say: that it made a key file, and where."""
     said = engine.keys.notice
     return [] if said is None else [said]
@@ -247,7 +247,7 @@ def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def tell(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text], *, as_json: bool) -> None:
+def say_saved(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text], *, as_json: bool) -> None:
     """Say what was done and what was changed on the way in; with --json give the hook."""
     for note in dict.fromkeys([*map(str, notes), *map(str, hook.notes)]):
         say(note)
@@ -258,7 +258,7 @@ def tell(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text],
         put_json(hook_json(hook))
 
 
-@verb("rm", Text("Remove hooks; their queued deliveries are cancelled."))
+@subcommand("rm", Text("Remove hooks; their queued deliveries are cancelled."))
 @many
 @agreed
 @pass_session
@@ -275,7 +275,7 @@ def rm(session: Session, refs: tuple[str, ...], yes: bool) -> int:
     return exits.DONE
 
 
-@verb("enable", Text("Switch hooks on."))
+@subcommand("enable", Text("Switch hooks on."))
 @many
 @pass_session
 def enable(session: Session, refs: tuple[str, ...]) -> None:
@@ -288,7 +288,7 @@ def enable(session: Session, refs: tuple[str, ...]) -> None:
                 say(remark)
 
 
-@verb("disable", Text("Switch hooks off; their queued deliveries wait until they are on again."))
+@subcommand("disable", Text("Switch hooks off; their queued deliveries wait until they are on again."))
 @many
 @pass_session
 def disable(session: Session, refs: tuple[str, ...]) -> None:
@@ -298,7 +298,7 @@ def disable(session: Session, refs: tuple[str, ...]) -> None:
             say(Text("Switched off: {hook}.", hook=named(engine.hooks.update(ref, active=False))))
 
 
-@verb("pause", Text("Pause hooks; their queued deliveries wait."))
+@subcommand("pause", Text("Pause hooks; their queued deliveries wait."))
 @many
 @option("--reason", default="", metavar="TEXT", says=Text("Shown to everybody who looks at the hook."))
 @agreed
@@ -321,7 +321,7 @@ def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> in
     return exits.DONE
 
 
-@verb("resume", Text("Resume paused hooks; their waiting deliveries are sent."))
+@subcommand("resume", Text("Resume paused hooks; their waiting deliveries are sent."))
 @many
 @pass_session
 def resume(session: Session, refs: tuple[str, ...]) -> None:
@@ -334,7 +334,7 @@ def resume(session: Session, refs: tuple[str, ...]) -> None:
                 say(remark)
 
 
-@verb(
+@subcommand(
     "move",
     Text("Give a hook another place among its event's hooks."),
     Text("Exactly one of --before, --after and --by. Where no number is free between, the event is numbered by tens."),
@@ -358,7 +358,7 @@ def move(session: Session, ref: str, before: str | None, after: str | None, by: 
             put(f"{hook.position:>5}  {visible(hook.name)}")
 
 
-@verb("history", Text("Show who changed a hook, when, and what."))
+@subcommand("history", Text("Show who changed a hook, when, and what."))
 @one
 @as_json
 @pass_session
@@ -376,7 +376,7 @@ def history(session: Session, ref: str, as_json: bool) -> None:
             put(line)
 
 
-@verb("rollback", Text("Restore a hook to an earlier revision; secrets stay as they are."))
+@subcommand("rollback", Text("Restore a hook to an earlier revision; secrets stay as they are."))
 @one
 @click.argument("revision", type=int)
 @keeps_secrets
@@ -391,10 +391,10 @@ def rollback(session: Session, ref: str, revision: int, keep_secrets: bool, curr
     done = Text(
         "{hook} is restored to revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision
     )
-    tell(hook, [], done, remarks, as_json=as_json)
+    say_saved(hook, [], done, remarks, as_json=as_json)
 
 
-@verb("test", Text("Send one test request to a hook now; nothing is recorded."))
+@subcommand("test", Text("Send one test request to a hook now; nothing is recorded."))
 @one
 @option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("Payload to send; else the event's sample."))
 @as_json

@@ -55,7 +55,7 @@ def log(session: Session, limit: int | None, follow: bool, who: str | None, as_j
             return
         wanted = log_filter(engine, options)
         zone = engine.settings.zone()
-        found = followed(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
+        found = follow_log(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
         for firing in found:
             if as_json:
                 put_json(firing.as_json())
@@ -78,7 +78,7 @@ def put_deeds(deeds: Sequence[Deed], zone: tzinfo, *, as_json: bool) -> None:
 def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """So many firings, newest first, read in pages."""
     if wanted.search:
-        yield from searched(engine, wanted, limit)
+        yield from search_log(engine, wanted, limit)
         return
     before = None
     while limit > 0:
@@ -90,7 +90,7 @@ def pages(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]
         before = found[-1].row_id
 
 
-def searched(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+def search_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """So many firings that hold a text, each as soon as it is found; where a person looks on, how far the search is."""
     before: int | None = None
     told = ""
@@ -108,12 +108,12 @@ def searched(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firi
             click.echo(told, err=True, nl=False)
 
 
-def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
+def follow_log(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firing]:
     """The last ones, oldest first, then each that comes. One that is running is shown when it has ended."""
     clock, pause = SystemClock(), threading.Event()
     fresh = list(engine.log.ids(wanted, limit=limit))
     last = fresh[0] if fresh else 0
-    shown = {number for number in came_after(engine, wanted, last - LATE_IDS) if fresh and number < fresh[-1]}
+    shown = {number for number in ids_after(engine, wanted, last - LATE_IDS) if fresh and number < fresh[-1]}
     seen: int | None = None
     while True:
         running = False
@@ -130,10 +130,10 @@ def followed(engine: HookEngine, wanted: LogFilter, limit: int) -> Iterator[Firi
                 pause.wait(POLL)
             seen = version
         shown = {number for number in shown if number > last - LATE_IDS}
-        fresh = [number for number in came_after(engine, wanted, last - LATE_IDS) if number not in shown]
+        fresh = [number for number in ids_after(engine, wanted, last - LATE_IDS) if number not in shown]
 
 
-def came_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:
+def ids_after(engine: HookEngine, wanted: LogFilter, after: int) -> list[int]:
     """Row ids of all firings beyond this one."""
     found: list[int] = []
     after = max(after, 0)

@@ -53,12 +53,12 @@ def replay(
         chosen = remaining(engine, found if refs or with_replays else originals(found), resume)
         if edit and len(chosen) != 1:
             raise click.UsageError(str(Text("--edit takes one ID.")))
-        payload = edited(engine.log.get(chosen[0][0])) if edit else None
+        payload = edit_payload(engine.log.get(chosen[0][0])) if edit else None
 
         def act(ref: str) -> bool:
             again = engine.replay(ref, hook=only, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
             with unrecorded(as_json=as_json):
-                firing = None if again.firing is None else settled(engine, again.firing)
+                firing = None if again.firing is None else after_background(engine, again.firing)
             put_again(again, firing, as_json=as_json)
             return firing is None or (firing.allowed and not any(each.failed for each in firing.deliveries))
 
@@ -91,7 +91,7 @@ def originals(chosen: Iterable[tuple[str, Firing]]) -> Iterator[tuple[str, Firin
         )
 
 
-def edited(firing: Firing) -> dict[str, Any]:
+def edit_payload(firing: Firing) -> dict[str, Any]:
     """The recorded payload as the person left it in the editor.
 
     Raises:
@@ -104,7 +104,7 @@ def edited(firing: Firing) -> dict[str, Any]:
     return parse_payload(text.encode(), "$EDITOR")
 
 
-def settled(engine: HookEngine, firing: Firing) -> Firing:
+def after_background(engine: HookEngine, firing: Firing) -> Firing:
     """The firing after one attempt of each of its own background deliveries."""
     if any(delivery.outcome == "queued" for delivery in firing.deliveries):
         return engine.send_own(firing)
@@ -169,7 +169,7 @@ def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:
         was, now = before.get(number), after.get(number)
         shown = now or was
         assert shown is not None
-        told = ["—" if each is None else said(each, firing) for each, firing in ((was, old), (now, new))]
+        told = ["—" if each is None else outcome_and_deed(each, firing) for each, firing in ((was, old), (now, new))]
         differs = now is not None and told[0] != told[1]
         times = " → ".join(
             milliseconds(each.ms) if each is not None and each.ms is not None else "—" for each in (was, now)
@@ -187,7 +187,7 @@ def rows_of(old: Firing, new: Firing) -> list[Sequence[str | Cell]]:
     return rows
 
 
-def said(delivery: Any, firing: Firing) -> str:
+def outcome_and_deed(delivery: Any, firing: Firing) -> str:
     """A hook's outcome and deed in one cell."""
     status = "" if delivery.status is None else str(delivery.status)
     return " ".join(part for part in (status, outcome_cell(delivery.outcome).text, deed(delivery, firing)) if part)

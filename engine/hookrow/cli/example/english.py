@@ -9,7 +9,7 @@ from hookrow.lang import current
 if TYPE_CHECKING:
     from hookrow.events import Event
 
-__all__ = ["sample_of", "told"]
+__all__ = ["in_language", "sample_of"]
 
 ENGLISH = {
     "Проверка ИНН": "Tax number check",
@@ -90,14 +90,14 @@ PIECES = {
 """Parts of the sample bodies."""
 
 
-def told(value: Any) -> Any:
+def in_language(value: Any) -> Any:
     """The same value with English texts, if English is the language in use."""
     if current() != "en":
         return value
     if isinstance(value, dict):
-        return {key: told(each) for key, each in value.items()}
+        return {key: in_language(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [told(each) for each in value]
+        return [in_language(each) for each in value]
     if not isinstance(value, str):
         return value
     for russian, english in PIECES.items():
@@ -107,4 +107,4 @@ def told(value: Any) -> Any:
 
 def sample_of(event: Event) -> Any:
     """What is fired without a payload: a service's own sample is as the service wrote it."""
-    return event.sample if event.origin == "service" else told(event.sample)
+    return event.sample if event.origin == "service" else in_language(event.sample)

@@ -26,7 +26,7 @@ from typing import Any, Final
 import httpx
 
 from hookrow import HookEngine, Worker
-from hookrow.cli.example.english import told
+from hookrow.cli.example.english import in_language
 from hookrow.cli.example.sample_hooks import BASE, PAUSED, SAMPLE_HOOKS, answer, sample_hooks
 from hookrow.delivery.message import user_agent
 from hookrow.delivery.states import RETRIES
@@ -54,7 +54,7 @@ GOODS = (
 )
 
 
-class ToldClock:
+class StoryClock:
     """A clock that moves only when told."""
 
     def __init__(self, now_ms: int) -> None:
@@ -75,7 +75,7 @@ class ToldClock:
 class Scripted(httpx.AsyncBaseTransport):
     """Answers as the sample receiver does, or as a scene tells it to for a path; time passes accordingly."""
 
-    def __init__(self, clock: ToldClock) -> None:
+    def __init__(self, clock: StoryClock) -> None:
         self.clock = clock
         self.scenes: dict[str, Answer | type[httpx.TransportError]] = {}
         self.limits: Final = {values["url"]: round(values.get("timeout", 5.0) * SECOND) for values in SAMPLE_HOOKS}
@@ -97,7 +97,7 @@ class Scripted(httpx.AsyncBaseTransport):
 class Story:
     """The scenes of the example, one method a subject."""
 
-    def __init__(self, engine: HookEngine, clock: ToldClock, transport: Scripted) -> None:
+    def __init__(self, engine: HookEngine, clock: StoryClock, transport: Scripted) -> None:
         self.engine = engine
         self.clock = clock
         self.scenes: Final = transport.scenes
@@ -108,10 +108,10 @@ class Story:
         """A firing of a sample with another customer and order, a little later than the last one."""
         self.turn += 1
         self.clock.advance(11 * MINUTE + self.turn * 1733)
-        payload = varied(self.samples[event], self.turn)
+        payload = variation(self.samples[event], self.turn)
         if change is not None:
             change(payload)
-        payload = told(payload)
+        payload = in_language(payload)
         return self.engine.send_own(self.engine.fire(event, payload, **how))
 
     def ordinary(self) -> None:
@@ -124,7 +124,7 @@ class Story:
     def given_up(self, event: str, path: str, reason: str) -> None:
         """A receiver that moved away: ten attempts over four days, then dead."""
         self.scenes[path] = Answer(
-            404, str(told(reason)).encode(), headers={"content-type": "text/plain; charset=utf-8"}
+            404, str(in_language(reason)).encode(), headers={"content-type": "text/plain; charset=utf-8"}
         )
         firing = self.fire(event)
         for attempt, pause in enumerate(RETRIES, start=2):
@@ -135,7 +135,7 @@ class Story:
     def refused(self) -> None:
         """Operations that did not take place: vetoed, stopped by a failure, kept by a check that was paused."""
         self.scenes["/stop-list"] = Answer.of(
-            told({"allow": False, "message": "Клиент в стоп-листе", "code": "stop_list", "status": 403})
+            in_language({"allow": False, "message": "Клиент в стоп-листе", "code": "stop_list", "status": 403})
         )
         self.fire("before_registration")
         del self.scenes["/stop-list"]
@@ -144,11 +144,11 @@ class Story:
         self.scenes["/stock"] = httpx.ConnectError
         self.fire("before_order_add")
         self.scenes["/stock"] = Answer.of(
-            told({"allow": False, "message": "Кружки «Утро» нет на складе", "code": "no_stock"})
+            in_language({"allow": False, "message": "Кружки «Утро» нет на складе", "code": "no_stock"})
         )
         self.vetoed: Firing = self.fire("before_order_add")
         del self.scenes["/stock"]
-        self.engine.hooks.pause("stop-list", told("Обновляем список"))
+        self.engine.hooks.pause("stop-list", in_language("Обновляем список"))
         self.fire("before_registration")
         self.engine.hooks.resume("stop-list")
 
@@ -162,7 +162,7 @@ class Story:
         self.fire("before_order_add")
         del self.scenes["/discount"]
         self.scenes["/receipt"] = Answer(
-            500, str(told("Смена не открыта")).encode(), headers={"content-type": "text/plain"}
+            500, str(in_language("Смена не открыта")).encode(), headers={"content-type": "text/plain"}
         )
         self.fire("before_order_setstatus")
         del self.scenes["/receipt"]
@@ -173,14 +173,14 @@ class Story:
         """A hook that was taken away with what waited for it, and a firing that was never released."""
         old = self.engine.hooks.add(
             Hook(
-                name=told("Старая CRM"),
+                name=in_language("Старая CRM"),
                 key="old-crm",
                 event="on_subscription",
                 url=f"{BASE}/crm/old",
                 fire_and_forget=False,
             )
         )
-        self.engine.hooks.pause("old-crm", told("Сервис выключают"))
+        self.engine.hooks.pause("old-crm", in_language("Сервис выключают"))
         self.fire("on_subscription")
         self.fire("on_subscription")
         self.engine.hooks.remove(old.id or 0)
@@ -205,7 +205,7 @@ class Story:
         """Let the worker repeat what failed, now that every receiver is well: nothing waits in an example."""
         self.scenes["/stats"] = Answer.of({"ok": True})
         self.clock.advance(7 * SECOND)
-        self.work(lambda: not any(waiting(self.engine)))
+        self.work(lambda: not any(pending(self.engine)))
         del self.scenes["/stats"]
 
     def work(self, done: Callable[[], bool]) -> None:
@@ -233,7 +233,7 @@ class Story:
             raise failures[0]
 
 
-def varied(sample: dict[str, Any], turn: int) -> dict[str, Any]:
+def variation(sample: dict[str, Any], turn: int) -> dict[str, Any]:
     """The sample with another customer, order and sum."""
     payload = deepcopy(sample)
     name, city, address = CUSTOMERS[turn % len(CUSTOMERS)]
@@ -261,14 +261,14 @@ def has_attempts(engine: HookEngine, firing: Firing, wanted: int) -> bool:
     return any(delivery.attempts >= wanted for delivery in engine.log.get(firing.id).deliveries)
 
 
-def waiting(engine: HookEngine) -> Iterator[str]:
+def pending(engine: HookEngine) -> Iterator[str]:
     """The deliveries that a worker would send."""
     for firing in engine.log.page(limit=500):
         yield from (each.id for each in firing.deliveries if each.outcome in ("queued", "retrying"))
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """The engine warns of what the story makes fail on purpose: that is nobody's news."""
     log = logging.getLogger("hookrow")
     level = log.level
@@ -287,16 +287,16 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
     """
     if path.exists():
         raise FileExistsError(path)
-    clock = ToldClock(moment_ms - 11 * DAY)
+    clock = StoryClock(moment_ms - 11 * DAY)
     transport = Scripted(clock)
-    with quiet(), HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
+    with without_warnings(), HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
         engine.settings.set("timezone", "Europe/Moscow")
         engine.settings.set("language", current())
         for hook in sample_hooks():
             clock.advance(MINUTE)
             engine.hooks.add(hook)
         for key, reason in PAUSED.items():
-            engine.hooks.pause(key, told(reason))
+            engine.hooks.pause(key, in_language(reason))
         story = Story(engine, clock, transport)
         story.given_up("after_registration", "/1c/customers", "Справочник «Клиенты» не найден")
         story.given_up("before_user_update", "/mail/lists", "Список рассылки удалён")

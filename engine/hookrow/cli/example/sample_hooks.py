@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hookrow.cli.example.english import told
+from hookrow.cli.example.english import in_language
 from hookrow.testing.server import Answer
 
 if TYPE_CHECKING:
@@ -146,17 +146,17 @@ def sample_hooks(base: str = BASE) -> list[Hook]:
     """The hooks, pointing at the receiver at `base`."""
     from hookrow import Hook
 
-    return [Hook(**told({**values, "url": base + values["url"]})) for values in SAMPLE_HOOKS]
+    return [Hook(**in_language({**values, "url": base + values["url"]})) for values in SAMPLE_HOOKS]
 
 
 def answer(path: str, body: Any) -> Answer:
     """What the sample receiver says, in the language in use: most allow; one vetoes, changes, is slow, fails."""
     if path == "/discount":
         total = body["data"]["order"]["sum"] * 9 // 10
-        discount = told({"name": "Договор 14-К", "percent": 10})
+        discount = in_language({"name": "Договор 14-К", "percent": 10})
         return Answer.of({"data": {"order": {"sum": total, "discount": discount}}}, seconds=0.03)
     if path == "/stock":
-        return Answer.of(told({"allow": True, "warnings": ["Кружка «Утро»: осталось 3 шт."]}), seconds=0.12)
+        return Answer.of(in_language({"allow": True, "warnings": ["Кружка «Утро»: осталось 3 шт."]}), seconds=0.12)
     if path == "/bonus":
         return Answer.of({"data": {"order": {"bonus": 92}}}, seconds=0.02)
     if path == "/tariff":
@@ -164,16 +164,18 @@ def answer(path: str, body: Any) -> Answer:
     if path == "/antifraud":
         refusal = {"allow": False, "message": "Номер уже зарегистрирован", "code": "phone_taken", "status": 409}
         errors = [{"path": "/user/phone", "code": "taken", "message": "Этот номер есть у другого клиента"}]
-        return Answer.of(told({**refusal, "errors": errors}))
+        return Answer.of(in_language({**refusal, "errors": errors}))
     if path == "/renewal":
-        return Answer.of(told({"allow": False, "message": "Карта клиента отклонена банком", "code": "card_declined"}))
+        return Answer.of(
+            in_language({"allow": False, "message": "Карта клиента отклонена банком", "code": "card_declined"})
+        )
     if path == "/email":
         return Answer.of({"allow": True}, seconds=2.0)
     if path == "/stats":
-        said = str(told("Сервис перезапускается"))
+        said = str(in_language("Сервис перезапускается"))
         return Answer(503, said.encode(), headers={"content-type": "text/plain; charset=utf-8"})
     if path == "/1c/orders":
-        return Answer.of(told({"accepted": True, "document": "ЗК-0004821"}), 202, seconds=0.02)
+        return Answer.of(in_language({"accepted": True, "document": "ЗК-0004821"}), 202, seconds=0.02)
     if path == "/1c/customers":
         return Answer.of({"created": True}, 201)
     if path == "/loyalty/cards":

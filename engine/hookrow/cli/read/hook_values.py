@@ -40,7 +40,7 @@ def field_options(function: Any) -> Any:
     return function
 
 
-def meaning(field: Field) -> Both:
+def help_of(field: Field) -> Both:
     """A field's label, by which the form has it, and what it means."""
     return Both(f"{field.label.en}. {field.hint.en}", f"{field.label.ru}. {field.hint.ru}")
 
@@ -49,11 +49,11 @@ def options_of(field: Field) -> list[Callable[[Any], Any]]:
     """The options of one field. A secret is never an argument: it is asked for, or read from stdin or a variable."""
     name, flag = field.option, field.option.removeprefix("--")
     if field.kind == "flag":
-        return [option(f"{name}/--no-{flag}", field.code, default=None, says=meaning(field))]
+        return [option(f"{name}/--no-{flag}", field.code, default=None, says=help_of(field))]
     if field.kind == "template":
         from_file = Text("{label}: read from a file, or from stdin with -.", label=field.label)
         return [
-            option(name, field.code, metavar="TEXT", says=meaning(field)),
+            option(name, field.code, metavar="TEXT", says=help_of(field)),
             option(f"{name}-file", f"{field.code}_file", type=click.File(encoding="utf-8-sig"), says=from_file),
         ]
     if field.code == HEADER:
@@ -78,8 +78,8 @@ def options_of(field: Field) -> list[Callable[[Any], Any]]:
         ]
     if field.kind == "choice":
         words = "|".join(code for code, _ in field.choices)
-        return [option(name, field.code, metavar=f"[{words}]", says=meaning(field))]
-    return [option(name, field.code, metavar="TEXT", says=meaning(field))]
+        return [option(name, field.code, metavar=f"[{words}]", says=help_of(field))]
+    return [option(name, field.code, metavar="TEXT", says=help_of(field))]
 
 
 def secret_sources(name: str, code: str, label: object) -> list[Callable[[Any], Any]]:

@@ -37,8 +37,8 @@ def put_conflict(
     rows: list[dict[str, Any]] = []
     for field in FIELDS:
         named = field.code in mine or (field.code == "custom_header" and HEADER_VALUE in mine)
-        base = of_revision(then, field.code)
-        changed_by = [each.who for each in history if each.revision > revision and touches(each, field.code)]
+        base = value_then(then, field.code)
+        changed_by = [each.who for each in history if each.revision > revision and changes_field(each, field.code)]
         if named or changed_by:
             written = plain(field, mine.get(field.code)) if named else base
             sides = {"base": base, "mine": written, "theirs": now[field.code]}
@@ -66,12 +66,12 @@ def line(row: Mapping[str, Any]) -> Sequence[str | Cell]:
     return (Cell(row["field"], "red" if both else None), *shown, row["by"] or "")
 
 
-def touches(revision: Revision, code: str) -> bool:
+def changes_field(revision: Revision, code: str) -> bool:
     codes = {name for name, _, _ in revision.changes()}
     return code in codes or (code == "custom_header" and HEADER_VALUE in codes)
 
 
-def of_revision(then: Mapping[str, Any], code: str) -> Any:
+def value_then(then: Mapping[str, Any], code: str) -> Any:
     """A field as the revision has it, in the shape of `--json`."""
     if code == "custom_header":
         return {"name": then.get(code), "set": bool((then.get(HEADER_VALUE) or {}).get("set"))}

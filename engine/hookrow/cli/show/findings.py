@@ -104,7 +104,7 @@ def queue(engine: HookEngine) -> Iterator[Finding]:
         )
 
 
-def refuses(engine: HookEngine, hook: Hook) -> bool:
+def can_refuse(engine: HookEngine, hook: Hook) -> bool:
     """Whether a failure of this hook stops an operation."""
     return hook.mode in WAITING and hook.on_failure == "stop" and engine.events.get(hook.event).moment == "before"
 
@@ -113,7 +113,7 @@ def failing(engine: HookEngine) -> Iterator[Finding]:
     """Hooks that are called and fail every time, those that stop operations meanwhile first."""
     figures, zone = engine.log.hook_figures(), here_of(engine).zone
     found = {number: engine.hooks.get(number) for number in engine.log.summary().failing}
-    for number, hook in sorted(found.items(), key=lambda each: not refuses(engine, each[1])):
+    for number, hook in sorted(found.items(), key=lambda each: not can_refuse(engine, each[1])):
         seen = figures.get(number)
         if seen is None or seen.failing_since_ms is None:
             continue
@@ -123,7 +123,7 @@ def failing(engine: HookEngine) -> Iterator[Finding]:
             "n": seen.failing,
             "error": word(ERRORS, seen.last_error) if seen.last_status is None else seen.last_status,
         }
-        if refuses(engine, hook):
+        if can_refuse(engine, hook):
             stops = Plural(
                 "{hook} has failed every time since {since}, last: {error}. Its on_failure is stop: "
                 "{n} operation was stopped.",
@@ -145,9 +145,9 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
     """Paused hooks, those that refuse operations meanwhile first; then what would surprise of each hook, by subject."""
     found, now = engine.hooks.list(), here_of(engine).now
     paused = [hook for hook in found if hook.state == "paused"]
-    for hook in sorted(paused, key=lambda hook: not refuses(engine, hook)):
+    for hook in sorted(paused, key=lambda hook: not can_refuse(engine, hook)):
         values = {"hook": named(hook), "reason": hook.paused_reason or "—", "event": hook.event}
-        if refuses(engine, hook):
+        if can_refuse(engine, hook):
             stops = Text("{hook} is paused ({reason}) and its on_failure is stop: every {event} is stopped.", **values)
             yield Finding("paused_stop", stops, hook)
         else:

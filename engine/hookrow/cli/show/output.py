@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -74,6 +73,8 @@ def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON whose characters are data only: what could act on a terminal is written as an escape."""
+    import json  # only now: help prints none
+
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     return in_json(text)
 

@@ -40,10 +40,10 @@ def revision_lines(revision: Revision, zone: tzinfo) -> Iterator[str]:
             continue
         before, after = value_of(code, old, zone), value_of(code, new, zone)
         shown = f"{before} → {after}" if before and after else after or f"{before} → —"
-        yield visible(f"      {called(code)}: {shown}")
+        yield visible(f"      {label_of(code)}: {shown}")
 
 
-def called(code: str) -> str:
+def label_of(code: str) -> str:
     """A field by its label; the ends of the period by the period's name too, since they stand alone here."""
     if code in FIELD:
         label = str(FIELD[code].label)

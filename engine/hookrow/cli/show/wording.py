@@ -110,10 +110,12 @@ def compact(value: Any) -> str:
 def deed(delivery: Delivery, firing: Firing) -> str:
     """What a hook did, in a few words: what it changed, answered, refused, or why it did not run."""
     unsure = delivery.takeovers and delivery.outcome not in HEARD
-    return "; ".join(filter(None, [told(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""]))
+    return "; ".join(
+        filter(None, [deed_in_full(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""])
+    )
 
 
-def told(delivery: Delivery, firing: Firing) -> str:
+def deed_in_full(delivery: Delivery, firing: Firing) -> str:
     if delivery.skipped:
         return ": ".join(filter(None, [word(SKIPS, delivery.skipped), delivery.detail]))
     if delivery.error:
@@ -123,12 +125,12 @@ def told(delivery: Delivery, firing: Firing) -> str:
         return "; ".join(f"{path}: {compact(old)} → {compact(new)}" for path, old, new in delivery.changes)
     if delivery.outcome in ("vetoed", "refused"):
         return quoted(delivery.detail) if delivery.detail else ""
-    if firing.has_result and answered(delivery, firing):
+    if firing.has_result and gives_result(delivery, firing):
         return str(Text("result: {value}", value=compact(firing.public_result)))
     return delivery.detail or ""
 
 
-def answered(delivery: Delivery, firing: Firing) -> bool:
+def gives_result(delivery: Delivery, firing: Firing) -> bool:
     """Whether this is the hook whose result stands: the last one that could give any."""
     able = [each for each in firing.deliveries if each.mode == "transform" and each.outcome in ("ok", "changed")]
     return bool(able) and able[-1] is delivery

@@ -93,6 +93,7 @@ class ConfigCache:
         self.lock: threading.Lock = threading.Lock()
         self.config: Config | None = None
         self.seen: int = -1
+        self.generation: int = database.generation
         self.looked: float = float("-inf")
 
     def get(self, seconds: float = inf) -> Config:
@@ -128,6 +129,8 @@ class ConfigCache:
         seen = self.seen
         if sqlite:
             seen = self.database.data_version()
+            if self.generation != self.database.generation:  # another file, whose numbers say nothing of this one's
+                self.generation, self.config = self.database.generation, None
             if self.config is not None and (seen == self.seen or self.database.config_number() == self.config.n):
                 self.seen = seen
                 return self.config

@@ -23,17 +23,19 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from hookrow.clock import Clock, SystemClock
-from hookrow.errors import DatabaseBusy, DatabaseReadOnly
+from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, StorageError
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
+from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
 from hookrow.store.database.tables import TABLES
 from hookrow.store.database.waits import CONNECT, PAUSE, RESTART, Until, left, now
 from hookrow.store.database.writer import Writer
@@ -49,6 +51,9 @@ LARGE_WAL = 64 * MIB
 PATIENCE_MS = 100
 """Milliseconds that this waits for them, and every `fire()` with it."""
 PG_MOMENT = "SELECT pg_current_snapshot()::text"
+
+LOOK_AT_FILE = 5.0
+"""Seconds between two looks of who reads whether the file is still the same; who writes looks at each commit."""
 
 process_locks: dict[str, threading.Lock] = {}
 """One lock a database file for all writers of this process; PostgreSQL lets them write at once."""
@@ -84,6 +89,12 @@ class Database:
         self.wal_limit: int = LARGE_WAL
         self.place: str | None = None
         """Which PostgreSQL database of which running server this is, once it was asked."""
+        self.file: FileId | None = None
+        """Which file is read (SQLite), which one written, and when the name was last seen to be that file's."""
+        self.kept_file: FileId | None = None
+        self.looked: float = float("-inf")
+        self.generation: int = 0
+        """How often another file was opened in its place."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -108,12 +119,13 @@ class Database:
             return engine_for(self.address, purpose)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
-        if self.read_only and path is not None:
+        assert path is not None
+        if self.read_only:
             reader = partial(readonly.connect, path)
             made = create_engine("sqlite://", creator=reader, poolclass=NullPool, hide_parameters=True)
         else:
             made = create_engine(
-                self.address, connect_args={"check_same_thread": False, "timeout": LOCK_LIMIT}, hide_parameters=True
+                self.address, creator=partial(self.connect_file, path), poolclass=QueuePool, hide_parameters=True
             )
         event.listen(made, "connect", self.tune)
         if purpose == "write":
@@ -123,6 +135,40 @@ class Database:
         else:
             event.listen(made, "begin", begin_plain)
         return made
+
+    def connect_file(self, path: Path) -> sqlite3.Connection:
+        """A connection to the file that is there; none is made where it was removed."""
+        return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, check_same_thread=False, timeout=LOCK_LIMIT)
+
+    def see_file(self, *, now: bool = False) -> None:
+        """See that the file at `path` is the one that is open, at most every LOOK_AT_FILE seconds; else open it anew.
+
+        Raises:
+            StorageError: it was removed, or is none of this schema.
+            DatabaseDamaged: it is known to be damaged.
+        """
+        moment = time.monotonic()  # noqa: TID251 - the disk's time, whatever time the engine is given
+        if self.path is None or (not now and moment - self.looked < LOOK_AT_FILE):
+            return
+        with self.guard:
+            found = file_id(self.path)
+            if self.file is not None and found != self.file:
+                self.forget_version_reader()
+                self.dispose("read")  # who writes finds out by itself, with no transaction open
+                self.generation += 1
+                if found is None or schema_in(self.path) != HEAD:
+                    raise replaced(self.path)
+                log.warning("%s is another file than before: it was opened anew", self.path)
+            refuse_damaged(self.path)
+            self.file, self.looked = found, moment
+
+    def meant(self, error: DBAPIError) -> StorageError:
+        """The error of our tree; a file that SQLite finds damaged is marked for everybody."""
+        said = translate(error, self.path)
+        if isinstance(said, DatabaseDamaged) and self.path is not None and not self.read_only:
+            mark_damage(self.path)
+            self.looked = float("-inf")
+        return said
 
     def pg_parameters(self) -> dict[str, Any]:
         """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
@@ -151,6 +197,7 @@ class Database:
             DatabaseBusy: it took too long.
             StorageError: any other.
         """
+        self.see_file()
         before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
             with Until(seconds), self.connected("read") as connection:
@@ -158,7 +205,7 @@ class Database:
         except DBAPIError as error:
             if interrupted(error, committing=False):
                 raise Interrupted(translate(error, self.path).text) from None
-            raise translate(error, self.path) from None
+            raise self.meant(error) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
 
@@ -235,9 +282,8 @@ class Database:
         except DBAPIError as error:
             if interrupted(error, committing=committing):
                 raise Interrupted(translate(error, self.path).text) from None
-            if committing and error.connection_invalidated:
-                raise unsure(error) from None
-            raise translate(error, self.path) from None
+            raised = unsure(error) if committing and error.connection_invalidated else self.meant(error)
+            raise raised from None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -261,16 +307,27 @@ class Database:
                 yield connection
                 connection.commit()
             return
+        self.see_file(now=self.kept is None)
+        if self.kept is not None and self.kept_file != self.file:
+            self.let_kept_go()
+            self.dispose("write")
         connection = self.writing_connection()
         try:
             with connection.begin():
                 yield connection
+            # Nothing is acknowledged that went into a file which is no longer the database: one look a batch.
+            if file_id(self.path) != self.kept_file:
+                self.looked = float("-inf")
+                raise replaced(self.path)
         except BaseException:
             self.let_kept_go()
+            if file_id(self.path) != self.kept_file:
+                self.dispose("write")
             raise
 
     def writing_connection(self) -> Connection:
         if self.kept is None:
+            self.kept_file = None if self.path is None else file_id(self.path)
             self.kept = self.engine("write").connect()
         return self.kept
 
@@ -330,6 +387,7 @@ class Database:
                 return hash(connection.exec_driver_sql(PG_MOMENT).scalar_one())
         if self.read_only and (alone := readonly.stamp(self.path))[0]:
             return alone[1]  # far above what is counted below
+        self.see_file()
         with self.guard:
             version = int(self.ask_version_reader("PRAGMA data_version"))
             # Every connection counts for itself, so a new one (after a fork) must never repeat an old one's number.
@@ -379,6 +437,13 @@ class Database:
         self.writer.close()
         self.disconnect()
         opened.discard(self)
+
+    def dispose(self, purpose: str) -> None:
+        """Close every idle connection of one kind."""
+        with self.guard:
+            engine = self.engines.pop(purpose, None)
+        if engine is not None:
+            engine.dispose()
 
     def restrict(self) -> None:
         """Give the database files to their owner alone (0600): they hold payloads and sealed secrets."""

@@ -53,7 +53,10 @@ def read_only(reason: str) -> StorageError:
 def damaged(reason: str) -> StorageError:
     """The error for a file that is no database, or a broken one."""
     return DatabaseDamaged(
-        Text("this is not a Hookrow database, or it is damaged: {reason}; restore it from a backup", reason=reason)
+        Text(
+            "this is not a Hookrow database, or it is damaged: {reason}; put a backup back: hookrow db restore FILE",
+            reason=reason,
+        )
     )
 
 

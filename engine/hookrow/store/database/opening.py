@@ -24,6 +24,7 @@ from hookrow.store.database.locks import insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
+from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
 from hookrow.store.database.waits import Until
 from hookrow.store.database.zones import machine_zone
@@ -96,6 +97,7 @@ def look(database: Database, create: bool) -> str | None:
         if not os.access(path, os.R_OK):
             reason = f"{os.strerror(errno.EACCES)}: {path}"
             raise StorageError(Text("the database reports: {reason}", reason=reason))
+        refuse_damaged(path)
         return None if path.stat().st_size == 0 else look_into_file(database)
     with database.read() as connection:
         return version_of(connection)

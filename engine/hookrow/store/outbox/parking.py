@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select, update
 
@@ -24,16 +24,18 @@ from hookrow.delivery.states import (
     hook_standing,
 )
 from hookrow.store.database.notify import announce
-from hookrow.store.database.tables import BREAKERS, DELIVERIES, HOOKS
+from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, HOOKS
 from hookrow.store.outbox.release import advance, pending, state_in, waiting_again
 
 __all__ = [
     "BREAKERS",
     "HOOKS",
+    "HeldBack",
     "cancel",
     "catch_up",
     "chunks",
     "drop",
+    "hold_restored",
     "park",
     "standing_of",
     "uncancel",
@@ -43,6 +45,7 @@ __all__ = [
 AFTER = DELIVERIES.alias("after")
 NOTABLE = DELIVERIES.c.state.not_in([literal_column(f"'{word}'") for word in ("ok", "sent", "skipped")])
 """The term of the index `delivery_notable`."""
+RESTORED = "restored"
 WITH_HOOK = DELIVERIES.c.skipped == "hook_deleted"
 
 
@@ -174,6 +177,28 @@ def move(
 def chunks(ids: Sequence[int], size: int = 1000) -> list[Sequence[int]]:
     """Pieces short enough for the parameters of one statement."""
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+class HeldBack(NamedTuple):
+    """How many deliveries a restored database has as unfinished, and when the first and the last were fired."""
+
+    deliveries: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = False) -> HeldBack:
+    """The database is a backup that was put back: hold what it has as unfinished, since it may have been sent since."""
+    unfinished = or_(pending, state_in(("leased", "parked")))
+    found = connection.execute(
+        select(func.count(), func.min(FIRINGS.c.at_ms), func.max(FIRINGS.c.at_ms))
+        .select_from(DELIVERIES.join(FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id))
+        .where(unfinished)
+    ).one()
+    if not only_count:
+        values = {"state": "cancelled", "skipped": RESTORED, "done_ms": now_ms, "lease_ms": None, "owner": None}
+        connection.execute(update(DELIVERIES).where(unfinished).values(**values))
+    return HeldBack(*found)
 
 
 def drop(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:

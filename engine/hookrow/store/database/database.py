@@ -32,12 +32,11 @@ from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
-from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database.locks import CONNECT, LOCK_LIMIT, PAUSE, RESTART, Until, insist, left, now
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
 from hookrow.store.database.tables import TABLES
-from hookrow.store.database.waits import CONNECT, PAUSE, RESTART, Until, left, now
 from hookrow.store.database.writer import Writer
 
 __all__ = ["Database"]

@@ -1,13 +1,126 @@
-"""Waiting for locks: SQLite's here, PostgreSQL's by the server, which is told how long."""
+"""How long anything of ours waits, in seconds: the waits themselves take their limits from here, and so does a page.
+
+docs/reference/waits.md is made of `WAITS`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
+from typing import Final, NamedTuple
 
-from hookrow.store.database.waits import LOCK, left, now
+__all__ = [
+    "ANSWER",
+    "CONNECT",
+    "FIRE",
+    "GREETING",
+    "LET_GO",
+    "LOCK",
+    "LOCK_LIMIT",
+    "PAUSE",
+    "RECORD",
+    "RESTART",
+    "SLACK",
+    "WAITS",
+    "Until",
+    "here",
+    "insist",
+    "left",
+    "limits",
+    "now",
+]
 
-__all__ = ["LOCK_LIMIT", "insist", "limits"]
+LOCK: Final = 5.0
+"""For a lock or a transaction of somebody else's."""
+CONNECT: Final = 5.0
+"""For a connection to PostgreSQL: its name looked up, the server reached, the user let in."""
+GREETING: Final = 2.0
+"""For the answer to BEGIN, for which a server that lives waits for nothing: a connection that is silent is given up."""
+ANSWER: Final = 9.0
+"""For the answer to one statement of a command, of the interface or of a worker."""
+FIRE: Final = 5.0
+"""For the database in one `fire()`, all its waits together; less where less is left of its deadline."""
+RECORD: Final = 1.0
+"""What the commit always has that records which hooks were asked, whatever is left."""
+RESTART: Final = 2.0
+"""In which what surely is not committed is tried again, where a server ended a connection or is not there."""
+PAUSE: Final = 0.05
+"""Between two such tries."""
+SLACK: Final = 0.2
+"""Given to a server that ends a wait by itself, before the connection is taken for silent."""
+LET_GO: Final = 6.0
+"""For a cancelled or interrupted call to let go: a commit under way ends first."""
+
+
+class Wait(NamedTuple):
+    """One row of the page."""
+
+    of: str
+    seconds: float | str
+    then: str
+
+
+BUSY = "`DatabaseBusy`"
+WAITS: Final = (
+    Wait("SQLite: another process's transaction", LOCK, BUSY),
+    Wait("SQLite: another engine of this process that writes to the file", LOCK, BUSY),
+    Wait("PostgreSQL: another session's lock", LOCK, BUSY),
+    Wait("PostgreSQL: a connection (name, network, login)", CONNECT, BUSY),
+    Wait("PostgreSQL: a free connection, where all of an engine's are in use", LOCK, BUSY),
+    Wait("PostgreSQL: a kept connection that has gone silent", GREETING, "a new connection is made"),
+    Wait("PostgreSQL: one statement of a command, the interface, a worker", ANSWER, BUSY),
+    Wait("PostgreSQL: a server that restarts", RESTART, "`StorageError`"),
+    Wait("`fire()`: the database, all waits together, or what is left of the deadline", FIRE, BUSY),
+    Wait("`fire()`: at least, to record what hooks were asked", RECORD, BUSY),
+    Wait("`fire()`: a firing of the same idempotency key", "its deadline + 1", "it is recorded as `cancelled`"),
+    Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
+    Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),
+    Wait("the keys: another command that changes them", LOCK, "`Refused`"),
+)
+"""What waits for storage, locks and threads. What hooks wait for is in the fields `timeout` and `deadline`."""
+
+
+class Patience(threading.local):
+    """Until when this thread waits for the database (monotonic seconds); None: without end."""
+
+    until: float | None = float("inf")
+
+
+here: Final = Patience()
+
+
+class Until:
+    """In this block the thread waits no longer than so many seconds, all waits together; inner blocks only shorten it.
+
+    `None` is without end, for what takes as long as it takes: migrations, backups, counts over a whole log.
+    """
+
+    __slots__ = ("before", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self.before = here.until
+        if self.seconds is None or self.before is None:
+            here.until = None
+        else:
+            here.until = min(self.before, now() + self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        here.until = self.before
+
+
+def now() -> float:
+    """The machine's time is waited for, whatever clock the engine is given."""
+    return time.monotonic()  # noqa: TID251
+
+
+def left(most: float) -> float:
+    """Seconds that this thread may still wait, at most these."""
+    return most if here.until is None else max(min(most, here.until - now()), 0.0)
+
 
 LOCK_LIMIT = LOCK
 """Seconds that a writer waits for another's transaction (SQLite)."""

@@ -20,13 +20,12 @@ from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
-from hookrow.store.database.locks import insist
+from hookrow.store.database.locks import Until, insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
-from hookrow.store.database.waits import Until
 from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure, busy
-from hookrow.store.database.waits import PAUSE, RESTART, SLACK, now
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, now
 
 __all__ = ["Job", "Many", "Writer"]
 

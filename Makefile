@@ -31,7 +31,7 @@ SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 SOURCES = ../../../../engine ../../../../tui
 
 # What somebody's own Python is to look at would be taken for installed, or imported instead of it.
-unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONUTF8 PYTHONWARNINGS
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONUTF8 PYTHONWARNINGS PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check lint types torture coverage bench bench-full example lock i18n clean

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warm import Warm
+
 ROOT = Path(__file__).parents[1]
 LOOKS = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}
 """What changes how the program writes; a test that means it says so."""
@@ -44,13 +46,12 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "LANG": "C.UTF-8"} | more
 
 
-def program(*arguments: object, **how: Any) -> subprocess.Popen[str]:
-    """The program as a process of its own."""
+def program(*arguments: object, by_exec: bool = False, **how: Any) -> subprocess.Popen[str]:
+    """The program as a process of its own; by `exec` where its start, its interpreter or its command line matters."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     env = environment(**how.pop("env", {}))
-    return subprocess.Popen(
-        [sys.executable, "-m", "hookrow", *map(str, arguments)], env=env, **{**pipes, "text": True, **how}
-    )
+    start = subprocess.Popen if by_exec else Warm
+    return start([sys.executable, "-m", "hookrow", *map(str, arguments)], env=env, **{**pipes, "text": True, **how})
 
 
 def command_line(running: subprocess.Popen[str]) -> str:

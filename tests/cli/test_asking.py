@@ -19,6 +19,7 @@ import pytest
 from cli_runs import Hookrow, environment
 from hookrow.cli.commands import tui
 from hookrow.cli.show import output
+from warm import Warm
 
 Add = Callable[..., dict[str, Any]]
 LIMIT = 30.0
@@ -30,9 +31,9 @@ class Terminal:
     def __init__(self, *arguments: object, cwd: Path, **env: str) -> None:
         self.main, side = pty.openpty()
         self.seen = ""
-        self.process = subprocess.Popen(
+        self.process = Warm(
             [sys.executable, "-m", "hookrow", *map(str, arguments)],
-            stdin=side, stdout=side, stderr=side, cwd=cwd, start_new_session=True,
+            stdin=side, stdout=side, stderr=side, cwd=cwd, on_terminal=True,
             env=environment(**{"TERM": "xterm-256color", "COLUMNS": "120", **env}),
         )  # fmt: skip
         os.close(side)

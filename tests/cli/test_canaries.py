@@ -29,6 +29,7 @@ from hookrow.hook.fields import SECRETS
 from hookrow.hook.model import SEALED
 from hookrow_tui.terminal import crashes
 from receivers import Receiver, reply
+from warm import Warm
 
 PASSWORD = "canary-password-7f3a"
 HEADER = "canary-header-51bd"
@@ -322,7 +323,7 @@ run(["keys", "rotate"])
 """
     guarded(folder, 5)
     [first] = key_ids(folder)
-    python(script, folder, moment, code=-9)
+    python(script, folder, moment, code=-9, by_exec=True)  # it replaces what modules import by name
     assert "All secrets can be decrypted: 20." in hookrow("keys", "check").err
     hookrow("keys", "rotate")
     kept = key_ids(folder)
@@ -330,13 +331,15 @@ run(["keys", "rotate"])
     assert (kept[-1], len(kept)) == (first, 3 if moment == "commit done" else 2)
 
 
-def python(script: str, folder: Path, *arguments: str, code: int = 0) -> str:
+def python(script: str, folder: Path, *arguments: str, code: int = 0, by_exec: bool = False) -> str:
     """Run a script as a process of its own in the folder; gives what it printed."""
-    ran = subprocess.run(
-        [sys.executable, "-c", script, *arguments], cwd=folder, env=environment(), capture_output=True, text=True
-    )
-    assert ran.returncode == code, ran.stderr
-    return ran.stdout
+    command = [sys.executable, "-c", script, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    start = subprocess.Popen if by_exec else Warm
+    with start(command, cwd=folder, env=environment(), text=True, **pipes) as ran:
+        out, err = ran.communicate()
+    assert ran.returncode == code, err
+    return str(out)
 
 
 def test_a_secret_is_no_argument_and_a_refusal_does_not_repeat_it(hookrow: Hookrow, made: Path) -> None:
@@ -345,7 +348,7 @@ def test_a_secret_is_no_argument_and_a_refusal_does_not_repeat_it(hookrow: Hookr
     for option in ("--auth-password", "--custom-header", "--signing-secret", "--custom-header-value"):
         ran = hookrow("hooks", "add", *given, f"{option}={PASSWORD}", code=2)
         assert PASSWORD not in ran.out + ran.err
-    adding = program("hooks", "add", *given, "--auth-password-stdin", cwd=made.parent)
+    adding = program("hooks", "add", *given, "--auth-password-stdin", cwd=made.parent, by_exec=True)
     assert adding.stdin is not None
     adding.stdin.write(PASSWORD)
     adding.stdin.flush()

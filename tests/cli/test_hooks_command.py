@@ -283,7 +283,9 @@ def test_no_option_takes_a_secret(add: Add, hookrow: Hookrow) -> None:
 def test_the_list_of_processes_shows_no_secret(add: Add, made: Path) -> None:
     """While the command runs, `ps` has nothing to show, which reads what is read here."""
     add(URL)
-    with program("hooks", "edit", 1, "--auth-password-stdin", "--auth-login", "a", cwd=made.parent) as running:
+    with program(
+        "hooks", "edit", 1, "--auth-password-stdin", "--auth-login", "a", cwd=made.parent, by_exec=True
+    ) as running:
         seen = command_line(running)
         assert "--auth-password-stdin" in seen
         assert CANARY not in seen

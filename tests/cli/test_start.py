@@ -184,7 +184,9 @@ def test_a_fault_of_the_program_shows_where_but_no_values(
 def test_not_utf_8_is_no_end(made: Path, hookrow: Hookrow) -> None:
     """In a terminal that can't show a letter it is spelled, and nothing ends."""
     hookrow("hooks", "add", "--name", "Кофе ₽", "--url", "http://127.0.0.1/x", "--event", "on_subscription")
-    with program("hooks", "list", cwd=made.parent, env={"PYTHONIOENCODING": "koi8-r"}, text=False) as running:
+    with program(
+        "hooks", "list", cwd=made.parent, env={"PYTHONIOENCODING": "koi8-r"}, text=False, by_exec=True
+    ) as running:
         out, err = running.communicate(timeout=30)
         assert running.returncode == 0, err
     assert "Кофе \\u20bd".encode("koi8-r") in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,8 +36,10 @@ class Shown:
         """Press keys as a person does who looks: each when the one before has shown what it does, or waits."""
         for key in keys:
             await self.looked()
-            await self.pilot.press(key)
+            await self.app._press_keys([key])  # `press` asks each widget for a sign of life, twice
         await self.looked()
+        if self.app.is_running:
+            await self.pilot.pause()
 
     async def looked(self) -> None:
         """Until nothing is under way but what the engine works at, and what stands there was painted."""
@@ -49,7 +52,7 @@ class Shown:
         def rests() -> bool:
             return not ahead.works() and (not ahead.queue or ahead.waits(ahead.queue[0]))
 
-        await until(self.pilot, lambda: not self.app.is_running or (rests() and seen()), "the keys are done")
+        await turned(self.pilot, lambda: not self.app.is_running or (rests() and seen()), "the keys are done")
 
     async def type(self, text: str) -> None:
         """Press the keys of a text."""
@@ -57,11 +60,19 @@ class Shown:
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
+    """Let the interface work until this holds, and what came with it is done."""
+    if not holds():
+        await turned(pilot, holds, what)
+        await pilot.pause()
+
+
+async def turned(pilot: Pilot[Any], holds: Callable[[], bool], what: str) -> None:
     """Let the interface work until this holds."""
     limit = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < limit, f"it never came to this: {what}"
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.002)
+        pilot.app.screen._on_timer_update()
 
 
 @asynccontextmanager

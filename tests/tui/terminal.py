@@ -14,6 +14,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -23,6 +24,8 @@ from types import TracebackType
 
 import pyte
 
+from warm import Warm
+
 __all__ = ["Terminal"]
 
 
@@ -30,9 +33,15 @@ class Terminal:
     """A program that runs on a terminal of its own, until the block ends."""
 
     def __init__(
-        self, argv: Sequence[str], *, size: tuple[int, int] = (80, 24), env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        size: tuple[int, int] = (80, 24),
+        env: Mapping[str, str] | None = None,
+        by_exec: bool = False,
     ) -> None:
         self.argv = list(argv)
+        self.by_exec = by_exec or self.argv[0] != sys.executable
         self.columns, self.rows = size
         ours = ("LC_", "SSH_", "COLOR", "COLUMNS", "LINES", "NO_COLOR")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -56,9 +65,11 @@ class Terminal:
     def __enter__(self) -> Terminal:
         self.master, self.slave = pty.openpty()
         self.resize(self.columns, self.rows)
-        self.process = subprocess.Popen(
-            self.argv, stdin=self.slave, stdout=self.slave, stderr=self.slave, env=self.env, preexec_fn=self.take_tty
-        )
+        how = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave, "env": self.env}
+        if self.by_exec:
+            self.process = subprocess.Popen(self.argv, preexec_fn=self.take_tty, **how)
+        else:
+            self.process = Warm(self.argv, on_terminal=True, **how)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         return self

@@ -83,7 +83,6 @@ def edgeless(at: Shown, form: FormScreen) -> Iterator[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("look", LOOKS)
 async def test_everything_can_be_read(look: str) -> None:
     """The list with its banner and a bad row, every field of the form in turn, a question, the help."""

@@ -56,7 +56,8 @@ async def test_keys_while_a_new_hook_is_written_make_no_second_one() -> None:
             await at.press("f1", "escape", "f1")
             assert at.app.screen is form
         await until(at.pilot, lambda: isinstance(at.app.screen, HelpScreen), "the help, over the list")
-        assert len(at.app.screen_stack) == 2
+        await at.looked()
+        assert [type(each) for each in at.app.screen_stack[1:]] == [HelpScreen]
         assert [hook.name for hook in at.engine.hooks.list()].count("Новый") == 1
 
 

@@ -42,6 +42,7 @@ async def test_the_list_as_drawn(size: tuple[int, int], lang: Any) -> None:
         same_as_golden(at.app, f"hooks-{size[0]}x{size[1]}-{lang}")
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("lang", ["ru", "en"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_help_as_drawn(size: tuple[int, int], lang: Any) -> None:
@@ -186,6 +187,7 @@ async def test_pausing_a_hook_that_refuses_says_so_first(keys: list[str]) -> Non
         assert engine.hooks.get(1).paused_reason == ""
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("lang", ["ru", "en"])
 async def test_a_pause_is_asked_why(lang: Any) -> None:
     """A line of text; Escape leaves the hook as it is, Enter pauses it with the reason, which its row then tells."""
@@ -210,15 +212,13 @@ async def test_a_small_window_gets_a_sentence() -> None:
     """Below 80x20 nothing is ruined and no key acts but those that quit; enlarging brings the screen back."""
     async with shown() as at:
         await at.pilot.resize_terminal(60, 19)
-        await at.pilot.pause()
-        assert "80×20" in drawn(at.app)
+        await until(at.pilot, lambda: "80×20" in drawn(at.app), "the sentence")
         assert "Проверка" not in drawn(at.app)
         await at.press("n", "f1", "space", "escape")
         assert len(at.app.screen_stack) == 1
         assert {hook.revision for hook in at.engine.hooks.list()} == {1}
         await at.pilot.resize_terminal(80, 24)
-        await at.pilot.pause()
-        assert "Проверка ИНН" in drawn(at.app)
+        await until(at.pilot, lambda: "Проверка ИНН" in drawn(at.app), "the list")
 
 
 async def test_a_vanished_database_is_a_line_on_the_screen(tmp_path: Path) -> None:

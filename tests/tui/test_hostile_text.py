@@ -17,7 +17,7 @@ from hookrow.safetext import UNSAFE
 from hookrow_tui.terminal.terminal import Harmless
 from hostile_text import clean, hostile_example
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unpainted")]
+pytestmark = pytest.mark.anyio
 SHOWN = "]52"
 
 

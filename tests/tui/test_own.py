@@ -120,7 +120,7 @@ def test_the_program_takes_its_keys_and_colours_from_the_files(tmp_path: Path) -
     (tmp_path / "hookrow" / "keys.toml").write_text('[hooks]\nnew = "a"\ncopy = "q"\n', "utf-8")
     (tmp_path / "hookrow" / "theme.toml").write_text('theme = "light"\n[colors]\nprimary = "#123456"\n', "utf-8")
     env = {"PYTHONPATH": PATHS, "XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "HOOKROW_THEME": ""}
-    with Terminal([*PROGRAM, "en"], env={**env, "COLORTERM": "truecolor"}) as terminal:
+    with Terminal([*PROGRAM, "en"], env={**env, "COLORTERM": "truecolor"}, by_exec=True) as terminal:
         terminal.wait_for("hooks.copy is not changed, q means app.leave")
         terminal.wait_for(lambda screen: "a New" in screen.splitlines()[-1])
         assert b"38;2;18;52;86" in terminal.raw

@@ -33,9 +33,11 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": PATHS, "XDG_STATE_HOME": str(tmp_path)}
 
 
-def opened(env: dict[str, str], lang: str = "ru", size: tuple[int, int] = (80, 24)) -> Terminal:
+def opened(
+    env: dict[str, str], lang: str = "ru", size: tuple[int, int] = (80, 24), *, by_exec: bool = False
+) -> Terminal:
     """The interface, not yet started."""
-    return Terminal([*PROGRAM, lang], env=env, size=size)
+    return Terminal([*PROGRAM, lang], env=env, size=size, by_exec=by_exec)
 
 
 def in_form(terminal: Terminal) -> None:
@@ -49,7 +51,7 @@ def in_form(terminal: Terminal) -> None:
 
 def test_cyrillic_is_typed_and_saved_bytes_stay_within_the_budget(env: dict[str, str]) -> None:
     """On 80x24: key in a field < 200 B, Tab < 1.2 KB, row move < 800 B, form < 16 kB, idle nothing."""
-    with opened(env) as terminal:
+    with opened(env, by_exec=True) as terminal:
         terminal.wait_for(FIRST_HOOK)
         moves = [terminal.spend(key) for key in ("j", "о", "k", b"\x1b[B")]
         assert max(moves) < 800, moves
@@ -202,7 +204,7 @@ def test_poor_terminals_get_plain_signs(env: dict[str, str], more: dict[str, str
 
 def test_another_encoding_is_no_blank_screen(env: dict[str, str]) -> None:
     """A terminal in KOI8-R is written and read in its own encoding."""
-    with opened({**env, "PYTHONIOENCODING": "koi8-r", "PYTHONUTF8": "0"}) as terminal:
+    with opened({**env, "PYTHONIOENCODING": "koi8-r", "PYTHONUTF8": "0"}, by_exec=True) as terminal:
         limit = time.monotonic() + 20
         while FIRST_HOOK.encode("koi8-r") not in terminal.raw:
             assert time.monotonic() < limit, "the hook's name never came"

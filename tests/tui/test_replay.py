@@ -75,6 +75,7 @@ def step() -> Any:
     )
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("lang", ["ru", "en"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_dialog_as_drawn(size: tuple[int, int], lang: Any) -> None:

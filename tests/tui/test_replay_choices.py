@@ -19,7 +19,7 @@ from hookrow_tui.presenters.log.detail import Detail
 from hookrow_tui.replay.screen import Many, ReplayScreen
 from hookrow_tui.widgets.ways import BEFORE, Ways
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unpainted")]
+pytestmark = pytest.mark.anyio
 
 FIRINGS = {each.row_id: each for each in with_attempts(FakeEngine()).log.rows}
 MILLIONS = 1_204_311

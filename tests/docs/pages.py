@@ -21,7 +21,7 @@ from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
 from hookrow.store.configuration.settings import SETTINGS
-from hookrow.store.database.waits import WAITS
+from hookrow.store.database.locks import WAITS
 
 __all__ = ["PAGES"]
 

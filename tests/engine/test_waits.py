@@ -22,7 +22,7 @@ from hookrow.core.care.keys import alone
 from hookrow.core.firing import Run
 from hookrow.errors import DatabaseBusy, Refused
 from hookrow.store.database.database import Database
-from hookrow.store.database.waits import FIRE, RECORD, WAITS, Until
+from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
 from schemas import in_public
 from scripted import Network
 from silent import Silent

@@ -31,7 +31,7 @@ from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.address import address_of
-from hookrow.store.database.waits import FIRE
+from hookrow.store.database.locks import FIRE
 
 __all__ = ["Engine"]
 

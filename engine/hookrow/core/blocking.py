@@ -33,7 +33,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
-from hookrow.store.database.waits import LET_GO
+from hookrow.store.database.locks import LET_GO
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]

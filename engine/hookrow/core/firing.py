@@ -24,7 +24,7 @@ from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
-from hookrow.store.database.waits import FIRE, LET_GO, RECORD, SLACK, Until
+from hookrow.store.database.locks import FIRE, LET_GO, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome

@@ -16,8 +16,7 @@ from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS
 from hookrow.store.database.failures import translate
-from hookrow.store.database.locks import limits
-from hookrow.store.database.waits import FIRE, LOCK
+from hookrow.store.database.locks import FIRE, LOCK, limits
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database

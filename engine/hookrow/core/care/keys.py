@@ -15,7 +15,7 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
-from hookrow.store.database.waits import LOCK, PAUSE, now
+from hookrow.store.database.locks import LOCK, PAUSE, now
 from hookrow.store.log import deeds
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
-from hookrow.store.database.waits import LET_GO
+from hookrow.store.database.locks import LET_GO
 
 __all__ = ["Portal"]
 

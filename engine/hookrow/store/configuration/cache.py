@@ -27,8 +27,8 @@ from hookrow.store.database.rows import kinds_of
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
+from hookrow.store.database.locks import LOCK, Until, left
 from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
-from hookrow.store.database.waits import LOCK, Until, left
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
 

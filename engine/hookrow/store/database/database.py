@@ -264,7 +264,7 @@ class Database:
         """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
 
         Args:
-            seconds: how long locks and the server are waited for in all; a lock never longer than `waits.LOCK`.
+            seconds: how long locks and the server are waited for in all; a lock never longer than LOCK_LIMIT.
 
         Raises:
             Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS, POOLER, server_settings
-from hookrow.store.database.waits import ANSWER, CONNECT, GREETING, LOCK, SLACK, Until, here, left, now
+from hookrow.store.database.locks import ANSWER, CONNECT, GREETING, LOCK, SLACK, Until, here, left, now
 
 __all__ = ["NoAnswer", "Server", "engine_for"]
 

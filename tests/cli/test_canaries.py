@@ -90,7 +90,7 @@ class Life:
 def every_logger(stream: io.StringIO) -> Iterator[None]:
     """All loggers at DEBUG, written to a stream."""
     handler = logging.StreamHandler(stream)
-    names = ("", "hookrow", "asyncio", "aiohttp", "httpx", "httpcore", "sqlalchemy.engine", "alembic")
+    names = ("", "hookrow", "asyncio", "httpx", "httpcore", "sqlalchemy.engine", "alembic")
     levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     logging.getLogger().addHandler(handler)
     for logger, _ in levels:

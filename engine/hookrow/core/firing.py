@@ -57,11 +57,7 @@ class Run:
         handover: bool = True,
         began: float | None = None,
     ) -> None:
-        """Make it; nothing is asked or written before `fire`.
-
-        Args:
-            began: when its call did (monotonic), which has read the configuration meanwhile.
-        """
+        """`began`: when its call did (monotonic), which has read the configuration meanwhile."""
         self.runtime = runtime
         self.context = context
         self.hooks = hooks
@@ -354,10 +350,9 @@ class Run:
             self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
 
     async def committed(self, job: Any, least: float = SLACK) -> Any:
-        """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended.
+        """The job's answer, for which there are `least` seconds, whatever is left.
 
-        Args:
-            least: seconds that it has, whatever is left.
+        A caller that is cancelled meanwhile learns of it when the commit has ended.
         """
         began = self.runtime.clock.monotonic()
         commit = self.runtime.database.writer.begin(job, self.patience(least))

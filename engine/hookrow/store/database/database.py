@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
 from hookrow.clock import Clock, SystemClock
@@ -32,7 +31,15 @@ from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
-from hookrow.store.database.locks import CONNECT, LOCK_LIMIT, PAUSE, RESTART, Until, insist, left, now
+from hookrow.store.database.locks import (
+    LOCK_LIMIT,
+    Until,
+    begin_immediate,
+    begin_plain,
+    insist,
+    left,
+    wait_for_nobody,
+)
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
@@ -209,37 +216,15 @@ class Database:
             readonly.unchanged(self.path, before)
 
     def connected(self, purpose: str) -> Connection:
-        """A connection; on PostgreSQL with its transaction begun, and tried anew for a while where one was lost.
-
-        Raises:
-            DatabaseBusy: all are in use.
-        """
+        """A connection; on PostgreSQL with its transaction begun."""
         engine = self.engine(purpose)
         if self.path is not None:
             return engine.connect()
-        began, end = now(), inf
-        while True:
-            try:
-                connection = engine.connect()
-                try:
-                    connection.begin()
-                except DBAPIError as error:
-                    if error.connection_invalidated:
-                        connection.invalidate()
-                    connection.close()
-                    raise
-            except PoolTimeout:
-                raise DatabaseBusy(Text("all connections to the database are in use; try again")) from None
-            except DBAPIError:
-                moment = now()
-                end = min(end, moment + RESTART)
-                # A connection that can't be had within its limit is not waited for once more.
-                if not self.reached or moment >= min(end, began + CONNECT) or not left(PAUSE):
-                    raise
-                time.sleep(PAUSE)
-            else:
-                self.reached = True
-                return connection
+        from hookrow.store.database.server import begun
+
+        made = begun(engine, again=self.reached)
+        self.reached = True
+        return made
 
     @contextmanager
     def asking(self) -> Iterator[Ask]:
@@ -463,11 +448,6 @@ def holds(text: str | None, words: str) -> bool:
     return text is not None and words in text.casefold()
 
 
-def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
-    """For writing, where `begin_immediate` does the waiting."""
-    connection.execute("PRAGMA busy_timeout=0")
-
-
 def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
     """Before the first write: a copy that a backup made is a file without a WAL until then.
 
@@ -485,20 +465,6 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
         insist(connection, "PRAGMA journal_mode=WAL")
     except sqlite3.Error as error:
         raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
-
-
-def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        insist(driver, "BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
-
-
-def begin_plain(connection: Connection) -> None:
-    """A read transaction: deferred, so it holds no lock before its first SELECT."""
-    connection.exec_driver_sql("BEGIN")
 
 
 def before_fork() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 __all__ = [
     "ANSWER",
@@ -24,11 +27,14 @@ __all__ = [
     "SLACK",
     "WAITS",
     "Until",
+    "begin_immediate",
+    "begin_plain",
     "here",
     "insist",
     "left",
     "limits",
     "now",
+    "wait_for_nobody",
 ]
 
 LOCK: Final = 5.0
@@ -157,3 +163,22 @@ def limit(name: str, seconds: float) -> str:
 def limits(lock: float, statement: float) -> str:
     """What a transaction begins with, so that the server itself ends what lasts too long."""
     return f"{limit('lock_timeout', lock)}, {limit('statement_timeout', statement)}"
+
+
+def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
+    """For writing, where `begin_immediate` does the waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        insist(driver, "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
+
+
+def begin_plain(connection: Connection) -> None:
+    """A read transaction: deferred, so it holds no lock before its first SELECT."""
+    connection.exec_driver_sql("BEGIN")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from math import inf
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS, POOLER, server_settings
-from hookrow.store.database.locks import ANSWER, CONNECT, GREETING, LOCK, SLACK, Until, here, left, now
+from hookrow.store.database.locks import ANSWER, CONNECT, GREETING, LOCK, PAUSE, RESTART, SLACK, Until, here, left, now
 
-__all__ = ["NoAnswer", "Server", "engine_for"]
+__all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
@@ -117,6 +120,39 @@ def connect(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) 
         raise made[0]
     found: Server = made[0]
     return found
+
+
+def begun(engine: Engine, *, again: bool) -> Connection:
+    """A connection whose transaction is begun.
+
+    Args:
+        again: try anew for a while where the server ended one, or is not there: it was there before.
+
+    Raises:
+        DatabaseBusy: all are in use.
+    """
+    started, end = now(), inf
+    while True:
+        try:
+            connection = engine.connect()
+            try:
+                connection.begin()
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    connection.invalidate()
+                connection.close()
+                raise
+        except PoolTimeout:
+            raise DatabaseBusy(Text("all connections to the database are in use; try again")) from None
+        except DBAPIError:
+            moment = now()
+            end = min(end, moment + RESTART)
+            # A connection that can't be had within its limit is not waited for once more.
+            if not again or moment >= min(end, started + CONNECT) or not left(PAUSE):
+                raise
+            time.sleep(PAUSE)
+        else:
+            return connection
 
 
 def begin(connection: Connection, besides: str) -> None:

@@ -105,10 +105,10 @@ class Until:
     __slots__ = ("before", "seconds")
 
     def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
+        self.seconds: Final = seconds
 
     def __enter__(self) -> None:
-        self.before = here.until
+        self.before: float | None = here.until
         if self.seconds is None or self.before is None:
             here.until = None
         else:

@@ -33,7 +33,7 @@ EACH = 15
 class NoAnswer(psycopg.OperationalError):
     """The server has not answered within the limit: it is gone without a word, or takes no end."""
 
-    sqlstate = "57014"  # as where it ended the statement by itself
+    sqlstate: str | None = "57014"  # as where it ended the statement by itself
 
 
 class Server(psycopg.Connection[Any]):

@@ -205,7 +205,8 @@ class Several(Page[None]):
             self.hookrow.ask(self, lambda engine: engine.hooks.last_change(), self.ask_undo)
 
     def ask_undo(self, change: OwnChange | None) -> None:
-        from hookrow_tui.presenters.changes import called, when  # not for the first frame
+        from hookrow.hook.form import FIELD  # neither is for the first frame
+        from hookrow_tui.presenters.changes import called, when
 
         if change is None:
             self.hookrow.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
@@ -224,6 +225,11 @@ class Several(Page[None]):
         hooks = names(change.parts)
         lines = [Say("{when}: {hooks} — {done}.", when=when(change.at_ms, self.zone), hooks=hooks, done=done)]
         lost = dict.fromkeys(called(name) for part in change.parts for name in part.lost)
+        kept = [(part, part.before) for part in change.parts if part.before is not None]
+        moved = [name for part, before in kept for name in part.after if before.get(name) != part.after[name]]
+        back = dict.fromkeys(called(name) for name in moved if name in FIELD and called(name) not in lost)
+        if back:
+            lines.append(Say("Back to what it was: {fields}.", fields=", ".join(back)))
         if lost:
             lines.append(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost)))
         answers: list[Answer] = [("undo", Say("Undo"), lambda: self.undo(change)), ("back", Say("Back"), None)]

@@ -256,9 +256,13 @@ class Writer:
                 self.commit([waiting])
 
     def persist(self, batch: list[Waiting]) -> None:
-        """One transaction, begun again for a while where the server ended it."""
+        """One transaction, begun again for a while where the server ended it.
+
+        Where a connection was lost in the commit, the next one is asked what became of it: a firing's id is known.
+        """
         until = min(waiting.until for waiting in batch)
         end = until
+        answers: list[Any] | None = None
         while True:
             try:
                 self.attempt(batch, until - now())
@@ -267,8 +271,36 @@ class Writer:
                 if now() >= end:
                     raise
                 time.sleep(PAUSE)
+            except StorageError as error:
+                # After an unknown commit any error may be its own: the same firing is not written twice.
+                if isinstance(error, Unsure):
+                    answers = [waiting.answer for waiting in batch]
+                elif answers is None:
+                    raise
+                if self.proved(batch, error, until):
+                    for waiting, answer in zip(batch, answers, strict=True):
+                        waiting.answer = answer
+                    self.failed = None
+                    return
+                end = min(end, now() + RESTART)
+                if now() >= end:
+                    raise
             else:
                 return
+
+    def proved(self, batch: list[Waiting], error: StorageError, until: float) -> bool:
+        """Whether the server has what this batch wrote. Raises the error where none of its jobs can be looked for."""
+        proof = next(filter(None, (getattr(waiting.job, "proof", None) for waiting in batch)), None)
+        if proof is None:
+            raise error
+        found: bool | None = None
+        try:
+            with self.database.write(max(until - now(), SLACK)) as connection:
+                found = bool(proof(connection))
+        except StorageError:
+            if found is None:
+                raise error from None
+        return found
 
     def attempt(self, batch: list[Waiting], seconds: float) -> None:
         kinds: dict[type, list[Waiting]] = {}

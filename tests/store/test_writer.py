@@ -181,3 +181,30 @@ def test_hooks_are_checked_by_the_database_too(database: Database) -> None:
     ):
         with pytest.raises(StorageError):
             add_hook(database, "bad", **{column: value})
+
+
+class InterruptedLock:
+    """A lock of the writer's that is taken, and then the interrupt comes."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def acquire(self, *, blocking: bool) -> bool:
+        self.inner.acquire(blocking=blocking)
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self.inner.release()
+
+
+def test_an_interrupt_leaves_nothing_locked(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+C at the very moment at which the calling thread takes the lock: others go on writing."""
+    lock = database.writer.running
+    monkeypatch.setattr(database.writer, "running", InterruptedLock(lock))
+    with pytest.raises(KeyboardInterrupt):
+        database.writer.write(firing())
+    monkeypatch.undo()
+    other = threading.Thread(target=database.writer.write, args=(firing(),), daemon=True)
+    other.start()
+    other.join(20)
+    assert not other.is_alive()

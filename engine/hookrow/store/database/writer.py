@@ -84,7 +84,7 @@ class Writer:
         self.waiting: deque[Waiting] = deque()
         self.wake: Final = threading.Condition()
         self.thread: threading.Thread | None = None
-        self.running: Final = threading.Lock()
+        self.running: Final = threading.RLock()
         self.closed: bool = False
         self.commits: int = 0
         self.checkpoint_due: bool = False
@@ -115,16 +115,23 @@ class Writer:
         Raises:
             EngineClosed, StorageError; what the job itself raises.
         """
-        if self.waiting or not self.running.acquire(blocking=False):
-            return self.wait_for(job, seconds)
         waiting = Waiting(job, None, None, seconds)
+        looked_after = True
+        # An interrupt may come between the taking of the lock and a note of it: the lock itself knows whose it is.
         try:
-            if self.closed:
-                raise EngineClosed(Text("the engine is closed"))
-            looked_after = self.checkpoint_due
-            self.carry_out([waiting])
+            mine = not self.waiting and self.running.acquire(blocking=False)
+            if mine:
+                if self.closed:
+                    raise EngineClosed(Text("the engine is closed"))
+                looked_after = self.checkpoint_due
+                self.carry_out([waiting])
         finally:
-            self.running.release()
+            try:  # noqa: SIM105 (making `suppress` could be interrupted)
+                self.running.release()
+            except RuntimeError:  # another thread has it
+                pass
+        if not mine:
+            return self.wait_for(job, seconds)
         if self.checkpoint_due and not looked_after:
             self.look_after()
         if waiting.error is not None:

@@ -236,7 +236,7 @@ class StorageError(HookrowError):
 
 
 class DatabaseBusy(StorageError):
-    """Another writer held the lock for the whole time limit."""
+    """Another held a lock, or the server did not answer, for the whole time limit (docs/reference/waits.md)."""
 
 
 class DatabaseReadOnly(StorageError):

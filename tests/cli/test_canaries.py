@@ -90,7 +90,7 @@ class Life:
 def every_logger(stream: io.StringIO) -> Iterator[None]:
     """All loggers at DEBUG, written to a stream."""
     handler = logging.StreamHandler(stream)
-    names = ("", "hookrow", "asyncio", "aiohttp", "httpx", "httpcore", "sqlalchemy.engine", "alembic")
+    names = ("", "hookrow", "asyncio", "httpx", "httpcore", "sqlalchemy.engine", "alembic")
     levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     logging.getLogger().addHandler(handler)
     for logger, _ in levels:
@@ -436,7 +436,7 @@ def test_a_password_that_is_refused_is_seen_nowhere(
                 engine.hooks.update(1, {"on_failure": "stop"})
                 engine.fire("before_registration", PAYLOAD).raise_for_veto()
         except HookrowError as error:
-            crash = crashes.kept(error)
+            crash = crashes.keep_traceback(error)
             assert crash is not None
             shown += [frames(error), crash.read_text()]
     assert len(shown) == (2 if door == "the database's" else 4)

@@ -12,7 +12,7 @@ import pytest
 from cli_runs import Hookrow, environment, program
 from hookrow.cli.catalogue import COMMANDS, EXAMPLES
 
-HEAVY = ("sqlmodel", "sqlalchemy", "httpx", "aiohttp", "textual", "cryptography", "werkzeug", "pydantic", "minijinja")
+HEAVY = ("sqlmodel", "sqlalchemy", "httpx", "textual", "cryptography", "werkzeug", "pydantic", "minijinja")
 
 
 def seconds(code: str, *arguments: str) -> float:

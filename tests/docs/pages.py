@@ -21,6 +21,7 @@ from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
 from hookrow.store.configuration.settings import SETTINGS
+from hookrow.store.database.locks import WAITS
 
 __all__ = ["PAGES"]
 
@@ -313,6 +314,30 @@ def settings_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+WAITS_SAID = """Limits of everything that waits for storage, for locks and for other threads. They are fixed. What waits
+for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadline=)`, 10 seconds unless given.
+
+"""
+WAITS_NOT = """
+`DatabaseBusy` says whether a lock or the server was waited for. A `before` event raises it, an `after` event goes on
+with `firing.error`: [if the database fails](../transactions.md#if-the-database-fails). A command prints it and exits
+with 3; a worker goes on trying. A shorter limit of your own (`lock_timeout`, `statement_timeout`) stays in force.
+
+Without a limit: migrations and making tables, backups, counting a whole log for `prune`; a question on a terminal; the
+file or pipe that a command reads; in the caller's own transaction, a connection that has gone silent.
+"""
+
+
+def waits_page() -> str:
+    """docs/reference/waits.md."""
+    lines = ["# What waits, and how long", MADE, WAITS_SAID.rstrip(), ""]
+    rows = [
+        (each.of, each.seconds if isinstance(each.seconds, str) else f"{each.seconds:g}", each.then) for each in WAITS
+    ]
+    lines += table(("waits for", "seconds", "then"), rows)
+    return "\n".join(lines).rstrip() + "\n" + WAITS_NOT
+
+
 FIGURES_SAID = """## Calls and errors
 
 One rule, wherever figures are shown: list, form, statistics, banner, `doctor`, commands.
@@ -445,6 +470,7 @@ PAGES = {
     "reference/fields.md": fields_page,
     "reference/events.md": events_page,
     "reference/settings.md": settings_page,
+    "reference/waits.md": waits_page,
     "reference/outcomes.md": outcomes_page,
     "reference/errors.md": errors_page,
 }

@@ -10,7 +10,7 @@ import pytest
 
 from bare_wheels import bare_environment, built_wheel, needed, python_with_pip, run
 
-MOST = 33
+MOST = 25
 """Distributions that the engine may bring, itself among them: docs/decisions/0005-dependencies.md accounts for them."""
 SCRIPT = """
 import asyncio, importlib.util, json, pkgutil

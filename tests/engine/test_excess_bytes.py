@@ -1,7 +1,4 @@
-"""Bytes beyond a complete answer: once the head is whole the status decides, the rest goes with the connection.
-
-Held by an exchange of our own; the parser beneath today's transport gives up the whole answer.
-"""
+"""Bytes beyond a complete answer: once the head is whole the status decides, the rest goes with the connection."""
 
 from __future__ import annotations
 
@@ -39,7 +36,6 @@ async def engine(tmp_path: Path, anyio_backend: str) -> AsyncIterator[AsyncHookE
         yield made
 
 
-@pytest.mark.xfail(reason="aiohttp's parser loses the status with what follows in the same packet (V12)")
 @pytest.mark.parametrize("name", SAME_PACKET)
 async def test_what_follows_an_answer_is_thrown_away(engine: AsyncHookEngine, name: str) -> None:
     """For who waits and for who does not; the next request has a connection of its own, and its own answer."""

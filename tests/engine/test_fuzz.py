@@ -29,7 +29,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.transport import Transport, exchange
 from hookrow.transport.attempt import prepared
-from hookrow.transport.wire import target
+from hookrow.transport.wire import peer_of
 from receivers import Peer, Receiver
 
 PARTS: dict[str, Any] = {
@@ -54,8 +54,8 @@ def a_url(url: str) -> None:
     """A URL that can be saved can be sent, logged without its secrets, and judged."""
     kept = hook(url=url).url
     request = prepared(message.Outline(kept).message("{}", **PARTS))
-    found, host, port = target(str(request.url))
-    assert (found.host is not None, bool(host), 0 < port < 65536) == (True, True, True)
+    _, host, port, _ = peer_of(str(request.url))
+    assert (bool(host), 0 < port < 65536) == (True, True)
     assert request.headers["host"].isascii()
     assert "@" not in urlsplit(kept).netloc
     public_url(kept)

@@ -20,7 +20,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(hookrow.__path__, "hookrow.")
     if not module.name.startswith(NOT_IMPORTED)
 )
-HEAVY = {"sqlmodel", "sqlalchemy", "httpx", "aiohttp", "pydantic", "alembic", "textual"}
+HEAVY = {"sqlmodel", "sqlalchemy", "httpx", "pydantic", "alembic", "textual"}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -90,7 +90,7 @@ def test_every_module_says_what_it_gives(name: str) -> None:
 
 def test_importing_the_fields_loads_nothing_heavy() -> None:
     """`hookrow.hook.fields` stands on the standard library alone, so that help and completion start at once."""
-    heavy = ("sqlmodel", "pydantic", "httpx", "aiohttp", "click", "werkzeug", "minijinja", "cryptography", "textual")
+    heavy = ("sqlmodel", "pydantic", "httpx", "click", "werkzeug", "minijinja", "cryptography", "textual")
     code = f"import sys, hookrow.hook.fields; print([m for m in {heavy!r} if m in sys.modules])"
     root = Path(__file__).parents[2] / "engine"
     done = subprocess.run(

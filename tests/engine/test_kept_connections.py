@@ -13,7 +13,7 @@ from hookrow.clock import SystemClock
 from hookrow.errors import Misuse
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
-from hookrow.transport.watch import ByteGuard
+from hookrow.transport.connection import Connection
 from receivers import Peer, Receiver, reply, reset
 from receivers.scripts import response
 
@@ -50,10 +50,10 @@ async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
 ) -> None:
     """What comes on an idle connection answers nothing: the next request goes out on a new one."""
     go, taken_in = threading.Event(), asyncio.Event()
-    take_in = ByteGuard.data_received
+    take_in = Connection.data_received
 
-    def data_received(watch: ByteGuard, data: bytes) -> None:
-        take_in(watch, data)
+    def data_received(connection: Connection, data: bytes) -> None:
+        take_in(connection, data)
         taken_in.set()
 
     def talkative(peer: Peer) -> None:
@@ -64,7 +64,7 @@ async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
 
     with Receiver(talkative, reply(200, b"second")) as receiver:
         assert (await post(transport, receiver.url)).body == b"first"
-        monkeypatch.setattr(ByteGuard, "data_received", data_received)
+        monkeypatch.setattr(Connection, "data_received", data_received)
         go.set()
         await asyncio.wait_for(taken_in.wait(), 20)
         got = await post(transport, receiver.url)
@@ -86,9 +86,9 @@ async def test_a_break_before_the_reply_is_mended_once(transport: Transport, bre
         got = await post(transport, receiver.url)
         assert (got.error, got.body, got.reused) == (None, b"again", False)
         assert len(receiver.requests) == 3
-        # The connection made to mend it is not kept: the next one breaks on a new connection, and is told.
+        # The connection that mended it is kept: the next one breaks on it, and on a new one, and is told.
         assert (await post(transport, receiver.url)).error == "connect_error"
-        assert len(receiver.requests) == 4
+        assert len(receiver.requests) == 5
 
 
 async def test_a_reply_that_had_begun_is_not_asked_for_again(transport: Transport) -> None:

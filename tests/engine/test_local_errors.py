@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
 import httpx
 import pytest
 
@@ -188,7 +187,6 @@ BROKEN = [
     OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
     socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
     ssl.SSLError(1, "[SSL] record layer failure"),
-    aiohttp.ServerDisconnectedError(),
     httpx.ReadTimeout("late"),
 ]
 

@@ -21,7 +21,7 @@ from hookrow import AsyncHookEngine, Hook, InvalidHook
 from hookrow.clock import SystemClock
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Resolver, Transport, exchange
-from receivers import Authority, Receiver, reply
+from receivers import Authority, BlackHole, Receiver, reply
 from scripted import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -219,6 +219,24 @@ async def test_no_look_up_is_waited_for_for_ever(
         assert (await post(transport, f"http://good.test:{receiver.port}/")).error is None
 
 
+async def test_the_address_that_answers_wins(made: Callable[..., Transport], lag: Any) -> None:
+    """One that swallows connections holds the others up for a quarter of a second, one that refuses them not at all;
+    one that the policy refuses is not dialled, and does not stand in the way of the others."""
+    with Receiver(reply(200, b"{}")) as receiver, BlackHole("127.0.0.2", receiver.port):
+        for first, policy, bound in (
+            ("127.0.0.2", ("private", ""), 0.25),
+            ("127.0.0.3", ("private", ""), 0.0),
+            ("127.0.0.2", ("public", "127.0.0.1"), 0.0),
+        ):
+            began = time.monotonic()
+            got = await post(made(Names(two_test=[first, "127.0.0.1"]), *policy), f"http://two.test:{receiver.port}/")
+            assert time.monotonic() - began <= lag.bound(bound + 0.25)
+            assert (got.error, got.address) == (None, f"127.0.0.1:{receiver.port}")
+        got = await post(made(Names(two_test=["127.0.0.3", "127.0.0.4"])), f"http://two.test:{receiver.port}/")
+        assert (got.error, got.sent) == ("connect_error", False)
+        assert len(receiver.requests) == 3
+
+
 @pytest.mark.skipif(not IPV6, reason="no IPv6 here")
 async def test_a_name_of_ipv6_alone(made: Callable[..., Transport]) -> None:
     """Reached by its address, told in brackets."""
@@ -291,7 +309,7 @@ def test_no_exit_waits_for_a_hung_name() -> None:
             threading.Event().wait()
         async def main():
             resolver = Resolver(SystemClock(), hang)
-            waiting = [asyncio.ensure_future(resolver.resolve(f"hung{number}.test")) for number in range(20)]
+            waiting = [asyncio.ensure_future(resolver.look_up(f"hung{number}.test")) for number in range(20)]
             while len(asked) < 20:
                 await asyncio.sleep(0)
             for each in waiting:

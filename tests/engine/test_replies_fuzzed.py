@@ -273,7 +273,7 @@ def bench(folder: Path) -> Iterator[Bench]:
     folder.mkdir()
     log = io.StringIO()
     handler = logging.StreamHandler(log)
-    loggers = [logging.getLogger(name) for name in ("hookrow", "httpx", "aiohttp", "asyncio")]
+    loggers = [logging.getLogger(name) for name in ("hookrow", "httpx", "asyncio")]
     levels = [each.level for each in loggers]
     for each in loggers:
         each.addHandler(handler)

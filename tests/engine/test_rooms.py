@@ -143,6 +143,16 @@ def test_a_room_says_what_lives_there(folder: Path) -> None:
         assert ast.get_docstring(tree(name_of(folder / "__init__.py")))
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_lines_are_paid_for(package: str) -> None:
+    """No more lines than the last row of the decision's table allows: who needs more says there what for."""
+    page = (ROOT / "docs" / "decisions" / "0015-what-the-line-bound-means.md").read_text("utf-8")
+    row = page.rstrip().splitlines()[-1].split("|")
+    ceiling = int(row[2 + list(PACKAGES).index(package)].replace(",", ""))
+    lines = sum(path.read_bytes().count(b"\n") for path in PACKAGES[package].rglob("*.py"))
+    assert lines <= ceiling
+
+
 def test_a_choice_within_a_choice_is_a_statement() -> None:
     """No conditional expression holds another one: in the product, its tests, its benchmarks."""
     others = [ROOT / "hatch_build.py", *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]

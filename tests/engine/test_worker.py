@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import literal_column, update
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox import Claimed
 from outbox_rows import (
     Result,
@@ -251,6 +253,18 @@ async def test_an_attempt_that_breaks_goes_again_after_its_lease(
         await settled(database, row, "ok")
     assert rows(database)[row].attempts == 1
     assert "task failed" in caplog.text
+
+
+async def test_a_row_changed_by_hand_ends_no_worker(database: Database) -> None:
+    """SQLite takes a word where the place in the row belongs: a row has no name then, and the next one is sent."""
+    hook = add_hook(database, "a")
+    (_, (broken,)), (_, (row,)) = (fire(database, [hook], now_ms()) for _ in range(2))
+    if database.dialect == "sqlite":
+        by_hand = update(DELIVERIES).where(DELIVERIES.c.id == broken).values(seq=literal_column("'soon'"))
+        database.writer.write(lambda connection: connection.execute(by_hand).rowcount)
+    async with running(worker_on(database, Receiver())) as worker:
+        await settled(database, row, "ok")
+        assert worker.running
 
 
 # -- events -----------------------------------------------------------------------------------------------------------

@@ -263,18 +263,18 @@ class Receiver:
 class BlackHole:
     """A listening socket that never accepts and whose backlog is full: connecting to it never ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind((host, port))
         self.listener.listen(0)
         self.port: int = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http://{host}:{self.port}/"
         self.fillers: list[socket.socket] = []
         for _ in range(64):
             filler = socket.socket()
             filler.setblocking(False)
             self.fillers.append(filler)
-            filler.connect_ex(("127.0.0.1", self.port))
+            filler.connect_ex((host, self.port))
             if not select.select([], [filler], [], 0.05)[1]:
                 return
         raise AssertionError("the backlog takes every connection: no black hole on this system")

@@ -16,12 +16,15 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from hookrow.errors import StorageError
+from hookrow.ids import new_uid
 from hookrow.store import outbox
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database import notify as listening
 from hookrow.store.database.database import Database
 from hookrow.store.database.notify import announce
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.server import Server
+from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import add_hook, fire, pause, resume, rows, state
 from schemas import ours
 from scripted import HandClock
@@ -303,6 +306,49 @@ def test_a_connection_lost_in_the_commit(database: Database) -> None:
         with pytest.raises(StorageError, match="during a commit"):
             each.result()
     assert len(calls) == 2
+
+
+def new_firing(hook: int) -> Rows:
+    """A firing with one delivery, as the writer's job."""
+    at_ms = now_ms()
+    firing = {
+        "uid": new_uid(at_ms),
+        "event": "e",
+        "moment": "on",
+        "at_ms": at_ms,
+        "deadline_ms": at_ms,
+        "payload": "{}",
+    }
+    its = {"hook_id": hook, "hook_revision": 1, "seq": 1, "position": 1, "mode": "notify", "state": "queued"}
+    return Rows(at_ms, firing, None, [NewDelivery(its)])
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_lost_commit_of_firings_is_looked_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    """The server has committed and its answer was lost, or it never heard of it: each firing is there once."""
+    hook = add_hook(database, "a")
+    commit, losses = Server.commit, 2
+
+    def lost(self: Server) -> None:
+        nonlocal losses
+        if not losses:
+            commit(self)
+            return
+        losses -= 1
+        if heard:
+            commit(self)
+        self.close()
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(Server, "commit", lost)
+    with database.writer.running:
+        jobs = [database.writer.submit(new_firing(hook)) for _ in range(2)]
+    written = [job.result(20) for job in jobs]
+    monkeypatch.setattr(Server, "commit", commit)
+    assert not losses
+    assert sorted(rows(database)) == sorted(row for each in written for row in each.deliveries)
 
 
 def test_a_deadlock_is_begun_again(database: Database, other: Database) -> None:

@@ -93,8 +93,8 @@ def test_what_was_perhaps_committed_is_not_begun_again(sqlite: Database, monkeyp
     write = sqlite.write
 
     @contextmanager
-    def lost() -> Iterator[Connection]:
-        with write() as connection:
+    def lost(seconds: float) -> Iterator[Connection]:
+        with write(seconds) as connection:
             yield connection
         raise Unsure("lost")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hookrow.events import CATALOGUE
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Body, prepare
 from hookrow_tui.presenters.body_lexer import place_at, tokens
-from hookrow_tui.presenters.form.body_names import Name, completed, inserted, names_of
+from hookrow_tui.presenters.form.body_names import Name, completions_of, names_of, with_name
 
 ORDER: dict[str, Any] = {
     "order": {"id": 7, "number": "A-1", "items": [{"sku": "x", "n": 2}], "odd key": "й\n", "if": True},
@@ -23,7 +23,7 @@ ORDER: dict[str, Any] = {
 
 def put(body: str, offset: int, name: Name) -> tuple[str, int]:
     """The body and the cursor after a name was put in."""
-    done = inserted(body, offset, name)
+    done = with_name(body, offset, name)
     return body[: done.start] + done.text + body[done.end :], done.start + len(done.text) - done.back
 
 
@@ -107,7 +107,7 @@ def test_the_names_of_a_payload() -> None:
 )
 def test_what_is_typed_is_completed(typed: str, first: str) -> None:
     """The beginning of a path, else any part of one; a path that is whole has nothing more to offer of itself."""
-    found = [name.path for name in completed(names_of(ORDER), typed)]
+    found = [name.path for name in completions_of(names_of(ORDER), typed)]
     assert (found[0] if found else "") == first
 
 
@@ -168,6 +168,6 @@ def test_no_text_is_too_odd_to_put_a_name_into(body: str, offset: int) -> None:
     for each in tokens(body):
         assert end <= each.start < each.end <= len(body)
         end = each.end
-    done = inserted(body, min(offset, len(body)), Name("order.id", 7))
+    done = with_name(body, min(offset, len(body)), Name("order.id", 7))
     assert 0 <= done.start <= done.end <= len(body)
     assert 0 <= done.back <= len(done.text)

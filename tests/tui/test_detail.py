@@ -17,7 +17,7 @@ from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.body import FIRST, read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import ASCII, UNICODE
-from hookrow_tui.presenters.log.detail import TABS, Detail, copied, lines_of, whole
+from hookrow_tui.presenters.log.detail import TABS, Detail, clipboard_text, lines_of, whole_tab
 from hookrow_tui.presenters.log.rows import line, rows_of
 from hookrow_tui.presenters.log.waterfall import bar, diff
 from hookrow_tui.presenters.styled import json_lines, plain, wrap
@@ -113,7 +113,7 @@ def test_only_the_first_part_of_a_huge_reply_is_read() -> None:
     text = shown("2", of)
     assert len(text) < FIRST + 2000
     assert "4.7 MiB more" in text
-    assert huge in whole("2", of)
+    assert huge in whole_tab("2", of)
     assert len(shown("2", of)) < len(plain(lines_of("2", of, 78, 2 * FIRST)))
 
 
@@ -237,5 +237,5 @@ def test_a_private_change_is_no_change_to_null() -> None:
 
 def test_what_is_copied_is_the_body_as_it_came() -> None:
     """Not the laid-out lines."""
-    assert copied("2", detail()) == '{"data":{"order":{"sum":11950}}}'
-    assert copied("1", detail()) == '{"order":"A-10492","sum":12850.10}'
+    assert clipboard_text("2", detail()) == '{"data":{"order":{"sum":11950}}}'
+    assert clipboard_text("1", detail()) == '{"order":"A-10492","sum":12850.10}'

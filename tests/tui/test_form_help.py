@@ -14,7 +14,7 @@ from hookrow.errors import DatabaseBusy, InvalidTemplate
 from hookrow.lang import Text
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.page import FormPage
-from hookrow_tui.presenters.form.event_notes import DOCUMENT, explained
+from hookrow_tui.presenters.form.event_notes import DOCUMENT, explain_event
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
@@ -107,7 +107,7 @@ def test_every_event_of_the_catalogue_is_explained() -> None:
     events = FakeEngine().events.list()
     assert {event.code for event in events} == set(DOCUMENT)
     for event in events:
-        assert all(len(line) <= 140 for line in explained(event)), event.code
+        assert all(len(line) <= 140 for line in explain_event(event)), event.code
 
 
 async def test_digits_go_to_groups_and_words_to_fields() -> None:

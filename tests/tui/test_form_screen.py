@@ -398,7 +398,7 @@ def test_a_damaged_draft_is_no_trouble(state_home: Path) -> None:
     path.parent.mkdir(parents=True)
     broken = path.with_name(path.name.rpartition("-")[0] + f"-{GONE}.json")
     broken.write_text("{", "utf-8")
-    assert drafts.found("sqlite:///x.db", 1) == []
+    assert drafts.drafts_of("sqlite:///x.db", 1) == []
     assert not broken.exists()
 
 

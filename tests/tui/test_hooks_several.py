@@ -117,6 +117,7 @@ async def test_marked_hooks_move_together_and_one_undo_brings_them_back(tmp_path
         await until(at.pilot, lambda: order(at) == ["h3", "h1", "h2", "h4"], "they moved")
         await at.press("u")
         await until(at.pilot, lambda: "Отменить ваше последнее изменение?" in drawn(at.app), "the question")
+        assert "Станет как было: Порядок применения." in drawn(at.app)
         await at.press("enter")
         await until(at.pilot, lambda: order(at) == ["h1", "h2", "h3", "h4"], "they are back")
 

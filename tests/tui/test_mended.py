@@ -23,7 +23,7 @@ from textual.app import App, ComposeResult
 from textual.drivers import linux_driver
 from textual.widgets import TextArea
 
-from hookrow_tui.terminal.mended import KeyParser, SteadyCursor, has_shell, lent, read_any_bytes
+from hookrow_tui.terminal.mended import KeyParser, SteadyCursor, has_shell, lend_terminal, read_any_bytes
 
 PATHS = os.pathsep.join(str(Path(__file__).parents[2] / folder) for folder in ("engine", "tui"))
 
@@ -178,7 +178,7 @@ def test_a_lent_terminal_comes_back_whatever_happens() -> None:
     """And what happened is raised."""
     app = Lending()
     app.lend()
-    with pytest.raises(KeyError), lent(app):
+    with pytest.raises(KeyError), lend_terminal(app):
         raise KeyError
     assert app.back == 1
 

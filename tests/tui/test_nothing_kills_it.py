@@ -15,7 +15,7 @@ from test_mended import Lending
 from test_real_terminal import FIRST_HOOK, HERE, PROGRAM, RESETS, env, in_form, opened
 
 from hookrow import Hook, HookEngine
-from hookrow_tui.terminal.editor import NotRun, edited
+from hookrow_tui.terminal.editor import NotRun, edit_text
 
 __all__ = ["env"]  # the fixture of its own folder
 
@@ -57,7 +57,7 @@ def test_an_editor_that_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch, e
     app = Lending()
     app.lend()
     with pytest.raises(NotRun):
-        edited(app, "{}", "body.json")
+        edit_text(app, "{}", "body.json")
 
 
 def test_an_editor_that_does_not_work_leaves_the_form_as_it_was(env: dict[str, str]) -> None:

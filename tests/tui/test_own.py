@@ -11,7 +11,7 @@ from test_real_terminal import PATHS, PROGRAM, ROOT
 
 from hookrow_tui import actions
 from hookrow_tui.help import help_lines
-from hookrow_tui.own import changeable, changed, key_named, read_own
+from hookrow_tui.own import can_change, key_named, read_own, with_keys
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_key_may_be_written_as_people_write_it(typed: str, key: str | None) ->
 )
 def test_what_can_not_be_done_is_said_and_the_standard_stands(wanted: dict[str, Any], fault: str) -> None:
     """A sentence for each; the registry is as it was."""
-    found, faults = changed(wanted)
+    found, faults = with_keys(wanted)
     assert found == actions.ACTIONS
     assert len(faults) == 1
     assert fault in str(faults[0])
@@ -69,7 +69,7 @@ def test_what_can_not_be_done_is_said_and_the_standard_stands(wanted: dict[str, 
 
 def test_keys_can_be_exchanged_and_are_drawn_where_they_stood() -> None:
     """`n` and `c` change places; bar and help show the new keys, those of an action that shares a line too."""
-    found, faults = changed({"hooks": {"new": "c", "copy": ["n", "f6"], "history": "y"}, "app": {"leave": ["^X"]}})
+    found, faults = with_keys({"hooks": {"new": "c", "copy": ["n", "f6"], "history": "y"}, "app": {"leave": ["^X"]}})
     assert not faults
     drawn = {each.id: (each.keys, str(each.cap), str(each.caps)) for each in found}
     assert drawn["hooks.new"] == (("c",), "c", "c  n")
@@ -82,7 +82,7 @@ def test_keys_can_be_exchanged_and_are_drawn_where_they_stood() -> None:
 def test_sentences_and_help_name_the_persons_keys() -> None:
     """Replay's box, the banner's advice, the notes and the row of function keys in the help."""
     wanted = {"hooks": {"test": "F12", "find": "F"}, "log": {"mark": "z", "replay": "x"}, "replay": {"edit": "F6"}}
-    actions.ACTIONS, faults = changed(wanted)
+    actions.ACTIONS, faults = with_keys(wanted)
     assert not faults
     hooks, log = help_lines(["hooks"]), help_lines(["log"])
     assert any("F12\xa0Test" in line for line in hooks)
@@ -135,9 +135,9 @@ def test_the_program_takes_its_keys_and_colours_from_the_files(tmp_path: Path) -
 def test_the_page_names_every_action_whose_keys_can_be_changed(page: str) -> None:
     """Group by group: `hooks`: `open`, `new`, …"""
     text = (ROOT / "docs" / page).read_text("utf-8")
-    for group in dict.fromkeys(each.group for each in actions.ACTIONS if changeable(each)):
+    for group in dict.fromkeys(each.group for each in actions.ACTIONS if can_change(each)):
         (line,) = (
             line for line in text.splitlines() if line.startswith(f"| `{'app' if group == 'everywhere' else group}` |")
         )
-        names = [each.name for each in actions.ACTIONS if each.group == group and changeable(each)]
+        names = [each.name for each in actions.ACTIONS if each.group == group and can_change(each)]
         assert line.split("|")[2].replace("`", "").split() == names

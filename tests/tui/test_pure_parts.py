@@ -23,7 +23,7 @@ from textual.theme import Theme
 
 from hookrow.hook.dates import Here
 from hookrow.safetext import covered
-from hookrow_tui.presenters.form.state import SECRETS, FormState, merge, neighbours, texts_of, worst
+from hookrow_tui.presenters.form.state import SECRETS, FormState, longest_wait, merge, neighbours, texts_of
 from hookrow_tui.presenters.glyphs import ASCII
 from hookrow_tui.presenters.hook_rows import Filter, HookRow
 from hookrow_tui.terminal.look import DARK, LIGHT, choose
@@ -140,7 +140,7 @@ def test_the_row_is_shown_with_the_typed_order() -> None:
     state = FormState.of(FORM_HOOK, ZONE)
     state.texts["position"] = "25"
     assert [place for place, _ in neighbours(hooks, state)] == [20, 25, 30]
-    assert worst(hooks, state) == 10
+    assert longest_wait(hooks, state) == 10
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.tuples(*[st.sampled_from("xyz")] * 3), min_size=1))

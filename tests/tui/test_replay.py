@@ -23,7 +23,7 @@ from hookrow.safetext import UNSAFE
 from hookrow_tui.presenters.glyphs import UNICODE
 from hookrow_tui.presenters.styled import plain
 from hookrow_tui.replay.many import ManyScreen, Wish, may_have_failed, repeat
-from hookrow_tui.replay.result import curl, planned, redelivered, replayed
+from hookrow_tui.replay.result import curl, plan_lines, redelivered_lines, replayed_lines
 from hookrow_tui.replay.screen import ReplayScreen, ResultScreen
 from hookrow_tui.widgets.ways import Ways
 
@@ -351,7 +351,7 @@ async def test_the_failed_deliveries_of_all_that_the_filter_shows() -> None:
 
 def test_the_result_stands_beside_what_was_recorded() -> None:
     """Verdict, times, every hook, and the changes as a diff."""
-    text = plain(replayed(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=()), UNICODE))  # type: ignore[arg-type]
+    text = plain(replayed_lines(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=()), UNICODE))  # type: ignore[arg-type]
     assert "841 ms" in text
     assert "777 ms" in text
     assert "  - order.sum: 11950\n  + order.sum: 11000" in text
@@ -365,7 +365,7 @@ def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None
     was = replace(RECORDED.deliveries[0], hook=HookRef(4, "hook-4", "Передача заказа в 1С-2"), **long)  # type: ignore[arg-type]
     new = replace(anew(), id="evt_38ghg477hvg194vzsxf8", deliveries=[replace(was, error="blocked_address")])
     old = replace(RECORDED, id="evt_38ghg41hbz5s909p9jhe", deliveries=[was])
-    lines = replayed(SimpleNamespace(recorded=old, firing=new, plan=()), UNICODE)  # type: ignore[arg-type]
+    lines = replayed_lines(SimpleNamespace(recorded=old, firing=new, plan=()), UNICODE)  # type: ignore[arg-type]
     text = [plain([line]) for line in lines]
     assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
     assert [line for line in text if len(line) > 72] == []
@@ -380,7 +380,7 @@ def test_each_delivery_sent_again_stands_beside_its_own_last_attempt() -> None:
     share = RECORDED.deliveries[0]
     done = SimpleNamespace(delivery=share, attempt=Attempt(3, 0, "", status=200, ms=7), request=None, ok=True)
     tries = [Attempt(1, 0, "", status=500, ms=4), Attempt(2, 0, "", status=503, ms=5)]
-    text = plain(redelivered([done], {share.id: tries})).splitlines()  # type: ignore[list-item]
+    text = plain(redelivered_lines([done], {share.id: tries})).splitlines()  # type: ignore[list-item]
     assert [line.split() for line in text[2:5]] == [
         ["response", "503", "≠", "200"],
         ["time", "5", "ms", "≠", "7", "ms"],
@@ -390,7 +390,7 @@ def test_each_delivery_sent_again_stands_beside_its_own_last_attempt() -> None:
 
 def test_a_plan_shows_requests_and_a_command() -> None:
     """The command is one shell word a part, its secrets masked, its control characters visible."""
-    text = plain(planned([step()]))
+    text = plain(plan_lines([step()]))
     assert "curl -X POST https://price.example.ru/discount" in text
     assert "Basic ••••••••" in text
     assert not UNSAFE.search(text.replace("\n", ""))
@@ -399,7 +399,7 @@ def test_a_plan_shows_requests_and_a_command() -> None:
 
 def test_redelivering_nothing_says_so() -> None:
     """A firing whose deliveries all arrived has nothing to send again."""
-    assert "no failed delivery" in plain(redelivered([], {}))
+    assert "no failed delivery" in plain(redelivered_lines([], {}))
 
 
 async def test_the_dialog_is_about_the_row_under_the_cursor() -> None:

@@ -37,7 +37,7 @@ from hookrow_tui.terminal.typeahead import SILENCE
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 DRAFT = {"hook_id": None, "revision": 0, "texts": {}, "base": {}}
-HEAVY = ("sqlalchemy", "sqlmodel", "pydantic", "httpx", "aiohttp", "alembic", "zoneinfo", "hookrow.records")
+HEAVY = ("sqlalchemy", "sqlmodel", "pydantic", "httpx", "alembic", "zoneinfo", "hookrow.records")
 
 
 def filled(path: Path) -> str:

@@ -30,7 +30,7 @@ from hookrow.errors import HookrowError
 from hookrow_tui.actions import bindings, cap_of
 from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troubled
 from hookrow_tui.presenters.failures import sentence
-from hookrow_tui.terminal.crashes import kept, mishap
+from hookrow_tui.terminal.crashes import keep_traceback, mishap
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
 from hookrow_tui.terminal.mended import endure, has_shell
 from hookrow_tui.terminal.repaint import Change, TerminalPicture
@@ -446,7 +446,7 @@ class HookrowApp(App[int]):
     def _fatal_error(self) -> None:
         self.keep_drafts()
         error = sys.exc_info()[1] or self._exception
-        path = None if error is None else kept(error)
+        path = None if error is None else keep_traceback(error)
         said = traceback.format_exc() if path is None else str(Say("Details: {path}", path=path))
         text = Say("Hookrow ended because of an error of its own. What was typed in a form is kept as a draft.")
         self._exit_renderables.append(Styled(f"{text}\n{said}"))

@@ -19,7 +19,7 @@ from hookrow_tui.terminal.look import DARK
 from hookrow_tui.terminal.terminal import LAYOUT, character_key
 from hookrow_tui.words import Say
 
-__all__ = ["Own", "changeable", "changed", "key_named", "read_own"]
+__all__ = ["Own", "can_change", "key_named", "read_own", "with_keys"]
 
 COLOURS = frozenset(
     {"primary", "secondary", "warning", "error", "success", "accent", "foreground", "background", "surface", "panel"}
@@ -61,7 +61,7 @@ def read_own(environ: Mapping[str, str] = os.environ) -> Own:
         return own
     keys, theme = table(where / "keys.toml", own.faults), table(where / "theme.toml", own.faults)
     if keys:
-        actions.ACTIONS, faults = changed(keys)
+        actions.ACTIONS, faults = with_keys(keys)
         own.faults += faults
     if theme:
         read_theme(theme, own)
@@ -109,7 +109,7 @@ def key_named(text: str) -> str | None:
     return name if KEY.match(name) else None
 
 
-def changed(wanted: Mapping[str, Any]) -> tuple[tuple[Action, ...], list[Text]]:
+def with_keys(wanted: Mapping[str, Any]) -> tuple[tuple[Action, ...], list[Text]]:
     """The registry with these keys, `{"hooks": {"new": "a"}}`, and what could not be done."""
     by_id, faults = {each.id: each for each in ACTIONS}, list[Text]()
     keys: dict[str, tuple[str, ...]] = {}
@@ -117,7 +117,7 @@ def changed(wanted: Mapping[str, Any]) -> tuple[tuple[Action, ...], list[Text]]:
         for name, value in entries.items() if isinstance(entries, dict) else [("", None)]:
             action = by_id.get(f"{group}.{name}")
             typed = [value] if isinstance(value, str) else value
-            if action is None or not changeable(action):
+            if action is None or not can_change(action):
                 place = f"{group}.{name}".rstrip(".")
                 faults.append(Say("keys.toml: there is no action {name} whose keys can be changed.", name=place))
             elif not isinstance(typed, list) or not typed or not all(isinstance(each, str) for each in typed):
@@ -126,15 +126,15 @@ def changed(wanted: Mapping[str, Any]) -> tuple[tuple[Action, ...], list[Text]]:
                 faults.append(Say("keys.toml: {key} is no key for {name}.", key=bad, name=action.id))
             else:
                 keys[action.id] = tuple(key for each in typed if (key := key_named(each)) is not None)
-    while (clash := clashing(keys)) is not None:
+    while (clash := clashes(keys)) is not None:
         name, key, other = clash
         del keys[name]
-        text = Say("keys.toml: {name} is not changed, {key} means {other}.", name=name, key=shown(key), other=other)
+        text = Say("keys.toml: {name} is not changed, {key} means {other}.", name=name, key=key_label(key), other=other)
         faults.append(text)
-    return tuple(redrawn(each, keys) for each in ACTIONS), faults
+    return tuple(with_caps(each, keys) for each in ACTIONS), faults
 
 
-def changeable(action: Action) -> bool:
+def can_change(action: Action) -> bool:
     """Whether its keys can be changed: not those that a focused widget takes, the digits, Esc and Tab."""
     return action.bound and bool({*action.keys} - {"escape", "tab", "shift+tab"}) and "(" not in action.id
 
@@ -144,7 +144,7 @@ def fits(action: Action, key: str | None) -> bool:
     return key is not None and (action.group not in ("form", "replay") or FORM.match(key) is not None)
 
 
-def clashing(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:
+def clashes(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:
     """A changed action, and the key of it that another one has at the same place."""
     for each in ACTIONS:
         for other in ACTIONS if each.id in keys else ():
@@ -155,15 +155,15 @@ def clashing(keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None
     return None
 
 
-def redrawn(action: Action, keys: Mapping[str, tuple[str, ...]]) -> Action:
+def with_caps(action: Action, keys: Mapping[str, tuple[str, ...]]) -> Action:
     """The action with its new keys, and with those that the key bar and the help draw for its group."""
     signs: dict[str, str] = {}
     for each in ACTIONS:
         if each.group == action.group and each.id in keys:
-            new = [shown(key) for key in keys[each.id]]
+            new = [key_label(key) for key in keys[each.id]]
             for place, old in enumerate(each.keys):
                 sign = new[place] if place < len(new) else ""
-                signs |= {shown(old): sign, shown(old).replace("^", "Ctrl+"): sign}
+                signs |= {key_label(old): sign, key_label(old).replace("^", "Ctrl+"): sign}
     if not signs:
         return action
 
@@ -173,7 +173,7 @@ def redrawn(action: Action, keys: Mapping[str, tuple[str, ...]]) -> Action:
     return replace(action, keys=keys.get(action.id, action.keys), cap=drawn(action.cap), caps=drawn(action.caps))
 
 
-def shown(key: str) -> str:
+def key_label(key: str) -> str:
     """A key as the key bar draws it."""
     from textual.keys import format_key
 

@@ -31,6 +31,7 @@ from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.address import address_of
+from hookrow.store.database.locks import FIRE
 
 __all__ = ["Engine"]
 
@@ -160,11 +161,12 @@ class Engine(ABC):
         known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
         if known is not None:
             return known
+        began = self.runtime.clock.monotonic()
         try:
-            config = self.runtime.config()
+            config = self.runtime.config(min(FIRE, deadline))
             context = context_for(self.runtime, config, event, deadline, arrival)
             hooks = config.rows.get(event, ())
-            return Run(self.runtime, context, payload, hooks, idempotency_key=idempotency_key, defer=defer)
+            return Run(self.runtime, context, payload, hooks, idempotency_key=idempotency_key, defer=defer, began=began)
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
 
@@ -190,7 +192,7 @@ class Engine(ABC):
 
     def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
         """A firing that makes no request now: in the caller's transaction. Raises TransactionMisuse, EventNotFound."""
-        config = self.runtime.config()
+        config = self.runtime.config(min(FIRE, deadline))
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(
                 Text(

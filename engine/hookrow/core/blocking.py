@@ -23,7 +23,7 @@ from hookrow.core.log import Log
 from hookrow.core.settings import Settings
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
 from hookrow.core.threads.loops import Loops
-from hookrow.core.threads.portal import LET_GO, Portal
+from hookrow.core.threads.portal import Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
 from hookrow.hook.model import Hook
@@ -33,6 +33,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
+from hookrow.store.database.locks import LET_GO
 from hookrow.worker import Worker
 
 __all__ = ["HookEngine"]

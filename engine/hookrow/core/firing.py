@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from hookrow.core.context import checked_key, context_for
 from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
-from hookrow.core.threads.portal import LET_GO
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
@@ -25,6 +24,7 @@ from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
+from hookrow.store.database.locks import FIRE, LET_GO, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
@@ -55,7 +55,9 @@ class Run:
         idempotency_key: str | None = None,
         defer: bool = False,
         handover: bool = True,
+        began: float | None = None,
     ) -> None:
+        """`began`: when its call did (monotonic), which has read the configuration meanwhile."""
         self.runtime = runtime
         self.context = context
         self.hooks = hooks
@@ -69,6 +71,8 @@ class Run:
             self.row.refuse_beforehand(hooks)
         self.payload = plain
         self.started: Final = runtime.clock.monotonic()
+        self.waited: float = 0.0 if began is None else self.started - began
+        """Seconds that the database took so far."""
         self.firing_id: int | None = None
         self.written: int = 0
         self.outcome: FiringOutcome | None = None
@@ -79,6 +83,10 @@ class Run:
     def seconds_left(self) -> float:
         """Seconds until the row's deadline."""
         return self.context.deadline - (self.runtime.clock.monotonic() - self.started)
+
+    def patience(self, least: float = SLACK) -> float:
+        """Seconds for which the database may still be waited for."""
+        return max(min(FIRE - self.waited, self.seconds_left()), least)
 
     # -- the way of most firings --------------------------------------------------------------------------------------
 
@@ -195,7 +203,7 @@ class Run:
         """Commit what is not committed yet, and give the verdict."""
         drafts, job = self.unwritten()
         try:
-            self.note_written(drafts, job, await self.committed(job))
+            self.note_written(drafts, job, await self.committed(job, RECORD))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.raise_own_events()
@@ -208,7 +216,7 @@ class Run:
         drafts, job = self.unwritten()
         writer = self.runtime.database.writer
         try:
-            self.note_written(drafts, job, writer.write(job))
+            self.note_written(drafts, job, writer.write(job, self.patience(RECORD)))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         except INTERRUPTS:
@@ -221,9 +229,10 @@ class Run:
 
     def note_failures(self) -> None:
         """Take note of hooks that fail, and of those that work again."""
-        for draft in self.row.drafts:
-            if draft.state in CALLED:
-                self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
+        with Until(self.patience()):
+            for draft in self.row.drafts:
+                if draft.state in CALLED:
+                    self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
@@ -282,7 +291,8 @@ class Run:
             if draft.background:
                 draft.act, draft.state = None, "cancelled"
         try:
-            await self.runtime.database.writer.awrite(self.rows(self.row.drafts[self.written :]))
+            last = self.rows(self.row.drafts[self.written :])
+            await self.runtime.database.writer.awrite(last, self.patience(RECORD))
         except StorageError as error:
             self.runtime.unrecorded.failed(f"{self.context.event.code}, cancelled: {error}")
 
@@ -295,17 +305,17 @@ class Run:
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
-            config = self.runtime.config()
+            config = self.runtime.config(self.patience())
             while found.outcome is None and self.runtime.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.firing(config, found.uid)
+                firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.firing(config, found.uid)
+                    earlier = await self.runtime.firing(config, found.uid, self.patience(RECORD))
                     if earlier is not None:
                         return self.reused(earlier)
 
@@ -339,11 +349,17 @@ class Run:
         if self.runtime.handover is not None:
             self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
 
-    async def committed(self, job: Any) -> Any:
-        """The job's answer. A caller that is cancelled meanwhile learns of it when the commit has ended."""
-        commit = self.runtime.database.writer.begin(job)
+    async def committed(self, job: Any, least: float = SLACK) -> Any:
+        """The job's answer, for which there are `least` seconds, whatever is left.
+
+        A caller that is cancelled meanwhile learns of it when the commit has ended.
+        """
+        began = self.runtime.clock.monotonic()
+        commit = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            return await asyncio.shield(commit)
+            answer = await asyncio.shield(commit)
+            self.waited += self.runtime.clock.monotonic() - began
+            return answer
         except asyncio.CancelledError:
             await asyncio.wait([commit])
             if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):

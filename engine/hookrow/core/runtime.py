@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -130,12 +131,16 @@ class Runtime:
 
     # -- configuration ------------------------------------------------------------------------------------------------
 
-    def config(self) -> Config:
-        """Hooks, events and settings as they stand. Raises EngineClosed, StorageError."""
+    def config(self, seconds: float = inf) -> Config:
+        """Hooks, events and settings as they stand. Raises EngineClosed, StorageError.
+
+        Args:
+            seconds: how long the database may take to say so.
+        """
         if self.closed:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
-        found, known = self.cache.get(), self.sealing.known
+        found, known = self.cache.get(seconds), self.sealing.known
         if known is not None and known.read is found and not known.shut:
             return known.made
         return self.sealing.marked(found)
@@ -256,13 +261,13 @@ class Runtime:
 
     # -- reading and life ---------------------------------------------------------------------------------------------
 
-    async def firing(self, config: Config, uid: str) -> Firing | None:
+    async def firing(self, config: Config, uid: str, seconds: float = inf) -> Firing | None:
         """A recorded firing, read without blocking the loop."""
         if self.readers is None:
             self.readers = ThreadPoolExecutor(2, "hookrow-read")
 
         def ask() -> Firing | None:
-            with self.database.read() as connection:
+            with self.database.read(seconds) as connection:
                 return logstore.firing_by_uid(connection, config, uid)
 
         return await asyncio.get_running_loop().run_in_executor(self.readers, ask)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy import Connection, Dialect, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -16,6 +16,7 @@ from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS
 from hookrow.store.database.failures import translate
+from hookrow.store.database.locks import FIRE, LOCK, limits
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -28,6 +29,8 @@ __all__ = ["borrowed", "is_async", "is_django", "run_async", "run_sync"]
 T = TypeVar("T")
 PG_PLACE = "SELECT current_database() || '/' || pg_postmaster_start_time()"
 """Which database of which running server this is."""
+THEIRS = "current_setting('lock_timeout'), current_setting('statement_timeout')"
+RESTORE = text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)")
 NO_TRANSACTION = Text("connection= needs an open transaction; this connection is in autocommit mode")
 
 
@@ -79,23 +82,37 @@ def run_here(database: Database, given: Connection, job: Callable[[Connection], 
             if not given.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                 raise TransactionMisuse(NO_TRANSACTION)
             return job(given)
-        with mark(given):
+        with limited(given):
             return job(given)
     except DBAPIError as error:
         raise translate(error) from None
 
 
 @contextmanager
-def mark(connection: Connection) -> Iterator[None]:
-    """See that there is a transaction (PostgreSQL): what is set for one alone is forgotten at once without.
+def limited(connection: Connection) -> Iterator[None]:
+    """In the caller's PostgreSQL transaction: our statements wait as long as ours do elsewhere, and theirs as before.
 
     Raises:
-        TransactionMisuse
+        TransactionMisuse: there is no transaction: two statements of one have the same `now()`.
     """
-    connection.exec_driver_sql("SELECT set_config('hookrow.here', 'yes', true)")
-    if connection.exec_driver_sql("SELECT current_setting('hookrow.here', true)").scalar_one() != "yes":
+    then = connection.exec_driver_sql("SELECT now()::text").scalar_one()
+    # In this order: what they were is read before it is set.
+    theirs = connection.exec_driver_sql(f"SELECT now()::text, {THEIRS}, {limits(LOCK, FIRE)}").one()
+    if theirs[0] != then:
         raise TransactionMisuse(NO_TRANSACTION)
-    yield
+    try:
+        yield
+    except DBAPIError:
+        raise  # the transaction is aborted: nothing more can be said in it, and its end takes the limits back
+    except BaseException:
+        restore(connection, theirs)
+        raise
+    else:
+        restore(connection, theirs)
+
+
+def restore(connection: Connection, theirs: Any) -> None:
+    connection.execute(RESTORE, {"lock": theirs[1], "statement": theirs[2]})
 
 
 async def run_async(database: Database, given: Any, job: Callable[[Connection], T]) -> T:

@@ -28,7 +28,7 @@ from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
-from hookrow.transport import Exchange, exchange
+from hookrow.transport import Exchange, Transport, exchange
 
 __all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
 
@@ -58,7 +58,7 @@ class KnownHook:
 class Tools:
     """What every attempt is made with."""
 
-    transport: httpx.AsyncBaseTransport
+    transport: Transport | httpx.AsyncBaseTransport
     vault: Vault
     clock: Clock
     limits: Limits

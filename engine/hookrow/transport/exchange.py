@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,10 +13,12 @@ from hookrow.clock import Clock
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
+from hookrow.transport.connection import Late
 from hookrow.transport.faults import FAULTS, fault, too_late
+from hookrow.transport.head import Head
 from hookrow.transport.progress import Progress
 from hookrow.transport.reading import Reading, encoding_of
-from hookrow.transport.wire import CONTENT_ENCODING
+from hookrow.transport.wire import Transport
 
 __all__ = ["Exchange", "exchange"]
 
@@ -61,20 +64,54 @@ class ExchangeState:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.reading: Reading | None = None
 
+    # -- over our own transport ---------------------------------------------------------------------------------------
+
+    def headed(self, head: Head) -> bool:
+        self.status = head.status
+        self.headers = tuple((name, value[:HEADER_KEPT]) for name, value in head.headers[:HEADERS_KEPT])
+        self.reading = Reading(encoding_of(head.encoding), keep=self.keep, bound=self.bound)
+        return self.reading.inflater is not None
+
+    def took(self, piece: bytes) -> bool:
+        assert self.reading is not None
+        self.reading.push(piece)
+        return self.reading.over
+
+    def ended(self) -> None:
+        assert self.reading is not None
+        self.reading.complete = True
+
+    async def read(self, pieces: AsyncIterator[bytes]) -> None:
+        assert self.reading is not None
+        await self.reading.read(pieces)
+
+    # -- over httpx's interface ---------------------------------------------------------------------------------------
+
     async def hold(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         """Send the request, read the reply. Raises what the transport raises."""
+        request.extensions = {**request.extensions, "trace": self.progress}
         response = await transport.handle_async_request(request)
         try:
             self.status = response.status_code
             self.headers = readable(response.headers)
-            encodings = response.extensions.get(CONTENT_ENCODING)
-            header = response.headers.get("content-encoding", "") if encodings is None else encodings
+            header = response.headers.get("content-encoding", "")
             self.reading = Reading(encoding_of(header), keep=self.keep, bound=self.bound)
             if 200 <= self.status < 600:
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 await self.reading.read(response.stream)
         finally:
             await response.stream.aclose()  # type: ignore[union-attr]
+
+    async def limited(self, transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout: float) -> None:
+        """The same within so many seconds. Raises Late."""
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                await self.hold(transport, request)
+        except TimeoutError:
+            if limit.expired():
+                raise Late from None
+            raise
 
     def told(self, error: str | None = None, detail: Text | None = None) -> Exchange:
         progress, reading = self.progress, self.reading
@@ -102,7 +139,7 @@ def readable(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
 
 
 async def exchange(
-    transport: httpx.AsyncBaseTransport,
+    transport: Transport | httpx.AsyncBaseTransport,
     request: httpx.Request,
     *,
     timeout: float,
@@ -122,7 +159,6 @@ async def exchange(
             thrown away for as long as the time lasts, whatever it is.
     """
     progress = Progress(clock)
-    request.extensions = {**request.extensions, "trace": progress}
     if wait == "sent":
         talk = ExchangeState(progress, 0, THROWN_AWAY)
     elif keep is None:
@@ -131,16 +167,14 @@ async def exchange(
         talk = ExchangeState(progress, keep, LONGEST)
     error: str | None = None
     detail: Text | None = None
-    limited = asyncio.timeout(timeout)
     try:
-        async with limited:
-            await talk.hold(transport, request)
-    except TimeoutError as late:
-        if limited.expired():
-            error, detail = "timeout", too_late(progress, timeout)
-        else:  # the system's own, of a connection
-            error, detail = fault(late, progress)
-    except FAULTS as broken:
+        if isinstance(transport, Transport):
+            await transport.send(request, talk, asyncio.get_running_loop().time() + timeout)
+        else:
+            await talk.limited(transport, request, timeout)
+    except Late:
+        error, detail = "timeout", too_late(progress, timeout)
+    except FAULTS as broken:  # a TimeoutError of the system's own, too, of a connection
         error, detail = fault(broken, progress)
     if wait == "sent":
         if progress.sent or talk.status is not None:

@@ -1,4 +1,4 @@
-"""What breaks an exchange, as a word of `hookrow.words` and in a sentence: for aiohttp's errors and httpx's alike."""
+"""What breaks an exchange, as a word of `hookrow.words` and in a sentence: of our own transport and of httpx's."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import aiohttp
 import httpx
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
+from hookrow.transport.dialling import Blocked
+from hookrow.transport.head import Broken
 from hookrow.transport.progress import Phase, Progress
 from hookrow.transport.reading import Unreadable
-from hookrow.transport.wire import Blocked
 
 __all__ = ["FAULTS", "fault", "too_late"]
 
-FAULTS = (aiohttp.ClientError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
+FAULTS = (Broken, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
 """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
 
 UNHEARD = {"time_ran_out", "no_connection", "name_unresolved", "no_tls", "certificate_untrusted"}
@@ -45,7 +45,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     while below is not None and id(below) not in seen:
         seen.add(id(below))
         yield below
-        below = getattr(below, "os_error", None) or below.__cause__ or below.__context__
+        below = below.__cause__ or below.__context__
 
 
 def too_late(progress: Progress, seconds: float) -> Text:
@@ -78,19 +78,21 @@ def cause_of(error: BaseException, progress: Progress) -> tuple[str, Text]:
     short = shortage(causes)
     if short is not None and not progress.left:
         return "local_error", Reason("local_shortage", why=reason(short))
-    if any(isinstance(each, socket.gaierror | aiohttp.ClientConnectorDNSError | UnicodeError) for each in causes):
+    if any(isinstance(each, socket.gaierror | UnicodeError) for each in causes):
         return "name_error", Reason("name_unresolved", host=progress.host or "?")
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             why = cause.verify_message
             return "tls_error", Reason("certificate_untrusted", place=place, why=why)
     for cause in causes:
-        if isinstance(cause, ssl.SSLError | aiohttp.ClientSSLError):
+        if isinstance(cause, ssl.SSLError):
             return "tls_error", Reason("no_tls", place=place, why=reason(cause))
     if isinstance(error, httpx.TimeoutException):
         return "timeout", Reason("time_ran_out", what=WAITED_FOR[progress.phase])
     if isinstance(error, Unreadable):
         return "bad_reply", error.text
+    if isinstance(error, Broken):
+        return "bad_reply", Reason("no_http", place=place, why=error.why)
     if is_nonsense(error):
         return "bad_reply", Reason("no_http", place=place, why=reason(error))
     if progress.phase == "tls":
@@ -118,9 +120,7 @@ def shortage(causes: list[BaseException]) -> OSError | None:
 
 def is_nonsense(error: BaseException) -> bool:
     """Whether an answer came, but not one of HTTP's; a connection that merely ended early is none of these."""
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "not completed" not in str(error)
-    if isinstance(error, aiohttp.ClientResponseError | httpx.DecodingError):
+    if isinstance(error, httpx.DecodingError):
         return True
     return isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error).lower()
 
@@ -129,8 +129,6 @@ def reason(error: BaseException) -> str:
     """The reason in a few words, safe to show: printable, short, without addresses of memory or URLs."""
     if isinstance(error, OSError) and error.strerror:
         said = error.strerror
-    elif isinstance(error, aiohttp.ClientResponseError):
-        said = error.message.split("\n")[0]
     else:
         said = str(error).split("\n")[0] or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in said)[:200]

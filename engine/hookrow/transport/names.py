@@ -11,10 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from hookrow.clock import Clock
-from hookrow.transport.progress import CURRENT, NAMED, NAMING
 
 __all__ = ["Resolver"]
 
@@ -27,7 +24,7 @@ class Resolution:
     at: float
 
 
-class Resolver(AbstractResolver):
+class Resolver:
     """Looks host names up: one look-up a host at a time, answers kept for 30 s. Belongs to one event loop.
 
     Each look-up runs in a daemon thread of its own, at most 64 at once. asyncio's pool has a handful of threads, which
@@ -48,41 +45,19 @@ class Resolver(AbstractResolver):
         self.running: dict[str, asyncio.Task[tuple[str, ...]]] = {}
         self.slots: Final = asyncio.Semaphore(self.AT_ONCE)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of `host` as aiohttp wants them, 16 at most.
-
-        Cancelling a caller leaves the look-up to others who wait for the same name.
-
-        Raises:
-            OSError: the name has no address, or nobody could tell (`socket.gaierror`).
-        """
-        progress = CURRENT.get(None)
-        if progress is not None:
-            progress.mark(NAMING)
-        addresses = await self.look_up(host)
-        if progress is not None:
-            progress.mark(NAMED)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
     async def close(self) -> None:
         """Forget the look-ups under way; their threads end by themselves."""
         for task in self.running.values():
             task.cancel()
 
     async def look_up(self, host: str) -> tuple[str, ...]:
-        """The addresses of `host`, from memory or by a look-up that all who ask share."""
+        """The addresses of `host`, 16 at most, from memory or by a look-up that all who ask share.
+
+        Cancelling a caller leaves the look-up to others who wait for the same name.
+
+        Raises:
+            OSError: the name has no address, or nobody could tell (`socket.gaierror`).
+        """
         known = self.found.get(host)
         if known is not None and self.clock.monotonic() - known.at <= self.KEPT:
             return known.addresses

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
 
-if TYPE_CHECKING:
-    from hookrow.transport.watch import ByteGuard
-
 __all__ = [
     "CONNECTED",
     "CONNECTING",
-    "CURRENT",
     "HEADED",
     "NAMED",
     "NAMING",
@@ -55,9 +49,8 @@ BEGINS: Mapping[str, Phase] = {
 class Progress:
     """The listener of one exchange: `request.extensions["trace"]`, in httpcore's convention.
 
-    An httpx transport awaits it. Our own transport calls `mark`, since some of its events come where nothing can be
-    awaited. `blocked` is why the last refused address was refused; `dialled` the addresses really dialled;
-    `answered_before`: a kept connection held a reply before the request was written.
+    An httpx transport awaits it; our own calls `mark`. `blocked` is why the last refused address was refused; `dialled`
+    the addresses really dialled.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,9 +63,6 @@ class Progress:
         self.dialled: list[str] = []
         self.address: str | None = None
         self.blocked: Text | None = None
-        self.wire: asyncio.BaseTransport | None = None
-        self.watch: ByteGuard | None = None
-        self.answered_before: bool = False
         self.left_before: bool = False
 
     def mark(self, event: str) -> None:
@@ -91,8 +81,7 @@ class Progress:
         self.at.clear()
         self.phase = "start"
         self.dialled.clear()
-        self.address = self.blocked = self.wire = self.watch = None
-        self.answered_before = False
+        self.address = self.blocked = None
 
     @property
     def sending(self) -> bool:
@@ -137,10 +126,6 @@ class Progress:
             for name, (first, last) in spans.items()
             if first is not None and last is not None
         }
-
-
-CURRENT: ContextVar[Progress] = ContextVar("hookrow_progress")
-"""The exchange whose connection is being made: told to callbacks that aiohttp and ssl call without it."""
 
 
 def endpoint(address: Any) -> str | None:

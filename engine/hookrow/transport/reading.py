@@ -45,8 +45,16 @@ class Reading:
         self.bound = bound
         self.kept: bytearray = bytearray()
         self.length: int = 0
+        self.pieces: int = 0
         self.complete: bool = False
         self.over: bool = False
+
+    def push(self, data: bytes) -> None:
+        """Some more of a body that is not compressed. Raises Unreadable: too many pieces."""
+        self.pieces += 1
+        self.take(data)
+        if self.pieces > PIECES and not self.over:
+            raise Unreadable(Reason("too_many_pieces", count=PIECES))
 
     async def read(self, stream: AsyncIterable[bytes]) -> None:
         """Read the stream.

@@ -114,8 +114,11 @@ class Leases:
 
 
 def public(claimed: Claimed) -> str:
-    """What receivers and people call a row."""
-    return delivery_id(claimed.uid, claimed.seq)
+    """What receivers and people call a row; one that was changed by hand so that it has no such name, its number."""
+    try:
+        return delivery_id(claimed.uid, claimed.seq)
+    except TypeError:
+        return f"row {claimed.row_id}"
 
 
 def may_go(hook: CurrentHook, claimed: Claimed) -> bool:

@@ -17,7 +17,7 @@ from hookrow_tui.widgets.page import TextLine
 from hookrow_tui.widgets.pane import Pane
 from hookrow_tui.words import NO_MATCH
 
-__all__ = ["AsideHead", "Names", "Sent"]
+__all__ = ["AsideHead", "Names", "SentBody"]
 
 
 class AsideHead(TextLine):
@@ -113,7 +113,7 @@ class Names(Listing[Name]):
         self.action_take()
 
 
-class Sent(Pane):
+class SentBody(Pane):
     """The body as it would leave. Enter chooses the firing whose payload it is made of; Escape goes back."""
 
     BINDINGS: ClassVar[list[Any]] = [("enter", "choose", ""), ("escape", "leave", "")]

@@ -14,7 +14,7 @@ from textual.widgets.text_area import Selection
 
 from hookrow_tui.form.fields import Edited
 from hookrow_tui.presenters.body_lexer import CursorPlace, Token, place_at, tokens
-from hookrow_tui.presenters.form.body_names import INDENT, Name, completed, inserted
+from hookrow_tui.presenters.form.body_names import INDENT, Name, completions_of, with_name
 from hookrow_tui.terminal.mended import SteadyCursor
 
 __all__ = ["Body"]
@@ -143,7 +143,7 @@ class Body(SteadyCursor, TextArea):
             place = self.place()
             following = self.document.get_line(row)[column : column + 1]
             if place.kind == "tag" and place.typed and not (following.isalnum() or following == "_"):
-                self.offers = completed(self.names, place.typed)[:OFFERED]
+                self.offers = completions_of(self.names, place.typed)[:OFFERED]
                 first = self.offers[0].path if self.offers else ""
                 rest = first[len(place.typed) :] if first.startswith(place.typed) else ""
         self.suggestion = rest
@@ -157,7 +157,7 @@ class Body(SteadyCursor, TextArea):
         """Put a name in where the cursor is, as that place needs it; one step of undo."""
         if self.read_only:
             return
-        done = inserted(self.text, self.at, name)
+        done = with_name(self.text, self.at, name)
         self.history.checkpoint()
         self.replace(
             done.text, self.location_of(done.start), self.location_of(done.end), maintain_selection_offset=False

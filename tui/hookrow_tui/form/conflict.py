@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from hookrow.records import Revision
 from hookrow_tui.actions import Group
-from hookrow_tui.presenters.changes import called, summary, when
+from hookrow_tui.presenters.changes import label_of, summary, when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.form.state import SECRETS, Merged, Value
 from hookrow_tui.widgets.dialogs import Choices, box_css
@@ -29,7 +29,7 @@ REVISIONS = 3
 """Revisions that are named, the newest."""
 
 
-def shown(value: Value) -> str:
+def in_one_line(value: Value) -> str:
     """A field's value in one line."""
     if isinstance(value, bool):
         return str(Say("yes") if value else Say("no"))
@@ -40,14 +40,14 @@ def secret_sides(code: str, mine: Value, since: Sequence[Revision]) -> tuple[str
     """What both did to a secret: never its value."""
     stored = "custom_header_value" if code == "custom_header" else code
     newest = since[0].after or {}
-    who = next((each.who for each in since if each.before is not None and moved(each, stored)), since[0].who)
+    who = next((each.who for each in since if each.before is not None and touches_secret(each, stored)), since[0].who)
     theirs = (
         Say("replaced by {who}", who=who) if newest.get(stored, {}).get("set") else Say("removed by {who}", who=who)
     )
     return str(Say("replaced by a new one") if mine else Say("removed")), str(theirs)
 
 
-def moved(revision: Revision, code: str) -> bool:
+def touches_secret(revision: Revision, code: str) -> bool:
     """Whether this revision replaced, set or removed a secret."""
     old, new = (revision.before or {}).get(code), (revision.after or {}).get(code, {})
     return old != new or bool(new.get("changed"))
@@ -99,7 +99,7 @@ class Sides(Widget, can_focus=True):
         code, part = self.codes[number], y % 3
         style = self.rich_style
         if part == 0:
-            text = f" {called(code)}"
+            text = f" {label_of(code)}"
         else:
             theirs = part == 2
             side = Say("current") if theirs else Say("mine")
@@ -140,7 +140,7 @@ class ConflictScreen(Dialog[dict[str, Value]]):
         return {
             code: secret_sides(code, self.mine[code], self.since)
             if code in SECRETS
-            else (shown(self.mine[code]), shown(self.theirs[code]))
+            else (in_one_line(self.mine[code]), in_one_line(self.theirs[code]))
             for code in self.merged.conflicts
         }
 
@@ -155,7 +155,7 @@ class ConflictScreen(Dialog[dict[str, Value]]):
             for each in self.since[:REVISIONS]
         ]
         if self.merged.theirs_only:
-            names = ", ".join(called(code) for code in self.merged.theirs_only)
+            names = ", ".join(label_of(code) for code in self.merged.theirs_only)
             lines.append(Say("Changed only in the database, and taken over: {names}.", names=names))
         if self.merged.conflicts:
             lines.append(Say("Changed by you and by somebody else. Space takes the other value:"))

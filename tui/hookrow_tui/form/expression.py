@@ -8,7 +8,7 @@ from textual import events
 
 from hookrow_tui.form.fields import Line
 from hookrow_tui.presenters.body_lexer import PATH
-from hookrow_tui.presenters.form.body_names import Name, completed
+from hookrow_tui.presenters.form.body_names import Name, completions_of
 
 __all__ = ["Expression"]
 
@@ -33,7 +33,7 @@ class Expression(Line):
         """Look what the name at the end may become; the rest of the first one is shown behind the cursor."""
         found = PATH.search(self.value)
         typed = found[0] if found else ""
-        self.offers = completed(self.names, typed) if typed else []
+        self.offers = completions_of(self.names, typed) if typed else []
         begins = typed and self.offers and self.offers[0].path.startswith(typed)
         self._suggestion = self.value + self.offers[0].path[len(typed) :] if begins else ""
 

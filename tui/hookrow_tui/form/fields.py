@@ -22,7 +22,7 @@ from hookrow_tui.words import READ_ONLY, Say
 if TYPE_CHECKING:
     from hookrow_tui.host import Host
 
-__all__ = ["Button", "Drawn", "Edited", "Flag", "Line", "Picked", "SecretLine", "Switch", "Warned"]
+__all__ = ["Button", "DrawnField", "Edited", "EventField", "Flag", "Line", "SecretLine", "Switch", "Warned"]
 
 UNCHANGED = Say("unchanged: the stored one stays")
 
@@ -210,10 +210,10 @@ class SecretLine(Line):
         self.disabled = True
 
 
-class Drawn(Widget, can_focus=True):
+class DrawnField(Widget, can_focus=True):
     """A field that draws itself in one line."""
 
-    DEFAULT_CSS = "Drawn { height: 1; }"
+    DEFAULT_CSS = "DrawnField { height: 1; }"
 
     def __init__(self, code: str) -> None:
         super().__init__(classes="field")
@@ -229,7 +229,7 @@ class Drawn(Widget, can_focus=True):
         self.locked = True
 
 
-class Flag(Drawn):
+class Flag(DrawnField):
     """`[x]` or `[ ]` and a label; Space, Enter or a click turns it. `dim` where another flag overrules it."""
 
     BINDINGS: ClassVar[list[Any]] = [("space,enter", "turn", "")]
@@ -260,7 +260,7 @@ class Flag(Drawn):
         self.action_turn()
 
 
-class Button(Drawn):
+class Button(DrawnField):
     """`[ label ]` between the fields; Enter, Space or a click press it."""
 
     BINDINGS: ClassVar[list[Any]] = [("space,enter", "press", "")]
@@ -285,7 +285,7 @@ class Button(Drawn):
         self.action_press()
 
 
-class Switch(Drawn):
+class Switch(DrawnField):
     """One of a few values; Space, Enter, left and right take the next."""
 
     BINDINGS: ClassVar[list[Any]] = [("space,enter,right", "step(1)", ""), ("left", "step(-1)", "")]
@@ -312,7 +312,7 @@ class Switch(Drawn):
         self.action_step(1)
 
 
-class Picked(Drawn):
+class EventField(DrawnField):
     """An event: Enter, Space, Down or a letter opens the list of them, where typing finds one."""
 
     BINDINGS: ClassVar[list[Any]] = [("enter,space", "pick", "")]

@@ -6,7 +6,7 @@ from textual import on
 from textual.widgets import Input
 
 from hookrow.hook.form import FIELD, FLAGS_TITLE, GROUPS, SAVE_AND_CLOSE
-from hookrow_tui.presenters.changes import called
+from hookrow_tui.presenters.changes import label_of
 from hookrow_tui.widgets.pick import Item, Pick
 from hookrow_tui.words import Say
 
@@ -20,7 +20,7 @@ def places() -> list[Item]:
     heads += [("auth_login", str(GROUPS["extra"])), ("key", str(GROUPS["beyond"]))]
     return [
         *((code, f"{number}  {label}") for number, (code, label) in enumerate(heads, 1)),
-        *((code, f"   {called(code)}") for code in FIELD),
+        *((code, f"   {label_of(code)}") for code in FIELD),
     ]
 
 

@@ -19,7 +19,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import HookEngine
 
-__all__ = ["TRIED", "Sample", "firings_of", "located", "sample_of", "tried"]
+__all__ = ["TRIED", "Sample", "firings_of", "sample_of", "try_text", "with_place"]
 
 TRIED = ("url", "body", "condition")
 """The fields that can be tried."""
@@ -40,7 +40,7 @@ class Sample:
     ref: str = NEWEST
 
 
-def tried(engine: HookEngine, code: str, event: str, text: str, sample: Sample | None) -> tuple[str, bool | None]:
+def try_text(engine: HookEngine, code: str, event: str, text: str, sample: Sample | None) -> tuple[str, bool | None]:
     """What came of it in one sentence, and whether it is good; None where it is neither good nor bad.
 
     Raises:
@@ -55,7 +55,7 @@ def tried(engine: HookEngine, code: str, event: str, text: str, sample: Sample |
     return matching(matches), False if matches.failed else tried
 
 
-def located(error: HookrowError) -> str:
+def with_place(error: HookrowError) -> str:
     """What is wrong, with line and column where they are known; a condition has one line."""
     if not isinstance(error, InvalidTemplate) or error.line is None:
         return sentence(error)

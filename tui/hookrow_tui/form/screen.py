@@ -15,7 +15,7 @@ from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.view import FormView
-from hookrow_tui.presenters.changes import called, changed_codes
+from hookrow_tui.presenters.changes import changed_codes, label_of
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.state import (
@@ -24,13 +24,13 @@ from hookrow_tui.presenters.form.state import (
     Merged,
     Texts,
     Value,
+    longest_wait,
     merge,
     texts_of,
     too_long,
-    worst,
 )
 from hookrow_tui.presenters.spans import here
-from hookrow_tui.terminal.editor import NotRun, edited
+from hookrow_tui.terminal.editor import NotRun, edit_text
 from hookrow_tui.widgets.dialogs import Answer, Choices, ask
 from hookrow_tui.words import Say
 
@@ -64,7 +64,7 @@ class FormScreen(FormView):
         body = self.widget("body")
         assert isinstance(body, Body)
         try:
-            body.text = edited(self.app, body.text, "body.json")
+            body.text = edit_text(self.app, body.text, "body.json")
         except NotRun as error:
             self.hookrow.notice(str(error))
 
@@ -81,7 +81,7 @@ class FormScreen(FormView):
         if self.state.hook is not None and not self.dirty:
             self.close(None)
         elif not self.find_fault():
-            seconds = worst(self.hooks, self.state)
+            seconds = longest_wait(self.hooks, self.state)
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
@@ -125,7 +125,7 @@ class FormScreen(FormView):
             self.stay()
             self.go_to(codes[0])
 
-        names = ", ".join(f"«{called(code)}»" for code in codes)
+        names = ", ".join(f"«{label_of(code)}»" for code in codes)
         text = Say("The new URL has another origin. These would be sent to it: {names}.", names=names)
         answers: list[Answer] = [
             ("back", Say("Keep editing"), None),
@@ -319,7 +319,7 @@ class FormScreen(FormView):
 
     def offer_draft(self) -> None:
         """What a lost session left for this hook."""
-        kept = drafts.found(self.hookrow.url, self.draft_id)
+        kept = drafts.drafts_of(self.hookrow.url, self.draft_id)
         if not kept:
             return
         draft = kept[0]

@@ -23,17 +23,17 @@ from hookrow.safetext import covered
 from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
-from hookrow_tui.form.fields import Button, Drawn, Edited, Flag, Line, Picked, SecretLine, Switch, Warned
+from hookrow_tui.form.fields import Button, DrawnField, Edited, EventField, Flag, Line, SecretLine, Switch, Warned
 from hookrow_tui.form.page import MAKE_SECRET, FormPage, first_page, second_page
 from hookrow_tui.form.preview import TRIED
 from hookrow_tui.form.writing import WritingPage
-from hookrow_tui.presenters.changes import called
+from hookrow_tui.presenters.changes import label_of
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.body_names import Name
-from hookrow_tui.presenters.form.event_notes import explained
+from hookrow_tui.presenters.form.event_notes import explain_event
 from hookrow_tui.presenters.form.faults import faults, next_fault
-from hookrow_tui.presenters.form.state import FormState, Value, looked_at, neighbours, too_long, worst
+from hookrow_tui.presenters.form.state import FormState, Value, field_remark, longest_wait, neighbours, too_long
 from hookrow_tui.presenters.spans import here
 from hookrow_tui.widgets.dialogs import Choices, ask
 from hookrow_tui.widgets.keybar import KeyBar
@@ -107,7 +107,7 @@ class FormView(WritingPage):
         if each.kind == "flag":
             return Flag(code, str(each.label), bool(text))
         if each.kind == "event":
-            return Picked(code, str(text))
+            return EventField(code, str(text))
         if each.kind == "template":
             return Body(code, str(text))
         if each.kind == "choice":
@@ -144,7 +144,7 @@ class FormView(WritingPage):
         self.read_around()
         if self.hookrow.read_only:
             for widget in self.query(".field"):
-                if isinstance(widget, Line | Drawn | Body):
+                if isinstance(widget, Line | DrawnField | Body):
                     widget.forbid()
 
     @property
@@ -216,7 +216,7 @@ class FormView(WritingPage):
         event = self.titles.get(code)
         self.pages[0].say(self.state.sentence("before" if event is None else event.moment))
         picked = self.widget("event")
-        assert isinstance(picked, Picked)
+        assert isinstance(picked, EventField)
         picked.show(code, "" if event is None else str(event.title))
         overruled = self.state.overruled()
         for flag in self.query(Flag):
@@ -240,7 +240,7 @@ class FormView(WritingPage):
         code = getattr(self.focused, "code", None)
         if code is None:
             found = self.faults()
-            first = next((f"{called(each)}: {text}" for each, text in found.items()), None)
+            first = next((f"{label_of(each)}: {text}" for each, text in found.items()), None)
             return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
         if code == MAKE_SECRET:
             return str(Say("A new Standard Webhooks secret, shown once; it is stored when you save the form.")), False
@@ -249,7 +249,7 @@ class FormView(WritingPage):
         if code in ("names", "sent"):
             return str(BESIDE[code]), False
         if offers := getattr(self.focused, "offers", ()):
-            return offered(offers), False
+            return name_offers(offers), False
         wrong = self.faults().get(code, "")
         seen, good = self.previews.get(code, ("", None))
         if seen and not wrong:
@@ -257,15 +257,15 @@ class FormView(WritingPage):
             sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
             return f"{sign} {' '.join(seen.split())}", good is False
         each, text = FIELD[code], self.state.texts[code]
-        _, understood = looked_at(each, text, here(self.zone))
+        _, understood = field_remark(each, text, here(self.zone))
         if wrong:
-            return f"{self.hookrow.look.glyphs.bad} {called(code)}: {wrong}", True
+            return f"{self.hookrow.look.glyphs.bad} {label_of(code)}: {wrong}", True
         if code in self.state.overruled():
             return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
         if code == "position":
             row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
             return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
-        if code == "timeout" and (seconds := worst(self.hooks, self.state)) > ROW_LIMIT:
+        if code == "timeout" and (seconds := longest_wait(self.hooks, self.state)) > ROW_LIMIT:
             return str(too_long(seconds)), True
         if each.secret and getattr(self.focused, "is_kept", False):
             return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
@@ -318,12 +318,12 @@ class FormView(WritingPage):
         self.warned = warned
         self.draw_hint()
 
-    @on(Picked.Wanted)
-    def pick_event(self, message: Picked.Wanted) -> None:
+    @on(EventField.Wanted)
+    def pick_event(self, message: EventField.Wanted) -> None:
         from hookrow_tui.widgets.pick import Pick
 
         items = [(code, f"{code} — {event.title}") for code, event in self.titles.items()]
-        notes = {code: explained(event) for code, event in self.titles.items()}
+        notes = {code: explain_event(event) for code, event in self.titles.items()}
         chosen = str(self.state.texts["event"])
         pick = Pick(str(FIELD["event"].label), items, chosen=chosen, typed=message.typed, notes=notes)
         self.app.push_screen(pick, lambda code: self.edited(Edited("event", code)) if code else None)
@@ -334,7 +334,7 @@ class FormView(WritingPage):
         text = Say("It can't be read back. It is removed when the form is saved; until then Ctrl+R keeps it.")
         ask(
             self,
-            Say('Remove "{field}"?', field=called(message.field.code)),
+            Say('Remove "{field}"?', field=label_of(message.field.code)),
             [text],
             [("back", Say("Keep editing"), None), remove],
         )
@@ -401,7 +401,7 @@ class FormView(WritingPage):
         """Turn to a page, to its first field or to this one."""
         for each in self.pages:
             each.display = each is page
-        fields = [child for child in page.children if isinstance(child, Line | Drawn | Body)]
+        fields = [child for child in page.children if isinstance(child, Line | DrawnField | Body)]
         wanted = next((field for field in fields if getattr(field, "code", None) == code), fields[0])
         wanted.focus()
 
@@ -435,7 +435,7 @@ class FormView(WritingPage):
         self.draw()
 
 
-def offered(names: Sequence[Name]) -> str:
+def name_offers(names: Sequence[Name]) -> str:
     """What the name that is being typed may become: a few, since the line is drawn anew at every key."""
     keys = str(Say("Tab writes it"))
     told = steady(names[0].path)

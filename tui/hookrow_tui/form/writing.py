@@ -11,11 +11,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from hookrow.errors import HookrowError
-from hookrow_tui.form.aside import AsideHead, Names, Sent
+from hookrow_tui.form.aside import AsideHead, Names, SentBody
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
 from hookrow_tui.form.page import FormPage
-from hookrow_tui.form.preview import NEWEST, TRIED, Sample, firings_of, located, sample_of, tried
+from hookrow_tui.form.preview import NEWEST, TRIED, Sample, firings_of, sample_of, try_text, with_place
 from hookrow_tui.form.seek import SeekBar
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.form.body_names import Name, names_of
@@ -84,7 +84,7 @@ class WritingPage(Page[int]):
     def beside(self) -> list[Widget]:
         """What may stand beside the body."""
         glyphs = self.hookrow.look.glyphs
-        return [AsideHead(), Names(glyphs), Sent(glyphs, id="sent")]
+        return [AsideHead(), Names(glyphs), SentBody(glyphs, id="sent")]
 
     # The payload
 
@@ -155,13 +155,15 @@ class WritingPage(Page[int]):
 
         def refuse(error: HookrowError) -> None:
             if stands():
-                self.untried[code] = located(error)
+                self.untried[code] = with_place(error)
                 self.places[code] = (getattr(error, "line", None) or 1, getattr(error, "column", None) or 1)
-                if code == "body" and not self.query_one(Sent).content:  # else the last good one stays in sight
+                if code == "body" and not self.query_one(SentBody).content:  # else the last good one stays in sight
                     self.show_lines([((self.untried[code], "bad"),)])
                 self.draw()
 
-        self.hookrow.ask(self, lambda engine: tried(engine, code, event, text, sample), show, refuse, background=True)
+        self.hookrow.ask(
+            self, lambda engine: try_text(engine, code, event, text, sample), show, refuse, background=True
+        )
 
     def show_sent(self, made: str) -> None:
         """Draw the body as it would leave."""
@@ -170,7 +172,7 @@ class WritingPage(Page[int]):
 
     def show_lines(self, lines: Sequence[Words]) -> None:
         """Draw these lines beside the body, as many as they take."""
-        pane = self.query_one(Sent)
+        pane = self.query_one(SentBody)
         side = (f"{pane.glyphs.side} ", "quiet")
         pane.show([(side, *piece) for line in lines for piece in wrap(line, pane.columns - 2)], top=False)
 
@@ -189,7 +191,7 @@ class WritingPage(Page[int]):
         columns = 0
         if now:
             columns = max(44, width * 2 // 5) if width >= WIDE else NARROW[now]
-        for widget, shown in ((AsideHead, bool(now)), (Names, now == "names"), (Sent, now == "sent")):
+        for widget, shown in ((AsideHead, bool(now)), (Names, now == "names"), (SentBody, now == "sent")):
             found: Widget = self.query_one(widget)
             if found.has_focus and not shown:
                 self.body.focus()
@@ -221,7 +223,7 @@ class WritingPage(Page[int]):
     def back_to_body(self) -> None:
         self.body.focus()
 
-    @on(Sent.Choosing)
+    @on(SentBody.Choosing)
     def choose_firing(self) -> None:
         """Choose the recorded firing that the body is tried on."""
         from hookrow_tui.widgets.pick import Pick

@@ -30,24 +30,24 @@ TIME, NAME, EVENT = 16, 24, 24
 
 
 @dataclass(frozen=True)
-class Gone:
+class DeletedHook:
     """A deleted hook, and the revision that deleted it."""
 
     hook: Hook
     last: Revision
 
 
-class GoneHooks(Listing[Gone]):
+class DeletedHooks(Listing[DeletedHook]):
     """The deleted hooks, the last one deleted first."""
 
     def __init__(self, zone: tzinfo) -> None:
         super().__init__()
         self.zone = zone
 
-    def ident(self, row: Gone) -> object:
+    def ident(self, row: DeletedHook) -> object:
         return row.hook.id
 
-    def line(self, row: Gone) -> tuple[str, str]:
+    def line(self, row: DeletedHook) -> tuple[str, str]:
         start = f" {fit(when(row.last.at_ms, self.zone), TIME)}  {fit(steady(row.hook.name), NAME)}  "
         return fit(f"{start}{fit(steady(row.hook.event), EVENT)}  {steady(row.last.who)}", self.size.width), ""
 
@@ -59,7 +59,7 @@ class DeletedScreen(ListPage[int]):
     BINDINGS: ClassVar[list[Any]] = [*bindings("deleted")]
 
     def __init__(self, *, zone: tzinfo) -> None:
-        super().__init__(GoneHooks(zone), zone=zone)
+        super().__init__(DeletedHooks(zone), zone=zone)
 
     def columns(self) -> str:
         time, who = Say("When"), Say("Who, from where")
@@ -69,14 +69,14 @@ class DeletedScreen(ListPage[int]):
     def heading(self) -> str:
         return str(DELETED)
 
-    def about(self, row: Gone) -> Iterable[Line]:
+    def about(self, row: DeletedHook) -> Iterable[Line]:
         whole = Revision(row.last.revision, row.last.at_ms, row.last.who, "add", None, row.last.after)
         return detail(whole, self.zone)
 
     def read(self, *, background: bool = False) -> None:
         self.hookrow.ask(self, read_deleted, self.take, background=background)
 
-    def take(self, rows: list[Gone]) -> None:
+    def take(self, rows: list[DeletedHook]) -> None:
         self.listing.empty = str(NONE)
         self.entitle(str(SayPlural("{n} hook", "{n} hooks", len(rows))))
         self.listing.show(rows)
@@ -104,9 +104,11 @@ class DeletedScreen(ListPage[int]):
         self.dismiss(hook.id)
 
 
-def read_deleted(engine: HookEngine) -> list[Gone]:
+def read_deleted(engine: HookEngine) -> list[DeletedHook]:
     """All of them, the last one deleted first."""
     gone = [
-        Gone(hook, engine.hooks.history(hook.id or 0)[0]) for hook in engine.hooks.list(deleted=True) if hook.deleted
+        DeletedHook(hook, engine.hooks.history(hook.id or 0)[0])
+        for hook in engine.hooks.list(deleted=True)
+        if hook.deleted
     ]
     return sorted(gone, key=lambda each: -each.last.at_ms)

@@ -161,7 +161,7 @@ class HooksScreen(Several):
     def find_drafts(self) -> None:
         from hookrow_tui.presenters.form import drafts
 
-        self.drafts = drafts.waiting(self.hookrow.url)
+        self.drafts = drafts.hooks_with_drafts(self.hookrow.url)
 
     def glanced(self, glance: Glance) -> None:
         hooks = cast("Sequence[Hook]", glance.hooks)  # to show, not to change: see `holds`

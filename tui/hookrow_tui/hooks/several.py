@@ -189,7 +189,7 @@ class Several(Page[None]):
             return
 
         def write(path: Path) -> None:
-            self.hookrow.ask(self, lambda engine: exported(engine, path, keys), said)
+            self.hookrow.ask(self, lambda engine: export_to(engine, path, keys), said)
 
         def said(text: Say) -> None:
             self.app.notify(str(text), markup=False, timeout=8)
@@ -205,7 +205,8 @@ class Several(Page[None]):
             self.hookrow.ask(self, lambda engine: engine.hooks.last_change(), self.ask_undo)
 
     def ask_undo(self, change: OwnChange | None) -> None:
-        from hookrow_tui.presenters.changes import called, when  # not for the first frame
+        from hookrow.hook.form import FIELD  # neither is for the first frame
+        from hookrow_tui.presenters.changes import label_of, when
 
         if change is None:
             self.hookrow.notice(str(Say("You have not changed any hook: there is nothing to undo.")))
@@ -223,7 +224,12 @@ class Several(Page[None]):
         done = ACTIONS.get(change.action, change.action)
         hooks = names(change.parts)
         lines = [Say("{when}: {hooks} — {done}.", when=when(change.at_ms, self.zone), hooks=hooks, done=done)]
-        lost = dict.fromkeys(called(name) for part in change.parts for name in part.lost)
+        lost = dict.fromkeys(label_of(name) for part in change.parts for name in part.lost)
+        kept = [(part, part.before) for part in change.parts if part.before is not None]
+        moved = [name for part, before in kept for name in part.after if before.get(name) != part.after[name]]
+        back = dict.fromkeys(label_of(name) for name in moved if name in FIELD and label_of(name) not in lost)
+        if back:
+            lines.append(Say("Back to what it was: {fields}.", fields=", ".join(back)))
         if lost:
             lines.append(Say("These do not come back, no revision holds them: {fields}.", fields=", ".join(lost)))
         answers: list[Answer] = [("undo", Say("Undo"), lambda: self.undo(change)), ("back", Say("Back"), None)]
@@ -276,7 +282,7 @@ def names(hooks: Sequence[Hook | UndonePart]) -> str:
     return ", ".join(quoted(hook.name) for hook in hooks[:NAMED]) + (f" +{more}" if more > 0 else "")
 
 
-def exported(engine: HookEngine, path: Path, keys: list[str]) -> Say:
+def export_to(engine: HookEngine, path: Path, keys: list[str]) -> Say:
     """Write these hooks to a new file; gives what to say."""
     from hookrow.hookfile import export_hooks
     from hookrow_tui.log.taking import write_file

@@ -12,7 +12,7 @@ from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import fit, steady
-from hookrow_tui.presenters.reasons import Reason, act, lines_of
+from hookrow_tui.presenters.reasons import Reason, act_sentence, lines_of
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.widgets.list_page import ListPage
 from hookrow_tui.widgets.listing import Listing
@@ -47,13 +47,12 @@ def read_plan(engine: HookEngine, event: str) -> Plan:
         hook = hooks.get(step.hook.id)
         if hook is not None:
             last = engine.log.page(LogFilter(hook=hook.id), limit=1)
-            reasons.append(
-                Reason(hook, step, judged(engine, event, hook.condition), last[0] if last else None, moment, hidden)
-            )
+            verdict = judge_condition(engine, event, hook.condition)
+            reasons.append(Reason(hook, step, verdict, last[0] if last else None, moment, hidden))
     return Plan(reasons, newest[0].at_ms if newest else None)
 
 
-def judged(engine: HookEngine, event: str, condition: str) -> ConditionMatches | None:
+def judge_condition(engine: HookEngine, event: str, condition: str) -> ConditionMatches | None:
     """How a condition fares; None where there is none, or where the plan itself says what is wrong with it."""
     try:
         return engine.condition_matches(event, condition) if condition else None
@@ -61,14 +60,14 @@ def judged(engine: HookEngine, event: str, condition: str) -> ConditionMatches |
         return None
 
 
-class Steps(Listing[Reason]):
+class PlanLines(Listing[Reason]):
     """The event's hooks, one a line: order, name, what it would do."""
 
     def ident(self, row: Reason) -> object:
         return row.hook.id
 
     def line(self, row: Reason) -> tuple[str, str]:
-        text = f" {row.hook.position:>4}  {fit(steady(row.hook.name), NAME)}  {act(row)}"
+        text = f" {row.hook.position:>4}  {fit(steady(row.hook.name), NAME)}  {act_sentence(row)}"
         kind = {"fail": "bad", "call": "", "queue": ""}.get(row.step.act, "quiet")
         return fit(text, self.size.width), kind
 
@@ -81,7 +80,7 @@ class WhyScreen(ListPage[None]):
     DEFAULT_CSS = "WhyScreen #lower { height: 60%; }"
 
     def __init__(self, hook: Hook, *, zone: tzinfo) -> None:
-        super().__init__(Steps(), zone=zone)
+        super().__init__(PlanLines(), zone=zone)
         self.hook = hook
         self.reading = False
 

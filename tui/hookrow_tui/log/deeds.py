@@ -31,7 +31,7 @@ DONE: Final[Mapping[str, Say]] = {
 }
 
 
-def done(deed: Deed) -> str:
+def deed_text(deed: Deed) -> str:
     """What was done, in words."""
     if deed.action.startswith("hook "):
         action = deed.action.removeprefix("hook ")
@@ -50,7 +50,7 @@ class Deeds(Listing[Deed]):
         return row.at_ms, row.action, row.subject
 
     def line(self, row: Deed) -> tuple[str, str]:
-        start = f" {fit(when(row.at_ms, self.zone), TIME)}  {fit(steady(row.who), WHO)}  {fit(done(row), WHAT)}  "
+        start = f" {fit(when(row.at_ms, self.zone), TIME)}  {fit(steady(row.who), WHO)}  {fit(deed_text(row), WHAT)}  "
         return fit(start + steady(row.subject), self.size.width), ""
 
 
@@ -72,7 +72,7 @@ class DeedsScreen(ListPage[None]):
 
     def about(self, row: Deed) -> Iterable[Line]:
         more = [] if row.revision is None else [str(Say("revision {n}", n=row.revision))]
-        for text in (f"{when(row.at_ms, self.zone)}  {row.who}", done(row), row.subject, *more):
+        for text in (f"{when(row.at_ms, self.zone)}  {row.who}", deed_text(row), row.subject, *more):
             yield ((steady(text), ""),)
 
     def read(self, *, background: bool = False) -> None:

@@ -15,7 +15,7 @@ from hookrow_tui.presenters.log.detail import TABS, Tab
 from hookrow_tui.presenters.log.query import rest_of
 from hookrow_tui.words import NO_MATCH, Say, SayPlural
 
-__all__ = ["count", "heading", "nothing", "tab_line"]
+__all__ = ["count", "heading", "no_rows_text", "tab_line"]
 
 
 def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int) -> Text:
@@ -54,7 +54,7 @@ def count(feed: Feed) -> str:
     return str(SayPlural("{shown} firing", "{shown} firings", known, shown=shown))
 
 
-def nothing(feed: Feed) -> str:
+def no_rows_text(feed: Feed) -> str:
     """What is said instead of rows where there are none, once that is known."""
     if not feed.complete or len(feed.rows.ids):
         return ""

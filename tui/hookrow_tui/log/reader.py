@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Chosen",
     "Fresh",
-    "Laid",
     "LogPart",
     "Reader",
+    "TabLines",
     "failure_beyond",
     "names_known",
     "now_ms",
@@ -75,7 +75,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class TabLines:
     """One line of the log with its tabs laid out for their panes' widths."""
 
     detail: Detail
@@ -162,7 +162,7 @@ def names_known(engine: HookEngine) -> tuple[list[str], list[str]]:
     return [hook.name for hook in engine.hooks.list()], [event.code for event in engine.events.list()]
 
 
-def read_detail(engine: HookEngine, row: LogRow, reader: Reader, widths: dict[Tab, int], limit: int) -> Laid | None:
+def read_detail(engine: HookEngine, row: LogRow, reader: Reader, widths: dict[Tab, int], limit: int) -> TabLines | None:
     """Everything about one line of the log, None if it was purged meanwhile."""
     try:
         firing = engine.log.get(row.ref)
@@ -176,7 +176,7 @@ def read_detail(engine: HookEngine, row: LogRow, reader: Reader, widths: dict[Ta
     for tab in TABS:
         width = widths[tab]
         lines[tab] = [piece for each in lines_of(tab, detail, width, limit) for piece in wrap(each, width)]
-    return Laid(detail, lines)
+    return TabLines(detail, lines)
 
 
 def history_of(engine: HookEngine, delivery: Delivery) -> Sequence[Revision]:

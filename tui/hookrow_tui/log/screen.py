@@ -16,10 +16,10 @@ from textual.widgets import Input
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings, cap_of
 from hookrow_tui.log.feed import Feed
-from hookrow_tui.log.heading import count, heading, nothing, tab_line
+from hookrow_tui.log.heading import count, heading, no_rows_text, tab_line
 from hookrow_tui.log.reader import (
     Chosen,
-    Laid,
+    TabLines,
     failure_beyond,
     names_known,
     read_detail,
@@ -81,7 +81,7 @@ class LogScreen(Page[None]):
         """What the filter's line completes: names of hooks, codes of events."""
         self.tab: Tab = "1"
         self.limit = FIRST
-        self.laid: Laid | None = None
+        self.laid: TabLines | None = None
         self.resting = False
         self.waiting: Callable[[Detail], None] | None = None
         self.trouble = ""
@@ -165,7 +165,7 @@ class LogScreen(Page[None]):
         if not asked:
             self.rest()
 
-    def take_detail(self, laid: Laid | None) -> None:
+    def take_detail(self, laid: TabLines | None) -> None:
         before = self.laid
         self.laid = laid
         if laid is None:
@@ -229,7 +229,7 @@ class LogScreen(Page[None]):
 
     def draw(self) -> None:
         """Bring every line up to date."""
-        self.view.say(nothing(self.feed))
+        self.view.say(no_rows_text(self.feed))
         self.view.draw()
         known = Text(f"{count(self.feed)} ")
         room = self.app.size.width - known.cell_len - 1
@@ -424,7 +424,7 @@ class LogScreen(Page[None]):
         self.moved()
 
 
-def ref_of(laid: Laid) -> str:
+def ref_of(laid: TabLines) -> str:
     """Which line of the log this is."""
     detail = laid.detail
     return detail.delivery.id if detail.delivery is not None else detail.firing.id

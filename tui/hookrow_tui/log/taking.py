@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hookrow_tui.presenters.body import kibibytes
 from hookrow_tui.presenters.columns import steady_lines
-from hookrow_tui.presenters.log.detail import Detail, Tab, copied, whole
-from hookrow_tui.terminal.editor import NotRun, paged
+from hookrow_tui.presenters.log.detail import Detail, Tab, clipboard_text, whole_tab
+from hookrow_tui.terminal.editor import NotRun, page_text
 from hookrow_tui.widgets.dialogs import ask_file
 from hookrow_tui.words import Say
 
@@ -24,7 +24,7 @@ CLIPBOARD = 48 * 1024
 
 def copy_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     """Put the tab's body on the terminal's clipboard, and say so: no terminal answers whether it took it."""
-    data = copied(tab, detail).encode("utf-8", "replace")
+    data = clipboard_text(tab, detail).encode("utf-8", "replace")
     part = data[:CLIPBOARD].decode("utf-8", "ignore")
     page.app.copy_to_clipboard(part)
     if len(data) > CLIPBOARD:
@@ -40,9 +40,9 @@ def copy_out(page: Page[None], tab: Tab, detail: Detail) -> None:
 
 def page_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     """Show the whole tab in $PAGER, made harmless for the terminal."""
-    text = "\n".join(steady_lines(whole(tab, detail).decode("utf-8", "replace")))
+    text = "\n".join(steady_lines(whole_tab(tab, detail).decode("utf-8", "replace")))
     try:
-        paged(page.app, text + "\n")
+        page_text(page.app, text + "\n")
     except NotRun as error:
         page.hookrow.notice(str(error))
 
@@ -53,7 +53,7 @@ def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     part = {"1": "request", "2": "response", "3": "times", "4": "row"}[tab]
 
     def write(path: Path) -> None:
-        page.hookrow.ask(page, lambda _: write_file(path, whole(tab, detail)), said)
+        page.hookrow.ask(page, lambda _: write_file(path, whole_tab(tab, detail)), said)
 
     def said(text: Say) -> None:
         page.app.notify(str(text), markup=False, timeout=8)

@@ -18,7 +18,7 @@ from hookrow_tui.presenters.columns import steady, steady_lines
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.words import Say
 
-__all__ = ["back_to", "called", "changed_codes", "detail", "summary", "when"]
+__all__ = ["back_to", "changed_codes", "detail", "label_of", "summary", "when"]
 
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),
@@ -34,7 +34,7 @@ FOLD = 60
 """Characters from which on a value stands on a line of its own."""
 
 
-def called(code: str) -> str:
+def label_of(code: str) -> str:
     """A field's name as people know it; that of the period's ends is whole, since it stands alone here."""
     if code == "custom_header_value":
         code = "custom_header"
@@ -49,31 +49,31 @@ def when(ms: int, zone: tzinfo) -> str:
     return f"{from_ms(ms).astimezone(zone):%d.%m.%Y %H:%M}"
 
 
-def secret(value: Any) -> bool:
+def is_secret_mark(value: Any) -> bool:
     """Whether this is what a revision keeps of a secret."""
     return isinstance(value, Mapping) and "set" in value
 
 
-def differing(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[tuple[str, Any, Any]]:
+def changes_between(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[tuple[str, Any, Any]]:
     """Field, before, after."""
     old, new = before or {}, after or {}
     return [
         (code, old.get(code), new.get(code))
         for code in dict.fromkeys([*old, *new])
-        if code not in TIMES and (old.get(code) != new.get(code) or marked(new.get(code)))
+        if code not in TIMES and (old.get(code) != new.get(code) or secret_replaced(new.get(code)))
     ]
 
 
-def marked(value: Any) -> bool:
+def secret_replaced(value: Any) -> bool:
     """Whether a secret was replaced by another: «set» stands on both sides then."""
-    return secret(value) and bool(value.get("changed"))
+    return is_secret_mark(value) and bool(value.get("changed"))
 
 
 def changed_codes(revisions: Iterable[Revision]) -> list[str]:
     """The form's fields that these revisions changed."""
     codes: dict[str, None] = {}
     for revision in revisions:
-        for code, _, _ in differing(revision.before, revision.after):
+        for code, _, _ in changes_between(revision.before, revision.after):
             codes["custom_header" if code == "custom_header_value" else code] = None
     return [code for code in codes if code in FIELD]
 
@@ -83,7 +83,7 @@ def summary(revision: Revision) -> str:
     done = str(ACTIONS.get(revision.action, revision.action))
     if revision.before is None or revision.action not in ("edit", "rollback", "import"):
         return done
-    names = dict.fromkeys(called(code) for code, _, _ in differing(revision.before, revision.after))
+    names = dict.fromkeys(label_of(code) for code, _, _ in changes_between(revision.before, revision.after))
     return f"{done}: {', '.join(names)}" if names else done
 
 
@@ -107,15 +107,15 @@ def text(code: str, value: Any, zone: tzinfo) -> str:
 
 def secrets_change(old: Any, new: Any) -> Say:
     """What happened to a secret."""
-    if marked(new):
-        return Say("replaced; the value is not shown") if secret(old) and old["set"] else Say("set")
-    return Say("set") if secret(new) and new["set"] else Say("removed")
+    if secret_replaced(new):
+        return Say("replaced; the value is not shown") if is_secret_mark(old) and old["set"] else Say("set")
+    return Say("set") if is_secret_mark(new) and new["set"] else Say("removed")
 
 
 def field_lines(code: str, old: Any, new: Any, zone: tzinfo) -> list[Line]:
     """One field that changed."""
-    name = called(code)
-    if secret(old) or secret(new):
+    name = label_of(code)
+    if is_secret_mark(old) or is_secret_mark(new):
         return [((f"{name}: ", "key"), (str(secrets_change(old, new)), "veto"))]
     before, after = text(code, old, zone), text(code, new, zone)
     if "\n" in before + after:
@@ -132,12 +132,12 @@ def field_lines(code: str, old: Any, new: Any, zone: tzinfo) -> list[Line]:
 def detail(revision: Revision, zone: tzinfo) -> list[Line]:
     """Everything that one revision changed; of a new hook what it began with."""
     lines: list[Line] = []
-    for code, old, new in differing(revision.before, revision.after):
+    for code, old, new in changes_between(revision.before, revision.after):
         if revision.before is None:
-            empty = not new["set"] if secret(new) else new in (None, "", False)
+            empty = not new["set"] if is_secret_mark(new) else new in (None, "", False)
             if not empty:
-                shown = str(Say("set")) if secret(new) else steady(" ".join(text(code, new, zone).split()))
-                lines.append(((f"{called(code)}: ", "key"), (shown, "")))
+                shown = str(Say("set")) if is_secret_mark(new) else steady(" ".join(text(code, new, zone).split()))
+                lines.append(((f"{label_of(code)}: ", "key"), (shown, "")))
         else:
             lines += field_lines(code, old, new, zone)
     return lines or [((str(Say("Nothing that the form shows was changed.")), "quiet"),)]
@@ -146,7 +146,7 @@ def detail(revision: Revision, zone: tzinfo) -> list[Line]:
 def back_to(then: Revision, newest: Revision, zone: tzinfo) -> list[Line]:
     """What a rollback to a revision would change of the hook as it is now."""
     lines: list[Line] = []
-    for code, old, new in differing(newest.after, then.after):
-        if code not in KEPT and not secret(old) and not secret(new):
+    for code, old, new in changes_between(newest.after, then.after):
+        if code not in KEPT and not is_secret_mark(old) and not is_secret_mark(new):
             lines += field_lines(code, old, new, zone)
     return lines

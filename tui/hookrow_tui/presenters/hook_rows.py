@@ -218,10 +218,12 @@ def line(
     hook = row.hook
     start = f" {glyphs.state(hook.state)} {hook.position:>4}  "
     if width < WIDE:
-        middle = f"{fit(steady(hook.name), int(str(NAME_COLUMNS)))}  {fit(hook.event, 33)}  {few(row.errors):>3}"
+        middle = (
+            f"{fit(steady(hook.name), int(str(NAME_COLUMNS)))}  {fit(hook.event, 33)}  {short_count(row.errors):>3}"
+        )
         return f"{start}{middle} {badge(hook, here)}"
     sizes = Columns.of(width)
-    last = "" if row.last_at_ms is None else recently(row.last_at_ms, here)
+    last = "" if row.last_at_ms is None else time_or_date(row.last_at_ms, here)
     hours = narrowed(seen.hours, sizes.hours) if seen is not None else []
     slow = "" if seen is None or seen.day.p95_ms is None else number(seen.day.p95_ms)
     parts = (
@@ -232,20 +234,20 @@ def line(
         fit(slow, P95, right=True),
         fit(last, LAST, right=True),
         fit(spark([made for made, _ in hours], [failed for _, failed in hours], glyphs), sizes.hours),
-        letters(row),
+        flag_letters(row),
     )
     columns = f"{start}{'  '.join(parts)}  "
     word = badge(hook, here, long=True)
     return columns + (word if cell_len(columns + word) <= (room or width) else badge(hook, here))
 
 
-def recently(ms: int, here: Here) -> str:
+def time_or_date(ms: int, here: Here) -> str:
     """When that was: the time of today, else the date."""
     moment = from_ms(ms).astimezone(here.zone)
     return f"{moment:%H:%M}" if moment.date() == here.now.astimezone(here.zone).date() else f"{moment:%d.%m}"
 
 
-def few(count: int) -> str:
+def short_count(count: int) -> str:
     """A count in three columns."""
     return str(count) if count < 1000 else "1k+"
 
@@ -262,17 +264,17 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
             day = f"{local:%H:%M}"
         return str(Say("from {day}", day=day)) if long else str(BEGINS).format(day)
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
-        return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(packed(left))
+        return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(short_duration(left))
     return "" if hook.state == "on" else STATES[hook.state].short
 
 
-def packed(seconds: float) -> str:
+def short_duration(seconds: float) -> str:
     """A duration for a narrow column: its number and the first letter of its unit."""
     count, unit = str(span(seconds)).split(" ")
     return f"{count}{unit[0]}"
 
 
-def letters(row: HookRow) -> str:
+def flag_letters(row: HookRow) -> str:
     """The flags as letters, each in its own column."""
     hook = row.hook
     forget = hook.fire_and_forget

@@ -21,7 +21,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import ConditionMatches, Hook
 
-__all__ = ["Reason", "act", "lines_of", "matching"]
+__all__ = ["Reason", "act_sentence", "lines_of", "matching"]
 
 NOW, CONDITION, LAST_TIME, REQUEST = Say("Now"), Say("Condition"), Say("Last time"), Say("Request")
 
@@ -45,7 +45,7 @@ class Reason:
         return self.hook.on_failure == "stop" and self.hook.mode in WAITING and self.moment == "before"
 
 
-def act(reason: Reason) -> str:
+def act_sentence(reason: Reason) -> str:
     """What the hook would do now, in one sentence."""
     step = reason.step
     if step.act == "call":
@@ -77,14 +77,14 @@ def matching(matches: ConditionMatches) -> str:
 
 def lines_of(reason: Reason, zone: tzinfo) -> list[Line]:
     """All that is known of the hook under the cursor."""
-    return [*now(reason, zone), (), *last_time(reason, zone), *request(reason)]
+    return [*now_sentence(reason, zone), (), *last_time(reason, zone), *request(reason)]
 
 
-def now(reason: Reason, zone: tzinfo) -> list[Line]:
+def now_sentence(reason: Reason, zone: tzinfo) -> list[Line]:
     """What would happen if the event came now, and why."""
     hook, step = reason.hook, reason.step
     kind = {"call": "good", "queue": "good", "fail": "bad"}.get(step.act, "veto")
-    lines: list[Line] = [((f"{NOW}: ", "head"), (act(reason), kind))]
+    lines: list[Line] = [((f"{NOW}: ", "head"), (act_sentence(reason), kind))]
     if step.detail and step.act != "park" and step.reason not in ("expired", "not_yet_valid", "paused"):
         lines.append(((f"  {steady(step.detail)}", kind),))
     if step.reason == "not_yet_valid" and hook.valid_from is not None:

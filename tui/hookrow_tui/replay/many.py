@@ -27,7 +27,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import Delivery, Firing, HookEngine, Replayed
 
-__all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "sent"]
+__all__ = ["ManyScreen", "Tally", "Wish", "may_have_failed", "repeat", "send_background"]
 
 PAUSE = 0.25
 """Seconds between two counts on the screen."""
@@ -114,7 +114,7 @@ class ManyScreen(CountingScreen):
         self.query_one("#count", Static).update(Styled("\n".join(lines)))
 
 
-def sent(engine: HookEngine, done: Replayed) -> Replayed:
+def send_background(engine: HookEngine, done: Replayed) -> Replayed:
     """The replay with its background deliveries sent, one attempt each: the interface has no worker of its own."""
     new = done.firing
     if new is None or all(each.outcome != "queued" for each in new.deliveries):
@@ -135,7 +135,7 @@ def may_have_failed(engine: HookEngine, ids: Sequence[int], hook: int | None) ->
     return len(ids) > LOOKED
 
 
-def again(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+def redeliver_failed(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
     """Send the firing's failed deliveries again, each if it is one still; what came of each, as words of `WORDS`."""
     failed = failed_of(firing, wish.hook)
     if not failed:
@@ -169,11 +169,13 @@ def changed(payload: JsonObject, changes: Sequence[tuple[str, Any]]) -> JsonObje
     return payload
 
 
-def anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
+def fire_anew(engine: HookEngine, wish: Wish, firing: Firing) -> Iterator[str]:
     """Fire the event anew; its outcome. What is allowed although a receiver failed counts as failed: that is what one
     repeats for."""
     payload = changed(firing.payload, wish.changes) if wish.changes else None
-    new = sent(engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, payload=payload, dry_run=wish.dry)).firing
+    new = send_background(
+        engine, engine.replay(firing.id, hook=wish.hook, to=wish.to, payload=payload, dry_run=wish.dry)
+    ).firing
     if new is None:
         yield "shown"
     else:
@@ -189,7 +191,7 @@ def repeat(engine: HookEngine, wish: Wish, halt: threading.Event) -> Any:
             return
         try:
             for firing in engine.log.by_rows([row]):  # none if it was purged meanwhile
-                words = again(engine, wish, firing) if wish.again else anew(engine, wish, firing)
+                words = redeliver_failed(engine, wish, firing) if wish.again else fire_anew(engine, wish, firing)
                 for word in words:
                     tally.outcomes[word] += 1
                 tally.last = firing.id

@@ -24,7 +24,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import Redelivered, Replayed, Request
 
-__all__ = ["curl", "planned", "redelivered", "replayed", "requested"]
+__all__ = ["curl", "plan_lines", "redelivered_lines", "replayed_lines", "request_lines"]
 
 LABEL, COLUMN, NOW = 22, 23, 24
 """Columns of a figure's name, of what was recorded, and of what it is now: with the sign between the two they fit into
@@ -53,11 +53,11 @@ def cells(text: str, width: int) -> list[str]:
     return ["".join(piece for piece, _ in line) for part in fill(text, width) for line in wrap(((part, ""),), width)]
 
 
-def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
+def replayed_lines(done: Replayed, glyphs: Glyphs) -> list[Line]:
     """The new firing beside the recorded one: verdict, times, each hook, and what was changed."""
     old, new = done.recorded, done.firing
     if new is None:
-        return planned(done.plan)
+        return plan_lines(done.plan)
     before, after = (
         rows_of(replace(each, replay_of=None), zone=UTC, today_ms=each.at_ms, glyphs=glyphs) for each in (old, new)
     )
@@ -71,24 +71,26 @@ def replayed(done: Replayed, glyphs: Glyphs) -> list[Line]:
     earlier = {each.hook.id: (each, line) for each, line in zip(old.deliveries, before[1:], strict=True)}
     for delivery, line in zip(new.deliveries, after[1:], strict=True):
         was = earlier.pop(delivery.hook.id, None)
-        lines += row(steady(delivery.hook.name), told(*was) if was else "—", told(delivery, line), line.kind)
+        lines += row(
+            steady(delivery.hook.name), summary_of(*was) if was else "—", summary_of(delivery, line), line.kind
+        )
         if delivery.detail:
             lines.append(words(f"  {steady(delivery.detail)}", "quiet"))
-        lines += compared(was[0].changes if was else (), delivery.changes)
+        lines += changes_compared(was[0].changes if was else (), delivery.changes)
     for each, line in earlier.values():
-        lines += row(steady(each.hook.name), told(each, line), "—")
+        lines += row(steady(each.hook.name), summary_of(each, line), "—")
     if new.veto is not None:
         lines += [(), words(f"{new.veto.status} {quoted(steady(new.veto.message))}", "veto")]
     return lines
 
 
-def told(delivery: Delivery, line: Any) -> str:
+def summary_of(delivery: Delivery, line: Any) -> str:
     """A delivery in a few words: status or outcome, and its time."""
     what = str(delivery.status) if delivery.status is not None else line.words or delivery.outcome
     return f"{line.glyph} {what} {line.ms}".rstrip()
 
 
-def compared(old: Sequence[tuple[str, Any, Any]], new: Sequence[tuple[str, Any, Any]]) -> list[Line]:
+def changes_compared(old: Sequence[tuple[str, Any, Any]], new: Sequence[tuple[str, Any, Any]]) -> list[Line]:
     """The changes that a hook makes no more, those that stayed, and those that are new, as a diff."""
     before = {pointer: value_text(after) for pointer, _, after in old}
     after = {pointer: value_text(value) for pointer, _, value in new}
@@ -105,7 +107,7 @@ def compared(old: Sequence[tuple[str, Any, Any]], new: Sequence[tuple[str, Any, 
     return lines
 
 
-def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Attempt]]) -> list[Line]:
+def redelivered_lines(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Attempt]]) -> list[Line]:
     """What each delivery that was sent again came to, beside the newest of its `recorded` attempts, by public id."""
     if not done:
         return [words(Say("It has no failed delivery to send again."))]
@@ -113,11 +115,11 @@ def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Att
     for each in done:
         lines.append(words(f"{steady(each.delivery.hook.name)} · {each.delivery.id}", "head"))
         if each.request is not None:
-            lines += requested(each.request)
+            lines += request_lines(each.request)
         now, before = each.attempt, next(reversed(recorded.get(each.delivery.id, ())), None)
         if now is not None:
             lines += row("", str(Say("recorded")), str(Say("now")))
-            lines += row(str(Say("response")), came(before), came(now), "good" if each.ok else "bad")
+            lines += row(str(Say("response")), result_of(before), result_of(now), "good" if each.ok else "bad")
             lines += row(str(Say("time")), milliseconds(before.ms if before else None), milliseconds(now.ms))
             lines += row(str(Say("attempt")), str(before.number) if before else "—", str(now.number))
             if now.elsewhere:
@@ -130,7 +132,7 @@ def redelivered(done: Sequence[Redelivered], recorded: Mapping[str, Sequence[Att
     return lines
 
 
-def came(attempt: Attempt | None) -> str:
+def result_of(attempt: Attempt | None) -> str:
     """Status or error of an attempt."""
     if attempt is None:
         return "—"
@@ -139,7 +141,7 @@ def came(attempt: Attempt | None) -> str:
     return str(attempt.status or Say("sent"))
 
 
-def planned(plan: Sequence[Any]) -> list[Line]:
+def plan_lines(plan: Sequence[Any]) -> list[Line]:
     """What each hook would do, with its request; nothing was sent."""
     lines: list[Line] = [words(Say("Nothing was sent."), "head")]
     if not plan:
@@ -151,11 +153,11 @@ def planned(plan: Sequence[Any]) -> list[Line]:
         if step.detail:
             lines.append(words(steady(step.detail), "quiet"))
         if step.request is not None:
-            lines += requested(step.request)
+            lines += request_lines(step.request)
     return lines
 
 
-def requested(request: Request) -> list[Line]:
+def request_lines(request: Request) -> list[Line]:
     """A request that did not leave, and the command that would send it."""
     headers: list[Line] = [((f"{steady(name)}: ", "key"), (steady(value), "")) for name, value in request.headers]
     body = read_body(request.body.encode("utf-8", "replace"), request.headers).lines

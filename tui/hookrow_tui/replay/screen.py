@@ -25,9 +25,9 @@ from hookrow_tui.presenters.hook_rows import number
 from hookrow_tui.presenters.log.detail import Detail
 from hookrow_tui.presenters.log.rows import clock, dotted
 from hookrow_tui.presenters.styled import Line, wrap
-from hookrow_tui.replay.many import GONE, ManyScreen, Wish, sent
-from hookrow_tui.replay.result import redelivered, replayed
-from hookrow_tui.terminal.editor import NotRun, edited
+from hookrow_tui.replay.many import GONE, ManyScreen, Wish, send_background
+from hookrow_tui.replay.result import redelivered_lines, replayed_lines
+from hookrow_tui.terminal.editor import NotRun, edit_text
 from hookrow_tui.widgets.dialogs import Choices, ask, box_css
 from hookrow_tui.widgets.page import Dialog
 from hookrow_tui.widgets.pane import Pane
@@ -159,7 +159,7 @@ class ReplayScreen(Dialog[None]):
         """The payload in $EDITOR; only the event anew can carry it."""
         given = self.detail.firing.payload if self.payload is None else self.payload
         try:
-            text = edited(self.app, json.dumps(given, ensure_ascii=False, indent=2) + "\n", "payload.json")
+            text = edit_text(self.app, json.dumps(given, ensure_ascii=False, indent=2) + "\n", "payload.json")
         except NotRun as error:
             self.fault(error)
             self.hookrow.unexpected()
@@ -211,10 +211,10 @@ class ReplayScreen(Dialog[None]):
         firing, delivery, glyphs = self.detail.firing, self.detail.delivery, self.hookrow.look.glyphs
         if way == "again":
             ref = firing.id if delivery is None else delivery.id
-            return redelivered(engine.redeliver(ref, to=to, dry_run=dry), self.detail.attempts)
+            return redelivered_lines(engine.redeliver(ref, to=to, dry_run=dry), self.detail.attempts)
         hook = delivery.hook.id if delivery is not None and way == "hook" else None
         done = engine.replay(firing.id, hook=hook, to=to, payload=self.payload, dry_run=dry)
-        return replayed(sent(engine, done), glyphs)
+        return replayed_lines(send_background(engine, done), glyphs)
 
     def refused(self, error: HookrowError) -> None:
         self.fault(error)

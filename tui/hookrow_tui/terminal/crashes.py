@@ -11,13 +11,13 @@ from pathlib import Path
 from hookrow.errors import HookrowError
 from hookrow_tui.words import Say
 
-__all__ = ["KEPT", "kept", "mishap"]
+__all__ = ["KEPT", "keep_traceback", "mishap"]
 
 KEPT = 10
 """Files that stay; older ones go."""
 
 
-def kept(error: BaseException) -> Path | None:
+def keep_traceback(error: BaseException) -> Path | None:
     """Write the error's traceback down; gives where, None where nothing can be written."""
     try:
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hookrow"
@@ -35,7 +35,7 @@ def kept(error: BaseException) -> Path | None:
 
 def mishap(error: BaseException) -> HookrowError:
     """An error of our own as one that can be shown: what it was, and where its details are."""
-    kind, path = type(error).__name__, kept(error)
+    kind, path = type(error).__name__, keep_traceback(error)
     if path is None:
         return HookrowError(Say("An error of Hookrow's own: {kind}. Its details can't be written.", kind=kind))
     return HookrowError(Say("An error of Hookrow's own: {kind}. Details: {path}", kind=kind, path=path))

@@ -13,10 +13,10 @@ from typing import Any
 from textual.app import App, SuspendNotSupported
 
 from hookrow.errors import HookrowError
-from hookrow_tui.terminal.mended import lent
+from hookrow_tui.terminal.mended import lend_terminal
 from hookrow_tui.words import Say
 
-__all__ = ["NotRun", "edited", "paged"]
+__all__ = ["NotRun", "edit_text", "page_text"]
 
 
 class NotRun(HookrowError):
@@ -36,7 +36,7 @@ def run(app: App[Any], command: str, path: Path, says: str) -> int:
         words = shlex.split(command)
         if not words or shutil.which(words[0]) is None:
             raise NotRun(Say("The program {command} was not found: set {variables}.", command=command, variables=says))
-        with lent(app):
+        with lend_terminal(app):
             return subprocess.run([*words, str(path)], check=False).returncode
     except SuspendNotSupported:
         raise NotRun(Say("This terminal can't run another program.")) from None
@@ -46,7 +46,7 @@ def run(app: App[Any], command: str, path: Path, says: str) -> int:
         app.refresh()
 
 
-def edited(app: App[Any], text: str, name: str) -> str:
+def edit_text(app: App[Any], text: str, name: str) -> str:
     """What a person made of `text` in $VISUAL, $EDITOR or vi; `name` is the file's, so that the editor knows its kind.
 
     Raises:
@@ -65,7 +65,7 @@ def edited(app: App[Any], text: str, name: str) -> str:
     return written if text.endswith("\n") else written.removesuffix("\n")
 
 
-def paged(app: App[Any], text: str) -> None:
+def page_text(app: App[Any], text: str) -> None:
     """Show a text in $PAGER, else less.
 
     Raises:

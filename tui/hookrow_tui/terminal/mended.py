@@ -5,7 +5,7 @@
 | textual#6456 | a byte that is no UTF-8 ends the thread that reads the keyboard | `read_any_bytes` |
 | textual#6663 | Esc and the next key in one packet: the Esc is lost, or both | `KeyParser` |
 | textual#6686 | undoing a large paste in a text area ends the program | `SteadyCursor` |
-| textual#6692 | what goes wrong while the terminal is lent: it is never given back | `lent` |
+| textual#6692 | what goes wrong while the terminal is lent: it is never given back | `lend_terminal` |
 | textual#6298 | Ctrl+Z without a shell behind it stops the program for good | `has_shell` |
 | (its design) | an exception in a handler ends the program | `endure` |
 """
@@ -30,7 +30,7 @@ from textual.drivers import linux_driver
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-__all__ = ["KeyParser", "SteadyCursor", "endure", "has_shell", "lent", "read_any_bytes", "read_keys"]
+__all__ = ["KeyParser", "SteadyCursor", "endure", "has_shell", "lend_terminal", "read_any_bytes", "read_keys"]
 
 LONE = re.compile(r"\x1b(?![\[\]OPX^_])")
 """An Esc that begins no sequence of a terminal."""
@@ -109,7 +109,7 @@ class SteadyCursor:
 
 
 @contextmanager
-def lent(app: App[Any]) -> Iterator[None]:
+def lend_terminal(app: App[Any]) -> Iterator[None]:
     """Lend the terminal to another program; it comes back whatever happens there.
 
     Raises:

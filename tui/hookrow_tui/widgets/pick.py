@@ -33,12 +33,12 @@ def matching(items: Sequence[Item], typed: str) -> list[Item]:
     return [item for item in items if all(word in item[1].lower() for word in words)]
 
 
-class Found(Widget):
+class MatchList(Widget):
     """The items that match, one a line, with a cursor that is also a sign."""
 
     DEFAULT_CSS = """
-    Found { height: 12; width: 1fr; }
-    Found > .found--cursor { background: $cursor; color: $cursor-text; }
+    MatchList { height: 12; width: 1fr; }
+    MatchList > .found--cursor { background: $cursor; color: $cursor-text; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"found--cursor"}
 
@@ -123,7 +123,7 @@ class Pick(Dialog[str]):
             field = Input(self.typed, compact=True, select_on_focus=False)
             field.cursor_blink = False
             yield field
-            yield Found(self.items, place)
+            yield MatchList(self.items, place)
             if self.notes:
                 note = Static(id="note")
                 note.styles.height = max(map(len, self.notes.values())) + 1
@@ -135,25 +135,25 @@ class Pick(Dialog[str]):
     def explain(self) -> None:
         """Say what is known of the marked item."""
         if self.notes:
-            found = self.query_one(Found)
+            found = self.query_one(MatchList)
             code = found.items[found.place][0] if found.items else ""
             self.query_one("#note", Static).update(Styled("\n".join(self.notes.get(code, ()))))
 
     def action_move(self, step: int) -> None:
-        self.query_one(Found).move(step)
+        self.query_one(MatchList).move(step)
         self.explain()
 
     @on(Input.Changed)
     def narrow(self, message: Input.Changed) -> None:
         if message.value:
-            self.query_one(Found).show(matching(self.items, message.value))
-        elif len(self.query_one(Found).items) != len(self.items):
-            self.query_one(Found).show(self.items)
+            self.query_one(MatchList).show(matching(self.items, message.value))
+        elif len(self.query_one(MatchList).items) != len(self.items):
+            self.query_one(MatchList).show(self.items)
         self.explain()
 
     @on(Input.Submitted)
-    @on(Found.Clicked)
+    @on(MatchList.Clicked)
     def take(self) -> None:
-        found = self.query_one(Found)
+        found = self.query_one(MatchList)
         if found.items:
             self.dismiss(found.items[found.place][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
+from hookrow.store.database.locks import LOCK, PAUSE, now
 from hookrow.store.log import deeds
 
 if TYPE_CHECKING:
@@ -171,13 +173,25 @@ class AsyncKeys(Awaited[Keys]):
 
 @contextmanager
 def alone(database: Path | None) -> Iterator[None]:
-    """Be the only one who changes keys beside this database: of two at once, one would throw the other's key away."""
+    """Be the only one who changes keys beside this database: of two at once, one would throw the other's key away.
+
+    Raises:
+        Refused: another is at it, for longer than the limit.
+    """
     if database is None:
         yield
         return
     folder = os.open(database.absolute().parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        end = now() + LOCK
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if now() >= end:
+                    raise Refused(Text("another command is changing the keys; try again when it has ended")) from None
+                time.sleep(PAUSE)
         yield
     finally:
         os.close(folder)

@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
+from hookrow.store.database.locks import LET_GO
 
-__all__ = ["LET_GO", "Portal"]
+__all__ = ["Portal"]
 
 T = TypeVar("T")
-LET_GO = 6.0
-"""Seconds that a cancelled or interrupted call may take to let go: a commit under way ends first (the lock's limit)."""
 
 
 class Portal:

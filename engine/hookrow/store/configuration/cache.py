@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select
@@ -19,13 +20,14 @@ from hookrow.events import Event
 from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
-from hookrow.store.database.failures import Interrupted
+from hookrow.store.database.failures import Interrupted, late
 from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.rows import kinds_of
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
+from hookrow.store.database.locks import LOCK, Until, left
 from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
@@ -94,22 +96,33 @@ class ConfigCache:
         self.generation: int = database.generation
         self.looked: float = float("-inf")
 
-    def get(self) -> Config:
+    def get(self, seconds: float = inf) -> Config:
         """The configuration as it stands: an edit by any process is seen (within a millisecond, PostgreSQL: a second).
 
         An edit by this process is seen at once, since whoever made it calls `forget`.
+
+        Args:
+            seconds: how long the database may take.
+
+        Raises:
+            DatabaseBusy: it took longer, for this thread or for another that asks.
+            StorageError: it can't be read.
         """
         sqlite = self.database.dialect == "sqlite"
         now = time.monotonic() if sqlite else self.database.clock.monotonic()  # noqa: TID251 - a test's may stand still
         if self.config is not None and now - self.looked < (LOOK if sqlite else PG_LOOK):
             return self.config
-        with self.lock:
-            self.looked = now
+        with Until(seconds):
+            if not self.lock.acquire(timeout=left(LOCK)):
+                raise late("")
             try:
+                self.looked = now
                 return self.look(sqlite)
             except BaseException:
                 self.looked = float("-inf")  # a look that failed must be tried again by the next caller
                 raise
+            finally:
+                self.lock.release()
 
     def look(self, sqlite: bool) -> Config:
         """With `lock` held: the configuration, read anew if it is another."""

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +25,21 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from hookrow.clock import Clock, SystemClock
-from hookrow.errors import DatabaseDamaged, DatabaseReadOnly, StorageError
+from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, StorageError
 from hookrow.lang import Text
 from hookrow.payload import MIB
-from hookrow.store.database import readonly
-from hookrow.store.database.address import IN_OURS, PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
-from hookrow.store.database.failures import Interrupted, damaged, interrupted, translate, unsure
-from hookrow.store.database.locks import LOCK_LIMIT, insist
+from hookrow.store.database import locks, readonly
+from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
+from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
+from hookrow.store.database.locks import (
+    LOCK_LIMIT,
+    Until,
+    begin_immediate,
+    begin_plain,
+    insist,
+    left,
+    wait_for_nobody,
+)
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
@@ -94,6 +103,8 @@ class Database:
         """How often another file was opened in its place."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
+        self.reached: bool = False
+        """The server was there once: if it is not, it may come back (PostgreSQL)."""
         self.read_only: bool = self.path is not None and readonly.is_read_only(self.path)
         opened.add(self)
 
@@ -109,16 +120,9 @@ class Database:
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
-            # A stale connection is found by asking before a read; a transaction that writes is begun again (`Writer`).
-            made = create_engine(
-                self.address.difference_update_query([POOLER]),
-                pool_pre_ping=purpose == "read",
-                connect_args=server_settings(self.address),
-                execution_options={"schema_translate_map": IN_OURS},
-                hide_parameters=True,
-            )
-            event.listen(made, "begin", begin_reading if purpose == "read" else begin_writing)
-            return made
+            from hookrow.store.database.server import engine_for  # its driver is not installed everywhere
+
+            return engine_for(self.address, purpose)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         assert path is not None
@@ -188,17 +192,21 @@ class Database:
         cursor.close()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, seconds: float | None = inf) -> Iterator[Connection]:
         """A connection for reading: one consistent view, never blocked by writers.
+
+        Args:
+            seconds: how long the server is waited for in all (PostgreSQL); None: as long as it takes.
 
         Raises:
             Interrupted: the server ended it; it may be asked again.
+            DatabaseBusy: it took too long.
             StorageError: any other.
         """
         self.see_file()
         before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
-            with self.engine("read").connect() as connection:
+            with Until(seconds), self.connected("read") as connection:
                 yield connection
         except DBAPIError as error:
             if interrupted(error, committing=False):
@@ -206,6 +214,17 @@ class Database:
             raise self.meant(error) from None
         if before is not None and self.path is not None:
             readonly.unchanged(self.path, before)
+
+    def connected(self, purpose: str) -> Connection:
+        """A connection; on PostgreSQL with its transaction begun."""
+        engine = self.engine(purpose)
+        if self.path is not None:
+            return engine.connect()
+        from hookrow.store.database.server import begun
+
+        made = begun(engine, again=self.reached)
+        self.reached = True
+        return made
 
     @contextmanager
     def asking(self) -> Iterator[Ask]:
@@ -226,18 +245,22 @@ class Database:
             return not connection.exec_driver_sql(asked).scalar_one()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, seconds: float = inf) -> Iterator[Connection]:
         """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
+
+        Args:
+            seconds: how long locks and the server are waited for in all; a lock never longer than LOCK_LIMIT.
 
         Raises:
             Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.
+            DatabaseBusy: it took too long.
             StorageError: any other.
         """
         if self.read_only:
             raise DatabaseReadOnly(Text("this user may only read the database {path}", path=self.path or self.url))
         committing = False
         try:
-            with self.process_lock, self.transaction() as connection:
+            with Until(seconds), self.alone(), self.transaction() as connection:
                 yield connection
                 committing = True
         except DBAPIError as error:
@@ -247,11 +270,26 @@ class Database:
             raise raised from None
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold `process_lock`.
+
+        Raises:
+            DatabaseBusy
+        """
+        if not self.process_lock.acquire(timeout=left(locks.LOCK_LIMIT)):
+            raise busy("")
+        try:
+            yield
+        finally:
+            self.process_lock.release()
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One write transaction. SQLite's connection is kept from one to the next, until something goes wrong in it."""
         if self.path is None:
-            with self.engine("write").begin() as connection:
+            with self.connected("write") as connection:
                 yield connection
+                connection.commit()
             return
         self.see_file(now=self.kept is None)
         if self.kept is not None and self.kept_file != self.file:
@@ -294,14 +332,14 @@ class Database:
         if self.path is None or self.read_only:
             return True
         try:
-            with self.process_lock:
+            with self.alone():
                 driver: Any = self.writing_connection().connection.driver_connection
                 driver.execute(f"PRAGMA busy_timeout={patience_ms}")
                 try:
                     (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 finally:
                     driver.execute("PRAGMA busy_timeout=0")
-        except (sqlite3.Error, DBAPIError) as error:
+        except (sqlite3.Error, DBAPIError, DatabaseBusy) as error:
             log.debug("no checkpoint now: %s", error)
             return False
         return not busy
@@ -410,11 +448,6 @@ def holds(text: str | None, words: str) -> bool:
     return text is not None and words in text.casefold()
 
 
-def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
-    """For writing, where `begin_immediate` does the waiting."""
-    connection.execute("PRAGMA busy_timeout=0")
-
-
 def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
     """Before the first write: a copy that a backup made is a file without a WAL until then.
 
@@ -432,44 +465,6 @@ def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
         insist(connection, "PRAGMA journal_mode=WAL")
     except sqlite3.Error as error:
         raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
-
-
-def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        insist(driver, "BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
-
-
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-"""Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
-
-
-def begin_writing(connection: Connection) -> None:
-    """Begin a transaction on PostgreSQL."""
-    begin_with(connection, BEGIN)
-
-
-def begin_reading(connection: Connection) -> None:
-    """The same: what is asked for is a page or less, and may be rare: an index, whatever the statistics expect."""
-    begin_with(connection, f"{BEGIN}; SET LOCAL enable_seqscan = off")
-
-
-def begin_with(connection: Connection, words: str) -> None:
-    """Several statements in one round trip."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.execute(words, prepare=False)
-    except driver.Error as error:
-        gone = connection.dialect.is_disconnect(error, driver, None)
-        raise DBAPIError("BEGIN", None, error, connection_invalidated=gone) from None  # hooks' errors are not wrapped
-
-
-def begin_plain(connection: Connection) -> None:
-    """A read transaction: deferred, so it holds no lock before its first SELECT."""
-    connection.exec_driver_sql("BEGIN")
 
 
 def before_fork() -> None:

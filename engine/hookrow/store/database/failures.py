@@ -14,7 +14,7 @@ from hookrow.lang import Text
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.reserve import reserve_of
 
-__all__ = ["Interrupted", "Unsure", "damaged", "interrupted", "translate", "unshared", "unsure"]
+__all__ = ["Interrupted", "Unsure", "busy", "damaged", "interrupted", "late", "translate", "unshared", "unsure"]
 
 
 class Interrupted(StorageError):
@@ -26,11 +26,23 @@ class Unsure(StorageError):
 
 
 def busy(reason: str) -> StorageError:
+    """The error for a lock that others kept for too long."""
     return DatabaseBusy(
         Text(
             "the database is locked by another writer; inside a transaction of your own on the same SQLite file "
             "use fire(connection=...) or fire(defer=True)"
         )
+    )
+
+
+def locked(reason: str) -> StorageError:
+    return DatabaseBusy(Text("another session holds a lock on the database; try again when it has ended"))
+
+
+def late(reason: str) -> StorageError:
+    """The error for a server, or another thread that asks it, that took too long."""
+    return DatabaseBusy(
+        Text("the database did not answer in time: another session may hold it up, or the server is out of reach")
     )
 
 
@@ -121,6 +133,8 @@ def interrupted(error: DBAPIError, *, committing: bool) -> bool:
     while cause is not None:  # psycopg may say last that it could not tidy up
         states.add(getattr(cause, "sqlstate", None) or "")
         cause = cause.__context__
+    if "57014" in states:
+        return False  # its time was up
     ended = any(state.startswith("57P") for state in states)
     return ended or not states.isdisjoint(("40P01", "40001")) or (error.connection_invalidated and not committing)
 
@@ -143,7 +157,8 @@ OF_SQLITE: dict[int, Meaning] = {
 }
 """By SQLite's result codes (sqlite.org/rescode.html), primary or extended."""
 OF_POSTGRESQL: dict[str, Meaning] = {
-    "55P03": busy,  # lock_not_available
+    "55P03": locked,  # lock_not_available
+    "57014": late,  # query_canceled: by its limit, or by ours
     "25006": read_only,  # read_only_sql_transaction
     "42501": read_only,  # insufficient_privilege
     "42P01": missing,  # undefined_table

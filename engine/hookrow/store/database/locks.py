@@ -1,14 +1,135 @@
-"""Waiting for SQLite's locks."""
+"""How long anything of ours waits, in seconds: the waits themselves take their limits from here, and so does a page.
+
+docs/reference/waits.md is made of `WAITS`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
+from typing import Any, Final, NamedTuple
 
-__all__ = ["LOCK_LIMIT", "insist"]
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
-LOCK_LIMIT = 5.0
-"""Seconds that a writer waits for another process's transaction (SQLite)."""
+__all__ = [
+    "ANSWER",
+    "CONNECT",
+    "FIRE",
+    "GREETING",
+    "LET_GO",
+    "LOCK",
+    "LOCK_LIMIT",
+    "PAUSE",
+    "RECORD",
+    "RESTART",
+    "SLACK",
+    "WAITS",
+    "Until",
+    "begin_immediate",
+    "begin_plain",
+    "here",
+    "insist",
+    "left",
+    "limits",
+    "now",
+    "wait_for_nobody",
+]
+
+LOCK: Final = 5.0
+"""For a lock or a transaction of somebody else's."""
+CONNECT: Final = 5.0
+"""For a connection to PostgreSQL: its name looked up, the server reached, the user let in."""
+GREETING: Final = 2.0
+"""For the answer to BEGIN, for which a server that lives waits for nothing: a connection that is silent is given up."""
+ANSWER: Final = 9.0
+"""For the answer to one statement of a command, of the interface or of a worker."""
+FIRE: Final = 5.0
+"""For the database in one `fire()`, all its waits together; less where less is left of its deadline."""
+RECORD: Final = 1.0
+"""What the commit always has that records which hooks were asked, whatever is left."""
+RESTART: Final = 2.0
+"""In which what surely is not committed is tried again, where a server ended a connection or is not there."""
+PAUSE: Final = 0.05
+"""Between two such tries."""
+SLACK: Final = 0.2
+"""Given to a server that ends a wait by itself, before the connection is taken for silent."""
+LET_GO: Final = 6.0
+"""For a cancelled or interrupted call to let go: a commit under way ends first."""
+
+
+class Wait(NamedTuple):
+    """One row of the page."""
+
+    of: str
+    seconds: float | str
+    then: str
+
+
+BUSY = "`DatabaseBusy`"
+WAITS: Final = (
+    Wait("SQLite: another process's transaction", LOCK, BUSY),
+    Wait("SQLite: another engine of this process that writes to the file", LOCK, BUSY),
+    Wait("PostgreSQL: another session's lock", LOCK, BUSY),
+    Wait("PostgreSQL: a connection (name, network, login)", CONNECT, BUSY),
+    Wait("PostgreSQL: a free connection, where all of an engine's are in use", LOCK, BUSY),
+    Wait("PostgreSQL: a kept connection that has gone silent", GREETING, "a new connection is made"),
+    Wait("PostgreSQL: one statement of a command, the interface, a worker", ANSWER, BUSY),
+    Wait("PostgreSQL: a server that restarts", RESTART, "`StorageError`"),
+    Wait("`fire()`: the database, all waits together, or what is left of the deadline", FIRE, BUSY),
+    Wait("`fire()`: at least, to record what hooks were asked", RECORD, BUSY),
+    Wait("`fire()`: a firing of the same idempotency key", "its deadline + 1", "it is recorded as `cancelled`"),
+    Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
+    Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),
+    Wait("the keys: another command that changes them", LOCK, "`Refused`"),
+)
+"""What waits for storage, locks and threads. What hooks wait for is in the fields `timeout` and `deadline`."""
+
+
+class Patience(threading.local):
+    """Until when this thread waits for the database (monotonic seconds); None: without end."""
+
+    until: float | None = float("inf")
+
+
+here: Final = Patience()
+
+
+class Until:
+    """In this block the thread waits no longer than so many seconds, all waits together; inner blocks only shorten it.
+
+    `None` is without end, for what takes as long as it takes: migrations, backups, counts over a whole log.
+    """
+
+    __slots__ = ("before", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds: Final = seconds
+
+    def __enter__(self) -> None:
+        self.before: float | None = here.until
+        if self.seconds is None or self.before is None:
+            here.until = None
+        else:
+            here.until = min(self.before, now() + self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        here.until = self.before
+
+
+def now() -> float:
+    """The machine's time is waited for, whatever clock the engine is given."""
+    return time.monotonic()  # noqa: TID251
+
+
+def left(most: float) -> float:
+    """Seconds that this thread may still wait, at most these."""
+    return most if here.until is None else max(min(most, here.until - now()), 0.0)
+
+
+LOCK_LIMIT = LOCK
+"""Seconds that a writer waits for another's transaction (SQLite)."""
 LOCK_PAUSE = 0.0007
 
 
@@ -21,12 +142,43 @@ def insist(connection: sqlite3.Connection, statement: str) -> None:
     Raises:
         sqlite3.Error: still locked, or anything else.
     """
-    started = time.perf_counter()  # noqa: TID251 - the machine's lock is waited for, whatever time the engine is given
+    end = now() + left(LOCK_LIMIT)
     while True:
         try:
             connection.execute(statement).fetchone()
             return
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.perf_counter() - started > LOCK_LIMIT:  # noqa: TID251
+            if "locked" not in str(error) or now() > end:
                 raise
             time.sleep(LOCK_PAUSE)
+
+
+def limit(name: str, seconds: float) -> str:
+    """Set a limit for this transaction, unless the administrator's own is shorter (0 is none)."""
+    ms = max(round(seconds * 1000), 1)
+    theirs = f"nullif(extract(epoch FROM current_setting('{name}')::interval) * 1000, 0)"
+    return f"set_config('{name}', least({theirs}, {ms})::int::text, true)"
+
+
+def limits(lock: float, statement: float) -> str:
+    """What a transaction begins with, so that the server itself ends what lasts too long."""
+    return f"{limit('lock_timeout', lock)}, {limit('statement_timeout', statement)}"
+
+
+def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
+    """For writing, where `begin_immediate` does the waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        insist(driver, "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from None  # hooks' errors are not wrapped
+
+
+def begin_plain(connection: Connection) -> None:
+    """A read transaction: deferred, so it holds no lock before its first SELECT."""
+    connection.exec_driver_sql("BEGIN")

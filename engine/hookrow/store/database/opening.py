@@ -20,7 +20,7 @@ from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
-from hookrow.store.database.locks import insist
+from hookrow.store.database.locks import Until, insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
@@ -73,13 +73,14 @@ def prepare(database: Database, *, create: bool) -> None:
                 path=database.path or database.url,
             )
         )
-    if found is None:
-        make(database)
-    else:
-        # Imported only here: alembic costs 100–200 ms.
-        from hookrow.store.database.migrations.run import upgrade
+    with Until(None):  # as long as another process takes that does the same, and a large log
+        if found is None:
+            make(database)
+        else:
+            # Imported only here: alembic costs 100–200 ms.
+            from hookrow.store.database.migrations.run import upgrade
 
-        upgrade(database)
+            upgrade(database)
 
 
 def look(database: Database, create: bool) -> str | None:

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
+from math import inf
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
-from hookrow.store.database.failures import Interrupted, Unsure
+from hookrow.store.database.failures import Interrupted, Unsure, busy
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, now
 
 __all__ = ["Job", "Many", "Writer"]
 
@@ -31,8 +34,6 @@ MOST = 1000
 """Jobs in one transaction."""
 IDLE = 30.0
 """Seconds without work after which the thread ends; the next job starts a new one."""
-REPEATS = 3
-"""How often a transaction that was interrupted is begun in all: a restarted server costs one."""
 LULL = 1.0
 """Seconds without work after which what was committed is moved from the WAL into the database file."""
 LONGEST_LULL = 10.0
@@ -53,7 +54,7 @@ class Many(Protocol):
 class Storage(Protocol):
     """What the writer needs of a database."""
 
-    def write(self) -> AbstractContextManager[Connection]: ...
+    def write(self, seconds: float) -> AbstractContextManager[Connection]: ...
 
     def checkpoint(self) -> bool: ...
 
@@ -63,12 +64,14 @@ class Storage(Protocol):
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
-    __slots__ = ("answer", "error", "future", "job", "loop")
+    __slots__ = ("answer", "error", "future", "job", "late", "loop", "until")
 
-    def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any) -> None:
+    def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
         self.loop: Final = loop
         self.future: Final = future
+        self.until: Final = now() + seconds
+        self.late: asyncio.TimerHandle | None = None
         self.answer: Any = None
         self.error: BaseException | None = None
 
@@ -88,8 +91,11 @@ class Writer:
         self.failed: StorageError | None = None
         """Why the last commit failed; None as soon as one succeeded (docs/firing.md, storage trouble)."""
 
-    def submit(self, job: Job[T]) -> Future[T]:
+    def submit(self, job: Job[T], seconds: float = inf) -> Future[T]:
         """Queue a job; the future gives its result after the commit.
+
+        Args:
+            seconds: how long it may take from now on, once it is begun: its caller waits no longer.
 
         Raises (through the future):
             StorageError: it could not be committed. Nothing of it is kept, except perhaps where it says that a
@@ -97,10 +103,10 @@ class Writer:
             EngineClosed: the engine was closed before.
         """
         future: Future[T] = Future()
-        self.put(Waiting(job, None, future))
+        self.put(Waiting(job, None, future, seconds))
         return future
 
-    def write(self, job: Job[T]) -> T:
+    def write(self, job: Job[T], seconds: float = inf) -> T:
         """Run a job and wait for its commit, in a thread.
 
         Where nobody else writes, the calling thread does it itself: to hand the job over and get its answer back would
@@ -110,8 +116,8 @@ class Writer:
             EngineClosed, StorageError; what the job itself raises.
         """
         if self.waiting or not self.running.acquire(blocking=False):
-            return self.submit(job).result()
-        waiting = Waiting(job, None, None)
+            return self.wait_for(job, seconds)
+        waiting = Waiting(job, None, None, seconds)
         try:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
@@ -126,16 +132,44 @@ class Writer:
         answer: T = waiting.answer
         return answer
 
-    async def awrite(self, job: Job[T]) -> T:
-        """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
-        return await self.begin(job)
+    def wait_for(self, job: Job[T], seconds: float) -> T:
+        """Queue a job behind those of others, and wait for its answer."""
+        future: Future[T] = Future()
+        waiting = Waiting(job, None, future, seconds)
+        self.put(waiting)
+        try:
+            return future.result(None if seconds == inf else seconds)
+        except TimeoutError:
+            if not future.done() and self.give_up(waiting):
+                raise busy("") from None
+            return future.result()  # it is under way, and ends by itself
 
-    def begin(self, job: Job[T]) -> asyncio.Future[T]:
+    async def awrite(self, job: Job[T], seconds: float = inf) -> T:
+        """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
+        return await self.begin(job, seconds)
+
+    def begin(self, job: Job[T], seconds: float = inf) -> asyncio.Future[T]:
         """Queue a job; the running loop's future gives its result after the commit."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self.put(Waiting(job, loop, future))
+        waiting = Waiting(job, loop, future, seconds)
+        if seconds != inf:
+            waiting.late = loop.call_later(seconds, self.too_late, waiting)
+        self.put(waiting)
         return future
+
+    def too_late(self, waiting: Waiting) -> None:
+        """In the caller's loop: a job that nobody has begun is taken back."""
+        if self.give_up(waiting) and not waiting.future.done():
+            waiting.future.set_exception(busy(""))
+
+    def give_up(self, waiting: Waiting) -> bool:
+        """Take back a job that still waits for others'; False where it is under way."""
+        try:
+            self.waiting.remove(waiting)
+        except ValueError:
+            return False
+        return True
 
     def put(self, waiting: Waiting) -> None:
         """Hand a job to the thread. Raises EngineClosed."""
@@ -197,7 +231,17 @@ class Writer:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
         try:
             self.persist(batch)
-        except (DatabaseBusy, DatabaseReadOnly, Unsure) as error:
+        except DatabaseBusy as error:
+            self.failed = error
+            # Their time is up; the others have more, unless it is not the jobs' limit that was reached.
+            up = now() + SLACK
+            late = [waiting for waiting in batch if waiting.until <= up] or batch
+            for waiting in late:
+                waiting.error = error
+            patient = [waiting for waiting in batch if waiting.error is None]
+            if patient:
+                self.commit(patient)
+        except (DatabaseReadOnly, Unsure) as error:
             # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
             self.failed = error
             for waiting in batch:
@@ -212,19 +256,55 @@ class Writer:
                 self.commit([waiting])
 
     def persist(self, batch: list[Waiting]) -> None:
-        """One transaction, begun again where the server ended it."""
-        for left in reversed(range(REPEATS)):
+        """One transaction, begun again for a while where the server ended it.
+
+        Where a connection was lost in the commit, the next one is asked what became of it: a firing's id is known.
+        """
+        until = min(waiting.until for waiting in batch)
+        end = until
+        answers: list[Any] | None = None
+        while True:
             try:
-                self.attempt(batch)
+                self.attempt(batch, until - now())
             except Interrupted:
-                if not left:
+                end = min(end, now() + RESTART)
+                if now() >= end:
+                    raise
+                time.sleep(PAUSE)
+            except StorageError as error:
+                # After an unknown commit any error may be its own: the same firing is not written twice.
+                if isinstance(error, Unsure):
+                    answers = [waiting.answer for waiting in batch]
+                elif answers is None:
+                    raise
+                if self.proved(batch, error, until):
+                    for waiting, answer in zip(batch, answers, strict=True):
+                        waiting.answer = answer
+                    self.failed = None
+                    return
+                end = min(end, now() + RESTART)
+                if now() >= end:
                     raise
             else:
                 return
 
-    def attempt(self, batch: list[Waiting]) -> None:
+    def proved(self, batch: list[Waiting], error: StorageError, until: float) -> bool:
+        """Whether the server has what this batch wrote. Raises the error where none of its jobs can be looked for."""
+        proof = next(filter(None, (getattr(waiting.job, "proof", None) for waiting in batch)), None)
+        if proof is None:
+            raise error
+        found: bool | None = None
+        try:
+            with self.database.write(max(until - now(), SLACK)) as connection:
+                found = bool(proof(connection))
+        except StorageError:
+            if found is None:
+                raise error from None
+        return found
+
+    def attempt(self, batch: list[Waiting], seconds: float) -> None:
         kinds: dict[type, list[Waiting]] = {}
-        with self.database.write() as connection:
+        with self.database.write(seconds) as connection:
             for waiting in batch:
                 kind = type(waiting.job)
                 if getattr(kind, "many", False):
@@ -272,6 +352,8 @@ class Writer:
 def settle(batch: list[Waiting]) -> None:
     """In the callers' loop: hand out the answers."""
     for waiting in batch:
+        if waiting.late is not None:
+            waiting.late.cancel()
         if not waiting.future.done():
             tell(waiting)
 

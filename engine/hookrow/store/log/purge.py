@@ -280,7 +280,7 @@ def size(database: Database) -> int:
     On PostgreSQL a table's size says nothing of what a purge left free in it: there it is the number of firings, times
     the average of the newest.
     """
-    with database.read() as connection:
+    with database.read(None) as connection:  # it counts a whole log
         if database.dialect == "sqlite":
             pages, free, page = (
                 int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
@@ -294,7 +294,7 @@ def size(database: Database) -> int:
 
 def kept_bytes(database: Database) -> int:
     """The bytes of the firings that are never purged: pending and dead ones, as `Purged` counts them."""
-    with database.read() as connection:
+    with database.read(None) as connection:  # it counts a whole log
         return total(connection, held_firings)
 
 

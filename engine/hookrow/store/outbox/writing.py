@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -49,6 +49,10 @@ def blank(table: Table) -> dict[str, Any]:
 BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
 INSERT_FIRING, INSERT_DELIVERY = Prepared(insert(FIRINGS)), Prepared(insert(DELIVERIES))
 INSERT_ATTEMPT = Prepared(insert(ATTEMPTS))
+FIRING_BY_UID = Prepared(select(FIRINGS.c.id).where(FIRINGS.c.uid == bindparam("its")))
+DELIVERY_BY_PLACE = Prepared(
+    select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id == bindparam("its"), DELIVERIES.c.seq == bindparam("place"))
+)
 FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
 FINISH_FIRING = Prepared(
     update(FIRINGS)
@@ -100,6 +104,17 @@ class Rows:
         """Its rows wait for any worker: none of them is handed to one in memory."""
         states = {delivery.values["state"] for delivery in self.deliveries}
         return "leased" not in states and not states.isdisjoint(("queued", "blocked"))
+
+    @property
+    def proof(self) -> Callable[[Connection], bool] | None:
+        """Tells whether these rows are there, where a commit's end is not known; None where nothing new is written."""
+        if self.firing_id is None:
+            uid = (self.firing or {})["uid"]
+            return lambda connection: FIRING_BY_UID.scalar(connection, {"its": uid}) is not None
+        if self.deliveries:
+            its = {"its": self.firing_id, "place": self.deliveries[0].values["seq"]}
+            return lambda connection: DELIVERY_BY_PLACE.scalar(connection, its) is not None
+        return None
 
     def __call__(self, connection: Connection) -> Written:
         return self.run_many(connection, [self])[0]
@@ -214,8 +229,14 @@ class Begin:
     """
 
     rows: Rows
+    wrote: bool = False
 
     many: ClassVar[bool] = True
+
+    @property
+    def proof(self) -> Callable[[Connection], bool] | None:
+        """As `Rows` says; none where an earlier firing was found instead."""
+        return self.rows.proof if self.wrote else None
 
     @property
     def lock(self) -> str:
@@ -238,6 +259,7 @@ class Begin:
     def begin(self, connection: Connection) -> Any:
         """Write the row, or give that of the earlier call with this key. Raises IdempotencyConflict."""
         firing = self.rows.firing or {}
+        self.wrote = False
         found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
         if found is not None:
             if found.payload_hash != firing["payload_hash"]:
@@ -249,6 +271,7 @@ class Begin:
             if kept or alive:
                 return found
             end_interrupted(connection, self.rows.now_ms, FIRINGS.c.id == found.id)
+        self.wrote = True
         return self.rows(connection)
 
 

@@ -12,7 +12,7 @@ from hookrow_tui.presenters.body_lexer import CursorPlace, place_at
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say, SayPlural
 
-__all__ = ["Insertion", "Name", "completed", "inserted", "names_of"]
+__all__ = ["Insertion", "Name", "completions_of", "names_of", "with_name"]
 
 MOST = 400
 """Names that are offered at most."""
@@ -69,21 +69,21 @@ def walk(value: Any, path: str, depth: int) -> Iterator[Name]:
         return
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            step = stepped(path, str(key))
+            step = path_below(path, str(key))
             yield Name(step, inner)
             yield from walk(inner, step, depth + 1)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):
         yield from walk(value[0], f"{path}[0]", depth + 1)
 
 
-def stepped(path: str, key: str) -> str:
+def path_below(path: str, key: str) -> str:
     """The path one key further; in brackets what no dot can reach."""
     if PLAIN.fullmatch(key) and (path or key not in RESERVED):
         return f"{path}.{key}" if path else key
     return f"{path or 'payload'}[{json.dumps(key, ensure_ascii=False)}]"
 
 
-def completed(names: Sequence[Name], typed: str) -> list[Name]:
+def completions_of(names: Sequence[Name], typed: str) -> list[Name]:
     """The names that what is typed may become: those that begin so, else, unless it is a name, those that hold it."""
     if not typed:
         return list(names)
@@ -105,7 +105,7 @@ class Insertion:
     back: int = 0
 
 
-def inserted(body: str, offset: int, name: Name) -> Insertion:
+def with_name(body: str, offset: int, name: Name) -> Insertion:
     """A name put into the body at an offset: the path alone inside braces, braces inside quotes and where a value
     belongs, a field of its own, with name, comma and indent, where an object goes on."""
     place = place_at(body, offset)
@@ -114,7 +114,7 @@ def inserted(body: str, offset: int, name: Name) -> Insertion:
         return in_braces(body, offset, place, name)
     if place.kind == "text" or (place.kind == "value" and not place.empty):
         return Insertion(offset, offset, value)
-    field = f"{quoted(name.last)}: {value}"
+    field = f"{as_body_text(name.last)}: {value}"
     if place.empty:
         return Insertion(0, len(body), f"{{\n{INDENT}{field}\n}}", 2)
     if place.around == "[":
@@ -137,7 +137,7 @@ def inserted(body: str, offset: int, name: Name) -> Insertion:
     return Insertion(start, end, f"{before}{pad}{field}{after}", 0 if after == "," else len(after))
 
 
-def quoted(text: str) -> str:
+def as_body_text(text: str) -> str:
     """A text as the body holds it: no brace of it begins an expression."""
     return re.sub(r"\{(?=[{%#])", r"\\u007b", json.dumps(text, ensure_ascii=False))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from hookrow_tui.presenters.form.state import SECRETS
 
-__all__ = ["Draft", "folder", "forget", "found", "path_for", "waiting", "write"]
+__all__ = ["Draft", "drafts_of", "folder", "forget", "hooks_with_drafts", "path_for", "write"]
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ def write(url: str, hook_id: int | None, revision: int, texts: Mapping[str, Any]
     return path
 
 
-def found(url: str, hook_id: int | None) -> list[Draft]:
+def drafts_of(url: str, hook_id: int | None) -> list[Draft]:
     """The drafts for a hook that processes left which are gone, the newest first. Damaged ones are dropped."""
     drafts = []
     for path in files(f"{stem(url, hook_id)}-*.json"):
         owner = path.stem.rpartition("-")[2]
-        if not owner.isdigit() or alive(int(owner)):
+        if not owner.isdigit() or is_running(int(owner)):
             continue
         try:
             kept = json.loads(path.read_text("utf-8"))
@@ -108,14 +108,14 @@ def found(url: str, hook_id: int | None) -> list[Draft]:
     return [draft for _, draft in sorted(drafts, key=lambda pair: -pair[0])]
 
 
-def waiting(url: str) -> set[int | None]:
+def hooks_with_drafts(url: str) -> set[int | None]:
     """The hooks of a database (None for a new one) that a lost session left drafts of."""
     names = {path.stem.split("-")[-2] for path in files(f"{stem(url, None).rpartition('-')[0]}-*.json")}
     numbers = {None if name == "new" else int(name) for name in names if name == "new" or name.isdigit()}
-    return {number for number in numbers if found(url, number)}
+    return {number for number in numbers if drafts_of(url, number)}
 
 
-def alive(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Whether a process of this number runs."""
     try:
         os.kill(process, 0)

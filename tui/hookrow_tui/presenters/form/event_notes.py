@@ -12,7 +12,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import Event
 
-__all__ = ["explained"]
+__all__ = ["explain_event"]
 
 BEFORE_CALL = Both("before the method is carried out", "перед выполнением метода")
 DOCUMENT: Mapping[str, Both] = {
@@ -43,7 +43,7 @@ MOMENTS = {
 }
 
 
-def explained(event: Event) -> list[str]:
+def explain_event(event: Event) -> list[str]:
     """One sentence about when, one about what a hook can do then, and the API calls that mean it."""
     known = DOCUMENT.get(event.code)
     calls = ", ".join(steady(str(method).partition(" if ")[0]) for method in event.methods)

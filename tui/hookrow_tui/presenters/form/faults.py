@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookrow.hook.dates import Here
 from hookrow.hook.form import FIELD
-from hookrow_tui.presenters.form.state import FormState, looked_at
+from hookrow_tui.presenters.form.state import FormState, field_remark
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ def faults(state: FormState, here: Here, hooks: Iterable[Hook], known: Mapping[s
     for code in FIELD:
         wrong = known.get(code, "")
         if not wrong and code in state.changed:
-            wrong, _ = looked_at(FIELD[code], state.texts[code], here)
+            wrong, _ = field_remark(FIELD[code], state.texts[code], here)
         if not wrong and code == "key":
-            wrong = taken(state, hooks)
+            wrong = key_owner(state, hooks)
         if wrong:
             found[code] = wrong
     return found
 
 
-def taken(state: FormState, hooks: Iterable[Hook]) -> str:
+def key_owner(state: FormState, hooks: Iterable[Hook]) -> str:
     """Who has this key already; '' where it is free."""
     key, own = str(state.texts["key"]).strip(), None if state.hook is None else state.hook.id
     other = next((hook for hook in hooks if key and hook.key == key and hook.id != own), None)

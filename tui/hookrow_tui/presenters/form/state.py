@@ -31,12 +31,12 @@ __all__ = [
     "Merged",
     "Texts",
     "Value",
-    "looked_at",
+    "field_remark",
+    "longest_wait",
     "merge",
     "neighbours",
     "texts_of",
     "too_long",
-    "worst",
 ]
 
 SECRETS = frozenset(each.code for each in FIELDS if each.secret)
@@ -153,7 +153,7 @@ def current_values(hook: Hook) -> dict[str, Any]:
     return {**values, "custom_header_value": hook.custom_header_value}
 
 
-def looked_at(each: Field, text: Value, here: Here) -> tuple[str, str]:
+def field_remark(each: Field, text: Value, here: Here) -> tuple[str, str]:
     """What there is to say about one field while it is typed: what is wrong, and how it was understood."""
     if not text and (each.secret or each.required):
         return "", ""  # an empty form is no mistake yet
@@ -163,10 +163,10 @@ def looked_at(each: Field, text: Value, here: Here) -> tuple[str, str]:
         return str(fault.text), ""
     if note is not None:
         return "", str(note)
-    return "", resolved(value, str(text), here) if each.kind == "moment" and value is not None else ""
+    return "", moment_remark(value, str(text), here) if each.kind == "moment" and value is not None else ""
 
 
-def resolved(value: datetime, text: str, here: Here) -> str:
+def moment_remark(value: datetime, text: str, here: Here) -> str:
     """The moment that was understood, with its offset, and how far away it is."""
     shown = show_moment(value, here.zone)
     away = (value - here.now.replace(second=0, microsecond=0)).total_seconds()  # as «+2h» is counted
@@ -186,7 +186,7 @@ def neighbours(hooks: Iterable[Hook], state: FormState) -> list[tuple[int, str]]
     return [(place, called) for place, _, called in sorted(row)]
 
 
-def worst(hooks: Iterable[Hook], state: FormState) -> float:
+def longest_wait(hooks: Iterable[Hook], state: FormState) -> float:
     """Seconds that the event's blocking hooks may take together, this one included."""
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]

@@ -27,7 +27,7 @@ from hookrow_tui.presenters.spans import span
 from hookrow_tui.presenters.styled import Line, plain
 from hookrow_tui.words import Say
 
-__all__ = ["TABS", "Detail", "Tab", "copied", "lines_of", "tab_title", "whole"]
+__all__ = ["TABS", "Detail", "Tab", "clipboard_text", "lines_of", "tab_title", "whole_tab"]
 
 Tab = Literal["1", "2", "3", "4"]
 TABS: Mapping[Tab, Say] = {"1": Say("Request"), "2": Say("Response"), "3": Say("Times"), "4": Say("Chain")}
@@ -72,7 +72,7 @@ def lines_of(tab: Tab, detail: Detail, width: int, limit: int = FIRST) -> list[L
         return request(detail, limit)
     if tab == "2":
         return response(detail, limit)
-    return times(detail, width) if tab == "3" else chain(detail, width)
+    return times(detail, width) if tab == "3" else row_of_hooks(detail, width)
 
 
 def tab_title(tab: Tab, detail: Detail | None) -> str:
@@ -248,7 +248,7 @@ def json_body(value: object) -> list[Line]:
 def times(detail: Detail, width: int) -> list[Line]:
     """How long each part took, every attempt, and when the next one comes; of a firing its row of hooks."""
     if detail.delivery is None:
-        return chain(detail, width)
+        return row_of_hooks(detail, width)
     lines: list[Line] = []
     delivery, last = detail.delivery, detail.last
     if last is not None:
@@ -279,13 +279,13 @@ def phases(attempt: Attempt, width: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
-def tried(number: int, detail: Detail) -> Say:
+def attempt_title(number: int, detail: Detail) -> Say:
     """Which attempt it was; of how many only where more follow by themselves."""
     waited = detail.delivery is not None and detail.delivery.mode in WAITING
     return Say("attempt {n}", n=number) if waited else Say("attempt {n}/{all}", n=number, all=ATTEMPTS)
 
 
-def took(attempt: Attempt) -> Say:
+def duration_text(attempt: Attempt) -> Say:
     """How long it took, and of how long at most."""
     limit = attempt.times.get("limit")
     return (
@@ -301,10 +301,10 @@ def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
     if attempt.error is not None and attempt.status is not None:
         outcome = f"{attempt.status} {outcome}"
     parts = [
-        str(tried(attempt.number, detail)),
+        str(attempt_title(attempt.number, detail)),
         full_time(attempt.at_ms, detail),
         outcome,
-        str(took(attempt)),
+        str(duration_text(attempt)),
         *([str(ORIGINS[attempt.origin])] if attempt.origin in ORIGINS else []),
         *([steady(attempt.asked_by)] if attempt.asked_by else []),
         *([steady(attempt.address)] if attempt.address else []),
@@ -317,7 +317,7 @@ def attempt_lines(attempt: Attempt, detail: Detail) -> list[Line]:
     return lines
 
 
-def chain(detail: Detail, width: int) -> list[Line]:
+def row_of_hooks(detail: Detail, width: int) -> list[Line]:
     """The row of hooks: when each ran, how long, what came of it and what it changed."""
     firing, glyphs = detail.firing, detail.glyphs
     lines: list[Line] = [
@@ -326,7 +326,7 @@ def chain(detail: Detail, width: int) -> list[Line]:
         (),
     ]
     rows = rows_of(firing, zone=detail.zone, today_ms=firing.at_ms, glyphs=glyphs)[1:]
-    starts = {each.id: began(firing, each, detail) for each in firing.deliveries}
+    starts = {each.id: start_ms(firing, each, detail) for each in firing.deliveries}
     whole = max(
         [firing.ms or 0, 1, *(starts[each.id] + (each.ms or 0) for each in firing.deliveries if each.mode in WAITING)]
     )
@@ -352,13 +352,13 @@ def chain(detail: Detail, width: int) -> list[Line]:
     return [*lines, (), *after] if after else lines
 
 
-def began(firing: Firing, delivery: Delivery, detail: Detail) -> float:
+def start_ms(firing: Firing, delivery: Delivery, detail: Detail) -> float:
     """Milliseconds from the firing to the delivery's first attempt."""
     tries = detail.attempts.get(delivery.id, ())
     return max(0, (tries[0].at_ms if tries else delivery.at_ms) - firing.at_ms)
 
 
-def whole(tab: Tab, detail: Detail) -> bytes:
+def whole_tab(tab: Tab, detail: Detail) -> bytes:
     """The tab without any limit, as bytes: for the request and the response as HTTP would show them, body unchanged."""
     last = detail.last
     if tab == "1":
@@ -372,7 +372,7 @@ def whole(tab: Tab, detail: Detail) -> bytes:
     return (plain(lines_of(tab, detail, 100)) + "\n").encode("utf-8", "replace")
 
 
-def copied(tab: Tab, detail: Detail) -> str:
+def clipboard_text(tab: Tab, detail: Detail) -> str:
     """What is worth having on a clipboard: the body where there is one, else the tab's text."""
     if tab == "1":
         body = sent_body(detail)[0]

@@ -18,10 +18,10 @@ __all__ = ["asks_history", "why_unsent"]
 
 def asks_history(delivery: Delivery) -> bool:
     """Whether the hook's history tells why nothing was sent."""
-    return delivery.skipped in ("inactive", "not_yet_valid", "expired", "condition_false") or held(delivery)
+    return delivery.skipped in ("inactive", "not_yet_valid", "expired", "condition_false") or is_held_back(delivery)
 
 
-def held(delivery: Delivery) -> bool:
+def is_held_back(delivery: Delivery) -> bool:
     """Whether a pause, or the hook being off, holds it back or made it fail."""
     return delivery.error == "paused" or delivery.state == "parked"
 
@@ -51,10 +51,10 @@ def reasons(
                 message=veto.message,
             )
         ]
-    if skipped == "inactive" or (held(delivery) and then.get("active") is False):
-        found = turned(known, "active", False)
-        return [] if found is None else [Say("Switched off by {who}, {when}.", **by(found, zone))]
-    if held(delivery):
+    if skipped == "inactive" or (is_held_back(delivery) and then.get("active") is False):
+        found = last_change_to(known, "active", False)
+        return [] if found is None else [Say("Switched off by {who}, {when}.", **who_and_when(found, zone))]
+    if is_held_back(delivery):
         return paused(known, then, zone)
     if skipped == "not_yet_valid" and then.get("valid_from"):
         return [Say("Its period began at {when}.", when=moment(then["valid_from"], zone))]
@@ -69,7 +69,7 @@ def reasons(
 def paused(known: Sequence[Revision], then: dict[str, Any], zone: tzinfo) -> list[object]:
     """Who paused it, when and why."""
     found = next((each for each in known if (each.after or {}).get("paused_by") and not had_pause(each)), None)
-    lines: list[object] = [] if found is None else [Say("Paused by {who}, {when}.", **by(found, zone))]
+    lines: list[object] = [] if found is None else [Say("Paused by {who}, {when}.", **who_and_when(found, zone))]
     reason = then.get("paused_reason")
     return [*lines, Say("paused: {reason}", reason=reason)] if reason else lines
 
@@ -78,7 +78,7 @@ def had_pause(revision: Revision) -> bool:
     return bool((revision.before or {}).get("paused_by"))
 
 
-def turned(known: Sequence[Revision], code: str, value: object) -> Revision | None:
+def last_change_to(known: Sequence[Revision], code: str, value: object) -> Revision | None:
     """The newest revision that gave a field this value."""
     return next(
         (
@@ -90,7 +90,7 @@ def turned(known: Sequence[Revision], code: str, value: object) -> Revision | No
     )
 
 
-def by(revision: Revision, zone: tzinfo) -> dict[str, str]:
+def who_and_when(revision: Revision, zone: tzinfo) -> dict[str, str]:
     return {"who": revision.who, "when": when(revision.at_ms, zone)}
 
 

@@ -1,0 +1,295 @@
+"""No wait without an end: each row of docs/reference/waits.md, on both databases where both have it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.core.care.keys import alone
+from hookrow.core.firing import Run
+from hookrow.errors import DatabaseBusy, Refused
+from hookrow.store.database.database import Database
+from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
+from schemas import in_public
+from scripted import Network
+from silent import Silent
+
+pytestmark = pytest.mark.anyio
+BEFORE, AFTER = "before_order_add", "after_registration"
+SHORT = 0.3
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    """A database of each kind."""
+    return database.address.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits that nobody sets, shorter than anybody waits for in a test."""
+    monkeypatch.setattr("hookrow.store.database.server.LOCK", SHORT)
+    monkeypatch.setattr("hookrow.core.transaction.LOCK", SHORT)
+
+
+@contextmanager
+def kept(url: str, table: str = "firing") -> Iterator[None]:
+    """Somebody else holds a table (PostgreSQL), or the file."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as plain:
+            plain.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("SET LOCAL lock_timeout = '9s'")
+        other.execute(f"LOCK TABLE hookrow.{table}")
+        yield
+
+
+def with_hooks(engine: HookEngine) -> None:
+    """A hook that is waited for, and one that is not."""
+    engine.hooks.add(Hook(key="g", name="g", event=BEFORE, url="http://receiver.test/g", wait_for_response=True))
+    engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[HookEngine]:
+    """An engine without a worker, which has been used."""
+    with HookEngine(url, worker=False, transport=Network()) as made:
+        with_hooks(made)
+        made.fire(BEFORE, {"n": 0})
+        yield made
+
+
+def recorded(engine: HookEngine) -> list[int]:
+    """Which firings are in the log, the newest first."""
+    return [each.payload["n"] for each in engine.log.page()]
+
+
+class Watch:
+    """How long something took."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    @property
+    def took(self) -> float:
+        return time.monotonic() - self.began
+
+
+# -- fire() -----------------------------------------------------------------------------------------------------------
+
+
+async def test_fire_while_somebody_holds_a_lock(url: str, engine: HookEngine, lag: Any) -> None:
+    """In a thread and on a loop: what is left of the deadline, but a second for the record of hooks that were asked."""
+    async with AsyncHookEngine(url, worker=False, transport=Network()) as beside:
+        await beside.fire(BEFORE, {"n": 0})
+        with kept(url):
+            watch = Watch()
+            with pytest.raises(DatabaseBusy) as caught:
+                await asyncio.to_thread(engine.fire, BEFORE, {"n": 1}, deadline=SHORT)
+            assert RECORD - 0.1 <= watch.took <= lag.bound(RECORD + 0.25)
+            assert caught.value.firing is not None
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await beside.fire(BEFORE, {"n": 2}, deadline=SHORT)
+            assert watch.took <= lag.bound(RECORD + 0.25)
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):  # before any hook is asked
+                await beside.fire(BEFORE, {"n": 3}, deadline=SHORT, idempotency_key="k")
+            assert watch.took <= lag.bound(SHORT + 0.25)
+            watch = Watch()
+            assert isinstance((await beside.fire(AFTER, {"n": 4}, deadline=SHORT)).error, DatabaseBusy)
+            assert watch.took <= lag.bound(RECORD + 0.25)
+        assert await asyncio.to_thread(recorded, engine) == [0, 0]
+
+
+async def test_all_waits_of_one_firing_together(url: str, engine: HookEngine, lag: Any) -> None:
+    """Each alone would be within the limit; the hooks' own time is not counted."""
+    run = engine.new_run(None, BEFORE, {"n": 1}, deadline=30)
+    assert isinstance(run, Run)
+    run.waited = FIRE - SHORT
+    with kept(url):
+        watch = Watch()
+        with pytest.raises(DatabaseBusy):
+            await run.fire()
+        assert watch.took <= lag.bound(RECORD + 0.25)
+
+
+async def test_fire_behind_others_jobs(engine: HookEngine, lag: Any) -> None:
+    """A writer that is busy with something long: who gives up is not written later."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def long(connection: Any) -> None:
+        begun.set()
+        gate.wait(30)
+
+    writer = engine.runtime.database.writer
+    done: list[int] = []
+    waiting = writer.submit(long)
+    assert begun.wait(10)
+    watch = Watch()
+    with pytest.raises(DatabaseBusy):
+        await asyncio.to_thread(engine.fire, BEFORE, {"n": 1}, deadline=SHORT)
+    assert watch.took <= lag.bound(RECORD + 0.25)
+    with pytest.raises(DatabaseBusy):
+        await asyncio.wait_for(writer.awrite(lambda connection: done.append(1), SHORT), 30)
+    gate.set()
+    waiting.result(30)
+    assert (await asyncio.to_thread(recorded, engine), done) == ([0], [])
+
+
+# -- PostgreSQL alone -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pg(postgres_url: str) -> str:
+    """An empty database on PostgreSQL."""
+    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.mark.usefixtures("short")
+def test_a_question_while_somebody_holds_a_lock(pg: str) -> None:
+    """Of a command, of the interface; and a firing whose hooks can't be read."""
+    with HookEngine(pg, worker=False, transport=Network()) as engine:
+        with_hooks(engine)
+        with kept(pg):
+            watch = Watch()
+            with pytest.raises(DatabaseBusy, match="another session holds a lock"):
+                engine.log.page()
+            assert watch.took < SHORT + 2
+        with kept(pg, "config_version"):
+            engine.runtime.cache.forget()
+            with pytest.raises(DatabaseBusy):
+                engine.fire(BEFORE, {"n": 1})
+
+
+@pytest.mark.usefixtures("short")
+def test_in_the_callers_transaction(pg: str) -> None:
+    """Our statements wait no longer than elsewhere; the caller's own as long as before, also after ours failed."""
+    host = create_engine(pg, connect_args=in_public(pg))
+    with HookEngine(pg, worker=False, transport=Network()) as engine:
+        with_hooks(engine)
+        with host.connect() as connection, kept(pg):
+            connection.execute(text("SET LOCAL lock_timeout = '77s'"))
+            savepoint = connection.begin_nested()
+            with pytest.raises(DatabaseBusy):
+                engine.fire(AFTER, {"n": 0}, connection=connection)
+            savepoint.rollback()
+            assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "77s"
+        with host.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '77s'"))
+            engine.fire(AFTER, {"n": 1}, connection=connection)
+            assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "77s"
+        assert recorded(engine) == [1]
+    host.dispose()
+
+
+async def test_a_silent_server(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that are kept and carry nothing: neither a firing nor a question waits for them beyond its limit."""
+    for name in ("ANSWER", "CONNECT", "GREETING"):
+        monkeypatch.setattr(f"hookrow.store.database.server.{name}", SHORT)
+    address = make_url(pg)
+    HookEngine(pg, worker=False).close()
+    with Silent(address) as proxy, HookEngine(proxy.url(address), worker=False, transport=Network()) as engine:
+        await asyncio.to_thread(with_hooks, engine)
+        await asyncio.to_thread(engine.fire, BEFORE, {"n": 0})
+        proxy.silent.set()
+        watch = Watch()
+        with pytest.raises(DatabaseBusy):
+            await asyncio.to_thread(engine.fire, BEFORE, {"n": 1}, deadline=1)
+        assert watch.took <= lag.bound(RECORD + 0.25 + 0.25)  # `psycopg` looks ten times a second, once on either way
+        watch = Watch()
+        with pytest.raises(DatabaseBusy, match="did not answer"):
+            await asyncio.to_thread(engine.hooks.list)
+        assert watch.took <= lag.bound(3 * SHORT + 1)
+        proxy.silent.clear()
+        await asyncio.to_thread(engine.fire, BEFORE, {"n": 2})
+        assert await asyncio.to_thread(recorded, engine) == [2, 0]
+
+
+async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that lives answers BEGIN at once: a connection that does not is given up, and the firing is recorded."""
+    monkeypatch.setattr("hookrow.store.database.server.GREETING", SHORT)
+    with HookEngine(pg, worker=False, transport=Network()) as engine:
+        await asyncio.to_thread(with_hooks, engine)
+        with engine.runtime.database.write() as connection:
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            watch = Watch()
+            await asyncio.to_thread(engine.fire, BEFORE, {"n": 1})
+            assert watch.took <= lag.bound(SHORT + 1)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert await asyncio.to_thread(recorded, engine) == [1]
+
+
+def test_all_connections_in_use(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for one more is told so."""
+    monkeypatch.setattr("hookrow.store.database.server.EACH", 5)
+    monkeypatch.setattr("hookrow.store.database.server.LOCK", SHORT)
+    with HookEngine(pg, worker=False) as engine:
+        database = engine.runtime.database
+        held = [database.connected("read") for _ in range(5)]
+        with pytest.raises(DatabaseBusy, match="in use"), database.read():
+            pass
+        for each in held:
+            each.close()
+
+
+def test_what_may_take_long(pg: str) -> None:
+    """Migrations and counts of a whole log have no limit; all else says its own in every transaction."""
+    with HookEngine(pg, worker=False) as engine:
+        shown = []
+        for seconds in (None, 3.0):
+            with engine.runtime.database.read(seconds) as connection:
+                shown.append(connection.execute(text("SHOW statement_timeout")).scalar_one())
+        assert shown[0] == "0"
+        assert 2000 <= int(shown[1].removesuffix("ms").replace("3s", "3000")) <= 3000
+        with Until(None), engine.runtime.database.write() as connection:
+            assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "0"
+
+
+# -- within the process -----------------------------------------------------------------------------------------------
+
+
+def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transaction is waited for as another process's is."""
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", SHORT)
+    with engine.runtime.database.process_lock, pytest.raises(DatabaseBusy):
+        engine.hooks.update("g", timeout=7)
+
+
+def test_another_thread_reads_the_hooks(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One asks the database for all; who waits for it waits no longer than it may itself."""
+    monkeypatch.setattr("hookrow.store.configuration.cache.LOCK", SHORT)
+    engine.runtime.cache.forget()
+    with engine.runtime.cache.lock, pytest.raises(DatabaseBusy):
+        engine.fire(BEFORE, {"n": 1})
+
+
+def test_two_commands_that_change_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one says so."""
+    monkeypatch.setattr("hookrow.core.care.keys.LOCK", SHORT)
+    with alone(tmp_path / "hooks.db"), pytest.raises(Refused, match="another command"), alone(tmp_path / "hooks.db"):
+        pass
+
+
+def test_the_page_promises_what_is_bounded() -> None:
+    """`fire()` as the design has it, and every command's waits within ten seconds."""
+    assert (FIRE, RECORD) == (5.0, 1.0)
+    assert all(each.seconds < 10 for each in WAITS if isinstance(each.seconds, float))

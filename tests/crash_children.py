@@ -100,8 +100,8 @@ def kill_at(database: Database, point: str, marked: list[bool]) -> None:
             threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
 
     @contextmanager
-    def watched() -> Iterator[Connection]:
-        with write() as connection:
+    def watched(*given: Any) -> Iterator[Connection]:
+        with write(*given) as connection:
             yield connection
         if marked:
             die()

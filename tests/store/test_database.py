@@ -176,7 +176,7 @@ def test_a_copy_that_another_reads_goes_into_wal_a_moment_later(
     with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM hook").fetchall()
-        clock = SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback())
+        clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: reader.rollback())
         monkeypatch.setattr("hookrow.store.database.locks.time", clock)
         monkeypatch.setattr("hookrow.store.database.database.LOCK_LIMIT", 0.05)
         add_hook(copy, "a")

@@ -386,7 +386,7 @@ def test_whoever_reads_an_empty_database_delays_its_making(tmp_path: Path, monke
         reader.execute("SELECT * FROM customers").fetchall()
         monkeypatch.setattr(
             "hookrow.store.database.locks.time",
-            SimpleNamespace(perf_counter=time.perf_counter, sleep=lambda _: reader.rollback()),
+            SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: reader.rollback()),
         )
         open_database(f"sqlite:///{path}").close()
         assert not reader.in_transaction, "it waited for the reader"

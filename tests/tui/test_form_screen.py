@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -314,6 +315,20 @@ async def test_leaving_with_changes_asks() -> None:
         await at.press("escape", "left", "enter")
         await until(at.pilot, lambda: closed(at), "the list")
         assert at.engine.hooks.get(4).name == "Скидки по договору"
+
+
+def test_the_folders_of_drafts_are_their_owner_s(state_home: Path) -> None:
+    """Also the upper one, and whatever the umask."""
+    before = os.umask(0)
+    try:
+        path = drafts.write("sqlite:///x.db", 1, 1, {}, {})
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, path.parent.parent)] == [
+        0o600,
+        0o700,
+        0o700,
+    ]
 
 
 async def test_a_draft_is_private_holds_no_secret_and_is_offered_again(state_home: Path) -> None:

@@ -203,7 +203,7 @@ class Run:
         """Commit what is not committed yet, and give the verdict."""
         drafts, job = self.unwritten()
         try:
-            self.note_written(drafts, job, await self.committed(job, RECORD))
+            self.note_written(drafts, job, await self.committed(job, RECORD, drafts))
         except StorageError as error:
             return self.unrecorded(error, self.record())
         await self.raise_own_events()
@@ -334,7 +334,7 @@ class Run:
     async def write(self, drafts: Sequence[DeliveryDraft]) -> None:
         """Commit these drafts."""
         job = self.rows(drafts)
-        self.note_written(drafts, job, await self.committed(job))
+        self.note_written(drafts, job, await self.committed(job, drafts=drafts))
 
     def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """They are committed: hand those that are born leased to this process's worker."""
@@ -349,10 +349,11 @@ class Run:
         if self.runtime.handover is not None:
             self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
 
-    async def committed(self, job: Any, least: float = SLACK) -> Any:
+    async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
         """The job's answer, for which there are `least` seconds, whatever is left.
 
-        A caller that is cancelled meanwhile learns of it when the commit has ended.
+        A caller that is cancelled meanwhile learns of it when the commit has ended. What was committed for them is
+        handed over all the same: nobody else would send it before its lease has lapsed.
         """
         began = self.runtime.clock.monotonic()
         commit = self.runtime.database.writer.begin(job, self.patience(least))
@@ -365,8 +366,7 @@ class Run:
             if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):
                 self.firing_id = commit.result().firing
             elif isinstance(job, Rows) and commit.exception() is None:
-                self.firing_id = commit.result().firing
-                self.written += len(job.deliveries)
+                self.note_written(drafts, job, commit.result())
             raise
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:

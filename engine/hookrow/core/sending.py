@@ -26,6 +26,8 @@ from hookrow.core.runtime import Runtime
 
 __all__ = ["Sending"]
 
+GRACE = 5.0
+"""Seconds in which a request may end whose sender was cancelled."""
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
@@ -161,11 +163,17 @@ class Sending:
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None) -> Firing:
         """Send a firing's untried background deliveries in order, one attempt each."""
         if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
-            sending = asyncio.ensure_future(self.new_worker().send_firings({firing.row_id}))
-            while not sending.done():
-                await asyncio.wait([sending], timeout=PROGRESS)
-                if progress is not None:
-                    progress(await self.as_logged(firing))
+            worker = self.new_worker()
+            sending = asyncio.ensure_future(worker.send_firings({firing.row_id}))
+            try:
+                while not sending.done():
+                    await asyncio.wait([sending], timeout=PROGRESS)
+                    if progress is not None:
+                        progress(await self.as_logged(firing))
+            except asyncio.CancelledError:  # ctrl+c: what has left may end, the rest is given back
+                await worker.drain(GRACE)
+                await asyncio.wait([sending])
+                raise
             sending.result()
         return await self.as_logged(firing)
 

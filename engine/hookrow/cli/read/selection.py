@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -222,13 +224,17 @@ def go_through(
         return exits.STOPPED
     done, refused = 0, 0
     try:
-        for ref in paced([ref for ref, _ in chosen], rate):
-            try:
-                refused += not act(ref)
-            except (NotFound, Refused) as error:
-                refused += 1
-                say(f"{ref}: {error}")
-            done += 1
+        with first_interrupt() as stopped:
+            for ref in paced([ref for ref, _ in chosen], rate, stopped):
+                try:
+                    refused += not act(ref)
+                except (NotFound, Refused) as error:
+                    refused += 1
+                    say(f"{ref}: {error}")
+                done += 1
+        if done < len(chosen):
+            say_stopped(chosen, done)
+            return exits.STOPPED
     except KeyboardInterrupt:
         say_stopped(chosen, done)
         return exits.STOPPED
@@ -258,11 +264,33 @@ def say_stopped(chosen: Sequence[tuple[str, Mark]], done: int) -> None:
         say(Text("To continue: the same command with --resume {token}", token=f"{ref}..{chosen[-1][0]}"))
 
 
-def paced(refs: Sequence[str], rate: float | None) -> Iterator[str]:
-    """The ids one after another, not faster than so many a second, with a progress bar where a person looks on."""
-    pause = threading.Event()
+@contextmanager
+def first_interrupt() -> Iterator[threading.Event]:
+    """Ctrl+C sets this: the one that is under way ends, so that what was sent is known. A second one breaks it off."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        stopped.set()
+        say(Text("Stopping after this one; Ctrl+C again breaks it off."))
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def paced(refs: Sequence[str], rate: float | None, stopped: threading.Event) -> Iterator[str]:
+    """The ids one after another until it is stopped, not faster than so many a second, with a progress bar."""
     with click.progressbar(refs, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for place, ref in enumerate(bar):
             if rate is not None and place:
-                pause.wait(1 / rate)
+                stopped.wait(1 / rate)
+            if stopped.is_set():
+                return
             yield ref

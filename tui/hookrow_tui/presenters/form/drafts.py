@@ -77,7 +77,8 @@ def write(url: str, hook_id: int | None, revision: int, texts: Mapping[str, Any]
         OSError: the folder can't be written.
     """
     path = path_for(url, hook_id)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in (path.parent.parent, path.parent):  # `parents` alone would leave the upper one to the umask
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def plain(values: Mapping[str, Any]) -> dict[str, Any]:
         return {code: value for code, value in values.items() if code not in SECRETS}

@@ -1,0 +1,55 @@
+"""A caller that is cancelled while its firing is committed: what was committed goes out at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookrow import AsyncHookEngine, Hook
+from hookrow.store.outbox.writing import Rows
+from hookrow.testing import HookReceiver
+from hookrow.testing.fixtures import hook_receiver
+from worker_bench import seen
+
+__all__ = ["hook_receiver"]
+AFTER = "after_registration"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hooks.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.mark.anyio
+async def test_what_was_committed_for_a_cancelled_caller_is_handed_over(
+    url: str, hook_receiver: HookReceiver, lag: Any
+) -> None:
+    """`asyncio.timeout` while the commit is under way: sent at once, not when the lease of a minute has lapsed."""
+    async with AsyncHookEngine(url) as engine:
+        await engine.hooks.add(
+            Hook(key="a", name="a", event=AFTER, url=hook_receiver.url, response_has_data=True, timeout=30)
+        )
+        await engine.fire(AFTER, {"n": 0})
+        await seen(lambda: len(hook_receiver.received) == 1)
+        writer = engine.runtime.database.writer
+        await asyncio.to_thread(writer.pause)
+        firing = asyncio.create_task(engine.fire(AFTER, {"n": 1}))
+        await seen(lambda: any(isinstance(each.job, Rows) for each in list(writer.waiting)))
+        firing.cancel()
+        await asyncio.sleep(0)
+        started = asyncio.get_running_loop().time()
+        writer.go_on()
+        with pytest.raises(asyncio.CancelledError):
+            await firing
+        await seen(lambda: len(hook_receiver.received) == 2)
+        assert asyncio.get_running_loop().time() - started <= lag.bound(1.0)
+        [newest] = await engine.log.page(limit=1)
+        await seen(lambda: bool(newest.deliveries))
+        assert newest.deliveries[0].takeovers == 0

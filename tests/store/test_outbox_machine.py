@@ -7,9 +7,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Connection
 
 from hookrow.errors import NotRedeliverable
@@ -179,7 +187,12 @@ class Outbox(RuleBasedStateMachine):
         assert not left, left
 
 
-TestOutbox = Outbox.TestCase
-TestOutbox.settings = settings(
-    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.parametrize("sequences", [25, pytest.param(50, marks=pytest.mark.torture)])
+def test_any_sequence_keeps_the_outbox_sound(sequences: int) -> None:
+    """Whatever is written, claimed, settled and parked in whatever order: what each step checks holds."""
+    run_state_machine_as_test(
+        Outbox,
+        settings=settings(
+            max_examples=sequences, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -13,6 +13,7 @@ import pytest
 
 from hookrow import Hook, HookEngine
 from hookrow_tui.words import READ_ONLY
+from warm import Warm
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -37,16 +38,12 @@ def folder() -> Iterator[Path]:
 def walked(folder: Path, *, state: Path) -> str:
     """What the screens showed to the reader."""
     paths = os.pathsep.join([str(ROOT / "engine"), str(ROOT / "tui")])
-    done = subprocess.run(
-        [sys.executable, str(HERE / "read_only_process.py"), str(folder / "hooks.db")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": paths, "XDG_STATE_HOME": str(state), "PYTHONUTF8": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    command = [sys.executable, str(HERE / "read_only_process.py"), str(folder / "hooks.db")]
+    env = {**os.environ, "PYTHONPATH": paths, "XDG_STATE_HOME": str(state), "PYTHONUTF8": "1"}
+    with Warm(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as walking:
+        out, err = walking.communicate(timeout=120)
+    assert walking.returncode == 0, err
+    return str(out)
 
 
 @pytest.mark.parametrize(

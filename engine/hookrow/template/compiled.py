@@ -135,7 +135,8 @@ class Body:
         try:
             check(outline)
         except json.JSONDecodeError as broken:
-            at, reason = what_is_wrong(outline, broken.pos, over=broken.msg == "Extra data")
+            at = broken.pos + broken.msg.startswith("Illegal trailing comma")  # from 3.13 on it points at the comma
+            at, reason = what_is_wrong(outline, at, over=broken.msg == "Extra data")
             line, column = page.place_at(at)
             raise Fault(reason, line=line, column=column) from None
         except (ValueError, RecursionError):

@@ -273,13 +273,18 @@ def test_the_pace_is_kept(add: Add, hookrow: Hookrow) -> None:
 
 
 def test_ctrl_c_says_where(add: Add, hookrow: Hookrow, made: Path) -> None:
-    """Interrupted in the middle: exit 130, how many were done; a later run does the rest, and no replays."""
+    """Interrupted in the middle, and again while the one under way goes on: exit 130, how many were done; a later run
+    does the rest, and no replays."""
     with Receiver(reply(200, b"{}")) as receiver:
         add(receiver.url, *GATE, "--timeout", 30)
         fired = [fire(hookrow, number=number) for number in range(3)]
         receiver.play(reply(200, b"{}"), hold)
         with program("replay", "--event", "before_order_add", "--yes", cwd=made.parent) as running:
             receiver.wait(5)
+            running.send_signal(2)
+            assert running.stderr is not None
+            while "Stopping after this one" not in running.stderr.readline():
+                assert running.poll() is None
             running.send_signal(2)
             _, err = running.communicate(timeout=30)
     assert running.returncode == 130, err

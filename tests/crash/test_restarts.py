@@ -55,7 +55,7 @@ def test_a_restart_costs_no_caller_an_error(own_postgres: Any, times: int) -> No
         ended.set()
         for thread in threads:
             thread.join(30)
-        assert errors == []
+        assert [str(error) for error in errors] == []
         kept: list[tuple[str, int]] = []
         before: int | None = None
         while page := engine.log.page(LogFilter(), before=before, limit=200):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hookrow.ids import new_uid
 from hookrow.store.configuration import settings
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 from schemas import ours
@@ -101,6 +103,7 @@ def test_row_ids_follow_the_log_when_the_clock_goes_back(database: Database) -> 
 CHILD = """
 import sys
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.database import Database
 from hookrow.store.configuration import settings
 database = open_database(sys.argv[1])
@@ -181,6 +184,25 @@ def test_hooks_are_checked_by_the_database_too(database: Database) -> None:
     ):
         with pytest.raises(StorageError):
             add_hook(database, "bad", **{column: value})
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system tells no locks")
+def test_a_look_at_the_file_gives_up_no_lock(tmp_path: Path) -> None:
+    """SQLite's locks are the process's: to open the file beside it and close it again would end them all, and another
+    process would take the file for nobody's and delete the WAL, with what was acknowledged in it."""
+
+    def held() -> int:
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        inode = str(path.stat().st_ino)
+        return sum(line[4] == str(os.getpid()) and line[5].rpartition(":")[2] == inode for line in lines)
+
+    path = tmp_path / "hooks.db"
+    with closing(open_database(f"sqlite:///{path}")) as made:
+        made.writer.write(firing())
+        before = held()
+        assert before
+        refuse_damaged(path)
+        assert held() == before
 
 
 class InterruptedLock:

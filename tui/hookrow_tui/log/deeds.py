@@ -28,6 +28,7 @@ DONE: Final[Mapping[str, Say]] = {
     "replay": Say("firing replayed"),
     "setting": Say("setting changed"),
     "keys": Say("keys"),
+    "restore": Say("database restored from a backup"),
 }
 
 

@@ -149,7 +149,7 @@ def test_a_command_whose_result_finds_no_room_ends(
     disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sent, unrecorded: exit 3 after the lock's limit, in JSON too, of one and of many; --resume leaves it out."""
-    monkeypatch.setattr("hookrow.worker.trouble.LOCK_LIMIT", 0.3)
+    monkeypatch.setattr("hookrow.worker.trouble.LOCK", 0.3)
     path = disk / "hooks.db"
 
     def filling(request: Received) -> Answer:

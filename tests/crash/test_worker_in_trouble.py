@@ -26,7 +26,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def test_locked_by_another_process(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     """The lock is held through many tries: one line, then one that it works again; the row is sent."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.05)
     database = open_database(f"sqlite:///{tmp_path / 'hooks.db'}")
     hook = add_hook(database, "a")
     _, [row] = fire(database, [hook], now_ms())

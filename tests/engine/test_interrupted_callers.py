@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,21 +18,12 @@ __all__ = ["hook_receiver"]
 AFTER = "after_registration"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'hooks.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.mark.anyio
 async def test_what_was_committed_for_a_cancelled_caller_is_handed_over(
-    url: str, hook_receiver: HookReceiver, lag: Any
+    either_url: str, hook_receiver: HookReceiver, lag: Any
 ) -> None:
     """`asyncio.timeout` while the commit is under way: sent at once, not when the lease of a minute has lapsed."""
-    async with AsyncHookEngine(url) as engine:
+    async with AsyncHookEngine(either_url) as engine:
         await engine.hooks.add(
             Hook(key="a", name="a", event=AFTER, url=hook_receiver.url, response_has_data=True, timeout=30)
         )

@@ -108,7 +108,7 @@ def test_the_workers_attempts_redeliveries_and_tests_are_told(tmp_path: Path, ne
 def test_what_is_not_committed_says_so(tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """A firing in the caller's transaction, and one that the database refused."""
     notes = Notes()
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.05)
     with engine_on(tmp_path, network, notes) as engine:
         engine.hooks.add(Hook(key="crm", name="crm", event=AFTER, url="http://receiver.test/crm"))
         engine.hooks.add(waiting("gate"))

@@ -25,7 +25,7 @@ AFTER = "after_registration"
 @contextmanager
 def locked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Another process holds the lock."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.05)
     other = sqlite3.connect(bench.engine.path or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:

@@ -200,7 +200,7 @@ def test_a_fire_inside_ones_own_transaction_says_what_to_do(
     tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite has one writer: it can only time out, and names `connection=` and `defer=True`."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.1)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.1)
     url = f"sqlite:///{tmp_path}/hooks.db"
     with HookEngine(url, worker=False, transport=network) as engine:
         add_hooks(engine)

@@ -269,7 +269,7 @@ def test_what_may_take_long(pg: str) -> None:
 
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its transaction is waited for as another process's is."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", SHORT)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", SHORT)
     with engine.runtime.database.process_lock, pytest.raises(DatabaseBusy):
         engine.hooks.update("g", timeout=7)
 

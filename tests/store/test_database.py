@@ -151,7 +151,7 @@ def test_a_restored_copy_goes_back_into_wal(tmp_path: Path) -> None:
 
 def test_a_copy_that_another_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going into WAL needs a moment alone with the file; who does not get it is told the usual way, and tries again."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.05)
     made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     back_up(made, tmp_path / "copy.db")
     made.close()
@@ -178,7 +178,7 @@ def test_a_copy_that_another_reads_goes_into_wal_a_moment_later(
         reader.execute("SELECT * FROM hook").fetchall()
         clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: reader.rollback())
         monkeypatch.setattr("hookrow.store.database.locks.time", clock)
-        monkeypatch.setattr("hookrow.store.database.database.LOCK_LIMIT", 0.05)
+        monkeypatch.setattr("hookrow.store.database.database.LOCK", 0.05)
         add_hook(copy, "a")
         assert not reader.in_transaction, "it waited for the reader"
     copy.close()

@@ -159,7 +159,7 @@ def test_sqlite_is_set_up_as_it_was_found_safe(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_never_given_up_is_busy_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the ways out; afterwards everything works."""
-    monkeypatch.setattr("hookrow.store.database.locks.LOCK_LIMIT", 0.05)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.05)
     made = open_database(f"sqlite:///{tmp_path}/hooks.db")
     other = sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -29,18 +29,21 @@ class ReplyReader:
     nothing. `to_the_end`: only the connection's end ends the body.
     """
 
-    __slots__ = ("buffer", "done", "excess", "head", "left", "seen", "state", "to_the_end", "trailing")
+    __slots__ = ("buffer", "done", "excess", "head", "left", "seen", "state", "trailing")
 
     def __init__(self) -> None:
         self.head: Head | None = None
         self.done: bool = False
         self.excess: bool = False
-        self.to_the_end: bool = False
         self.seen: int = 0
         self.buffer: bytes = b""
         self.left: int = 0
         self.trailing: int = 0
         self.state: Literal["head", "length", "end", "size", "chunk", "after", "trailers"] = "head"
+
+    @property
+    def to_the_end(self) -> bool:
+        return self.state == "end"
 
     def feed(self, data: bytes, pieces: list[bytes]) -> None:
         """Take in some more bytes; the pieces of the body in them are added to `pieces`, those before a fault too.
@@ -89,7 +92,7 @@ class ReplyReader:
             elif head.chunked:
                 self.state = "size"
             elif head.length is None:
-                self.to_the_end, self.state = True, "end"
+                self.state = "end"
             else:
                 self.left, self.state = head.length, "length"
             return data

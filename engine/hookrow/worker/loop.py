@@ -190,7 +190,7 @@ class Worker:
             first_only: one attempt each; retries are left to a worker.
 
         Raises:
-            Unrecorded: some were sent, but their results could not be recorded within LOCK_LIMIT.
+            Unrecorded: some were sent, but their results could not be recorded in time (docs/reference/waits.md).
             StorageError: any other.
         """
         self.once = True

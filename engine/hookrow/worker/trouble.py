@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from hookrow.clock import Clock
 from hookrow.errors import StorageError, Unrecorded
 from hookrow.lang import Text
-from hookrow.store.database.locks import LOCK_LIMIT
+from hookrow.store.database.locks import LOCK
 from hookrow.store.database.outages import Outage
 
 __all__ = ["Shortage", "Trouble", "recorded"]
@@ -21,9 +21,9 @@ PAUSE = 0.25
 
 
 async def recorded(write: Callable[[], Awaitable[T]], delivery: str) -> T:
-    """What came of a request that a person waits for, written; tried again for LOCK_LIMIT. Raises Unrecorded."""
+    """What came of a request that a person waits for, written; tried again for LOCK. Raises Unrecorded."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + LOCK_LIMIT
+    until = loop.time() + LOCK
     while True:
         try:
             return await write()

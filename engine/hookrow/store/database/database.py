@@ -32,7 +32,7 @@ from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
 from hookrow.store.database.locks import (
-    LOCK_LIMIT,
+    LOCK,
     Until,
     begin_immediate,
     begin_plain,
@@ -144,7 +144,7 @@ class Database:
 
     def connect_file(self, path: Path) -> sqlite3.Connection:
         """A connection to the file that is there; none is made where it was removed."""
-        return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, check_same_thread=False, timeout=LOCK_LIMIT)
+        return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, check_same_thread=False, timeout=LOCK)
 
     def see_file(self, *, now: bool = False) -> None:
         """See that the file at `path` is the one that is open, at most every LOOK_AT_FILE seconds; else open it anew.
@@ -249,7 +249,7 @@ class Database:
         """A transaction of the calling thread. Only for the writer thread, start and upkeep: all else uses `writer`.
 
         Args:
-            seconds: how long locks and the server are waited for in all; a lock never longer than LOCK_LIMIT.
+            seconds: how long locks and the server are waited for in all; a lock never longer than LOCK.
 
         Raises:
             Interrupted: it was surely rolled back, by no fault of what was written: it may be begun again.
@@ -276,7 +276,7 @@ class Database:
         Raises:
             DatabaseBusy
         """
-        if not self.process_lock.acquire(timeout=left(locks.LOCK_LIMIT)):
+        if not self.process_lock.acquire(timeout=left(locks.LOCK)):
             raise busy("")
         try:
             yield

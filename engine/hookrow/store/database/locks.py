@@ -20,7 +20,6 @@ __all__ = [
     "GREETING",
     "LET_GO",
     "LOCK",
-    "LOCK_LIMIT",
     "PAUSE",
     "RECORD",
     "RESTART",
@@ -33,6 +32,7 @@ __all__ = [
     "insist",
     "left",
     "limits",
+    "ms",
     "now",
     "wait_for_nobody",
 ]
@@ -128,13 +128,11 @@ def left(most: float) -> float:
     return most if here.until is None else max(min(most, here.until - now()), 0.0)
 
 
-LOCK_LIMIT = LOCK
-"""Seconds that a writer waits for another's transaction (SQLite)."""
 LOCK_PAUSE = 0.0007
 
 
 def insist(connection: sqlite3.Connection, statement: str) -> None:
-    """Run a statement that needs a lock, again and again for up to LOCK_LIMIT while another process has it.
+    """Run a statement that needs a lock, again and again for up to LOCK while another process has it.
 
     SQLite's own busy handler does not do: it starves other processes at `BEGIN IMMEDIATE`, and is not asked at all
     where two connections, each with a shared lock, want to change the journal's mode.
@@ -142,7 +140,7 @@ def insist(connection: sqlite3.Connection, statement: str) -> None:
     Raises:
         sqlite3.Error: still locked, or anything else.
     """
-    end = now() + left(LOCK_LIMIT)
+    end = now() + left(LOCK)
     while True:
         try:
             connection.execute(statement).fetchone()
@@ -153,11 +151,15 @@ def insist(connection: sqlite3.Connection, statement: str) -> None:
             time.sleep(LOCK_PAUSE)
 
 
+def ms(seconds: float) -> int:
+    """Whole milliseconds, for a server that takes 0 for no limit."""
+    return max(round(seconds * 1000), 1)
+
+
 def limit(name: str, seconds: float) -> str:
     """Set a limit for this transaction, unless the administrator's own is shorter (0 is none)."""
-    ms = max(round(seconds * 1000), 1)
     theirs = f"nullif(extract(epoch FROM current_setting('{name}')::interval) * 1000, 0)"
-    return f"set_config('{name}', least({theirs}, {ms})::int::text, true)"
+    return f"set_config('{name}', least({theirs}, {ms(seconds)})::int::text, true)"
 
 
 def limits(lock: float, statement: float) -> str:
@@ -171,7 +173,7 @@ def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock, waiting up to LOCK_LIMIT for other processes."""
+    """Take SQLite's write lock, waiting up to LOCK for other processes."""
     driver: Any = connection.connection.driver_connection
     try:
         insist(driver, "BEGIN IMMEDIATE")

@@ -16,7 +16,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS, POOLER, server_settings
-from hookrow.store.database.locks import ANSWER, CONNECT, GREETING, LOCK, PAUSE, RESTART, SLACK, Until, here, left, now
+from hookrow.store.database.locks import (
+    ANSWER,
+    CONNECT,
+    GREETING,
+    LOCK,
+    PAUSE,
+    RESTART,
+    SLACK,
+    Until,
+    here,
+    left,
+    ms,
+    now,
+)
 
 __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
@@ -163,8 +176,3 @@ def begin(connection: Connection, besides: str) -> None:
     except psycopg.Error as error:
         gone = driver.closed or driver.broken
         raise DBAPIError("BEGIN", None, error, connection_invalidated=gone) from None  # hooks' errors are not wrapped
-
-
-def ms(seconds: float) -> int:
-    """Whole milliseconds, for a server that takes 0 for no limit."""
-    return max(round(seconds * 1000), 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hookrow.errors import DatabaseDamaged, StorageError
 from hookrow.lang import Text
-from hookrow.store.database.locks import LOCK_LIMIT
+from hookrow.store.database.locks import LOCK
 from hookrow.store.database.schema import VERSION_TABLE
 
 __all__ = ["FileId", "clear_damage", "file_id", "mark_damage", "refuse_damaged", "replaced", "schema_in"]
@@ -100,7 +100,7 @@ def handle_of(path: Path) -> int:
 def schema_in(path: Path) -> str | None:
     """The version of the Hookrow schema in a file; None where it is none of ours, or can't be read."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_LIMIT)) as plain:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK)) as plain:
             row = plain.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a name of our own
     except sqlite3.Error:
         return None

@@ -33,6 +33,7 @@ __all__ = [
     "outcome_code",
     "read_word",
     "taken_over",
+    "time_told",
     "word",
 ]
 
@@ -261,6 +262,11 @@ def taken_over(times: int) -> Text:
         "A process ended while it had this delivery, {n} times; whether a request left is not known.",
         times,
     )
+
+
+def time_told(now: Mapping[str, object]) -> Text:
+    """What `now` means to a body or a condition, as a line beside a plan or a replay."""
+    return Text("now.hour = {hour}, now.weekday = {weekday}, now.date = {date}", **now)
 
 
 def begins_word(known: Word, text: str) -> bool:

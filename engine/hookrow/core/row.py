@@ -5,10 +5,11 @@ What a hook did or was kept from doing becomes its `DeliveryDraft`, which `hookr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery import plan
@@ -24,7 +25,8 @@ from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
-from hookrow.template.compiled import Body, Condition, View, prepare
+from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
+from hookrow.template.moment import NOW, Moment
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]
@@ -34,6 +36,7 @@ FALLBACK = Reason("unavailable")
 BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
+UTC = ZoneInfo("UTC")
 ABSENT: Any = object()
 NOT_ENQUEUED = "not_enqueued"
 LONGEST_KEY = 300
@@ -140,6 +143,8 @@ class FiringContext:
     arrival: Arrival = PLAIN
     language: Language = "en"
     """In which the caller's client is told of a refusal (the setting `language`)."""
+    zone: ZoneInfo = UTC
+    """Whose clocks `now` in bodies and conditions goes by (the setting `timezone`)."""
 
     @property
     def before(self) -> bool:
@@ -188,9 +193,16 @@ class Row:
     def view(self, private: bool) -> View:
         data, view = self.views[private]
         if view is None:
-            view = prepare(data, self.text if data is self.original else None)
+            moment = Moment(self.context.at_ms, self.context.zone)
+            view = prepare(data, self.text if data is self.original else None, moment)
             self.views[private] = (data, view)
         return view
+
+    def now_for(self, hook: StoredHook) -> Mapping[str, Any] | None:
+        """What `now` means to this hook; None where neither body nor condition asks the time."""
+        if NOW in self.data or not reads_now(hook.body, hook.condition):
+            return None
+        return Moment(self.context.at_ms, self.context.zone).names()
 
     @property
     def kept_result(self) -> Any:

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy import URL, Connection
 
-from hookrow.clock import Clock, SystemClock
+from hookrow.clock import Clock, SystemClock, zone_named
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.care.sealing import Sealing
@@ -40,6 +40,7 @@ from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
+from hookrow.template.moment import Moment
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
 
@@ -180,10 +181,15 @@ class Runtime:
 
     def zone(self) -> ZoneInfo:
         """The zone in which moments are typed and shown (the setting `timezone`); UTC where this machine lacks it."""
-        try:
-            return ZoneInfo(self.setting(self.config_now(), "timezone"))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return ZoneInfo("UTC")
+        return self.zone_of(self.config_now())
+
+    def zone_of(self, config: Config) -> ZoneInfo:
+        """`zone`, of a configuration that was read."""
+        return zone_named(self.setting(config, "timezone"))
+
+    def moment(self) -> Moment:
+        """What `now` means in bodies and conditions at this moment."""
+        return Moment(self.clock.now_ms(), self.zone())
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))

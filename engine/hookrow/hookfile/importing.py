@@ -238,7 +238,8 @@ class Importer:
     def try_templates(self, entry: Entry, whole: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
         """The event must exist; a body or condition that changes must work on its example."""
         try:
-            self.hooks.check_templates(self.config, whole["event"], whole, only=changed)
+            notes = self.hooks.check_templates(self.config, whole["event"], whole, only=changed)
+            self.warnings += [f"{entry.key}: {note}" for note in notes]
         except (EventNotFound, InvalidTemplate) as error:
             code = error.problems[0].field if isinstance(error, InvalidTemplate) else "event"
             text = error.problems[0].text if isinstance(error, InvalidTemplate) else error.text

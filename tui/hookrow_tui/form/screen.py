@@ -158,7 +158,7 @@ class FormScreen(FormView):
             )
 
         def written(hook: Hook) -> None:
-            for note in checked.notes:
+            for note in dict.fromkeys([*checked.notes, *map(str, hook.notes)]):
                 self.app.notify(covered(note), markup=False)
             self.close(hook.id)
 

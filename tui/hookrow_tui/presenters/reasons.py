@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hookrow.hook.dates import show
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.records import Firing
-from hookrow.words import ERRORS, SKIPS, word
+from hookrow.words import ERRORS, SKIPS, time_told, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
@@ -99,6 +99,8 @@ def now_sentence(reason: Reason, zone: tzinfo) -> list[Line]:
             )
     if hook.condition:
         lines.append((("  ", ""), (f"{CONDITION}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
+    if step.now is not None:
+        lines.append(((f"  {time_told(step.now)}", "quiet"),))
     if reason.matches is not None:
         lines.append(((f"  {steady(matching(reason.matches))}", "quiet"),))
     return lines

@@ -11,12 +11,14 @@ from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload, dumps
 from hookrow.store.configuration.cache import Config
 from hookrow.template import compiled as template
+from hookrow.template.moment import NOW
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
 __all__ = ["TriedHooks"]
 
+OWN_NOW = Text('the payload has a key "now" of its own: "now" means that key, not the time')
 EXAMPLE_UID = "0"
 """Of a firing that is only an example."""
 
@@ -43,7 +45,7 @@ class TriedHooks:
         example = self.example(event) if payload is None else dict(payload)
         if not body.strip():
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.preview_body(body, example)
+        return template.preview_body(body, example, moment=self.runtime.moment())
 
     def refused_address(self, url: str) -> Text | None:
         """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.
@@ -61,15 +63,23 @@ class TriedHooks:
 
     def check_templates(
         self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
-    ) -> None:
-        """Try body and condition where they are new; the event must exist."""
+    ) -> list[Text]:
+        """Try body and condition where they are new; the event must exist. Gives what their writer should know.
+
+        Raises:
+            EventNotFound, InvalidTemplate
+        """
         self.runtime.event(config, event)
         asked = [
             (check, values[name])
             for name, check in (("body", template.check_body), ("condition", template.check_condition))
             if values[name] and (only is None or name in only or "event" in only)
         ]
-        if asked:
-            example = self.example(event)
-            for check, source in asked:
-                check(source, example)
+        if not asked:
+            return []
+        example, moment = self.example(event), self.runtime.moment()
+        for check, source in asked:
+            check(source, example, moment=moment)
+        if NOW in example and template.reads_now(values["body"], values["condition"]):
+            return [OWN_NOW]
+        return []

@@ -97,13 +97,12 @@ def deep_hooks(connection: Connection, since_ms: int) -> set[int]:
     return set(connection.execute(found.where(DEEP, FIRINGS.c.at_ms >= since_ms).distinct()).scalars())
 
 
-def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObject]:
-    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
+def payloads(connection: Connection, event: str, last: int) -> Iterator[tuple[int, JsonObject]]:
+    """When (ms) and with what payload the event was fired, newest first, one at a time: each may be a megabyte."""
     for number in ids(connection, LogFilter(event=event), limit=last):
-        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
-        payload: JsonObject | None = loads(text)
-        if payload is not None:  # None: purged meanwhile
-            yield payload
+        row = connection.execute(select(FIRINGS.c.at_ms, FIRINGS.c.payload).where(FIRINGS.c.id == number)).first()
+        if row is not None:  # None: purged meanwhile
+            yield row.at_ms, loads(row.payload)
 
 
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.overview import Overview, Step, Stretch
-    from hookrow.core.insight.statistics import Figures, HookStatistics
+    from hookrow.core.insight.statistics import Figures, HookStatistics, ShadowFigures
     from hookrow.errors import (
         Ambiguous,
         ChangedMeanwhile,
@@ -96,6 +96,7 @@ __all__ = [
     "Revision",
     "Secret",
     "SettingValue",
+    "ShadowFigures",
     "Step",
     "StorageError",
     "Stretch",
@@ -113,7 +114,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
     "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
-    "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
+    "hookrow.core.insight.statistics": ("Figures", "HookStatistics", "ShadowFigures"),
     "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),

@@ -50,6 +50,7 @@ from hookrow import (
     Revision,
     Secret,
     SettingValue,
+    ShadowFigures,
     Step,
     StorageError,
     Stretch,
@@ -167,6 +168,8 @@ deeds: list[Deed] = bench.log.deeds()
 assert any(deed.action == "hook add" for deed in deeds)
 last_day: Figures = statistics[stored.id].day
 assert last_day.calls == 1
+in_shadow: ShadowFigures | None = bench.log.shadow(stored.id)
+assert in_shadow is None
 assert summary.dead == 0
 assert figures_of[stored.id].calls == 1
 assert stored.id in statistics

@@ -76,6 +76,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "on_failure": "continue",
             "fallback_message": "",
             "order_key": "",
+            "shadow": False,
             "revision": 1,
             "state": "on",
             "paused_reason": None,
@@ -271,6 +272,7 @@ class FakeLog:
             number: SimpleNamespace(
                 day=figures(row[6], row[7]),
                 week=figures(row[6] * 7, row[7] * 4),
+                shadow=None,
                 hours=tuple((row[6] * hour // 276, row[7] * (hour == 20)) for hour in range(24)),
             )
             for number, row in enumerate(ROWS, 1)

@@ -122,6 +122,7 @@ EXAMPLES: dict[str, str] = {
     "hooks secret new": "hookrow hooks secret new stock",
     "hooks secret rotate": "hookrow hooks secret rotate stock",
     "hooks stats": "hookrow hooks stats stock",
+    "hooks promote": "hookrow hooks promote stock --yes",
     "hooks list": "hookrow hooks list --event before_order_add",
     "hooks show": "hookrow hooks show stock",
     "hooks add": "hookrow hooks add --name CRM --url https://crm.example --event on_subscription --no-fire-and-forget",

@@ -177,6 +177,7 @@ class Replaying:
             body=delivery.body,
             timeout=hook.timeout,
             payload=firing.payload if waiting else None,
+            shadow=delivery.shadow,
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
             depth=firing.depth,

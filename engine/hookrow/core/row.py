@@ -15,6 +15,7 @@ from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.message import envelope
+from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
 from hookrow.hook.modes import WAITING, pause_reason
@@ -67,6 +68,11 @@ class DeliveryDraft:
     """What the attempt at the hook's own URL says of its receiver, for the breaker."""
     gone: bool = False
     """The receiver said 410."""
+    shadow: int | None = None
+    """Asked in shadow, in so many milliseconds at most."""
+    shown: str | None = field(default=None, repr=False)
+    """The payload (JSON) as it was kept when a hook in shadow had its turn."""
+    would: Would | None = None
 
     @property
     def background(self) -> bool:
@@ -92,6 +98,8 @@ class DeliveryDraft:
             "order_key": self.order_key,
             "first_ms": self.attempts[0]["at_ms"] if self.attempts else None,
             "done_ms": None if self.background else now_ms,
+            "shadow": self.shadow,
+            "would": self.would,
         }
 
     def record(self, context: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
@@ -120,6 +128,8 @@ class DeliveryDraft:
             changes=tuple(self.changes),
             body=self.body,
             order_key=self.order_key,
+            shadow=self.shadow is not None,
+            would=self.would,
             row_id=row_id,
         )
 
@@ -150,6 +160,10 @@ class FiringContext:
     def before(self) -> bool:
         return self.event.moment == "before"
 
+    def shadows(self, hook: StoredHook) -> bool:
+        """Whether this hook is asked in shadow: a blocking one, where its answer could decide something."""
+        return hook.shadow and self.before and hook.mode in WAITING
+
 
 class Row:
     """Takes a payload through the hooks of an event, in order."""
@@ -172,6 +186,8 @@ class Row:
         """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
+        self.seconds_left: Callable[[], float] = lambda: context.deadline
+        """Until the row's deadline; whoever walks the row counts them."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
         self.show(payload)
@@ -253,16 +269,18 @@ class Row:
         if verdict.act == "skip":
             draft.skipped = verdict.reason
             return draft
-        waits = hook.mode in WAITING and not self.context.in_background
+        waits, shadow = self.waits(hook), self.context.shadows(hook)
+        if shadow:
+            draft.shadow = round(min(hook.timeout, self.seconds_left()) * 1000)
         if self.veto is not None and not self.barred:
             draft.skipped = "after_veto"
             return draft
         if self.context.arrival.barrier is not None and self.hold_back(draft, waits):
             return draft
-        if verdict.act == "fail" and waits and hook.paused_by == "key":
+        if verdict.act == "fail" and (waits or shadow) and hook.paused_by == "key":
             self.fail(draft, "key_error", pause_reason("key", hook.paused_reason))
             return draft
-        if verdict.act == "fail" and waits:
+        if verdict.act == "fail" and (waits or shadow):
             self.fail(draft, "paused", pause_reason(hook.paused_by, hook.paused_reason))
             return draft
         try:
@@ -276,19 +294,27 @@ class Row:
             return draft
         draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
         draft.order_key = self.key_of(hook)
+        if shadow and draft.shadow is not None and draft.shadow < plan.LEAST_WAIT * 1000:
+            self.fail(draft, "deadline", Reason("deadline_passed"))
+            return draft
+        if shadow:
+            draft.shown = self.text if self.kept is self.original else dumps(self.kept)
         if waits:
             draft.act = "call"
         else:
             draft.act = "park" if verdict.act in ("park", "fail") else "queue"
         return draft
 
+    def waits(self, hook: StoredHook) -> bool:
+        """Whether the operation waits for this hook."""
+        return hook.mode in WAITING and not self.context.in_background and not self.context.shadows(hook)
+
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
         barrier = self.context.arrival.barrier
         if barrier is not None and not barrier.on_failure and self.context.before:
             self.barred = any(
-                (barrier.skip is not None or hook.mode in WAITING)
-                and plan.judge(hook, self.context.at_ms).act != "skip"
+                (barrier.skip is not None or self.waits(hook)) and plan.judge(hook, self.context.at_ms).act != "skip"
                 for hook in hooks
             )
 
@@ -345,6 +371,9 @@ class Row:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = draft.hook
         draft.error, draft.detail = error, detail
+        if draft.shadow is not None:
+            draft.state, draft.would = "failed", "fail"
+            return
         self.troubled = True
         if hook.mode not in WAITING or self.context.in_background:
             draft.state = "dead"

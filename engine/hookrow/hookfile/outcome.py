@@ -144,10 +144,11 @@ def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
 
 def wait(hook: StoredHook) -> float:
     """Seconds that an operation may wait for a hook."""
-    return hook.timeout if hook.active and hook.mode in WAITING else 0.0
+    return hook.timeout if hook.active and hook.mode in WAITING and not hook.shadow else 0.0
 
 
 def wait_of(values: Mapping[str, Any]) -> float:
     """As `wait`, of a hook that is not there yet."""
     own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
-    return float(values["timeout"]) if values["active"] and own in WAITING else 0.0
+    waits = own in WAITING and not values["shadow"]
+    return float(values["timeout"]) if values["active"] and waits else 0.0

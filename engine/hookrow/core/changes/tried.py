@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.core.insight.insight import last_payload
 from hookrow.delivery.message import envelope
+from hookrow.hook.modes import WAITING, mode
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload, dumps
 from hookrow.store.configuration.cache import Config
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TriedHooks"]
 
 OWN_NOW = Text('the payload has a key "now" of its own: "now" means that key, not the time')
+NO_SHADOW = Text("shadow has no effect here: only blocking hooks of before_… events can be in shadow")
 EXAMPLE_UID = "0"
 """Of a firing that is only an example."""
 
@@ -70,16 +72,21 @@ class TriedHooks:
             EventNotFound, InvalidTemplate
         """
         self.runtime.event(config, event)
+        notes: list[Text] = []
+        if values["shadow"] and (only is None or not {"shadow", "event"}.isdisjoint(only)):
+            own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+            if own not in WAITING or self.runtime.event(config, event).moment != "before":
+                notes.append(NO_SHADOW)
         asked = [
             (check, values[name])
             for name, check in (("body", template.check_body), ("condition", template.check_condition))
             if values[name] and (only is None or name in only or "event" in only)
         ]
         if not asked:
-            return []
+            return notes
         example, moment = self.example(event), self.runtime.moment()
         for check, source in asked:
             check(source, example, moment=moment)
         if NOW in example and template.reads_now(values["body"], values["condition"]):
-            return [OWN_NOW]
-        return []
+            notes.append(OWN_NOW)
+        return notes

@@ -51,7 +51,7 @@ FIRING_COLUMNS = (
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
-    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers"),
+    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers", "shadow", "would"),
 )
 FIRING_HOLDS, DELIVERY_HOLDS = kinds_of(FIRINGS, FIRING_COLUMNS), kinds_of(DELIVERIES, DELIVERY_COLUMNS)
 ATTEMPT_HOLDS = kinds_of(ATTEMPTS)
@@ -174,6 +174,8 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         body=row.body,
         order_key=row.order_key,
         takeovers=row.takeovers,
+        shadow=row.shadow is not None,
+        would=row.would,
         row_id=row.id,
     )
 

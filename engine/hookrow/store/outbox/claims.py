@@ -6,8 +6,9 @@ fence that every claim raises; `store.settling` records results under that fence
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from sqlalchemy import (
 
 from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
 from hookrow.hook.modes import WAITING
+from hookrow.payload import dumps, redo
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
@@ -97,6 +99,8 @@ class Claimed:
     takeovers: int = 0
     error: str | None = None
     """Of the attempt before this one."""
+    shadow: int | None = None
+    """Asked in shadow, in so many milliseconds at most."""
 
 
 @dataclass(slots=True)
@@ -136,7 +140,7 @@ OF_ROW = tuple(
     DELIVERIES.c[name]
     for name in (
         *("id", "firing_id", "hook_id", "seq", "state", "attempts", "released_ms", "order_key", "due_ms", "fence"),
-        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms"),
+        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms", "shadow"),
     )
 )
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
@@ -233,7 +237,7 @@ LOAD = PreparedIn(
             DELIVERIES.c.id.label("row_id"),
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
-            *(DELIVERIES.c[name] for name in ("takeovers", "error")),
+            *(DELIVERIES.c[name] for name in ("takeovers", "error", "shadow")),
             *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
@@ -242,6 +246,16 @@ LOAD = PreparedIn(
         .join_from(DELIVERIES, FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
         .where(DELIVERIES.c.id.in_(rows))
     )
+)
+CHANGED_BEFORE = (
+    select(DELIVERIES.c.changes)
+    .where(
+        DELIVERIES.c.firing_id == bindparam("firing"),
+        DELIVERIES.c.seq < bindparam("seq"),
+        DELIVERIES.c.changes.is_not(None),
+        DELIVERIES.c.shadow.is_(None),
+    )
+    .order_by(DELIVERIES.c.seq)
 )
 RENEW = (
     update(DELIVERIES)
@@ -267,7 +281,7 @@ def lease_ms(timeout: float, now_ms: int) -> int:
 def standing(row: Any) -> Standing:
     """What `decide` is to know of a row joined with its hook."""
     hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
-    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
+    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped, row.shadow is not None)
 
 
 def claim(
@@ -395,7 +409,18 @@ def lease(
 def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[Claimed]:
     """The claimed rows in this order."""
     found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
+    for number, claimed in found.items():
+        if claimed.shadow is not None and claimed.mode == "transform":
+            found[number] = replace(claimed, payload=shown(connection, claimed))
     return [found[number] for number in ids]
+
+
+def shown(connection: Connection, claimed: Claimed) -> str:
+    """The payload (JSON) as the hooks before this one had left it when it had its turn."""
+    data = json.loads(claimed.payload or "{}")
+    for earlier in connection.execute(CHANGED_BEFORE, {"firing": claimed.firing_id, "seq": claimed.seq}).scalars():
+        data = redo(data, json.loads(earlier))
+    return dumps(data)
 
 
 def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int, later_ms: int = 0) -> None:

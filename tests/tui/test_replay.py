@@ -196,7 +196,9 @@ async def test_a_press_while_sending_sends_nothing_more(key: str) -> None:
 async def test_all_that_the_filter_shows_is_asked_about_twice_and_counted() -> None:
     """First the number and a sample, then a question whose first answer is no, then progress, oldest event first."""
     async with open_log() as at:
-        at.engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=(), now=None)
+        at.engine.answers["replay"] = lambda ref, **_: SimpleNamespace(
+            recorded=RECORDED, firing=anew(), plan=(), now=None
+        )
         screen = await dialog(at)
         screen.query_one(Ways).choose("all")
         await at.press("f5")
@@ -262,7 +264,9 @@ def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:
     engine, halt = with_attempts(FakeEngine()), threading.Event()
     failing, refusing = anew(), replace(anew(), outcome="vetoed")
     news = [failing, refusing, replace(failing, deliveries=failing.deliveries[:1])]
-    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=news.pop(0), plan=(), now=None)
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(
+        recorded=RECORDED, firing=news.pop(0), plan=(), now=None
+    )
     *_, tally = repeat(engine, Wish(array("q", [1, 2, 3]), None, None, False), halt)  # type: ignore[arg-type]
     assert tally.outcomes == Counter(failed=1, vetoed=1, allowed=1)
 

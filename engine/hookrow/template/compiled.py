@@ -303,9 +303,7 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
     return fault
 
 
-def check_body(
-    source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None
-) -> None:
+def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None) -> None:
     """Compile a body and render it on an example payload, as saving it asks for.
 
     What depends on `webhook.result` can't be known then: from there on only the firing checks.
@@ -321,9 +319,7 @@ def check_body(
             raise refusal(explained(fault, example), source, "body") from None
 
 
-def preview_body(
-    source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None
-) -> str:
+def preview_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None) -> str:
     """What a body becomes on an example payload, for the person who writes it.
 
     Raises:

@@ -214,10 +214,8 @@ class Delivery:
 
     @property
     def failed(self) -> bool:
-        """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery.
-
-        A shadow is asked once: nothing of it is missing.
-        """
+        """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery. A shadow
+        is asked once: nothing of it is missing."""
         return not self.shadow and (
             self.outcome in ("dead", "failed", "retrying") or (self.state == "parked" and self.attempts > 0)
         )

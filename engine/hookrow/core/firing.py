@@ -408,10 +408,8 @@ class Run:
                     "owner": runtime.owner if birth.state == "leased" else None,
                     "fence": 1 if birth.state == "leased" else 0,
                 }
-        firing = None
-        if new:
-            firing = self.new_columns()
-        elif self.outcome is not None:
+        firing = self.new_columns() if new else None
+        if not new and self.outcome is not None:
             firing = self.ended_columns()
         notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
         gone = [draft.hook.id for draft in drafts if draft.gone]

@@ -33,8 +33,9 @@ async def looked(engine: AsyncHookEngine) -> None:
     """Wait until the worker has seen the clocks as they stand now, and done what follows."""
     worker = engine.sending.worker
     assert worker is not None
-    now = engine.runtime.clock.now_ms() - engine.runtime.clock.monotonic() * 1000
-    await seen(lambda: worker.leases.wall_offset == now)
+    clock = engine.runtime.clock
+    now = (clock.monotonic(), clock.now_ms())
+    await seen(lambda: worker.leases.seen is not None and worker.leases.seen[:2] == now)
     rounds = 0
     step = worker.step
 

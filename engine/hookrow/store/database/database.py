@@ -79,7 +79,7 @@ class Database:
         self.address: URL = address_of(url)
         self.url: Final = shown(self.address)
         self.dialect: Final = self.address.get_backend_name()
-        self.clock: Final = StorageClock(clock or SystemClock(), remote=self.dialect != "sqlite")
+        self.clock: StorageClock = StorageClock(clock or SystemClock(), remote=self.dialect != "sqlite")
         self.path: Final = path_of(self.address) if self.dialect == "sqlite" else None
         if self.path is not None:
             # A host that changes its folder must not open another file.

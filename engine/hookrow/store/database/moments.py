@@ -1,7 +1,7 @@
 """The one clock of a database: by it ids, due times and leases are reckoned, whichever process writes or reads them.
 
 SQLite: due times are those of this machine's wall clock. Leases and probes are counted by the time since the machine
-started, which nobody sets; the file says which moment of the wall that time began at (docs/decisions/0018-clocks.md).
+started, which nobody sets; the file says which moment of the wall that time began at (docs/decisions/0016-clocks.md).
 PostgreSQL: all of it is the server's clock, asked for together with a transaction's BEGIN.
 """
 

@@ -199,10 +199,9 @@ class Worker:
                 self.woken.clear()
                 if self.tend is not None:
                     self.slots.shut = await self.tend()
-                now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
-                held = self.clock.lease_ms()
+                started, now_ms, held = self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms()
                 claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, lease_now=held)
-                claiming = partial(claiming, firings=firings, limit=limit, first_only=first_only)
+                claiming = partial(claiming, firings=firings, limit=self.slots.room(), first_only=first_only)
                 taken: Taken = await self.database.writer.awrite(claiming)
                 self.slots.hold(taken.rows, held, started)
                 self.start()
@@ -328,12 +327,11 @@ class Worker:
     async def claim(self) -> None:
         """Lease what may start now."""
         started, now_ms, held, _ = await self.watch_clock()  # it may have been set since the step began
-        recovering = started >= self.leases.unsure_until
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, lease_now=held, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
-        claiming = partial(claiming, free=self.slots.beginning(), suspects=0 if self.suspected() else 1)
+        claiming = partial(claiming, recovering=started >= self.leases.unsure_until, suspects=int(not self.suspected()))
         self.look = False
-        taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
+        taken: Taken = await self.database.writer.awrite(partial(claiming, free=self.slots.beginning()))
         self.next_ms = taken.next_ms
         self.look |= taken.more
         if taken.rows:
@@ -426,8 +424,7 @@ class Worker:
         """
         started, now_ms, held = self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
-        jitter = random.uniform(-1, 1)
-        job = Settle(claimed, result, now_ms, jitter, owner=owner, room=self.slots.spare, lease_now=held)
+        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare, lease_now=held)
         settled: Settled | None = None
         if self.once:
             settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))

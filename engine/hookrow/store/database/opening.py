@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
+from hookrow.store.configuration.zones import machine_zone
 from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
@@ -28,7 +29,6 @@ from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
-from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
 

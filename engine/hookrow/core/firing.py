@@ -394,12 +394,9 @@ class Run:
         elif background:
             leases = [draft.hook.timeout for draft, _ in background]
             handover = runtime.handover if self.handover else None
-            born = states.births(
-                [draft.act == "park" for draft, _ in background],
-                now_ms,
-                lease=leases if handover is not None and handover.takes_over else None,
-                lease_now=lease_now,
-            )
+            lease = leases if handover is not None and handover.takes_over else None
+            parked = [draft.act == "park" for draft, _ in background]
+            born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
             for (_, delivery), birth in zip(background, born, strict=True):
                 delivery.values |= {
                     "state": birth.state,

@@ -162,7 +162,7 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
     Some 50,000 deliveries are looked at, the newest ones of each hook: a hook that has more says so (`capped`) and from
     when on its figures count (`since_ms`).
     """
-    now_ms = runtime.clock.now_ms()
+    now_ms = runtime.database.clock.now_ms()
     hooks = [hook for hook in runtime.config().hooks.values() if not hook.deleted]
     most = max(IN_ALL // max(len(hooks), 1), AT_LEAST)
     found = {}
@@ -191,7 +191,7 @@ def shadow_figures(runtime: Runtime, hook: StoredHook, *, firings: int = 20) -> 
 
     None where it was asked nothing.
     """
-    since_ms = runtime.clock.now_ms() - WEEK_MS
+    since_ms = runtime.database.clock.now_ms() - WEEK_MS
     with runtime.database.asking() as ask:
         found = ShadowFigures.of(calls_of(ask, hook.id, since_ms, IN_ALL, shadow=True), since_ms, hook.on_failure)
         if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cli_runs import Hookrow
-from hookrow.testing.receiver import Receiver, reply
+from receivers import Receiver, reply
 
 Add = Callable[..., Any]
 GATE = ("--wait-for-response", "--shadow")
@@ -16,7 +16,7 @@ def test_from_shadow_to_promoted(add: Add, hookrow: Hookrow) -> None:
     """What its answers would have done stands in list, figures, log, and in the question of `promote`."""
     no = reply(422, b'{"allow": false, "message": "too much"}')
     with Receiver(no, reply(200), no, reply(200)) as receiver:
-        add(receiver.url, *GATE, name="New gate", key="new")
+        add(receiver.url, *GATE, "--key", "new", name="New gate")
         assert hookrow("hooks", "show", "new", "--json").json["shadow"] is True
         assert "it was not asked" in hookrow("hooks", "show", "new").out
         fired = hookrow("fire", "before_order_add", "--json").json
@@ -38,14 +38,14 @@ def test_from_shadow_to_promoted(add: Add, hookrow: Hookrow) -> None:
 
 def test_where_a_shadow_has_no_effect_it_is_said(add: Add, hookrow: Hookrow) -> None:
     """A background hook, an event that has happened."""
-    add("http://127.0.0.1:9/x", name="Background", key="bg")
+    add("http://127.0.0.1:9/x", "--key", "bg", name="Background")
     assert "shadow has no effect here" in hookrow("hooks", "edit", "bg", "--shadow").err
     assert "shadow has no effect" not in hookrow("hooks", "edit", "bg", "--wait-for-response").err
 
 
 def test_a_file_carries_it(add: Add, hookrow: Hookrow) -> None:
     """Export and import keep it."""
-    add("http://127.0.0.1:9/x", *GATE, name="New gate", key="new")
+    add("http://127.0.0.1:9/x", *GATE, "--key", "new", name="New gate")
     file = hookrow("export").out
     assert "shadow: true" in file
     hookrow("hooks", "promote", "new", "--yes")

@@ -46,7 +46,7 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         NEVER,
     ),
     "NotRedeliverable": ("`redeliver`", "Replay it instead, or give an address with `to=`.", NEVER),
-    "Vetoed": ("`firing.raise_for_veto()`", "Answer your client with `veto.status` and `veto.message`.", NEVER),
+    "Vetoed": ("`firing.raise_for_veto()`", "Answer your client with `veto.status` and `veto.message`; `firing` has the rest.", NEVER),
     "DatabaseBusy": (
         "every call that writes",
         "Another transaction holds SQLite's write lock: shorten it, or use `connection=`.",
@@ -74,6 +74,11 @@ ADVICE: dict[str, tuple[str, str, str]] = {
     "UseAsyncEngine": (
         "`HookEngine` inside an event loop",
         "Use `AsyncHookEngine`, or `await engine.afire(…)`.",
+        NEVER,
+    ),
+    "UnsupportedHost": (
+        "making an engine; the first call after a fork",
+        "Use real threads: `gunicorn -k gthread`, `celery --pool threads`.",
         NEVER,
     ),
     "EngineClosed": ("every call", "Don't use the engine after `close()`.", NEVER),

@@ -46,7 +46,7 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         NEVER,
     ),
     "NotRedeliverable": ("`redeliver`", "Replay it instead, or give an address with `to=`.", NEVER),
-    "Vetoed": ("`firing.raise_for_veto()`", "Answer your client with `veto.status` and `veto.message`; `firing` has the rest.", NEVER),
+    "Vetoed": ("`firing.raise_for_veto()`", "Answer your client with `veto.status` and `veto.message`.", NEVER),
     "DatabaseBusy": (
         "every call that writes",
         "Another transaction holds SQLite's write lock: shorten it, or use `connection=`.",

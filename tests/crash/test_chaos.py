@@ -244,7 +244,8 @@ class Chaos:
             came[request.name].append(request)
         acknowledged = set(self.acks.read_text().split())
         assert acknowledged <= set(kept), "acknowledged, and not kept"
-        unsent = {name for name in set(kept) - set(came) if kept[name][6] != SHADOW}  # that is asked once, or not at all
+        # A shadow is asked once, or not at all where its worker was killed again.
+        unsent = {name for name in set(kept) - set(came) if kept[name][6] != SHADOW}
         assert set(came) <= set(kept), "sent and not kept"
         assert not unsent, "kept and never sent"
         again = 0

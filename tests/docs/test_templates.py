@@ -14,7 +14,7 @@ import pytest
 from hookrow.clock import to_ms
 from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.template.filters import FILTERS, TESTS
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 
 PAGE = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
 [PAYLOAD] = [json.loads(each) for each in re.findall(r"<!-- payload -->\n```json\n(.*?)```", PAGE, re.DOTALL)]
@@ -34,7 +34,7 @@ def rendered(template: str) -> Any:
     return json.loads(Body.compile(template).render(prepare(PAYLOAD), WEBHOOK))
 
 
-def true_of(condition: str, moment: Moment | None = None) -> bool:
+def true_of(condition: str, moment: LocalTime | None = None) -> bool:
     """What a condition gives on the page's payload."""
     return Condition.compile(condition).test(prepare(PAYLOAD, moment=moment), WEBHOOK)
 
@@ -60,7 +60,7 @@ def test_conditions_give_what_the_page_says() -> None:
 def test_the_time_is_what_the_page_says() -> None:
     """At the moment above the table."""
     at = "2026-11-27T17:59"
-    moment = Moment(to_ms(datetime.fromisoformat(at).replace(tzinfo=UTC)))
+    moment = LocalTime(to_ms(datetime.fromisoformat(at).replace(tzinfo=UTC)))
     found = [(condition.strip("`"), said) for condition, said in rows(f"times: {at}")]
     assert len(found) == 4
     assert [(each, str(true_of(each, moment)).lower()) for each, _ in found] == found

@@ -15,7 +15,11 @@ from hookrow.cli.app import run
 from receivers import Receiver, reply
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAYLOADS = {"small": {"number": "A-1", "sum": 100}, "large": {"number": "A-2", "sum": 100_000}, "broken": {"number": "A-3"}}
+PAYLOADS = {
+    "small": {"number": "A-1", "sum": 100},
+    "large": {"number": "A-2", "sum": 100_000},
+    "broken": {"number": "A-3"},
+}
 STEP = re.compile(r"^\$ (hookrow .*)$", re.MULTILINE)
 
 

@@ -9,7 +9,7 @@ import pytest
 from engine_bench import Bench
 from hookrow.clock import to_ms
 from hookrow.template.compiled import Condition, prepare
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 
 WORKING = "now.weekday <= 5 and 9 <= now.hour and now.hour < 18"
 FRIDAY = datetime(2026, 11, 27, 14, 59, tzinfo=UTC)  # 17:59 in Moscow
@@ -35,7 +35,7 @@ def test_the_zone_decides_which_day_it_is(at: str, zone_hour: int, weekday: int,
     """Monday is 1; a day begins at the zone's midnight."""
     from zoneinfo import ZoneInfo
 
-    found = Moment(to_ms(datetime.fromisoformat(at)), ZoneInfo("Europe/Moscow")).names()
+    found = LocalTime(to_ms(datetime.fromisoformat(at)), ZoneInfo("Europe/Moscow")).names()
     assert found == {"hour": zone_hour, "weekday": weekday, "date": date}
 
 
@@ -106,4 +106,4 @@ async def test_the_payloads_own_key_stands_above_the_time(moscow: Bench) -> None
 def test_without_a_moment_the_name_is_missing() -> None:
     """Nothing reads a clock by itself; a loop's variable of that name stays one."""
     assert Condition.compile("now is undefined").test(prepare({}), {})
-    assert not Condition.compile("now is undefined").test(prepare({}, moment=Moment(0)), {})
+    assert not Condition.compile("now is undefined").test(prepare({}, moment=LocalTime(0)), {})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hookrow.events import CATALOGUE
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Body, prepare
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 from hookrow_tui.presenters.body_lexer import place_at, tokens
 from hookrow_tui.presenters.form.body_names import Name, completions_of, names_of, with_name
 
@@ -176,7 +176,7 @@ def test_no_text_is_too_odd_to_put_a_name_into(body: str, offset: int) -> None:
 
 def test_the_time_is_offered_with_its_values() -> None:
     """After the payload's own names; a payload's own `now` takes its place."""
-    moment = Moment(1_795_608_000_000)
+    moment = LocalTime(1_795_608_000_000)
     found = completions_of(names_of(ORDER, moment), "now")
     assert [(each.path, each.value) for each in found] == [
         ("now.hour", 12),

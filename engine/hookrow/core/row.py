@@ -27,7 +27,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
-from hookrow.template.moment import NOW, Moment
+from hookrow.template.moment import NOW, LocalTime
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]
@@ -209,7 +209,7 @@ class Row:
     def view(self, private: bool) -> View:
         data, view = self.views[private]
         if view is None:
-            moment = Moment(self.context.at_ms, self.context.zone)
+            moment = LocalTime(self.context.at_ms, self.context.zone)
             view = prepare(data, self.text if data is self.original else None, moment)
             self.views[private] = (data, view)
         return view
@@ -218,7 +218,7 @@ class Row:
         """What `now` means to this hook; None where neither body nor condition asks the time."""
         if NOW in self.data or not reads_now(hook.body, hook.condition):
             return None
-        return Moment(self.context.at_ms, self.context.zone).names()
+        return LocalTime(self.context.at_ms, self.context.zone).names()
 
     @property
     def kept_result(self) -> Any:

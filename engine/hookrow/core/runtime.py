@@ -41,7 +41,7 @@ from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
 
@@ -190,9 +190,9 @@ class Runtime:
         """`zone`, of a configuration that was read."""
         return zone_named(self.setting(config, "timezone"))
 
-    def moment(self) -> Moment:
+    def moment(self) -> LocalTime:
         """What `now` means in bodies and conditions at this moment."""
-        return Moment(self.clock.now_ms(), self.zone())
+        return LocalTime(self.clock.now_ms(), self.zone())
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))

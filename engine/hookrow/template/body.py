@@ -17,7 +17,7 @@ from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 from hookrow.template.values import Fault, encode, is_list, kind, truth, weigh
 
 __all__ = ["Page", "Statement", "read_body", "render_all"]
@@ -43,7 +43,7 @@ class Page(Evaluation):
         fuel: int,
         limit: int,
         text: str | None = None,
-        moment: Moment | None = None,
+        moment: LocalTime | None = None,
     ) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit, moment=moment)
         self.pieces: list[str] = []

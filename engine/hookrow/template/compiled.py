@@ -31,7 +31,7 @@ from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Evaluation, Joined, Node
 from hookrow.template.grammar import Reader
-from hookrow.template.moment import NOW, Moment
+from hookrow.template.moment import NOW, LocalTime
 from hookrow.template.values import Fault, kind, truth
 
 __all__ = [
@@ -70,10 +70,10 @@ class View:
 
     payload: Mapping[str, Any]
     text: str | None = None
-    moment: Moment | None = None
+    moment: LocalTime | None = None
 
 
-def prepare(payload: Mapping[str, Any], text: str | None = None, moment: Moment | None = None) -> View:
+def prepare(payload: Mapping[str, Any], text: str | None = None, moment: LocalTime | None = None) -> View:
     """The view of a payload: plain JSON data, checked before. Costs nothing; make one whenever the payload changes.
 
     `text` is its JSON, where that is known; `moment` what `now` means.
@@ -303,7 +303,7 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
     return fault
 
 
-def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None) -> None:
+def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: LocalTime | None = None) -> None:
     """Compile a body and render it on an example payload, as saving it asks for.
 
     What depends on `webhook.result` can't be known then: from there on only the firing checks.
@@ -319,7 +319,9 @@ def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, m
             raise refusal(explained(fault, example), source, "body") from None
 
 
-def preview_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: Moment | None = None) -> str:
+def preview_body(
+    source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: LocalTime | None = None
+) -> str:
     """What a body becomes on an example payload, for the person who writes it.
 
     Raises:
@@ -331,7 +333,7 @@ def preview_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT,
         raise refusal(explained(fault, example), source, "body") from None
 
 
-def check_condition(source: str, example: Mapping[str, Any], *, moment: Moment | None = None) -> None:
+def check_condition(source: str, example: Mapping[str, Any], *, moment: LocalTime | None = None) -> None:
     """Compile a condition and test it on an example payload, as `check_body` does for bodies.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
-from hookrow.template.moment import NOW, Moment
+from hookrow.template.moment import NOW, LocalTime
 from hookrow.template.values import (
     MISSING,
     Budget,
@@ -58,7 +58,7 @@ class Evaluation(Budget):
         *,
         fuel: int,
         limit: int,
-        moment: Moment | None = None,
+        moment: LocalTime | None = None,
     ) -> None:
         super().__init__(fuel, limit)
         self.moment: Final = moment

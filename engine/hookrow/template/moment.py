@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-__all__ = ["NOW", "Moment"]
+__all__ = ["NOW", "LocalTime"]
 
 NOW: Final = "now"
 """The name under which bodies and conditions find the time, unless the payload has a key of this name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class LocalTime:
     """When it is, for a body or a condition: milliseconds since 1970, and the zone whose clocks people mean."""
 
     at_ms: int

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from hookrow.clock import to_ms
 from hookrow.errors import HookrowError
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 from hookrow_tui.form.aside import AsideHead, Names, SentBody
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
@@ -101,7 +101,7 @@ class WritingPage(Page[int]):
         if sample.event != self.event:
             return
         self.sample = sample
-        names = names_of(sample.payload, Moment(to_ms(here(self.zone).now), self.zone))
+        names = names_of(sample.payload, LocalTime(to_ms(here(self.zone).now), self.zone))
         self.body.know(names)
         self.query_one(Expression).know(names)
         self.query_one(Names).know(names)

@@ -9,7 +9,7 @@ from hookrow.errors import InvalidTemplate
 from hookrow.payload import JsonObject
 from hookrow.store.log.reading import payloads
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Condition, prepare
-from hookrow.template.moment import Moment
+from hookrow.template.moment import LocalTime
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -73,7 +73,7 @@ def condition_matches(runtime: Runtime, event: str, condition: str, *, last: int
             total += 1
             holds: bool | None = True
             if compiled is not None:
-                view = prepare(payload, moment=Moment(at_ms, zone))
+                view = prepare(payload, moment=LocalTime(at_ms, zone))
                 try:
                     holds = compiled.test(view, SAMPLE_WEBHOOK)
                 except InvalidTemplate as error:

@@ -6,7 +6,6 @@ fence that every claim raises; `store.settling` records results under that fence
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
@@ -31,7 +30,6 @@ from sqlalchemy import (
 
 from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
 from hookrow.hook.modes import WAITING
-from hookrow.payload import dumps, redo
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
@@ -39,6 +37,7 @@ from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
 from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in, unheld_at
+from hookrow.store.outbox.shadows import shown
 
 __all__ = [
     "LAPSED",
@@ -249,16 +248,6 @@ LOAD = PreparedIn(
         .where(DELIVERIES.c.id.in_(rows))
     )
 )
-CHANGED_BEFORE = (
-    select(DELIVERIES.c.changes)
-    .where(
-        DELIVERIES.c.firing_id == bindparam("firing"),
-        DELIVERIES.c.seq < bindparam("seq"),
-        DELIVERIES.c.changes.is_not(None),
-        DELIVERIES.c.shadow.is_(None),
-    )
-    .order_by(DELIVERIES.c.seq)
-)
 RENEW = (
     update(DELIVERIES)
     .where(
@@ -427,16 +416,8 @@ def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[C
     found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
     for number, claimed in found.items():
         if claimed.shadow is not None and claimed.mode == "transform":
-            found[number] = replace(claimed, payload=shown(connection, claimed))
+            found[number] = replace(claimed, payload=shown(connection, claimed.payload, claimed.firing_id, claimed.seq))
     return [found[number] for number in ids]
-
-
-def shown(connection: Connection, claimed: Claimed) -> str:
-    """The payload (JSON) as the hooks before this one had left it when it had its turn."""
-    data = json.loads(claimed.payload or "{}")
-    for earlier in connection.execute(CHANGED_BEFORE, {"firing": claimed.firing_id, "seq": claimed.seq}).scalars():
-        data = redo(data, json.loads(earlier))
-    return dumps(data)
 
 
 def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: int, later_ms: int = 0) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from hookrow.template.moment import NOW, Moment
+from hookrow.template.moment import NOW, LocalTime
 from hookrow_tui.presenters.body_lexer import CursorPlace, place_at
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say, SayPlural
@@ -56,7 +56,7 @@ class Name:
         return steady(text[:SHOWN].replace("\n", " ")) if text != "" else str(Say("empty text"))
 
 
-def names_of(payload: Mapping[str, Any], moment: Moment | None = None) -> list[Name]:
+def names_of(payload: Mapping[str, Any], moment: LocalTime | None = None) -> list[Name]:
     """The places of a payload in its order, an object before what is in it; of a list its first item. After them what
     `now` means at this moment, unless the payload has a key of this name."""
     now = {} if moment is None or NOW in payload else {NOW: moment.names()}

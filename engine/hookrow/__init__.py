@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.overview import Overview, Step, Stretch
+    from hookrow.core.insight.rehearsal import Rehearsal, RehearsedBody, RehearsedFailure
     from hookrow.core.insight.statistics import Figures, HookStatistics, ShadowFigures
     from hookrow.errors import (
         Ambiguous,
@@ -91,6 +92,9 @@ __all__ = [
     "Payload",
     "Purged",
     "Redelivered",
+    "Rehearsal",
+    "RehearsedBody",
+    "RehearsedFailure",
     "Replayed",
     "Request",
     "Revision",
@@ -112,6 +116,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
+    "hookrow.core.insight.rehearsal": ("Rehearsal", "RehearsedBody", "RehearsedFailure"),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
     "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
     "hookrow.core.insight.statistics": ("Figures", "HookStatistics", "ShadowFigures"),

@@ -45,6 +45,9 @@ from hookrow import (
     Payload,
     Purged,
     Redelivered,
+    Rehearsal,
+    RehearsedBody,
+    RehearsedFailure,
     Replayed,
     Request,
     Revision,
@@ -175,6 +178,10 @@ assert figures_of[stored.id].calls == 1
 assert stored.id in statistics
 matches: ConditionMatches = bench.condition_matches("before_delivery_service_calculate", "order.weight > 1000")
 assert (matches.matched, matches.total) == (0, 1)
+rehearsed: Rehearsal = bench.rehearse(stored)
+failing: list[RehearsedFailure] = list(rehearsed.failures)
+differing: list[RehearsedBody] = list(rehearsed.bodies)
+assert (rehearsed.firings, failing, differing) == (1, [], [])
 again: Replayed = bench.replay(firing.id)
 assert again.firing.replay_of == firing.id
 sent: list[Redelivered] = bench.redeliver(delivery.id)

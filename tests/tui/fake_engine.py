@@ -46,6 +46,9 @@ class FakeHook(SimpleNamespace):
     def mode(self) -> str:
         return mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
 
+    def model_copy(self, *, update: dict[str, Any]) -> FakeHook:
+        return self.copy(**update)
+
     def copy(self, **changes: Any) -> FakeHook:
         return FakeHook(**{**self.__dict__, **changes})
 
@@ -403,6 +406,9 @@ class FakeEngine:
 
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> Any:
         return self.asked("condition_matches", event, condition, last=last)
+
+    def rehearse(self, hook: Any, **kwargs: Any) -> Any:
+        return self.answers.get("rehearse", lambda *_, **__: SimpleNamespace(failed=0))(hook, **kwargs)
 
     def close(self, grace: float = 5) -> None:
         self.calls.append(("close", (), {}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.hooks import hook_of
+from hookrow.core.insight.rehearsal import Candidate
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
@@ -14,6 +15,9 @@ from hookrow.store.configuration.cache import Config
 
 __all__ = ["HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
 
+FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
+ASKING = frozenset({"event", "position", "condition", "body", *FLAGS})
+"""What decides whether a hook is asked, and with what body."""
 TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_response", "response_has_data"})
 
 
@@ -87,6 +91,23 @@ class ImportStep:
     """The references of secrets that were read."""
     host: str = ""
     """Where the hook's requests go."""
+
+    def candidate(self) -> Candidate | None:
+        """The hook as it would be, for a rehearsal; None where it would be asked as it is."""
+        if self.removed or (self.stored is not None and not ASKING & set(self.values)):
+            return None
+        values: dict[str, Any] = {} if self.stored is None else {code: getattr(self.stored, code) for code in ASKING}
+        values |= {code: value for code, value in self.values.items() if code in ASKING}
+        own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+        return Candidate(
+            self.key,
+            None if self.stored is None else self.stored.id,
+            values["event"],
+            values["position"] or 0,
+            values["condition"],
+            values["body"],
+            own in WAITING,
+        )
 
     def change(self) -> HookChange:
         """In words for people and programs."""

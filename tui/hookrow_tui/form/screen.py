@@ -36,14 +36,16 @@ from hookrow_tui.widgets.dialogs import Answer, Choices, ask
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine, ShadowFigures
+    from hookrow import Hook, HookEngine, Rehearsal, ShadowFigures
     from hookrow.records import Revision
 
 __all__ = ["FormScreen"]
 
 NOT_ASKED = Say("In shadow, it was not asked in the last 7 days.")
 NAMED = 3
-"""Firings that are named."""
+"""Firings, and reasons of failures, that are named."""
+RECENT = 500
+"""Firings that body and condition are tried on before they are saved."""
 
 
 class FormScreen(FormView):
@@ -90,10 +92,18 @@ class FormScreen(FormView):
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
-                answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), self.write)]
+                answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), self.save)]
                 ask(self, SAVE_AND_CLOSE, [too_long(seconds)], answers)
             else:
-                self.write()
+                self.save()
+
+    def save(self) -> None:
+        """Write it, after a rehearsal where body or condition are new."""
+        texts = self.state.texts
+        if {"body", "condition", "event"} & set(self.state.changed) and (texts["body"] or texts["condition"]):
+            self.rehearse(self.write)
+        else:
+            self.write()
 
     def find_fault(self) -> bool:
         """Check all; go to the first field at fault."""
@@ -159,6 +169,27 @@ class FormScreen(FormView):
             ask(self, Say("Its responses decide from now on"), told, answers, self.stay)
 
         self.hookrow.ask(self, lambda engine: engine.log.shadow(number), show, self.refused)
+
+    def rehearse(self, go_on: Callable[[], None]) -> None:
+        """Try body and condition on the event's newest firings, and ask where they would fail on some."""
+        checked, stored = self.state.checked(here(self.zone)), self.state.hook
+        self.saving = True
+
+        def tried(engine: HookEngine) -> Rehearsal:
+            from hookrow import Hook
+
+            hook = Hook.stored(checked.values) if stored is None else stored.model_copy(update=checked.values)
+            return engine.rehearse(hook, limit=RECENT)
+
+        def show(found: Rehearsal) -> None:
+            self.saving = False
+            if not found.failed:
+                go_on()
+                return
+            answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), go_on)]
+            ask(self, SAVE_AND_CLOSE, list(found.told())[:NAMED], answers, self.stay)
+
+        self.hookrow.ask(self, tried, show, self.refused)
 
     def write(self, keep_secrets: bool = False, promote: bool = False) -> None:
         checked = self.state.checked(here(self.zone))

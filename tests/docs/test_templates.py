@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hookrow.clock import to_ms
+from hookrow.hook.local_time import LocalTime
 from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.template.filters import FILTERS, TESTS
-from hookrow.template.moment import LocalTime
 
 PAGE = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
 [PAYLOAD] = [json.loads(each) for each in re.findall(r"<!-- payload -->\n```json\n(.*?)```", PAGE, re.DOTALL)]

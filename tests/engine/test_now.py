@@ -8,8 +8,8 @@ import pytest
 
 from engine_bench import Bench
 from hookrow.clock import to_ms
+from hookrow.hook.local_time import LocalTime
 from hookrow.template.compiled import Condition, prepare
-from hookrow.template.moment import LocalTime
 
 WORKING = "now.weekday <= 5 and 9 <= now.hour and now.hour < 18"
 FRIDAY = datetime(2026, 11, 27, 14, 59, tzinfo=UTC)  # 17:59 in Moscow

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow.events import CATALOGUE
+from hookrow.hook.local_time import LocalTime
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Body, prepare
-from hookrow.template.moment import LocalTime
 from hookrow_tui.presenters.body_lexer import place_at, tokens
 from hookrow_tui.presenters.form.body_names import Name, completions_of, names_of, with_name
 

@@ -18,6 +18,7 @@ from hookrow.delivery.message import envelope
 from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
@@ -27,7 +28,6 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
-from hookrow.template.moment import NOW, LocalTime
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]

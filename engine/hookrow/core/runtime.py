@@ -26,6 +26,7 @@ from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
+from hookrow.hook.local_time import LocalTime
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing
@@ -41,7 +42,6 @@ from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
-from hookrow.template.moment import LocalTime
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
 

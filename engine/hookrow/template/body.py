@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hookrow.hook.local_time import LocalTime
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
-from hookrow.template.moment import LocalTime
 from hookrow.template.values import Fault, encode, is_list, kind, truth, weigh
 
 __all__ = ["Page", "Statement", "read_body", "render_all"]

@@ -27,11 +27,11 @@ from typing import Any, Final, Literal, NoReturn
 import orjson
 
 from hookrow.errors import InvalidTemplate
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Evaluation, Joined, Node
 from hookrow.template.grammar import Reader
-from hookrow.template.moment import NOW, LocalTime
 from hookrow.template.values import Fault, kind, truth
 
 __all__ = [

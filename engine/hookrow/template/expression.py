@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
-from hookrow.template.moment import NOW, LocalTime
 from hookrow.template.values import (
     MISSING,
     Budget,

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from hookrow.clock import to_ms
 from hookrow.errors import HookrowError
-from hookrow.template.moment import LocalTime
+from hookrow.hook.local_time import LocalTime
 from hookrow_tui.form.aside import AsideHead, Names, SentBody
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression

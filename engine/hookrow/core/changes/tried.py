@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.core.insight.insight import last_payload
 from hookrow.delivery.message import envelope
+from hookrow.hook.local_time import NOW
 from hookrow.hook.modes import WAITING, mode
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload, dumps
 from hookrow.store.configuration.cache import Config
 from hookrow.template import compiled as template
-from hookrow.template.moment import NOW
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookrow.errors import InvalidTemplate
+from hookrow.hook.local_time import LocalTime
 from hookrow.payload import JsonObject
 from hookrow.store.log.reading import payloads
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Condition, prepare
-from hookrow.template.moment import LocalTime
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime

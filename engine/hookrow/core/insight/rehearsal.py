@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hookrow.errors import InvalidTemplate
+from hookrow.hook.local_time import LocalTime
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo
@@ -16,7 +17,6 @@ from hookrow.records import Firing, LogFilter, rfc3339
 from hookrow.store.log.finding import ids
 from hookrow.store.log.reading import by_ids
 from hookrow.template.compiled import Body, Condition, prepare
-from hookrow.template.moment import LocalTime
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

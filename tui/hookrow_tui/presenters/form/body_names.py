@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from hookrow.template.moment import NOW, LocalTime
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow_tui.presenters.body_lexer import CursorPlace, place_at
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say, SayPlural

@@ -286,7 +286,12 @@ def would_told(would: str | None) -> str:
 
 def time_told(now: Mapping[str, object]) -> Text:
     """What `now` means to a body or a condition, as a line beside a plan or a replay."""
-    return Text("now.hour = {hour}, now.weekday = {weekday}, now.date = {date}", **now)
+    return Text(
+        "now.hour = {hour}, now.weekday = {weekday}, now.date = {date}",
+        hour=now["hour"],
+        weekday=now["weekday"],
+        date=now["date"],
+    )
 
 
 def begins_word(known: Word, text: str) -> bool:

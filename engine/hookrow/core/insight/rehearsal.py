@@ -145,7 +145,7 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Foreseen:
     """What a hook would do with one firing: called with a body, skipped, failed, or what the log can't tell."""
 
     act: Literal["call", "skip", "fail", "unknown"]
@@ -154,7 +154,7 @@ class Verdict:
     reason: str = ""
 
 
-SKIPPED = Verdict("skip")
+SKIPPED = Foreseen("skip")
 
 
 def rehearse(
@@ -201,17 +201,17 @@ def rehearse(
     return tally.rehearsal(hook.key)
 
 
-def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -> Verdict:
+def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -> Foreseen:
     """What a hook would do with a recorded firing; nothing where there is none."""
     if hook is None:
         return SKIPPED
     place, data = (hook.position, hook.id or LAST), firing.payload
     for each in firing.deliveries:
         if each.changes and not each.shadow and (each.position, each.hook.id) < place:
-            data = redo(data, each.changes)  # type: ignore[assignment]
+            data = redo(data, each.changes)
     webhook = {"id": firing.id, "type": firing.event, "timestamp": rfc3339(firing.at_ms)}
     if firing.has_result:
-        webhook["result"] = firing.result  # type: ignore[assignment]
+        webhook["result"] = firing.result
     moment = LocalTime(firing.at_ms, zone)
     found = judge(hook, data, webhook, moment, limit)
     if hook.waits and firing.hidden:
@@ -220,13 +220,13 @@ def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -
             for pointer in firing.hidden:
                 other = put(other, pointer_parts(pointer), value)
             if judge(hook, other, webhook, moment, limit).act != found.act:
-                return Verdict("unknown")
+                return Foreseen("unknown")
     return found
 
 
 def judge(
     hook: Candidate, data: Mapping[str, Any], webhook: Mapping[str, Any], moment: LocalTime, limit: int
-) -> Verdict:
+) -> Foreseen:
     """What a hook would do with this payload."""
     view = prepare(data, moment=moment)
     try:
@@ -235,9 +235,9 @@ def judge(
         body = Body.compile(hook.body).render(view, webhook, limit=limit) if hook.body else dumps(data)
     except InvalidTemplate as error:
         if EARLIER_RESULT in str(error.reason) and "result" not in webhook:
-            return Verdict("unknown")
-        return Verdict("fail", error=error.code, reason=str(error.problems[0].text))
-    return Verdict("call", body)
+            return Foreseen("unknown")
+        return Foreseen("fail", error=error.code, reason=str(error.problems[0].text))
+    return Foreseen("call", body)
 
 
 class Tally:
@@ -249,7 +249,7 @@ class Tally:
         self.bodies: list[RehearsedBody] = []
         self.since_ms: int | None = None
 
-    def take(self, firing: Firing, was: Verdict, now: Verdict) -> None:
+    def take(self, firing: Firing, was: Foreseen, now: Foreseen) -> None:
         """Count one; they come newest first."""
         self.since_ms = firing.at_ms
         self.count["firings"] += 1

@@ -161,8 +161,8 @@ class AsyncHookEngine(Engine):
         Raises:
             EventNotFound, InvalidTemplate
         """
-        how = {"limit": limit, "progress": progress}
-        return await asyncio.to_thread(rehearse, self.runtime, Candidate.of(hook), wanted, **how)
+        candidate = Candidate.of(hook)
+        return await asyncio.to_thread(rehearse, self.runtime, candidate, wanted, limit=limit, progress=progress)
 
     async def last_payload(self, event: str) -> JsonObject | None:
         """The event's newest recorded payload; None where nothing is recorded. Raises EventNotFound."""

@@ -105,14 +105,15 @@ def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> C
     for token in tokens(text) if pieces is None else pieces:
         if token.start >= offset:
             break
-        if token.kind == "comment":
-            place = CursorPlace("text") if offset < token.end else None
+        place: CursorPlace | None = None
+        if token.kind == "comment" and offset < token.end:
+            place = CursorPlace("text")
         elif token.kind == "tag":
             place = before.tag(token)
         elif token.kind in ("text", "key"):
             place = before.quoted(token)
-        else:
-            place = before.bare(token)
+        elif token.kind != "comment":
+            before.bare(token)
         if place is not None:
             return place
     return before.end()

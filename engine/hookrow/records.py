@@ -243,10 +243,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the result that your service acts on, and what is stored of it.
-
-    `at_ms` is in milliseconds since 1970, `ms` how long it took, in milliseconds.
-    """
+    """One `fire()`: the result that your service acts on, and what is stored of it. Milliseconds, `at_ms` since 1970."""
 
     id: str
     event: str

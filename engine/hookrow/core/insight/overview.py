@@ -37,10 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The last hour, day or week: its figures, and its steps, the oldest first.
-
-    It begins at `since_ms`, in milliseconds since 1970; each step is `step_ms` milliseconds long.
-    """
+    """The last hour, day or week: its figures, and its steps, the oldest first. Milliseconds, `since_ms` since 1970."""
 
     figures: Figures
     since_ms: int
@@ -54,10 +51,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All hooks together; what waits in the queue, and since when the oldest of it is due.
-
-    Moments in milliseconds since 1970.
-    """
+    """All hooks together; what waits in the queue, and since when the oldest is due, in milliseconds since 1970."""
 
     hour: Stretch
     day: Stretch

@@ -243,7 +243,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the result that your service acts on, and what is stored of it. Milliseconds, `at_ms` since 1970."""
+    """One `fire()`: the result that a service acts on, and what is stored. In milliseconds, `at_ms` since 1970."""
 
     id: str
     event: str

@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The last hour, day or week: its figures, and its steps, the oldest first. Milliseconds, `since_ms` since 1970."""
+    """The last hour, day or week: its figures and its steps, oldest first; in milliseconds, `since_ms` since 1970."""
 
     figures: Figures
     since_ms: int

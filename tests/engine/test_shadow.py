@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import httpx
@@ -185,6 +186,33 @@ async def test_it_makes_no_more_of_a_row_than_a_background_hook(bench: Bench) ->
     await bench.fire()
     assert len(commits) == 1
     assert [len(job.deliveries) for job in commits] == [2]
+
+
+async def test_it_takes_no_more_calls_than_a_background_hook(bench: Bench) -> None:
+    """Python's calls in the thread that fires, counted."""
+
+    async def calls(**fields: Any) -> int:
+        hook = await bench.hook("one", **fields)
+        counts = []
+        for _ in range(5):
+            count = 0
+
+            def seen(frame: Any, event: str, _: Any) -> None:
+                nonlocal count
+                count += event == "call"
+
+            before = sys.getprofile()
+            sys.setprofile(seen)
+            try:
+                await bench.fire()
+            finally:
+                sys.setprofile(before)
+            counts.append(count)
+        await bench.engine.hooks.remove(hook.id)
+        return min(counts)
+
+    background = await calls(fire_and_forget=False)
+    assert await calls(wait_for_response=True, shadow=True) <= background
 
 
 async def test_it_is_sent_by_another_process_as_well(bench: Bench) -> None:

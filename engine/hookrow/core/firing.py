@@ -67,7 +67,6 @@ class Run:
         plain, text = admit(payload, context.payload_limit)
         self.text: Final = text
         self.row: Final = Row(context, plain, text)
-        self.row.seconds_left = self.seconds_left
         if context.arrival.barrier is not None:
             self.row.refuse_beforehand(hooks)
         self.payload = plain

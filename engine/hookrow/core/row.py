@@ -160,10 +160,6 @@ class FiringContext:
     def before(self) -> bool:
         return self.event.moment == "before"
 
-    def shadows(self, hook: StoredHook) -> bool:
-        """Whether this hook is asked in shadow: a blocking one, where its answer could decide something."""
-        return hook.shadow and self.before and hook.mode in WAITING
-
 
 class Row:
     """Takes a payload through the hooks of an event, in order."""
@@ -186,8 +182,8 @@ class Row:
         """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
-        self.seconds_left: Callable[[], float] = lambda: context.deadline
-        """Until the row's deadline; whoever walks the row counts them."""
+        self.left: float = context.deadline
+        """Seconds until the row's deadline, as the last call of a blocking hook left them."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
         self.show(payload)
@@ -269,9 +265,10 @@ class Row:
         if verdict.act == "skip":
             draft.skipped = verdict.reason
             return draft
-        waits, shadow = self.waits(hook), self.context.shadows(hook)
+        shadow = hook.shadow and hook.mode in WAITING and self.context.event.moment == "before"
+        waits = hook.mode in WAITING and not shadow and not self.context.in_background
         if shadow:
-            draft.shadow = round(min(hook.timeout, self.seconds_left()) * 1000)
+            draft.shadow = round(min(hook.timeout, self.left) * 1000)
         if self.veto is not None and not self.barred:
             draft.skipped = "after_veto"
             return draft
@@ -298,7 +295,8 @@ class Row:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return draft
         if shadow:
-            draft.shown = self.text if self.kept is self.original else dumps(self.kept)
+            kept = self.views[False][0]
+            draft.shown = self.text if kept is self.original else dumps(kept)
         if waits:
             draft.act = "call"
         else:
@@ -306,8 +304,9 @@ class Row:
         return draft
 
     def waits(self, hook: StoredHook) -> bool:
-        """Whether the operation waits for this hook."""
-        return hook.mode in WAITING and not self.context.in_background and not self.context.shadows(hook)
+        """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
+        shadow = hook.shadow and self.context.before
+        return hook.mode in WAITING and not self.context.in_background and not shadow
 
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
@@ -434,6 +433,7 @@ class Row:
             self.concealer.learn(self.data)
         try:
             result = await perform(tools, dispatch)
+            self.left = seconds_left()
         except BaseException:
             draft.state, draft.detail = "cancelled", Reason("called_off")
             raise

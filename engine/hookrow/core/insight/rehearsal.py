@@ -95,7 +95,10 @@ class RehearsedBody:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What would become of recorded firings with a hook as it is to be, beside the hook as it is."""
+    """What would become of recorded firings with a hook as it is to be, beside the hook as it is.
+
+    `since_ms`: when the oldest of them was fired, in milliseconds since 1970.
+    """
 
     key: str
     firings: int
@@ -113,7 +116,6 @@ class Rehearsal:
     failures: tuple[RehearsedFailure, ...] = ()
     bodies: tuple[RehearsedBody, ...] = ()
     since_ms: int | None = None
-    """When the oldest of them was fired."""
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""

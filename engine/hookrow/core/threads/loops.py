@@ -53,7 +53,11 @@ class Loops:
         Raises:
             EngineClosed: the engine was closed meanwhile, and it was cancelled.
         """
-        loop = self.take()
+        try:
+            loop = self.take()
+        except BaseException:
+            coroutine.close()  # nobody will ever await it
+            raise
         if loop is None:
             return self.portal.call(coroutine)
         sound = False

@@ -209,7 +209,7 @@ class Runtime:
         return stored if self.egress is None else stored.stricter(self.egress)
 
     def author(self) -> hookstore.Author:
-        return hookstore.Author(self.author_name, self.clock.now_ms())
+        return hookstore.Author(self.author_name, self.database.clock.now_ms())
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Runtime:
         number = firing.row_id
 
         def job(connection: Connection) -> None:
-            if not writing.release_deferred(connection, number, self.clock.now_ms()):
+            if not writing.release_deferred(connection, number, self.database.clock.now_ms()):
                 raise TransactionMisuse(Text("{ref} has nothing left to enqueue", ref=firing.id))
 
         return job

@@ -130,7 +130,7 @@ class Loops:
             self.end(loop)
 
     def end(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close a loop that nobody runs, with its connections; one that was interrupted as it stopped stops once more."""
+        """Close a loop that nobody runs, with its connections; one that was interrupted as it stopped, stops twice."""
         try:
             with suppress(RuntimeError):
                 loop.run_until_complete(self.ended())

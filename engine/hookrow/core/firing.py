@@ -254,7 +254,7 @@ class Run:
         Raises:
             StorageError: the event is a `before` one.
         """
-        mine = type(error)(error.text, firing=verdict)
+        mine = type(error)(self.row.unrecorded(error.text), firing=verdict)
         if self.context.before:
             raise mine from None
         self.runtime.unrecorded.failed(f"{self.context.event.code}: {mine}")

@@ -357,6 +357,13 @@ class Row:
                 reason=None if own else FALLBACK,
             )
 
+    def unrecorded(self, why: Text | str) -> Text | str:
+        """Why nothing of it could be recorded, and which hooks had been asked by then."""
+        asked = [delivery_id(self.context.uid, draft.seq) for draft in self.drafts if draft.attempts]
+        if not asked:
+            return why
+        return Text("{reason}; sent, but not recorded: {deliveries}", reason=why, deliveries=", ".join(asked))
+
     async def call(
         self,
         draft: DeliveryDraft,

@@ -17,7 +17,15 @@ from hookrow.store.database.tables import TABLES
 from hookrow.store.outbox import Note, note
 
 BEFORE, AFTER = "before_order_add", "after_registration"
-FACES = ("hooks|list", "hooks|show|a", "hooks|history|a", "hooks|stats", "log", "log|--json", "log|--who|root")
+FACES: tuple[str, ...] = (
+    "hooks|list",
+    "hooks|show|a",
+    "hooks|history|a",
+    "hooks|stats",
+    "log",
+    "log|--json",
+    "log|--who|root",
+)
 FACES += ("show|{firing}", "show|{delivery}", "doctor", "export", "events", "settings", "explain|after_registration")
 FACES += (
     "hooks|deleted",

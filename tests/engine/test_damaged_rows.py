@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from hookrow import Hook, HookEngine
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 
 EVENT = "after_registration"
-STATES = {
+STATES: dict[str, dict[str, Any]] = {
     "due": {"state": "queued", "lease_ms": None, "owner": None},
     "taken over": {"state": "leased", "lease_ms": 1, "owner": "gone", "takeovers": 1, "begun_ms": 1},
     "retrying": {"state": "retrying", "attempts": 2, "due_ms": 1},

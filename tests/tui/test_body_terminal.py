@@ -19,6 +19,7 @@ def test_a_key_in_the_body_is_cheap_on_a_narrow_screen(env: dict[str, str]) -> N
     with opened(env) as terminal:
         in_form(terminal)
         terminal.send(b"\x1b[20~4")  # F9 4 is the body
+        terminal.settle()
         assert terminal.spend("{") < 400
         spent = [terminal.spend(sign) for sign in LINE]
         assert max(spent) < 200, spent

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery import plan
-from hookrow.delivery.concealing import Concealer
+from hookrow.delivery.concealing import Concealer, public_changes
 from hookrow.delivery.message import envelope
 from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
@@ -73,10 +73,17 @@ class DeliveryDraft:
     shown: str | None = field(default=None, repr=False)
     """The payload (JSON) as it was kept when a hook in shadow had its turn."""
     would: Would | None = None
+    leased: bool = False
+    """Its row is written as leased to this process's worker, which is handed it after the commit."""
 
     @property
     def background(self) -> bool:
         return self.act in ("queue", "park")
+
+    @property
+    def undecided(self) -> bool:
+        """Its turn has not ended: it is to be called or queued still, or was interrupted in it."""
+        return self.act is not None or (self.state == "skipped" and self.skipped is None)
 
     def values(self, now_ms: int) -> dict[str, Any]:
         """The delivery's columns, but for the ids and, in background, what `births` says."""
@@ -305,8 +312,7 @@ class Row:
 
     def waits(self, hook: StoredHook) -> bool:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
-        shadow = hook.shadow and self.context.before
-        return hook.mode in WAITING and not self.context.in_background and not shadow
+        return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
 
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
@@ -390,6 +396,13 @@ class Row:
                 reason=None if own else FALLBACK,
             )
 
+    def unrecorded(self, why: Text | str) -> Text | str:
+        """Why nothing of it could be recorded, and which hooks had been asked by then."""
+        asked = [delivery_id(self.context.uid, draft.seq) for draft in self.drafts if draft.attempts]
+        if not asked:
+            return why
+        return Text("{reason}; sent, but not recorded: {deliveries}", reason=why, deliveries=", ".join(asked))
+
     async def call(
         self,
         draft: DeliveryDraft,
@@ -431,12 +444,10 @@ class Row:
         )
         if waits:
             self.concealer.learn(self.data)
-        try:
-            result = await perform(tools, dispatch)
-            self.left = seconds_left()
-        except BaseException:
-            draft.state, draft.detail = "cancelled", Reason("called_off")
-            raise
+        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
+        result = await perform(tools, dispatch)
+        self.left = seconds_left()
+        draft.detail = None
         self.obey(draft, result)
         return result
 
@@ -487,14 +498,3 @@ def with_hook_name(hook: StoredHook, warning: Text | str) -> Text | str:
     """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
     ours = isinstance(warning, Text)
     return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"
-
-
-def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
-    """What was changed, without the values of private fields."""
-
-    def secret(pointer: str) -> bool:
-        return any(
-            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private
-        )
-
-    return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

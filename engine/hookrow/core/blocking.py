@@ -117,10 +117,14 @@ class HookEngine(Engine):
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
-        forbid_running_loop()
-        new = self.new_run(
+        return self.fire_here(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
+
+    def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
+        """`fire` for who stands before the service (`hookrow.wsgi`): with what the API call brings along."""
+        forbid_running_loop()
+        new = self.new_run(arrival, event, payload, **how)
         if isinstance(new, Firing):
             return self.with_enqueue(new)
         self.ensure_worker()

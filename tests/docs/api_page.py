@@ -49,12 +49,15 @@ INTERNAL = {
     "assemble",
     "barrier",
     "before",
+    "fire_here",
     "follow",
     "handle",
+    "key_of",
     "matching",
     "may_mean",
     "meant",
     "report",
+    "still_to_fire",
     "until_told",
 }
 """Of the middleware and the receiver: how they work, not what one calls."""

@@ -201,6 +201,17 @@ class HookEngine(Engine):
         forbid_running_loop()
         self.portal.call(self.sending.run_worker(concurrency, started))
 
+    def drain(
+        self,
+        timeout: float | None = None,
+        *,
+        concurrency: int = 32,
+        started: Callable[[Worker], None] | None = None,
+    ) -> bool:
+        """As `AsyncHookEngine.drain`."""
+        forbid_running_loop()
+        return self.portal.call(self.sending.send_due(timeout, concurrency, started))
+
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""
         forbid_running_loop()

@@ -39,6 +39,7 @@ class HookMiddleware(Rules[Application, HookEngine]):
     """
 
     def assemble(self) -> None:
+        """As the rules say. Raises InvalidInput."""
         if not isinstance(self.engine, HookEngine):
             raise InvalidInput([Problem("engine", Text("WSGI applications run in threads: use HookEngine."))])
         self.begin_anew()

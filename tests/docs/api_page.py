@@ -49,6 +49,7 @@ INTERNAL = {
     "assemble",
     "barrier",
     "before",
+    "fire_by",
     "fire_here",
     "follow",
     "handle",

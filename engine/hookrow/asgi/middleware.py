@@ -39,7 +39,7 @@ class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
         else:
             await self.app(scope, receive, send)
 
-    async def fire(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
+    async def fire_by(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
         return await self.engine.fire_as(arrival, code, payload, **how)
 
     async def handle(self, possible: list[Event], scope: Scope, receive: Receive, send: Send) -> None:

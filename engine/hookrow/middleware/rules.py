@@ -151,7 +151,7 @@ class Rules(ABC, Generic[App, AnyEngine]):
         """Make what this protocol has beside that. Raises InvalidInput: its engine is of the other kind."""
 
     @abstractmethod
-    async def fire(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
+    async def fire_by(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
         """Fire an event by the engine, as this protocol waits for it."""
 
     # -- which events -------------------------------------------------------------------------------------------------
@@ -234,14 +234,14 @@ class Rules(ABC, Generic[App, AnyEngine]):
         arrival = Arrival(barrier, fixed=call.form, depth=depth)
         try:
             # Nobody is asked about a body that is not seen: the same call with one that is may come under this key.
-            named: FireArgs = {} if key is None or barrier is not None else {"idempotency_key": key}
-            return await self.fire(arrival, event.code, payload, **how, **named)
+            keyed: FireArgs = {**how, "idempotency_key": None if barrier else key}
+            return await self.fire_by(arrival, event.code, payload, **keyed)
         except InvalidPayload as fault:
             if shape is not BEFORE:
                 raise
             # Only its length is left to find fault with.
             arrival = replace(arrival, barrier=self.barrier(event.code, Unseen(413, fault.problems[0].text)))
-            return await self.fire(arrival, event.code, {}, **how)
+            return await self.fire_by(arrival, event.code, {}, **how)
 
     def barrier(self, code: str, unseen: Unseen | None) -> Barrier | None:
         """What keeps hooks from being asked about a body that they can't see."""
@@ -264,7 +264,7 @@ class Rules(ABC, Generic[App, AnyEngine]):
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
-                await self.fire(Arrival(depth=depth), event.code, payload, deadline=self.deadline)
+                await self.fire_by(Arrival(depth=depth), event.code, payload, deadline=self.deadline)
             except Exception:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 

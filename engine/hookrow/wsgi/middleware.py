@@ -54,7 +54,7 @@ class HookMiddleware(Rules[Application, HookEngine]):
         possible = self.may_mean(environ["REQUEST_METHOD"], path_of(environ))
         return self.handle(possible, environ, start_response) if possible else self.app(environ, start_response)
 
-    async def fire(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
+    async def fire_by(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
         return self.engine.fire_here(arrival, code, payload, **how)
 
     def handle(self, possible: list[Event], environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,6 +87,14 @@ class Run:
     def patience(self, least: float = SLACK) -> float:
         """Seconds for which the database may still be waited for."""
         return max(min(FIRE - self.waited, self.seconds_left()), least)
+
+    async def counted(self, answer: Awaitable[Any]) -> Any:
+        """The database's answer; the time that it takes is counted."""
+        began = self.runtime.clock.monotonic()
+        try:
+            return await answer
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
 
     # -- the way of most firings --------------------------------------------------------------------------------------
 
@@ -197,7 +205,8 @@ class Run:
         background = not self.defer and any(draft.background for draft in waiting_rows)
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
-            await self.write(waiting_rows)
+            job = self.rows(waiting_rows)
+            self.note_written(waiting_rows, job, await self.committed(job, drafts=waiting_rows))
 
     async def finish(self) -> Firing:
         """Commit what is not committed yet, and give the verdict."""
@@ -237,10 +246,7 @@ class Run:
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
         veto = self.row.veto
-        if veto is None:
-            self.outcome = "allowed"
-        else:
-            self.outcome = "vetoed" if veto.by == "hook" else "failed"
+        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
         drafts = self.row.drafts[self.written :]
         if self.row.troubled:
             for draft in self.row.drafts:
@@ -278,7 +284,8 @@ class Run:
 
     async def raise_for_hook(self, code: str, draft: DeliveryDraft, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, draft.hook.key or draft.hook.id)
-        await raise_event(self.runtime, code, {"hook": draft.hook.ref.as_json(), **payload})
+        given = {"hook": draft.hook.ref.as_json(), **payload}
+        await self.counted(raise_event(self.runtime, code, given, self.waited))
 
     async def record_cancelled(self) -> None:
         """The caller was cancelled: what happened so far is committed before they learn that it has ended."""
@@ -305,17 +312,17 @@ class Run:
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
-            config = self.runtime.config(self.patience())
+            config = await self.counted(self.runtime.config_asked(self.patience()))
             while found.outcome is None and self.runtime.database.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                firing = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                    earlier = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                     if earlier is not None:
                         return self.reused(earlier)
 
@@ -330,11 +337,6 @@ class Run:
         if veto is not None and veto.reason is not None:
             veto = replace(veto, message=veto.reason.said(self.context.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
-
-    async def write(self, drafts: Sequence[DeliveryDraft]) -> None:
-        """Commit these drafts."""
-        job = self.rows(drafts)
-        self.note_written(drafts, job, await self.committed(job, drafts=drafts))
 
     def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """They are committed: hand those that are born leased to this process's worker."""
@@ -355,12 +357,9 @@ class Run:
         A caller that is cancelled meanwhile learns of it when the commit has ended. What was committed for them is
         handed over all the same: nobody else would send it before its lease has lapsed.
         """
-        began = self.runtime.clock.monotonic()
         commit = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            answer = await asyncio.shield(commit)
-            self.waited += self.runtime.clock.monotonic() - began
-            return answer
+            return await self.counted(asyncio.shield(commit))
         except asyncio.CancelledError:
             await asyncio.wait([commit])
             if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):
@@ -482,12 +481,13 @@ class Run:
         )
 
 
-async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -> None:
-    """Fire one of the engine's own events; deliveries of these raise none themselves."""
-    config = runtime.config()
+async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any], waited: float = 0.0) -> None:
+    """Fire one of the engine's own events; these raise none. Its cause `waited` for the database already."""
+    config = await runtime.config_asked(max(FIRE - waited, SLACK))
     hooks = config.rows.get(code, ())
     if hooks:
-        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
+        began = runtime.clock.monotonic() - waited
+        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks, began=began).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:

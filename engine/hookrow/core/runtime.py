@@ -20,6 +20,7 @@ from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.care.sealing import Sealing
 from hookrow.core.handover import Handover
+from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
@@ -72,6 +73,7 @@ class Runtime:
         create: bool = True,
         observers: Iterable[Observer] = (),
     ) -> None:
+        require_real_threads()
         self.clock: Clock = clock or SystemClock()
         self.database: Final = open_database(address, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
@@ -178,6 +180,7 @@ class Runtime:
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
         if os.getpid() != self.pid:
+            require_real_threads()  # gunicorn patches after the fork what was loaded before it
             self.pid = os.getpid()
             self.cache.after_fork()
             self.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
@@ -42,7 +43,7 @@ class Engine(ABC):
 
     def __init__(
         self,
-        url: str = "sqlite:///hooks.db",
+        url: str | os.PathLike[str] = "hooks.db",
         *,
         worker: bool = True,
         events: Iterable[Event] = (),
@@ -56,7 +57,7 @@ class Engine(ABC):
         """Open a database, making or migrating it where needed. No thread starts yet.
 
         Args:
-            url: a SQLAlchemy URL: `sqlite:///hooks.db`, `postgresql+psycopg://…`.
+            url: an SQLite file's path, or a URL: `sqlite:///hooks.db`, `postgresql://…`.
             worker: whether this process sends what waits in the outbox.
             events: the service's own events, stored so that the form offers them.
             egress: `public` to refuse inner networks here; never wider than the database's setting.

@@ -34,8 +34,10 @@ PG_PARAMETERS: dict[str, Any] = {
 """A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
 
 
-def address_of(url: str | URL) -> URL:
+def address_of(url: str | os.PathLike[str] | URL) -> URL:
     """A database's URL, taken apart; PostgreSQL's by whatever driver's name, since ours is psycopg.
+
+    A path, or a text without `://`, is an SQLite file's name, as `--db` takes it.
 
     Raises:
         NoDatabase: it is no URL, of neither SQLite nor PostgreSQL, or PostgreSQL's driver is not installed. What was
@@ -46,6 +48,8 @@ def address_of(url: str | URL) -> URL:
     try:
         if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
             raise ValueError(url)
+        if not isinstance(url, str) or "://" not in url:
+            return URL.create("sqlite", database=os.fspath(url))
         address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
     except (ArgumentError, ValueError):
         raise NoDatabase(
@@ -55,6 +59,8 @@ def address_of(url: str | URL) -> URL:
     if kind == "postgresql":
         if find_spec("psycopg") is None:
             raise NoDatabase(Text("PostgreSQL needs its driver: pip install 'hookrow[postgres]'"))
+        if "@" in (address.host or ""):  # which is not repeated: it may be the end of a password
+            raise NoDatabase(Text("an @ in a database URL's password is written as %40, : as %3A and / as %2F"))
         if address.query.get(POOLER, "transaction") != "transaction":
             raise NoDatabase(Text("{name} in a database URL can only be {value}", name=POOLER, value="transaction"))
         return address.set(drivername=PG_DRIVER)

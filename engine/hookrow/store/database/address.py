@@ -94,4 +94,5 @@ def server_settings(address: URL) -> dict[str, Any]:
     belong to one connection of the server's, are for those who reach it directly.
     """
     ours = {name: value for name, value in PG_PARAMETERS.items() if name not in address.query}
+    ours["client_encoding"] = "UTF8"  # whatever PGCLIENTENCODING, the URL or the role says: hooks hold any character
     return {**ours, "autocommit": True, **({"prepare_threshold": None} if POOLER in address.query else {})}

@@ -60,7 +60,7 @@ def address_of(url: str | os.PathLike[str] | URL) -> URL:
         if find_spec("psycopg") is None:
             raise NoDatabase(Text("PostgreSQL needs its driver: pip install 'hookrow[postgres]'"))
         if "@" in (address.host or ""):  # which is not repeated: it may be the end of a password
-            raise NoDatabase(Text("an @ in a database URL's password is written as %40, : as %3A and / as %2F"))
+            raise NoDatabase(Text("in the password of a database URL, write {at} instead of @", at="%40"))
         if address.query.get(POOLER, "transaction") != "transaction":
             raise NoDatabase(Text("{name} in a database URL can only be {value}", name=POOLER, value="transaction"))
         return address.set(drivername=PG_DRIVER)

@@ -447,7 +447,7 @@ class Worker:
         await self.notices.of_result(claimed, result, settled)
 
     async def go_on(self, rows: Sequence[Claimed], lease_now: int, started: float) -> None:
-        """Rows that were leased together with a result; `lease_now` and `started` are its moment, by both clocks."""
+        """Rows that were leased with a result, at `lease_now` (milliseconds) and `started` (monotonic seconds)."""
         if self.closing:
             await self.give_back(list(rows))
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from hookrow import HookEngine
+from hookrow import Hook, HookEngine
 from hookrow.errors import NoDatabase, StorageError
 from hookrow.store.database.address import address_of
 
@@ -67,6 +69,37 @@ def test_what_is_wrong_is_said_with_its_own_way_out(
         HookEngine(address.render_as_string(hide_password=False), worker=False)
     assert type(caught.value) is kind
     assert "create one with hookrow init" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["0", "100", "many", "-1", "1.5"])
+def test_a_number_of_connections_that_is_none(given: str) -> None:
+    """Refused with what it can be."""
+    with pytest.raises(NoDatabase, match=r"hookrow_connections .* 1 … 99"):
+        address_of(f"postgresql://u@h/d?hookrow_connections={given}")
+
+
+def test_no_more_connections_than_the_url_allows(postgres_url: str) -> None:
+    """Thirty-two threads that fire and read: as many as are allowed for reading, and those for writing."""
+    url = make_url(postgres_url).update_query_dict({"hookrow_connections": "2"})
+    most = 0
+    with (
+        HookEngine(url.render_as_string(hide_password=False), worker=False) as engine,
+        psycopg.connect(postgres_url, autocommit=True) as other,
+        ThreadPoolExecutor(32) as threads,
+    ):
+        engine.hooks.add(Hook(name="a", event="after_registration", url="http://receiver.test/a"))
+        work = [
+            threads.submit(lambda n=n: (engine.fire("after_registration", {"n": n}), engine.log.page()))
+            for n in range(96)
+        ]
+        while not all(each.done() for each in work):
+            found = other.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'hookrow'"
+            ).fetchone()
+            most = max(most, 0 if found is None else found[0])
+        for each in work:
+            each.result()
+    assert 2 <= most <= 4
 
 
 def test_of_several_hosts_the_one_that_can_be_written_is_taken(postgres_url: str) -> None:

@@ -15,6 +15,8 @@ from hookrow import Hook, HookEngine
 from hookrow.errors import NoDatabase, StorageError
 from hookrow.store.database.address import address_of
 
+AFTER = "after_registration"
+
 
 @pytest.mark.parametrize(
     "spelled",
@@ -79,25 +81,26 @@ def test_a_number_of_connections_that_is_none(given: str) -> None:
 
 
 def test_no_more_connections_than_the_url_allows(postgres_url: str) -> None:
-    """Thirty-two threads that fire and read: as many as are allowed for reading, and those for writing."""
+    """Eight threads that fire and read: as many as are allowed for reading, and those for writing."""
     url = make_url(postgres_url).update_query_dict({"hookrow_connections": "2"})
+    ours = "datname = current_database() AND application_name = 'hookrow'"
     most = 0
     with (
         HookEngine(url.render_as_string(hide_password=False), worker=False) as engine,
         psycopg.connect(postgres_url, autocommit=True) as other,
-        ThreadPoolExecutor(32) as threads,
+        ThreadPoolExecutor(8) as threads,
     ):
-        engine.hooks.add(Hook(name="a", event="after_registration", url="http://receiver.test/a"))
-        work = [
-            threads.submit(lambda n=n: (engine.fire("after_registration", {"n": n}), engine.log.page()))
-            for n in range(96)
-        ]
-        while not all(each.done() for each in work):
-            found = other.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'hookrow'"
-            ).fetchone()
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+
+        def work(number: int) -> None:
+            engine.fire(AFTER, {"n": number})
+            engine.log.page()
+
+        under_way = [threads.submit(work, number) for number in range(24)]
+        while not all(each.done() for each in under_way):
+            found = other.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}").fetchone()
             most = max(most, 0 if found is None else found[0])
-        for each in work:
+        for each in under_way:
             each.result()
     assert 2 <= most <= 4
 

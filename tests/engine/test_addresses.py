@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from hookrow import HookEngine
+from hookrow import Hook, HookEngine
 from hookrow.errors import NoDatabase, StorageError
 from hookrow.store.database.address import address_of
+
+AFTER = "after_registration"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,38 @@ def test_what_is_wrong_is_said_with_its_own_way_out(
         HookEngine(address.render_as_string(hide_password=False), worker=False)
     assert type(caught.value) is kind
     assert "create one with hookrow init" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["0", "100", "many", "-1", "1.5"])
+def test_a_number_of_connections_that_is_none(given: str) -> None:
+    """Refused with what it can be."""
+    with pytest.raises(NoDatabase, match=r"hookrow_connections .* 1 … 99"):
+        address_of(f"postgresql://u@h/d?hookrow_connections={given}")
+
+
+def test_no_more_connections_than_the_url_allows(postgres_url: str) -> None:
+    """Eight threads that fire and read: as many as are allowed for reading, and those for writing."""
+    url = make_url(postgres_url).update_query_dict({"hookrow_connections": "2"})
+    ours = "datname = current_database() AND application_name = 'hookrow'"
+    most = 0
+    with (
+        HookEngine(url.render_as_string(hide_password=False), worker=False) as engine,
+        psycopg.connect(postgres_url, autocommit=True) as other,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+
+        def work(number: int) -> None:
+            engine.fire(AFTER, {"n": number})
+            engine.log.page()
+
+        under_way = [threads.submit(work, number) for number in range(24)]
+        while not all(each.done() for each in under_way):
+            found = other.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}").fetchone()
+            most = max(most, 0 if found is None else found[0])
+        for each in under_way:
+            each.result()
+    assert 2 <= most <= 4
 
 
 def test_of_several_hosts_the_one_that_can_be_written_is_taken(postgres_url: str) -> None:

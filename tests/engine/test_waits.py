@@ -272,11 +272,11 @@ async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pyt
 
 def test_all_connections_in_use(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for one more is told so."""
-    monkeypatch.setattr("hookrow.store.database.server.EACH", 5)
     monkeypatch.setattr("hookrow.store.database.server.LOCK", SHORT)
-    with HookEngine(pg, worker=False) as engine:
+    few = make_url(pg).update_query_dict({"hookrow_connections": "3"}).render_as_string(hide_password=False)
+    with HookEngine(few, worker=False) as engine:
         database = engine.runtime.database
-        held = [database.connected("read") for _ in range(5)]
+        held = [database.connected("read") for _ in range(3)]
         with pytest.raises(DatabaseBusy, match="in use"), database.read():
             pass
         for each in held:

@@ -245,8 +245,9 @@ class Run:
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
-        veto = self.row.veto
-        self.outcome = "allowed" if veto is None else "vetoed" if veto.by == "hook" else "failed"
+        self.outcome = "allowed"
+        if (veto := self.row.veto) is not None:
+            self.outcome = "vetoed" if veto.by == "hook" else "failed"
         drafts = self.row.drafts[self.written :]
         if self.row.troubled:
             for draft in self.row.drafts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,17 @@ from sqlalchemy.exc import ArgumentError
 from hookrow.errors import NoDatabase
 from hookrow.lang import Text
 
-__all__ = ["IN_OURS", "PG_SCHEMA", "POOLER", "address_of", "path_of", "server_settings", "shown"]
+__all__ = [
+    "IN_OURS",
+    "PG_SCHEMA",
+    "POOLER",
+    "address_of",
+    "for_driver",
+    "path_of",
+    "reading",
+    "server_settings",
+    "shown",
+]
 
 PG_SCHEMA = "hookrow"
 """Our tables' place inside the host's PostgreSQL database: every statement names it, whatever `search_path` says."""
@@ -22,6 +33,11 @@ IN_OURS: dict[str | None, str | None] = {None: PG_SCHEMA}
 """What SQLAlchemy puts before our tables' names (`schema_translate_map`)."""
 POOLER = "hookrow_pooler"
 """In a URL: `transaction` where a pooler gives every transaction another connection of the server's."""
+CONNECTIONS = "hookrow_connections"
+"""In a URL: how many connections an engine reads by, at the most; besides these it has one to write and one that
+listens."""
+EACH = 15
+"""As many, where the URL doesn't say."""
 PG_DRIVER = "postgresql+psycopg"
 PG_PARAMETERS: dict[str, Any] = {
     "application_name": "hookrow",
@@ -63,10 +79,22 @@ def address_of(url: str | os.PathLike[str] | URL) -> URL:
             raise NoDatabase(Text("in the password of a database URL, write {at} instead of @", at="%40"))
         if address.query.get(POOLER, "transaction") != "transaction":
             raise NoDatabase(Text("{name} in a database URL can only be {value}", name=POOLER, value="transaction"))
+        if not re.fullmatch("[1-9][0-9]?", str(address.query.get(CONNECTIONS, EACH))):
+            raise NoDatabase(Text("{name} in a database URL can only be {value}", name=CONNECTIONS, value="1 … 99"))
         return address.set(drivername=PG_DRIVER)
     if kind != "sqlite":
         raise NoDatabase(Text("Hookrow works on SQLite or PostgreSQL, not on {kind}", kind=kind))
     return address
+
+
+def reading(address: URL) -> int:
+    """How many connections an engine reads by, at the most."""
+    return int(str(address.query.get(CONNECTIONS, EACH)))
+
+
+def for_driver(address: URL) -> URL:
+    """A URL without our own words."""
+    return address.difference_update_query([POOLER, CONNECTIONS])
 
 
 def shown(address: URL) -> str:

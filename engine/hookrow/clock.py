@@ -51,10 +51,10 @@ class SystemClock:
 @cache
 def boot_id() -> str | None:
     """As `SystemClock.boot`. A container with a time of its own (time_namespaces(7)) counts from elsewhere."""
-    with suppress(OSError):
+    with suppress(OSError, subprocess.TimeoutExpired):
         if sys.platform == "darwin":
             asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
-            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or None
+            return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=1).stdout.strip() or None
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
         with suppress(OSError):  # kernels before 5.6

@@ -171,6 +171,7 @@ class Explaining:
             self.dispatch(hook, context, 1, body),
             test=True,
             payload=plain if waiting else None,
+            payload_limit=context.payload_limit,
             can_refuse=context.before,
             conceal=conceal,
         )

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery import plan
-from hookrow.delivery.concealing import Concealer, public_changes
+from hookrow.delivery.concealing import Concealer, private_targets, public_changes
 from hookrow.delivery.message import envelope
 from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
@@ -433,6 +433,7 @@ class Row:
             body=draft.sends or "",
             timeout=wait,
             payload=self.data if waits else None,
+            payload_limit=context.payload_limit,
             can_refuse=context.before,
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if context.replay_of is None else firing_id(context.replay_of),
@@ -487,9 +488,8 @@ class Row:
             self.result, self.has_result = answer.result, True
             self.envelopes.clear()
         if answer.data is not None:
-            self.private += tuple(
-                pointer for pointer, _, new in answer.changes if pointer not in self.private and conceal.holds(new)
-            )
+            held = [pointer for pointer, _, new in answer.changes if conceal.holds(new)]
+            self.private = private_targets((*self.private, *held), answer.moved)
             draft.changes = public_changes(answer.changes, self.private)
             self.show(answer.data)
 

@@ -22,7 +22,7 @@ from hookrow.payload import dumps, get_pointer
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
-__all__ = ["Concealer", "hidden_secrets", "public_changes", "url_tokens"]
+__all__ = ["Concealer", "hidden_secrets", "private_targets", "public_changes", "url_tokens"]
 
 SHORTEST = 4
 """Characters of a private value: a shorter one occurs in any text by chance, so it is known where it stands alone."""
@@ -297,6 +297,15 @@ def leaves(value: Any) -> Iterator[str | int | float | bool]:
             yield from leaves(each)
     elif isinstance(value, str | int | float) and value != "":
         yield value
+
+
+def private_targets(private: Sequence[str], moved: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The private pointers, and those to which a patch copied or moved what is private or holds it."""
+    found = list(private)
+    for source, target in moved:
+        if any(source == each or source.startswith(f"{each}/") or each.startswith(f"{source}/") for each in found):
+            found.append(target)
+    return tuple(dict.fromkeys(found))
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:

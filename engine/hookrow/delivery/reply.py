@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from hookrow.delivery.patching import Unpatchable, patched
 from hookrow.delivery.replyjson import NotJson, decoded, is_blank, members, strict_loads, strict_text
 from hookrow.hook.modes import Mode
 from hookrow.lang import Text
@@ -22,12 +23,12 @@ from hookrow.reasons.reason import Reason
 
 __all__ = ["KEYS", "LONGEST_RETRY_AFTER", "Refusal", "ReplyOutcome", "background", "broken_off", "read", "retry_after"]
 
-KEYS = ("allow", "message", "code", "status", "errors", "data", "result", "warnings")
+KEYS = ("allow", "message", "code", "status", "errors", "data", "patch", "result", "warnings")
 """What an answer may say; all optional, everything else is passed over."""
 LONGEST_RETRY_AFTER = 86_400
 """Seconds: no receiver puts a delivery off for more than a day."""
 MESSAGE_LIMIT, CODE_LIMIT, LIST_LIMIT = 1000, 100, 100
-NEVER_REPAIRED = ("data", "result")
+NEVER_REPAIRED = ("data", "patch", "result")
 """What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
 NOT_USABLE = object()
 """Stands for a word that can't be read; of no kind that any word may be of."""
@@ -70,6 +71,8 @@ class ReplyOutcome:
     result: Any = None
     warnings: tuple[Text | str, ...] = ()
     pause: bool = False
+    moved: tuple[tuple[str, str], ...] = ()
+    """What a patch copied or moved: (pointer, pointer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Said:
     words: the object, None where there is none that can be obeyed. Of one that the strict reading refuses, only what
         Hookrow knows, and only where it says `allow` itself.
     fault: why it can't be read as JSON; with `words`, why it is no proper JSON.
-    broken: of `words`, the members that are never repaired (`data`, `result`) and why they can't be used.
+    broken: of `words`, the members that are never repaired (`data`, `patch`, `result`) and why they can't be used.
     """
 
     words: dict[str, Any] | None = None
@@ -162,7 +165,14 @@ def may_refuse(text: str) -> bool:
 
 
 def read(
-    mode: Mode | str, moment_can_refuse: bool, status: int, headers: Headers, body: bytes, *, payload: dict[str, Any]
+    mode: Mode | str,
+    moment_can_refuse: bool,
+    status: int,
+    headers: Headers,
+    body: bytes,
+    *,
+    payload: dict[str, Any],
+    payload_limit: int = 1_048_576,
 ) -> ReplyOutcome:
     """What the reply of a blocking hook means.
 
@@ -171,6 +181,7 @@ def read(
         moment_can_refuse: whether the event is a `before`; what has happened can neither be stopped nor changed.
         body: the whole body, decompressed, within the limit.
         payload: what the hook was shown; it is not changed.
+        payload_limit: bytes that a patch may make of it.
     """
     if status == 410:
         return bad_status(status, headers)
@@ -183,7 +194,7 @@ def read(
     if not success:
         return perhaps_refused(bad_status(status, headers), said.meant and 400 <= status < 500)
     if said.words is not None:
-        return allowed(said, said.words, mode, moment_can_refuse, payload)
+        return allowed(said, said.words, mode, moment_can_refuse, payload, payload_limit)
     if said.fault is not None and is_json(headers):
         return perhaps_refused(bad_reply(Reason("reply_unreadable", reason=said.fault)), said.meant)
     if said.empty or mode != "transform":
@@ -219,7 +230,7 @@ def perhaps_refused(answer: ReplyOutcome, meant: bool) -> ReplyOutcome:
 
 
 def allowed(
-    said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]
+    said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any], payload_limit: int
 ) -> ReplyOutcome:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
@@ -228,18 +239,26 @@ def allowed(
     if words and not any(key in words for key in KEYS):
         warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
-        if "data" in words or "result" in words:
+        if not {"data", "patch", "result"}.isdisjoint(words):
             warnings.append(Reason("data_not_expected"))
         return ReplyOutcome("ok", warnings=tuple(warnings))
     for key, reason in said.broken.items():
         return bad_reply(Reason("member_unreadable", key=key, reason=reason))
     has_result, result = "result" in words, words.get("result")
-    patch = words.get("data")
-    if patch is None:
+    patch, operations = words.get("data"), words.get("patch")
+    if patch is not None and operations is not None:
+        return bad_reply(Reason("patch_and_data"))
+    if patch is None and operations is None:
         return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not moment_can_refuse:
         warnings.append(Reason("data_too_late"))
         return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
+    if operations is not None:
+        try:
+            data, moved = patched(payload, operations, payload_limit)
+        except Unpatchable as reason:
+            return bad_reply(reason.text)
+        return changed(payload, data, moved, has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
         return bad_reply(Reason("data_no_object"))
     patch = news(patch, payload)
@@ -250,12 +269,15 @@ def allowed(
     if removed:
         return bad_reply(Reason("data_removes_key", key=removed[0][:60]))
     data = merge_patch(payload, patch)
+    return changed(payload, data, [], has_result=has_result, result=result, warnings=tuple(warnings))
+
+
+def changed(payload: dict[str, Any], data: dict[str, Any], moved: list[tuple[str, str]], **more: Any) -> ReplyOutcome:
+    """The payload as the hook leaves it."""
     changes = tuple(diff(payload, data))
     if not changes:
-        return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
-    return ReplyOutcome(
-        "changed", data=data, changes=changes, has_result=has_result, result=result, warnings=tuple(warnings)
-    )
+        return ReplyOutcome("ok", **more)
+    return ReplyOutcome("changed", data=data, changes=changes, moved=tuple(moved), **more)
 
 
 def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,8 @@ class Dispatch:
     test: bool = False
     shadow: bool = False
     """Nobody obeys the answer: it is only to be known what it would have done."""
+    payload_limit: int = 1_048_576
+    """Bytes that a patch may make of the payload."""
     url: str | None = None
     with_auth: bool = False
     origin: str = "fire"
@@ -381,4 +383,12 @@ def answered(dispatch: Dispatch, got: Exchange) -> reply.ReplyOutcome:
         return reply.background(dispatch.mode, got.status, got.headers)
     if got.error is not None:
         return reply.broken_off(got.status, got.headers, got.body, got.error, got.detail)
-    return reply.read(dispatch.mode, dispatch.can_refuse, got.status, got.headers, got.body, payload=dispatch.payload)
+    return reply.read(
+        dispatch.mode,
+        dispatch.can_refuse,
+        got.status,
+        got.headers,
+        got.body,
+        payload=dispatch.payload,
+        payload_limit=dispatch.payload_limit,
+    )

@@ -79,7 +79,7 @@ def test_a_worker_serves_its_metrics(add: Add, hookrow: Hookrow, made: Path) -> 
     import httpx
 
     with Receiver(reply(200)) as receiver:
-        add(receiver.url)
+        add(receiver.url, "--key", "stock")
         hookrow("fire", "before_order_add", "--no-wait")
         with program("worker", "--http", "127.0.0.1:0", cwd=made.parent) as running:
             url = running.stderr.readline().split()[-1]

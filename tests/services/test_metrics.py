@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ from hookrow.testing import HookReceiver, allows, fails
 from hosting import gate
 
 EVENT = "before_order_add"
+BOARD = Path(__file__).parents[2] / "docs" / "examples" / "grafana.json"
 
 
 def samples(text: str) -> dict[str, float]:
@@ -28,7 +31,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 def test_what_a_process_saw_and_what_the_database_holds(tmp_path: Path, hook_receiver: HookReceiver) -> None:
-    """Over HTTP: counters by outcome, a histogram a hook, gauges; hooks beyond the bound are one."""
+    """Counters, a histogram a hook, gauges; hooks beyond the bound are one. Grafana asks for no other."""
     metrics = Metrics(hooks=1)
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, observers=[metrics]) as engine:
         engine.hooks.add(gate(EVENT, hook_receiver.on("gate", allows())))
@@ -60,6 +63,13 @@ def test_what_a_process_saw_and_what_the_database_holds(tmp_path: Path, hook_rec
     }
     assert {name: found.get(name) for name in wanted} == wanted
     assert found["hookrow_oldest_due_seconds"] >= 0
+    queries = [query["expr"] for panel in json.loads(BOARD.read_text("utf-8"))["panels"] for query in panel["targets"]]
+    asked = [re.findall(r"hookrow_\w+", query) for query in queries]
+    assert all(asked)
+    assert {name for names in asked for name in names} <= {name.split()[0] for name in found}
+    labels = {name for query in queries for name in re.findall(r"by \(([^)]*)\)|\{(\w+)=", query)}
+    known = {"outcome", "hook", "le", "by"}
+    assert {each.strip() for pair in labels for part in pair for each in part.split(",")} - {""} <= known
 
 
 def test_a_database_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

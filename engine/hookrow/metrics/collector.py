@@ -11,7 +11,7 @@ from hookrow.errors import InvalidInput, Problem, StorageError
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, FiringObserved
 
-__all__ = ["Metrics", "View", "client"]
+__all__ = ["Metrics", "Scrape", "client"]
 
 HOOKS = 100
 OTHER = "other"
@@ -21,7 +21,7 @@ GAUGES = {
     "hookrow_up": "1 if the database could be read",
     "hookrow_queued_deliveries": "Deliveries that wait or are being sent; counted up to 1001",
     "hookrow_oldest_due_seconds": "How long the oldest due delivery has waited; 0 if none is due",
-    "hookrow_dead_deliveries": "Deliveries that were given up; counted up to 1001",
+    "hookrow_dead_deliveries": "Dead deliveries; counted up to 1001",
     "hookrow_failing_hooks": "Hooks whose last calls all failed",
     "hookrow_paused_hooks": "Paused hooks, by who paused them",
 }
@@ -68,7 +68,7 @@ class Metrics:
 
         The gauges read the engine's database at each scrape, in the thread that scrapes.
         """
-        (registry or client().REGISTRY).register(View(self, engine))
+        (registry or client().REGISTRY).register(Scrape(self, engine))
 
     def on_firing(self, seen: FiringObserved) -> None:
         """One more."""
@@ -88,7 +88,7 @@ class Metrics:
         return hook
 
 
-class View:
+class Scrape:
     """What a registry asks: the counters, and the database as it is at that moment."""
 
     def __init__(self, metrics: Metrics, engine: HookEngine | AsyncHookEngine) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.errors import StorageError
-from hookrow.metrics.collector import Metrics, View, client
+from hookrow.metrics.collector import Metrics, Scrape, client
 
 __all__ = ["MetricsPage"]
 
@@ -22,7 +22,7 @@ class MetricsPage:
         library = client()
         registry = library.CollectorRegistry()
         metrics.register(engine, registry)
-        view = View(metrics, engine)
+        view = Scrape(metrics, engine)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

@@ -56,7 +56,7 @@ def address_of(text: str) -> tuple[str, int]:
     """Host and port as typed."""
     parts = urlsplit(f"//{text}")
     try:
-        if parts.hostname and parts.port is not None and parts.netloc == text:
+        if parts.hostname and parts.port is not None and parts.netloc == text and "@" not in text:
             return parts.hostname, parts.port
     except ValueError:
         pass

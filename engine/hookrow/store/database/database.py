@@ -207,7 +207,12 @@ class Database:
         before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
             with Until(seconds), self.connected("read") as connection:
-                yield connection
+                try:
+                    yield connection
+                except BaseException:
+                    if self.path is not None:  # an answer that was not read to its end keeps the view that it has
+                        connection.invalidate()
+                    raise
         except DBAPIError as error:
             if interrupted(error, committing=False):
                 raise Interrupted(translate(error, self.path).text) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -13,7 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from bench.log_rows import grow, seed
-from cli_runs import Hookrow, program
+from cli_runs import ROOT, Hookrow, program
 from crash_sizes import until
 from hookrow.store import copying
 from hookrow.store.database.opening import open_database
@@ -183,3 +185,23 @@ def test_killed_on_the_way(hookrow: Hookrow, folder: Path, postgres_url: str, ki
     source = contents(url_of(path))
     assert contents(target) == source
     assert len(source["firing"]) == 6000
+
+
+def test_the_pages_five_commands(
+    add: Add, hookrow: Hookrow, made: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/postgresql.md as it stands: what was waiting is sent once, and the server has all of it."""
+    page = (ROOT / "docs" / "postgresql.md").read_text("utf-8")
+    [block] = re.findall(r"## Move in five steps\n.*?```\n(.*?)```", page, re.DOTALL)
+    commands = block.replace("postgresql://shop@db.internal/shop", postgres_url).splitlines()
+    with Receiver(reply(200)) as receiver:
+        number = add(receiver.url, "--response-has-data", event=EVENT)["id"]
+        hookrow("hooks", "secret", "new", number)
+        hookrow("fire", EVENT, "--no-wait")
+        assert commands.pop(0) == 'export HOOKROW_KEYS="$(cat hookrow.key)"'
+        monkeypatch.setenv("HOOKROW_KEYS", made.with_name("hookrow.key").read_text())
+        said = [hookrow(*shlex.split(line)[1:]).err for line in commands]
+        assert [("left here" in each, "both are equal" in each) for each in (said[0], said[2])] == [(True, True), (False, True)]
+        assert len(receiver.requests) == 1
+    assert contents(postgres_url) == contents(url_of(made))
+    assert len(commands) == 4

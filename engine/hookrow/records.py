@@ -167,7 +167,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One hook's share of a firing."""
+    """One hook's share of a firing. Moments in milliseconds since 1970; `ms` is how long it took, in milliseconds."""
 
     id: str
     firing_id: str
@@ -243,7 +243,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the result that your service acts on, and what is stored of it."""
+    """One `fire()`: the result that a service acts on, and what is stored. In milliseconds, `at_ms` since 1970."""
 
     id: str
     event: str
@@ -299,9 +299,8 @@ class Firing:
     def raise_for_veto(self) -> None:
         """Raise `Vetoed` where a hook said no, or a hook set to `stop` failed."""
         if self.veto is not None:
-            raise Vetoed(
-                Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message), self.veto
-            )
+            text = Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message)
+            raise Vetoed(text, self.veto, self)
 
     def enqueue(self, connection: CallerConnection | None = None) -> Awaitable[None]:
         """Release what `defer=True` kept back: in the caller's transaction, or without one at once.
@@ -378,7 +377,8 @@ class LogFilter:
 @dataclass(frozen=True, slots=True)
 class Deed:
     """Something that somebody did: `action` is `drop`, `redeliver`, `replay`, `setting`, `keys`, or `hook add` and the
-    like; `subject` a delivery's or firing's id, a setting, a key's id, a hook's key, whose `revision` it made."""
+    like; `subject` a delivery's or firing's id, a setting, a key's id, a hook's key, whose `revision` it made.
+    `at_ms` is in milliseconds since 1970."""
 
     at_ms: int
     who: str
@@ -399,7 +399,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One change of a hook, without secrets."""
+    """One change of a hook, without secrets. `at_ms` is in milliseconds since 1970."""
 
     revision: int
     at_ms: int

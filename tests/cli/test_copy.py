@@ -107,7 +107,7 @@ def test_the_unfinished_stay(add: Add, hookrow: Hookrow, folder: Path) -> None:
         done = hookrow("fire", EVENT, "--json").json
         waiting = hookrow("fire", EVENT, "--no-wait", "--json").json
         said = hookrow("db", "copy", "--to", copy, "--log").err
-        assert "left here: 1 firings with 1 deliveries" in said
+        assert "left here: firings 1, deliveries 1" in said
         assert [each["id"] for each in hookrow("--db", copy, "log", "--json").lines] == [done["id"]]
         hookrow("redeliver", waiting["deliveries"][0]["id"], "--yes")
         hookrow("redeliver", done["deliveries"][0]["id"], "--yes")

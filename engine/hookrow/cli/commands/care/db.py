@@ -82,7 +82,7 @@ def copy(session: Session, to: str, with_log: bool) -> int:
     say(Text("Hooks: {hooks}. Firings in the log: {firings}.", hooks=made.hooks, firings=made.firings))
     if made.stays.firings:
         said = Text(
-            "Unfinished, left here: {n} firings with {m} deliveries.", n=made.stays.firings, m=made.stays.deliveries
+            "Unfinished, left here: firings {n}, deliveries {m}.", n=made.stays.firings, m=made.stays.deliveries
         )
         say(said)
     if made.meanwhile:

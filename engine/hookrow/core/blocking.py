@@ -117,10 +117,14 @@ class HookEngine(Engine):
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
-        forbid_running_loop()
-        new = self.new_run(
+        return self.fire_here(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
+
+    def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
+        """`fire` for who stands before the service (`hookrow.wsgi`): with what the API call brings along."""
+        forbid_running_loop()
+        new = self.new_run(arrival, event, payload, **how)
         if isinstance(new, Firing):
             return self.with_enqueue(new)
         self.ensure_worker()
@@ -196,6 +200,17 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
         forbid_running_loop()
         self.portal.call(self.sending.run_worker(concurrency, started))
+
+    def drain(
+        self,
+        timeout: float | None = None,
+        *,
+        concurrency: int = 32,
+        started: Callable[[Worker], None] | None = None,
+    ) -> bool:
+        """As `AsyncHookEngine.drain`."""
+        forbid_running_loop()
+        return self.portal.call(self.sending.send_due(timeout, concurrency, started))
 
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""

@@ -204,6 +204,29 @@ class AsyncHookEngine(Engine):
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
         return await self.sending.send_own(firing, progress)
 
+    async def drain(
+        self,
+        timeout: float | None = None,
+        *,
+        concurrency: int = 32,
+        started: Callable[[Worker], None] | None = None,
+    ) -> bool:
+        """Send all deliveries that are due, and return: for scripts that end. Whether none is due any more.
+
+        Retries that are due later stay queued, and so does what is parked. Deliveries that another process sends are
+        not waited for.
+
+        Args:
+            timeout: seconds; what is in flight then may take up to 5 more.
+            concurrency, started: as `run_worker`, where no worker of this engine runs yet.
+
+        Raises:
+            DatabaseReadOnly: this user may not write the database.
+            KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
+            StorageError: the database failed for 5 seconds.
+        """
+        return await self.sending.send_due(timeout, concurrency, started)
+
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
 

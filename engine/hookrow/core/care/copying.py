@@ -76,6 +76,11 @@ def copy_database(
 
 
 def see_same(source: Database, target: Database) -> None:
+    """Refuse a database as its own target.
+
+    Raises:
+        Refused
+    """
     same = source.address.set(query={}) == target.address.set(query={})
     if source.path is not None and target.path is not None and target.path.exists():
         same = source.path.samefile(target.path)
@@ -84,7 +89,11 @@ def see_same(source: Database, target: Database) -> None:
 
 
 def see_keys(source: Database, target: Database, environ: Mapping[str, str]) -> None:
-    """Refuse before anything is made where the target's keys don't open what is sealed."""
+    """Refuse before anything is made where the target's keys don't open what is sealed.
+
+    Raises:
+        KeyMissing, KeyWrong, KeyUnsafe
+    """
     vault = Vault.for_database(target.path, environ)
     with source.read() as connection:
         sealed = list(hookstore.sealed_values(connection))
@@ -101,6 +110,11 @@ def see_keys(source: Database, target: Database, environ: Mapping[str, str]) -> 
 
 
 def copied(source: Database, target: Database, progress: Progress | None, *, with_log: bool) -> Copied:
+    """Copy, and look through both once more.
+
+    Raises:
+        Refused: the target has hooks or firings of its own.
+    """
     with source.read() as before, target.read() as there:
         if not copying.is_the_sources(before, there):
             raise Refused(Text("{url} has hooks or firings of its own: copy into a new database", url=target.url))

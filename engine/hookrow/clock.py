@@ -9,8 +9,10 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Final, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 __all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms", "zone_named"]
 
@@ -80,6 +82,8 @@ def to_ms(moment: datetime) -> int:
 @lru_cache(8)
 def zone_named(name: str) -> ZoneInfo:
     """The zone of this name in the tz database; UTC where this machine lacks it."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

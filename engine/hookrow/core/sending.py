@@ -171,6 +171,8 @@ class Sending:
                 order_key=draft.order_key,
                 replay_of=context.replay_of,
                 depth=context.arrival.depth,
+                payload=draft.shown,
+                shadow=draft.shadow,
             )
             for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
@@ -190,8 +192,11 @@ class Sending:
             number=claimed.number,
             occurred_ms=claimed.occurred_ms,
             body=claimed.body or "",
-            timeout=hook.timeout,
+            timeout=hook.timeout if claimed.shadow is None else min(hook.timeout, claimed.shadow / 1000),
             payload=loads(claimed.payload),
+            shadow=claimed.shadow is not None,
+            can_refuse=claimed.shadow is not None,
+            deadline_ms=claimed.shadow,
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
             depth=claimed.depth,
             origin="worker",

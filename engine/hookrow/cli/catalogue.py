@@ -61,6 +61,7 @@ COMMANDS: dict[str, Listed] = {
     "log": Listed("log", Text("Show what happened, newest first; or follow it live."), HAPPEN),
     "show": Listed("show", Text("Show everything about one firing or delivery."), HAPPEN),
     "fixture": Listed("fixture", Text("Write a recorded request and its reply as a pytest test."), HAPPEN),
+    "rehearse": Listed("rehearse", Text("Try recorded firings on a changed, unsaved hook. Sends nothing."), HAPPEN),
     "redeliver": Listed("redeliver", Text("Send recorded deliveries again: same bytes, same webhook-id."), AGAIN),
     "replay": Listed("replay", Text("Fire recorded payloads again through today's hooks and compare."), AGAIN),
     "drop": Listed("drop", Text("Discard dead deliveries."), AGAIN),
@@ -122,6 +123,8 @@ EXAMPLES: dict[str, str] = {
     "hooks secret new": "hookrow hooks secret new stock",
     "hooks secret rotate": "hookrow hooks secret rotate stock",
     "hooks stats": "hookrow hooks stats stock",
+    "rehearse": "hookrow rehearse stock --condition 'order.sum > 1000' --since 7d",
+    "hooks promote": "hookrow hooks promote stock --yes",
     "hooks list": "hookrow hooks list --event before_order_add",
     "hooks show": "hookrow hooks show stock",
     "hooks add": "hookrow hooks add --name CRM --url https://crm.example --event on_subscription --no-fire-and-forget",
@@ -169,6 +172,7 @@ EXAMPLES: dict[str, str] = {
     "db upgrade": "hookrow db upgrade",
     "db backup": "hookrow db backup hooks-copy.db",
     "db check": "hookrow db check",
+    "db copy": "hookrow db copy --to copy.db --log",
     "db restore": "hookrow db restore copy.db --yes",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ from hookrow.core.threads.ending import INTERRUPTS, cut_short, end_awaited, end_
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
-from hookrow.hook.modes import ROW_LIMIT, WAITING
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import firing_id
 from hookrow.observers import FiringObserved
@@ -87,6 +87,14 @@ class Run:
         """Seconds for which the database may still be waited for."""
         return max(min(FIRE - self.waited, self.seconds_left()), least)
 
+    async def counted(self, answer: Awaitable[Any]) -> Any:
+        """The database's answer; the time that it takes is counted."""
+        began = self.runtime.clock.monotonic()
+        try:
+            return await answer
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
+
     # -- the way of most firings --------------------------------------------------------------------------------------
 
     async def fire(self) -> Firing:
@@ -116,7 +124,7 @@ class Run:
             return self.record()
         try:
             with self.observed():
-                if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
+                if self.key is not None or any(map(self.row.waits, self.hooks)):
                     self.ended = wait(self.ask_hooks())
                 else:
                     for hook in self.hooks:
@@ -195,10 +203,11 @@ class Run:
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
         waiting_rows = self.row.drafts[self.written : -1]
-        background = not self.defer and any(draft.background for draft in waiting_rows)
+        background = not self.defer and any(draft.background and draft.shadow is None for draft in waiting_rows)
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
-            await self.write(waiting_rows)
+            job = self.rows(waiting_rows)
+            self.note_written(waiting_rows, job, await self.committed(job, drafts=waiting_rows))
 
     async def finish(self) -> Firing:
         """Commit what is not committed yet, and give the verdict."""
@@ -227,15 +236,13 @@ class Run:
         """Take note of hooks that fail, and of those that work again."""
         with Until(self.patience()):
             for draft in self.row.drafts:
-                if draft.state in CALLED:
+                if draft.state in CALLED and draft.shadow is None:
                     self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
-        veto = self.row.veto
-        if veto is None:
-            self.outcome = "allowed"
-        else:
+        self.outcome = "allowed"
+        if (veto := self.row.veto) is not None:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
         drafts = self.row.drafts[self.written :]
         if self.row.troubled:
@@ -274,7 +281,8 @@ class Run:
 
     async def raise_for_hook(self, code: str, draft: DeliveryDraft, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, draft.hook.key or draft.hook.id)
-        await raise_event(self.runtime, code, {"hook": draft.hook.ref.as_json(), **payload})
+        given = {"hook": draft.hook.ref.as_json(), **payload}
+        await self.counted(raise_event(self.runtime, code, given, self.waited))
 
     def ending(self) -> Ending:
         """The job that writes what is not committed yet: with its outcome, if that was known, else as cancelled."""
@@ -306,17 +314,17 @@ class Run:
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
-            config = self.runtime.config(self.patience())
+            config = await self.counted(self.runtime.config_asked(self.patience()))
             while found.outcome is None and self.runtime.database.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                firing = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                    earlier = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                     if earlier is not None:
                         return self.reused(earlier)
 
@@ -331,11 +339,6 @@ class Run:
         if veto is not None and veto.reason is not None:
             veto = replace(veto, message=veto.reason.said(self.context.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
-
-    async def write(self, drafts: Sequence[DeliveryDraft]) -> None:
-        """Commit these drafts."""
-        job = self.rows(drafts)
-        self.note_written(drafts, job, await self.committed(job, drafts=drafts))
 
     def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """They are committed: hand those that are born leased to this process's worker."""
@@ -356,12 +359,9 @@ class Run:
         A caller that is cancelled meanwhile learns of it when the commit has ended. What was committed for them is
         handed over all the same: nobody else would send it before its lease has lapsed.
         """
-        began = self.runtime.clock.monotonic()
         commit = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            answer = await asyncio.shield(commit)
-            self.waited += self.runtime.clock.monotonic() - began
-            return answer
+            return await self.counted(asyncio.shield(commit))
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
                 answer = await over(commit)
@@ -483,18 +483,17 @@ class Run:
         )
 
 
-async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -> None:
-    """Fire one of the engine's own events; deliveries of these raise none themselves."""
-    config = runtime.config()
-    hooks = config.rows.get(code, ())
-    if hooks:
-        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
+async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any], waited: float = 0.0) -> None:
+    """Fire one of the engine's own events; these raise none. Its cause `waited` for the database already."""
+    config = await runtime.config_asked(max(FIRE - waited, SLACK))
+    if hooks := config.rows.get(code, ()):
+        began = runtime.clock.monotonic() - waited
+        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks, began=began).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
     """Write one of the engine's own events in the transaction of its cause."""
     config = runtime.config()
-    hooks = config.rows.get(code, ())
-    if hooks:
+    if hooks := config.rows.get(code, ()):
         context = context_for(runtime, config, code, ROW_LIMIT, in_background=True)
         Run(runtime, context, payload, hooks).enqueue(connection)

@@ -40,6 +40,7 @@ class ListedHook:
     fire_and_forget: bool
     wait_for_response: bool
     response_has_data: bool
+    shadow: bool
     condition: str
     on_failure: str
     paused_by: str | None

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, update
 from sqlalchemy.exc import IntegrityError
 
-from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide
+from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide, would
 from hookrow.lang import Text
+from hookrow.payload import dumps
 from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.database.rows import allocate
@@ -105,6 +106,11 @@ UPDATE = Prepared(
         lease_ms=None,
     )
 )
+WOULD = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(would=bindparam("new_would"), changes=bindparam("new_changes"))
+)
 FREE_LEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
@@ -121,6 +127,12 @@ def is_parked(change: Change | None) -> bool:
 
 def no_room(hook: int) -> int:
     return 0
+
+
+def said(result: ResultLike) -> Text | str | None:
+    """What is kept of a shadow's answer in words: why it failed, or what it would have refused with."""
+    veto = getattr(result.answer, "veto", None)
+    return result.detail if veto is None else veto.message or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +203,7 @@ class Batch:
         self.lease_now = lease_now
         self.updates: list[dict[str, Any]] = []
         self.let_go: list[dict[str, Any]] = []
+        self.would: list[dict[str, Any]] = []
         self.firings: set[int] = set()
         self.keys: set[tuple[int, str | None]] = set()
 
@@ -212,7 +225,7 @@ class Batch:
             number: self.change(job, current[number], paused={*moved.paused, *gone}, resumed=moved.resumed)
             for number, job in accepted.items()
         }
-        for statement, values in ((UPDATE, self.updates), (FREE_LEASE, self.let_go)):
+        for statement, values in ((UPDATE, self.updates), (WOULD, self.would), (FREE_LEASE, self.let_go)):
             if values:
                 statement.many(self.connection, values)
         # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
@@ -307,7 +320,7 @@ class Batch:
 
     def take_note(self, jobs: Sequence[Settle]) -> tuple[Moved, set[int]]:
         """Breakers and receivers that are gone; before the deliveries, since a hook that is paused parks them."""
-        here = [job for job in jobs if not job.elsewhere]
+        here = [job for job in jobs if not job.elsewhere and job.claimed.shadow is None]
         moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms, self.lease_now)
         gone = {
             hook
@@ -338,7 +351,7 @@ class Batch:
                 "due": change.due_ms,
                 "new_attempts": change.attempts,
                 "new_error": result.error,
-                "new_detail": keep(result.detail),
+                "new_detail": keep(result.detail if row.shadow is None else said(result)),
                 "new_status": result.status,
                 "new_ms": result.ms,
                 "reason": change.reason,
@@ -346,6 +359,16 @@ class Batch:
                 "done": job.now_ms if change.finished else None,
             }
         )
+        if row.shadow is not None:
+            changes = getattr(result.answer, "changes", ())
+            self.would.append(
+                {
+                    "row": row.id,
+                    "its_fence": row.fence,
+                    "new_would": would(result.answer.kind),
+                    "new_changes": dumps([list(each) for each in changes]) if changes else None,
+                }
+            )
         if change.turn:
             self.firings.add(claimed.firing_id)
         if change.finished:

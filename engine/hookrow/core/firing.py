@@ -347,27 +347,26 @@ class Run:
             self.runtime.cache.forget()
         self.ids.update({draft.seq: number for draft, number in zip(drafts, written.deliveries, strict=True)})
         if self.runtime.handover is not None:
-            self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
+            its = (self.context, drafts, job.deliveries, written)
+            self.runtime.handover.handed_over(*its, whole=self.outcome is not None)
 
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
-        """The job's answer, for which there are `least` seconds, whatever is left.
-
-        A caller that is cancelled meanwhile learns of it when the commit has ended. What was committed for them is
-        handed over all the same: nobody else would send it before its lease has lapsed.
-        """
+        """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
+        learns of it when the commit has ended; what was committed for them is handed over all the same."""
         began = self.runtime.clock.monotonic()
-        commit = self.runtime.database.writer.begin(job, self.patience(least))
+        waiting = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            answer = await asyncio.shield(commit)
-            self.waited += self.runtime.clock.monotonic() - began
-            return answer
+            return await waiting.future
         except asyncio.CancelledError:
+            commit = waiting.awaited_again()
             await asyncio.wait([commit])
             if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):
                 self.firing_id = commit.result().firing
             elif isinstance(job, Rows) and commit.exception() is None:
                 self.note_written(drafts, job, commit.result())
             raise
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""

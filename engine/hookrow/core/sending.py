@@ -108,6 +108,8 @@ class Sending:
         drafts: Sequence[DeliveryDraft],
         deliveries: Sequence[NewDelivery],
         written: Written,
+        *,
+        whole: bool,
     ) -> None:
         """After the commit: give the worker what was born leased to it, or wake it for the rest."""
         if self.worker is None or not any(draft.background for draft in drafts):
@@ -129,6 +131,7 @@ class Sending:
                 order_key=draft.order_key,
                 replay_of=context.replay_of,
                 depth=context.arrival.depth,
+                last=whole and draft is drafts[-1],
             )
             for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"

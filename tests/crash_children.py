@@ -54,6 +54,7 @@ class FastClock:
 
     def __init__(self, speed: float, set_by: str | None = None) -> None:
         self.speed = speed
+        self.boot = f"at {speed}"
         self.set_by = None if set_by is None else os.open(set_by, os.O_RDONLY)
 
     def now_ms(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ class HandClock:
     def __init__(self, now_ms: int = NOON) -> None:
         self.wall = now_ms
         self.mono = 1000.0
+        self.boot = secrets.token_hex(4)
 
     def now_ms(self) -> int:
         return self.wall

@@ -11,6 +11,7 @@ from typing import Any
 from hookrow.clock import SystemClock
 from hookrow.store.configuration.cache import hook_from
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.outbox import Claimed
 from hookrow.worker import Worker
 from outbox_rows import (
@@ -66,10 +67,10 @@ def worker_on(database: Database, receiver: Receiver, **given: Any) -> Worker:
     def hook_of(number: int) -> Any:
         return hook_from(hook_row(database, number))
 
-    clock = given.pop("clock", SystemClock())
+    clock = given.pop("clock", None)
     return Worker(
         database,
-        clock,
+        database.clock if clock is None else StorageClock(clock),
         perform=receiver.perform,
         hook_of=hook_of,
         raise_event=receiver.raise_event,

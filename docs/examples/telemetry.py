@@ -8,6 +8,8 @@ call that fired, so the spans are children of the request's own span, where ther
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
@@ -50,7 +52,7 @@ class Telemetry:
         """A client span `POST` and its duration."""
         known = {"hookrow.event": seen.event, "hookrow.hook": seen.hook.key, "hookrow.outcome": seen.outcome}
         self.durations.record(seen.ms / 1000, known)
-        host, _, port = seen.host.partition(":")
+        receiver = urlsplit(f"//{seen.host}")  # also `[::1]:8080`
         span = self.tracer.start_span(
             "POST",
             kind=SpanKind.CLIENT,
@@ -62,8 +64,8 @@ class Telemetry:
                 "http.request.method": "POST",
                 "http.request.resend_count": seen.number - 1,
                 "http.response.status_code": seen.status or 0,
-                "server.address": host,
-                "server.port": int(port) if port.isdigit() else 0,
+                "server.address": receiver.hostname or "",
+                "server.port": receiver.port or 0,
             },
         )
         if seen.error is not None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, Protocol
 
 __all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms"]
@@ -32,6 +37,27 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     monotonic: Final = staticmethod(time.monotonic)
+
+    @property
+    def boot(self) -> str | None:
+        """Which start of the machine `monotonic` counts from, the same in all its processes; None where the system
+        doesn't say."""
+        return boot_id()
+
+
+@cache
+def boot_id() -> str | None:
+    """As `SystemClock.boot`. A container with a time of its own (time_namespaces(7)) counts from elsewhere."""
+    with suppress(OSError):
+        if sys.platform == "darwin":
+            asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or None
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        with suppress(OSError):  # kernels before 5.6
+            boot += f"/{os.readlink('/proc/self/ns/time')}"
+        return boot
+    return None
 
 
 def from_ms(ms: int) -> datetime:

@@ -18,7 +18,7 @@ HookrowError
 │   ├── ChangedMeanwhile      the hook's revision is no longer the one that was edited; `.current`
 │   ├── IdempotencyConflict   another payload under the same idempotency key
 │   └── NotRedeliverable      a delivery that can't be sent again as asked
-├── Vetoed                    by `raise_for_veto()`; `.veto`
+├── Vetoed                    by `raise_for_veto()`; `.veto`, `.firing`
 ├── StorageError              the database could not do it; `.firing` where the result is already known
 │   ├── DatabaseBusy          another writer held the lock for the whole limit
 │   ├── DatabaseReadOnly
@@ -35,6 +35,7 @@ HookrowError
     ├── TransactionMisuse     `connection=`, `defer=` or `enqueue()` where they can't hold
     ├── WrongDatabase         the connection does not reach the engine's own tables
     ├── UseAsyncEngine        the sync engine called on a running event loop
+    ├── UnsupportedHost       threads replaced by gevent or eventlet
     └── EngineClosed
 """
 
@@ -81,6 +82,7 @@ __all__ = [
     "StorageError",
     "TransactionMisuse",
     "Unrecorded",
+    "UnsupportedHost",
     "UseAsyncEngine",
     "Vetoed",
     "WrongDatabase",
@@ -220,11 +222,12 @@ class NotRedeliverable(Refused):
 
 
 class Vetoed(HookrowError):
-    """A firing was stopped. `veto` says by which hook and why."""
+    """A firing was stopped. `veto` says by which hook and why, `firing` is the whole of it."""
 
-    def __init__(self, text: Text | str, veto: Any) -> None:
+    def __init__(self, text: Text | str, veto: Any, firing: Any = None) -> None:
         super().__init__(text)
         self.veto = veto
+        self.firing = firing
 
 
 class StorageError(HookrowError):
@@ -303,6 +306,10 @@ class WrongDatabase(Misuse):
 
 class UseAsyncEngine(Misuse):
     """`HookEngine` would block a running event loop."""
+
+
+class UnsupportedHost(Misuse):
+    """The process's threads were replaced by gevent or eventlet."""
 
 
 class EngineClosed(Misuse):

@@ -299,9 +299,8 @@ class Firing:
     def raise_for_veto(self) -> None:
         """Raise `Vetoed` where a hook said no, or a hook set to `stop` failed."""
         if self.veto is not None:
-            raise Vetoed(
-                Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message), self.veto
-            )
+            text = Text('hook "{hook}" vetoed: {message}', hook=self.veto.hook.name, message=self.veto.message)
+            raise Vetoed(text, self.veto, self)
 
     def enqueue(self, connection: CallerConnection | None = None) -> Awaitable[None]:
         """Release what `defer=True` kept back: in the caller's transaction, or without one at once.

@@ -76,5 +76,10 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         "Use `AsyncHookEngine`, or `await engine.afire(…)`.",
         NEVER,
     ),
+    "UnsupportedHost": (
+        "making an engine; the first call after a fork",
+        "Use real threads: `gunicorn -k gthread`, `celery --pool threads`.",
+        NEVER,
+    ),
     "EngineClosed": ("every call", "Don't use the engine after `close()`.", NEVER),
 }

@@ -198,7 +198,7 @@ assert (veto.by, veto.status, problem(firing)["detail"]) == ("failure", 503, "La
 try:
     firing.raise_for_veto()
 except Vetoed as refused:
-    assert refused.veto == veto
+    assert (refused.veto, refused.firing) == (veto, firing)
 bench.close()
 assert [each.outcome for each in outcomes] == ["ok", "ok", "failed"]
 refused_with(errors.EngineClosed, lambda: bench.fire("on_subscription", {}))

@@ -44,7 +44,7 @@ def test_spans_and_metrics_of_a_firing(tmp_path: Path) -> None:
             key="stock",
             name="Stock",
             event="before_order_add",
-            url="http://receiver.test:81/stock",
+            url="http://[::1]:81/stock",
             wait_for_response=True,
         )
         engine.hooks.add(hook)
@@ -55,7 +55,7 @@ def test_spans_and_metrics_of_a_firing(tmp_path: Path) -> None:
     assert fired.attributes["hookrow.firing.id"] == firing.id
     assert fired.start_time == firing.at_ms * 1_000_000
     assert sent.attributes is not None
-    assert (sent.attributes["server.address"], sent.attributes["server.port"]) == ("receiver.test", 81)
+    assert (sent.attributes["server.address"], sent.attributes["server.port"]) == ("::1", 81)
     assert (sent.attributes["http.response.status_code"], sent.status.description) == (503, "bad_status")
     for span in (fired, sent):
         assert span.parent is not None

@@ -8,18 +8,22 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from sqlalchemy import Connection, update
 
 from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook
 from hookrow.clock import to_ms
+from hookrow.errors import NotRedeliverable
 from hookrow.hook.dates import parse
+from hookrow.store.database.tables import BREAKERS
+from hookrow.store.outbox import Note, note
 from scripted import HandClock, Network, answer
 from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 EVENT = "after_registration"
-HOUR, DAY = 3600, 86_400
-JUMPS = pytest.mark.parametrize("jump", [-HOUR, HOUR, -DAY, DAY])
+HOUR, YEAR = 3600, 365 * 86_400
+JUMPS = pytest.mark.parametrize("jump", [-HOUR, HOUR, -YEAR, YEAR])
 
 
 @pytest.fixture
@@ -33,8 +37,9 @@ async def looked(engine: AsyncHookEngine) -> None:
     """Wait until the worker has seen the clocks as they stand now, and done what follows."""
     worker = engine.sending.worker
     assert worker is not None
-    now = engine.runtime.clock.now_ms() - engine.runtime.clock.monotonic() * 1000
-    await seen(lambda: worker.leases.wall_offset == now)
+    clock = engine.runtime.clock
+    now = (clock.monotonic(), clock.now_ms())
+    await seen(lambda: worker.leases.seen is not None and worker.leases.seen[:2] == now)
     rounds = 0
     step = worker.step
 
@@ -84,6 +89,96 @@ async def test_what_is_in_flight_goes_once(
     ended.set()
     await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")
     assert len(network.requests) == 1
+
+
+@JUMPS
+async def test_what_is_sent_by_hand_goes_once(
+    engine: AsyncHookEngine, network: Network, clock: HandClock, jump: int
+) -> None:
+    """The clock is set while a person redelivers what waits for a retry: no worker sends it beside them."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        begun.set()
+        await ended.wait()
+        return httpx.Response(200)
+
+    network.on("a", answer(500), slow)
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "retrying")
+    by_hand = asyncio.create_task(engine.redeliver(firing.deliveries[0].id))
+    await begun.wait()
+    for _ in range(2):
+        clock.wall += jump * 1000
+        await looked(engine)
+    assert len(network.requests) == 2
+    ended.set()
+    await by_hand
+    assert engine.log.inner.get(firing.id).deliveries[0].outcome == "ok"
+    assert len(network.requests) == 2
+
+
+@JUMPS
+async def test_a_command_started_meanwhile_takes_nothing_over(
+    engine: AsyncHookEngine, network: Network, clock: HandClock, jump: int
+) -> None:
+    """A process that knows no other clock than the one that was set, on the same machine, by hand or as a worker."""
+    ended = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await ended.wait()
+        return httpx.Response(200)
+
+    network.on("a", slow)
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: len(network.requests) == 1)
+    clock.wall += jump * 1000
+    async with AsyncHookEngine(str(engine.runtime.database.address), transport=network, clock=clock) as other:
+        with pytest.raises(NotRedeliverable):
+            await other.redeliver(firing.deliveries[0].id)
+        await looked(other)
+    assert len(network.requests) == 1
+    ended.set()
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")
+
+
+@JUMPS
+async def test_a_row_in_its_turn_and_a_probe_come_in_time(
+    engine: AsyncHookEngine, network: Network, clock: HandClock, jump: int
+) -> None:
+    """What is blocked behind a hook that hangs goes a second later; a breaker's probe after its rest of 30 s."""
+    await engine.hooks.add(Hook(name="b", event=EVENT, url="http://receiver.test/b", fire_and_forget=False))
+    ended = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await ended.wait()
+        return httpx.Response(500)
+
+    network.on("a", slow)
+    firing = await engine.fire(EVENT, {})
+    await seen(lambda: len(network.requests) == 1)
+    clock.wall += jump * 1000
+    await looked(engine)
+    clock.forward(1.1)
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[1].outcome == "ok")
+    ended.set()
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "retrying")
+    number = firing.deliveries[0].hook.id
+
+    def opened(connection: Connection) -> None:
+        now = engine.runtime.database.clock
+        connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == number).values(failures=9, since_ms=0))
+        note(connection, [Note(number, success=False, countable=True)], now.now_ms(), now.lease_ms())
+
+    engine.runtime.database.writer.write(opened)
+    assert engine.log.inner.get(firing.id).deliveries[0].outcome == "parked"
+    network.on("a", answer(200))
+    sent = len(network.requests)
+    clock.wall += jump * 1000
+    await looked(engine)
+    assert len(network.requests) == sent, "not before its time"
+    clock.forward(31)
+    await seen(lambda: engine.log.inner.get(firing.id).deliveries[0].outcome == "ok")
 
 
 @JUMPS

@@ -232,6 +232,23 @@ def test_parent_and_child_of_a_fork_both_fire(url: str, receiver: Receiver, kind
     assert came == wanted
 
 
+GEVENT, EVENTLET = "import gevent.monkey; gevent.monkey.patch_all()", "import eventlet; eventlet.monkey_patch()"
+
+
+@pytest.mark.parametrize(("patch", "preloaded"), [(GEVENT, False), (EVENTLET, False), (GEVENT, True)])
+def test_patched_threads_are_refused_in_words(url: str, patch: str, preloaded: bool) -> None:
+    """At construction; gunicorn's `--preload` makes the engine before its worker patches: then at the first call."""
+    made = "from hookrow import HookEngine\nimport os, sys\nmake = lambda: HookEngine(sys.argv[1], worker=False)\n"
+    fired = "make().fire('before_order_add', {})"
+    if preloaded:
+        made += "engine = make()\nif os.fork():\n    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+        fired = "engine.fire('before_order_add', {})"
+    done = script(f"{made}{patch}\n{fired}", url)
+    assert done.returncode == 1
+    assert "UnsupportedHost: " in done.stderr
+    assert "gunicorn -k gthread" in done.stderr
+
+
 def test_a_child_sends_what_its_only_fire_queued(url: str, receiver: Receiver) -> None:
     """Its worker is started by that fire, not by the next one."""
     prepared(url, receiver)

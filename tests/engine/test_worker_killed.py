@@ -60,7 +60,7 @@ def work(path: Path, log: Path, most: int) -> None:
             hooks[number] = hook_from(hook_row(database, number))
         return hooks[number]
 
-    worker = Worker(database, FastClock(), perform=perform, hook_of=hook_of, concurrency=CONCURRENCY, poll=0.02)
+    worker = Worker(database, database.clock, perform=perform, hook_of=hook_of, concurrency=CONCURRENCY, poll=0.02)
     asyncio.run(worker.run())
 
 
@@ -159,7 +159,7 @@ def work_until_killed(url: str, ahead_ms: int, poison: int) -> None:
             hooks[number] = hook_from(hook_row(database, number))
         return hooks[number]
 
-    worker = Worker(database, clock, perform=perform, hook_of=hook_of, concurrency=CONCURRENCY, poll=0.02)
+    worker = Worker(database, database.clock, perform=perform, hook_of=hook_of, concurrency=CONCURRENCY, poll=0.02)
     asyncio.run(worker.run())
 
 

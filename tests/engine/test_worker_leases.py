@@ -330,6 +330,23 @@ async def test_leases_that_lapsed_while_storage_was_away(database: Database, mon
     await worker.drain()
 
 
+async def test_a_clock_set_back_while_a_step_is_under_way_gives_no_turn_early(database: Database) -> None:
+    """The claim looks at the clock anew: by what the step's beginning saw, a later hook's turn would have come."""
+    clock = HandClock(now_ms())
+    hooks = [add_hook(database, key) for key in "ab"]
+    fired: list[int] = []
+
+    async def tend() -> tuple[int, ...]:
+        clock.wall -= 3_600_000
+        fired.extend(fire(database, hooks, clock.wall, owner="another")[1])
+        return ()
+
+    worker = worker_on(database, Receiver(), clock=clock, tend=tend)
+    await worker.step()
+    assert worker.slots.unsent() == []
+    assert [rows(database)[row].state for row in fired] == ["leased", "blocked"]
+
+
 async def test_a_clock_set_while_a_step_is_under_way_takes_no_living_rows(database: Database) -> None:
     """The claim looks at the clock anew: what the step's beginning saw is no longer true."""
     clock = HandClock(now_ms())

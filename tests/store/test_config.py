@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.opening import open_database
 from outbox_rows import add_hook
 from scripted import HandClock
@@ -18,7 +19,8 @@ from scripted import HandClock
 
 def test_a_reading_that_failed_is_repeated(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else an edit that was just out of reach would stay unseen until the next one."""
-    clock = database.clock = HandClock()
+    clock = HandClock()
+    database.clock = StorageClock(clock)
     cache = ConfigCache(database)
     cache.get()
     hook = add_hook(database, "a")
@@ -38,7 +40,8 @@ def test_a_reading_that_failed_is_repeated(database: Database, monkeypatch: pyte
 
 def test_another_processs_edit_is_seen_in_time(database: Database) -> None:
     """SQLite: by the next look. PostgreSQL: within a second, and asked no oftener."""
-    clock = database.clock = HandClock()
+    clock = HandClock()
+    database.clock = StorageClock(clock)
     other = open_database(database.address.render_as_string(hide_password=False))
     cache = ConfigCache(database)
     cache.get()

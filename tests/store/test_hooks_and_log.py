@@ -16,6 +16,7 @@ from hookrow.store import hooks
 from hookrow.store.configuration import settings
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import Author
 from hookrow.store.log import finding as log_ids
@@ -69,7 +70,7 @@ def test_keys_are_taken_once_among_the_living(database: Database) -> None:
 def test_the_cache_sees_edits_and_is_not_emptied_by_the_log(database: Database) -> None:
     """A change by another connection is in the next look; a thousand firings cost no reading of hooks."""
     clock = HandClock()
-    database.clock = clock
+    database.clock = StorageClock(clock)
     cache = ConfigCache(database)
     hook = add_hook(database, "a", event="e")
     clock.forward(1.1)

@@ -21,6 +21,7 @@ from hookrow.store import outbox
 from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database import notify as listening
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.notify import announce
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.server import Server
@@ -189,7 +190,7 @@ async def test_a_silent_connection_is_given_up(database: Database, monkeypatch: 
 
 async def test_an_edit_is_heard(database: Database, other: Database) -> None:
     """The cache of a process with a worker is told of another's edit; its own clock stands still here."""
-    database.clock = HandClock()
+    database.clock = StorageClock(HandClock())
     cache = ConfigCache(database)
     cache.get()
     worker = worker_on(database, Receiver(), poll=NEVER, config_changed=cache.forget)

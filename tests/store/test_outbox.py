@@ -132,9 +132,9 @@ def test_renewing_holds_what_is_still_ours(database: Database) -> None:
     change_hook(database, hook, timeout=20.0)
     fences = {claimed.row_id: claimed.fence for claimed in taken.rows}
     fences[firings[0]] = 99
-    kept = database.writer.write(lambda c: outbox.renew(c, owner="w1", fences=fences, now_ms=T0 + 3000))
+    kept = database.writer.write(lambda c: outbox.renew(c, owner="w1", fences=fences, lease_now=T0 + 3000))
     assert kept == dict.fromkeys(firings[1:], T0 + 28_000)
-    assert database.writer.write(lambda c: outbox.renew(c, owner="w2", fences=fences, now_ms=T0)) == {}
+    assert database.writer.write(lambda c: outbox.renew(c, owner="w2", fences=fences, lease_now=T0)) == {}
 
 
 def test_rows_given_back_are_due_at_once(database: Database) -> None:

@@ -365,7 +365,7 @@ def test_two_processes_that_purge_at_once(database: Database, monkeypatch: pytes
     sizes_of = purge_module.sizes_of
 
     def meanwhile(connection: Connection, found: list[int]) -> Any:
-        other.writer.write(lambda theirs: purge_module.purge_batch(theirs, [first], T0 + 9 * DAY))
+        other.writer.write(lambda theirs: purge_module.purge_batch(theirs, [first], T0 + 9 * DAY, T0 + 9 * DAY))
         return sizes_of(connection, found)
 
     monkeypatch.setattr(purge_module, "sizes_of", meanwhile)

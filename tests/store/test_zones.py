@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hookrow.store.configuration.zones import machine_zone
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.zones import machine_zone
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ class Run:
                 self.firing_id = found.firing
                 return None
             config = self.runtime.config(self.patience())
-            while found.outcome is None and self.runtime.clock.now_ms() <= found.deadline_ms + LATE_MS:
+            while found.outcome is None and self.runtime.database.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
                 firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
                 if firing is not None and firing.outcome is not None:
@@ -370,7 +370,8 @@ class Run:
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""
-        runtime, now_ms = self.runtime, self.runtime.clock.now_ms()
+        runtime, clock = self.runtime, self.runtime.database.clock
+        now_ms, lease_now = clock.now_ms(), clock.lease_ms()
         new = self.firing_id is None
         deliveries = [NewDelivery(draft.values(now_ms), draft.attempts) for draft in drafts]
         background = [(draft, delivery) for draft, delivery in zip(drafts, deliveries, strict=True) if draft.background]
@@ -392,11 +393,9 @@ class Run:
         elif background:
             leases = [draft.hook.timeout for draft, _ in background]
             handover = runtime.handover if self.handover else None
-            born = states.births(
-                [draft.act == "park" for draft, _ in background],
-                now_ms,
-                lease=leases if handover is not None and handover.takes_over else None,
-            )
+            lease = leases if handover is not None and handover.takes_over else None
+            parked = [draft.act == "park" for draft, _ in background]
+            born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
             for (_, delivery), birth in zip(background, born, strict=True):
                 delivery.values |= {
                     "state": birth.state,
@@ -413,7 +412,7 @@ class Run:
             firing = self.ended_columns()
         notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
         gone = [draft.hook.id for draft in drafts if draft.gone]
-        return Rows(now_ms, firing, self.firing_id, deliveries, admit=admit_later, notes=notes, gone=gone)
+        return Rows(now_ms, firing, self.firing_id, deliveries, admit_later, notes, gone, lease_now)
 
     def new_columns(self) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
@@ -424,7 +423,7 @@ class Run:
             "event": context.event.code,
             "moment": context.event.moment,
             "at_ms": context.at_ms,
-            "deadline_ms": context.at_ms + round(context.deadline * 1000),
+            "deadline_ms": self.runtime.database.clock.now_ms() + round(self.seconds_left() * 1000),
             "idempotency_key": self.key,
             # Of the kept payload: a hash that took in a password could be tried out against guesses.
             "payload_hash": None if self.key is None else canonical_hash(kept),

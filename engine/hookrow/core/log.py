@@ -99,7 +99,7 @@ class Log:
     def deep_hooks(self) -> set[int]:
         """The ids of hooks that seem to go round in a circle: a firing of theirs in the last seven days came through
         three hooks or more."""
-        since_ms = self.runtime.clock.now_ms() - WEEK_MS
+        since_ms = self.runtime.database.clock.now_ms() - WEEK_MS
         with self.runtime.database.read() as connection:
             return logstore.deep_hooks(connection, since_ms)
 
@@ -112,12 +112,12 @@ class Log:
     def drop(self, refs: Sequence[str]) -> int:
         """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
         rows = [self.delivery(ref).row_id for ref in refs]
-        now_ms = self.runtime.clock.now_ms()
+        now_ms, lease_now = self.runtime.database.clock.now_ms(), self.runtime.database.clock.lease_ms()
         author = self.runtime.author()
 
         def job(connection: Connection) -> int:
             deeds.note(connection, author, "drop", refs)
-            return outbox.drop(connection, rows, now_ms)
+            return outbox.drop(connection, rows, now_ms, lease_now)
 
         return self.runtime.database.writer.write(job)
 
@@ -146,7 +146,8 @@ class Log:
             self.runtime.database,
             days=kept if days is None else days,
             most_bytes=room if most_bytes is None else most_bytes,
-            now_ms=self.runtime.clock.now_ms(),
+            now_ms=self.runtime.database.clock.now_ms(),
+            lease_now=self.runtime.database.clock.lease_ms(),
             progress=progress,
         )
 
@@ -162,13 +163,13 @@ class Log:
         """The figures of the banner."""
         hooks = [hook for hook in self.runtime.config_now().hooks.values() if not hook.deleted]
         with self.runtime.database.asking() as ask:
-            return glance.summary(ask, hooks, self.runtime.clock.now_ms())
+            return glance.summary(ask, hooks, self.runtime.database.clock.now_ms())
 
     def hook_figures(self) -> dict[int, HookFigures]:
         """What each hook that was called did in the last 24 hours, by its id; a fifth of what `statistics` costs."""
         hooks = [hook.id for hook in self.runtime.config().hooks.values() if not hook.deleted]
         with self.runtime.database.asking() as ask:
-            return figures.last_day(ask, hooks, self.runtime.clock.now_ms())
+            return figures.last_day(ask, hooks, self.runtime.database.clock.now_ms())
 
     def statistics(self) -> dict[int, HookStatistics]:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""

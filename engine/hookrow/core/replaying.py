@@ -196,8 +196,9 @@ class Replaying:
         author = runtime.author()
 
         def lease(connection: Connection) -> outbox.Claimed:
+            clock = runtime.database.clock
             claimed = outbox.lease_for_redelivery(
-                connection, number, owner=runtime.owner, now_ms=runtime.clock.now_ms()
+                connection, number, owner=runtime.owner, now_ms=clock.now_ms(), lease_now=clock.lease_ms()
             )
             if claimed.state in SETTLED and claimed.state != delivery.state:
                 raise NotRedeliverable(
@@ -210,7 +211,8 @@ class Replaying:
         dispatch = self.dispatch_of(firing, delivery, to, with_auth)  # the hook as it stands now
         result = await perform(runtime.tools(runtime.config()), replace(dispatch, number=claimed.number))
         elsewhere = to is not None
-        job = Settle(claimed, result, runtime.clock.now_ms(), by_hand=True, elsewhere=elsewhere)
+        clock = runtime.database.clock
+        job = Settle(claimed, result, clock.now_ms(), by_hand=True, elsewhere=elsewhere, lease_now=clock.lease_ms())
         await recorded(partial(writer.awrite, job), delivery.id)
         runtime.cache.forget()  # a 410 pauses the hook
         return result

@@ -20,6 +20,7 @@ from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.care.sealing import Sealing
 from hookrow.core.handover import Handover
+from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
@@ -71,6 +72,7 @@ class Runtime:
         create: bool = True,
         observers: Iterable[Observer] = (),
     ) -> None:
+        require_real_threads()
         self.clock: Clock = clock or SystemClock()
         self.database: Final = open_database(address, clock=self.clock, create=create)
         self.cache: Final = ConfigCache(self.database)
@@ -158,6 +160,7 @@ class Runtime:
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
         if os.getpid() != self.pid:
+            require_real_threads()  # gunicorn patches after the fork what was loaded before it
             self.pid = os.getpid()
             self.cache.after_fork()
             self.reset()
@@ -209,7 +212,7 @@ class Runtime:
         return stored if self.egress is None else stored.stricter(self.egress)
 
     def author(self) -> hookstore.Author:
-        return hookstore.Author(self.author_name, self.clock.now_ms())
+        return hookstore.Author(self.author_name, self.database.clock.now_ms())
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +252,7 @@ class Runtime:
         number = firing.row_id
 
         def job(connection: Connection) -> None:
-            if not writing.release_deferred(connection, number, self.clock.now_ms()):
+            if not writing.release_deferred(connection, number, self.database.clock.now_ms()):
                 raise TransactionMisuse(Text("{ref} has nothing left to enqueue", ref=firing.id))
 
         return job

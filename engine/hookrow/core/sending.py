@@ -72,7 +72,7 @@ class Sending:
     def new_worker(self, concurrency: int = 32) -> Worker:
         return Worker(
             self.runtime.database,
-            self.runtime.clock,
+            self.runtime.database.clock,
             owner=self.runtime.owner,
             perform=self.send_claimed,
             hook_of=lambda number: self.runtime.config().hooks.get(number),

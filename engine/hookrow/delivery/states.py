@@ -303,7 +303,9 @@ class Birth:
     lease_ms: int | None = None
 
 
-def births(held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None = None) -> list[Birth]:
+def births(
+    held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None = None, lease_now: int | None = None
+) -> list[Birth]:
     """The states of a firing's background rows that are written in one transaction, in their order.
 
     Only for rows without an order key, none of whose firing were written before: else write all as blocked (parked
@@ -312,7 +314,9 @@ def births(held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None =
     Args:
         held: whether the hook is paused, for each row.
         lease: the hooks' timeouts in seconds, where the first row is handed to this process's worker in memory.
+        lease_now: the moment by which leases are reckoned, if that is another.
     """
+    held_now = now_ms if lease_now is None else lease_now
     born: list[Birth] = []
     for index, parked in enumerate(held):
         if parked:
@@ -320,7 +324,7 @@ def births(held: Sequence[bool], now_ms: int, *, lease: Sequence[float] | None =
             continue
         first_blocked = sum(birth.state == "blocked" for birth in born) == 0
         if all(birth.state == "parked" for birth in born):
-            leased = None if lease is None else now_ms + round(lease[index] * SECOND) + LEASE_MARGIN
+            leased = None if lease is None else held_now + round(lease[index] * SECOND) + LEASE_MARGIN
             born.append(Birth("queued" if leased is None else "leased", now_ms, now_ms, leased))
         elif first_blocked:
             born.append(Birth("blocked", now_ms + STEP, None))

@@ -6,11 +6,11 @@ import logging
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from hookrow.clock import Clock
 from hookrow.delivery.states import LEASE_MARGIN, LONGEST_LEASE
 from hookrow.ids import delivery_id
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.outbox import Claimed
 from hookrow.worker.slots import Held, Slots
 
@@ -38,22 +38,31 @@ class CurrentHook(Protocol):
 
 
 class ClockReading(NamedTuple):
-    """What both clocks said: seconds of the monotonic one, milliseconds of the wall's; whether that was set back."""
+    """What the clocks said: seconds of the monotonic one, milliseconds of the database's and of that of its leases.
+
+    `set_back`: one of these was.
+    """
 
     monotonic: float
     now_ms: int
+    lease_now: int
     set_back: bool = False
+
+    def jump(self, since: ClockReading) -> tuple[int, int]:
+        """Milliseconds by which both were set meanwhile."""
+        passed = round((self.monotonic - since.monotonic) * 1000)
+        return self.now_ms - since.now_ms - passed, self.lease_now - since.lease_now - passed
 
 
 class Leases:
     """Keeps leases alive while their rows wait. Raises StorageError where they can't be written."""
 
-    def __init__(self, database: Database, clock: Clock, owner: str, slots: Slots) -> None:
+    def __init__(self, database: Database, clock: StorageClock, owner: str, slots: Slots) -> None:
         self.database = database
         self.clock = clock
         self.owner = owner
         self.slots = slots
-        self.wall_offset: float | None = None
+        self.seen: ClockReading | None = None
         self.unsure_until: float = float("-inf")
         """Until then, by the monotonic clock, nobody's leases are taken over: they may only look lapsed."""
 
@@ -76,41 +85,42 @@ class Leases:
 
     async def hold_on(self, rows: list[Held]) -> None:
         """Begin these rows' leases anew; one that was lost is marked as long past its end."""
-        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        started, now = self.clock.monotonic(), self.clock.lease_ms()
         fences = {held.claimed.row_id: held.claimed.fence for held in rows}
-        renewing = partial(outbox.renew, owner=self.owner, fences=fences, now_ms=now_ms)
+        renewing = partial(outbox.renew, owner=self.owner, fences=fences, lease_now=now)
         kept: dict[int, int] = await self.database.writer.awrite(renewing)
         for held in rows:
             until = kept.get(held.claimed.row_id)
             if until is None:
                 held.until = float("-inf")
             else:
-                held.length = (until - now_ms) / 1000
+                held.length = (until - now) / 1000
                 held.until = started + held.length
 
     async def watch_clock(self) -> ClockReading:
-        """See that the wall clock was set. Set forward, living leases look lapsed: nobody's are taken for a while.
+        """See that a clock was set: the database's, or (PostgreSQL, where it is one) that of its leases.
 
-        Where this fails it is done again at the next look.
+        Set forward, living leases look lapsed: nobody's are taken for a while. Where this fails it is done again at the
+        next look.
         """
-        monotonic, now_ms = self.clock.monotonic(), self.clock.now_ms()
-        offset = now_ms - monotonic * 1000
-        before = self.wall_offset
-        if before is None or abs(offset - before) < JUMP_MS:
-            self.wall_offset = offset
-            return ClockReading(monotonic, now_ms)
-        log.warning("the clock was set by %.1f s", (offset - before) / 1000)
-        if offset > before:
-            self.take_over_nothing((LONGEST_LEASE + LEASE_MARGIN) / 1000)
-            await self.hold_on(self.slots.unsent())
-        else:
-            await self.mend_clock()
-        self.wall_offset = offset
-        return ClockReading(monotonic, now_ms, set_back=offset < before)
+        now = ClockReading(self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms())
+        if self.seen is not None:
+            wall, leases = now.jump(self.seen)
+            if max(abs(wall), abs(leases)) >= JUMP_MS:
+                log.warning("the clock was set by %.1f s", (wall or leases) / 1000)
+            if leases >= JUMP_MS:
+                self.take_over_nothing((LONGEST_LEASE + LEASE_MARGIN) / 1000)
+                await self.hold_on(self.slots.unsent())
+            if min(wall, leases) <= -JUMP_MS:
+                await self.mend_clock()
+                now = now._replace(set_back=True)
+        self.seen = now
+        return now
 
     async def mend_clock(self) -> None:
         """Put right what was written by a clock that has been set back since."""
-        await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=self.clock.now_ms()))
+        now_ms, held = self.clock.now_ms(), self.clock.lease_ms()
+        await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms, lease_now=held))
 
 
 def public(claimed: Claimed) -> str:

@@ -15,10 +15,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from hookrow.clock import Clock
 from hookrow.errors import StorageError, Unrecorded
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
@@ -69,7 +69,7 @@ class Worker:
     def __init__(
         self,
         database: Database,
-        clock: Clock,
+        clock: StorageClock,
         *,
         perform: Perform,
         hook_of: HookOf,
@@ -136,20 +136,20 @@ class Worker:
 
     def take(self, rows: Iterable[Claimed]) -> None:
         """Rows that were committed as leased to this owner; from any thread."""
-        now_ms, started = self.clock.now_ms(), self.clock.monotonic()
+        lease_now, started = self.clock.lease_ms(), self.clock.monotonic()
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
         if here is not None and self.loop in (here, None):
-            self.hold(rows, now_ms, started)
+            self.hold(rows, lease_now, started)
         elif self.loop is not None:
             with suppress(RuntimeError):  # its loop is closed: the leases lapse
-                self.loop.call_soon_threadsafe(self.hold, rows, now_ms, started)
+                self.loop.call_soon_threadsafe(self.hold, rows, lease_now, started)
 
-    def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
+    def hold(self, rows: Iterable[Claimed], lease_now: int, started: float) -> None:
         """Take over rows that were leased for this worker elsewhere; as `slots.Slots.hold`."""
-        self.slots.hold(rows, now_ms, started)
+        self.slots.hold(rows, lease_now, started)
         if self.running:
             self.start()
 
@@ -199,10 +199,11 @@ class Worker:
                 self.woken.clear()
                 if self.tend is not None:
                     self.slots.shut = await self.tend()
-                now_ms, started, limit = self.clock.now_ms(), self.clock.monotonic(), self.slots.room()
-                claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, firings=firings, limit=limit)
-                taken: Taken = await self.database.writer.awrite(partial(claiming, first_only=first_only))
-                self.slots.hold(taken.rows, now_ms, started)
+                started, now_ms, held = self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms()
+                claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, lease_now=held)
+                claiming = partial(claiming, firings=firings, limit=self.slots.room(), first_only=first_only)
+                taken: Taken = await self.database.writer.awrite(claiming)
+                self.slots.hold(taken.rows, held, started)
                 self.start()
                 if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
                     break
@@ -325,20 +326,19 @@ class Worker:
 
     async def claim(self) -> None:
         """Lease what may start now."""
-        started, now_ms, _ = await self.watch_clock()  # it may have been set since the step began
-        recovering = started >= self.leases.unsure_until
-        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, limit=self.slots.wanted())
+        started, now_ms, held, _ = await self.watch_clock()  # it may have been set since the step began
+        claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, lease_now=held, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
-        claiming = partial(claiming, free=self.slots.beginning(), suspects=0 if self.suspected() else 1)
+        claiming = partial(claiming, recovering=started >= self.leases.unsure_until, suspects=int(not self.suspected()))
         self.look = False
-        taken: Taken = await self.database.writer.awrite(partial(claiming, recovering=recovering))
+        taken: Taken = await self.database.writer.awrite(partial(claiming, free=self.slots.beginning()))
         self.next_ms = taken.next_ms
         self.look |= taken.more
         if taken.rows:
             self.busy_until = asyncio.get_running_loop().time() + BUSY
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
-        self.slots.hold(taken.rows, now_ms, started)
+        self.slots.hold(taken.rows, held, started)
         for claimed, result, settled in taken.interrupted:
             await self.notices.of_result(claimed, result, settled)
         if taken.resumed and self.config_changed is not None:
@@ -422,9 +422,9 @@ class Worker:
         Raises:
             Unrecorded: somebody waits for it, and it could not be written.
         """
-        started, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        started, now_ms, held = self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms()
         owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
-        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare)
+        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare, lease_now=held)
         settled: Settled | None = None
         if self.once:
             settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))
@@ -439,19 +439,19 @@ class Worker:
             log.warning("%s: its lease was lost meanwhile, the result is not recorded", public(claimed))
             return
         if settled.next:
-            await self.go_on(settled.next, now_ms, started)
+            await self.go_on(settled.next, held, started)
         if settled.due or settled.state == "retrying":
             self.look = True
         if (settled.paused or settled.resumed) and self.config_changed is not None:
             self.config_changed()
         await self.notices.of_result(claimed, result, settled)
 
-    async def go_on(self, rows: Sequence[Claimed], now_ms: int, started: float) -> None:
-        """Rows that were leased together with a result; `now_ms` and `started` are its moment, by both clocks."""
+    async def go_on(self, rows: Sequence[Claimed], lease_now: int, started: float) -> None:
+        """Rows that were leased together with a result; `lease_now` and `started` are its moment, by both clocks."""
         if self.closing:
             await self.give_back(list(rows))
             return
-        self.slots.hold(rows, now_ms, started)
+        self.slots.hold(rows, lease_now, started)
         self.start()
 
     async def give_back(self, rows: list[Claimed], *, begun: bool = False, later_ms: int = 0) -> None:

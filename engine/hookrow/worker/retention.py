@@ -12,10 +12,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from hookrow.clock import Clock
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.log.purge import Purging
 from hookrow.store.outbox.writing import end_interrupted
 
@@ -37,7 +37,7 @@ Limits = Callable[[], tuple[float, int]]
 class Retention:
     """Looks now and then; `tend` is called by the worker's loop and returns at once."""
 
-    def __init__(self, database: Database, clock: Clock, limits: Limits) -> None:
+    def __init__(self, database: Database, clock: StorageClock, limits: Limits) -> None:
         self.database = database
         self.clock = clock
         self.limits = limits
@@ -58,7 +58,8 @@ class Retention:
             if ended:
                 log.warning("%d firings had not ended when their process died", ended)
             days, most_bytes = self.limits()
-            purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=now_ms)
+            held = self.clock.lease_ms()
+            purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=now_ms, lease_now=held)
             while not self.stopped.is_set() and await asyncio.to_thread(purging.step):
                 await self.rest()
             if purging.firings:

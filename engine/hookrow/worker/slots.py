@@ -34,10 +34,10 @@ class Slots:
         self.shut: Collection[int] = frozenset()
         """The hooks that can't be sent to from here."""
 
-    def hold(self, rows: Iterable[Claimed], now_ms: int, started: float) -> None:
-        """Hold rows that were leased from `now_ms` by the wall's clock, `started` by the monotonic one."""
+    def hold(self, rows: Iterable[Claimed], lease_now: int, started: float) -> None:
+        """Hold rows that were leased from `lease_now` by the clock of leases, `started` by the monotonic one."""
         for claimed in rows:
-            length = (claimed.lease_ms - now_ms) / 1000
+            length = (claimed.lease_ms - lease_now) / 1000
             queue = self.held.setdefault(claimed.hook_id, deque())
             held = Held(claimed, started + length, length)
             if claimed.takeovers:  # its claim says that it begins at once

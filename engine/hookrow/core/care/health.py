@@ -33,7 +33,7 @@ class Health:
     def stuck(self) -> int:
         """How many deliveries a process holds that has ended, and no worker takes over."""
         with self.runtime.database.read() as connection:
-            return lapsed(connection, self.runtime.clock.now_ms() - STUCK_MS)
+            return lapsed(connection, self.runtime.database.clock.lease_ms() - STUCK_MS)
 
     def unreachable(self) -> dict[int, Text]:
         """Hooks whose URL has an address that is never called or that the settings refuse, and why, by their ids.

@@ -59,7 +59,7 @@ class KeyPauses:
     async def change(self, hook: StoredHook, reason: str | None) -> None:
         """Pause a hook, or with None resume it, with the engine's own event; unless somebody else changes it now."""
         runtime, held = self.runtime, reason is not None
-        author = hookstore.Author(ENGINE, runtime.clock.now_ms())
+        author = hookstore.Author(ENGINE, runtime.database.clock.now_ms())
         paused_ms = author.at_ms if held else None
         values = {"paused_by": "key" if held else None, "paused_reason": reason, "paused_ms": paused_ms}
         action, code = ("pause", "hook.paused") if held else ("resume", "hook.resumed")

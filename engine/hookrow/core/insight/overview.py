@@ -77,7 +77,7 @@ def overview(runtime: Runtime) -> Overview:
     As many deliveries are looked at as for `statistics`, the newest ones of each hook; where a hook has more, the
     figures say so (`capped`) and from when on they count (`since_ms`).
     """
-    now_ms = runtime.clock.now_ms()
+    now_ms = runtime.database.clock.now_ms()
     hooks = [hook for hook in runtime.config_now().hooks.values() if not hook.deleted]
     most = max(IN_ALL // max(len(hooks), 1), AT_LEAST)
     with runtime.database.asking() as ask:

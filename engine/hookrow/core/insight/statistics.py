@@ -89,7 +89,7 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
     Some 50,000 deliveries are looked at, the newest ones of each hook: a hook that has more says so (`capped`) and from
     when on its figures count (`since_ms`).
     """
-    now_ms = runtime.clock.now_ms()
+    now_ms = runtime.database.clock.now_ms()
     hooks = [hook.id for hook in runtime.config().hooks.values() if not hook.deleted]
     most = max(IN_ALL // max(len(hooks), 1), AT_LEAST)
     with runtime.database.asking() as ask:

@@ -41,6 +41,7 @@ from hookrow.store.database.locks import (
     wait_for_nobody,
 )
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
@@ -77,10 +78,10 @@ class Database:
 
     def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
-        self.clock: Clock = clock or SystemClock()
         self.address: URL = address_of(url)
         self.url: Final = shown(self.address)
         self.dialect: Final = self.address.get_backend_name()
+        self.clock: StorageClock = StorageClock(clock or SystemClock(), remote=self.dialect != "sqlite")
         self.path: Final = path_of(self.address) if self.dialect == "sqlite" else None
         if self.path is not None:
             # A host that changes its folder must not open another file.
@@ -126,7 +127,7 @@ class Database:
         if self.dialect == "postgresql":
             from hookrow.store.database.server import engine_for  # its driver is not installed everywhere
 
-            return engine_for(self.address, purpose)
+            return engine_for(self.address, purpose, self.clock)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         assert path is not None

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,17 +17,18 @@ from sqlmodel import SQLModel
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
+from hookrow.store.configuration.zones import machine_zone
 from hookrow.store.database import readonly, reserve
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
-from hookrow.store.database.locks import Until, insist
+from hookrow.store.database.locks import SLACK, Until, insist
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.moments import agree
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
-from hookrow.store.database.zones import machine_zone
 
 __all__ = ["open_database"]
 
@@ -49,6 +51,7 @@ def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = 
             log.warning("%s", unsafe)
         if database.path is not None and not database.read_only:
             reserve.keep(database.path)
+            know_clock(database)
         if database.path is None:
             database.read_only = database.may_only_read()
     except BaseException:
@@ -81,6 +84,16 @@ def prepare(database: Database, *, create: bool) -> None:
             from hookrow.store.database.migrations.run import upgrade
 
             upgrade(database)
+
+
+def know_clock(database: Database) -> None:
+    """Learn what leases are reckoned by (SQLite): the wall's clock where nobody said it and it can't be written."""
+    with suppress(StorageError):
+        with database.read() as connection:
+            known = database.clock.boot is None or database.clock.learn(connection)
+        if not known:
+            with database.write(SLACK) as connection:
+                agree(connection, database.clock)
 
 
 def look(database: Database, create: bool) -> str | None:

@@ -30,6 +30,7 @@ from hookrow.store.database.locks import (
     ms,
     now,
 )
+from hookrow.store.database.moments import StorageClock
 
 __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
@@ -39,6 +40,7 @@ OWN_LIMITS = (
     "SELECT extract(epoch FROM current_setting('lock_timeout')::interval),"
     " extract(epoch FROM current_setting('statement_timeout')::interval)"
 )
+MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
 EACH = 15
 """Connections of one engine for reading, at the most."""
 
@@ -54,16 +56,28 @@ class Server(psycopg.Connection[Any]):
 
     own_limits: tuple[float, float] = (inf, inf)
     """The administrator's, in seconds: for locks, for a statement."""
+    is_new: bool = True
+    """Its server, of which there may be several, has not told the time yet."""
 
-    def begin(self, besides: str) -> None:
-        """Begin a transaction with its limits, in one round trip. Nothing of them outlives it."""
+    def begin(self, besides: str, clock: StorageClock) -> None:
+        """Begin a transaction with its limits, in one round trip. Nothing of them outlives it.
+
+        Args:
+            clock: is told what the server's says, with the same round trip.
+        """
         words = BEGIN
         if here.until is not None:
             locks, statement = self.own_limits
             words += f"; SET LOCAL lock_timeout = {ms(min(left(LOCK), locks))}"
             words += f"; SET LOCAL statement_timeout = {ms(min(left(ANSWER), statement))}"
+        asks, since = clock.asks and (self.is_new or clock.stale), clock.monotonic()
         with Until(GREETING):
-            self.execute(words + besides, prepare=False)
+            answer: Any = self.execute(words + besides + (MOMENT if asks else ""), prepare=False)
+        if asks:
+            while answer.nextset():
+                pass
+            clock.heard(float(answer.fetchone()[0]), since)
+            self.is_new = False
 
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
         """Wait for one answer, as long as this thread may; `psycopg` asks ten times a second whether to go on."""
@@ -85,7 +99,7 @@ class Server(psycopg.Connection[Any]):
             return end.value
 
 
-def engine_for(address: Any, purpose: str) -> Engine:
+def engine_for(address: Any, purpose: str, clock: StorageClock) -> Engine:
     """The engine for `read` or `write`. Whether a connection still stands is asked by its transaction's BEGIN."""
     made = create_engine(
         address.difference_update_query([POOLER]),
@@ -99,7 +113,7 @@ def engine_for(address: Any, purpose: str) -> Engine:
     event.listen(made, "do_connect", connect)
     # What is asked for is a page or less, and may be rare: an index, whatever the statistics expect.
     besides = "; SET LOCAL enable_seqscan = off" if purpose == "read" else ""
-    event.listen(made, "begin", lambda connection: begin(connection, besides))
+    event.listen(made, "begin", lambda connection: begin(connection, besides, clock))
     return made
 
 
@@ -168,11 +182,11 @@ def begun(engine: Engine, *, again: bool) -> Connection:
             return connection
 
 
-def begin(connection: Connection, besides: str) -> None:
+def begin(connection: Connection, besides: str, clock: StorageClock) -> None:
     """Begin this connection's transaction."""
     driver: Any = connection.connection.driver_connection
     try:
-        driver.begin(besides)
+        driver.begin(besides, clock)
     except psycopg.Error as error:
         gone = driver.closed or driver.broken
         raise DBAPIError("BEGIN", None, error, connection_invalidated=gone) from None  # hooks' errors are not wrapped

@@ -77,7 +77,7 @@ class Failing:
         said = None if known is None else known.said
         try:
             with self.database.asking() as ask:
-                calls = calls_of(ask, hook, self.clock.now_ms() - DAY_MS, AT_LEAST)
+                calls = calls_of(ask, hook, self.database.clock.now_ms() - DAY_MS, AT_LEAST)
         except StorageError:
             return FailureRun((0 if known is None else known.failures) + 1, all_of_them=False, asked=now, said=said)
         return FailureRun(len(calls.failed_in_a_row), len(calls.failed_in_a_row) == len(calls.known), now, said)

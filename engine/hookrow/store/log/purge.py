@@ -102,10 +102,14 @@ class Purging:
     deleted is free for new rows at once; the file itself does not shrink. A full disk costs the reserve.
     """
 
-    def __init__(self, database: Database, *, days: float, most_bytes: int, now_ms: int) -> None:
+    def __init__(
+        self, database: Database, *, days: float, most_bytes: int, now_ms: int, lease_now: int | None = None
+    ) -> None:
+        """`lease_now`: the moment by the clock of leases (`StorageClock`), if that is another."""
         self.database = database
         self.most_bytes = most_bytes
         self.now_ms = now_ms
+        self.lease_now: Final = now_ms if lease_now is None else lease_now
         self.oldest_ms: Final = now_ms - round(days * DAY_MS)
         self.before_ms: int | None = self.oldest_ms
         """What was fired before may go; None in the second part, where all may."""
@@ -159,7 +163,7 @@ class Purging:
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
         wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
-        wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.now_ms), finished(self.now_ms))
+        wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.lease_now), finished(self.now_ms))
         if self.before_ms is not None:
             wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < id_at(self.before_ms))
         with self.database.read() as connection:
@@ -189,7 +193,9 @@ class Purging:
         """
         while True:
             try:
-                gone = self.database.writer.write(partial(batch, found=found, now_ms=self.now_ms))
+                gone = self.database.writer.write(
+                    partial(batch, found=found, now_ms=self.now_ms, lease_now=self.lease_now)
+                )
             except DiskFull:
                 self.tight = True
                 if self.database.path is None or not reserve.release(self.database.path):
@@ -203,9 +209,9 @@ class Purging:
             return found, gone
 
 
-def held(now_ms: int) -> ColumnElement[bool]:
+def held(lease_now: int) -> ColumnElement[bool]:
     """A delivery of the firing is unfinished, dead, or being sent again by hand."""
-    sent_by_hand = DELIVERIES.c.lease_ms > now_ms
+    sent_by_hand = DELIVERIES.c.lease_ms > lease_now
     return exists(
         select(literal_column("1")).where(
             DELIVERIES.c.firing_id == FIRINGS.c.id, or_(DELIVERIES.c.state.in_(KEPT), sent_by_hand)
@@ -221,12 +227,12 @@ def finished(now_ms: int) -> ColumnElement[bool]:
     )
 
 
-def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
+def purge_batch(connection: Connection, found: Sequence[int], now_ms: int, lease_now: int) -> list[int]:
     """Delete those of these firings that may go still, in the caller's transaction; which they were."""
     if connection.dialect.name == "postgresql":  # where nobody else is kept from a row that was only looked at
         theirs = select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id.in_(found)).order_by(DELIVERIES.c.id)
         connection.execute(theirs.with_for_update())
-    wanted = select(FIRINGS.c.id).where(FIRINGS.c.id.in_(found), ~held(now_ms), finished(now_ms))
+    wanted = select(FIRINGS.c.id).where(FIRINGS.c.id.in_(found), ~held(lease_now), finished(now_ms))
     ids = list(connection.execute(wanted).scalars())
     deliveries = select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id.in_(ids))
     connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(deliveries)))
@@ -235,7 +241,7 @@ def purge_batch(connection: Connection, found: Sequence[int], now_ms: int) -> li
     return ids
 
 
-def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int) -> list[int]:
+def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int, lease_now: int) -> list[int]:
     """Delete these revisions, in the caller's transaction. They were not the newest; no other has become so since."""
     connection.execute(delete(REVISIONS).where(REVISIONS.c.id.in_(found)))
     return list(found)
@@ -310,6 +316,7 @@ def purge(
     days: float,
     most_bytes: int,
     now_ms: int,
+    lease_now: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Purged:
     """Delete what is older than `days`, then the oldest until the log takes at most `most_bytes`; see `Purging`.
@@ -317,7 +324,7 @@ def purge(
     Raises:
         StorageError: a batch could not be committed; those before it are gone.
     """
-    purging = Purging(database, days=days, most_bytes=most_bytes, now_ms=now_ms)
+    purging = Purging(database, days=days, most_bytes=most_bytes, now_ms=now_ms, lease_now=lease_now)
     while purging.step():
         if progress is not None:
             progress(purging.firings)

@@ -72,8 +72,12 @@ class Moved:
         self.resumed.discard(hook)
 
 
-def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
-    """Take attempts into account, in their order. Costs one look-up where nothing fails."""
+def note(connection: Connection, notes: Sequence[Note], now_ms: int, lease_now: int | None = None) -> Moved:
+    """Take attempts into account, in their order. Costs one look-up where nothing fails.
+
+    Args:
+        lease_now: the moment by the clock of leases (`StorageClock`), if that is another: breakers go by it.
+    """
     moved = Moved()
     if not notes:
         return moved
@@ -87,7 +91,7 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int) -> Moved:
     for each in notes:
         after[each.hook] = after_attempt(
             after.get(each.hook, CLOSED),
-            now_ms,
+            now_ms if lease_now is None else lease_now,
             success=each.success,
             countable=each.countable,
             answered=each.answered,
@@ -154,36 +158,36 @@ def resume(connection: Connection, hook: int, now_ms: int) -> bool:
     return True
 
 
-def take_probe(connection: Connection, hook: int, timeout: float, now_ms: int) -> bool:
+def take_probe(connection: Connection, hook: int, timeout: float, lease_now: int) -> bool:
     """Whether the caller's attempt may be the probe; only one process gets it."""
-    breaker = to_probe(connection, hook, now_ms)
+    breaker = to_probe(connection, hook, lease_now)
     if breaker is not None:
-        write(connection, hook, breaker.probing(now_ms, timeout))
+        write(connection, hook, breaker.probing(lease_now, timeout))
     return breaker is not None
 
 
-def to_probe(connection: Connection, hook: int, now_ms: int) -> Breaker | None:
+def to_probe(connection: Connection, hook: int, lease_now: int) -> Breaker | None:
     """The hook's breaker, locked, where its next probe may go now."""
     row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
-    return None if row is None or row.probe_ms is None or row.probe_ms > now_ms else breaker_from(row)
+    return None if row is None or row.probe_ms is None or row.probe_ms > lease_now else breaker_from(row)
 
 
 def breaker_from(row: Any) -> Breaker:
     return Breaker(row.failures, row.since_ms, row.wait_ms, row.probe_ms)
 
 
-def put_off(connection: Connection, hook: int, now_ms: int) -> None:
+def put_off(connection: Connection, hook: int, lease_now: int) -> None:
     """None of the parked rows may be the probe, since their turn has not come: it will have in a second."""
-    overdue = (BREAKERS.c.hook_id == hook, BREAKERS.c.probe_ms <= now_ms)
-    connection.execute(update(BREAKERS).where(*overdue).values(probe_ms=now_ms + STEP))
+    overdue = (BREAKERS.c.hook_id == hook, BREAKERS.c.probe_ms <= lease_now)
+    connection.execute(update(BREAKERS).where(*overdue).values(probe_ms=lease_now + STEP))
 
 
-def try_again(connection: Connection, hook: int, now_ms: int) -> bool:
+def try_again(connection: Connection, hook: int, now_ms: int, lease_now: int) -> bool:
     """Nothing is parked that could probe: resume the hook; its next countable failure opens the breaker again.
 
     False where another process was first.
     """
-    breaker = to_probe(connection, hook, now_ms)
+    breaker = to_probe(connection, hook, lease_now)
     if breaker is None or not resume(connection, hook, now_ms):
         return False
     write(connection, hook, breaker.half_open())

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     and_,
     bindparam,
@@ -35,7 +36,7 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
-from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in
+from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in, unheld_at
 
 __all__ = [
     "LAPSED",
@@ -58,7 +59,8 @@ MOST_LAPSED = 500
 """Lapsed leases taken back in one transaction."""
 MOST_PROBES = 100
 """The oldest parked rows of a hook, of which one may be its breaker's probe."""
-unheld: Final = or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= bindparam("now"))
+LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
+unheld: Final = unheld_at(LEASE_NOW)
 
 
 @dataclass(slots=True)
@@ -187,7 +189,7 @@ PARKED_HEAD = Prepared(
 )
 ANY_PARKED = Prepared(select(exists(select(1).where(PARKED))))
 LAPSED = Prepared(
-    WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < NOW)
+    WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < LEASE_NOW)
     .order_by(DELIVERIES.c.lease_ms)
     .limit(MOST_LAPSED)
     .with_for_update(skip_locked=True, of=DELIVERIES)
@@ -255,7 +257,7 @@ RENEW = (
         DELIVERIES.c.owner == bindparam("its_owner"),
     )
     .values(
-        lease_ms=select(cast(HOOKS.c.timeout * 1000, BigInteger) + LEASE_MARGIN + cast(NOW, BigInteger))
+        lease_ms=select(cast(HOOKS.c.timeout * 1000, BigInteger) + LEASE_MARGIN + cast(LEASE_NOW, BigInteger))
         .where(HOOKS.c.id == DELIVERIES.c.hook_id)
         .scalar_subquery()
     )
@@ -263,9 +265,9 @@ RENEW = (
 )
 
 
-def lease_ms(timeout: float, now_ms: int) -> int:
+def lease_ms(timeout: float, lease_now: int) -> int:
     """Until when a row is held from now on: the hook's timeout (seconds) and 5 s."""
-    return now_ms + round(timeout * 1000) + LEASE_MARGIN
+    return lease_now + round(timeout * 1000) + LEASE_MARGIN
 
 
 def standing(row: Any) -> Standing:
@@ -282,6 +284,7 @@ def claim(
     limit: int,
     per_hook: Mapping[int, int],
     otherwise: int,
+    lease_now: int | None = None,
     may_begin: Callable[[Sequence[Any]], Iterable[Any]] = list,
 ) -> Taken:
     """Lease due rows, hooks in turn, so that one hook's thousands don't stand before another's one.
@@ -290,8 +293,10 @@ def claim(
         owner: this process's engine; unique, new at each start.
         limit: how many at most.
         per_hook: how many at most of a hook; `otherwise` of one that is not named.
+        lease_now: the moment by the clock of leases (`StorageClock`), if that is another.
         may_begin: leaves out rows that may not be held without being sent at once.
     """
+    held_now = now_ms if lease_now is None else lease_now
     taken = Taken()
     chosen: list[list[Any]] = []
     probes: set[int] = set()
@@ -303,7 +308,8 @@ def claim(
             if hook.due_ms is None or hook.due_ms > now_ms:
                 continue
             room = min(per_hook.get(hook.id, otherwise), limit)
-            due = CANDIDATES.all(connection, {"hook": hook.id, "now": now_ms, "most": max(room, 0) + 1})
+            asked = {"hook": hook.id, "now": now_ms, "lease_now": held_now, "most": max(room, 0) + 1}
+            due = CANDIDATES.all(connection, asked)
             taken.more |= len(due) > room
             chosen.append(list(due[: max(room, 0)]))
             continue
@@ -314,33 +320,41 @@ def claim(
             else:
                 park(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
-        if breaks and hook.probe_ms is not None and hook.probe_ms <= now_ms and limit > 0:
-            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms})
-            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "now": now_ms}):
-                put_off(connection, hook.id, now_ms)
+        if breaks and hook.probe_ms is not None and hook.probe_ms <= held_now and limit > 0:
+            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms, "lease_now": held_now})
+            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "lease_now": held_now}):
+                put_off(connection, hook.id, held_now)
             elif not heads:
-                if try_again(connection, hook.id, now_ms):
+                if try_again(connection, hook.id, now_ms, held_now):
                     taken.resumed.append(hook.id)
-            elif take_probe(connection, hook.id, hook.timeout, now_ms):
+            elif take_probe(connection, hook.id, hook.timeout, held_now):
                 probes.add(heads[0].id)
                 chosen.insert(0, [heads[0]])
     found = [row for row in chain.from_iterable(zip_longest(*chosen)) if row is not None]
     rows = list(may_begin(sorted(found, key=lambda row: not row.takeovers)))  # they begin at once, so they come first
     taken.more |= len(rows) > limit or len(rows) < len(found)
-    taken.rows = lease(connection, rows, owner, now_ms, timeouts, probes, limit)
+    taken.rows = lease(connection, rows, owner, now_ms, timeouts, probes, limit, held_now)
     if not taken.more:
-        taken.next_ms = next_due(connection, now_ms)
+        taken.next_ms = next_due(connection, now_ms, held_now)
     return taken
 
 
 def claim_firings(
-    connection: Connection, *, owner: str, now_ms: int, firings: Collection[int], limit: int, first_only: bool
+    connection: Connection,
+    *,
+    owner: str,
+    now_ms: int,
+    firings: Collection[int],
+    limit: int,
+    first_only: bool,
+    lease_now: int | None = None,
 ) -> Taken:
     """As `claim`, of these firings alone (their row ids): for a command that sends only what it made itself.
 
     Args:
         first_only: leave retries to a worker.
     """
+    held_now = now_ms if lease_now is None else lease_now
     taken = Taken()
     theirs = [pending, unheld]
     if first_only:
@@ -349,13 +363,14 @@ def claim_firings(
     for part in chunks(sorted(firings)):
         statement = WITH_HOOK.where(DELIVERIES.c.firing_id.in_(part), *theirs)
         statement = statement.order_by(DELIVERIES.c.firing_id, DELIVERIES.c.seq)
-        rows += connection.execute(statement.with_for_update(of=DELIVERIES, skip_locked=True), {"now": now_ms}).all()
+        locking = statement.with_for_update(of=DELIVERIES, skip_locked=True)
+        rows += connection.execute(locking, {"lease_now": held_now}).all()
     rows = [row for row in rows if standing(row).hook == "on" and row.due_ms is not None]
     due = [row for row in rows if row.due_ms <= now_ms]
     taken.more = len(due) > limit
     taken.next_ms = min((row.due_ms for row in rows if row.due_ms > now_ms), default=None)
     timeouts = {row.hook_id: row.timeout for row in due}
-    taken.rows = lease(connection, due, owner, now_ms, timeouts, set(), limit)
+    taken.rows = lease(connection, due, owner, now_ms, timeouts, set(), limit, held_now)
     return taken
 
 
@@ -367,6 +382,7 @@ def lease(
     timeouts: Mapping[int, float],
     probes: set[int],
     limit: int,
+    lease_now: int,
 ) -> list[Claimed]:
     """Lease the first `limit` of these rows, but for those whose order key holds them back."""
     leases: dict[int, dict[str, Any]] = {}
@@ -382,7 +398,7 @@ def lease(
         happening = Happening("probed" if row.id in probes else "claimed")
         change = decide(Standing(row.state, row.attempts, row.released_ms is not None), happening, now_ms)
         assert change is not None
-        until = lease_ms(timeouts[row.hook_id], now_ms)
+        until = lease_ms(timeouts[row.hook_id], lease_now)
         leases[row.id] = {
             "row": row.id,
             "new_state": change.state,
@@ -433,11 +449,11 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
         free_keys(connection, keys, now_ms)
 
 
-def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], now_ms: int) -> dict[int, int]:
+def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], lease_now: int) -> dict[int, int]:
     """Hold rows for another lease from now, in one statement; the new `lease_ms` of those that are still held."""
     kept: dict[int, int] = {}
     for part in chunks(list(fences), 10_000):
-        for row in connection.execute(RENEW, {"rows": part, "its_owner": owner, "now": now_ms}):
+        for row in connection.execute(RENEW, {"rows": part, "its_owner": owner, "lease_now": lease_now}):
             if fences[row.id] == row.fence:
                 kept[row.id] = row.lease_ms
     return kept

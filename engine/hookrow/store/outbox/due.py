@@ -77,13 +77,12 @@ PROBED = exists().where(  # a join would be taken for a walk over all hooks
 NEXT_PROBE = Prepared(select(func.min(BREAKERS.c.probe_ms)).where(PROBED))
 
 
-def next_due(connection: Connection, now_ms: int) -> int | None:
+def next_due(connection: Connection, now_ms: int, lease_now: int | None = None) -> int | None:
     """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
-    moments = (
-        NEXT_DUE.scalar(connection, {"now": now_ms}),
-        NEXT_LAPSE.scalar(connection),
-        NEXT_PROBE.scalar(connection),
-    )
+    ahead = 0 if lease_now is None else lease_now - now_ms
+    due = NEXT_DUE.scalar(connection, {"now": now_ms})
+    others = [NEXT_LAPSE.scalar(connection), NEXT_PROBE.scalar(connection)]
+    moments = [due, *(None if moment is None else moment - ahead for moment in others)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -106,7 +105,7 @@ def timeless(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(rows.limit(COUNTED).subquery())).scalar_one())
 
 
-def mend_clock(connection: Connection, now_ms: int) -> None:
+def mend_clock(connection: Connection, now_ms: int, lease_now: int | None = None) -> None:
     """Put right what was written before the wall clock was set back: at a worker's start, and when it sees a jump.
 
     What waits for its turn alone is due; a retry waits no longer than its place in the schedule allows, a breaker's
@@ -125,10 +124,11 @@ def mend_clock(connection: Connection, now_ms: int) -> None:
         .where(pending, DELIVERIES.c.state == "retrying", DELIVERIES.c.due_ms > latest + JUMP, ~may_have_wished)
         .values(due_ms=latest)
     )
+    held_now = now_ms if lease_now is None else lease_now
     connection.execute(
         update(BREAKERS)
-        .where(BREAKERS.c.probe_ms > now_ms + LONGEST_REST + JUMP)
-        .values(probe_ms=cast(BREAKERS.c.wait_ms, BigInteger) + now_ms)
+        .where(BREAKERS.c.probe_ms > held_now + LONGEST_REST + JUMP)
+        .values(probe_ms=cast(BREAKERS.c.wait_ms, BigInteger) + held_now)
     )
-    limit = now_ms + LONGEST_LEASE
+    limit = held_now + LONGEST_LEASE
     connection.execute(update(DELIVERIES).where(leased, DELIVERIES.c.lease_ms > limit + JUMP).values(lease_ms=limit))

@@ -25,7 +25,7 @@ from hookrow.delivery.states import (
 )
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, HOOKS
-from hookrow.store.outbox.release import advance, pending, state_in, waiting_again
+from hookrow.store.outbox.release import advance, pending, state_in, unheld_at, waiting_again
 
 __all__ = [
     "BREAKERS",
@@ -201,11 +201,11 @@ def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = Fal
     return HeldBack(*found)
 
 
-def drop(connection: Connection, deliveries: Collection[int], now_ms: int) -> int:
+def drop(connection: Connection, deliveries: Collection[int], now_ms: int, lease_now: int | None = None) -> int:
     """A person gives dead deliveries up, but not one that is being sent by hand; returns how many were dropped."""
     change = decide(Standing("dead"), Happening("dropped"), now_ms)
     assert change is not None
-    dead = and_(DELIVERIES.c.state == "dead", or_(DELIVERIES.c.lease_ms.is_(None), DELIVERIES.c.lease_ms <= now_ms))
+    dead = and_(DELIVERIES.c.state == "dead", unheld_at(now_ms if lease_now is None else lease_now))
     dropped = 0
     for part in chunks(sorted(deliveries)):
         its = update(DELIVERIES).where(DELIVERIES.c.id.in_(part), dead)

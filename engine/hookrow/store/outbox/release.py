@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from hookrow.delivery.states import (
     FINISHED,
+    LONGEST_LEASE,
     PENDING,
     STEP,
     UNFINISHED,
@@ -53,16 +54,25 @@ __all__ = [
     "pending",
     "state_in",
     "unfinished",
+    "unheld_at",
     "unstick",
     "waiting_again",
 ]
 
 RELEASED = Happening("released")
+LONGEST_HOLD = LONGEST_LEASE + 2000
+"""Milliseconds: a lease that reaches further was written by another clock, before the machine was started anew."""
 
 
-def is_held(row: Any, now_ms: int) -> bool:
+def is_held(row: Any, lease_now: int) -> bool:
     """Whether somebody has the delivery's lease still: a worker, or a person who sends it by hand, in any state."""
-    return bool(row.lease_ms is not None and row.lease_ms > now_ms)
+    return row.lease_ms is not None and 0 < row.lease_ms - lease_now <= LONGEST_HOLD
+
+
+def unheld_at(lease_now: Any) -> ColumnElement[bool]:
+    """As `is_held` says: nobody has its lease."""
+    left = DELIVERIES.c.lease_ms - lease_now
+    return or_(DELIVERIES.c.lease_ms.is_(None), left <= 0, left > LONGEST_HOLD)
 
 
 def state_in(words: Iterable[str], table: Any = DELIVERIES) -> ColumnElement[bool]:

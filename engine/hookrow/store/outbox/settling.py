@@ -141,6 +141,8 @@ class Settle:
     elsewhere: bool = False
     owner: str = ""
     room: Callable[[int], int] = no_room
+    lease_now: int | None = None
+    """The moment by the clock of leases (`StorageClock`), if that is another."""
 
     many: ClassVar[bool] = True
 
@@ -150,7 +152,11 @@ class Settle:
     @classmethod
     def run_many(cls, connection: Connection, jobs: Sequence[Settle]) -> list[Settled]:
         """Write all results; runs again from the start without harm if the transaction is rolled back."""
-        return Batch(connection, max(job.now_ms for job in jobs)).settle(jobs)
+        return Batch(connection, max(job.now_ms for job in jobs), max(job.held_now for job in jobs)).settle(jobs)
+
+    @property
+    def held_now(self) -> int:
+        return self.now_ms if self.lease_now is None else self.lease_now
 
     @property
     def plain(self) -> bool:
@@ -188,9 +194,10 @@ class Settle:
 class Batch:
     """The results of one transaction."""
 
-    def __init__(self, connection: Connection, now_ms: int) -> None:
+    def __init__(self, connection: Connection, now_ms: int, lease_now: int) -> None:
         self.connection = connection
         self.now_ms = now_ms
+        self.lease_now = lease_now
         self.updates: list[dict[str, Any]] = []
         self.let_go: list[dict[str, Any]] = []
         self.firings: set[int] = set()
@@ -302,7 +309,9 @@ class Batch:
             found = taking.get(row.firing_id)
             if found is None or row.state != "queued":  # on PostgreSQL another's claim may have come first
                 continue
-            if row.takeovers or is_held(row, self.now_ms):  # it begins at once or not; somebody is sending it by hand
+            if row.takeovers or is_held(
+                row, self.lease_now
+            ):  # it begins at once or not; somebody is sending it by hand
                 continue
             if standing(row).hook == "on" and chosen[row.hook_id] < jobs[found].room(row.hook_id):
                 chosen[row.hook_id] += 1
@@ -310,7 +319,9 @@ class Batch:
         for number, theirs in rows.items():
             timeouts = {row.hook_id: row.timeout for row in theirs}
             owner = jobs[number].owner
-            taken[number] = lease(self.connection, theirs, owner, self.now_ms, timeouts, set(), len(theirs))
+            taken[number] = lease(
+                self.connection, theirs, owner, self.now_ms, timeouts, set(), len(theirs), self.lease_now
+            )
         return taken
 
     def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
@@ -347,7 +358,7 @@ class Batch:
     def take_note(self, jobs: Sequence[Settle]) -> tuple[Moved, set[int]]:
         """Breakers and receivers that are gone; before the deliveries, since a hook that is paused parks them."""
         here = [job for job in jobs if not job.elsewhere]
-        moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms)
+        moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms, self.lease_now)
         gone = {
             hook
             for hook in sorted({job.claimed.hook_id for job in here if job.kind == "gone"})

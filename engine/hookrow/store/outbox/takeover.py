@@ -62,17 +62,21 @@ class Lost:
     gone: bool = False
 
 
-def recover(connection: Connection, now_ms: int) -> tuple[int, list[tuple[Claimed, Lost, Settled]]]:
+def recover(
+    connection: Connection, now_ms: int, lease_now: int | None = None
+) -> tuple[int, list[tuple[Claimed, Lost, Settled]]]:
     """Take back what a dead process held: its lease has lapsed.
 
     Returns:
         How many rows; and the attempts that were recorded as interrupted, with what they led to.
     """
-    rows = LAPSED.all(connection, {"now": now_ms})
-    return len(rows), take_over(connection, rows, now_ms)
+    rows = LAPSED.all(connection, {"lease_now": now_ms if lease_now is None else lease_now})
+    return len(rows), take_over(connection, rows, now_ms, lease_now)
 
 
-def take_over(connection: Connection, rows: Sequence[Any], now_ms: int) -> list[tuple[Claimed, Lost, Settled]]:
+def take_over(
+    connection: Connection, rows: Sequence[Any], now_ms: int, lease_now: int | None = None
+) -> list[tuple[Claimed, Lost, Settled]]:
     """Take these rows, whose leases have lapsed, from whoever held them."""
     unknown = [row for row in rows if row.begun_ms is None]
     if unknown:
@@ -83,7 +87,9 @@ def take_over(connection: Connection, rows: Sequence[Any], now_ms: int) -> list[
         return []
     claimed = load(connection, [row.id for row in begun], set())
     results = [lost(connection, row) for row in begun]
-    jobs = [Settle(c, m, now_ms, random.uniform(-1, 1)) for c, m in zip(claimed, results, strict=True)]
+    jobs = [
+        Settle(c, m, now_ms, random.uniform(-1, 1), lease_now=lease_now) for c, m in zip(claimed, results, strict=True)
+    ]
     return list(zip(claimed, results, Settle.run_many(connection, jobs), strict=True))
 
 
@@ -105,6 +111,7 @@ def claim(
     limit: int,
     per_hook: Mapping[int, int],
     otherwise: int,
+    lease_now: int | None = None,
     recovering: bool = True,
     free: Mapping[int, int] | None = None,
     suspects: int = 1,
@@ -116,7 +123,7 @@ def claim(
         free: how many requests to a hook may begin at once, where it is known; else `otherwise`.
         suspects: how many rows may be taken whose last attempt was interrupted.
     """
-    recovered, interrupted = recover(connection, now_ms) if recovering else (0, [])
+    recovered, interrupted = recover(connection, now_ms, lease_now) if recovering else (0, [])
 
     def may_begin(rows: Sequence[Any]) -> Iterator[Any]:
         left, room = suspects, {row.hook_id: (free or {}).get(row.hook_id, otherwise) for row in rows if row.takeovers}
@@ -129,13 +136,22 @@ def claim(
             yield row
 
     taken = claims.claim(
-        connection, owner=owner, now_ms=now_ms, limit=limit, per_hook=per_hook, otherwise=otherwise, may_begin=may_begin
+        connection,
+        owner=owner,
+        now_ms=now_ms,
+        lease_now=lease_now,
+        limit=limit,
+        per_hook=per_hook,
+        otherwise=otherwise,
+        may_begin=may_begin,
     )
     taken.recovered, taken.interrupted = recovered, interrupted
     return taken
 
 
-def lease_for_redelivery(connection: Connection, row_id: int, *, owner: str, now_ms: int) -> Claimed:
+def lease_for_redelivery(
+    connection: Connection, row_id: int, *, owner: str, now_ms: int, lease_now: int | None = None
+) -> Claimed:
     """Take a delivery's lease to send it by hand; `number` is that of the attempt to make.
 
     The delivery keeps its state and its pending retry: if this process dies, the lease lapses and nothing has changed.
@@ -144,19 +160,20 @@ def lease_for_redelivery(connection: Connection, row_id: int, *, owner: str, now
         DeliveryNotFound: there is no such row.
         NotRedeliverable: a worker or another person is sending it right now.
     """
+    held_now = now_ms if lease_now is None else lease_now
     asked = WITH_HOOK.where(DELIVERIES.c.id == row_id).with_for_update(of=DELIVERIES)
     row = connection.execute(asked).first()
-    if row is not None and row.state == "leased" and row.lease_ms < now_ms:
+    if row is not None and row.state == "leased" and row.lease_ms < held_now:
         # This one alone: a clock that was just set forward makes living leases look lapsed.
-        take_over(connection, [row], now_ms)
+        take_over(connection, [row], now_ms, lease_now)
         row = connection.execute(asked).first()
     if row is None:
         raise DeliveryNotFound(Text("there is no delivery {ref}", ref=row_id))
-    if row.state == "leased" or is_held(row, now_ms):
+    if row.state == "leased" or is_held(row, held_now):
         raise NotRedeliverable(Text("the delivery is being sent right now; look at its outcome in a moment"))
     connection.execute(
         update(DELIVERIES)
         .where(DELIVERIES.c.id == row_id)
-        .values(owner=owner, lease_ms=lease_ms(row.timeout, now_ms), fence=DELIVERIES.c.fence + 1)
+        .values(owner=owner, lease_ms=lease_ms(row.timeout, held_now), fence=DELIVERIES.c.fence + 1)
     )
     return load(connection, [row_id], set())[0]

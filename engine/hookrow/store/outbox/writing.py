@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text, update
 
 from hookrow.errors import IdempotencyConflict
+from hookrow.ids import id_at
 from hookrow.lang import Text
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, kept_value
@@ -90,6 +91,8 @@ class Rows:
     """What the attempts of its blocking hooks say of their receivers."""
     gone: Sequence[int] = ()
     """The hooks whose receivers answered 410."""
+    lease_now: int | None = None
+    """The moment by the clock of leases (`StorageClock`), if that is another than `now_ms`."""
 
     many: ClassVar[bool] = True
 
@@ -155,7 +158,8 @@ class Rows:
             announce(connection)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
         catch_up(connection, {each["hook_id"] for each in deliveries if each["state"] == "parked"}, now_ms)
-        moved = note(connection, [each for job in jobs for each in job.notes], now_ms)
+        lease_now = max(job.now_ms if job.lease_now is None else job.lease_now for job in jobs)
+        moved = note(connection, [each for job in jobs for each in job.notes], now_ms, lease_now)
         moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
         for job, each in zip(jobs, written, strict=True):
             # Told once, by the first firing of the hook.
@@ -168,6 +172,9 @@ class Rows:
 
 def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
     """The newest firing of an event under an idempotency key that still counts, or None."""
+    since = now_ms - IDEMPOTENCY_MS
+    # Machines' clocks differ, and only ids are the server's; on SQLite they run on where the clock was set back.
+    lately = FIRINGS.c.at_ms > since if connection.dialect.name == "sqlite" else FIRINGS.c.id > id_at(since)
     return connection.execute(
         select(
             FIRINGS.c.id,
@@ -181,7 +188,7 @@ def running(connection: Connection, event: str, key: str, now_ms: int) -> Any:
             FIRINGS.c.event == event,
             FIRINGS.c.idempotency_key == key,
             FIRINGS.c.idempotency_key.is_not(None),
-            FIRINGS.c.at_ms > now_ms - IDEMPOTENCY_MS,
+            lately,
         )
         .order_by(FIRINGS.c.id.desc())
         .limit(1)

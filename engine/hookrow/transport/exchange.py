@@ -16,6 +16,7 @@ from hookrow.reasons.reason import Reason
 from hookrow.transport.connection import Late
 from hookrow.transport.faults import FAULTS, fault, too_late
 from hookrow.transport.head import Head
+from hookrow.transport.outgoing import Outgoing
 from hookrow.transport.progress import Progress
 from hookrow.transport.reading import Reading, encoding_of
 from hookrow.transport.wire import Transport
@@ -87,8 +88,9 @@ class ExchangeState:
 
     # -- over httpx's interface ---------------------------------------------------------------------------------------
 
-    async def hold(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+    async def hold(self, transport: httpx.AsyncBaseTransport, outgoing: Outgoing) -> None:
         """Send the request, read the reply. Raises what the transport raises."""
+        request = outgoing.for_httpx()
         request.extensions = {**request.extensions, "trace": self.progress}
         response = await transport.handle_async_request(request)
         try:
@@ -102,7 +104,7 @@ class ExchangeState:
         finally:
             await response.stream.aclose()  # type: ignore[union-attr]
 
-    async def limited(self, transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout: float) -> None:
+    async def limited(self, transport: httpx.AsyncBaseTransport, request: Outgoing, timeout: float) -> None:
         """The same within so many seconds. Raises Late."""
         limit = asyncio.timeout(timeout)
         try:
@@ -140,7 +142,7 @@ def readable(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
 
 async def exchange(
     transport: Transport | httpx.AsyncBaseTransport,
-    request: httpx.Request,
+    request: Outgoing,
     *,
     timeout: float,
     limit: int,

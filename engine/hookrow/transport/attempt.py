@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from hookrow.clock import Clock
 from hookrow.delivery import message, reply
@@ -28,6 +26,10 @@ from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.transport import Exchange, Outgoing, Transport, exchange
+from hookrow.transport.outgoing import ImpossibleURL
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
 
@@ -248,7 +250,7 @@ async def attempted(tools: Tools, dispatch: Dispatch) -> AttemptResult:
         request = Outgoing.of(made)
     except KeyProblem as error:
         return unsent(dispatch, now_ms, "key_error", error.text)
-    except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
+    except (ImpossibleURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
         return unsent(dispatch, now_ms, "name_error", Reason("host_impossible"))
     waiting = dispatch.payload is not None
     got = await exchange(

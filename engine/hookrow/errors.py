@@ -89,6 +89,10 @@ __all__ = [
 ]
 
 
+# What errors carry (a `Hook`, a `Veto`, a `Firing`) is Any here: these records stand above the errors, and firings hold
+# errors themselves. A protocol in its place could not be handed on as the record that it is.
+
+
 class HookrowError(Exception):
     """The root: `except HookrowError` catches everything that Hookrow raises."""
 

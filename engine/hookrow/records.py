@@ -167,7 +167,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One hook's share of a firing."""
+    """One hook's share of a firing. Moments in milliseconds since 1970; `ms` is how long it took, in milliseconds."""
 
     id: str
     firing_id: str
@@ -243,7 +243,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One `fire()`: the result that your service acts on, and what is stored of it."""
+    """One `fire()`: the result that a service acts on, and what is stored. In milliseconds, `at_ms` since 1970."""
 
     id: str
     event: str
@@ -377,7 +377,8 @@ class LogFilter:
 @dataclass(frozen=True, slots=True)
 class Deed:
     """Something that somebody did: `action` is `drop`, `redeliver`, `replay`, `setting`, `keys`, or `hook add` and the
-    like; `subject` a delivery's or firing's id, a setting, a key's id, a hook's key, whose `revision` it made."""
+    like; `subject` a delivery's or firing's id, a setting, a key's id, a hook's key, whose `revision` it made.
+    `at_ms` is in milliseconds since 1970."""
 
     at_ms: int
     who: str
@@ -398,7 +399,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One change of a hook, without secrets."""
+    """One change of a hook, without secrets. `at_ms` is in milliseconds since 1970."""
 
     revision: int
     at_ms: int

@@ -177,6 +177,7 @@ ERRORS = dictionary(
     Word("deadline", "не хватило времени", old=("нет времени", "no time left")),
     Word("paused", "хук на паузе", old=("хук приостановлен", "hook paused", "hook is paused")),
     Word("interrupted", "прервано"),
+    Word("damaged", "запись испорчена"),
     Word("local_error", "ошибка на этой машине", old=("ошибка на нашей стороне",)),
     Word("unseen_body", "тело не видно хукам", old=("hooks can't see the call's body",)),
     LOOP,

@@ -91,6 +91,8 @@ ERRORS = {
     "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
     "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
     "interrupted": "The process that sent it ended meanwhile; the request may have reached the receiver.",
+    "damaged": "Somebody changed rows of the database by hand, so that this delivery can't be read; nothing more is "
+    "sent. The reason says what stands where.",
     "local_error": "The machine that sends is short of descriptors, memory or the like; nothing was sent, no attempt "
     "is counted. Background deliveries wait 5 seconds to a minute.",
     "unseen_body": "Hooks can't see the API call's body (type, charset, length, doubled keys); nothing was sent.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,9 @@ RUNS = "\n".join(
     [block for page in sorted(DOCS.glob("*.md")) for block in PROGRAM.findall(page.read_text("utf-8"))]
     + [Path(__file__).with_name("every_name.py").read_text("utf-8")]
 )
+
+UNITS = ("_ms", "days", "hours", "seconds")
+"""Names that say their unit."""
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -44,3 +49,26 @@ def test_every_public_name_is_documented() -> None:
     found = dict(documented())
     assert len(found) > 150
     assert [name for name, value in found.items() if not words(value)] == []
+
+
+def own_words(kind: type) -> str:
+    """The docstrings of a class and of its fields."""
+    texts = (node.value for node in ast.walk(ast.parse(inspect.getsource(kind))) if isinstance(node, ast.Expr))
+    return " ".join(str(text.value) for text in texts if isinstance(text, ast.Constant))
+
+
+def test_every_time_says_its_unit() -> None:
+    """Records with milliseconds say so, and from when on moments count; whoever takes a `float` says of what."""
+    silent = []
+    for name, value in documented():
+        if is_dataclass(value) and isinstance(value, type):
+            times = {each.name for each in fields(value) if each.name.split("_")[-1] == "ms"}
+            if times and "millisecond" not in own_words(value):
+                silent.append(f"{name}: {sorted(times)}")
+        elif inspect.isfunction(function := getattr(value, "__func__", value)):
+            text = inspect.getdoc(function) or ""
+            for each in inspect.signature(function).parameters.values():
+                counted = re.search(r"\bfloat\b", str(each.annotation)) and not each.name.endswith(UNITS)
+                if counted and not re.search(r"second|day|share|(?:as|see) `", text, re.IGNORECASE):
+                    silent.append(f"{name}({each.name})")
+    assert silent == []

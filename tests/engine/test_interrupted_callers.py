@@ -1,21 +1,203 @@
-"""A caller that is cancelled while its firing is committed: what was committed goes out at once."""
+"""Callers that are interrupted or cancelled at any moment: each firing has its outcome, no lease is left behind."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
-from hookrow import AsyncHookEngine, Hook
-from hookrow.store.outbox.writing import Rows
+from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.core.firing import Run
+from hookrow.ids import delivery_id
+from hookrow.store.database.locks import Until, holding
+from hookrow.store.database.tables import DELIVERIES, FIRINGS
+from hookrow.store.database.writer import Writer
+from hookrow.store.outbox.writing import Begin, Rows
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from worker_bench import seen
 
 __all__ = ["hook_receiver"]
-AFTER = "after_registration"
+BEFORE, AFTER, ON = "before_order_add", "after_registration", "on_subscription"
+SEED = int(os.environ.get("HOOKROW_SEED", "1"))
+STORMS = [pytest.param(100, id="check"), pytest.param(2000, marks=pytest.mark.torture, id="torture")]
+
+
+def rows_of_hooks(url: str) -> list[Hook]:
+    """Of each kind: committed once, or twice, because a background hook stands before one that is waited for."""
+    hooks = [Hook(name="after", event=AFTER, url=url)]
+    for event in (BEFORE, ON):
+        hooks.append(Hook(name="first", event=event, url=url, position=1))
+        hooks.append(Hook(name="gate", event=event, url=url, position=2, wait_for_response=True))
+        hooks.append(Hook(name="last", event=event, url=url, position=3))
+    return hooks
+
+
+def judge(url: str, receiver: HookReceiver) -> Counter[str | None]:
+    """Every firing has an outcome, nothing is leased to anybody, and whatever a receiver got is recorded."""
+    with HookEngine(url, worker=False) as engine, engine.runtime.database.read() as connection:
+        outcomes = connection.execute(select(FIRINGS.c.outcome, func.count()).group_by(FIRINGS.c.outcome)).all()
+        assert connection.execute(select(DELIVERIES.c.id).where(DELIVERIES.c.lease_ms.is_not(None))).all() == []
+        places = select(FIRINGS.c.uid, DELIVERIES.c.seq).join_from(DELIVERIES, FIRINGS)
+        recorded = {delivery_id(uid, seq) for uid, seq in connection.execute(places)}
+    assert {came.headers["webhook-id"] for came in list(receiver.received)} <= recorded
+    found: Counter[str | None] = Counter({outcome: count for outcome, count in outcomes})  # noqa: C416
+    assert found[None] == 0
+    return found
+
+
+@pytest.mark.parametrize("count", STORMS)
+def test_a_storm_of_interrupts_leaves_no_firing_without_an_outcome(
+    tmp_path: Path, hook_receiver: HookReceiver, count: int
+) -> None:
+    """SIGINT at random moments in a process of several calling threads, one in ten twice at once."""
+    url = f"sqlite:///{tmp_path / 'hooks.db'}"
+    with HookEngine(url, worker=False) as engine:
+        for hook in rows_of_hooks(hook_receiver.url):
+            engine.hooks.add(hook)
+    program = Path(__file__).parents[1] / "storm_child.py"
+    done = subprocess.run(
+        [sys.executable, str(program), url, str(SEED), str(count)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) >= count, done.stderr
+    assert "lease was lost" not in done.stderr
+    assert judge(url, hook_receiver)["cancelled"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("count", STORMS)
+async def test_a_storm_of_cancellations_leaves_no_firing_without_an_outcome(
+    either_url: str, hook_receiver: HookReceiver, count: int
+) -> None:
+    """Tasks that are cancelled at random moments, now and then twice, sixteen at once."""
+    chance = random.Random(SEED)
+    async with AsyncHookEngine(either_url) as engine:
+        for hook in rows_of_hooks(hook_receiver.url):
+            await engine.hooks.add(hook)
+
+        async def one(number: int) -> None:
+            event = (BEFORE, AFTER, BEFORE, ON)[number % 4]
+            key = f"k-{number}" if number % 3 == 0 else None
+            task = asyncio.create_task(engine.fire(event, {"n": number}, idempotency_key=key))
+            for _ in range(1 + (chance.random() < 0.2)):
+                await asyncio.sleep(chance.random() ** 2 * 0.05)
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+        for start in range(0, count, 16):
+            await asyncio.gather(*(one(number) for number in range(start, min(start + 16, count))))
+    found = await asyncio.to_thread(judge, either_url, hook_receiver)
+    assert found["cancelled"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, hook_receiver: HookReceiver) -> Any:
+    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
+        for hook in rows_of_hooks(hook_receiver.url):
+            engine.hooks.add(hook)
+        yield engine
+
+
+@pytest.mark.parametrize("kind", [Begin, Rows], ids=["under a key", "in two commits"])
+def test_an_interrupt_just_after_a_job_was_queued(
+    engine: HookEngine, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    """The writer commits it all the same, in one transaction with what ends the firing."""
+    put, struck = Writer.put, list[Any]()
+
+    def interrupted(self: Writer, waiting: Any) -> None:
+        if type(waiting.job) is kind and not struck:
+            struck.append(waiting)
+            with self.lock:
+                self.waiting.append(waiting)  # and the thread was not woken yet
+            raise KeyboardInterrupt
+        put(self, waiting)
+
+    monkeypatch.setattr(Writer, "put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.fire(BEFORE, {"n": 1}, idempotency_key="k" if kind is Begin else None)
+    assert struck
+    [firing] = engine.log.page()
+    assert (firing.outcome, [each.outcome for each in firing.deliveries][1:]) == ("cancelled", ["cancelled"] * 2)
+
+
+@pytest.mark.parametrize("event", [BEFORE, AFTER])
+def test_an_interrupt_between_the_hooks_and_the_record(
+    engine: HookEngine, hook_receiver: HookReceiver, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    """What was asked is recorded with its answer; what was not sent is cancelled."""
+
+    def interrupted(self: Run) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "finish_here", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.fire(event, {"n": 1})
+    [firing] = engine.log.page()
+    expected = ["queued", "ok", "cancelled"] if event == BEFORE else ["cancelled"]
+    assert (firing.outcome, [each.outcome for each in firing.deliveries]) == ("cancelled", expected)
+    assert len(hook_receiver.received) == (event == BEFORE)
+
+
+def test_an_interrupt_after_the_last_commit_gives_its_leases_back(
+    tmp_path: Path, hook_receiver: HookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row was born leased to this process, whose worker was never handed it: it goes at once all the same."""
+    with HookEngine(f"sqlite:///{tmp_path / 'hooks.db'}") as engine:
+        engine.hooks.add(rows_of_hooks(hook_receiver.url)[0])
+
+        def interrupted(self: Run, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Run, "note_written", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.fire(AFTER, {"n": 1})
+        hook_receiver.wait(1)
+        [firing] = engine.log.page()
+    assert (firing.outcome, firing.deliveries[0].takeovers) == ("allowed", 0)
+
+
+class Late(Exception):
+    """A lock was waited for too long."""
+
+
+class InterruptedLock:
+    """A lock that is taken, and then the interrupt comes."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def acquire(self, timeout: float) -> bool:
+        self.inner.acquire(timeout=timeout)
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self.inner.release()
+
+
+def test_an_interrupt_leaves_no_lock_of_the_process_taken() -> None:
+    """Neither that of who writes nor that of who reads the hooks: both are taken so."""
+    lock: Any = threading.RLock()
+    with pytest.raises(KeyboardInterrupt), holding(InterruptedLock(lock), Late):  # type: ignore[arg-type]
+        pass
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lock.acquire, timeout=1.0).result()
+        with pytest.raises(Late), Until(0.01), holding(lock, Late):
+            pass
+        other.submit(lock.release).result()  # it is the other thread's still
 
 
 @pytest.mark.anyio

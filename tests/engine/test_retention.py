@@ -108,4 +108,5 @@ async def test_a_firing_that_never_ended_is_ended_in_the_record(
     clock.forward(601)
     await seen(lambda: engine.log.inner.get(died).outcome == "cancelled")
     assert [str(each) for each in engine.log.inner.get(died).warnings] == [Reason("firing_interrupted").said("en")]
+    await seen(lambda: "had not ended" in caplog.text)  # it is said after the commit
     assert caplog.text.count("had not ended") == 1

@@ -91,6 +91,18 @@ async def test_before_raises_with_the_verdict(bench: Bench, trouble: Trouble) ->
         await bench.fire()
     firing = caught.value.firing
     assert (firing.outcome, firing.data["order"]["sum"]) == ("allowed", 5)
+    assert f"sent, but not recorded: {firing.deliveries[0].id}" in str(caught.value)
+
+
+async def test_before_says_who_was_asked_where_there_is_no_verdict(bench: Bench, trouble: Trouble) -> None:
+    """The commit that fails comes before the last hook: the first one's request is out, and nobody can look it up."""
+    await bench.gate("first", position=1)
+    await bench.hook("between", position=2)
+    await bench.gate("last", position=3)
+    with trouble(), pytest.raises(StorageError, match=r"sent, but not recorded: msg_[^,]*01$") as caught:
+        await bench.fire()
+    assert caught.value.firing is None
+    assert bench.network.paths() == ["first"]
 
 
 async def test_after_never_raises(bench: Bench, trouble: Trouble, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -267,18 +268,27 @@ def test_what_may_take_long(pg: str) -> None:
 # -- within the process -----------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def held_elsewhere(lock: threading.RLock) -> Iterator[None]:
+    """Have another thread hold a lock inside the block."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lock.acquire).result()
+        yield
+        other.submit(lock.release).result()
+
+
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its transaction is waited for as another process's is."""
     monkeypatch.setattr("hookrow.store.database.locks.LOCK", SHORT)
-    with engine.runtime.database.process_lock, pytest.raises(DatabaseBusy):
+    with held_elsewhere(engine.runtime.database.process_lock), pytest.raises(DatabaseBusy):
         engine.hooks.update("g", timeout=7)
 
 
 def test_another_thread_reads_the_hooks(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """One asks the database for all; who waits for it waits no longer than it may itself."""
-    monkeypatch.setattr("hookrow.store.configuration.cache.LOCK", SHORT)
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", SHORT)
     engine.runtime.cache.forget()
-    with engine.runtime.cache.lock, pytest.raises(DatabaseBusy):
+    with held_elsewhere(engine.runtime.cache.lock), pytest.raises(DatabaseBusy):
         engine.fire(BEFORE, {"n": 1})
 
 

@@ -11,7 +11,7 @@ from receivers.case import Case, flood, raw
 from receivers.scripts import Script, reply, response, send
 from receivers.server import Peer
 
-__all__ = ["BODIES", "REPLIES"]
+__all__ = ["BODIES", "REPLIES", "exploding"]
 
 BAD = ("bad_reply", "ok")
 """A body that can't be read: a failure where somebody waits for it; to a background hook the status alone counts."""
@@ -36,7 +36,7 @@ def packed(encoding: str, body: bytes) -> Script:
     return reply(200, body, [("content-encoding", encoding), JSON])
 
 
-def exploding(deflate: bool) -> Script:
+def exploding(deflate: bool = False) -> Script:
     """A bomb that is made when it is first sent."""
 
     def script(peer: Peer) -> None:
@@ -92,7 +92,7 @@ BODIES = {
     "junk after the reply later": Case(later(response(200, ALLOW)[:-1], b"}junk"), *GOOD, status=200),
     "a chunk extension without end": Case(flood(CHUNKED + b"2;a=", b"x" * 65_536), *BAD, status=200),
     "trailers without end": Case(flood(CHUNKED + b"2\r\n{}\r\n0\r\n" + TRAILERS, TRAILERS), *BAD, status=200),
-    "a gzip bomb": Case(exploding(False), *LARGE, status=200),
+    "a gzip bomb": Case(exploding(), *LARGE, status=200),
     "a deflate bomb": Case(exploding(True), *LARGE, status=200),
     "compressed nothing without end": Case(empty_blocks, *LARGE, status=200),
     "gzip that was not asked for": Case(packed("gzip", gzip.compress(ALLOW)), *GOOD, status=200),

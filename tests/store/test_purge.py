@@ -213,7 +213,7 @@ def test_firing_goes_on_beside_a_purge(tmp_path: Path, count: int) -> None:
     """20 firings a second from another connection while rows are purged: 99 of 100 are written in 200 ms."""
     url = f"sqlite:///{tmp_path / 'hooks.db'}"
     database, other = open_database(url), open_database(url)
-    other.process_lock = threading.Lock()  # as another process: it shares nothing but the file
+    other.process_lock = threading.RLock()  # as another process: it shares nothing but the file
     hook = add_hook(database, "a")
     many(database, hook, count // 3)
     took: list[float] = []

@@ -88,15 +88,19 @@ def read_theme(theme: Mapping[str, Any], own: Own) -> None:
         elif name == "theme":
             own.faults.append(Say("theme.toml: {name} is one of {names}.", name=name, names=", ".join(THEMES)))
         elif name == "colors" and isinstance(value, dict):
-            for colour, code in value.items():
-                if colour not in COLOURS:
-                    own.faults.append(Say("theme.toml: there is no colour {name}.", name=colour))
-                elif not isinstance(code, str) or not COLOUR.match(code):
-                    own.faults.append(Say("theme.toml: {name} is no colour; write #rrggbb.", name=f"{colour} = {code}"))
-                else:
-                    own.colours[colour] = code
+            read_colours(value, own)
         else:
             own.faults.append(Say("theme.toml: {name} is unknown.", name=name))
+
+
+def read_colours(colours: Mapping[str, Any], own: Own) -> None:
+    for name, code in colours.items():
+        if name not in COLOURS:
+            own.faults.append(Say("theme.toml: there is no colour {name}.", name=name))
+        elif not isinstance(code, str) or not COLOUR.match(code):
+            own.faults.append(Say("theme.toml: {name} is no colour; write #rrggbb.", name=f"{name} = {code}"))
+        else:
+            own.colours[name] = code
 
 
 def key_named(text: str) -> str | None:

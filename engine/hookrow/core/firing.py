@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection
 
 from hookrow.core.context import checked_key, context_for
 from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
+from hookrow.core.threads.ending import INTERRUPTS, cut_short, end_awaited, end_in_thread, over
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
@@ -24,8 +24,9 @@ from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
-from hookrow.store.database.locks import FIRE, LET_GO, RECORD, SLACK, Until
+from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
+from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 log: Final = logging.getLogger("hookrow")
-INTERRUPTS = (KeyboardInterrupt, SystemExit)
-"""What signal handlers raise in the main thread, wherever it is."""
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
@@ -98,8 +97,13 @@ class Run:
         """
         if not self.hooks:
             return self.record()
-        with self.observed():
-            self.ended = await self.ask_hooks() or await self.finish()
+        try:
+            with self.observed():
+                self.ended = await self.ask_hooks() or await self.finish()
+        except BaseException as error:
+            if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
+                await end_awaited(self)
+            raise
         return self.ended
 
     def fire_here(self, wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> Firing:
@@ -110,16 +114,21 @@ class Run:
         """
         if not self.hooks:
             return self.record()
-        with self.observed():
-            if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
-                self.ended = wait(self.ask_hooks())
-            else:
-                for hook in self.hooks:
-                    self.row.turn(hook)
-            if self.ended is None:
-                self.ended = self.finish_here()
-                if self.moved.paused or self.moved.resumed:
-                    wait(self.raise_own_events())
+        try:
+            with self.observed():
+                if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
+                    self.ended = wait(self.ask_hooks())
+                else:
+                    for hook in self.hooks:
+                        self.row.turn(hook)
+                if self.ended is None:
+                    self.ended = self.finish_here()
+                    if self.moved.paused or self.moved.resumed:
+                        wait(self.raise_own_events())
+        except BaseException as error:
+            if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
+                end_in_thread(self)
+            raise
         return self.ended
 
     @contextmanager
@@ -150,14 +159,6 @@ class Run:
             await self.walk()
         except StorageError as error:
             return self.unrecorded(error, None)
-        except (asyncio.CancelledError, *INTERRUPTS):  # ctrl+c, where this loop runs in the main thread
-            await self.record_cancelled()
-            raise
-        except BaseException:
-            # A fault of ours, or of a transport that the host brought: a request may have left, which is recorded.
-            if self.row.drafts:
-                await self.record_cancelled()
-            raise
         return None
 
     def enqueue(self, connection: Connection) -> Firing:
@@ -214,15 +215,10 @@ class Run:
     def finish_here(self) -> Firing:
         """As `finish`, in a thread; hooks that were paused or resumed are still to be told of."""
         drafts, job = self.unwritten()
-        writer = self.runtime.database.writer
         try:
-            self.note_written(drafts, job, writer.write(job, self.patience(RECORD)))
+            self.note_written(drafts, job, self.runtime.database.writer.write(job, self.patience(RECORD)))
         except StorageError as error:
             return self.unrecorded(error, self.record())
-        except INTERRUPTS:
-            # The hooks were asked, so that it must be recorded; if it was already, its uid refuses a second time.
-            wait_for([writer.submit(job)], LET_GO)
-            raise
         if self.row.troubled or self.runtime.failing.rows:
             self.note_failures()
         return self.record()
@@ -258,7 +254,7 @@ class Run:
         Raises:
             StorageError: the event is a `before` one.
         """
-        mine = type(error)(error.text, firing=verdict)
+        mine = type(error)(self.row.unrecorded(error.text), firing=verdict)
         if self.context.before:
             raise mine from None
         self.runtime.unrecorded.failed(f"{self.context.event.code}: {mine}")
@@ -280,21 +276,26 @@ class Run:
         log.warning("%s: hook %s", code, draft.hook.key or draft.hook.id)
         await raise_event(self.runtime, code, {"hook": draft.hook.ref.as_json(), **payload})
 
-    async def record_cancelled(self) -> None:
-        """The caller was cancelled: what happened so far is committed before they learn that it has ended."""
-        if self.key is not None and self.firing_id is None:
-            return  # it was still waiting for the one that has the key
-        self.outcome = "cancelled"
-        for hook in self.hooks[len(self.row.drafts) :]:
-            self.row.drafts.append(DeliveryDraft(hook, len(self.row.drafts) + 1, state="cancelled"))
-        for draft in self.row.drafts[self.written :]:
-            if draft.background:
-                draft.act, draft.state = None, "cancelled"
-        try:
-            last = self.rows(self.row.drafts[self.written :])
-            await self.runtime.database.writer.awrite(last, self.patience(RECORD))
-        except StorageError as error:
-            self.runtime.unrecorded.failed(f"{self.context.event.code}, cancelled: {error}")
+    def ending(self) -> Ending:
+        """The job that writes what is not committed yet: with its outcome, if that was known, else as cancelled."""
+        if self.outcome is None:
+            for hook in self.hooks[len(self.row.drafts) :]:
+                self.row.drafts.append(DeliveryDraft(hook, len(self.row.drafts) + 1, state="cancelled"))
+            for draft in self.row.drafts[self.written :]:
+                if draft.undecided:
+                    draft.act, draft.state = None, "cancelled"
+            self.outcome = "cancelled"
+        self.handover = False
+        unheard = [draft.seq for draft in self.row.drafts[self.written :] if draft.leased]
+        now_ms = self.runtime.database.clock.now_ms()
+        return Ending(self.context.uid, self.runtime.owner, now_ms, unheard, self.lacking)
+
+    def lacking(self, firing: int | None, there: int) -> Rows | None:
+        """The rows that end it, where so many of its deliveries are committed; None: another call has its key."""
+        if firing is None and self.key is not None:
+            return None
+        self.firing_id = firing
+        return self.rows(self.row.drafts[there:])
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -358,12 +359,12 @@ class Run:
         try:
             return await waiting.future
         except asyncio.CancelledError:
-            commit = waiting.awaited_again()
-            await asyncio.wait([commit])
-            if isinstance(job, Begin) and commit.exception() is None and isinstance(commit.result(), Written):
-                self.firing_id = commit.result().firing
-            elif isinstance(job, Rows) and commit.exception() is None:
-                self.note_written(drafts, job, commit.result())
+            with suppress(Exception):  # what the caller is told is that it was cancelled
+                answer = await over(waiting.awaited_again())
+                if isinstance(job, Begin) and isinstance(answer, Written):
+                    self.firing_id = answer.firing
+                elif isinstance(job, Rows):
+                    self.note_written(drafts, job, answer)
             raise
         finally:
             self.waited += self.runtime.clock.monotonic() - began
@@ -396,7 +397,8 @@ class Run:
             lease = leases if handover is not None and handover.takes_over else None
             parked = [draft.act == "park" for draft, _ in background]
             born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
-            for (_, delivery), birth in zip(background, born, strict=True):
+            for (draft, delivery), birth in zip(background, born, strict=True):
+                draft.leased = birth.state == "leased"
                 delivery.values |= {
                     "state": birth.state,
                     "due_ms": birth.due_ms,
@@ -405,10 +407,8 @@ class Run:
                     "owner": runtime.owner if birth.state == "leased" else None,
                     "fence": 1 if birth.state == "leased" else 0,
                 }
-        firing = None
-        if new:
-            firing = self.new_columns()
-        elif self.outcome is not None:
+        firing = self.new_columns() if new else None
+        if not new and self.outcome is not None:
             firing = self.ended_columns()
         notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
         gone = [draft.hook.id for draft in drafts if draft.gone]
@@ -418,7 +418,7 @@ class Run:
         """The columns of a firing that is written for the first time."""
         context = self.context
         kept, _ = redact(self.payload, context.event.private)
-        columns = {
+        return {
             "uid": context.uid,
             "event": context.event.code,
             "moment": context.event.moment,
@@ -430,8 +430,8 @@ class Run:
             "replay_of": context.replay_of,
             "asked_by": context.asked_by,
             "depth": context.arrival.depth,
+            **self.ended_columns(),
         }
-        return columns | self.ended_columns()
 
     def ended_columns(self) -> dict[str, Any]:
         """The columns that are known once the row has ended."""

@@ -64,10 +64,17 @@ class DeliveryDraft:
     """What the attempt at the hook's own URL says of its receiver, for the breaker."""
     gone: bool = False
     """The receiver said 410."""
+    leased: bool = False
+    """Its row is written as leased to this process's worker, which is handed it after the commit."""
 
     @property
     def background(self) -> bool:
         return self.act in ("queue", "park")
+
+    @property
+    def undecided(self) -> bool:
+        """Its turn has not ended: it is to be called or queued still, or was interrupted in it."""
+        return self.act is not None or (self.state == "skipped" and self.skipped is None)
 
     def values(self, now_ms: int) -> dict[str, Any]:
         """The delivery's columns, but for the ids and, in background, what `births` says."""
@@ -350,6 +357,13 @@ class Row:
                 reason=None if own else FALLBACK,
             )
 
+    def unrecorded(self, why: Text | str) -> Text | str:
+        """Why nothing of it could be recorded, and which hooks had been asked by then."""
+        asked = [delivery_id(self.context.uid, draft.seq) for draft in self.drafts if draft.attempts]
+        if not asked:
+            return why
+        return Text("{reason}; sent, but not recorded: {deliveries}", reason=why, deliveries=", ".join(asked))
+
     async def call(
         self,
         draft: DeliveryDraft,
@@ -391,11 +405,9 @@ class Row:
         )
         if waits:
             self.concealer.learn(self.data)
-        try:
-            result = await perform(tools, dispatch)
-        except BaseException:
-            draft.state, draft.detail = "cancelled", Reason("called_off")
-            raise
+        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
+        result = await perform(tools, dispatch)
+        draft.detail = None
         self.obey(draft, result)
         return result
 

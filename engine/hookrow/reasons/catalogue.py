@@ -220,5 +220,6 @@ REASONS: Mapping[str, Text] = {
     "interrupted": Text("the process that sent it ended meanwhile; it may have reached the receiver"),
     "firing_interrupted": Text("interrupted: the process that fired it ended meanwhile; requests may have left"),
     "called_off": Text("the firing was cancelled while this hook was called; it may have reached the receiver"),
+    "row_damaged": Text("its row can't be read, no Hookrow wrote it so: {why}"),
     "as_said": Text("{text}"),
 }

@@ -1,4 +1,4 @@
-"""The leases of the rows that a worker holds unsent, and the clocks that they are counted by."""
+"""The leases of the rows that a worker holds unsent, the clocks that they are counted by, and turns that got lost."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ log: Final = logging.getLogger("hookrow")
 
 RESERVE = 1.0
 """Seconds of lease that must be left beyond the timeout when a request starts."""
+SWEEP = 30.0
+"""Seconds between two looks for turns that transactions running at once may have lost (PostgreSQL)."""
 JUMP_MS = 2000
 """A wall clock that moves by so much against the monotonic one was set."""
 
@@ -65,6 +67,7 @@ class Leases:
         self.seen: ClockReading | None = None
         self.unsure_until: float = float("-inf")
         """Until then, by the monotonic clock, nobody's leases are taken over: they may only look lapsed."""
+        self.swept: float = float("-inf")
 
     def take_over_nothing(self, seconds: float) -> None:
         """Leave others' leases alone for so long."""
@@ -122,12 +125,20 @@ class Leases:
         now_ms, held = self.clock.now_ms(), self.clock.lease_ms()
         await self.database.writer.awrite(partial(outbox.mend_clock, now_ms=now_ms, lease_now=held))
 
+    async def sweep(self) -> bool:
+        """On PostgreSQL, find turns that got lost between two transactions that did not see each other."""
+        now = self.clock.monotonic()
+        if self.database.dialect == "sqlite" or now - self.swept < SWEEP:
+            return False
+        self.swept, now_ms = now, self.clock.now_ms()
+        return bool(await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)))
+
 
 def public(claimed: Claimed) -> str:
     """What receivers and people call a row; one that was changed by hand so that it has no such name, its number."""
     try:
         return delivery_id(claimed.uid, claimed.seq)
-    except TypeError:
+    except (LookupError, TypeError, ValueError):
         return f"row {claimed.row_id}"
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from hookrow.errors import StorageError, Unrecorded
+from hookrow.errors import EngineClosed, StorageError, Unrecorded
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.moments import StorageClock
@@ -26,7 +26,7 @@ from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases, ma
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
 from hookrow.worker.slots import Held, Slots
-from hookrow.worker.trouble import Shortage, Trouble, recorded
+from hookrow.worker.trouble import Faults, Shortage, Trouble, recorded
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
@@ -45,8 +45,6 @@ MOST_TASKS = 4
 """How many tasks a slot may have at most: the request in flight, and results that are not recorded yet."""
 SLOW = 1.0
 """Seconds: a hook whose last attempt took longer gets half of the slots."""
-SWEEP = 30.0
-"""Seconds between two looks for turns that transactions running at once may have lost (PostgreSQL)."""
 LAST_MOMENT = 1.0
 """Seconds in which aborted requests give their rows back."""
 
@@ -116,6 +114,7 @@ class Worker:
         self.lost: list[StorageError] = []
         self.trouble: Final = Trouble(clock)
         self.shortage: Final = Shortage(clock)
+        self.faults: Final = Faults(database, clock)
         self.unrecorded: set[int] = set()
         self.suspects: set[int] = set()
         """Rows in flight whose last attempt was interrupted."""
@@ -130,7 +129,6 @@ class Worker:
         self.asked: float = float("-inf")
         self.busy_until: float = float("-inf")
         self.next_ms: int | None = None
-        self.swept: float = float("-inf")
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -276,7 +274,8 @@ class Worker:
         try:
             await self.watch_clock()
             await self.leases.renew()
-            await self.sweep()
+            if await self.leases.sweep():
+                self.look = True
             if self.tend is not None:
                 self.slots.shut = await self.tend()
             if self.slots.wanting() and await self.changed():
@@ -284,8 +283,12 @@ class Worker:
             # Reading alone proves nothing: a standby and a full disk can be read.
             if not self.unrecorded and self.database.writer.failed is None:
                 self.trouble.worked()
-        except StorageError as error:
+        except EngineClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 (a row that was changed by hand must not end all the others)
             self.look = True
+            if await self.faults.ended(error):
+                return 0.0
             pause = self.trouble.failed(error)
             # Others could not record either: what they hold is not taken over before they had time to.
             self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)
@@ -373,8 +376,8 @@ class Worker:
         if isinstance(error, Unrecorded):
             self.lost.append(error)
         elif error is not None:
-            failed = "%s: its task failed; it goes again when its lease has lapsed"
-            log.error(failed, task.get_name(), exc_info=error)
+            failed = "%s: its task failed (%s: %s); it goes again when its lease has lapsed"
+            log.error(failed, task.get_name(), type(error).__name__, error)
 
     # -- one delivery -------------------------------------------------------------------------------------------------
 
@@ -411,6 +414,13 @@ class Worker:
                 freed = True
                 self.start()
             await self.record(claimed, result)
+        except Unrecorded:
+            raise
+        except StorageError as error:  # the hooks can't be read
+            await self.give_back([claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), error.text))
+        except Exception as error:
+            if not await self.faults.ended(error, [claimed.row_id]):
+                raise
         finally:
             self.suspects.discard(claimed.row_id)
             if not freed:
@@ -447,7 +457,7 @@ class Worker:
         await self.notices.of_result(claimed, result, settled)
 
     async def go_on(self, rows: Sequence[Claimed], lease_now: int, started: float) -> None:
-        """Rows that were leased together with a result; `lease_now` and `started` are its moment, by both clocks."""
+        """Rows that were leased with a result, at `lease_now` (milliseconds) and `started` (monotonic seconds)."""
         if self.closing:
             await self.give_back(list(rows))
             return
@@ -488,13 +498,3 @@ class Worker:
         except StorageError as error:
             await self.rest(self.trouble.failed(error))
         self.look = True
-
-    async def sweep(self) -> None:
-        """On PostgreSQL, find turns that got lost between two transactions that did not see each other."""
-        now = self.clock.monotonic()
-        if self.database.dialect == "sqlite" or now - self.swept < SWEEP:
-            return
-        self.swept = now
-        now_ms = self.clock.now_ms()
-        if await self.database.writer.awrite(lambda connection: outbox.unstick(connection, now_ms)):
-            self.look = True

@@ -1,19 +1,26 @@
-"""What does not work for a while, storage or this machine: how long to wait before the next try."""
+"""What does not work for a while, storage or this machine: how long to wait before the next try. And what fails
+although they work: rows that no Hookrow wrote, faults of ours."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
 from hookrow.clock import Clock
 from hookrow.errors import StorageError, Unrecorded
 from hookrow.lang import Text
+from hookrow.store import outbox
+from hookrow.store.database.database import Database
 from hookrow.store.database.locks import LOCK
 from hookrow.store.database.outages import Outage
 
-__all__ = ["Shortage", "Trouble", "recorded"]
+__all__ = ["Faults", "Shortage", "Trouble", "recorded"]
+
+log: Final = logging.getLogger("hookrow")
 
 T = TypeVar("T")
 PAUSE = 0.25
@@ -45,10 +52,10 @@ class Trouble:
         )
         self.failures: int = 0
 
-    def failed(self, error: StorageError) -> float:
+    def failed(self, error: Exception) -> float:
         """Take a failure; seconds to wait before the next try."""
         self.failures += 1
-        self.outage.failed(error)
+        self.outage.failed(error if isinstance(error, StorageError) else f"{type(error).__name__}: {error}")
         return min(0.25 * 2.0 ** min(self.failures - 1, 10), self.LONGEST)
 
     def worked(self) -> None:
@@ -80,3 +87,31 @@ class Shortage:
         """The row was sent."""
         if self.waits.pop(row, None) is not None:
             self.outage.worked()
+
+
+class Faults:
+    """What fails although storage works: somebody changed a row by hand, which ends that row; or a fault of ours."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.told: Final[set[str]] = set()
+
+    async def ended(self, error: Exception, rows: Collection[int] | None = None) -> bool:
+        """Whether unfinished deliveries were found that can't be read, of these or of all: they are ended, each told.
+
+        Else the fault is ours, and its traceback is told, once.
+        """
+        if isinstance(error, StorageError):
+            return False
+        ending = partial(outbox.end_damaged, now_ms=self.clock.now_ms(), rows=rows)
+        found: list[tuple[str, str]] = []
+        with suppress(Exception):  # what is told is the first fault
+            found = await self.database.writer.awrite(ending)
+        for delivery, why in found:
+            log.error("%s: its row can't be read, no Hookrow wrote it so: %s; it is ended", delivery, why)
+        kind = f"{type(error).__name__}: {error}"
+        if not found and kind not in self.told and len(self.told) < Shortage.ROWS:
+            self.told.add(kind)
+            log.error("a fault of Hookrow's own", exc_info=error)
+        return bool(found)

@@ -51,6 +51,7 @@ MASK = 8
 OFFERED = 24
 """Columns of the names that are told of while one is typed."""
 BESIDE = {
+    MAKE_SECRET: Say("A new Standard Webhooks secret, shown once; it is stored when you save the form."),
     "names": Say("Enter writes the name into the body as its place needs it; letters narrow the list; Esc goes back."),
     "sent": Say("The body as it would leave. Enter chooses the firing whose data it is made of; Esc goes back."),
 }
@@ -242,35 +243,40 @@ class FormView(WritingPage):
             found = self.faults()
             first = next((f"{label_of(each)}: {text}" for each, text in found.items()), None)
             return first or str(Say("Enter chooses; Tab goes to the fields.")), bool(found)
-        if code == MAKE_SECRET:
-            return str(Say("A new Standard Webhooks secret, shown once; it is stored when you save the form.")), False
         if self.warned is not None and self.warned[0] == code:
             return self.warned[1], True
-        if code in ("names", "sent"):
+        if code in BESIDE:
             return str(BESIDE[code]), False
         if offers := getattr(self.focused, "offers", ()):
             return name_offers(offers), False
-        wrong = self.faults().get(code, "")
+        return self.remark(code) or (self.advice(code), False)
+
+    def remark(self, code: str) -> tuple[str, bool] | None:
+        """What is to be said of what stands in a field, and whether that is wrong: its fault, what it gives, what
+        keeps it from having an effect."""
+        wrong, glyphs = self.faults().get(code, ""), self.hookrow.look.glyphs
+        if wrong:
+            return f"{glyphs.bad} {label_of(code)}: {wrong}", True
         seen, good = self.previews.get(code, ("", None))
-        if seen and not wrong:
-            glyphs = self.hookrow.look.glyphs
+        if seen:
             sign = {True: glyphs.ok, False: glyphs.bad, None: "-"}[good]
             return f"{sign} {' '.join(seen.split())}", good is False
-        each, text = FIELD[code], self.state.texts[code]
-        _, understood = field_remark(each, text, here(self.zone))
-        if wrong:
-            return f"{self.hookrow.look.glyphs.bad} {label_of(code)}: {wrong}", True
         if code in self.state.overruled():
             return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
-        if code == "position":
-            row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
-            return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row)), False
         if code == "timeout" and (seconds := longest_wait(self.hooks, self.state)) > ROW_LIMIT:
             return str(too_long(seconds)), True
+        return None
+
+    def advice(self, code: str) -> str:
+        """What a field is for, and how its value was understood."""
+        each = FIELD[code]
+        if code == "position":
+            row = ", ".join(f"{place} {name}" for place, name in neighbours(self.hooks, self.state))
+            return str(Say("The smaller number runs earlier. Now on this event: {row}.", row=row))
         if each.secret and getattr(self.focused, "is_kept", False):
-            return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it.")), False
+            return str(Say("Stored encrypted. Typing replaces it, Delete asks whether to remove it."))
         if code == "on_failure":
-            return str(Say("What happens if this blocking hook fails. Space changes it.")), False
+            return str(Say("What happens if this blocking hook fails. Space changes it."))
         if code == "body":
             hint = Say(
                 "A template: {{{{ {name} }}}}. Empty = the standard envelope. {names} names and result, {zoom} whole "
@@ -280,14 +286,15 @@ class FormView(WritingPage):
                 zoom=cap_of("form.zoom"),
                 seek=cap_of("form.seek"),
             )
-            return str(hint), False
+            return str(hint)
         if code == "condition":
             hint = Say(
                 "An expression, true or false: {name} > 1000. If false, the hook is skipped. Empty = always.",
                 name=self.example(number=True),
             )
-            return str(hint), False
-        return f"{understood + '. ' if understood else ''}{each.hint}", False
+            return str(hint)
+        _, understood = field_remark(each, self.state.texts[code], here(self.zone))
+        return f"{understood + '. ' if understood else ''}{each.hint}"
 
     # Editing
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["CursorPlace", "Kind", "Token", "place_at", "tokens"]
@@ -101,51 +101,76 @@ class CursorPlace:
 
 def place_at(text: str, offset: int, pieces: Sequence[Token] | None = None) -> CursorPlace:
     """What kind of place an offset of the body is; `pieces` are the body's, where they are known."""
-    stack: list[str] = []
-    last = ""
-    inside = False
+    before = TextBefore(text, offset)
     for token in tokens(text) if pieces is None else pieces:
         if token.start >= offset:
             break
-        if token.kind == "comment":
-            if offset < token.end:
-                return CursorPlace("text")
-            continue
-        if token.kind == "tag":
-            closed = text[token.end - 2 : token.end] in ("}}", "%}") and token.end - token.start > 3
-            if offset < token.end - 1 or (offset <= token.end and not closed):
-                found = PATH.search(text[token.start + 2 : offset])
-                return CursorPlace("tag", found[0] if found else "", closed)
-            if not inside and text.startswith("{{", token.start):
-                last = "value"
-            continue
-        if token.kind in ("text", "key"):
-            opens = text[token.start] == '"' and not inside
-            ends = text[token.end - 1] == '"' and (token.end - token.start > 1 or not opens)
-            if opens:
-                inside = True
-            if offset < token.end or (not ends and offset == token.end):
-                return CursorPlace("text", depth=len(stack), around=stack[-1] if stack else "")
-            if ends or text.startswith("\n", token.end):
-                inside, last = False, "key" if token.kind == "key" else "value"
-            continue
-        sign = text[token.start : token.end]
-        if token.kind != "sign":
-            last = "value"
-        elif sign in "{[":
-            stack.append(sign)
-            last = sign
-        elif sign in "}]":
-            if stack:
-                stack.pop()
-            last = "value"
-        else:
-            last = sign
-    if inside:
-        return CursorPlace("text", depth=len(stack), around=stack[-1] if stack else "")
-    around = stack[-1] if stack else ""
-    if last == "value":
-        kind: Literal["name", "value", "after"] = "after"
-    else:
-        kind = "name" if around == "{" and last in ("{", ",") else "value"
-    return CursorPlace(kind, depth=len(stack), around=around, empty=not text.strip())
+        place: CursorPlace | None = None
+        if token.kind == "comment" and offset < token.end:
+            place = CursorPlace("text")
+        elif token.kind == "tag":
+            place = before.tag(token)
+        elif token.kind in ("text", "key"):
+            place = before.quoted(token)
+        elif token.kind != "comment":
+            before.bare(token)
+        if place is not None:
+            return place
+    return before.end()
+
+
+@dataclass(slots=True)
+class TextBefore:
+    """What stands before the cursor, read piece by piece until one holds it: that one's place is given."""
+
+    text: str
+    offset: int
+    stack: list[str] = field(default_factory=list)
+    """The brackets that are open."""
+    last: str = ""
+    """What stands there last: a sign, `key` or `value`."""
+    inside: bool = False
+    """Whether a text is open: one with values in it comes in several pieces."""
+
+    def place(self, kind: Literal["text", "name", "value", "after"]) -> CursorPlace:
+        around = self.stack[-1] if self.stack else ""
+        empty = kind != "text" and not self.text.strip()
+        return CursorPlace(kind, depth=len(self.stack), around=around, empty=empty)
+
+    def tag(self, token: Token) -> CursorPlace | None:
+        """Braces: a value where they stand between values, a part of the text where they stand in one."""
+        closed = self.text[token.end - 2 : token.end] in ("}}", "%}") and token.end - token.start > 3
+        if self.offset < token.end - 1 or (self.offset <= token.end and not closed):
+            found = PATH.search(self.text[token.start + 2 : self.offset])
+            return CursorPlace("tag", found[0] if found else "", closed)
+        if not self.inside and self.text.startswith("{{", token.start):
+            self.last = "value"
+        return None
+
+    def quoted(self, token: Token) -> CursorPlace | None:
+        """A piece of a text or of a name."""
+        opens = self.text[token.start] == '"' and not self.inside
+        ends = self.text[token.end - 1] == '"' and (token.end - token.start > 1 or not opens)
+        self.inside = self.inside or opens
+        if self.offset < token.end or (not ends and self.offset == token.end):
+            return self.place("text")
+        if ends or self.text.startswith("\n", token.end):
+            self.inside, self.last = False, "key" if token.kind == "key" else "value"
+        return None
+
+    def bare(self, token: Token) -> None:
+        """A sign, a number or a word."""
+        sign = self.text[token.start : token.end]
+        if token.kind == "sign" and sign in "{[":
+            self.stack.append(sign)
+        elif token.kind == "sign" and sign in "}]":
+            del self.stack[-1:]
+        self.last = sign if token.kind == "sign" and sign not in "}]" else "value"
+
+    def end(self) -> CursorPlace:
+        """The place behind all of it."""
+        if self.inside:
+            return self.place("text")
+        if self.last == "value":
+            return self.place("after")
+        return self.place("name" if self.stack[-1:] == ["{"] and self.last in ("{", ",") else "value")

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -214,12 +215,7 @@ def go_through(
         return exits.DONE
     if len(chosen) == 1:
         return exits.DONE if act(chosen[0][0]) else exits.NO
-    zone = engine.settings.zone()
-    say(question(len(chosen)))
-    for ref, firing in chosen[:SAMPLE]:
-        say(f"  {clock_time(firing.at_ms, zone)}  {firing.event}  {ref}")
-    if len(chosen) > SAMPLE:
-        say(Text("  … and {n} more", n=len(chosen) - SAMPLE))
+    show_some(chosen, question, engine.settings.zone())
     if not confirm(Text("Continue?"), yes=yes):
         return exits.STOPPED
     done, refused = 0, 0
@@ -251,6 +247,15 @@ def go_through(
         )
     )
     return exits.NO if refused else exits.DONE
+
+
+def show_some(chosen: Sequence[tuple[str, Mark]], question: Callable[[int], Text], zone: tzinfo) -> None:
+    """How many are chosen, and the first of them."""
+    say(question(len(chosen)))
+    for ref, firing in chosen[:SAMPLE]:
+        say(f"  {clock_time(firing.at_ms, zone)}  {firing.event}  {ref}")
+    if len(chosen) > SAMPLE:
+        say(Text("  … and {n} more", n=len(chosen) - SAMPLE))
 
 
 def say_stopped(chosen: Sequence[tuple[str, Mark]], done: int) -> None:

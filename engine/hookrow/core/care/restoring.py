@@ -1,4 +1,4 @@
-"""A backup put back in the place of a database, and a database looked through; for who cares for it, with no engine.
+"""A backup put back in the place of a database, a database looked through, room made on a full disk: with no engine.
 
 Nothing is sent by a restored database of itself: what a backup has as unfinished was sent since, as far as anybody
 knows. Its deliveries are held as `cancelled`, reason `restored`; a person sends those that are wanted again.
@@ -30,11 +30,12 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.places import misplaced
+from hookrow.store.database.reserve import release as make_room
 from hookrow.store.database.standing import clear_damage, mark_damage
 from hookrow.store.log import deeds
 from hookrow.store.outbox.parking import HeldBack, hold_restored
 
-__all__ = ["HeldBack", "Restored", "check", "hold_in", "restore"]
+__all__ = ["HeldBack", "Restored", "check", "hold_in", "make_room", "restore"]
 
 LOCKS = 0x40000000
 """Where SQLite keeps its locks in a file (https://sqlite.org/fileformat2.html, «The Lock-Byte Page»), 512 bytes."""

@@ -23,7 +23,7 @@ STEPS = {"hour": (HOUR_MS, 12), "day": (DAY_MS, 24), "week": (WEEK_MS, 28)}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened in one step of a stretch; the times are None where no request left."""
+    """What happened in one step of a stretch; the times, in milliseconds, are None where no request left."""
 
     calls: int
     errors: int
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The last hour, day or week: its figures, and its steps, the oldest first."""
+    """The last hour, day or week: its figures and its steps, oldest first; in milliseconds, `since_ms` since 1970."""
 
     figures: Figures
     since_ms: int
@@ -51,7 +51,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All hooks together; what waits in the queue, and since when the oldest of it is due."""
+    """All hooks together; what waits in the queue, and since when the oldest is due, in milliseconds since 1970."""
 
     hour: Stretch
     day: Stretch

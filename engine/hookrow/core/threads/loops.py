@@ -53,7 +53,11 @@ class Loops:
         Raises:
             EngineClosed: the engine was closed meanwhile, and it was cancelled.
         """
-        loop = self.take()
+        try:
+            loop = self.take()
+        except BaseException:
+            coroutine.close()  # nobody will ever await it
+            raise
         if loop is None:
             return self.portal.call(coroutine)
         sound = False
@@ -99,7 +103,10 @@ class Loops:
                 self.idle.append((loop, loop.time()))
                 self.set_timer()
                 return
-        self.end(loop)
+        if sound:
+            self.end(loop)
+        else:  # where no interrupt comes once more
+            self.end_elsewhere([loop])
 
     def set_timer(self) -> None:
         """With `lock` held: see to idle loops later. One timer at a time, so that no call pays for it."""
@@ -123,9 +130,14 @@ class Loops:
             self.end(loop)
 
     def end(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close a loop that nobody runs, with its connections."""
-        loop.run_until_complete(self.ended())
-        loop.close()
+        """Close a loop that nobody runs, with its connections; one that was interrupted as it stopped, stops twice."""
+        try:
+            with suppress(RuntimeError):
+                loop.run_until_complete(self.ended())
+                return
+            loop.run_until_complete(self.ended())
+        finally:
+            loop.close()
 
     async def ended(self) -> None:
         await self.let_go()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from hookrow.store.database.rows import kinds_of
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
 
-from hookrow.store.database.locks import LOCK, Until, left
+from hookrow.store.database.locks import Until, holding
 from hookrow.store.database.tables import HOOKS, SETTINGS, VERSION_NUMBER
 
 __all__ = ["Config", "ConfigCache", "hook_from"]
@@ -93,7 +94,7 @@ class ConfigCache:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()
         self.config: Config | None = None
         self.seen: int = -1
         self.generation: int = database.generation
@@ -124,17 +125,13 @@ class ConfigCache:
                 and generation == self.generation == self.database.generation
             ):
                 return self.config
-        with Until(seconds):
-            if not self.lock.acquire(timeout=left(LOCK)):
-                raise late("")
+        with Until(seconds), holding(self.lock, partial(late, "")):
             try:
                 self.looked = now
                 return self.look(sqlite)
             except BaseException:
                 self.looked = float("-inf")  # a look that failed must be tried again by the next caller
                 raise
-            finally:
-                self.lock.release()
 
     def look(self, sqlite: bool) -> Config:
         """With `lock` held: the configuration, read anew if it is another."""
@@ -164,6 +161,6 @@ class ConfigCache:
         self.looked = float("-inf")  # a reading under way has set it before it asked
 
     def after_fork(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.seen = -1
         self.forget()

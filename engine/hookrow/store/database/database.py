@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -37,7 +37,6 @@ from hookrow.store.database.locks import (
     begin_immediate,
     begin_plain,
     enter_wal,
-    left,
     wait_for_nobody,
 )
 from hookrow.store.database.migrations import HEAD
@@ -64,7 +63,7 @@ PG_MOMENT = "SELECT pg_current_snapshot()::text"
 LOOK_AT_FILE = 5.0
 """Seconds between two looks of who reads whether the file is still the same; who writes looks at each commit."""
 
-process_locks: dict[str, threading.Lock] = {}
+process_locks: dict[str, threading.RLock] = {}
 """One lock a database file for all writers of this process; PostgreSQL lets them write at once."""
 opened: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -89,7 +88,7 @@ class Database:
         self.notifies: Final = self.dialect == "postgresql" and POOLER not in self.address.query
         """Whether notices can be heard: they arrive on connections of one's own, directly or by session pooling."""
         self.guard: threading.RLock = threading.RLock()
-        self.process_lock: threading.Lock = process_lock(self.path)
+        self.process_lock: threading.RLock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
         self.kept: Connection | None = None
         """For writing; used under `process_lock` alone."""
@@ -274,19 +273,13 @@ class Database:
             raised = unsure(error) if committing and error.connection_invalidated else self.meant(error)
             raise raised from None
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Hold `process_lock`.
 
         Raises:
             DatabaseBusy
         """
-        if not self.process_lock.acquire(timeout=left(locks.LOCK)):
-            raise busy("")
-        try:
-            yield
-        finally:
-            self.process_lock.release()
+        return locks.holding(self.process_lock, partial(busy, ""))
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -462,9 +455,9 @@ class Database:
                 name.chmod(0o600)
 
 
-def process_lock(path: Path | None) -> threading.Lock:
+def process_lock(path: Path | None) -> threading.RLock:
     """The lock that this process's writers of a file share; one of its own for each engine on PostgreSQL."""
-    return threading.Lock() if path is None else process_locks.setdefault(str(path), threading.Lock())
+    return threading.RLock() if path is None else process_locks.setdefault(str(path), threading.RLock())
 
 
 def holds(text: str | None, words: str) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
@@ -33,6 +35,7 @@ __all__ = [
     "begin_plain",
     "enter_wal",
     "here",
+    "holding",
     "insist",
     "left",
     "limits",
@@ -130,6 +133,26 @@ def now() -> float:
 def left(most: float) -> float:
     """Seconds that this thread may still wait, at most these."""
     return most if here.until is None else max(min(most, here.until - now()), 0.0)
+
+
+@contextmanager
+def holding(lock: threading.RLock, late: Callable[[], Exception]) -> Iterator[None]:
+    """Hold a lock of this process, for which LOCK is waited; an interrupt (ctrl+c) leaves it to nobody.
+
+    It may come between the taking and a note of it: the lock itself knows whose it is. Not to be nested.
+
+    Raises:
+        What `late` gives: it took longer.
+    """
+    try:
+        if not lock.acquire(timeout=left(LOCK)):
+            raise late()
+        yield
+    finally:
+        try:  # noqa: SIM105 (making `suppress` could be interrupted)
+            lock.release()
+        except RuntimeError:  # it is not this thread's
+            pass
 
 
 LOCK_PAUSE = 0.0007

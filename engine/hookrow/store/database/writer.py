@@ -97,7 +97,8 @@ class Writer:
     def __init__(self, database: Storage) -> None:
         self.database = database
         self.waiting: deque[Waiting] = deque()
-        self.wake: Final = threading.Condition()
+        self.lock: Final = threading.RLock()  # taken by itself: in a condition's own code an interrupt would keep it
+        self.wake: Final = threading.Condition(self.lock)
         self.thread: threading.Thread | None = None
         self.running: Final = threading.RLock()
         self.closed: bool = False
@@ -196,23 +197,23 @@ class Writer:
 
     def put(self, waiting: Waiting) -> None:
         """Hand a job to the thread. Raises EngineClosed."""
-        with self.wake:
+        with self.lock:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
             self.waiting.append(waiting)
             self.wake_thread()
 
     def wake_thread(self) -> None:
-        """With `wake` held: let the thread see what is new; it may have ended meanwhile."""
+        """With `lock` held: let the thread see what is new; it may have ended meanwhile."""
         if self.thread is None:
             thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
-            thread.start()  # it waits for `wake`
+            thread.start()  # it waits for `lock`
             self.thread = thread
         self.wake.notify()
 
     def look_after(self) -> None:
         """Have the thread see to the WAL in the next lull."""
-        with self.wake:
+        with self.lock:
             if not self.closed:
                 self.wake_thread()
 
@@ -220,7 +221,7 @@ class Writer:
         """The thread: drain, commit, answer; checkpoint in a lull."""
         lull, seen = LULL, self.commits
         while True:
-            with self.wake:
+            with self.lock:
                 if not self.waiting and not self.closed:
                     self.wake.wait(lull if self.checkpoint_due else IDLE)
                 idle = not self.waiting
@@ -332,12 +333,13 @@ class Writer:
                 kind = type(waiting.job)
                 if getattr(kind, "many", False):
                     kinds.setdefault(kind, []).append(waiting)
-                else:
-                    waiting.answer = waiting.job(connection)
             for kind, alike in kinds.items():
                 answers = kind.run_many(connection, [waiting.job for waiting in alike])  # type: ignore[attr-defined]
                 for waiting, answer in zip(alike, answers, strict=True):
                     waiting.answer = answer
+            for waiting in batch:  # after the others: one of them may ask what became of those
+                if not getattr(type(waiting.job), "many", False):
+                    waiting.answer = waiting.job(connection)
             # Asked beside the event loop: it need not let go of the interpreter's lock to look by itself.
             seen = self.database.config_in(connection)
         self.failed, self.database.config_seen = None, seen
@@ -364,7 +366,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what is waiting, refuse what comes after, end the thread."""
-        with self.wake:
+        with self.lock:
             self.closed = True
             thread = self.thread
             self.wake.notify()

@@ -85,7 +85,10 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class HookFigures:
-    """A hook's last 24 hours: calls, failed ones, and its newest call. Of a busy hook only the newest are counted."""
+    """A hook's last 24 hours: calls, failed ones, and its newest call. Of a busy hook only the newest are counted.
+
+    `last_ms` is how long that call took, in milliseconds; moments are in milliseconds since 1970.
+    """
 
     calls: int
     errors: int

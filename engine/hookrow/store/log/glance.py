@@ -55,7 +55,7 @@ SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sen
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The banner's figures. Counts stop at 1,001."""
+    """The banner's figures. Counts stop at 1,001; `oldest_due_ms` is in milliseconds since 1970."""
 
     queue: int
     oldest_due_ms: int | None

@@ -14,6 +14,7 @@ from hookrow.store.outbox.claims import (
     give_back,
     renew,
 )
+from hookrow.store.outbox.damaged import end_damaged
 from hookrow.store.outbox.due import mend_clock, next_due
 from hookrow.store.outbox.parking import cancel, drop, park, uncancel, unpark
 from hookrow.store.outbox.release import admit, unstick
@@ -33,6 +34,7 @@ __all__ = [
     "claim",
     "claim_firings",
     "drop",
+    "end_damaged",
     "give_back",
     "lease_for_redelivery",
     "mend_clock",

@@ -46,11 +46,11 @@ def prune(session: Session, days: float | None, as_json: bool) -> int:
 
 def make_room_to_open(session: Session) -> None:
     """On a full disk an SQLite file can't even be opened if nobody has it open: then the reserve is given up first."""
-    from hookrow.store.database import reserve
+    from hookrow.core.care.restoring import make_room
 
     try:
         with session.engine():
             return
     except DiskFull:
-        if session.path is None or not reserve.release(session.path):
+        if session.path is None or not make_room(session.path):
             raise

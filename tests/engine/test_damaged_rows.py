@@ -1,0 +1,90 @@
+"""Rows changed by hand, column by column: a worker ends what it can't read in words, and every face says it in words.
+
+SQLite takes anything in any column. Each column of each table is damaged as one kind: another type, half a JSON, an
+unknown word, NULL, a number beyond all bounds, bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from damaging import VALUES, Hand, columns_of
+from hookrow import Hook, HookEngine
+from hookrow.store.database.tables import DELIVERIES, FIRINGS
+
+EVENT = "after_registration"
+STATES: dict[str, dict[str, Any]] = {
+    "due": {"state": "queued", "lease_ms": None, "owner": None},
+    "taken over": {"state": "leased", "lease_ms": 1, "owner": "gone", "takeovers": 1, "begun_ms": 1},
+    "retrying": {"state": "retrying", "attempts": 2, "due_ms": 1},
+}
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    """A receiver that is content."""
+    return httpx.Response(204)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what the worker does."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    """Every column of delivery and firing, of one row each, in one database: no traceback, each told once, the worker
+    lives, the rows between them arrive."""
+    path = tmp_path / "hooks.db"
+    kinds = [(DELIVERIES, *each) for each in columns_of(DELIVERIES)] + [
+        (FIRINGS, *each) for each in columns_of(FIRINGS)
+    ]
+    with HookEngine(f"sqlite:///{path}", worker=False) as engine:
+        engine.hooks.add(Hook(key="a", name="a", event=EVENT, url="http://127.0.0.1:9/", response_has_data=True))
+        firings = [engine.fire(EVENT, {"n": n}) for n in range(len(kinds) + 41)]
+    damaged: dict[int, str] = {}
+    with closing((hand := Hand(path)).connection):
+        hand.connection.execute("BEGIN")
+        for firing, (table, column, kind) in zip(firings, kinds, strict=False):
+            row = firing.deliveries[0].row_id
+            assert hand.put("delivery", row, **STATES[state])
+            if hand.put(table.name, row if table is DELIVERIES else firing.row_id, **{column: VALUES[kind]}):
+                damaged[row] = f"{table.name}.{column} {kind}"
+        lost = firings[len(kinds)]
+        hand.connection.execute("DELETE FROM firing WHERE id = ?", (lost.row_id,))
+        damaged[lost.deliveries[0].row_id] = "its firing is missing"
+        hand.connection.execute("COMMIT")
+        innocent = [each.deliveries[0].row_id for each in firings if each.deliveries[0].row_id not in damaged]
+        came = f"SELECT count(*) FROM delivery WHERE state = 'ok' AND id IN ({','.join(map(str, innocent))})"
+        caplog.set_level(logging.WARNING)
+        with HookEngine(f"sqlite:///{path}", transport=httpx.MockTransport(answer)) as engine:
+            worker = engine.sending.worker
+            assert worker is not None
+            until(lambda: hand.connection.execute(came).fetchone() == (len(innocent),))
+            until(lambda: not worker.tasks and not worker.slots.held)
+            assert worker.running
+        told = [record for record in caplog.records if record.exc_info]
+        assert not told, [(each.getMessage(), each.exc_info) for each in told][:3]
+        rows = hand.connection.execute("SELECT id, state, error, detail FROM delivery").fetchall()
+    ended = {row: json.loads(detail)["v"]["why"] for row, _, error, detail in rows if error == "damaged"}
+    assert set(ended) <= set(damaged)
+    assert "its firing is missing" in ended.values()
+    assert any(why.startswith("body = ") for why in ended.values())  # which is only read to be sent
+    for row, why in ended.items():
+        column = damaged[row].partition(".")[2].partition(" ")[0]
+        assert f"{column} = " in why or why in ("its firing is missing", "its hook is missing")
+    lines = [record.getMessage() for record in caplog.records if "can't be read" in record.getMessage()]
+    assert len(lines) == len(ended)

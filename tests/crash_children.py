@@ -23,7 +23,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, insert
 
-from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow import AsyncHookEngine, Hook, HookEngine, StorageError
 from hookrow.store import outbox
 from hookrow.store.database import backup, opening
 from hookrow.store.database.database import Database
@@ -66,8 +66,8 @@ class FastClock:
 
 
 def hook_at(url: str, key: str, **given: Any) -> Hook:
-    """A background hook at a receiver's path."""
-    return Hook(key=key, name=key, event=EVENT, url=url, **{"timeout": 2, **given})
+    """A hook at a receiver's path, in background unless it is said otherwise."""
+    return Hook(key=key, name=key, url=url, **{"event": EVENT, "timeout": 2, **given})
 
 
 def line(path: str, *words: object) -> None:
@@ -182,13 +182,18 @@ def worker(
     asyncio.run(main())
 
 
-def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004, set_by: str | None = None) -> None:
+def feeder(
+    db: str, acks: str, speed: float = 1.0, pause: float = 0.004, set_by: str | None = None, event: str = EVENT
+) -> None:
     """Fire until killed; what `fire()` returned for stands in `acks`, delivery by delivery."""
     with HookEngine(db, worker=False, clock=FastClock(speed, set_by)) as engine:
         number = 0
         while True:
             number += 1
-            firing = engine.fire(EVENT, {"number": number, "key": number % 5})
+            try:
+                firing = engine.fire(event, {"number": number, "key": number % 5})
+            except StorageError:  # of an event before the operation: nothing was promised
+                continue
             if firing.error is None:
                 for delivery in firing.deliveries:
                     if delivery.state != "skipped":

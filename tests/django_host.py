@@ -15,7 +15,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from hookrow.asgi import fired
+from hookrow.middleware.rules import fired
 from schemas import in_public
 
 __all__ = ["application", "connected", "set_up"]

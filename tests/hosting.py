@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from werkzeug.serving import make_server
 
 from hookrow import Hook
 from hookrow.asgi import fired
 from hookrow.testing import MemoryEngine
 
-__all__ = ["ADD", "ORDER", "ROUTES", "gate", "raw", "served", "settled"]
+__all__ = ["ADD", "ORDER", "ROUTES", "bridged", "gate", "raw", "served", "served_wsgi", "settled"]
 
 ADD = "/organization/order/add"
 ORDER = {"order": {"id": 7, "sum": 1290}}
@@ -63,6 +65,58 @@ def served(app: Any, **options: Any) -> Iterator[str]:
         thread.join(20)
         listener.close()
         assert not thread.is_alive()
+
+
+@contextmanager
+def served_wsgi(app: Any) -> Iterator[str]:
+    """The application behind a server of threads; gives its URL, without a slash. It answers what it has begun."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = False  # it waits for them
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], name="wsgi")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()
+        assert not thread.is_alive()
+
+
+def bridged(app: Any) -> Any:
+    """An ASGI application as a WSGI one, so that both middlewares have the same handlers: one loop for each call."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        stated = None if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        body = [environ["wsgi.input"].read() if stated is None else environ["wsgi.input"].read(stated)]
+        names = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
+        names |= {key: key[5:].replace("_", "-").lower() for key in environ if key.startswith("HTTP_")}
+        scope = {
+            "type": "http",
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"].encode("latin-1").decode(),
+            "query_string": environ["QUERY_STRING"].encode("latin-1"),
+            "headers": [
+                (name.encode(), environ[key].encode("latin-1")) for key, name in names.items() if key in environ
+            ],
+            "state": {"hookrow": environ.get("hookrow", {})},
+        }
+        said: list[Any] = []
+
+        async def receive() -> Any:
+            if not body:
+                await asyncio.Event().wait()  # who listens for its client to leave
+            return {"type": "http.request", "body": body.pop(), "more_body": False}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        asyncio.run(app(scope, receive, send))
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in said[0]["headers"]]
+        start_response(f"{said[0]['status']} Said", headers)
+        return [message["body"] for message in said[1:]]
+
+    return application
 
 
 @contextmanager

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.overview import Overview, Step, Stretch
-    from hookrow.core.insight.statistics import Figures, HookStatistics
+    from hookrow.core.insight.rehearsal import Rehearsal, RehearsedBody, RehearsedFailure
+    from hookrow.core.insight.statistics import Figures, HookStatistics, ShadowFigures
     from hookrow.errors import (
         Ambiguous,
         ChangedMeanwhile,
@@ -91,11 +92,15 @@ __all__ = [
     "Payload",
     "Purged",
     "Redelivered",
+    "Rehearsal",
+    "RehearsedBody",
+    "RehearsedFailure",
     "Replayed",
     "Request",
     "Revision",
     "Secret",
     "SettingValue",
+    "ShadowFigures",
     "Step",
     "StorageError",
     "Stretch",
@@ -111,9 +116,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.core": ("AsyncHookEngine", "HookEngine"),
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
+    "hookrow.core.insight.rehearsal": ("Rehearsal", "RehearsedBody", "RehearsedFailure"),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
     "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
-    "hookrow.core.insight.statistics": ("Figures", "HookStatistics"),
+    "hookrow.core.insight.statistics": ("Figures", "HookStatistics", "ShadowFigures"),
     "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),

@@ -8,10 +8,11 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms"]
+__all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms", "zone_named"]
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -74,6 +75,15 @@ def to_ms(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError("a naive datetime names no moment")
     return round(moment.timestamp() * 1000)
+
+
+@lru_cache(8)
+def zone_named(name: str) -> ZoneInfo:
+    """The zone of this name in the tz database; UTC where this machine lacks it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 LATE_IDS = 15_000 << 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -36,6 +36,7 @@ __all__ = [
     "normalise",
     "pointer_parts",
     "pointer_to",
+    "redo",
     "same",
     "storable",
     "unambiguous",
@@ -312,6 +313,25 @@ def diff(before: Json, after: Json, path: tuple[str | int, ...] = ()) -> list[tu
     if isinstance(before, bool) == isinstance(after, bool) and before == after:
         return []
     return [(pointer_to(path), before, after)]
+
+
+def redo(value: Json, changes: Iterable[tuple[str, Json, Json]]) -> Json:
+    """The value after changes, as `diff` names them: it is a copy where anything changed."""
+    for pointer, _, after in changes:
+        value = placed(value, pointer_parts(pointer), after)
+    return value
+
+
+def placed(value: Json, parts: list[str], leaf: Json) -> Json:
+    """A copy with `leaf` at the end of a path, which is made where it is missing; None takes away what is there."""
+    if not parts:
+        return leaf
+    key = parts[0]
+    if isinstance(value, dict):
+        if len(parts) == 1 and leaf is None and value.get(key) is not None:
+            return {name: each for name, each in value.items() if name != key}
+        return {**value, key: placed(value.get(key), parts[1:], leaf)}
+    return put(value, parts, leaf)
 
 
 def put(value: Json, parts: list[str], leaf: Json) -> Json:

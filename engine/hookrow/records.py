@@ -193,6 +193,10 @@ class Delivery:
     warnings: Sequence[str] = ()
     takeovers: int = 0
     """How often a process ended while it had this delivery, so that whether a request left is not known."""
+    shadow: bool = False
+    """Asked in the background for what its answer would have done; it decided nothing."""
+    would: str | None = None
+    """Of a shadow, once it is known: allow, veto, change, fail."""
     row_id: int = 0
 
     @property
@@ -210,8 +214,11 @@ class Delivery:
 
     @property
     def failed(self) -> bool:
-        """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery."""
-        return self.outcome in ("dead", "failed", "retrying") or (self.state == "parked" and self.attempts > 0)
+        """Whether it was tried and has not arrived: these are what a firing's id stands for in a redelivery. A shadow
+        is asked once: nothing of it is missing."""
+        return not self.shadow and (
+            self.outcome in ("dead", "failed", "retrying") or (self.state == "parked" and self.attempts > 0)
+        )
 
     def withholds(self, attempt: Attempt) -> bool:
         """Whether the response's body is what the mode stores, and only its length is stored all the same.
@@ -237,6 +244,8 @@ class Delivery:
             "ms": self.ms,
             "attempts": self.attempts,
             "takeovers": self.takeovers,
+            "shadow": self.shadow,
+            "would": self.would,
             "reason": reason_json(self.reason),
         }
 

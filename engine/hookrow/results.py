@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hookrow.hook.stored import HookRef
 from hookrow.payload import Json, JsonObject
@@ -43,6 +45,8 @@ class Explained:
     reason: str | None = None
     detail: str | None = None
     request: Request | None = None
+    now: Mapping[str, Any] | None = None
+    """What `now` means to its body or condition: hour, weekday, date. None where neither asks."""
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
@@ -55,6 +59,7 @@ class Explained:
             "reason": self.reason,
             "detail": self.detail,
             "request": None if self.request is None else self.request.as_json(),
+            "now": None if self.now is None else dict(self.now),
         }
 
 
@@ -65,6 +70,8 @@ class Replayed:
     recorded: Firing
     firing: Firing | None
     plan: tuple[Explained, ...] = ()
+    now: Mapping[str, Any] | None = None
+    """What `now` meant to bodies and conditions: the time of the replay. None where none asks."""
 
 
 @dataclass(frozen=True, slots=True)

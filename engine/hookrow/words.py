@@ -18,9 +18,11 @@ __all__ = [
     "OUTCOMES",
     "PROBLEM",
     "REASONS",
+    "SHADOW",
     "SIGNS",
     "SKIPS",
     "STATES",
+    "WOULD",
     "DeliveryOutcome",
     "FiringOutcome",
     "HookState",
@@ -33,7 +35,9 @@ __all__ = [
     "outcome_code",
     "read_word",
     "taken_over",
+    "time_told",
     "word",
+    "would_told",
 ]
 
 FiringOutcome = Literal["allowed", "vetoed", "failed", "cancelled"]
@@ -261,6 +265,33 @@ def taken_over(times: int) -> Text:
         "A process ended while it had this delivery, {n} time; whether a request left is not known.",
         "A process ended while it had this delivery, {n} times; whether a request left is not known.",
         times,
+    )
+
+
+SHADOW = Word("shadow", "наблюдение", brief=("наблюд", "shadow"))
+WOULD = dictionary(
+    Word("allow", "пропустил бы", "ok", "quiet"),
+    Word("change", "изменил бы", "changed", "quiet"),
+    Word("veto", "отказал бы", "veto", "veto"),
+    Word("fail", "не ответил бы", "bad", "bad"),
+)
+"""What the answer of a hook in shadow would have done."""
+
+
+def would_told(would: str | None) -> str:
+    """That a hook was in shadow, and what its answer would have done, once that is known."""
+    if would is None:
+        return str(SHADOW)
+    return str(Text("shadow: would {what}", what=word(WOULD, would)))
+
+
+def time_told(now: Mapping[str, object]) -> Text:
+    """What `now` means to a body or a condition, as a line beside a plan or a replay."""
+    return Text(
+        "now.hour = {hour}, now.weekday = {weekday}, now.date = {date}",
+        hour=now["hour"],
+        weekday=now["weekday"],
+        date=now["date"],
     )
 
 

@@ -57,6 +57,35 @@ def test_the_worker_sends_and_drains(add: Add, hookrow: Hookrow, made: Path) -> 
     assert [each["deliveries"][0]["outcome"] for each in hookrow("log", "--json").lines] == ["sent", "sent"]
 
 
+def test_a_drain_sends_what_is_due_and_ends(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """For cron and CI: a whole ordering key is sent; what fails is tried once and stays queued."""
+    with Receiver(reply(200)) as receiver, Receiver(reply(503)) as failing:
+        add(receiver.url, "--order-key", "/order/id")
+        for _ in range(3):
+            hookrow("fire", "before_order_add", "--no-wait")
+        done = hookrow("worker", "--drain")
+        assert len(receiver.requests) == 3
+        assert "Nothing is due any more. Queued: 0, dead: 0." in done.err
+        add(failing.url, "--no-fire-and-forget", "--name", "failing")
+        hookrow("fire", "before_order_add", "--no-wait")
+        assert "Queued: 1, dead: 0." in hookrow("worker", "--drain").err
+        assert "Queued: 1, dead: 0." in hookrow("worker", "--drain").err  # it is due later
+        assert (len(receiver.requests), len(failing.requests)) == (4, 1)
+    assert "--drain" in hookrow("worker", "--timeout", "1", code=2).err
+
+
+def test_a_drain_that_runs_out_of_time_says_so(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """1: what was not sent is queued; a signal ends it in the same way."""
+    from receivers import hold
+
+    with Receiver(hold) as receiver:
+        add(receiver.url, "--no-fire-and-forget", "--timeout", 0.5)
+        add(receiver.url, "--no-fire-and-forget", "--timeout", 0.5, "--name", "second")
+        hookrow("fire", "before_order_add", "--no-wait")
+        assert "Stopped before everything due was sent." in hookrow("worker", "--drain", "--timeout", "0", code=1).err
+    assert {each["outcome"] for each in hookrow("log", "--json").json["deliveries"]} <= {"queued", "retrying"}
+
+
 def test_a_second_signal_leaves_at_once(add: Add, hookrow: Hookrow, made: Path) -> None:
     """While a request hangs, the first SIGTERM waits for it, the second does not; the delivery is not lost."""
     from receivers import hold

@@ -171,6 +171,21 @@ def test_explain_gives_every_reason_and_sends_nothing(add: Add, hookrow: Hookrow
     assert hookrow("log", "--json").out == ""
 
 
+def test_explain_shows_the_time_and_a_replay_says_its_own(add: Add, hookrow: Hookrow) -> None:
+    """Where a condition or a body asks it; `--at` moves it."""
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, *GATE, "--condition", 'now.date == "2041-01-01"', name="New Year")
+        [plan] = hookrow("explain", "before_order_add", "--at", "01.01.2041 13:00", "--json").lines
+        assert (plan["act"], plan["now"]) == ("call", {"hour": 13, "weekday": 2, "date": "2041-01-01"})
+        told = hookrow("explain", "before_order_add", "--at", "01.01.2041 13:00").out
+        assert "now.hour = 13, now.weekday = 2, now.date = 2041-01-01" in told
+        hookrow("fire", "before_order_add")
+        [fired] = hookrow("log", "--json").lines
+        again = hookrow("replay", fired["id"])
+        assert "Time as of this replay: now.hour = " in again.out
+        assert receiver.requests == []
+
+
 def test_the_logs_filters(add: Add, hookrow: Hookrow) -> None:
     """Event, hook (by name, a removed one too), outcome, status, text, time, limit; newest first."""
     with Receiver(reply(200, b"{}"), reply(500), reply(200, b"{}")) as receiver:

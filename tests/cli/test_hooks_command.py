@@ -71,6 +71,7 @@ def test_every_field_has_its_option(add: Add, hookrow: Hookrow, folder: Path) ->
         "on_failure": "stop",
         "fallback_message": "Позже",
         "order_key": "/order/id",
+        "shadow": False,
         "mode": "transform",
         "state": "off",
     }

@@ -74,6 +74,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hooks rm": (("{spare}", "--yes"),),
     "hooks deleted": ((), ("--json",)),
     "hooks restore": ((EVIL,),),
+    "rehearse": ((HOOK,), (HOOK, "--condition", "order.x == 1"), (HOOK, "--json"), ("--file", "{file}")),
+    "hooks promote": ((HOOK, "--yes"), (HOOK, "--yes", "--json")),
     "hooks undo": (("--yes",), ("--yes", "--json")),
     "export": ((), ("--event", EVIL)),
     "import": (("{file}", "--dry-run"), ("{file}",)),

@@ -88,6 +88,10 @@ def test_every_command(
     assert len(run("hooks history 1 --json").lines) >= 4
     run("hooks rollback 1 1")
     run("hooks undo --yes")
+    run("rehearse 1 --json", code=None)
+    run("hooks edit 1 --shadow")
+    run("hooks stats")
+    run("hooks promote 1 --yes")
     run("hooks move 2 --before 1")
     run("hooks move 1 --before 2")
     assert "No secret" in run("keys abandon 00000000", code=5).err

@@ -43,7 +43,24 @@ ALIASES = {
 """Types to annotate with; at run time they hold no words of their own."""
 WIDEST = 110
 """A longer call is shown on a line for each parameter."""
-INTERNAL = {"answer", "ask", "follow", "handle", "matching", "may_mean", "meant", "report", "until_told"}
+INTERNAL = {
+    "answer",
+    "ask",
+    "assemble",
+    "barrier",
+    "before",
+    "fire_by",
+    "fire_here",
+    "follow",
+    "handle",
+    "key_of",
+    "matching",
+    "may_mean",
+    "meant",
+    "report",
+    "still_to_fire",
+    "until_told",
+}
 """Of the middleware and the receiver: how they work, not what one calls."""
 
 
@@ -229,5 +246,6 @@ def returned(chosen: Callable[[str], bool]) -> Iterator[str]:
 
 def kit_page(made: str) -> str:
     """docs/reference/api-kit.md."""
-    lines = ["# Middleware and testing kit", made, "The engines: [api.md](api.md)."]
+    about = "`hookrow.wsgi` has the same names as `hookrow.asgi`; its `settle()` blocks, its functions can't be async."
+    lines = ["# Middleware and testing kit", made, f"The engines: [api.md](api.md). {about}"]
     return "\n".join([*lines, *(line for module in MODULES[1:] for line in api_of(module, module.__all__))]) + "\n"

@@ -45,11 +45,15 @@ from hookrow import (
     Payload,
     Purged,
     Redelivered,
+    Rehearsal,
+    RehearsedBody,
+    RehearsedFailure,
     Replayed,
     Request,
     Revision,
     Secret,
     SettingValue,
+    ShadowFigures,
     Step,
     StorageError,
     Stretch,
@@ -167,11 +171,17 @@ deeds: list[Deed] = bench.log.deeds()
 assert any(deed.action == "hook add" for deed in deeds)
 last_day: Figures = statistics[stored.id].day
 assert last_day.calls == 1
+in_shadow: ShadowFigures | None = bench.log.shadow(stored.id)
+assert in_shadow is None
 assert summary.dead == 0
 assert figures_of[stored.id].calls == 1
 assert stored.id in statistics
 matches: ConditionMatches = bench.condition_matches("before_delivery_service_calculate", "order.weight > 1000")
 assert (matches.matched, matches.total) == (0, 1)
+rehearsed: Rehearsal = bench.rehearse(stored)
+failing: list[RehearsedFailure] = list(rehearsed.failures)
+differing: list[RehearsedBody] = list(rehearsed.bodies)
+assert (rehearsed.firings, failing, differing) == (1, [], [])
 again: Replayed = bench.replay(firing.id)
 assert again.firing.replay_of == firing.id
 sent: list[Redelivered] = bench.redeliver(delivery.id)

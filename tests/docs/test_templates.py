@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hookrow.clock import to_ms
+from hookrow.hook.local_time import LocalTime
 from hookrow.template.compiled import Body, Condition, prepare
 from hookrow.template.filters import FILTERS, TESTS
 
@@ -31,9 +34,9 @@ def rendered(template: str) -> Any:
     return json.loads(Body.compile(template).render(prepare(PAYLOAD), WEBHOOK))
 
 
-def true_of(condition: str) -> bool:
+def true_of(condition: str, moment: LocalTime | None = None) -> bool:
     """What a condition gives on the page's payload."""
-    return Condition.compile(condition).test(prepare(PAYLOAD), WEBHOOK)
+    return Condition.compile(condition).test(prepare(PAYLOAD, moment=moment), WEBHOOK)
 
 
 def test_there_are_ten_examples() -> None:
@@ -52,6 +55,15 @@ def test_conditions_give_what_the_page_says() -> None:
     found = [(condition.strip("`"), said) for condition, said in rows("conditions")]
     assert len(found) == 8
     assert [(each, str(true_of(each)).lower()) for each, _ in found] == found
+
+
+def test_the_time_is_what_the_page_says() -> None:
+    """At the moment above the table."""
+    at = "2026-11-27T17:59"
+    moment = LocalTime(to_ms(datetime.fromisoformat(at).replace(tzinfo=UTC)))
+    found = [(condition.strip("`"), said) for condition, said in rows(f"times: {at}")]
+    assert len(found) == 4
+    assert [(each, str(true_of(each, moment)).lower()) for each, _ in found] == found
 
 
 def test_every_filter_has_its_line_and_example() -> None:

@@ -14,7 +14,7 @@ MOST = 25
 """Distributions that the engine may bring, itself among them: docs/decisions/0005-dependencies.md accounts for them."""
 SCRIPT = """
 import asyncio, importlib.util, json, pkgutil
-import hookrow, hookrow.asgi, hookrow.testing
+import hookrow, hookrow.asgi, hookrow.testing, hookrow.wsgi
 from hookrow import Hook
 from hookrow.testing import HookReceiver, MemoryEngine, assert_vetoed, vetoes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
-from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, UseAsyncEngine
+from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, StorageError, UseAsyncEngine
 from receivers import Receiver, hold, reply
 
 EVENT = "before_order_add"
@@ -247,6 +247,48 @@ def test_patched_threads_are_refused_in_words(url: str, patch: str, preloaded: b
     assert done.returncode == 1
     assert "UnsupportedHost: " in done.stderr
     assert "gunicorn -k gthread" in done.stderr
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_script_can_wait_for_its_deliveries(url: str, receiver: Receiver, worker: bool) -> None:
+    """`drain()`, with the engine's own worker or without one; what is fired afterwards is sent by the next."""
+    prepared(url, receiver)
+    with HookEngine(url, worker=worker) as engine:
+        for count in (1, 2):
+            engine.fire(EVENT, PAYLOAD)
+            assert engine.drain()
+            assert len(receiver.requests) == count
+            assert engine.log.page()[0].deliveries[0].outcome == "sent"
+        assert engine.drain()  # nothing is due
+
+
+def test_a_drain_on_a_loop_ends_in_time(url: str, receiver: Receiver) -> None:
+    """What it could not send is queued as before; another one sends it."""
+    prepared(url, receiver)
+
+    async def script() -> list[bool]:
+        async with AsyncHookEngine(url, worker=False) as engine:
+            await engine.fire(EVENT, PAYLOAD)
+            return [await engine.drain(timeout=0), await engine.drain()]
+
+    assert asyncio.run(script()) == [False, True]
+    assert len(receiver.requests) == 1
+
+
+def test_a_drain_ends_where_the_database_is_gone(url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait without end, and says what is wrong."""
+    monkeypatch.setattr("hookrow.core.sending.LOCK", 0.1)
+    prepared(url, receiver)
+    with HookEngine(url, worker=False) as engine:
+        engine.fire(EVENT, PAYLOAD)
+
+        async def broken(job: object) -> None:
+            raise StorageError("the disk is gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(engine.runtime.database.writer, "awrite", broken)
+            with pytest.raises(StorageError, match="the disk is gone"):
+                engine.drain()
 
 
 def test_a_child_sends_what_its_only_fire_queued(url: str, receiver: Receiver) -> None:

@@ -22,7 +22,7 @@ from hookrow.store.database.database import Database
 from hookrow.testing import HookReceiver, allows, fails, vetoes
 from schemas import make_oldest, ours
 
-ROOMS = ("template/*.py", "transport/*.py", "delivery/*.py", "asgi/views.py")
+ROOMS = ("template/*.py", "transport/*.py", "delivery/*.py", "middleware/views.py")
 """Where nothing is said that is not recorded."""
 ENGINE = Path(hookrow.__file__).parent
 

@@ -143,10 +143,10 @@ def test_the_handler_enqueues_what_was_deferred(
 
 
 @pytest.mark.parametrize("path", ["/upload", ADD])
-def test_a_stream_is_not_held_up(host: Host, path: str) -> None:
+def test_a_stream_is_not_held_up(asgi_host: Host, path: str) -> None:
     """Both ways at once, whether the call means an event or not: what was sent comes back before the rest is sent."""
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
-    with host(mirror) as url, raw(url) as sock:
+    with asgi_host(mirror) as url, raw(url) as sock:
         got = b""
         for part in (b"first", b"later"):
             sock.sendall(head.encode() + b"5\r\n" + part + b"\r\n")
@@ -156,7 +156,7 @@ def test_a_stream_is_not_held_up(host: Host, path: str) -> None:
         sock.sendall(b"0\r\n\r\n")
 
 
-def test_half_a_request_asks_nothing(host: Host, hook_engine: MemoryEngine) -> None:
+def test_half_a_request_asks_nothing(asgi_host: Host, hook_engine: MemoryEngine) -> None:
     """A client that leaves in the middle of its body: no hook is asked, the handler learns of it as ever."""
     told = threading.Event()
 
@@ -165,7 +165,7 @@ def test_half_a_request_asks_nothing(host: Host, hook_engine: MemoryEngine) -> N
             pass
         told.set()
 
-    with host(
+    with asgi_host(
         handler,
     ) as url:
         with raw(url) as sock:
@@ -175,7 +175,9 @@ def test_half_a_request_asks_nothing(host: Host, hook_engine: MemoryEngine) -> N
     assert hook_engine.fired == []
 
 
-def test_the_handler_sees_its_client_leave(host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
+def test_the_handler_sees_its_client_leave(
+    asgi_host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver
+) -> None:
     """After the body, `receive` waits for the disconnect: an event stream is told, and not before."""
     hook_engine.hooks.add(gate("before_order_add", hook_receiver.url))
     seen: list[str] = []
@@ -188,7 +190,7 @@ def test_the_handler_sees_its_client_leave(host: Host, hook_engine: MemoryEngine
         seen.append((await receive())["type"])
         told.set()
 
-    with host(handler) as url, raw(url) as sock:
+    with asgi_host(handler) as url, raw(url) as sock:
         sock.sendall(b"POST " + ADD.encode() + b" HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n")
         sock.sendall(b"content-length: 2\r\n\r\n{}")
         while b"begun" not in sock.recv(65536):

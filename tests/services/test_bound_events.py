@@ -54,7 +54,7 @@ def test_a_condition_decides(host: Host, hook_engine: MemoryEngine) -> None:
     """The Sberbank rule: the host says whether the order's full sum is authorised; asked only where it matters."""
     asked: list[ApiCall] = []
 
-    async def authorised(call: ApiCall) -> bool:
+    def authorised(call: ApiCall) -> bool:
         asked.append(call)
         return bool(call.body["paid"] >= call.body["sum"])
 
@@ -88,9 +88,9 @@ def test_a_failing_condition_fails_the_request(host: Host, hook_engine: MemoryEn
 
 
 def test_shapes_make_payload_and_body(host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
-    """The payload by an async function of the call; a change put back where the API wants it."""
+    """The payload by a function of the call; a change put back where the API wants it."""
 
-    async def payload(call: ApiCall) -> dict[str, Any]:
+    def payload(call: ApiCall) -> dict[str, Any]:
         return {"order": {"id": int(call.path.rpartition("/")[2]), **call.body}, "via": call.header("X-Via")}
 
     def body(call: ApiCall, data: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +102,24 @@ def test_shapes_make_payload_and_body(host: Host, hook_engine: MemoryEngine, hoo
         got = httpx.put(url + "/user/order/7", json={"sum": 9, "x": 1}, headers={"x-via": "app"}).json()
     assert json.loads(got["body"]) == {"sum": 5, "x": 1}
     assert hook_receiver.received[0].data == {"order": {"id": 7, "sum": 9, "x": 1}, "via": "app"}
+
+
+def test_on_a_loop_functions_may_be_async(asgi_host: Host, hook_engine: MemoryEngine) -> None:
+    """Conditions, shapes and keys."""
+
+    async def authorised(call: ApiCall) -> bool:
+        return True
+
+    async def payload(call: ApiCall) -> dict[str, Any]:
+        return {"path": call.path}
+
+    async def key(call: ApiCall) -> str:
+        return "k"
+
+    shapes = {"before_order_setstatus": Shape(payload)}
+    with asgi_host(conditions={ORDER_SUM_AUTHORISED: authorised}, shapes=shapes, idempotency=key) as url:
+        httpx.post(url + "/user/sber_get_status", json={})
+    assert [each.payload for each in hook_engine.fired] == [{"path": "/user/sber_get_status"}]
 
 
 def test_a_change_without_a_way_back_stays_with_the_firing(

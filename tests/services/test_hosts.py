@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+import pytest
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 
 from django_host import application
+from hookrow import Hook, HookEngine
 from hookrow.asgi import HookMiddleware, fired
 from hookrow.records import Firing
 from hookrow.testing import AsyncMemoryEngine, HookReceiver, MemoryEngine, assert_fired, changes, vetoes
@@ -84,3 +91,40 @@ def test_django(hook_engine: MemoryEngine, hook_receiver: HookReceiver) -> None:
         settled(hook_engine, 3)
     assert hook_receiver.received[-1].data["user"] == {"name": "I", "id": 7}
     assert_fired(hook_engine, "before_order_add", "before_order_add", "after_registration")
+
+
+TESTS = Path(__file__).parents[1]
+SERVERS = {
+    "Flask under gthread, preloaded": ("flask", "-k", "gthread", "--threads", "4", "-w", "2", "--preload"),
+    "Django under sync": ("django", "-k", "sync", "-w", "2"),
+}
+
+
+@pytest.mark.parametrize("arguments", SERVERS.values(), ids=SERVERS)
+def test_under_gunicorn(tmp_path: Path, hook_receiver: HookReceiver, arguments: tuple[str, ...]) -> None:
+    """A change, a refusal, and what follows, in workers that are forked; stopped, it sends what it has fired."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    with HookEngine(url, worker=False) as engine:
+        engine.hooks.add(gate("before_order_add", hook_receiver.on("add", changes({"order": {"sum": 1}}))))
+        engine.hooks.add(Hook(key="card", name="Card", event="after_registration", url=hook_receiver.url))
+    app, *options = arguments
+    command = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *options, f"wsgi_services:{app}"]
+    known = {"HOOKROW_TEST_URL": url, "PYTHONPATH": f"{TESTS.parent}/engine:{TESTS}", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env={**os.environ, **known}, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "Listening at: " in line)
+        try:
+            with httpx.Client(base_url=line.split("Listening at: ")[1].split()[0], timeout=30) as client:
+                got = client.post(ADD, json=ORDER).json()
+                assert json.loads(got["body"]) == {"order": {"id": 7, "sum": 1}}
+                assert list(got["fired"]) == ["before_order_add"]
+                hook_receiver.on("add", vetoes("no", status=409))
+                for _ in range(4):
+                    assert client.post(ADD, json=ORDER).status_code == 409
+                assert client.post("/organization/user/new", json={"user": {"name": "I"}}).status_code < 300
+        finally:
+            server.send_signal(signal.SIGTERM)
+            said = server.stderr.read()
+    assert (server.returncode, "Traceback" in said) == (0, False)
+    assert [each.event for each in hook_receiver.received] == ["before_order_add"] * 5 + ["after_registration"]
+    assert hook_receiver.received[-1].data["user"] == {"name": "I", "id": 7}

@@ -150,7 +150,7 @@ def test_the_second_of_a_handler_is_one_of_its_own(
 
 
 def test_a_task_that_outlives_the_call_fires_by_itself(
-    host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver
+    asgi_host: Host, hook_engine: MemoryEngine, hook_receiver: HookReceiver
 ) -> None:
     """The memory ends with the request, though the task has its context."""
     answered, fired = threading.Event(), []
@@ -164,7 +164,7 @@ def test_a_task_that_outlives_the_call_fires_by_itself(
         return JSONResponse({})
 
     hook_engine.hooks.add(gate("before_order_add", hook_receiver.url))
-    with host(app(handler)) as url:
+    with asgi_host(app(handler)) as url:
         httpx.post(url + ADD, json=ORDER)
         httpx.get(url + "/")  # on a new connection: the server has let go of the first call
         answered.set()

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from hookrow import Hook
 from hookrow.asgi import ApiCall, HookMiddleware, Shape
-from hookrow.asgi.views import BodyKind, Unseen, content_kind, view
 from hookrow.errors import EventNotFound, InvalidInput
+from hookrow.middleware.views import BodyKind, Unseen, content_kind, view
 from hookrow.testing import HookReceiver, MemoryEngine, assert_fired, changes, vetoes
 from hosting import ADD, gate, raw
 

@@ -46,6 +46,9 @@ class FakeHook(SimpleNamespace):
     def mode(self) -> str:
         return mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
 
+    def model_copy(self, *, update: dict[str, Any]) -> FakeHook:
+        return self.copy(**update)
+
     def copy(self, **changes: Any) -> FakeHook:
         return FakeHook(**{**self.__dict__, **changes})
 
@@ -76,6 +79,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "on_failure": "continue",
             "fallback_message": "",
             "order_key": "",
+            "shadow": False,
             "revision": 1,
             "state": "on",
             "paused_reason": None,
@@ -271,6 +275,7 @@ class FakeLog:
             number: SimpleNamespace(
                 day=figures(row[6], row[7]),
                 week=figures(row[6] * 7, row[7] * 4),
+                shadow=None,
                 hours=tuple((row[6] * hour // 276, row[7] * (hour == 20)) for hour in range(24)),
             )
             for number, row in enumerate(ROWS, 1)
@@ -401,6 +406,9 @@ class FakeEngine:
 
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> Any:
         return self.asked("condition_matches", event, condition, last=last)
+
+    def rehearse(self, hook: Any, **kwargs: Any) -> Any:
+        return self.answers.get("rehearse", lambda *_, **__: SimpleNamespace(failed=0))(hook, **kwargs)
 
     def close(self, grace: float = 5) -> None:
         self.calls.append(("close", (), {}))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookrow.events import CATALOGUE
+from hookrow.hook.local_time import LocalTime
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Body, prepare
 from hookrow_tui.presenters.body_lexer import place_at, tokens
 from hookrow_tui.presenters.form.body_names import Name, completions_of, names_of, with_name
@@ -171,3 +172,15 @@ def test_no_text_is_too_odd_to_put_a_name_into(body: str, offset: int) -> None:
     done = with_name(body, min(offset, len(body)), Name("order.id", 7))
     assert 0 <= done.start <= done.end <= len(body)
     assert 0 <= done.back <= len(done.text)
+
+
+def test_the_time_is_offered_with_its_values() -> None:
+    """After the payload's own names; a payload's own `now` takes its place."""
+    moment = LocalTime(1_795_608_000_000)
+    found = completions_of(names_of(ORDER, moment), "now")
+    assert [(each.path, each.value) for each in found] == [
+        ("now.hour", 12),
+        ("now.weekday", 3),
+        ("now.date", "2026-11-25"),
+    ]
+    assert [each.path for each in completions_of(names_of({"now": 1}, moment), "no")] == ["now"]

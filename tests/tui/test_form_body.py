@@ -23,6 +23,7 @@ from hookrow_tui.form.screen import FormScreen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("on_the_day")]
 
+TIME = ["now", "now.hour", "now.weekday", "now.date"]
 ORDER = {"order": {"id": 7, "number": "A-1", "sum": 12850, "items": [{"sku": "x"}]}, "user": {"password": "p"}}
 
 
@@ -221,7 +222,9 @@ async def test_the_body_as_it_would_leave_on_a_chosen_firing(tmp_path: Path) -> 
     async with writing(tmp_path, body='{"n": {{ order.number }}}') as (at, form, body):
         at.engine.fire("before_order_add", {"order": {"number": "B-2"}})
         form.read_sample()
-        await until(at.pilot, lambda: [n.path for n in body.names] == ["order", "order.number"], "the newest data")
+        await until(
+            at.pilot, lambda: [n.path for n in body.names] == ["order", "order.number", *TIME], "the newest data"
+        )
         await at.press("f3")
         await until(at.pilot, lambda: '"n": "B-2"' in drawn(at.app), "the body on the newest data")
         body.text = '{"m": {{ order.number }}}'

@@ -52,7 +52,7 @@ async def dialog(at: Shown) -> ReplayScreen:
 
 def replay_of(ref: str, **given: Any) -> Any:
     """What the engine's replay gives: the same firing anew, with another verdict."""
-    return SimpleNamespace(recorded=RECORDED, firing=None if given.get("dry_run") else anew(), plan=(step(),))
+    return SimpleNamespace(recorded=RECORDED, firing=None if given.get("dry_run") else anew(), plan=(step(),), now=None)
 
 
 def anew() -> Any:
@@ -72,6 +72,7 @@ def step() -> Any:
         reason=None,
         detail=None,
         request=REQUEST,
+        now=None,
     )
 
 
@@ -195,7 +196,9 @@ async def test_a_press_while_sending_sends_nothing_more(key: str) -> None:
 async def test_all_that_the_filter_shows_is_asked_about_twice_and_counted() -> None:
     """First the number and a sample, then a question whose first answer is no, then progress, oldest event first."""
     async with open_log() as at:
-        at.engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())
+        at.engine.answers["replay"] = lambda ref, **_: SimpleNamespace(
+            recorded=RECORDED, firing=anew(), plan=(), now=None
+        )
         screen = await dialog(at)
         screen.query_one(Ways).choose("all")
         await at.press("f5")
@@ -211,7 +214,7 @@ async def test_all_that_the_filter_shows_is_asked_about_twice_and_counted() -> N
 def test_stopping_leaves_the_rest_alone_and_says_where() -> None:
     """After Escape no further request leaves."""
     engine, halt = with_attempts(FakeEngine()), threading.Event()
-    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=anew(), plan=(), now=None)
     seen = []
     for tally in repeat(engine, Wish(array("q", [1, 2, 3, 4, 5]), None, None, False), halt):  # type: ignore[arg-type]
         seen.append(tally.done)
@@ -240,7 +243,7 @@ def test_a_fault_of_one_is_counted_one_of_the_database_ends_all() -> None:
 async def test_a_fault_of_the_database_says_how_many_were_not_repeated() -> None:
     """The run ends there, with the fault and the number of those that are left."""
     async with open_log() as at:
-        answers: list[Any] = [SimpleNamespace(recorded=RECORDED, firing=anew(), plan=())]
+        answers: list[Any] = [SimpleNamespace(recorded=RECORDED, firing=anew(), plan=(), now=None)]
 
         def fail(ref: str, **_: Any) -> Any:
             if not answers:
@@ -261,7 +264,9 @@ def test_allowed_although_every_receiver_failed_counts_as_failed() -> None:
     engine, halt = with_attempts(FakeEngine()), threading.Event()
     failing, refusing = anew(), replace(anew(), outcome="vetoed")
     news = [failing, refusing, replace(failing, deliveries=failing.deliveries[:1])]
-    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(recorded=RECORDED, firing=news.pop(0), plan=())
+    engine.answers["replay"] = lambda ref, **_: SimpleNamespace(
+        recorded=RECORDED, firing=news.pop(0), plan=(), now=None
+    )
     *_, tally = repeat(engine, Wish(array("q", [1, 2, 3]), None, None, False), halt)  # type: ignore[arg-type]
     assert tally.outcomes == Counter(failed=1, vetoed=1, allowed=1)
 
@@ -351,7 +356,7 @@ async def test_the_failed_deliveries_of_all_that_the_filter_shows() -> None:
 
 def test_the_result_stands_beside_what_was_recorded() -> None:
     """Verdict, times, every hook, and the changes as a diff."""
-    text = plain(replayed_lines(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=()), UNICODE))  # type: ignore[arg-type]
+    text = plain(replayed_lines(SimpleNamespace(recorded=RECORDED, firing=anew(), plan=(), now=None), UNICODE))  # type: ignore[arg-type]
     assert "841 ms" in text
     assert "777 ms" in text
     assert "  - order.sum: 11950\n  + order.sum: 11000" in text
@@ -365,7 +370,7 @@ def test_the_result_fits_into_80_columns_and_cuts_nothing_of_what_came() -> None
     was = replace(RECORDED.deliveries[0], hook=HookRef(4, "hook-4", "Передача заказа в 1С-2"), **long)  # type: ignore[arg-type]
     new = replace(anew(), id="evt_38ghg477hvg194vzsxf8", deliveries=[replace(was, error="blocked_address")])
     old = replace(RECORDED, id="evt_38ghg41hbz5s909p9jhe", deliveries=[was])
-    lines = replayed_lines(SimpleNamespace(recorded=old, firing=new, plan=()), UNICODE)  # type: ignore[arg-type]
+    lines = replayed_lines(SimpleNamespace(recorded=old, firing=new, plan=(), now=None), UNICODE)  # type: ignore[arg-type]
     text = [plain([line]) for line in lines]
     assert text[0] == "evt_38ghg41hbz5s909p9jhe → evt_38ghg477hvg194vzsxf8"
     assert [line for line in text if len(line) > 72] == []

@@ -10,8 +10,9 @@ fired(request)["before_delivery_service_calculate"].result   # in a handler
 
 from __future__ import annotations
 
-from hookrow.asgi.call import ApiCall, Shape
-from hookrow.asgi.middleware import HookMiddleware, fired
-from hookrow.asgi.problem import problem
+from hookrow.asgi.middleware import HookMiddleware
+from hookrow.middleware.call import ApiCall, Shape
+from hookrow.middleware.problem import problem
+from hookrow.middleware.rules import fired
 
 __all__ = ["ApiCall", "HookMiddleware", "Shape", "fired", "problem"]

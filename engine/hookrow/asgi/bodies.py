@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from hookrow.asgi.views import BodyKind, Unseen, content_kind, too_large, view
-from hookrow.delivery.replyjson import NotJson, strict_loads
+from hookrow.middleware.views import BodyKind, Unseen, content_kind, json_of, too_large, view
 from hookrow.payload import Json, JsonObject
 
 __all__ = ["Message", "Receive", "RequestBody", "ResponseBody", "Scope", "Send", "text_headers"]
@@ -135,9 +134,4 @@ class ResponseBody:
 
     def json(self) -> Json:
         """The response as JSON; None where it is none that can be seen."""
-        if self.chunks is None:
-            return None
-        try:
-            return strict_loads(b"".join(self.chunks))
-        except NotJson:
-            return None
+        return json_of(None if self.chunks is None else b"".join(self.chunks))

@@ -127,7 +127,7 @@ class Engine(ABC):
         )
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
-        """`afire` for who stands before the service (`hookrow.asgi`): with what the API call brings along."""
+        """`afire` for who stands before the service (`hookrow.middleware`): with what the API call brings along."""
         run = self.new_run(arrival, event, payload, **how)
         if isinstance(run, Firing):
             return self.with_enqueue(run)

@@ -19,6 +19,7 @@ from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
 from hookrow.core.log import Log
 from hookrow.core.settings import Settings
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
@@ -30,7 +31,7 @@ from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
-from hookrow.records import CallerConnection, Firing
+from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import LET_GO
@@ -117,10 +118,14 @@ class HookEngine(Engine):
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
-        forbid_running_loop()
-        new = self.new_run(
+        return self.fire_here(
             None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
         )
+
+    def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
+        """`fire` for who stands before the service (`hookrow.wsgi`): with what the API call brings along."""
+        forbid_running_loop()
+        new = self.new_run(arrival, event, payload, **how)
         if isinstance(new, Firing):
             return self.with_enqueue(new)
         self.ensure_worker()
@@ -157,6 +162,18 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.condition_matches`."""
         forbid_running_loop()
         return condition_matches(self.runtime, event, condition, last=last)
+
+    def rehearse(
+        self,
+        hook: Hook,
+        wanted: LogFilter | None = None,
+        *,
+        limit: int = MOST,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Rehearsal:
+        """As `AsyncHookEngine.rehearse`; `progress` is told in the calling thread."""
+        forbid_running_loop()
+        return rehearse(self.runtime, Candidate.of(hook), wanted, limit=limit, progress=progress)
 
     def last_payload(self, event: str) -> JsonObject | None:
         """As `AsyncHookEngine.last_payload`."""
@@ -196,6 +213,17 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
         forbid_running_loop()
         self.portal.call(self.sending.run_worker(concurrency, started))
+
+    def drain(
+        self,
+        timeout: float | None = None,
+        *,
+        concurrency: int = 32,
+        started: Callable[[Worker], None] | None = None,
+    ) -> bool:
+        """As `AsyncHookEngine.drain`."""
+        forbid_running_loop()
+        return self.portal.call(self.sending.send_due(timeout, concurrency, started))
 
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""

@@ -13,7 +13,7 @@ from hookrow.errors import InvalidPayload
 from hookrow.payload import normalise, same
 from hookrow.records import Firing
 
-__all__ = ["CURRENT", "CallInHand", "call_in_hand", "handling"]
+__all__ = ["CURRENT", "CallInHand", "call_in_hand", "handling", "within"]
 
 log: Final = logging.getLogger("hookrow")
 CURRENT: ContextVar[CallInHand | None] = ContextVar("hookrow_call", default=None)
@@ -99,11 +99,20 @@ def call_in_hand(engine: object) -> CallInHand | None:
 
 
 @contextmanager
-def handling(call: CallInHand) -> Iterator[None]:
-    """For the time in which the application handles the call; threads that it hands work to know it as well."""
+def within(call: CallInHand) -> Iterator[None]:
+    """For a part of the time in which the application handles the call: WSGI asks for its response piece by piece."""
     token = CURRENT.set(call)
     try:
         yield
     finally:
-        call.ended = True
         CURRENT.reset(token)
+
+
+@contextmanager
+def handling(call: CallInHand) -> Iterator[None]:
+    """For the time in which the application handles the call; threads that it hands work to know it as well."""
+    try:
+        with within(call):
+            yield
+    finally:
+        call.ended = True

@@ -33,6 +33,7 @@ def context_for(
         at_ms=now_ms,
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
+        zone=runtime.zone_of(config),
         language="ru" if config.settings.get("language") == "ru" else "en",
         arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
         **more,

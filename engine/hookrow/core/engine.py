@@ -14,13 +14,14 @@ from hookrow.core.care.health import AsyncHealth, Health
 from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.hooks import AsyncHooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
+from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
-from hookrow.records import CallerConnection, Firing
+from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.worker import Worker
@@ -142,6 +143,27 @@ class AsyncHookEngine(Engine):
         """
         return await asyncio.to_thread(condition_matches, self.runtime, event, condition, last=last)
 
+    async def rehearse(
+        self,
+        hook: Hook,
+        wanted: LogFilter | None = None,
+        *,
+        limit: int = MOST,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Rehearsal:
+        """Take recorded firings of its event through a hook as it is to be, saved or not; nothing is sent or saved.
+
+        Args:
+            wanted: which firings; all of its event where it is left out.
+            limit: how many at most, the newest.
+            progress: called in another thread with how many are done, and of how many.
+
+        Raises:
+            EventNotFound, InvalidTemplate
+        """
+        candidate = Candidate.of(hook)
+        return await asyncio.to_thread(rehearse, self.runtime, candidate, wanted, limit=limit, progress=progress)
+
     async def last_payload(self, event: str) -> JsonObject | None:
         """The event's newest recorded payload; None where nothing is recorded. Raises EventNotFound."""
         return await asyncio.to_thread(last_payload, self.runtime, event)
@@ -203,6 +225,29 @@ class AsyncHookEngine(Engine):
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
         return await self.sending.send_own(firing, progress)
+
+    async def drain(
+        self,
+        timeout: float | None = None,
+        *,
+        concurrency: int = 32,
+        started: Callable[[Worker], None] | None = None,
+    ) -> bool:
+        """Send all deliveries that are due, and return: for scripts that end. Whether none is due any more.
+
+        Retries that are due later stay queued, and so does what is parked. Deliveries that another process sends are
+        not waited for.
+
+        Args:
+            timeout: seconds; what is in flight then may take up to 5 more.
+            concurrency, started: as `run_worker`, where no worker of this engine runs yet.
+
+        Raises:
+            DatabaseReadOnly: this user may not write the database.
+            KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
+            StorageError: the database failed for 5 seconds.
+        """
+        return await self.sending.send_due(timeout, concurrency, started)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.

@@ -79,6 +79,7 @@ class Explaining:
             replay_of=replay_of,
             url=url,
             with_auth=with_auth,
+            zone=runtime.zone_of(config),
         )
         explained = []
         row = Row(context, plain, text)
@@ -103,6 +104,7 @@ class Explaining:
                     reason=draft.error or draft.skipped,
                     detail=self.why(draft),
                     request=request,
+                    now=row.now_for(stored),
                 )
             )
         return explained

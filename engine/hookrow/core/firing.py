@@ -17,7 +17,7 @@ from hookrow.core.threads.ending import INTERRUPTS, cut_short, end_awaited, end_
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.events import redact
-from hookrow.hook.modes import ROW_LIMIT, WAITING
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import firing_id
 from hookrow.observers import FiringObserved
@@ -116,7 +116,7 @@ class Run:
             return self.record()
         try:
             with self.observed():
-                if self.key is not None or any(hook.mode in WAITING for hook in self.hooks):
+                if self.key is not None or any(map(self.row.waits, self.hooks)):
                     self.ended = wait(self.ask_hooks())
                 else:
                     for hook in self.hooks:
@@ -195,7 +195,7 @@ class Run:
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
         waiting_rows = self.row.drafts[self.written : -1]
-        background = not self.defer and any(draft.background for draft in waiting_rows)
+        background = not self.defer and any(draft.background and draft.shadow is None for draft in waiting_rows)
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
             await self.write(waiting_rows)
@@ -227,7 +227,7 @@ class Run:
         """Take note of hooks that fail, and of those that work again."""
         with Until(self.patience()):
             for draft in self.row.drafts:
-                if draft.state in CALLED:
+                if draft.state in CALLED and draft.shadow is None:
                     self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:

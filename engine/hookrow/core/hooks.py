@@ -152,7 +152,7 @@ class Hooks(SeveralHooks, TriedHooks):
         """
         config = self.runtime.config_now()
         given = {code: getattr(hook, code) for code in (*COLUMNS, *SECRETS)}
-        self.check_templates(config, hook.event, given)
+        notes = self.check_templates(config, hook.event, given)
         uid = hookstore.new_uid()
         values = {code: given[code] for code in COLUMNS} | {"uid": uid}
         for name in SECRETS:
@@ -162,7 +162,7 @@ class Hooks(SeveralHooks, TriedHooks):
         author = self.runtime.author()
         number = self.runtime.database.writer.write(lambda connection: hookstore.create(connection, values, author))
         kept = self.fresh(number)
-        kept._notes = list(hook.notes)
+        kept._notes = [*hook.notes, *notes]
         return kept
 
     def ensure(self, hook: Hook) -> Hook:
@@ -267,9 +267,9 @@ class Hooks(SeveralHooks, TriedHooks):
         if cleaned.problems:
             raise InvalidHook(cleaned.problems)
         merged = {**current, **cleaned.values}
-        self.check_templates(self.runtime.config_now(), merged["event"], merged, only=cleaned.values)
+        notes = self.check_templates(self.runtime.config_now(), merged["event"], merged, only=cleaned.values)
         columns, resealed = self.sealed(found.uid, cleaned.values, found)
-        return columns, resealed, [*cleaned.notes]
+        return columns, resealed, [*cleaned.notes, *notes]
 
     def sealed(
         self, uid: str, values: Mapping[str, Any], found: StoredHook | None = None

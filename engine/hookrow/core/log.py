@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from hookrow.clock import WEEK_MS
 from hookrow.core.insight.overview import Overview, overview
-from hookrow.core.insight.statistics import HookStatistics, statistics
+from hookrow.core.insight.statistics import HookStatistics, ShadowFigures, shadow_figures, statistics
 from hookrow.core.threads.bridge import Awaited, awaited
-from hookrow.errors import DeliveryNotFound, FiringNotFound
+from hookrow.errors import DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
 from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter
@@ -175,6 +175,22 @@ class Log:
         """Calls, errors and times of each hook, last day and last week, by its id; see `core.statistics`."""
         return statistics(self.runtime)
 
+    def shadow(self, hook: int) -> ShadowFigures | None:
+        """What a hook was asked in shadow in the last 7 days, and the newest firings that it would have refused.
+
+        None where it was asked nothing.
+
+        Args:
+            hook: its id.
+
+        Raises:
+            HookNotFound: there is no such hook.
+        """
+        found = self.runtime.config().hooks.get(hook)
+        if found is None:
+            raise HookNotFound(Text("there is no hook {ref}", ref=hook))
+        return shadow_figures(self.runtime, found)
+
     def overview(self) -> Overview:
         """All hooks together over the last hour, day and week, in steps; see `core.insight.overview`."""
         return overview(self.runtime)
@@ -197,6 +213,7 @@ class AsyncLog(Awaited[Log]):
     summary: Final = awaited(Log.summary)
     hook_figures: Final = awaited(Log.hook_figures)
     statistics: Final = awaited(Log.statistics)
+    shadow: Final = awaited(Log.shadow)
     overview: Final = awaited(Log.overview)
 
     def data_version(self) -> int:

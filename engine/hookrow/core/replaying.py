@@ -87,7 +87,7 @@ class Replaying:
             steps = self.explaining.explain(
                 recorded.event, given, hook=number, url=to, with_auth=with_auth, replay_of=uid
             )
-            return Replayed(recorded, None, tuple(steps))
+            return Replayed(recorded, None, tuple(steps), next((step.now for step in steps if step.now), None))
         hooks = [each for each in config.rows.get(recorded.event, ()) if number is None or each.id == number]
         context = context_for(
             runtime,
@@ -104,7 +104,8 @@ class Replaying:
         author = runtime.author()
         await runtime.database.writer.awrite(lambda connection: deeds.note(connection, author, "replay", [recorded.id]))
         firing.raise_for_error()  # a host goes on without its event's record, a person who asks for one does not
-        return Replayed(recorded, firing)
+        now = next((told for told in map(run.row.now_for, hooks) if told), None)
+        return Replayed(recorded, firing, now=now)
 
     # -- redeliver ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +177,7 @@ class Replaying:
             body=delivery.body,
             timeout=hook.timeout,
             payload=firing.payload if waiting else None,
+            shadow=delivery.shadow,
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
             depth=firing.depth,

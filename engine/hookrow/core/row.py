@@ -5,17 +5,20 @@ What a hook did or was kept from doing becomes its `DeliveryDraft`, which `hookr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery import plan
-from hookrow.delivery.concealing import Concealer
+from hookrow.delivery.concealing import Concealer, public_changes
 from hookrow.delivery.message import envelope
+from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import Event, redact
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
@@ -24,7 +27,7 @@ from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
-from hookrow.template.compiled import Body, Condition, View, prepare
+from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
 __all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]
@@ -34,6 +37,7 @@ FALLBACK = Reason("unavailable")
 BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
+UTC = ZoneInfo("UTC")
 ABSENT: Any = object()
 NOT_ENQUEUED = "not_enqueued"
 LONGEST_KEY = 300
@@ -64,6 +68,11 @@ class DeliveryDraft:
     """What the attempt at the hook's own URL says of its receiver, for the breaker."""
     gone: bool = False
     """The receiver said 410."""
+    shadow: int | None = None
+    """Asked in shadow, in so many milliseconds at most."""
+    shown: str | None = field(default=None, repr=False)
+    """The payload (JSON) as it was kept when a hook in shadow had its turn."""
+    would: Would | None = None
     leased: bool = False
     """Its row is written as leased to this process's worker, which is handed it after the commit."""
 
@@ -96,6 +105,8 @@ class DeliveryDraft:
             "order_key": self.order_key,
             "first_ms": self.attempts[0]["at_ms"] if self.attempts else None,
             "done_ms": None if self.background else now_ms,
+            "shadow": self.shadow,
+            "would": self.would,
         }
 
     def record(self, context: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
@@ -124,6 +135,8 @@ class DeliveryDraft:
             changes=tuple(self.changes),
             body=self.body,
             order_key=self.order_key,
+            shadow=self.shadow is not None,
+            would=self.would,
             row_id=row_id,
         )
 
@@ -147,6 +160,8 @@ class FiringContext:
     arrival: Arrival = PLAIN
     language: Language = "en"
     """In which the caller's client is told of a refusal (the setting `language`)."""
+    zone: ZoneInfo = UTC
+    """Whose clocks `now` in bodies and conditions goes by (the setting `timezone`)."""
 
     @property
     def before(self) -> bool:
@@ -174,6 +189,8 @@ class Row:
         """The event's private pointers, and those to which a blocking hook has copied such a value, or a secret."""
         self.barred: bool = False
         """Nothing of this firing is queued: it is refused without asking."""
+        self.left: float = context.deadline
+        """Seconds until the row's deadline, as the last call of a blocking hook left them."""
         self.views: dict[bool, tuple[dict[str, Any], View | None]] = {}
         self.envelopes: dict[bool, str] = {}
         self.show(payload)
@@ -195,9 +212,16 @@ class Row:
     def view(self, private: bool) -> View:
         data, view = self.views[private]
         if view is None:
-            view = prepare(data, self.text if data is self.original else None)
+            moment = LocalTime(self.context.at_ms, self.context.zone)
+            view = prepare(data, self.text if data is self.original else None, moment)
             self.views[private] = (data, view)
         return view
+
+    def now_for(self, hook: StoredHook) -> Mapping[str, Any] | None:
+        """What `now` means to this hook; None where neither body nor condition asks the time."""
+        if NOW in self.data or not reads_now(hook.body, hook.condition):
+            return None
+        return LocalTime(self.context.at_ms, self.context.zone).names()
 
     @property
     def kept_result(self) -> Any:
@@ -248,16 +272,19 @@ class Row:
         if verdict.act == "skip":
             draft.skipped = verdict.reason
             return draft
-        waits = hook.mode in WAITING and not self.context.in_background
+        shadow = hook.shadow and hook.mode in WAITING and self.context.event.moment == "before"
+        waits = hook.mode in WAITING and not shadow and not self.context.in_background
+        if shadow:
+            draft.shadow = round(min(hook.timeout, self.left) * 1000)
         if self.veto is not None and not self.barred:
             draft.skipped = "after_veto"
             return draft
         if self.context.arrival.barrier is not None and self.hold_back(draft, waits):
             return draft
-        if verdict.act == "fail" and waits and hook.paused_by == "key":
+        if verdict.act == "fail" and (waits or shadow) and hook.paused_by == "key":
             self.fail(draft, "key_error", pause_reason("key", hook.paused_reason))
             return draft
-        if verdict.act == "fail" and waits:
+        if verdict.act == "fail" and (waits or shadow):
             self.fail(draft, "paused", pause_reason(hook.paused_by, hook.paused_reason))
             return draft
         try:
@@ -271,19 +298,28 @@ class Row:
             return draft
         draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
         draft.order_key = self.key_of(hook)
+        if shadow and draft.shadow is not None and draft.shadow < plan.LEAST_WAIT * 1000:
+            self.fail(draft, "deadline", Reason("deadline_passed"))
+            return draft
+        if shadow:
+            kept = self.views[False][0]
+            draft.shown = self.text if kept is self.original else dumps(kept)
         if waits:
             draft.act = "call"
         else:
             draft.act = "park" if verdict.act in ("park", "fail") else "queue"
         return draft
 
+    def waits(self, hook: StoredHook) -> bool:
+        """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
+        return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
+
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
         barrier = self.context.arrival.barrier
         if barrier is not None and not barrier.on_failure and self.context.before:
             self.barred = any(
-                (barrier.skip is not None or hook.mode in WAITING)
-                and plan.judge(hook, self.context.at_ms).act != "skip"
+                (barrier.skip is not None or self.waits(hook)) and plan.judge(hook, self.context.at_ms).act != "skip"
                 for hook in hooks
             )
 
@@ -340,6 +376,9 @@ class Row:
         """A hook that should have run could not. A waiting one's `on_failure` decides; a background one is dead."""
         hook = draft.hook
         draft.error, draft.detail = error, detail
+        if draft.shadow is not None:
+            draft.state, draft.would = "failed", "fail"
+            return
         self.troubled = True
         if hook.mode not in WAITING or self.context.in_background:
             draft.state = "dead"
@@ -407,6 +446,7 @@ class Row:
             self.concealer.learn(self.data)
         draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
         result = await perform(tools, dispatch)
+        self.left = seconds_left()
         draft.detail = None
         self.obey(draft, result)
         return result
@@ -458,14 +498,3 @@ def with_hook_name(hook: StoredHook, warning: Text | str) -> Text | str:
     """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
     ours = isinstance(warning, Text)
     return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"
-
-
-def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
-    """What was changed, without the values of private fields."""
-
-    def secret(pointer: str) -> bool:
-        return any(
-            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private
-        )
-
-    return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

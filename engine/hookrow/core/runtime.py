@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection
 
-from hookrow.clock import Clock, SystemClock
+from hookrow.clock import Clock, SystemClock, zone_named
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.care.sealing import Sealing
@@ -25,6 +25,7 @@ from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
+from hookrow.hook.local_time import LocalTime
 from hookrow.lang import Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing
@@ -185,10 +186,15 @@ class Runtime:
 
     def zone(self) -> ZoneInfo:
         """The zone in which moments are typed and shown (the setting `timezone`); UTC where this machine lacks it."""
-        try:
-            return ZoneInfo(self.setting(self.config_now(), "timezone"))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return ZoneInfo("UTC")
+        return self.zone_of(self.config_now())
+
+    def zone_of(self, config: Config) -> ZoneInfo:
+        """`zone`, of a configuration that was read."""
+        return zone_named(self.setting(config, "timezone"))
+
+    def moment(self) -> LocalTime:
+        """What `now` means in bodies and conditions at this moment."""
+        return LocalTime(self.clock.now_ms(), self.zone())
 
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))

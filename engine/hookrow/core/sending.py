@@ -13,6 +13,7 @@ from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.records import Firing, loads
+from hookrow.store.database.locks import LOCK
 from hookrow.store.outbox.claims import Claimed
 from hookrow.store.outbox.writing import NewDelivery, Written
 from hookrow.transport.attempt import AttemptResult, Dispatch, perform
@@ -28,6 +29,8 @@ __all__ = ["Sending"]
 
 GRACE = 5.0
 """Seconds in which a request may end whose sender was cancelled."""
+STEP = 0.02
+"""Seconds between two looks whether anything is left to send."""
 PROGRESS = 0.1
 """Seconds between two reports of progress."""
 
@@ -97,6 +100,45 @@ class Sending:
             started(self.worker)
         await self.worker.run()
 
+    async def send_due(self, timeout: float | None, concurrency: int, started: Callable[[Worker], None] | None) -> bool:
+        """Send all that is due; see `AsyncHookEngine.drain`. Raises DatabaseReadOnly, KeyProblem, StorageError."""
+        if self.takes_over and self.worker is not None and self.worker_task is not None:
+            self.worker.wake_here()
+            return await self.until_idle(self.worker, self.worker_task, timeout)
+        task = asyncio.ensure_future(self.run_worker(concurrency, started))
+        try:
+            await asyncio.wait([task], timeout=0)  # it has made its worker by then, or failed
+            if task.done() or self.worker is None:
+                await task
+                return False
+            return await self.until_idle(self.worker, task, timeout)
+        finally:
+            if self.worker is not None and not task.done():
+                await self.worker.drain(GRACE)
+                await task
+            self.worker = None
+
+    async def until_idle(self, worker: Worker, task: asyncio.Future[None], timeout: float | None) -> bool:
+        """Wait until a worker has nothing to send now; whether it has come to that, within so many seconds.
+
+        Raises:
+            StorageError: the database can't be read or written for LOCK seconds.
+        """
+        loop = asyncio.get_running_loop()
+        began = working = loop.time()
+        while not idle(worker, self.runtime.clock.now_ms()):
+            now = loop.time()
+            if worker.trouble.failures == 0:
+                working = now
+            elif now - working > LOCK:
+                await self.runtime.database.writer.awrite(lambda connection: None)  # what is wrong with it
+            if timeout is not None and now - began >= timeout:
+                return False
+            if (await asyncio.wait([task], timeout=STEP))[0]:  # somebody has ended it, or it failed
+                task.result()
+                return False
+        return True
+
     def nudge(self) -> None:
         """Something may be due: a hint for this process's worker."""
         if self.worker is not None:
@@ -132,6 +174,8 @@ class Sending:
                 replay_of=context.replay_of,
                 depth=context.arrival.depth,
                 last=whole and draft is drafts[-1],
+                payload=draft.shown,
+                shadow=draft.shadow,
             )
             for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
@@ -151,8 +195,11 @@ class Sending:
             number=claimed.number,
             occurred_ms=claimed.occurred_ms,
             body=claimed.body or "",
-            timeout=hook.timeout,
+            timeout=hook.timeout if claimed.shadow is None else min(hook.timeout, claimed.shadow / 1000),
             payload=loads(claimed.payload),
+            shadow=claimed.shadow is not None,
+            can_refuse=claimed.shadow is not None,
+            deadline_ms=claimed.shadow,
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
             depth=claimed.depth,
             origin="worker",
@@ -198,3 +245,10 @@ class Sending:
         await self.drain(grace)
         await self.runtime.aclose()
         self.worker = self.worker_task = None
+
+
+def idle(worker: Worker, now_ms: int) -> bool:
+    """Whether a worker has nothing in hand, and knows of nothing that is due."""
+    if worker.tasks or worker.slots.held or worker.look or worker.claiming:
+        return False
+    return worker.next_ms is None or worker.next_ms > now_ms

@@ -22,7 +22,7 @@ from hookrow.payload import dumps, get_pointer
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
-__all__ = ["Concealer", "hidden_secrets", "url_tokens"]
+__all__ = ["Concealer", "hidden_secrets", "public_changes", "url_tokens"]
 
 SHORTEST = 4
 """Characters of a private value: a shorter one occurs in any text by chance, so it is known where it stands alone."""
@@ -297,3 +297,14 @@ def leaves(value: Any) -> Iterator[str | int | float | bool]:
             yield from leaves(each)
     elif isinstance(value, str | int | float) and value != "":
         yield value
+
+
+def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
+    """What was changed, without the values of private fields."""
+
+    def secret(pointer: str) -> bool:
+        return any(
+            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private
+        )
+
+    return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)

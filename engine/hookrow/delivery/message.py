@@ -170,6 +170,7 @@ class Outline:
         depth: int = 1,
         replay_of: str | None = None,
         test: bool = False,
+        shadow: bool = False,
         signatures: int | None = None,
     ) -> Message:
         """The whole request: a POST of that body.
@@ -207,6 +208,8 @@ class Outline:
             made.append(("hook-replay-of", replay_of))
         if test:
             made.append(("hook-test", "1"))
+        if shadow:
+            made.append(("hook-shadow", "1"))
         return Message("POST", self.url, (*made, *self.secret), content, (*made, *self.shown))
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "RowPlace",
     "Standing",
     "Turn",
+    "Would",
     "after_attempt",
     "births",
     "decide",
@@ -40,6 +41,7 @@ __all__ = [
     "hook_standing",
     "longest_pauses",
     "turn",
+    "would",
 ]
 
 SECOND = 1000
@@ -74,10 +76,11 @@ DELIVERY_STATES = (*UNFINISHED, *FINISHED)
 
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
-Kind = Literal["ok", "sent", "changed", "refused", "failed", "gone"]
+Kind = Literal["ok", "sent", "changed", "refused", "vetoed", "failed", "gone"]
 """What came of an attempt; `gone`: 410. A blocking hook that is sent in background (docs/firing.md, the caller's own
-transaction) may also answer `changed`, or `refused`: its «no» to what has already happened."""
+transaction) may also answer `changed`, or `refused`: its «no» to what has already happened; one in shadow `vetoed`."""
 ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
+Would = Literal["allow", "veto", "change", "fail"]
 Cause = Literal[
     "released",
     "claimed",
@@ -99,7 +102,8 @@ class Standing:
     """What `decide` knows of a delivery.
 
     `attempts` are the automatic ones. `released`: its turn in the row has come once. `hook` is the hook as it stands in
-    the same transaction. `reason`: why a cancelled row was cancelled.
+    the same transaction. `reason`: why a cancelled row was cancelled. `shadow`: nobody obeys the answer, so that it is
+    asked once.
     """
 
     state: str
@@ -107,6 +111,7 @@ class Standing:
     released: bool = True
     hook: HookStanding = "on"
     reason: str | None = None
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,12 @@ class Change:
     def finished(self) -> bool:
         """Nothing will be sent by itself any more: the next row of the same order key may go."""
         return self.state in FINISHED
+
+
+def would(kind: str) -> Would:
+    """What an answer of this kind would have done, had the hook not been in shadow."""
+    found: dict[str, Would] = {"ok": "allow", "changed": "change", "vetoed": "veto", "refused": "veto"}
+    return found.get(kind, "fail")
 
 
 def delay_ms(attempts: int, jitter: float, retry_after: float | None = None) -> int:
@@ -195,7 +206,7 @@ def decide(delivery: Standing, happening: Happening, now_ms: int, jitter: float 
         case "redelivered" if state in (*UNLEASED, "dead") or (state == "cancelled" and delivery.reason == "restored"):
             answer = happening.answer
             if answer is not None and answer.kind in ANSWERED:
-                return Change(answer.kind, attempts=delivery.attempts, turn=True)
+                return Change("ok" if delivery.shadow else answer.kind, attempts=delivery.attempts, turn=True)
         case "dropped" if state == "dead":
             return Change("dropped", attempts=delivery.attempts)
         case _:
@@ -211,6 +222,8 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
         return None
     answer = happening.answer
     attempts = delivery.attempts + 1
+    if delivery.shadow:
+        return Change("failed" if answer.kind in ("failed", "gone") else "ok", attempts=attempts, turn=True)
     if answer.kind in ANSWERED:
         return Change(answer.kind, attempts=attempts, turn=True)
     if answer.error == "template_error":

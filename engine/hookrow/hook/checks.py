@@ -381,6 +381,7 @@ CHECKS: dict[str, Callable[[object], object]] = {
     "fallback_message": check_message,
     "signing_secret": check_signing_secret,
     "order_key": check_order_key,
+    "shadow": check_flag,
 }
 """The check of every field but the two moments, which need a zone (see `hookrow.hook.dates`)."""
 

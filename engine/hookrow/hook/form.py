@@ -358,6 +358,17 @@ FIELDS: tuple[Field, ...] = (
         "beyond",
         "pointer",
     ),
+    Field(
+        "shadow",
+        Both("Shadow", "Наблюдение"),
+        Both(
+            "A blocking hook of a before_… event is asked in the background: its response decides nothing, but counts.",
+            "Ожидающий хук события before_… спрашивается в фоне: ответ ничего не решает, но учитывается.",
+        ),
+        "beyond",
+        "flag",
+        False,
+    ),
 )
 FIELD: dict[str, Field] = {each.code: each for each in FIELDS}
 

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_serializer, model_validator
-from sqlalchemy import Float, Text
+from sqlalchemy import Float, Text, false
 from sqlmodel import Field, SQLModel
 
 from hookrow.errors import InvalidHook
 from hookrow.hook import fields
 from hookrow.hook.checks import public_url
-from hookrow.hook.modes import Mode
+from hookrow.hook.modes import WAITING, Mode
 from hookrow.lang import Text as Message
 from hookrow.secrets.secret import Secret
 from hookrow.words import HookState
@@ -47,11 +47,22 @@ class HookFields(SQLModel):
     on_failure: str = Field(default="continue", max_length=8)
     fallback_message: str = Field(default="", max_length=300)
     order_key: str = Field(default="", sa_type=Text)
+    shadow: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
     @property
     def mode(self) -> Mode:
         """What the three flags mean together (docs/concepts.md)."""
         return fields.mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether it is asked in shadow: the fields alone say so, the event's moment left out of account."""
+        return self.shadow and self.mode in WAITING
+
+    @property
+    def waits(self) -> bool:
+        """Whether the operation waits for it."""
+        return self.mode in WAITING and not self.shadow
 
 
 class Hook(HookFields):

@@ -67,13 +67,16 @@ def mode(fire_and_forget: bool, wait_for_response: bool, response_has_data: bool
     return "record" if response_has_data else "notify"
 
 
-def mode_sentence(mode: str, timeout: float, on_failure: str = "continue", moment: str = "before") -> Text:
+def mode_sentence(
+    mode: str, timeout: float, on_failure: str = "continue", moment: str = "before", *, shadow: bool = False
+) -> Text:
     """What the mode does to the operation, and what happens on failure, in one sentence for the form.
 
     Args:
         timeout: seconds.
         on_failure: `continue` or `stop`; it has no effect unless `moment` is `before`.
         moment: the event's `before`, `after` or `on`.
+        shadow: it is asked in shadow, where that has an effect.
     """
     if mode == "forget":
         return Text("in the background; response ignored; retried only if it can't be sent")
@@ -82,6 +85,8 @@ def mode_sentence(mode: str, timeout: float, on_failure: str = "continue", momen
     if mode == "record":
         return Text("in the background; the response is stored; up to 10 attempts")
     limit = Seconds(timeout)
+    if shadow and moment == "before":
+        return Text("in shadow: asked in the background, up to {limit} s; decides nothing", limit=limit)
     if moment != "before":
         return Text("waits up to {limit} s and stores the response; can't stop what has happened", limit=limit)
     if mode == "gate":

@@ -62,6 +62,7 @@ class StoredHook(ListedHook):
     custom_header_value: str | None
     fallback_message: str
     order_key: str
+    shadow: bool
     signing_secret: str | None
     signing_secret_old: str | None
     signing_old_until_ms: int | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
 from hookrow.core.hooks import COLUMNS, Hooks, hook_of
+from hookrow.core.insight.rehearsal import MOST, Rehearsal, rehearse
 from hookrow.errors import (
     ChangedMeanwhile,
     EventNotFound,
@@ -34,9 +35,10 @@ from hookrow.store import hooks as hookstore
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.records import LogFilter
     from hookrow.store.configuration.cache import Config
 
-__all__ = ["import_hooks"]
+__all__ = ["import_hooks", "rehearse_file"]
 
 NO_EFFECT = Text("wait_for_response and response_has_data have no effect: fire_and_forget is on")
 TRIES = 5
@@ -98,6 +100,30 @@ def import_hooks(
             tries -= 1
             if not tries:
                 raise
+
+
+def rehearse_file(
+    engine: HookEngine | AsyncHookEngine,
+    source: str | bytes,
+    wanted: LogFilter | None = None,
+    *,
+    folder: Path | None = None,
+    limit: int = MOST,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Rehearsal]:
+    """Take recorded firings through each hook that a file adds or changes, as `engine.rehearse` does. Blocks.
+
+    Raises:
+        InvalidImport: with a sentence for each fault and its line.
+    """
+    importer = Importer(
+        engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=False, own_variables=False
+    )
+    return [
+        rehearse(engine.runtime, each, wanted, limit=limit, progress=progress)
+        for step in importer.plan(False)
+        if (each := step.candidate()) is not None
+    ]
 
 
 class Importer:
@@ -238,7 +264,8 @@ class Importer:
     def try_templates(self, entry: Entry, whole: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
         """The event must exist; a body or condition that changes must work on its example."""
         try:
-            self.hooks.check_templates(self.config, whole["event"], whole, only=changed)
+            notes = self.hooks.check_templates(self.config, whole["event"], whole, only=changed)
+            self.warnings += [f"{entry.key}: {note}" for note in notes]
         except (EventNotFound, InvalidTemplate) as error:
             code = error.problems[0].field if isinstance(error, InvalidTemplate) else "event"
             text = error.problems[0].text if isinstance(error, InvalidTemplate) else error.text

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.hooks import hook_of
+from hookrow.core.insight.rehearsal import Candidate
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
@@ -14,6 +15,9 @@ from hookrow.store.configuration.cache import Config
 
 __all__ = ["HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
 
+FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
+ASKING = frozenset({"event", "position", "condition", "body", *FLAGS})
+"""What decides whether a hook is asked, and with what body."""
 TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_response", "response_has_data"})
 
 
@@ -88,6 +92,23 @@ class ImportStep:
     host: str = ""
     """Where the hook's requests go."""
 
+    def candidate(self) -> Candidate | None:
+        """The hook as it would be, for a rehearsal; None where it would be asked as it is."""
+        if self.removed or (self.stored is not None and not ASKING & set(self.values)):
+            return None
+        values: dict[str, Any] = {} if self.stored is None else {code: getattr(self.stored, code) for code in ASKING}
+        values |= {code: value for code, value in self.values.items() if code in ASKING}
+        own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+        return Candidate(
+            self.key,
+            None if self.stored is None else self.stored.id,
+            values["event"],
+            values["position"] or 0,
+            values["condition"],
+            values["body"],
+            own in WAITING,
+        )
+
     def change(self) -> HookChange:
         """In words for people and programs."""
         if self.removed:
@@ -144,10 +165,11 @@ def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
 
 def wait(hook: StoredHook) -> float:
     """Seconds that an operation may wait for a hook."""
-    return hook.timeout if hook.active and hook.mode in WAITING else 0.0
+    return hook.timeout if hook.active and hook.mode in WAITING and not hook.shadow else 0.0
 
 
 def wait_of(values: Mapping[str, Any]) -> float:
     """As `wait`, of a hook that is not there yet."""
     own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
-    return float(values["timeout"]) if values["active"] and own in WAITING else 0.0
+    waits = own in WAITING and not values["shadow"]
+    return float(values["timeout"]) if values["active"] and waits else 0.0

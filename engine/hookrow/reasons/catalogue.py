@@ -114,8 +114,10 @@ REASONS: Mapping[str, Text] = {
     "json_too_deep": Text("Nested deeper than {limit} levels."),
     "json_unreadable": Text("Not JSON (line {line}, column {column})."),
     "json_half_character": Text("It contains a lone surrogate (half of a character)."),
-    # What of an API call hooks can't see (`hookrow.asgi`).
+    # What of an API call hooks can't see (`hookrow.middleware`).
     "body_too_long": Text("The body is longer than {limit} bytes."),
+    "body_broken_off": Text("The body ends before its stated length."),
+    "body_length_unknown": Text("The request does not say how long its body is: send Content-Length."),
     "body_encoded": Text("The body is encoded as {encoding}: send it as it is."),
     "content_types": Text("The body needs one content type; this request has {n}."),
     "content_type_unreadable": Text("The content type can't be read: {type}."),

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hookrow.hook.local_time import LocalTime
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.template.expression import Evaluation, Node
@@ -36,9 +37,16 @@ class Page(Evaluation):
     __slots__ = ("pieces", "size", "text")
 
     def __init__(
-        self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int, text: str | None = None
+        self,
+        payload: Mapping[str, Any],
+        webhook: Mapping[str, Any],
+        *,
+        fuel: int,
+        limit: int,
+        text: str | None = None,
+        moment: LocalTime | None = None,
     ) -> None:
-        super().__init__(payload, webhook, fuel=fuel, limit=limit)
+        super().__init__(payload, webhook, fuel=fuel, limit=limit, moment=moment)
         self.pieces: list[tuple[str, str, int, int, bool]] = []
         self.size: int = 0
         self.text: str | None = text
@@ -202,13 +210,13 @@ class Assigned(Statement):
         page.local[self.variable] = self.node.value(page)
 
 
-def read_body(source: str) -> tuple[Statement, ...]:
-    """The statements of a body. Raises Fault, whose line is set."""
+def read_body(source: str) -> tuple[tuple[Statement, ...], frozenset[str]]:
+    """The statements of a body, and the names that it reads. Raises Fault, whose line is set."""
     body = BodyReader(source)
     statements, _ = body.block(frozenset(), Reason("statement_body"))
     if body.inside:
         raise Fault(Reason("quote_not_closed"), line=body.reader.line(body.quote))
-    return statements
+    return statements, frozenset(body.reader.names)
 
 
 class BodyReader:

@@ -5,7 +5,8 @@
     Body.compile('{"id": {{ order.id }}, "note": "{{ order.comment }}"}').render(view, webhook)
 
 Names are the payload's own top-level keys, `payload` for the whole, and `webhook.id`, `.type`, `.timestamp`, `.result`
-(leave `result` out of the mapping where no earlier hook gave one, so that `webhook.result is defined` tells). What the
+(leave `result` out of the mapping where no earlier hook gave one, so that `webhook.result is defined` tells), and
+`now.hour`, `.weekday`, `.date` where the view has a moment and the payload no key `now`. What the
 language holds is said in `hookrow.template.grammar` and `hookrow.template.body`.
 
 A value outside quotes becomes a JSON value, inside quotes an escaped piece of the text; whatever the payload holds,
@@ -26,6 +27,7 @@ from typing import Any, Final, Literal, NoReturn
 import orjson
 
 from hookrow.errors import InvalidTemplate
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Evaluation, Joined, Node
@@ -42,6 +44,7 @@ __all__ = [
     "check_condition",
     "prepare",
     "preview_body",
+    "reads_now",
 ]
 
 FUEL: Final = 1_000_000
@@ -67,14 +70,15 @@ class View:
 
     payload: Mapping[str, Any]
     text: str | None = None
+    moment: LocalTime | None = None
 
 
-def prepare(payload: Mapping[str, Any], text: str | None = None) -> View:
+def prepare(payload: Mapping[str, Any], text: str | None = None, moment: LocalTime | None = None) -> View:
     """The view of a payload: plain JSON data, checked before. Costs nothing; make one whenever the payload changes.
 
-    `text` is its JSON, where that is known.
+    `text` is its JSON, where that is known; `moment` what `now` means.
     """
-    return View(payload, text)
+    return View(payload, text, moment)
 
 
 def refuse_constant(_text: str) -> NoReturn:
@@ -99,6 +103,8 @@ class Body:
 
     source: str
     statements: tuple[Statement, ...]
+    names: frozenset[str] = frozenset()
+    """The names that it reads."""
 
     @classmethod
     def compile(cls, source: str) -> Body:
@@ -122,7 +128,7 @@ class Body:
             raise refusal(fault, self.source, "body") from None
 
     def draw(self, view: View, webhook: Mapping[str, Any], limit: int) -> str:
-        page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text)
+        page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text, moment=view.moment)
         render_all(self.statements, page)
         text = page.written()
         try:
@@ -150,6 +156,8 @@ class Condition:
 
     source: str
     node: Node
+    names: frozenset[str] = frozenset()
+    """The names that it reads."""
 
     @classmethod
     def compile(cls, source: str) -> Condition:
@@ -173,7 +181,7 @@ class Condition:
             raise refusal(fault, self.source, "condition") from None
 
     def decide(self, view: View, webhook: Mapping[str, Any]) -> bool:
-        found = self.node.value(Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT))
+        found = self.node.value(Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT, moment=view.moment))
         if isinstance(found, bool):
             return found
         raise Fault(Reason("condition_gives", kind=kind(found)))
@@ -188,7 +196,7 @@ class Condition:
         """
         if self.test(view, webhook):
             return ()
-        run = Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT)
+        run = Evaluation(view.payload, webhook, fuel=FUEL, limit=LIMIT, moment=view.moment)
         whole = self.source.strip()
         return tuple(dict.fromkeys(false_parts(self.node, whole, self.source, run))) or (whole,)
 
@@ -210,10 +218,10 @@ def false_parts(node: Node, written: str, source: str, run: Evaluation) -> Itera
 @lru_cache(REMEMBERED)
 def compiled_body(source: str) -> Body:
     try:
-        statements = read_body(source)
+        statements, names = read_body(source)
     except Fault as fault:
         raise refusal(fault, source, "body") from None
-    return Body(source, statements)
+    return Body(source, statements, names)
 
 
 @lru_cache(REMEMBERED)
@@ -225,7 +233,17 @@ def compiled_condition(source: str) -> Condition:
         reader.conclude()
     except Fault as fault:
         raise refusal(fault, source, "condition") from None
-    return Condition(source, node)
+    return Condition(source, node, frozenset(reader.names))
+
+
+def reads_now(body: str, condition: str) -> bool:
+    """Whether a body or a condition reads the name `now`. One that can't be compiled reads nothing."""
+    try:
+        return (bool(body) and NOW in Body.compile(body).names) or (
+            bool(condition) and NOW in Condition.compile(condition).names
+        )
+    except InvalidTemplate:
+        return False
 
 
 def refusal(fault: Fault, source: str, field: Literal["body", "condition"]) -> InvalidTemplate:
@@ -285,7 +303,7 @@ def explained(fault: Fault, example: Mapping[str, Any]) -> Fault:
     return fault
 
 
-def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -> None:
+def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: LocalTime | None = None) -> None:
     """Compile a body and render it on an example payload, as saving it asks for.
 
     What depends on `webhook.result` can't be known then: from there on only the firing checks.
@@ -295,25 +313,27 @@ def check_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -
     """
     body = Body.compile(source)
     try:
-        body.draw(prepare(example), SAMPLE_WEBHOOK, limit)
+        body.draw(prepare(example, moment=moment), SAMPLE_WEBHOOK, limit)
     except Fault as fault:
         if not needs_result(fault):
             raise refusal(explained(fault, example), source, "body") from None
 
 
-def preview_body(source: str, example: Mapping[str, Any], *, limit: int = LIMIT) -> str:
+def preview_body(
+    source: str, example: Mapping[str, Any], *, limit: int = LIMIT, moment: LocalTime | None = None
+) -> str:
     """What a body becomes on an example payload, for the person who writes it.
 
     Raises:
         InvalidTemplate: as `check_body`.
     """
     try:
-        return Body.compile(source).draw(prepare(example), SAMPLE_WEBHOOK, limit)
+        return Body.compile(source).draw(prepare(example, moment=moment), SAMPLE_WEBHOOK, limit)
     except Fault as fault:
         raise refusal(explained(fault, example), source, "body") from None
 
 
-def check_condition(source: str, example: Mapping[str, Any]) -> None:
+def check_condition(source: str, example: Mapping[str, Any], *, moment: LocalTime | None = None) -> None:
     """Compile a condition and test it on an example payload, as `check_body` does for bodies.
 
     Raises:
@@ -321,7 +341,7 @@ def check_condition(source: str, example: Mapping[str, Any]) -> None:
     """
     condition = Condition.compile(source)
     try:
-        condition.decide(prepare(example), SAMPLE_WEBHOOK)
+        condition.decide(prepare(example, moment=moment), SAMPLE_WEBHOOK)
     except Fault as fault:
         if not needs_result(fault):
             raise refusal(explained(fault, example), source, "condition") from None

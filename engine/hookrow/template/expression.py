@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
 from hookrow.template.filters import FILTERS, TESTS
 from hookrow.template.values import (
@@ -48,23 +49,36 @@ __all__ = [
 class Evaluation(Budget):
     """One rendering or test: what the names mean, and what may still be spent."""
 
-    __slots__ = ("local", "payload", "webhook")
+    __slots__ = ("local", "moment", "payload", "webhook")
 
-    def __init__(self, payload: Mapping[str, Any], webhook: Mapping[str, Any], *, fuel: int, limit: int) -> None:
+    def __init__(
+        self,
+        payload: Mapping[str, Any],
+        webhook: Mapping[str, Any],
+        *,
+        fuel: int,
+        limit: int,
+        moment: LocalTime | None = None,
+    ) -> None:
         super().__init__(fuel, limit)
+        self.moment: Final = moment
         self.payload: Final = payload
         self.webhook: Final = webhook
         self.local: dict[str, Any] = {}
 
     def find(self, name: str) -> Any:
-        """What a bare name means: a loop's or set's variable, a reserved name, a key of the payload; else MISSING."""
+        """What a bare name means: a loop's or set's variable, a reserved name, a key of the payload, the time; else
+        MISSING."""
         if name in self.local:
             return self.local[name]
         if name == "payload":
             return self.payload
         if name == "webhook":
             return self.webhook
-        return self.payload.get(name, MISSING)
+        found = self.payload.get(name, MISSING)
+        if found is MISSING and name == NOW and self.moment is not None:
+            return self.moment.names()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

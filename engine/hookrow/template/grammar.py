@@ -86,13 +86,14 @@ class Token:
 class Reader:
     """Reads expressions out of a source, from any place in it.
 
-    `nodes` counts what was read.
+    `nodes` counts what was read, `names` are the bare ones among it.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.breaks: Final = [found.start() for found in re.finditer("\n", source)]
         self.nodes: int = 0
+        self.names: set[str] = set()
         self.depth: int = 0
         self.token: Token = Token("stop", "", 0, 0)
         self.past: int = 0
@@ -344,7 +345,9 @@ class Reader:
             return Literal(line, LITERALS[self.advance().text])
         match token.kind:
             case "name":
-                return Name(line, self.name().text)
+                name = self.name().text
+                self.names.add(name)
+                return Name(line, name)
             case "int":
                 return Literal(line, int(self.advance().text))
             case "float":

@@ -123,6 +123,8 @@ class Dispatch:
     replay_of: str | None = None
     depth: int = 0
     test: bool = False
+    shadow: bool = False
+    """Nobody obeys the answer: it is only to be known what it would have done."""
     url: str | None = None
     with_auth: bool = False
     origin: str = "fire"
@@ -209,6 +211,7 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
         replay_of=dispatch.replay_of,
         depth=dispatch.depth + 1,
         test=dispatch.test,
+        shadow=dispatch.shadow,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )
 

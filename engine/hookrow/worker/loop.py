@@ -125,6 +125,7 @@ class Worker:
         self.closing: bool = False
         self.leave_at: float = float("inf")
         self.look: bool = True
+        self.claiming: bool = False
         self.version: int = -1
         self.asked: float = float("-inf")
         self.busy_until: float = float("-inf")
@@ -298,9 +299,7 @@ class Worker:
             self.retention.tend()
         self.start()
         longest = self.pace()
-        if self.next_ms is None:
-            return longest
-        return min(longest, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
+        return longest if self.next_ms is None else min(longest, max((self.next_ms - self.clock.now_ms()) / 1000, 0.01))
 
     def pace(self) -> float:
         """Seconds between two looks for what others have written."""
@@ -333,7 +332,7 @@ class Worker:
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, lease_now=held, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         claiming = partial(claiming, recovering=started >= self.leases.unsure_until, suspects=int(not self.suspected()))
-        self.look = False
+        self.look, self.claiming = False, True
         taken: Taken = await self.database.writer.awrite(partial(claiming, free=self.slots.beginning()))
         self.next_ms = taken.next_ms
         self.look |= taken.more
@@ -342,6 +341,7 @@ class Worker:
         if taken.recovered:
             log.warning("%d deliveries were taken over from a process that is gone", taken.recovered)
         self.slots.hold(taken.rows, held, started)
+        self.claiming = False
         for claimed, result, settled in taken.interrupted:
             await self.notices.of_result(claimed, result, settled)
         if taken.resumed and self.config_changed is not None:
@@ -350,8 +350,7 @@ class Worker:
             await self.notices.tell("hook.resumed", hook, {"by": "breaker"})
 
     def suspected(self) -> bool:
-        """Whether a row is here whose last attempt was interrupted: one at a time, so that only the one that kills goes
-        on counting."""
+        """Whether a row is here whose last attempt was interrupted: one at a time, or all would count as killers."""
         return bool(self.suspects) or any(each.claimed.error == outbox.INTERRUPTED for each in self.slots.unsent())
 
     def start(self) -> None:

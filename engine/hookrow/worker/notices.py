@@ -34,7 +34,11 @@ class Notices:
 
     async def of_result(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
-        if self.failing is not None and (result.error is not None or claimed.hook_id in self.failing.rows):
+        if (
+            self.failing is not None
+            and claimed.shadow is None
+            and (result.error is not None or claimed.hook_id in self.failing.rows)
+        ):
             hook = self.hook_of(claimed.hook_id)
             if hook is not None:
                 await asyncio.to_thread(self.failing.saw, hook, failed=result.error is not None, error=result.error)

@@ -11,6 +11,7 @@ from textual import on
 from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.hook.modes import ROW_LIMIT
+from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import SecretLine
@@ -35,10 +36,16 @@ from hookrow_tui.widgets.dialogs import Answer, Choices, ask
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
-    from hookrow import Hook, HookEngine
+    from hookrow import Hook, HookEngine, Rehearsal, ShadowFigures
     from hookrow.records import Revision
 
 __all__ = ["FormScreen"]
+
+NOT_ASKED = Say("In shadow, it was not asked in the last 7 days.")
+NAMED = 3
+"""Firings, and reasons of failures, that are named."""
+RECENT = 500
+"""Firings that body and condition are tried on before they are saved."""
 
 
 class FormScreen(FormView):
@@ -85,10 +92,18 @@ class FormScreen(FormView):
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):
-                answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), self.write)]
+                answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), self.save)]
                 ask(self, SAVE_AND_CLOSE, [too_long(seconds)], answers)
             else:
-                self.write()
+                self.save()
+
+    def save(self) -> None:
+        """Write it, after a rehearsal where body or condition are new."""
+        texts = self.state.texts
+        if {"body", "condition", "event"} & set(self.state.changed) and (texts["body"] or texts["condition"]):
+            self.rehearse(self.write)
+        else:
+            self.write()
 
     def find_fault(self) -> bool:
         """Check all; go to the first field at fault."""
@@ -139,10 +154,51 @@ class FormScreen(FormView):
         """What was to follow on leaving does not: the person goes on editing."""
         self.afterwards = None
 
-    def write(self, keep_secrets: bool = False) -> None:
+    def ask_to_promote(self, go_on: Callable[[], None]) -> None:
+        """The hook's responses are to decide from now on: show first what they would have done."""
+        number = 0 if self.state.hook is None else self.state.hook.id or 0
+
+        def show(figures: ShadowFigures | None) -> None:
+            told: list[Text] = [NOT_ASKED] if figures is None else [figures.told()]
+            if figures is not None and figures.firings:
+                told.append(Say("Would be refused: {firings}", firings=", ".join(figures.firings[:NAMED])))
+            answers: list[Answer] = [
+                ("back", Say("Keep editing"), None),
+                ("promote", Say("Let it decide"), go_on),
+            ]
+            ask(self, Say("Its responses decide from now on"), told, answers, self.stay)
+
+        self.hookrow.ask(self, lambda engine: engine.log.shadow(number), show, self.refused)
+
+    def rehearse(self, go_on: Callable[[], None]) -> None:
+        """Try body and condition on the event's newest firings, and ask where they would fail on some."""
+        checked, stored = self.state.checked(here(self.zone)), self.state.hook
+        self.saving = True
+
+        def tried(engine: HookEngine) -> Rehearsal:
+            from hookrow import Hook
+
+            hook = Hook.stored(checked.values) if stored is None else stored.model_copy(update=checked.values)
+            return engine.rehearse(hook, limit=RECENT)
+
+        def show(found: Rehearsal) -> None:
+            self.saving = False
+            if not found.failed:
+                go_on()
+                return
+            answers: list[Answer] = [("back", Say("Keep editing"), None), ("save", Say("Save anyway"), go_on)]
+            ask(self, SAVE_AND_CLOSE, list(found.told())[:NAMED], answers, self.stay)
+
+        self.hookrow.ask(self, tried, show, self.refused)
+
+    def write(self, keep_secrets: bool = False, promote: bool = False) -> None:
         checked = self.state.checked(here(self.zone))
+        before = self.state.hook
+        if not promote and before is not None and before.shadow and checked.values.get("shadow") is False:
+            self.ask_to_promote(lambda: self.write(keep_secrets, promote=True))
+            return
         if not keep_secrets and (codes := self.state.carried(checked.values)):
-            self.ask_about_secrets(codes, self.write)
+            self.ask_about_secrets(codes, lambda keep: self.write(keep, promote))
             return
         stored = self.state.hook
         number = None if stored is None else stored.id
@@ -158,7 +214,7 @@ class FormScreen(FormView):
             )
 
         def written(hook: Hook) -> None:
-            for note in checked.notes:
+            for note in dict.fromkeys([*checked.notes, *map(str, hook.notes)]):
                 self.app.notify(covered(note), markup=False)
             self.close(hook.id)
 

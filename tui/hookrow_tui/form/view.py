@@ -57,6 +57,8 @@ BESIDE = {
 }
 OPEN = {"valid_from": Say("no start"), "valid_until": Say("no end")}
 """What stands in an empty end of the period; typed, it means just that."""
+FLAG_SAYS = {"shadow": Say("is asked, but decides nothing")}
+"""Beside a flag that has its label before it."""
 EMPTY = {**OPEN, "fallback_message": Say("that the service is temporarily unavailable")}
 """What an empty field means."""
 
@@ -106,7 +108,7 @@ class FormView(WritingPage):
             return Button(code, str(Say("Make a signing secret")))
         each, text = FIELD[code], self.state.texts[code]
         if each.kind == "flag":
-            return Flag(code, str(each.label), bool(text))
+            return Flag(code, str(FLAG_SAYS.get(code, each.label)), bool(text))
         if each.kind == "event":
             return EventField(code, str(text))
         if each.kind == "template":

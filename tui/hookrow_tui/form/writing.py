@@ -10,7 +10,9 @@ from textual import events, on
 from textual.timer import Timer
 from textual.widget import Widget
 
+from hookrow.clock import to_ms
 from hookrow.errors import HookrowError
+from hookrow.hook.local_time import LocalTime
 from hookrow_tui.form.aside import AsideHead, Names, SentBody
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.expression import Expression
@@ -20,6 +22,7 @@ from hookrow_tui.form.seek import SeekBar
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.form.body_names import Name, names_of
 from hookrow_tui.presenters.form.state import FormState
+from hookrow_tui.presenters.spans import here
 from hookrow_tui.presenters.styled import Line as Words
 from hookrow_tui.presenters.styled import json_lines, wrap
 from hookrow_tui.widgets.page import Page
@@ -98,7 +101,7 @@ class WritingPage(Page[int]):
         if sample.event != self.event:
             return
         self.sample = sample
-        names = names_of(sample.payload)
+        names = names_of(sample.payload, LocalTime(to_ms(here(self.zone).now), self.zone))
         self.body.know(names)
         self.query_one(Expression).know(names)
         self.query_one(Names).know(names)

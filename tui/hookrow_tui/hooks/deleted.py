@@ -98,7 +98,7 @@ class DeletedScreen(ListPage[int]):
         sends = Say("It is called again from now on, and gets the deliveries that its deletion cancelled.")
         answers: list[Answer] = [("back", Say("Back"), None), ("restore", Say("Restore it"), restore)]
         title = Say('Restore "{name}"?', name=steady(row.hook.name))
-        ask(self, title, [waits, sends] if row.hook.mode in WAITING else [sends], answers)
+        ask(self, title, [waits, sends] if row.hook.mode in WAITING and not row.hook.shadow else [sends], answers)
 
     def restored(self, hook: Hook) -> None:
         self.dismiss(hook.id)

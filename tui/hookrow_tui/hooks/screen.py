@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import covered
 from hookrow_tui.actions import Group, actions_of, bindings, cap_of
@@ -21,7 +20,7 @@ from hookrow_tui.hooks.reading import read_list, rows_of
 from hookrow_tui.hooks.several import Several
 from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.presenters import failures
-from hookrow_tui.presenters.banner import banner, names, stops
+from hookrow_tui.presenters.banner import banner, names, stops, waits
 from hookrow_tui.presenters.hook_rows import (
     Filter,
     HookRow,
@@ -331,7 +330,7 @@ class HooksScreen(Several):
         hook = self.wanted(writes=True)
         if hook is None:
             return
-        if hook.active and hook.mode in WAITING:
+        if hook.active and waits(hook):
             text = Say(
                 "Operations of {event} wait for this hook. Switched off, it is not called, and operations go on "
                 "without it.",
@@ -359,7 +358,7 @@ class HooksScreen(Several):
         of = {"event": hook.event}
         if hook.state == "paused":
             self.change(lambda engine: engine.hooks.resume(hook.id))
-        elif hook.mode in WAITING:
+        elif waits(hook):
             refused = Say(
                 "A failure of this hook stops the operation. While it is paused, every {event} is stopped.", **of
             )

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hookrow.errors import HookrowError
-from hookrow.hook.modes import WAITING
 from hookrow.lang import Text, quoted
 from hookrow.words import ACTIONS
 from hookrow_tui.actions import cap_of
 from hookrow_tui.hooks.table import HookTable
+from hookrow_tui.presenters.banner import waits
 from hookrow_tui.presenters.failures import needs_secrets
 from hookrow_tui.widgets.dialogs import Answer, Prompt, ask, ask_about_secrets, ask_file
 from hookrow_tui.widgets.page import Page
@@ -117,7 +117,7 @@ class Several(Page[None]):
 
     def ask_several(self, hooks: list[Hook], title: Text, answer: Text, then: Callable[[], None]) -> None:
         """Name the hooks, those first on which operations wait; «no» is marked."""
-        waiting = [hook for hook in hooks if hook.active and hook.mode in WAITING]
+        waiting = [hook for hook in hooks if hook.active and waits(hook)]
         stopping = [hook for hook in waiting if hook.on_failure == "stop"]
         rest = [hook for hook in hooks if hook not in waiting]
         lines = []

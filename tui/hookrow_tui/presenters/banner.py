@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hookrow import Hook
     from hookrow_tui.presenters.hook_rows import HookRow
 
-__all__ = ["banner", "names", "stops"]
+__all__ = ["banner", "names", "stops", "waits"]
 
 NAMED = 4
 """Names in a sentence; of more the count is said."""
@@ -28,9 +28,14 @@ PAUSED = {
 """By who or what paused a hook (`paused_by`), the most urgent first."""
 
 
+def waits(hook: Hook) -> bool:
+    """Whether operations wait for this hook: not for one in shadow."""
+    return hook.mode in WAITING and not hook.shadow
+
+
 def stops(hook: Hook) -> bool:
     """Whether a failure of this hook refuses the operation."""
-    return hook.on_failure == "stop" and hook.mode in WAITING
+    return hook.on_failure == "stop" and waits(hook)
 
 
 def names(hooks: Iterable[Hook]) -> str:
@@ -64,6 +69,8 @@ def banner(
     ]
     if failing := [row.hook for row in rows if row.in_a_row and row.hook.state != "paused"]:
         parts.append(Say("Fail every time: {names}.", names=names(failing)))
+    if shadows := [row.hook for row in rows if row.hook.shadow and row.hook.mode in WAITING and row.hook.active]:
+        parts.append(Say("In shadow, decide nothing: {names}.", names=names(shadows)))
     kept = [row.hook.name for row in rows if row.hook.id in drafts]
     if None in drafts:
         kept.append(str(Say("a new hook ({key})", key=key("hooks.new"))))

@@ -14,7 +14,7 @@ from hookrow.hook.dates import Here, show
 from hookrow.hook.form import FIELD
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Both
-from hookrow.words import ERRORS, STATES, begins_word, word
+from hookrow.words import ERRORS, SHADOW, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.plots import narrowed, spark
@@ -265,7 +265,9 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
         return str(Say("from {day}", day=day)) if long else str(BEGINS).format(day)
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
         return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(short_duration(left))
-    return "" if hook.state == "on" else STATES[hook.state].short
+    if hook.state == "on":
+        return SHADOW.short if hook.shadow and hook.mode in WAITING else ""
+    return STATES[hook.state].short
 
 
 def short_duration(seconds: float) -> str:
@@ -300,9 +302,11 @@ def sentence(row: HookRow, here: Here) -> str:
     parts: list[Any] = []
     if hook.state == "paused":
         parts.append(paused(hook, here.zone))
-    elif state := badge(hook, here, long=True):
+    elif (state := badge(hook, here, long=True)) and state != SHADOW.short:
         parts.append(state)
-    if hook.mode in WAITING:
+    if hook.mode in WAITING and hook.shadow:
+        parts.append(Say("in shadow: its response decides nothing"))
+    elif hook.mode in WAITING:
         parts.append(Say("waits up to {limit} s", limit=Seconds(hook.timeout)))
         if hook.on_failure == "stop":
             parts.append(Say("no answer stops the operation"))
@@ -336,6 +340,8 @@ def paused(hook: Hook, zone: tzinfo) -> Say:
 
 def figures(seen: HookStatistics | None, width: int) -> str:
     """How a hook fared in the last day and the last week: calls, errors, p50 and p95."""
+    if seen is not None and seen.shadow is not None:
+        return f" {seen.shadow.told()}"
     if seen is None or not seen.week.calls:
         return str(Say(" Not called in the last seven days."))
     day, week = (counted(stretch) for stretch in (seen.day, seen.week))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hookrow.hook.dates import show
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.records import Firing
-from hookrow.words import ERRORS, SKIPS, word
+from hookrow.words import ERRORS, SKIPS, time_told, word
+from hookrow_tui.presenters.banner import stops
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import steady
@@ -42,7 +43,7 @@ class Reason:
     @property
     def stops(self) -> bool:
         """Whether its failure refuses the operation."""
-        return self.hook.on_failure == "stop" and self.hook.mode in WAITING and self.moment == "before"
+        return stops(self.hook) and self.moment == "before"
 
 
 def act_sentence(reason: Reason) -> str:
@@ -51,6 +52,8 @@ def act_sentence(reason: Reason) -> str:
     if step.act == "call":
         limit = Seconds(reason.hook.timeout)
         return str(Say("is called, the operation waits up to {limit} s", limit=limit))
+    if step.act == "queue" and reason.hook.mode in WAITING:
+        return str(Say("is asked in shadow: its response decides nothing"))
     if step.act == "queue":
         return str(Say("is sent in the background"))
     if step.act == "park":
@@ -99,6 +102,8 @@ def now_sentence(reason: Reason, zone: tzinfo) -> list[Line]:
             )
     if hook.condition:
         lines.append((("  ", ""), (f"{CONDITION}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
+    if step.now is not None:
+        lines.append(((f"  {time_told(step.now)}", "quiet"),))
     if reason.matches is not None:
         lines.append(((f"  {steady(matching(reason.matches))}", "quiet"),))
     return lines

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.lang import quoted
 from hookrow.records import Attempt, Delivery
-from hookrow.words import ERRORS, REASONS, word
+from hookrow.words import ERRORS, REASONS, time_told, word
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
@@ -79,6 +79,8 @@ def replayed_lines(done: Replayed, glyphs: Glyphs) -> list[Line]:
         lines += changes_compared(was[0].changes if was else (), delivery.changes)
     for each, line in earlier.values():
         lines += row(steady(each.hook.name), summary_of(each, line), "—")
+    if done.now is not None:
+        lines += [(), words(Say("Time as of this replay: {now}", now=time_told(done.now)), "quiet")]
     if new.veto is not None:
         lines += [(), words(f"{new.veto.status} {quoted(steady(new.veto.message))}", "veto")]
     return lines
@@ -152,6 +154,8 @@ def plan_lines(plan: Sequence[Any]) -> list[Line]:
             lines.append(words(word(REASONS, step.reason), "veto"))
         if step.detail:
             lines.append(words(steady(step.detail), "quiet"))
+        if step.now is not None:
+            lines.append(words(str(time_told(step.now)), "quiet"))
         if step.request is not None:
             lines += request_lines(step.request)
     return lines

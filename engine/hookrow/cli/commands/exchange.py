@@ -28,6 +28,8 @@ __all__ = ["export", "import_"]
 
 MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
 LONG = 60
+RECENT = 500
+"""Firings that each changed hook is tried on."""
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -111,7 +113,7 @@ def write_whole(path: Path, text: str) -> None:
 @pass_session
 def import_(session: Session, file: Any, prune: bool, dry_run: bool, yes: bool, as_json: bool, **trust: bool) -> int:
     """Bring hooks from a file."""
-    from hookrow.hookfile import LIMIT, import_hooks
+    from hookrow.hookfile import LIMIT, import_hooks, rehearse_file
 
     source = file.read(LIMIT + 1)
     name = getattr(file, "name", "-")
@@ -127,12 +129,16 @@ def import_(session: Session, file: Any, prune: bool, dry_run: bool, yes: bool, 
                 return exits.STOPPED
             removing = gone  # not what a colleague added while the question stood
         done = import_hooks(engine, source, prune=removing, dry_run=dry_run, **how)
+        tried = rehearse_file(engine, source, folder=folder, limit=RECENT) if dry_run else []
         if engine.keys.notice is not None:
             say(engine.keys.notice)
     for warning in done.warnings:
         say(warning)
+    for each in tried:
+        for line in each.told():
+            say(f"{visible(each.key)}: {visible(str(line))}")
     if as_json:
-        put_json(done.as_json())
+        put_json(done.as_json() | ({"rehearsals": [each.as_json() for each in tried]} if dry_run else {}))
     else:
         put_done(done)
     return exits.DONE

@@ -11,9 +11,9 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.given import here_of, moment, read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
-from hookrow.cli.show.output import put_json, put_table, say
+from hookrow.cli.show.output import put, put_json, put_table, say
 from hookrow.lang import Text
-from hookrow.words import MODES, REASONS, word
+from hookrow.words import MODES, REASONS, time_told, word
 
 if TYPE_CHECKING:
     from hookrow.results import Explained
@@ -69,6 +69,9 @@ def put_plan(plan: Sequence[Explained]) -> None:
             for each in plan
         ],
     )
+    now = next((each.now for each in plan if each.now is not None), None)
+    if now is not None:
+        put(time_told(now))
 
 
 def effect_of(step: Explained) -> str:

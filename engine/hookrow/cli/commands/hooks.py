@@ -10,6 +10,7 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.commands.hook_secrets import secret
+from hookrow.cli.commands.hook_shadow import promote, shadow_lines
 from hookrow.cli.commands.hook_undo import deleted, restore, undo
 from hookrow.cli.read.given import here_of, read_payload
 from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
@@ -27,12 +28,12 @@ from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text, quoted
 from hookrow.safetext import visible, visible_lines
-from hookrow.words import MODES, STATES, word
+from hookrow.words import MODES, SHADOW, STATES, word
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hookrow import Figures, HookEngine, HookFigures
+    from hookrow import HookEngine, HookFigures, HookStatistics
     from hookrow.hook.model import Hook
 
 __all__ = ["hooks"]
@@ -43,6 +44,7 @@ hooks.add_command(stats)
 hooks.add_command(deleted)
 hooks.add_command(restore)
 hooks.add_command(undo)
+hooks.add_command(promote)
 
 AS_JSON = Text("Print JSON, one object per line.")
 
@@ -93,17 +95,20 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         Column(str(Text("Errors")), right=True),
         Column("p95", right=True),
     ]
-    rows = [row_of(hook, figures[hook.id or 0].day, now, lately.get(hook.id or 0)) for hook in found]
+    rows = [row_of(hook, figures[hook.id or 0], now, lately.get(hook.id or 0)) for hook in found]
     put_table(columns, rows)
 
 
-def row_of(hook: Hook, day: Figures, now: datetime, lately: HookFigures | None) -> Sequence[str | Cell]:
+def row_of(hook: Hook, figures: HookStatistics, now: datetime, lately: HookFigures | None) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
+    day = figures.day
     remarks = [word(STATES, hook.state), *filter(None, [validity(hook, now)])]
     if hook.state == "paused" and hook.paused_reason:
         remarks.append(quoted(hook.paused_reason))
     if contradicts(hook):
         remarks.append(str(NO_EFFECT))
+    if hook.shadowed:
+        remarks.append(str(SHADOW) if figures.shadow is None else figures.shadow.brief())
     failing = lately is not None and lately.failing > 0 and hook.state != "paused"
     if lately is not None and failing:
         remarks.append(str(Text("fails every time ({n})", n=lately.failing)))
@@ -152,15 +157,17 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
             shown += f" ({NO_EFFECT})"
         if "\n" not in shown:
             rows.append((Cell(str(field.label), dim=True), shown))
-    rows.append(
-        (Cell(str(Text("Mode")), dim=True), str(mode_sentence(hook.mode, hook.timeout, hook.on_failure, moment)))
-    )
+    mode = mode_sentence(hook.mode, hook.timeout, hook.on_failure, moment, shadow=hook.shadow)
+    rows.append((Cell(str(Text("Mode")), dim=True), str(mode)))
     said = "; ".join(filter(None, [word(STATES, hook.state), validity(hook, here_of(engine).now)]))
     rows.append((Cell(str(Text("State")), dim=True), Cell(said, colour(STATES, hook.state))))
     if hook.paused_reason:
         rows.append((Cell(str(Text("Reason of the pause")), dim=True), hook.paused_reason))
     rows.append((Cell(str(Text("Revision")), dim=True), str(hook.revision)))
     put_table([Column(), Column()], rows)
+    if hook.shadowed:
+        for line in shadow_lines(engine.log.shadow(hook.id or 0)):
+            put(line)
     if "\n" in hook.body:
         put(f"\n{paint(str(FIELD['body'].label), dim=True)}\n{visible_lines(hook.body)}")
 
@@ -308,7 +315,7 @@ def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> in
     with session.engine() as engine:
         found = [engine.hooks.get(ref) for ref in refs]
         for hook in found:
-            if hook.mode in ("gate", "transform") and hook.on_failure == "stop":
+            if hook.waits and hook.on_failure == "stop":
                 question = Text(
                     "A failure of {hook} stops the operation. While it is paused, every {event} is stopped. Pause it?",
                     hook=named(hook),

@@ -16,6 +16,7 @@ from hookrow.cli.show.output import paint, put, put_json, put_table, say, to_jso
 from hookrow.cli.show.wording import deed, milliseconds, outcome_cell, verdict_cell
 from hookrow.lang import Plural, Text, quoted
 from hookrow.safetext import visible
+from hookrow.words import time_told
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -126,6 +127,7 @@ def put_again(again: Replayed, firing: Firing | None, *, as_json: bool) -> None:
             {
                 "recorded": again.recorded.as_json(),
                 "firing": None if firing is None else firing.as_json(),
+                "now": None if again.now is None else dict(again.now),
                 **({"plan": plan} if firing is None else {}),
             }
         )
@@ -138,6 +140,8 @@ def put_again(again: Replayed, firing: Firing | None, *, as_json: bool) -> None:
                 put_request(step.request)
     else:
         put_comparison(again.recorded, firing)
+        if again.now is not None:
+            put(Text("Time as of this replay: {now}", now=time_told(again.now)))
 
 
 def put_comparison(old: Firing, new: Firing) -> None:

@@ -30,22 +30,26 @@ GRACE = 5.0
     "worker",
     more=Text(
         "The first SIGTERM or Ctrl+C finishes requests in progress; the second exits at once. Deliveries are "
-        "never lost."
+        "never lost. With --drain the exit code is 0 if nothing is due any more, else 1."
     ),
 )
 @option(
     "--concurrency", type=click.IntRange(1, 1000), default=32, metavar="N", says=Text("How many deliveries at a time.")
 )
+@option("--drain", "drains", is_flag=True, says=Text("Send what is due now, then exit. Later retries stay queued."))
+@option(
+    "--timeout", type=click.FloatRange(0), metavar="SECONDS", says=Text("With --drain: exit after so many seconds.")
+)
 @pass_session
-def worker(session: Session, concurrency: int) -> int:
+def worker(session: Session, concurrency: int, drains: bool, timeout: float | None) -> int:
     """Send what is queued until told to stop."""
+    if timeout is not None and not drains:
+        raise click.UsageError(str(Text("--timeout needs --drain.")))
     session.require()
-    asyncio.run(drain(session, concurrency))
-    say(Text("Stopped; unsent deliveries stay queued."))
-    return exits.DONE
+    return asyncio.run(send(session, concurrency, drains, timeout))
 
 
-async def drain(session: Session, concurrency: int) -> None:
+async def send(session: Session, concurrency: int, drains: bool, timeout: float | None) -> int:
     """The worker on this process's own loop, where signals can be handled."""
     from hookrow import AsyncHookEngine
 
@@ -71,10 +75,23 @@ async def drain(session: Session, concurrency: int) -> None:
         # What was imported lives as long as the process: not to look through it again and again saves a tenth of the
         # processor's time.
         gc.freeze()
-        say(Text("Sending the queue of {database}; SIGTERM or Ctrl+C ends it.", database=engine.path or "PostgreSQL"))
+        database = engine.path or "PostgreSQL"
+        if drains:
+            say(Text("Sending what is due in {database}.", database=database))
+        else:
+            say(Text("Sending the queue of {database}; SIGTERM or Ctrl+C ends it.", database=database))
 
     try:
-        await engine.run_worker(concurrency=concurrency, started=started)
+        if drains:
+            done = await engine.drain(timeout, concurrency=concurrency, started=started)
+            left = await engine.log.summary()
+            said = Text("Nothing is due any more.") if done else Text("Stopped before everything due was sent.")
+            say(said, Text("Queued: {queue}, dead: {dead}.", queue=left.queue, dead=left.dead))
+        else:
+            await engine.run_worker(concurrency=concurrency, started=started)
+            done = True
+            say(Text("Stopped; unsent deliveries stay queued."))
         await asyncio.gather(*closing)
     finally:
         await engine.close()
+    return exits.DONE if done else exits.NO

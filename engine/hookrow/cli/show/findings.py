@@ -17,7 +17,7 @@ from hookrow.cli.show.wording import SOON, named, span
 from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
-from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds
+from hookrow.hook.modes import ROW_LIMIT, Seconds
 from hookrow.lang import Plural, Text, quoted
 from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
@@ -106,7 +106,7 @@ def queue(engine: HookEngine) -> Iterator[Finding]:
 
 def can_refuse(engine: HookEngine, hook: Hook) -> bool:
     """Whether a failure of this hook stops an operation."""
-    return hook.mode in WAITING and hook.on_failure == "stop" and engine.events.get(hook.event).moment == "before"
+    return hook.waits and hook.on_failure == "stop" and engine.events.get(hook.event).moment == "before"
 
 
 def failing(engine: HookEngine) -> Iterator[Finding]:
@@ -224,7 +224,7 @@ def rows(engine: HookEngine) -> Iterator[Finding]:
     """Events whose blocking hooks may together take longer than an operation waits for them."""
     worst: defaultdict[str, float] = defaultdict(float)
     for hook in engine.hooks.list():
-        if hook.active and hook.state != "expired" and hook.mode in WAITING:
+        if hook.active and hook.state != "expired" and hook.waits:
             worst[hook.event] += hook.timeout
     for event, seconds in worst.items():
         if seconds > ROW_LIMIT:

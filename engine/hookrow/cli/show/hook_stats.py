@@ -10,9 +10,10 @@ import click
 from hookrow.cli.catalogue import Command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
-from hookrow.cli.show.output import put_json, put_table, say
+from hookrow.cli.show.output import put, put_json, put_table, say
 from hookrow.cli.show.wording import milliseconds
 from hookrow.lang import Text
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow import Figures
@@ -54,6 +55,10 @@ def stats(session: Session, refs: tuple[str, ...], as_json: bool) -> None:
         found = figures[hook.id or 0]
         rows.append((str(hook.id), hook.name, *cells(found.day), *cells(found.week)))
     put_table(columns, rows)
+    for hook in hooks:
+        shadow = figures[hook.id or 0].shadow
+        if shadow is not None:
+            put(f"{visible(hook.name)}: {shadow.told()}")
 
 
 def cells(figures: Figures) -> Sequence[str | Cell]:

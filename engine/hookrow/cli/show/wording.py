@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text, quoted
-from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word
+from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word, would_told
 
 if TYPE_CHECKING:
     from hookrow.records import Delivery, Firing
@@ -110,8 +110,9 @@ def compact(value: Any) -> str:
 def deed(delivery: Delivery, firing: Firing) -> str:
     """What a hook did, in a few words: what it changed, answered, refused, or why it did not run."""
     unsure = delivery.takeovers and delivery.outcome not in HEARD
+    shadow = would_told(delivery.would) if delivery.shadow and not delivery.skipped else ""
     return "; ".join(
-        filter(None, [deed_in_full(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""])
+        filter(None, [shadow, deed_in_full(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""])
     )
 
 

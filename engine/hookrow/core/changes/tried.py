@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.core.insight.insight import last_payload
 from hookrow.delivery.message import envelope
+from hookrow.hook.local_time import NOW
+from hookrow.hook.modes import WAITING, mode
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload, dumps
 from hookrow.store.configuration.cache import Config
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TriedHooks"]
 
+OWN_NOW = Text('the payload has a key "now" of its own: "now" means that key, not the time')
+NO_SHADOW = Text("shadow has no effect here: only blocking hooks of before_… events can be in shadow")
 EXAMPLE_UID = "0"
 """Of a firing that is only an example."""
 
@@ -43,7 +47,7 @@ class TriedHooks:
         example = self.example(event) if payload is None else dict(payload)
         if not body.strip():
             return envelope(EXAMPLE_UID, event, self.runtime.clock.now_ms(), dumps(example))
-        return template.preview_body(body, example)
+        return template.preview_body(body, example, moment=self.runtime.moment())
 
     def refused_address(self, url: str) -> Text | None:
         """Why requests to this URL would be refused, where its host is a literal address; no name is looked up.
@@ -61,15 +65,28 @@ class TriedHooks:
 
     def check_templates(
         self, config: Config, event: str, values: Mapping[str, Any], only: Mapping[str, Any] | None = None
-    ) -> None:
-        """Try body and condition where they are new; the event must exist."""
+    ) -> list[Text]:
+        """Try body and condition where they are new; the event must exist. Gives what their writer should know.
+
+        Raises:
+            EventNotFound, InvalidTemplate
+        """
         self.runtime.event(config, event)
+        notes: list[Text] = []
+        if values["shadow"] and (only is None or not {"shadow", "event"}.isdisjoint(only)):
+            own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
+            if own not in WAITING or self.runtime.event(config, event).moment != "before":
+                notes.append(NO_SHADOW)
         asked = [
             (check, values[name])
             for name, check in (("body", template.check_body), ("condition", template.check_condition))
             if values[name] and (only is None or name in only or "event" in only)
         ]
-        if asked:
-            example = self.example(event)
-            for check, source in asked:
-                check(source, example)
+        if not asked:
+            return notes
+        example, moment = self.example(event), self.runtime.moment()
+        for check, source in asked:
+            check(source, example, moment=moment)
+        if NOW in example and template.reads_now(values["body"], values["condition"]):
+            notes.append(OWN_NOW)
+        return notes

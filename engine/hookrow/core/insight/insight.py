@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookrow.errors import InvalidTemplate
+from hookrow.hook.local_time import LocalTime
 from hookrow.payload import JsonObject
 from hookrow.store.log.reading import payloads
 from hookrow.template.compiled import SAMPLE_WEBHOOK, Condition, prepare
@@ -48,7 +49,7 @@ class ConditionMatches:
 
 
 def condition_matches(runtime: Runtime, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
-    """Try a condition on the event's last recorded payloads, as they were fired.
+    """Try a condition on the event's last recorded payloads, as they were fired; `now` is the time of each.
 
     Earlier hooks of the row may change a payload before the condition is asked, and private values are null in the
     record: both are left out of account. An empty condition holds always.
@@ -62,16 +63,17 @@ def condition_matches(runtime: Runtime, event: str, condition: str, *, last: int
     """
     runtime.event(runtime.config(), event)
     compiled = Condition.compile(condition) if condition.strip() else None
+    zone = runtime.zone()
     matched, failed, total = 0, 0, 0
     newest: bool | None = None
     unmet: tuple[str, ...] = ()
     fault: str | None = None
     with runtime.database.read() as connection:
-        for payload in payloads(connection, event, min(last, MOST)):
+        for at_ms, payload in payloads(connection, event, min(last, MOST)):
             total += 1
             holds: bool | None = True
             if compiled is not None:
-                view = prepare(payload)
+                view = prepare(payload, moment=LocalTime(at_ms, zone))
                 try:
                     holds = compiled.test(view, SAMPLE_WEBHOOK)
                 except InvalidTemplate as error:
@@ -91,4 +93,4 @@ def last_payload(runtime: Runtime, event: str) -> JsonObject | None:
     """
     runtime.event(runtime.config(), event)
     with runtime.database.read() as connection:
-        return next(payloads(connection, event, 1), None)
+        return next((payload for _, payload in payloads(connection, event, 1)), None)

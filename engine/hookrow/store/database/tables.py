@@ -250,6 +250,10 @@ class DeliveryRow(SQLModel, table=True):
     """How often it was taken from a process that died, without anybody knowing whether a request had left."""
     begun_ms: int | None = Field(default=None, sa_type=BigInteger)
     """Set by the claim of a row that was taken over once: its request begins at once."""
+    shadow: int | None = None
+    """Asked in shadow, in so many milliseconds at most; None: for real."""
+    would: str | None = Field(default=None, max_length=6)
+    """What the answer to a shadow's request would have done: allow, veto, change, fail."""
 
 
 class AttemptRow(SQLModel, table=True):

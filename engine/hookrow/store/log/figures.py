@@ -2,7 +2,7 @@
 
 A call is a share that was not skipped or cancelled, counted at its firing's time, however many requests it took. It is
 an error where it `failed` or is `dead`, and, so far, where it is unfinished and its last attempt failed. What went to
-another address alone (`--to`) counts nowhere.
+another address alone (`--to`) counts nowhere. What was asked in shadow is counted apart.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ ERRORS = frozenset({"failed", "dead"})
 
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = """
-SELECT firing_id, state, error, status, ms,
+SELECT firing_id, state, error, status, ms, would, shadow IS NOT NULL,
     EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
         AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere)
 FROM main.delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
 """
-HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER, "elsewhere": FLAG}
+HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER}
+HOLD |= {"would": TEXT, "shadow": FLAG, "elsewhere": FLAG}
 """The columns of `SHARES`."""
 
 
@@ -48,6 +49,8 @@ class HookCall:
     error: str | None
     status: int | None
     ms: int | None
+    would: str | None = None
+    """Of one in shadow: what its answer would have done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,15 @@ def failed(state: str, error: str | None) -> bool | None:
     return state in ERRORS
 
 
-def calls_of(ask: Ask, hook: int, since_ms: int, most: int) -> Calls:
-    """The calls of a hook's newest `most` deliveries."""
+def calls_of(ask: Ask, hook: int, since_ms: int, most: int, *, shadow: bool = False) -> Calls:
+    """The calls of a hook's newest `most` deliveries: those for real, or those in shadow."""
     rows = ask(SHARES, {"hook": hook, "first": id_at(since_ms), "most": most})
     with reading("delivery"):
         sound(HOLD, rows)
     found = [
-        HookCall(ms_of(firing), failed(state, error), error, status, ms)
-        for firing, state, error, status, ms, away in rows
-        if state not in NO_CALLS and not away
+        HookCall(ms_of(firing), failed(state, error), error, status, ms, would)
+        for firing, state, error, status, ms, would, in_shadow, away in rows
+        if state not in NO_CALLS and not away and bool(in_shadow) is shadow
     ]
     return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 

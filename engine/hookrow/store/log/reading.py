@@ -51,7 +51,7 @@ FIRING_COLUMNS = (
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
-    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers"),
+    *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers", "shadow", "would"),
 )
 FIRING_HOLDS, DELIVERY_HOLDS = kinds_of(FIRINGS, FIRING_COLUMNS), kinds_of(DELIVERIES, DELIVERY_COLUMNS)
 ATTEMPT_HOLDS = kinds_of(ATTEMPTS)
@@ -97,13 +97,12 @@ def deep_hooks(connection: Connection, since_ms: int) -> set[int]:
     return set(connection.execute(found.where(DEEP, FIRINGS.c.at_ms >= since_ms).distinct()).scalars())
 
 
-def payloads(connection: Connection, event: str, last: int) -> Iterator[JsonObject]:
-    """The event's recorded payloads, newest first, one at a time: each may be a megabyte."""
+def payloads(connection: Connection, event: str, last: int) -> Iterator[tuple[int, JsonObject]]:
+    """When (ms) and with what payload the event was fired, newest first, one at a time: each may be a megabyte."""
     for number in ids(connection, LogFilter(event=event), limit=last):
-        text = connection.execute(select(FIRINGS.c.payload).where(FIRINGS.c.id == number)).scalar()
-        payload: JsonObject | None = loads(text)
-        if payload is not None:  # None: purged meanwhile
-            yield payload
+        row = connection.execute(select(FIRINGS.c.at_ms, FIRINGS.c.payload).where(FIRINGS.c.id == number)).first()
+        if row is not None:  # None: purged meanwhile
+            yield row.at_ms, loads(row.payload)
 
 
 def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:
@@ -175,6 +174,8 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         body=row.body,
         order_key=row.order_key,
         takeovers=row.takeovers,
+        shadow=row.shadow is not None,
+        would=row.would,
         row_id=row.id,
     )
 

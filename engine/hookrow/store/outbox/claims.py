@@ -7,7 +7,7 @@ fence that every claim raises; `store.settling` records results under that fence
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
 from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in, unheld_at
+from hookrow.store.outbox.shadows import shown
 
 __all__ = [
     "LAPSED",
@@ -101,6 +102,8 @@ class Claimed:
     """Of the attempt before this one."""
     last: bool = False
     """Its firing is written whole and no row comes after it: its result gives nobody a turn."""
+    shadow: int | None = None
+    """Asked in shadow, in so many milliseconds at most."""
 
 
 @dataclass(slots=True)
@@ -140,7 +143,7 @@ OF_ROW = tuple(
     DELIVERIES.c[name]
     for name in (
         *("id", "firing_id", "hook_id", "seq", "state", "attempts", "released_ms", "order_key", "due_ms", "fence"),
-        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms"),
+        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms", "shadow"),
     )
 )
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
@@ -238,7 +241,7 @@ LOAD = PreparedIn(
             DELIVERIES.c.id.label("row_id"),
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
-            *(DELIVERIES.c[name] for name in ("takeovers", "error")),
+            *(DELIVERIES.c[name] for name in ("takeovers", "error", "shadow")),
             *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
@@ -273,7 +276,7 @@ def lease_ms(timeout: float, lease_now: int) -> int:
 def standing(row: Any) -> Standing:
     """What `decide` is to know of a row joined with its hook."""
     hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
-    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped)
+    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped, row.shadow is not None)
 
 
 def claim(
@@ -415,6 +418,9 @@ def lease(
 def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[Claimed]:
     """The claimed rows in this order."""
     found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
+    for number, claimed in found.items():
+        if claimed.shadow is not None and claimed.mode == "transform":
+            found[number] = replace(claimed, payload=shown(connection, claimed.payload, claimed.firing_id, claimed.seq))
     return [found[number] for number in ids]
 
 

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide
+from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide, would
 from hookrow.lang import Text
+from hookrow.payload import dumps
 from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.database.rows import allocate
@@ -103,6 +104,11 @@ UPDATE_LEASED = Update(DELIVERIES, ("id", "fence"), OUTCOME, "kept.state = 'leas
 FAILING = PreparedIn(
     lambda hooks: select(BREAKERS.c.hook_id).where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)
 )
+WOULD = Prepared(
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
+    .values(would=bindparam("new_would"), changes=bindparam("new_changes"))
+)
 FREE_LEASE = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
@@ -119,6 +125,12 @@ def is_parked(change: Change | None) -> bool:
 
 def no_room(hook: int) -> int:
     return 0
+
+
+def said(result: ResultLike) -> Text | str | None:
+    """What is kept of a shadow's answer in words: why it failed, or what it would have refused with."""
+    veto = getattr(result.answer, "veto", None)
+    return result.detail if veto is None else veto.message or None
 
 
 @dataclass(slots=True)
@@ -165,6 +177,7 @@ class Settle:
         return (
             claimed.last
             and claimed.order_key is None
+            and claimed.shadow is None
             and self.result.answer.kind in ("ok", "sent")
             and not (self.by_hand or self.elsewhere or claimed.probe or self.result.gone)
         )
@@ -200,6 +213,7 @@ class Batch:
         self.lease_now = lease_now
         self.updates: list[dict[str, Any]] = []
         self.let_go: list[dict[str, Any]] = []
+        self.would: list[dict[str, Any]] = []
         self.firings: set[int] = set()
         self.keys: set[tuple[int, str | None]] = set()
 
@@ -264,6 +278,8 @@ class Batch:
         }
         if self.updates:
             UPDATE.many(self.connection, self.updates)
+        if self.would:
+            WOULD.many(self.connection, self.would)
         if self.let_go:
             FREE_LEASE.many(self.connection, self.let_go)
         # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
@@ -357,7 +373,7 @@ class Batch:
 
     def take_note(self, jobs: Sequence[Settle]) -> tuple[Moved, set[int]]:
         """Breakers and receivers that are gone; before the deliveries, since a hook that is paused parks them."""
-        here = [job for job in jobs if not job.elsewhere]
+        here = [job for job in jobs if not job.elsewhere and job.claimed.shadow is None]
         moved = note(self.connection, [job.note for job in here if job.kind != "gone"], self.now_ms, self.lease_now)
         gone = {
             hook
@@ -381,6 +397,16 @@ class Batch:
             self.let_go.append({"row": row.id, "its_fence": row.fence})
             return None
         self.updates.append(self.columns(job, row.id, row.fence, change))
+        if row.shadow is not None:
+            changes = getattr(result.answer, "changes", ())
+            self.would.append(
+                {
+                    "row": row.id,
+                    "its_fence": row.fence,
+                    "new_would": would(result.answer.kind),
+                    "new_changes": dumps([list(each) for each in changes]) if changes else None,
+                }
+            )
         if change.turn:
             self.firings.add(claimed.firing_id)
         if change.finished:
@@ -397,7 +423,7 @@ class Batch:
             "due_ms": change.due_ms,
             "attempts": change.attempts,
             "error": result.error,
-            "detail": keep(result.detail),
+            "detail": keep(result.detail if job.claimed.shadow is None else said(result)),
             "status": result.status,
             "ms": result.ms,
             "skipped": change.reason,

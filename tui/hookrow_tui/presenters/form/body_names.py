@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from hookrow.hook.local_time import NOW, LocalTime
 from hookrow_tui.presenters.body_lexer import CursorPlace, place_at
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.words import Say, SayPlural
@@ -54,14 +56,12 @@ class Name:
         return steady(text[:SHOWN].replace("\n", " ")) if text != "" else str(Say("empty text"))
 
 
-def names_of(payload: Mapping[str, Any]) -> list[Name]:
-    """The places of a payload in its order, an object before what is in it; of a list its first item."""
-    found: list[Name] = []
-    for name in walk(payload, "", 0):
-        found.append(name)
-        if len(found) == MOST:
-            break
-    return found
+def names_of(payload: Mapping[str, Any], moment: LocalTime | None = None) -> list[Name]:
+    """The places of a payload in its order, an object before what is in it; of a list its first item. After them what
+    `now` means at this moment, unless the payload has a key of this name."""
+    now = {} if moment is None or NOW in payload else {NOW: moment.names()}
+    found = list(islice(walk(payload, "", 0), MOST))
+    return [*found, *walk(now, "", 0)]
 
 
 def walk(value: Any, path: str, depth: int) -> Iterator[Name]:

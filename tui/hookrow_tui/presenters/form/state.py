@@ -17,6 +17,7 @@ from hookrow.hook.dates import show as show_moment
 from hookrow.hook.form import FIELD, FIELDS, Field
 from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds, mode, mode_sentence
 from hookrow.lang import Text
+from hookrow_tui.presenters.banner import waits
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.words import Say
 
@@ -133,7 +134,8 @@ class FormState:
     def sentence(self, moment: str) -> str:
         """The mode as a sentence (docs/concepts.md)."""
         timeout = self.number("timeout", 5.0)
-        return str(mode_sentence(self.mode, timeout, str(self.texts["on_failure"]), moment))
+        shadow = bool(self.texts["shadow"])
+        return str(mode_sentence(self.mode, timeout, str(self.texts["on_failure"]), moment, shadow=shadow))
 
     def overruled(self) -> list[str]:
         """The flags that stand but have no effect."""
@@ -190,8 +192,8 @@ def longest_wait(hooks: Iterable[Hook], state: FormState) -> float:
     """Seconds that the event's blocking hooks may take together, this one included."""
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]
-    total = float(sum(each.timeout for each in rest if each.active and each.mode in WAITING))
-    if state.texts["active"] and state.mode in WAITING:
+    total = float(sum(each.timeout for each in rest if each.active and waits(each)))
+    if state.texts["active"] and state.mode in WAITING and not state.texts["shadow"]:
         total += state.number("timeout", 5.0)
     return total
 

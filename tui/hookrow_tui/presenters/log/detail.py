@@ -327,9 +327,7 @@ def row_of_hooks(detail: Detail, width: int) -> list[Line]:
     ]
     rows = rows_of(firing, zone=detail.zone, today_ms=firing.at_ms, glyphs=glyphs)[1:]
     starts = {each.id: start_ms(firing, each, detail) for each in firing.deliveries}
-    whole = max(
-        [firing.ms or 0, 1, *(starts[each.id] + (each.ms or 0) for each in firing.deliveries if each.mode in WAITING)]
-    )
+    whole = max([firing.ms or 0, 1, *(starts[each.id] + (each.ms or 0) for each in firing.deliveries if waited(each))])
     for delivery, row in zip(firing.deliveries, rows, strict=True):
         mine = detail.delivery is not None and delivery.id == detail.delivery.id
         status = "" if delivery.status is None else f" {delivery.status}"
@@ -337,19 +335,24 @@ def row_of_hooks(detail: Detail, width: int) -> list[Line]:
             f"{delivery.position:>2} {steady(delivery.hook.name)}", max(12, min(width - 8, 36)), more=glyphs.more
         )
         lines.append(((name, "head" if mine else ""), (f" {row.glyph}{status}", row.kind)))
-        if delivery.ms is not None and delivery.mode in WAITING:
+        if delivery.ms is not None and waited(delivery):
             drawn = bar(starts[delivery.id], delivery.ms, whole, max(8, min(width - 14, 60)), glyphs)
             lines.append((("   ", ""), (drawn, "good"), (f" {row.ms}", "")))
         elif row.words:
             tried = f" · {row.ms}" if row.ms else ""
             lines.append(words(f"   {row.words}{tried}", "quiet" if row.kind != "bad" else "bad"))
-        if row.kind in ("bad", "veto") and row.words and delivery.mode in WAITING:
+        if row.kind in ("bad", "veto") and row.words and waited(delivery):
             lines.append(words(f"   {row.words}", row.kind))
         if delivery.takeovers:
             lines.append(words(f"   {taken_over(delivery.takeovers)}", "bad"))
         lines += [(("   ", ""), *line) for line in changed(delivery.changes, glyphs)]
     after = outcome(firing)
     return [*lines, (), *after] if after else lines
+
+
+def waited(delivery: Delivery) -> bool:
+    """Whether the operation waited for it."""
+    return delivery.mode in WAITING and not delivery.shadow
 
 
 def start_ms(firing: Firing, delivery: Delivery, detail: Detail) -> float:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from hookrow.clock import from_ms
 from hookrow.lang import quoted
-from hookrow.words import ERRORS, OUTCOMES, SKIPS, Word, firing_word, word
+from hookrow.words import ERRORS, OUTCOMES, SKIPS, WOULD, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.words import Say
@@ -64,7 +64,7 @@ class LogRow:
 
 def failing(delivery: Delivery) -> bool:
     """Whether this delivery needs somebody's eyes."""
-    return delivery.outcome in TROUBLE
+    return delivery.outcome in TROUBLE and not delivery.shadow
 
 
 def in_trouble(firing: Firing) -> bool:
@@ -110,6 +110,8 @@ def rows_of(firing: Firing, *, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> t
 
 def row_of(firing: Firing, delivery: Delivery, zone: tzinfo, today_ms: int, glyphs: Glyphs) -> LogRow:
     told = OUTCOMES.get(delivery.outcome) or Word(delivery.outcome, delivery.outcome)
+    if delivery.would is not None:
+        told = WOULD.get(delivery.would, told)
     return LogRow(
         firing=firing.row_id,
         place=delivery.seq,
@@ -135,6 +137,8 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     outcome = delivery.outcome
     said = word(OUTCOMES, outcome)
     reason = word(ERRORS, delivery.error)
+    if delivery.would is not None:
+        return str(Say("shadow: would {what}", what=word(WOULD, delivery.would)))
     if outcome == "changed" and delivery.changes:
         first, *others = (dotted(pointer) for pointer, _, _ in delivery.changes)
         return str(Say("changed: {what}", what=f"{first} +{len(others)}" if others else first))

@@ -13,10 +13,10 @@ from urllib.parse import unquote_plus
 
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.lang import Text
-from hookrow.payload import JsonObject
+from hookrow.payload import Json, JsonObject
 from hookrow.reasons.reason import Reason
 
-__all__ = ["BodyKind", "Unseen", "content_kind", "too_large", "view"]
+__all__ = ["BodyKind", "Unseen", "content_kind", "json_of", "too_large", "view"]
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 PARAMETER = rf'\s*;\s*({TOKEN})=({TOKEN}|"[^"\\\x00-\x1f\x7f]*")'
@@ -30,7 +30,7 @@ MOST_FIELDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Why hooks can't see a body: the status with which the call is refused (415, 413, 400), and the reason."""
+    """Why hooks can't see a body: the status with which the call is refused (400, 411, 413, 415), and the reason."""
 
     status: int
     text: Text | str
@@ -99,6 +99,16 @@ def view(kind: BodyKind, body: bytes) -> JsonObject | Unseen:
     if not isinstance(value, dict):
         return Unseen(400, Reason("body_no_object"))
     return value
+
+
+def json_of(body: bytes | None) -> Json:
+    """A response as JSON; None where it is none that can be seen."""
+    if body is None:
+        return None
+    try:
+        return strict_loads(body)
+    except NotJson:
+        return None
 
 
 def once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -19,7 +19,7 @@ class ApiCall:
     their values. `body` is the request's JSON as the handler gets it: as the hooks so far have left it; of a form its
     fields as texts (`form` is true: no hook changes them), of an empty body an empty object. Where there is none that
     hooks can see, it is None and `seen` is false. `status` and `response` (the reply's JSON, else None) are
-    there for after events. `scope` is ASGI's.
+    there for after events. `scope` is ASGI's scope, or WSGI's environ.
     """
 
     method: str
@@ -44,8 +44,8 @@ class Shape:
     """How an event's payload is made of an API call, and how what a hook changed is put back into its body.
 
     Args:
-        payload: gives the payload; may be async (to look up what the call only names). It decides what a body means
-            that hooks can't see (`call.seen` is false): what it raises fails the request.
+        payload: gives the payload; in ASGI it may be async (to look up what the call only names). It decides what a
+            body means that hooks can't see (`call.seen` is false): what it raises fails the request.
         body: gives the new body (JSON data) of the call and the changed payload; without it a change does not reach
             the body, only `fired(request)[code].data`.
     """

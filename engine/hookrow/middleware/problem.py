@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from hookrow.asgi.bodies import Send
-from hookrow.core.arrival import LOOP
+from hookrow.core.arrival import LOOP, UNSEEN
 from hookrow.lang import Text
-from hookrow.payload import JsonObject, dumps
+from hookrow.payload import JsonObject
+from hookrow.reasons.reason import Reason
 from hookrow.records import Firing
 
-__all__ = ["answer", "problem", "too_deep"]
+__all__ = ["broken_off", "conflict", "problem", "too_deep"]
+
+CONFLICT = "idempotency_conflict"
+"""Another payload came under the same idempotency key."""
 
 
 def problem(firing: Firing) -> JsonObject:
@@ -41,22 +44,29 @@ def problem(firing: Firing) -> JsonObject:
 
 
 def too_deep(event: str, reason: Text | str) -> JsonObject:
-    """The problem of a call that came through too many hooks and would lead to more; there is no firing of it."""
+    """The problem of a call that came through too many hooks and would lead to more."""
+    return unfired(event, HTTPStatus.LOOP_DETECTED, LOOP, reason)
+
+
+def conflict(event: str, reason: object) -> JsonObject:
+    """The problem of a call whose idempotency key was used for another one."""
+    return unfired(event, HTTPStatus.UNPROCESSABLE_ENTITY, CONFLICT, reason)
+
+
+def broken_off(event: str) -> JsonObject:
+    """The problem of a call whose client left before the end of its body."""
+    return unfired(event, HTTPStatus.BAD_REQUEST, UNSEEN, Reason("body_broken_off"))
+
+
+def unfired(event: str, status: HTTPStatus, code: str, reason: object) -> JsonObject:
+    """A problem of which there is no firing."""
     return {
         "type": "about:blank",
-        "title": HTTPStatus.LOOP_DETECTED.phrase,
-        "status": HTTPStatus.LOOP_DETECTED.value,
+        "title": status.phrase,
+        "status": status.value,
         "detail": str(reason),
-        "code": LOOP,
+        "code": code,
         "errors": [],
         "event": event,
         "firing": None,
     }
-
-
-async def answer(send: Send, found: JsonObject) -> None:
-    """Answer with a problem."""
-    body = dumps(found).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": found["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,1 @@
+"""What both middlewares are: which events an API call means, what hooks see of it, what becomes of it. No protocol."""

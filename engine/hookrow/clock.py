@@ -9,8 +9,10 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Final, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 __all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms", "zone_named"]
 
@@ -49,10 +51,10 @@ class SystemClock:
 @cache
 def boot_id() -> str | None:
     """As `SystemClock.boot`. A container with a time of its own (time_namespaces(7)) counts from elsewhere."""
-    with suppress(OSError):
+    with suppress(OSError, subprocess.TimeoutExpired):
         if sys.platform == "darwin":
             asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
-            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or None
+            return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=1).stdout.strip() or None
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
         with suppress(OSError):  # kernels before 5.6
@@ -80,6 +82,8 @@ def to_ms(moment: datetime) -> int:
 @lru_cache(8)
 def zone_named(name: str) -> ZoneInfo:
     """The zone of this name in the tz database; UTC where this machine lacks it."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

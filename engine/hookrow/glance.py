@@ -125,7 +125,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Glance | None:
 
 def hook_from(row: Sequence[Any], now_ms: int) -> SeenHook:
     """A hook from a row of `HOOKS`. SQLite keeps flags as numbers and the period as text, in UTC."""
-    values = [*row[:7], *map(moment, row[7:9]), *map(bool, row[9:13]), *row[13:], now_ms]
+    values = [*row[:7], *map(moment, row[7:9]), *map(bool, row[9:14]), *row[14:], now_ms]
     return SeenHook(*values)
 
 

@@ -325,8 +325,9 @@ WAITS_NOT = """
 with `firing.error`: [if the database fails](../transactions.md#if-the-database-fails). A command prints it and exits
 with 3; a worker goes on trying. A shorter limit of your own (`lock_timeout`, `statement_timeout`) stays in force.
 
-Without a limit: migrations and making tables, backups, counting a whole log for `prune`; a question on a terminal; the
-file or pipe that a command reads; in the caller's own transaction, a connection that has gone silent.
+Without a limit: migrations and making tables, backups, counting a whole log for `prune`; a question on a terminal, an
+editor or pager that a person has opened; the file or pipe that a command reads; in the caller's own transaction, a
+connection that has gone silent.
 """
 
 

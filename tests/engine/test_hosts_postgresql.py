@@ -229,6 +229,34 @@ def test_a_pooler_that_nobody_named_is_named(code: str) -> None:
     assert "hookrow_pooler=transaction" in str(translate(DBAPIError(None, None, error)))
 
 
+# -- encodings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["WIN1251", "SQL_ASCII"])
+def test_an_encoding_that_lacks_characters_is_refused(postgres_url: str, url: str, encoding: str) -> None:
+    """Before anything is made in it, with the way out."""
+    name = f"{urlsplit(postgres_url).path[1:]}_{encoding.lower()}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(NoDatabase, match=f"{encoding}.*UTF8"):
+                HookEngine(make_url(url).set(database=name).render_as_string(hide_password=False), worker=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_whatever_encoding_the_client_is_told_to_speak(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment or in the URL: what a payload holds comes back."""
+    monkeypatch.setenv("PGCLIENTENCODING", "WIN1251")
+    told = make_url(url).update_query_dict({"client_encoding": "LATIN1"}).render_as_string(hide_password=False)
+    for each in (url, told):
+        with HookEngine(each, worker=False, transport=Network()) as engine:
+            engine.hooks.ensure(Hook(key="a", name="Ж ✓ 🎈", event=AFTER, url="http://receiver.test/a"))
+            engine.fire(AFTER, {"user": "Ж ✓ 🎈"})
+            assert engine.log.page()[0].payload == {"user": "Ж ✓ 🎈"}
+            assert engine.hooks.get("a").name == "Ж ✓ 🎈"
+
+
 # -- what is not ours -------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine_bench import Bench
 from hookrow import Vetoed
-from hookrow.core.row import public_changes
+from hookrow.delivery.concealing import public_changes
 from scripted import answer
 
 pytestmark = pytest.mark.anyio

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from engine_bench import Bench
+from hookrow.glance import glance
 from hookrow.records import Delivery
 from scripted import answer, fails
 
@@ -143,6 +145,18 @@ async def test_its_figures_stand_apart(bench: Bench) -> None:
     await bench.engine.hooks.update(hook.id, on_failure="continue")
     found = await bench.engine.log.shadow(hook.id)
     assert (found.refusals, list(found.firings)) == (1, [fired[0]])
+
+
+async def test_the_first_list_and_the_banner_leave_it_out(bench: Bench, tmp_path: Path) -> None:
+    """The list before the engine is there knows it as well; its failures are no errors of the last hour."""
+    await bench.gate("new", shadow=True)
+    bench.network.on("new", answer(500))
+    await asked(bench)
+    seen = glance(f"sqlite:///{tmp_path}/hooks.db", bench.clock)
+    assert seen is not None
+    assert [(hook.shadow, hook.active, hook.condition, hook.mode) for hook in seen.hooks] == [(True, True, "", "gate")]
+    assert (seen.summary.errors_last_hour, seen.figures) == (0, {})
+    assert (await bench.engine.log.summary()).errors_last_hour == 0
 
 
 async def test_the_breaker_takes_no_note(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.care.keys import alone
-from hookrow.core.firing import Run
+from hookrow.core.firing import Run, raise_event
 from hookrow.errors import DatabaseBusy, Refused
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
@@ -128,6 +128,38 @@ async def test_all_waits_of_one_firing_together(url: str, engine: HookEngine, la
         with pytest.raises(DatabaseBusy):
             await run.fire()
         assert watch.took <= lag.bound(RECORD + 0.25)
+
+
+async def test_every_wait_of_a_firing_counts(url: str, engine: HookEngine, lag: Any) -> None:
+    """The look for the firing of the same key, and the engine's own event that a firing raises, have no limit of their
+    own."""
+    run = engine.new_run(None, BEFORE, {"n": 1}, deadline=30)
+    assert isinstance(run, Run)
+    await run.counted(asyncio.sleep(SHORT))
+    assert run.waited >= SHORT
+    paused = Hook(key="p", name="p", event="hook.paused", url="http://receiver.test/p")
+    await asyncio.to_thread(engine.hooks.add, paused)
+    with kept(url):
+        watch = Watch()
+        await raise_event(engine.runtime, "hook.paused", {"hook": {"id": 1}}, FIRE - SHORT)
+        assert watch.took <= lag.bound(RECORD + 0.25)
+    assert [each.event for each in await asyncio.to_thread(engine.log.page)] == [BEFORE]
+
+
+async def test_a_silent_server_holds_up_no_loop(pg: str, lag: Any) -> None:
+    """The hooks are read in a thread: what else the service's loop has to do is done meanwhile."""
+    address = make_url(pg)
+    async with AsyncHookEngine(pg, worker=False) as direct:
+        await direct.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+    with Silent(address) as proxy:
+        async with AsyncHookEngine(proxy.url(address), worker=False, transport=Network()) as beside:
+            await beside.fire(AFTER, {"n": 0})
+            proxy.silent.set()
+            beside.runtime.cache.forget()
+            fires = [asyncio.create_task(beside.fire(AFTER, {"n": n}, deadline=SHORT)) for n in (1, 2, 3)]
+            await asyncio.sleep(SHORT / 4)
+            assert not any(fire.done() for fire in fires), "the loop goes on while they wait"
+            assert [type((await fire).error) for fire in fires] == [DatabaseBusy] * 3
 
 
 async def test_fire_behind_others_jobs(engine: HookEngine, lag: Any) -> None:
@@ -241,11 +273,11 @@ async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pyt
 
 def test_all_connections_in_use(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for one more is told so."""
-    monkeypatch.setattr("hookrow.store.database.server.EACH", 5)
     monkeypatch.setattr("hookrow.store.database.server.LOCK", SHORT)
-    with HookEngine(pg, worker=False) as engine:
+    few = make_url(pg).update_query_dict({"hookrow_connections": "3"}).render_as_string(hide_password=False)
+    with HookEngine(few, worker=False) as engine:
         database = engine.runtime.database
-        held = [database.connected("read") for _ in range(5)]
+        held = [database.connected("read") for _ in range(3)]
         with pytest.raises(DatabaseBusy, match="in use"), database.read():
             pass
         for each in held:

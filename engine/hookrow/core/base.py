@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from hookrow.observers import Observer
 from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.configuration.cache import Config
 from hookrow.store.database.address import address_of
 from hookrow.store.database.locks import FIRE
 
@@ -42,7 +44,7 @@ class Engine(ABC):
 
     def __init__(
         self,
-        url: str = "sqlite:///hooks.db",
+        url: str | os.PathLike[str] = "hooks.db",
         *,
         worker: bool = True,
         events: Iterable[Event] = (),
@@ -56,7 +58,7 @@ class Engine(ABC):
         """Open a database, making or migrating it where needed. No thread starts yet.
 
         Args:
-            url: a SQLAlchemy URL: `sqlite:///hooks.db`, `postgresql+psycopg://…`.
+            url: an SQLite file's path, or a URL: `sqlite:///hooks.db`, `postgresql://…`.
             worker: whether this process sends what waits in the outbox.
             events: the service's own events, stored so that the form offers them.
             egress: `public` to refuse inner networks here; never wider than the database's setting.
@@ -128,7 +130,13 @@ class Engine(ABC):
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
         """`afire` for who stands before the service (`hookrow.middleware`): with what the API call brings along."""
-        run = self.new_run(arrival, event, payload, **how)
+        began = self.runtime.clock.monotonic()
+        found: Config | StorageError
+        try:
+            found = await self.runtime.config_asked(min(FIRE, how.get("deadline", ROW_LIMIT)))
+        except StorageError as error:
+            found = error
+        run = self.new_run(arrival, event, payload, found, began, **how)
         if isinstance(run, Firing):
             return self.with_enqueue(run)
         self.sending.start_worker()
@@ -149,22 +157,30 @@ class Engine(ABC):
         arrival: Arrival | None,
         event: str,
         payload: Payload,
+        found: Config | StorageError | None = None,
+        began: float | None = None,
         *,
         idempotency_key: str | None = None,
         deadline: float = ROW_LIMIT,
         defer: bool = False,
         depth: int | str | None = None,
     ) -> Run | Firing:
-        """A firing that has not begun; one that is over where the middleware fired it, or the hooks can't be read."""
+        """A firing that has not begun; one that is over where the middleware fired it, or the hooks can't be read.
+
+        Args:
+            found: the hooks, or why they can't be read, where they were asked for already; `began`: since when.
+        """
         if arrival is None:
             arrival = self.arrival(depth)
         call = call_in_hand(self.runtime)
         known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
         if known is not None:
             return known
-        began = self.runtime.clock.monotonic()
+        began = self.runtime.clock.monotonic() if began is None else began
         try:
-            config = self.runtime.config(min(FIRE, deadline))
+            if isinstance(found, StorageError):
+                raise found
+            config = found or self.runtime.config(min(FIRE, deadline))
             context = context_for(self.runtime, config, event, deadline, arrival)
             hooks = config.rows.get(event, ())
             return Run(self.runtime, context, payload, hooks, idempotency_key=idempotency_key, defer=defer, began=began)

@@ -24,6 +24,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
+from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
 
 __all__ = ["AsyncHookEngine"]
@@ -88,6 +89,7 @@ class AsyncHookEngine(Engine):
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
         """
         if connection is not None:
+            await self.runtime.config_asked(min(FIRE, deadline))
             run = self.run_in_background(event, payload, deadline, depth)
             self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -86,6 +86,14 @@ class Run:
     def patience(self, least: float = SLACK) -> float:
         """Seconds for which the database may still be waited for."""
         return max(min(FIRE - self.waited, self.seconds_left()), least)
+
+    async def counted(self, answer: Awaitable[Any]) -> Any:
+        """The database's answer; the time that it takes is counted."""
+        began = self.runtime.clock.monotonic()
+        try:
+            return await answer
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
 
     # -- the way of most firings --------------------------------------------------------------------------------------
 
@@ -198,7 +206,8 @@ class Run:
         background = not self.defer and any(draft.background and draft.shadow is None for draft in waiting_rows)
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
-            await self.write(waiting_rows)
+            job = self.rows(waiting_rows)
+            self.note_written(waiting_rows, job, await self.committed(job, drafts=waiting_rows))
 
     async def finish(self) -> Firing:
         """Commit what is not committed yet, and give the verdict."""
@@ -232,10 +241,8 @@ class Run:
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
         """What is not written yet, and the job that writes it with the outcome."""
-        veto = self.row.veto
-        if veto is None:
-            self.outcome = "allowed"
-        else:
+        self.outcome = "allowed"
+        if (veto := self.row.veto) is not None:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
         drafts = self.row.drafts[self.written :]
         if self.row.troubled:
@@ -274,7 +281,8 @@ class Run:
 
     async def raise_for_hook(self, code: str, draft: DeliveryDraft, payload: dict[str, Any]) -> None:
         log.warning("%s: hook %s", code, draft.hook.key or draft.hook.id)
-        await raise_event(self.runtime, code, {"hook": draft.hook.ref.as_json(), **payload})
+        given = {"hook": draft.hook.ref.as_json(), **payload}
+        await self.counted(raise_event(self.runtime, code, given, self.waited))
 
     def ending(self) -> Ending:
         """The job that writes what is not committed yet: with its outcome, if that was known, else as cancelled."""
@@ -306,17 +314,17 @@ class Run:
             if isinstance(found, Written):
                 self.firing_id = found.firing
                 return None
-            config = self.runtime.config(self.patience())
+            config = await self.counted(self.runtime.config_asked(self.patience()))
             while found.outcome is None and self.runtime.database.clock.now_ms() <= found.deadline_ms + LATE_MS:
                 await asyncio.sleep(POLL)
-                firing = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                firing = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                 if firing is not None and firing.outcome is not None:
                     if firing.outcome in ("allowed", "vetoed"):
                         return self.reused(firing)
                     break
             else:
                 if found.outcome is not None:
-                    earlier = await self.runtime.firing(config, found.uid, self.patience(RECORD))
+                    earlier = await self.counted(self.runtime.firing(config, found.uid, self.patience(RECORD)))
                     if earlier is not None:
                         return self.reused(earlier)
 
@@ -331,11 +339,6 @@ class Run:
         if veto is not None and veto.reason is not None:
             veto = replace(veto, message=veto.reason.said(self.context.language))
         return replace(earlier, reused=True, payload=self.payload, data=data, veto=veto)
-
-    async def write(self, drafts: Sequence[DeliveryDraft]) -> None:
-        """Commit these drafts."""
-        job = self.rows(drafts)
-        self.note_written(drafts, job, await self.committed(job, drafts=drafts))
 
     def note_written(self, drafts: Sequence[DeliveryDraft], job: Rows, written: Written) -> None:
         """They are committed: hand those that are born leased to this process's worker."""
@@ -354,10 +357,9 @@ class Run:
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
-        began = self.runtime.clock.monotonic()
         waiting = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            return await waiting.future
+            return await self.counted(waiting.future)
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
                 answer = await over(waiting.awaited_again())
@@ -366,8 +368,6 @@ class Run:
                 elif isinstance(job, Rows):
                     self.note_written(drafts, job, answer)
             raise
-        finally:
-            self.waited += self.runtime.clock.monotonic() - began
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""
@@ -481,18 +481,17 @@ class Run:
         )
 
 
-async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any]) -> None:
-    """Fire one of the engine's own events; deliveries of these raise none themselves."""
-    config = runtime.config()
-    hooks = config.rows.get(code, ())
-    if hooks:
-        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks).fire()
+async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any], waited: float = 0.0) -> None:
+    """Fire one of the engine's own events; these raise none. Its cause `waited` for the database already."""
+    config = await runtime.config_asked(max(FIRE - waited, SLACK))
+    if hooks := config.rows.get(code, ()):
+        began = runtime.clock.monotonic() - waited
+        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks, began=began).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
     """Write one of the engine's own events in the transaction of its cause."""
     config = runtime.config()
-    hooks = config.rows.get(code, ())
-    if hooks:
+    if hooks := config.rows.get(code, ()):
         context = context_for(runtime, config, code, ROW_LIMIT, in_background=True)
         Run(runtime, context, payload, hooks).enqueue(connection)

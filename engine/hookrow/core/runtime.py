@@ -36,6 +36,7 @@ from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
+from hookrow.store.database.failures import late
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
@@ -110,6 +111,7 @@ class Runtime:
         """Who holds the leases that this process takes."""
         self.kits: dict[asyncio.AbstractEventLoop, Kit] = {}
         self.readers: ThreadPoolExecutor | None = None
+        self.looks: dict[asyncio.AbstractEventLoop, asyncio.Future[Config]] = {}
         self.watch: Watch | None = Watch(self.observers) if self.observers else None
 
     def require_keys(self) -> None:
@@ -149,6 +151,24 @@ class Runtime:
         if known is not None and known.read is found and not known.shut:
             return known.made
         return self.sealing.marked(found)
+
+    async def config_asked(self, seconds: float = inf) -> Config:
+        """The same for the running loop, which no slow or silent server holds up: it is asked in a thread, once for all
+        who wait. Raises as `config`."""
+        self.renew()
+        if self.closed or self.cache.asks_nobody:
+            return self.config(seconds)
+        loop = asyncio.get_running_loop()
+        look = self.looks.get(loop)
+        if look is None or look.done():
+            self.looks = {each: asked for each, asked in self.looks.items() if not each.is_closed()}
+            look = self.looks[loop] = loop.run_in_executor(self.reading(), self.config, seconds)
+            look.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # everybody may have gone
+        try:
+            async with asyncio.timeout(None if seconds == inf else seconds):
+                return await asyncio.shield(look)
+        except TimeoutError:
+            raise late("") from None
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
@@ -274,14 +294,18 @@ class Runtime:
 
     async def firing(self, config: Config, uid: str, seconds: float = inf) -> Firing | None:
         """A recorded firing, read without blocking the loop."""
-        if self.readers is None:
-            self.readers = ThreadPoolExecutor(2, "hookrow-read")
 
         def ask() -> Firing | None:
             with self.database.read(seconds) as connection:
                 return logstore.firing_by_uid(connection, config, uid)
 
-        return await asyncio.get_running_loop().run_in_executor(self.readers, ask)
+        return await asyncio.get_running_loop().run_in_executor(self.reading(), ask)
+
+    def reading(self) -> ThreadPoolExecutor:
+        """The threads in which a loop has the database read."""
+        if self.readers is None:
+            self.readers = ThreadPoolExecutor(2, "hookrow-read")
+        return self.readers
 
     async def aclose(self) -> None:
         """Close what belongs to the running loop."""

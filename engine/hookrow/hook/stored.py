@@ -40,6 +40,7 @@ class ListedHook:
     fire_and_forget: bool
     wait_for_response: bool
     response_has_data: bool
+    shadow: bool
     condition: str
     on_failure: str
     paused_by: str | None
@@ -62,7 +63,6 @@ class StoredHook(ListedHook):
     custom_header_value: str | None
     fallback_message: str
     order_key: str
-    shadow: bool
     signing_secret: str | None
     signing_secret_old: str | None
     signing_old_until_ms: int | None

@@ -40,7 +40,7 @@ class KeyPauses:
         Raises:
             StorageError
         """
-        config, sealing = self.runtime.config(), self.runtime.sealing
+        config, sealing = await self.runtime.config_asked(), self.runtime.sealing
         known = sealing.known
         if config is self.tended or known is None:
             return sealing.shut

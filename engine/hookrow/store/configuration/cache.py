@@ -113,8 +113,7 @@ class ConfigCache:
             DatabaseBusy: it took longer, for this thread or for another that asks.
             StorageError: it can't be read.
         """
-        sqlite = self.database.dialect == "sqlite"
-        now = time.monotonic() if sqlite else self.database.clock.monotonic()  # noqa: TID251 - a test's may stand still
+        sqlite, now = self.database.dialect == "sqlite", self.now()
         if self.config is not None and now - self.looked < (LOOK if sqlite else PG_LOOK):
             return self.config
         if sqlite and self.config is not None and self.looked > float("-inf"):
@@ -132,6 +131,16 @@ class ConfigCache:
             except BaseException:
                 self.looked = float("-inf")  # a look that failed must be tried again by the next caller
                 raise
+
+    def now(self) -> float:
+        if self.database.dialect == "sqlite":
+            return time.monotonic()  # noqa: TID251 - a test's clock may stand still
+        return self.database.clock.monotonic()
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether `get` asks no server now."""
+        return self.database.path is not None or (self.config is not None and self.now() - self.looked < PG_LOOK)
 
     def look(self, sqlite: bool) -> Config:
         """With `lock` held: the configuration, read anew if it is another."""

@@ -29,7 +29,7 @@ from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, Stor
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
-from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, path_of, server_settings, shown
+from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, for_driver, path_of, server_settings, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
 from hookrow.store.database.locks import (
     LOCK,
@@ -182,7 +182,7 @@ class Database:
 
     def pg_parameters(self) -> dict[str, Any]:
         """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
-        _, parameters = self.engine("read").dialect.create_connect_args(self.address.difference_update_query([POOLER]))
+        _, parameters = self.engine("read").dialect.create_connect_args(for_driver(self.address))
         return {**parameters, **server_settings(self.address)}
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
@@ -211,7 +211,12 @@ class Database:
         before = readonly.stamp(self.path) if self.read_only and self.path is not None else None
         try:
             with Until(seconds), self.connected("read") as connection:
-                yield connection
+                try:
+                    yield connection
+                except BaseException:
+                    if self.path is not None:  # an answer that was not read to its end keeps the view that it has
+                        connection.invalidate()
+                    raise
         except DBAPIError as error:
             if interrupted(error, committing=False):
                 raise Interrupted(translate(error, self.path).text) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import traceback
 from collections.abc import Callable
@@ -62,6 +63,28 @@ def damaged(reason: str) -> StorageError:
 
 def missing(reason: str) -> StorageError:
     return NoDatabase(Text("no Hookrow database here: {reason}; create one with hookrow init", reason=reason))
+
+
+def no_such_database(reason: str) -> StorageError:
+    return NoDatabase(
+        Text("{reason}: an administrator creates it with CREATE DATABASE, then hookrow init fills it", reason=reason)
+    )
+
+
+def not_let_in(reason: str) -> StorageError:
+    return StorageError(
+        Text("the server does not let this user in: {reason}; check user and password in the URL", reason=reason)
+    )
+
+
+def uncertified(reason: str) -> StorageError:
+    return StorageError(
+        Text(
+            "the server's certificate can't be checked: {reason}; name the authority's file in the URL: "
+            "sslrootcert=FILE",
+            reason=reason,
+        )
+    )
 
 
 def full(reason: str) -> StorageError:
@@ -162,14 +185,23 @@ OF_POSTGRESQL: dict[str, Meaning] = {
     "25006": read_only,  # read_only_sql_transaction
     "42501": read_only,  # insufficient_privilege
     "42P01": missing,  # undefined_table
-    "3D000": missing,  # invalid_catalog_name
+    "3D000": no_such_database,  # invalid_catalog_name
+    "28000": not_let_in,  # invalid_authorization_specification
+    "28P01": not_let_in,  # invalid_password
     "53100": full,  # disk_full
     "26000": pooled,  # invalid_sql_statement_name
     "42P05": pooled,  # duplicate_prepared_statement
 }
 """By SQLSTATE: the server's messages come in its own language."""
-BY_WORDS = {"no such table": missing, "does not exist": missing, "disk is full": full}
-"""Where there is no code: SQLite's missing table, a PostgreSQL that refuses the connection, a driver between."""
+BY_WORDS = {"no such table": missing, "disk is full": full}
+"""Where there is no code: SQLite's missing table, a driver between."""
+REFUSED: dict[str, Meaning] = {
+    r'FATAL: +database ".*" does not exist': no_such_database,
+    r'FATAL: +(role ".*" does not exist|password authentication failed|no pg_hba\.conf entry)': not_let_in,
+    r"root certificate|certificate verify failed|server certificate": uncertified,
+}
+"""Why no connection came about: libpq gives no code for that, but words, those of the server in its own language. What
+is not known says what was said and no more."""
 
 
 def translate(error: DBAPIError, path: Path | None = None) -> StorageError:
@@ -185,7 +217,11 @@ def translate(error: DBAPIError, path: Path | None = None) -> StorageError:
     else:
         meaning = OF_SQLITE.get(code) or OF_SQLITE.get(code & 0xFF)
     if meaning is None:
-        meaning = next((each for words, each in BY_WORDS.items() if words in reason), other)
+        meaning = next((each for words, each in BY_WORDS.items() if words in reason), None)
+    if meaning is None and code is None:
+        meaning = next((each for words, each in REFUSED.items() if re.search(words, str(cause))), None)
+    if meaning is None:
+        meaning = other
     return full_file(path) if meaning is full and path is not None else meaning(reason)
 
 

@@ -89,7 +89,9 @@ WAITS: Final = (
     Wait("`fire()`: a firing of the same idempotency key", "its deadline + 1", "it is recorded as `cancelled`"),
     Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
     Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),
-    Wait("the keys: another command that changes them", LOCK, "`Refused`"),
+    Wait("the key file's folder: another command that changes keys", LOCK, "`Refused`"),
+    Wait("a receiver's host name", "the hook's timeout", "`name_error`"),
+    Wait("a program of the system that is asked something (macOS: `sysctl`)", 1, "it is done without"),
 )
 """What waits for storage, locks and threads. What hooks wait for is in the fields `timeout` and `deadline`."""
 

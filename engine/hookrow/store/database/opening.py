@@ -8,7 +8,7 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, insert, text
 from sqlalchemy.exc import DBAPIError
@@ -112,7 +112,26 @@ def look(database: Database, create: bool) -> str | None:
         refuse_damaged(path)
         return None if path.stat().st_size == 0 else look_into_file(database)
     with database.read() as connection:
+        refuse_encoding(connection)
         return version_of(connection)
+
+
+def refuse_encoding(connection: Connection) -> None:
+    """A server's database that can't hold every character would fail at the first of those that it lacks.
+
+    Raises:
+        NoDatabase
+    """
+    driver: Any = connection.connection.driver_connection
+    found = driver.info.parameter_status("server_encoding")
+    if found not in (None, "UTF8"):  # a pooler need not say
+        raise NoDatabase(
+            Text(
+                "the database's encoding is {found}, which lacks characters; create one with CREATE DATABASE NAME "
+                "ENCODING 'UTF8' TEMPLATE template0",
+                found=found,
+            )
+        )
 
 
 def look_into_file(database: Database) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
-from hookrow.store.database.address import IN_OURS, POOLER, server_settings
+from hookrow.store.database.address import IN_OURS, for_driver, reading, server_settings
 from hookrow.store.database.locks import (
     ANSWER,
     CONNECT,
@@ -41,8 +41,10 @@ OWN_LIMITS = (
     " extract(epoch FROM current_setting('statement_timeout')::interval)"
 )
 MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
-EACH = 15
-"""Connections of one engine for reading, at the most."""
+KEPT = 5
+"""Connections for reading that are kept when nobody needs them."""
+WRITING = 2
+"""Connections for writing: the writer's, and one for upkeep beside it."""
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -101,12 +103,13 @@ class Server(psycopg.Connection[Any]):
 
 def engine_for(address: Any, purpose: str, clock: StorageClock) -> Engine:
     """The engine for `read` or `write`. Whether a connection still stands is asked by its transaction's BEGIN."""
+    most = reading(address) if purpose == "read" else WRITING
     made = create_engine(
-        address.difference_update_query([POOLER]),
+        for_driver(address),
         connect_args=server_settings(address),
         execution_options={"schema_translate_map": IN_OURS},
-        pool_size=5,
-        max_overflow=EACH - 5,
+        pool_size=min(KEPT, most),
+        max_overflow=max(most - KEPT, 0),
         pool_timeout=LOCK,
         hide_parameters=True,
     )

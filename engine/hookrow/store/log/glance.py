@@ -31,7 +31,7 @@ CAP = 1001
 
 HOOKS = """
 SELECT id, "key", name, url, event, position, timeout, valid_from, valid_until, active, fire_and_forget,
-    wait_for_response, response_has_data, condition, on_failure, paused_by, paused_ms, paused_reason
+    wait_for_response, response_has_data, shadow, condition, on_failure, paused_by, paused_ms, paused_reason
 FROM main.hook WHERE deleted_ms IS NULL
 """
 EVENTS = "SELECT code FROM main.event WHERE origin <> 'system' ORDER BY place, code"
@@ -48,7 +48,7 @@ SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sen
 """
 FAILED = """
 SELECT count(*) FROM (SELECT 1 FROM main.delivery WHERE state NOT IN ('ok', 'sent', 'skipped') AND firing_id >= :first
-    AND (state IN ('failed', 'dead')
+    AND shadow IS NULL AND (state IN ('failed', 'dead')
         OR state IN ('blocked', 'queued', 'leased', 'retrying', 'parked') AND error IS NOT NULL) LIMIT :cap) AS few
 """
 

@@ -74,6 +74,25 @@ def test_a_drain_sends_what_is_due_and_ends(add: Add, hookrow: Hookrow, made: Pa
     assert "--drain" in hookrow("worker", "--timeout", "1", code=2).err
 
 
+def test_a_worker_serves_its_metrics(add: Add, hookrow: Hookrow, made: Path) -> None:
+    """`--http`: what it has sent is counted there; an address that is none is refused."""
+    import httpx
+
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, "--key", "stock")
+        hookrow("fire", "before_order_add", "--no-wait")
+        with program("worker", "--http", "127.0.0.1:0", cwd=made.parent) as running:
+            url = running.stderr.readline().split()[-1]
+            receiver.wait(1)
+            wanted = 'hookrow_attempts_total{hook="stock",origin="worker",outcome="sent"} 1.0'
+            assert any(wanted in httpx.get(url).text for _ in range(500))
+            assert httpx.get(url.replace("metrics", "healthz")).status_code == 200
+            running.terminate()
+            running.communicate(timeout=30)
+    for wrong in ("9102", "127.0.0.1:99999", "shop@127.0.0.1:1"):
+        assert "127.0.0.1:9102" in hookrow("worker", "--http", wrong, code=2).err
+
+
 def test_a_drain_that_runs_out_of_time_says_so(add: Add, hookrow: Hookrow, made: Path) -> None:
     """1: what was not sent is queued; a signal ends it in the same way."""
     from receivers import hold

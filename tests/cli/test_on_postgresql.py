@@ -135,6 +135,7 @@ def test_every_command(
     assert "pg_amcheck" in run("db check", code=2).err
     assert "pg_restore" in run("db restore", "copy.db", code=2).err
     assert "unfinished" in run("db restore", "--yes").err.casefold()
+    assert "the database itself" in run("db copy --to", db, code=5).err
     run("hooks rm 2 --yes")
     assert "second" in run("hooks deleted").out
     run("hooks restore 2")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ import pytest
 
 from damaging import VALUES, Hand, columns_of
 from hookrow import Hook, HookEngine
+from hookrow.errors import DatabaseDamaged, EngineClosed
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 
 EVENT = "after_registration"
+LATER = 2**42
 STATES: dict[str, dict[str, Any]] = {
     "due": {"state": "queued", "lease_ms": None, "owner": None},
     "taken over": {"state": "leased", "lease_ms": 1, "owner": "gone", "takeovers": 1, "begun_ms": 1},
@@ -88,3 +91,39 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
         assert f"{column} = " in why or why in ("its firing is missing", "its hook is missing")
     lines = [record.getMessage() for record in caplog.records if "can't be read" in record.getMessage()]
     assert len(lines) == len(ended)
+
+
+@pytest.mark.parametrize(("table", "column"), [("hook", "timeout"), ("hook", "condition"), ("event", "methods")])
+def test_a_hook_that_cannot_be_read_holds_all_up_and_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str
+) -> None:
+    """It may be the gate that would have refused: nobody fires, workers wait and say why; put right, all goes on."""
+    path = tmp_path / "hooks.db"
+    caplog.set_level(logging.WARNING)
+    with (
+        closing((hand := Hand(path)).connection),
+        HookEngine(f"sqlite:///{path}", worker=False, transport=httpx.MockTransport(answer)) as engine,
+    ):
+        engine.hooks.add(Hook(key="a", name="a", event=EVENT, url="http://127.0.0.1:9/", response_has_data=True))
+        [(row, before), *_] = hand.rows(table)
+        [waiting] = engine.fire(EVENT, {"n": 1}).deliveries
+        hand.put("delivery", waiting.row_id, due_ms=LATER)
+        begun = threading.Event()
+
+        def work() -> None:
+            with suppress(EngineClosed):
+                engine.run_worker(started=lambda _: begun.set())
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        begun.wait()
+        assert hand.put(table, row, **{column: b"\xff"})
+        engine.runtime.cache.forget()  # it looks once a millisecond
+        assert isinstance(engine.fire(EVENT, {"n": 2}).error, DatabaseDamaged)
+        hand.put("delivery", waiting.row_id, due_ms=1)
+        until(lambda: "outbox can't be read" in caplog.text)
+        assert hand.put(table, row, **before)
+        until(lambda: hand.connection.execute("SELECT state FROM delivery").fetchall() == [("ok",)])
+        engine.close()
+        worker.join()
+    assert not [record for record in caplog.records if record.exc_info]

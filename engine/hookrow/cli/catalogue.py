@@ -172,6 +172,7 @@ EXAMPLES: dict[str, str] = {
     "db upgrade": "hookrow db upgrade",
     "db backup": "hookrow db backup hooks-copy.db",
     "db check": "hookrow db check",
+    "db copy": "hookrow db copy --to copy.db --log",
     "db restore": "hookrow db restore copy.db --yes",
 }
 

@@ -8,6 +8,7 @@ import os
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,20 +41,40 @@ GRACE = 5.0
 @option(
     "--timeout", type=click.FloatRange(0), metavar="SECONDS", says=Text("With --drain: exit after so many seconds.")
 )
+@option("--http", metavar="HOST:PORT", says=Text("Serve /metrics (Prometheus) and /healthz at this address."))
 @pass_session
-def worker(session: Session, concurrency: int, drains: bool, timeout: float | None) -> int:
+def worker(session: Session, concurrency: int, drains: bool, timeout: float | None, http: str | None) -> int:
     """Send what is queued until told to stop."""
     if timeout is not None and not drains:
         raise click.UsageError(str(Text("--timeout needs --drain.")))
+    address = None if http is None else address_of(http)
     session.require()
-    return asyncio.run(send(session, concurrency, drains, timeout))
+    return asyncio.run(send(session, concurrency, drains, timeout, address))
 
 
-async def send(session: Session, concurrency: int, drains: bool, timeout: float | None) -> int:
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port as typed."""
+    parts = urlsplit(f"//{text}")
+    try:
+        if parts.hostname and parts.port is not None and parts.netloc == text and "@" not in text:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise click.BadParameter(str(Text("give host and port, such as 127.0.0.1:9102")), param_hint="--http")
+
+
+async def send(
+    session: Session, concurrency: int, drains: bool, timeout: float | None, address: tuple[str, int] | None
+) -> int:
     """The worker on this process's own loop, where signals can be handled."""
     from hookrow import AsyncHookEngine
+    from hookrow.metrics import Metrics
+    from hookrow.metrics.page import MetricsPage
 
-    engine = AsyncHookEngine(session.url, worker=False, create=False)
+    metrics = None if address is None else Metrics()
+    observers = [] if metrics is None else [metrics]
+    engine = AsyncHookEngine(session.url, worker=False, create=False, observers=observers)
+    page: MetricsPage | None = None
     loop = asyncio.get_running_loop()
     closing: list[asyncio.Task[None]] = []
 
@@ -82,6 +103,12 @@ async def send(session: Session, concurrency: int, drains: bool, timeout: float 
             say(Text("Sending the queue of {database}; SIGTERM or Ctrl+C ends it.", database=database))
 
     try:
+        if metrics is not None and address is not None:
+            try:
+                page = MetricsPage(metrics, engine, *address)
+            except OSError as error:
+                raise click.BadParameter(error.strerror or str(error), param_hint="--http") from None
+            say(Text("Metrics: http://{host}:{port}/metrics", host=address[0], port=page.port))
         if drains:
             done = await engine.drain(timeout, concurrency=concurrency, started=started)
             left = await engine.log.summary()
@@ -93,5 +120,7 @@ async def send(session: Session, concurrency: int, drains: bool, timeout: float 
             say(Text("Stopped; unsent deliveries stay queued."))
         await asyncio.gather(*closing)
     finally:
+        if page is not None:
+            page.close()
         await engine.close()
     return exits.DONE if done else exits.NO

@@ -11,7 +11,7 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
-from hookrow.cli.session import Session, pass_session
+from hookrow.cli.session import Session, database_url, pass_session
 from hookrow.cli.show.output import confirm, say
 from hookrow.clock import from_ms
 from hookrow.lang import Text
@@ -51,6 +51,45 @@ def backup(session: Session, target: Path, overwrite: bool) -> None:
 
         engine.backup(target, replace=overwrite, progress=advance)
     say(Text("Copied to {path}. The key is not in it: keep a copy of hookrow.key too.", path=target))
+
+
+@db.command(
+    "copy",
+    cls=Command,
+    brief=Text("Copy hooks, settings and, with --log, the log into another database, of either kind."),
+    more=Text(
+        "The target is made if it is missing, and is refused if it has hooks or firings of its own. Unfinished "
+        "deliveries stay here: let a worker send them. Run it again after that, or if it was interrupted: what is "
+        "there already is compared and not written again."
+    ),
+)
+@option("--to", "to", required=True, metavar="URL", says=Text("The other database: a file or a URL."))
+@option("--log", "with_log", is_flag=True, says=Text("Copy finished firings too."))
+@pass_session
+def copy(session: Session, to: str, with_log: bool) -> int:
+    """Copy the database into another one, and compare the two."""
+    session.require()
+    from hookrow.core.care.copying import copy_database
+
+    bar = click.progressbar(length=1, label=str(Text("Copying")), file=sys.stderr, hidden=not sys.stderr.isatty())
+    with bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.length = max(total, done, 1)
+            bar.update(done - bar.pos)
+
+        made = copy_database(session.url, database_url(to), os.environ, with_log=with_log, progress=advance)
+    say(Text("Hooks: {hooks}. Firings in the log: {firings}.", hooks=made.hooks, firings=made.firings))
+    if made.stays.firings:
+        said = Text(
+            "Unfinished, left here: firings {n}, deliveries {m}.", n=made.stays.firings, m=made.stays.deliveries
+        )
+        say(said)
+    if made.meanwhile:
+        say(Text("Changed here meanwhile: {n}. Stop the services and run it again.", n=made.meanwhile))
+        return exits.NO
+    say(Text("Compared: both are equal."))
+    return exits.DONE
 
 
 @db.command("check", cls=Command, brief=Text("Look the database file through for damage."))

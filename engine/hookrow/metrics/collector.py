@@ -1,0 +1,134 @@
+"""What Prometheus is told: counters and a histogram of what this process saw, gauges of what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.log import Log
+from hookrow.errors import InvalidInput, Problem, StorageError
+from hookrow.lang import Text
+from hookrow.observers import AttemptObserved, FiringObserved
+
+__all__ = ["Metrics", "Scrape", "client"]
+
+HOOKS = 100
+OTHER = "other"
+"""The label of every hook beyond the bound."""
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+GAUGES = {
+    "hookrow_up": "1 if the database could be read",
+    "hookrow_queued_deliveries": "Deliveries that wait or are being sent; counted up to 1001",
+    "hookrow_oldest_due_seconds": "How long the oldest due delivery has waited; 0 if none is due",
+    "hookrow_dead_deliveries": "Dead deliveries; counted up to 1001",
+    "hookrow_failing_hooks": "Hooks whose last calls all failed",
+    "hookrow_paused_hooks": "Paused hooks, by who paused them",
+}
+
+
+def client() -> Any:
+    """The library. Raises InvalidInput: it is not installed."""
+    try:
+        import prometheus_client  # an extra
+        import prometheus_client.core
+    except ImportError:
+        text = Text("This needs prometheus-client: install hookrow[metrics].")
+        raise InvalidInput([Problem("metrics", text)]) from None
+    return prometheus_client
+
+
+class Metrics:
+    """An observer that counts for Prometheus."""
+
+    def __init__(self, *, hooks: int = HOOKS) -> None:
+        """Begin at 0.
+
+        Args:
+            hooks: how many hooks have labels of their own; all others are counted as `other`.
+
+        Raises:
+            InvalidInput: prometheus-client is not installed.
+        """
+        library = client()
+        self.hooks: Final = hooks
+        self.named: set[str] = set()
+        self.firings: Final = library.Counter(
+            "hookrow_firings", "Firings that had hooks", ["event", "outcome"], registry=None
+        )
+        self.attempts: Final = library.Counter(
+            "hookrow_attempts", "Requests to receivers", ["hook", "origin", "outcome"], registry=None
+        )
+        self.seconds: Final = library.Histogram(
+            "hookrow_attempt_seconds", "Duration of requests to receivers", ["hook"], registry=None, buckets=SECONDS
+        )
+
+    def register(self, engine: HookEngine | AsyncHookEngine, registry: Any = None) -> None:
+        """Have a registry ask for all of it; without one it is prometheus_client's own.
+
+        The gauges read the engine's database at each scrape, in the thread that scrapes.
+        """
+        (registry or client().REGISTRY).register(Scrape(self, engine))
+
+    def on_firing(self, seen: FiringObserved) -> None:
+        """One more."""
+        self.firings.labels(seen.event, seen.outcome).inc()
+
+    def on_attempt(self, seen: AttemptObserved) -> None:
+        """One more, and how long it took."""
+        hook = self.label(seen.hook.key)
+        self.attempts.labels(hook, seen.origin, seen.outcome).inc()
+        self.seconds.labels(hook).observe(seen.ms / 1000)
+
+    def label(self, hook: str) -> str:
+        """A hook's own label, or that of all beyond the bound."""
+        if hook not in self.named and len(self.named) >= self.hooks:
+            return OTHER
+        self.named.add(hook)
+        return hook
+
+
+class Scrape:
+    """What a registry asks: the counters, and the database as it is at that moment."""
+
+    def __init__(self, metrics: Metrics, engine: HookEngine | AsyncHookEngine) -> None:
+        self.metrics = metrics
+        self.log: Final = Log(engine.runtime)
+
+    def describe(self) -> list[Any]:
+        """Nothing beforehand: to be registered needs no database."""
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        for each in (self.metrics.firings, self.metrics.attempts, self.metrics.seconds):
+            yield from each.collect()
+        gauge = client().core.GaugeMetricFamily
+        try:
+            found = self.figures()
+        except StorageError:
+            found = {"hookrow_up": 0.0}
+        for name, value in found.items():
+            if isinstance(value, dict):
+                family = gauge(name, GAUGES[name], labels=["by"])
+                for by, count in sorted(value.items()):
+                    family.add_metric([by], count)
+                yield family
+            else:
+                yield gauge(name, GAUGES[name], value=value)
+
+    def figures(self) -> dict[str, float | dict[str, int]]:
+        """The gauges' values. Raises StorageError."""
+        runtime, summary = self.log.runtime, self.log.summary()
+        oldest = summary.oldest_due_ms
+        paused: dict[str, int] = {}
+        for hook in runtime.config().hooks.values():
+            if hook.paused_by is not None and not hook.deleted:
+                paused[hook.paused_by] = paused.get(hook.paused_by, 0) + 1
+        return {
+            "hookrow_up": 1.0,
+            "hookrow_queued_deliveries": summary.queue,
+            "hookrow_oldest_due_seconds": 0.0 if oldest is None else max(runtime.clock.now_ms() - oldest, 0) / 1000,
+            "hookrow_dead_deliveries": summary.dead,
+            "hookrow_failing_hooks": len(summary.failing),
+            "hookrow_paused_hooks": paused,
+        }

@@ -1,0 +1,63 @@
+"""`/metrics` and `/healthz` over HTTP, for a process that serves nothing else."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.errors import StorageError
+from hookrow.metrics.collector import Metrics, Scrape, client
+
+__all__ = ["MetricsPage"]
+
+
+class MetricsPage:
+    """Serves from the moment it is made until it is closed, in threads of its own."""
+
+    def __init__(self, metrics: Metrics, engine: HookEngine | AsyncHookEngine, host: str, port: int) -> None:
+        """Listen. Raises OSError: there is no such address here, or it is taken."""
+        library = client()
+        registry = library.CollectorRegistry()
+        metrics.register(engine, registry)
+        view = Scrape(metrics, engine)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/metrics":
+                    self.answer(200, library.CONTENT_TYPE_LATEST, library.generate_latest(registry))
+                elif self.path == "/healthz":
+                    try:
+                        view.figures()
+                    except StorageError as error:
+                        self.answer(503, "text/plain; charset=utf-8", f"{type(error).__name__}\n".encode())
+                    else:
+                        self.answer(200, "text/plain; charset=utf-8", b"ok\n")
+                else:
+                    self.answer(404, "text/plain; charset=utf-8", b"/metrics or /healthz\n")
+
+            def answer(self, status: int, kind: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                return
+
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        self.server: Final = Server((host, port), Handler)
+        self.port: Final = self.server.server_port
+        self.thread: Final = threading.Thread(target=self.server.serve_forever, name="hookrow-metrics", daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -1,0 +1,214 @@
+"""`hookrow db copy`: one database's rows in another, of either kind, compared; what is unfinished stays where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench.log_rows import grow, seed
+from sqlalchemy import select, update
+
+from cli_runs import ROOT, Hookrow, program
+from crash_sizes import until
+from hookrow.store import copying
+from hookrow.store.database.opening import open_database
+from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, TABLES, VERSION_NUMBER
+from receivers import Receiver, reply
+
+Add = Callable[..., dict[str, Any]]
+EVENT = "after_registration"
+OWN = {BREAKERS, VERSION_NUMBER}
+"""What each database has for itself."""
+
+
+def contents(url: str) -> Mapping[str, list[tuple[Any, ...]]]:
+    """All rows, in order."""
+    with closing(open_database(url, create=False)) as database, database.read(None) as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in TABLES
+            if table not in OWN
+        }
+
+
+def url_of(path: Path) -> str:
+    """A file as a URL."""
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def key(hookrow: Hookrow, made: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key for both databases."""
+    said = hookrow("--db", "postgresql://nowhere/none", "keys", "new").out.strip()
+    monkeypatch.setenv("HOOKROW_KEYS", said)
+    return said
+
+
+@pytest.fixture
+def used(add: Add, hookrow: Hookrow, key: str, monkeypatch: pytest.MonkeyPatch, made: Path) -> Path:
+    """A database with a life behind it: secrets, a deleted hook, revisions, settings, texts and bytes of all kinds."""
+    monkeypatch.setenv("PASSWORD", "тайна")
+    secret = ("--auth-login", "me", "--auth-password-env", "PASSWORD", "--response-has-data")
+    with Receiver(reply(200, b'{"ok": "\\u0000 \xd1\x91"}')) as receiver, Receiver(reply(500)) as broken:
+        add(receiver.url, *secret, event=EVENT, name="Склад")
+        add(broken.url, "--wait-for-response", event=EVENT, name="Касса")
+        add(receiver.url, event=EVENT, name="gone")
+        hookrow("hooks", "rm", 3, "--yes")
+        hookrow("hooks", "edit", 1, "--valid-from", "2026-01-01T10:00:00+03:00")
+        hookrow("settings", "set", "retention_days", 20)
+        for _ in range(3):
+            hookrow("fire", EVENT)
+    return made
+
+
+def test_there_and_back(used: Path, hookrow: Hookrow, postgres_url: str, folder: Path) -> None:
+    """A file to a server, the server to a new file: value by value; numbering goes on; a used target is refused."""
+    said = hookrow("db", "copy", "--to", postgres_url, "--log").err
+    assert "Hooks: 3. Firings in the log: 3." in said
+    assert "both are equal" in said
+    there = contents(postgres_url)
+    assert there == contents(url_of(used))
+    assert [len(there[name]) for name in ("hook", "firing", "delivery", "attempt")] == [3, 3, 6, 6]
+    assert hookrow("--db", postgres_url, "keys", "check").err.count("decrypted: 1.") == 1
+    back = folder / "back.db"
+    hookrow("--db", postgres_url, "db", "copy", "--to", back, "--log")
+    assert contents(url_of(back)) == contents(postgres_url)
+    hookrow("--db", back, "hooks", "list")
+
+    new = ("hooks", "add", "--name", "new", "--url", "http://127.0.0.1:9/", "--event", EVENT, "--json")
+    assert hookrow("--db", postgres_url, *new).json["id"] == 4
+    assert "its own" in hookrow("db", "copy", "--to", postgres_url, code=5).err
+
+
+def test_without_the_log(used: Path, hookrow: Hookrow, folder: Path) -> None:
+    """Hooks, revisions, settings, deeds; what changed in the source since comes along with the next run."""
+    copy = folder / "copy.db"
+    hookrow("db", "copy", "--to", copy)
+    hookrow("hooks", "edit", 1, "--timeout", 9)
+    hookrow("hooks", "rm", 2, "--yes")
+    hookrow("settings", "set", "retention_days", "30")
+    hookrow("db", "copy", "--to", copy)
+    found, source = contents(url_of(copy)), contents(url_of(used))
+    assert found["firing"] == []
+    assert all(found[name] == source[name] for name in ("hook", "hook_revision", "event", "setting", "deed"))
+
+
+def test_the_unfinished_stay(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """They are counted, and come along once they are sent; a firing that changed since is replaced."""
+    copy = folder / "copy.db"
+    with Receiver(reply(200)) as receiver:
+        add(receiver.url, "--response-has-data", event=EVENT)
+        done = hookrow("fire", EVENT, "--json").json
+        waiting = hookrow("fire", EVENT, "--no-wait", "--json").json
+        said = hookrow("db", "copy", "--to", copy, "--log").err
+        assert "left here: firings 1, deliveries 1" in said
+        assert [each["id"] for each in hookrow("--db", copy, "log", "--json").lines] == [done["id"]]
+        hookrow("redeliver", waiting["deliveries"][0]["id"], "--yes")
+        hookrow("redeliver", done["deliveries"][0]["id"], "--yes")
+        assert "left here" not in hookrow("db", "copy", "--to", copy, "--log").err
+        assert len(receiver.requests) == 3
+    assert contents(url_of(copy)) == contents(url_of(folder / "hooks.db"))
+
+
+def test_the_targets_keys_are_asked_first(add: Add, hookrow: Hookrow, folder: Path, postgres_url: str) -> None:
+    """Exit 3 with the way out, and nothing is made."""
+    add("http://127.0.0.1:9/", event=EVENT)
+    hookrow("hooks", "secret", "new", 1)
+    for target in (postgres_url, folder / "elsewhere" / "copy.db"):
+        said = hookrow("db", "copy", "--to", target, code=3).err
+        assert "HOOKROW_KEYS" in said
+        assert str(folder / "hooks.key").removesuffix("s.key") in said
+    hookrow("--db", postgres_url, "hooks", "list", code=3)
+
+
+NONE = [("hooks.db", 5), ("./hooks.db", 5), ("http://x/", 3), ("no/folder.db", 3)]
+
+
+@pytest.mark.parametrize(("target", "code"), NONE)
+def test_a_target_that_is_none(add: Add, hookrow: Hookrow, target: str, code: int) -> None:
+    """The database itself, another protocol, a folder that is not there: one line, and the exit code."""
+    add("http://127.0.0.1:9/", event=EVENT)
+    said = hookrow("db", "copy", "--to", target, code=code).err
+    assert len(said.splitlines()) == 1
+
+
+def test_a_used_target_is_refused(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """Whether it has a firing or an edit that the source never had."""
+    copy, other = folder / "copy.db", folder / "other.db"
+    add("http://127.0.0.1:9/", event=EVENT)
+    for target, words in ((copy, ("hooks", "edit", 1, "--timeout", 9)), (other, ("fire", EVENT, "--no-wait"))):
+        hookrow("db", "copy", "--to", target, "--log")
+        hookrow("--db", target, *words)
+        assert "its own" in hookrow("db", "copy", "--to", target, "--log", code=5).err
+
+
+def test_a_change_meanwhile_is_said(
+    used: Path, hookrow: Hookrow, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compared means compared: what the first walk took and the second finds other is counted, exit 1, and mended."""
+    transfer = copying.transfer
+
+    def interfered(*given: Any) -> int:
+        changed = transfer(*given)
+        with closing(open_database(url_of(used), create=False)) as database, database.write() as connection:
+            connection.execute(update(DELIVERIES).values(ms=DELIVERIES.c.ms + 1))
+        return changed
+
+    monkeypatch.setattr(copying, "transfer", interfered)
+    words = ("db", "copy", "--to", folder / "copy.db", "--log")
+    assert "Changed here meanwhile: 3" in hookrow(*words, code=1).err
+    monkeypatch.setattr(copying, "transfer", transfer)
+    assert "both are equal" in hookrow(*words).err
+
+
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_killed_on_the_way(hookrow: Hookrow, folder: Path, postgres_url: str, kind: str) -> None:
+    """`kill -9` in the midst of the log; run again, it goes on, and all is there once."""
+    path = folder / "hooks.db"
+    asyncio.run(seed(path, 40))
+    grow(path, 6000)
+    target = postgres_url if kind == "server" else url_of(folder / "copy.db")
+    hookrow("--db", target, "init")
+
+    def copied() -> int:
+        with closing(open_database(target, create=False)) as database, database.read() as connection:
+            return len(connection.execute(select(FIRINGS.c.id)).all())
+
+    with program("db", "copy", "--to", target, "--log", cwd=folder) as running:
+        until(lambda: copied() > 0, 30)
+        running.send_signal(signal.SIGKILL)
+    before = copied()
+    assert 0 < before < 6000
+    hookrow("db", "copy", "--to", target, "--log", code=None)
+    source = contents(url_of(path))
+    assert contents(target) == source
+    assert len(source["firing"]) == 6000
+
+
+def test_the_pages_five_commands(
+    add: Add, hookrow: Hookrow, made: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/postgresql.md as it stands: what was waiting is sent once, and the server has all of it."""
+    page = (ROOT / "docs" / "postgresql.md").read_text("utf-8")
+    [block] = re.findall(r"## Move in five steps\n.*?```\n(.*?)```", page, re.DOTALL)
+    commands = block.replace("postgresql://shop@db.internal/shop", postgres_url).splitlines()
+    with Receiver(reply(200)) as receiver:
+        number = add(receiver.url, "--response-has-data", event=EVENT)["id"]
+        hookrow("hooks", "secret", "new", number)
+        hookrow("fire", EVENT, "--no-wait")
+        assert commands.pop(0) == 'export HOOKROW_KEYS="$(cat hookrow.key)"'
+        monkeypatch.setenv("HOOKROW_KEYS", made.with_name("hookrow.key").read_text())
+        said = [hookrow(*shlex.split(line)[1:]).err for line in commands]
+        assert "left here: firings 1" in said[0]
+        assert "left here" not in said[2]
+        assert "both are equal" in said[2]
+        assert len(receiver.requests) == 1
+    assert contents(postgres_url) == contents(url_of(made))
+    assert len(commands) == 4

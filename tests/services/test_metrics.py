@@ -1,0 +1,91 @@
+"""What Prometheus is told: by a worker over HTTP, by a service's own registry."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hookrow import Hook, HookEngine, StorageError
+from hookrow.metrics import Metrics
+from hookrow.metrics.page import MetricsPage
+from hookrow.testing import HookReceiver, allows, fails
+from hosting import gate
+
+EVENT = "before_order_add"
+BOARD = Path(__file__).parents[2] / "docs" / "examples" / "grafana.json"
+
+
+def samples(text: str) -> dict[str, float]:
+    """The figures by name and labels, in the order of the labels' names."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            found[" ".join([each.name, *(each.labels[name] for name in sorted(each.labels))])] = each.value
+    return found
+
+
+def test_what_a_process_saw_and_what_the_database_holds(tmp_path: Path, hook_receiver: HookReceiver) -> None:
+    """Counters, a histogram a hook, gauges; hooks beyond the bound are one. Grafana asks for no other."""
+    metrics = Metrics(hooks=1)
+    with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, observers=[metrics]) as engine:
+        engine.hooks.add(gate(EVENT, hook_receiver.on("gate", allows())))
+        engine.hooks.add(gate(EVENT, hook_receiver.on("other", fails()), key="second", name="Second"))
+        engine.hooks.add(Hook(key="erp", name="ERP", event=EVENT, url=hook_receiver.url, position=9))
+        engine.hooks.add(Hook(key="idle", name="Idle", event="on_subscription", url=hook_receiver.url))
+        engine.hooks.pause("idle")
+        page = MetricsPage(metrics, engine, "127.0.0.1", 0)
+        try:
+            url = f"http://127.0.0.1:{page.port}"
+            engine.fire(EVENT, {"order": {"id": 7}})
+            assert engine.runtime.watch is not None
+            engine.runtime.watch.close()  # what it was told is counted by now
+            found = samples(httpx.get(url + "/metrics").text)
+            assert httpx.get(url + "/healthz").text == "ok\n"
+            assert httpx.get(url + "/").status_code == 404
+        finally:
+            page.close()
+    wanted = {
+        f"hookrow_firings_total {EVENT} allowed": 1,
+        "hookrow_attempts_total gate fire ok": 1,
+        "hookrow_attempts_total other fire failed": 1,
+        "hookrow_attempt_seconds_count gate": 1,
+        "hookrow_attempt_seconds_count other": 1,
+        "hookrow_up": 1,
+        "hookrow_queued_deliveries": 1,
+        "hookrow_dead_deliveries": 0,
+        "hookrow_paused_hooks person": 1,
+    }
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert found["hookrow_oldest_due_seconds"] >= 0
+    queries = [query["expr"] for panel in json.loads(BOARD.read_text("utf-8"))["panels"] for query in panel["targets"]]
+    asked = [re.findall(r"hookrow_\w+", query) for query in queries]
+    assert all(asked)
+    assert {name for names in asked for name in names} <= {name.split()[0] for name in found}
+    labels = {name for query in queries for name in re.findall(r"by \(([^)]*)\)|\{(\w+)=", query)}
+    known = {"outcome", "hook", "le", "by"}
+    assert {each.strip() for pair in labels for part in pair for each in part.split(",")} - {""} <= known
+
+
+def test_a_database_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hookrow_up` is 0, /healthz answers 503; the process's own counters are still there."""
+    metrics, registry = Metrics(), CollectorRegistry()
+    with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False, observers=[metrics]) as engine:
+        metrics.register(engine, registry)
+        page = MetricsPage(metrics, engine, "127.0.0.1", 0)
+
+        def broken() -> None:
+            raise StorageError("the disk is gone")
+
+        monkeypatch.setattr(engine.runtime, "config_now", broken)
+        try:
+            assert httpx.get(f"http://127.0.0.1:{page.port}/healthz").status_code == 503
+        finally:
+            page.close()
+        found = samples(generate_latest(registry).decode())
+    assert (found["hookrow_up"], "hookrow_queued_deliveries" in found) == (0, False)

@@ -87,12 +87,15 @@ def die() -> None:
 
 def kill_at(database: Database, point: str, marked: list[bool]) -> None:
     """Kill this process around the commit of the transaction in which `marked` was filled."""
-    engine, (_, side) = database.engine("write"), point.split(":")
-    write = database.write
+    _, side = point.split(":")
+    write, commit = database.write, database.commit
+
+    passed: list[bool] = []
 
     def before_commit(connection: Connection) -> None:
-        if not marked:
+        if not marked or passed:
             return
+        passed.append(True)
         if side == "before":
             die()
         if side == "inside":
@@ -100,14 +103,20 @@ def kill_at(database: Database, point: str, marked: list[bool]) -> None:
             wait = int.from_bytes(os.urandom(2)) / 65_536 * 0.0015
             threading.Thread(target=lambda: (time.sleep(wait), die()), daemon=True).start()
 
+    def committing(connection: Connection) -> None:
+        before_commit(connection)
+        commit(connection)
+
     @contextmanager
     def watched(*given: Any) -> Iterator[Connection]:
         with write(*given) as connection:
             yield connection
         if marked:
+            assert passed, "it was committed elsewhere: this point is no longer one"
             die()
 
-    event.listen(engine, "commit", before_commit)
+    database.commit = committing  # type: ignore[method-assign]
+    event.listen(database.engine("write"), "commit", before_commit)  # a migration's own
     database.write = watched  # type: ignore[method-assign]
 
 

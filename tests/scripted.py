@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import httpx
 
-__all__ = ["HandClock", "Network", "answer", "fails"]
+from hookrow.delivery.message import Message
+from hookrow.transport import Outgoing
+
+__all__ = ["HandClock", "Network", "answer", "fails", "outgoing"]
 
 Script = Callable[[httpx.Request], Awaitable[httpx.Response] | httpx.Response]
 NOON = 1_795_608_000_000
@@ -33,6 +36,12 @@ class HandClock:
     def forward(self, seconds: float) -> None:
         self.wall += round(seconds * 1000)
         self.mono += seconds
+
+
+def outgoing(url: str, body: bytes = b"{}", headers: Iterable[tuple[str, str]] = ()) -> Outgoing:
+    """A POST as an attempt hands it to the transport."""
+    pairs = tuple(headers)
+    return Outgoing.of(Message("POST", url, pairs, body, pairs))
 
 
 def answer(status: int = 200, body: Any = None, **headers: str) -> Script:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from hypothesis import strategies as st
 
@@ -27,10 +26,9 @@ from hookrow.hook.fields import FIELDS
 from hookrow.payload import admit, get_pointer, pointer_parts
 from hookrow.store.configuration import settings as settingstore
 from hookrow.template.compiled import Body, Condition, prepare
-from hookrow.transport import Transport, exchange
-from hookrow.transport.attempt import prepared
-from hookrow.transport.wire import peer_of
+from hookrow.transport import Outgoing, Transport, exchange
 from receivers import Peer, Receiver
+from scripted import outgoing
 
 PARTS: dict[str, Any] = {
     "event": "before_order_add",
@@ -53,10 +51,11 @@ def hook(**fields: Any) -> Hook:
 def a_url(url: str) -> None:
     """A URL that can be saved can be sent, logged without its secrets, and judged."""
     kept = hook(url=url).url
-    request = prepared(message.Outline(kept).message("{}", **PARTS))
-    _, host, port, _ = peer_of(str(request.url))
+    request = Outgoing.of(message.Outline(kept).message("{}", **PARTS))
+    _, host, port, _ = request.place.peer
     assert (bool(host), 0 < port < 65536) == (True, True)
-    assert request.headers["host"].isascii()
+    assert request.place.host.isascii()
+    assert "@" not in request.place.host
     assert "@" not in urlsplit(kept).netloc
     public_url(kept)
     Egress.parse("public").verdict(host, host=host, port=port)
@@ -68,9 +67,9 @@ def a_header(header: str) -> None:
     if made.custom_header:
         assert made.custom_header_value is not None
         pair = (made.custom_header, made.custom_header_value.value)
-        request = prepared(message.Outline("http://h/", custom_header=pair).message("{}", **PARTS))
-        line = b": ".join(next(each for each in request.headers.raw if each[0] == pair[0].encode()))
-        assert line == f"{pair[0]}: {pair[1]}".encode("ascii")
+        request = Outgoing.of(message.Outline("http://h/", custom_header=pair).message("{}", **PARTS))
+        line = f"{pair[0]}: {pair[1]}".encode("ascii")
+        assert request.content.split(b"\r\n\r\n")[0].split(b"\r\n").count(line) == 1
         assert not set(b"\r\n\0") & set(line)
 
 
@@ -410,7 +409,7 @@ def talk() -> Iterator[Callable[[list[bytes]], None]]:
         def one(pieces: list[bytes]) -> None:
             said[:] = pieces
             keep = next(keeps)
-            request = httpx.Request("POST", receiver.url, content=b"{}")
+            request = outgoing(receiver.url)
             began = time.monotonic()
             got = loop.run_until_complete(
                 exchange(transport, request, timeout=20, limit=1000, keep=keep, clock=SystemClock())

@@ -11,7 +11,6 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from front_door import MODES, fired, word
@@ -24,6 +23,7 @@ from receivers import Authority, BlackHole, Peer, Receiver, reply, silence
 from receivers.bodies import BODIES
 from receivers.connections import HEADS
 from receivers.scripts import Script
+from scripted import outgoing
 
 pytestmark = pytest.mark.anyio
 
@@ -184,7 +184,7 @@ async def test_a_request_that_is_not_taken_in_did_not_go_out(anyio_backend: str,
     async with Transport(Egress(), SystemClock()) as transport:
         with Receiver(unread, window=4096) as receiver:
             for wait in ("sent", "reply"):
-                request = httpx.Request("POST", receiver.url, content=bytes(8_000_000))
+                request = outgoing(receiver.url, bytes(8_000_000))
                 began = asyncio.get_running_loop().time()
                 got = await exchange(
                     transport, request, timeout=1.0, limit=1024, keep=None, clock=SystemClock(), wait=wait

@@ -51,6 +51,19 @@ def test_a_receiver_for_developers_needs_no_engine() -> None:
     assert loaded_after("import hookrow.cli.commands.listen") & HEAVY == set()
 
 
+def test_a_request_of_our_own_needs_no_httpx(tmp_path: Path) -> None:
+    """7 MB that only a transport that was given brings, or a URL that must be spelled anew."""
+    code = (
+        "from hookrow import Hook, HookEngine\n"
+        f"with HookEngine({f'sqlite:///{tmp_path}/hooks.db'!r}, worker=False) as engine:\n"
+        "    at = 'http://127.0.0.1:9/x?y=1'\n"
+        "    hook = dict(name='a', event='after_registration', url=at, wait_for_response=True)\n"
+        "    engine.hooks.add(Hook(**hook))\n"
+        "    assert engine.fire('after_registration', {}).deliveries[0].error in ('connect_error', 'blocked_address')"
+    )
+    assert loaded_after(code) & {"httpx", "werkzeug"} == set()
+
+
 def test_the_testing_kit_gives_all_that_it_names() -> None:
     """Each name of `hookrow.testing`, at its first use."""
     missing = "[name for name in kit.__all__ if getattr(kit, name, None) is None]"

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
-import httpx
 import pytest
 
 from hookrow.clock import SystemClock
@@ -16,6 +15,7 @@ from hookrow.transport import Exchange, Transport, exchange
 from hookrow.transport.connection import Connection
 from receivers import Peer, Receiver, reply, reset
 from receivers.scripts import response
+from scripted import outgoing
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ async def transport(anyio_backend: str) -> AsyncIterator[Transport]:
 
 async def post(transport: Transport, url: str) -> Exchange:
     """One exchange of a waiting hook."""
-    request = httpx.Request("POST", url, content=b"{}")
+    request = outgoing(url)
     return await exchange(transport, request, timeout=5, limit=1_048_576, keep=None, clock=SystemClock())
 
 

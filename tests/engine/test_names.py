@@ -22,7 +22,7 @@ from hookrow.clock import SystemClock
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Resolver, Transport, exchange
 from receivers import Authority, BlackHole, Receiver, reply
-from scripted import HandClock
+from scripted import HandClock, outgoing
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def made(anyio_backend: str) -> AsyncIterator[Callable[..., Transport]]:
 
 async def post(transport: httpx.AsyncBaseTransport, url: str, timeout: float = 5.0, **how: Any) -> Exchange:
     """One exchange of a waiting hook."""
-    request = httpx.Request("POST", url, content=b"{}")
+    request = outgoing(url)
     return await exchange(transport, request, timeout=timeout, limit=1024, keep=None, clock=SystemClock(), **how)
 
 

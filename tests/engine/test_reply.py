@@ -300,9 +300,11 @@ def test_a_veto_says_why() -> None:
         {"message": 5},
         {"code": ["x"]},
         {"errors": "x"},
+        {"errors": 0},
         {"errors": ["x"]},
         {"errors": [{"path": 5}]},
         {"warnings": "x"},
+        {"warnings": ""},
         {"warnings": [5]},
     ],
 )

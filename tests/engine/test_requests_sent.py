@@ -9,12 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from engine_bench import Bench
 from fuzzing import JSON, fuzz
 from hookrow import Hook, HookEngine
 from hookrow.errors import InvalidPayload
+from hookrow.transport.outgoing import place_of, spelled_by_httpx
 from receivers import Receiver, Request, reply
 
 EVENT = "before_order_add"
@@ -214,3 +217,18 @@ async def test_the_place_of_what_a_payload_can_not_hold_is_named(bench: Bench) -
         await bench.fire({"order": "x" * 1_048_577})
     assert bench.network.requests == []
     assert await bench.engine.log.page() == []
+
+
+PARTS = st.lists(st.sampled_from(["a", "B", "0", "-", ".", "..", "/", "?", "%20", "%2f", "&=", "'", ";", ":", "@"]))
+
+
+@given(
+    st.sampled_from(["h", "h.example", "127.0.0.1", "127.1", "0x7f000001", "xn--e1afmkfd", "[::1]", "H.example"]),
+    st.sampled_from(["", ":80", ":443", ":8080", ":65535"]),
+    PARTS.map("".join),
+)
+def test_a_url_is_taken_apart_as_httpx_does(host: str, port: str, rest: str) -> None:
+    """Whether it is plain, or has to be spelled anew: the same peer, target and `Host`."""
+    for scheme in ("http", "https"):
+        url = f"{scheme}://{host}{port}{f'/{rest}' if rest else ''}"
+        assert place_of(url) == spelled_by_httpx(url)

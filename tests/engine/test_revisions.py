@@ -40,8 +40,9 @@ async def is_tried_again(bench: Bench) -> None:
     await fails_for_long(bench)
     number = (await bench.engine.hooks.get("h")).id or 0
     bench.clock.forward(30)
-    now_ms = bench.clock.now_ms()
-    await bench.engine.runtime.database.writer.awrite(lambda connection: try_again(connection, number, now_ms))
+    now_ms, database = bench.clock.now_ms(), bench.engine.runtime.database
+    held = database.clock.lease_ms()
+    await database.writer.awrite(lambda connection: try_again(connection, number, now_ms, held))
 
 
 async def is_gone(bench: Bench) -> None:

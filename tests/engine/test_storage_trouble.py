@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from engine_bench import Bench
@@ -68,12 +68,9 @@ def input_output(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @contextmanager
 def broken(bench: Bench, commit: Callable[[Connection], None]) -> Iterator[None]:
     """Every commit of the engine does this."""
-    engine = bench.engine.runtime.database.engine("write")
-    event.listen(engine, "commit", commit)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.engine.runtime.database, "commit", commit)
         yield
-    finally:
-        event.remove(engine, "commit", commit)
 
 
 TROUBLES = {"locked": locked, "read_only": read_only, "full": full, "input_output": input_output}

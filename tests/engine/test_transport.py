@@ -20,6 +20,7 @@ from hookrow.transport import Exchange, Transport, exchange
 from receivers import Authority, BlackHole, Peer, Receiver, Script, close, drip, hold, reply, reset, send, silence
 from receivers.bodies import exploding
 from receivers.scripts import response
+from scripted import outgoing
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,7 @@ async def transport(anyio_backend: str) -> AsyncIterator[Transport]:
 
 async def post(transport: httpx.AsyncBaseTransport, url: str, **how: Any) -> Exchange:
     """One exchange of a small JSON body; a waiting hook's unless `keep` says otherwise."""
-    request = httpx.Request("POST", url, content=b'{"a": 1}', headers={"content-type": "application/json"})
+    request = outgoing(url, b'{"a": 1}', JSON)
     given = {"timeout": 5.0, "limit": LIMIT, "keep": None, **how}
     return await exchange(transport, request, clock=SystemClock(), **given)
 
@@ -194,7 +195,7 @@ async def test_compression_is_not_asked_for_twice(transport: Transport) -> None:
     """What the message says is what leaves: nothing is added to its headers but the framing."""
     request = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": "Hookrow/1"}
     with Receiver(reply(200, b"{}")) as receiver:
-        made = httpx.Request("POST", receiver.url, content=b"{}", headers=request)
+        made = outgoing(receiver.url, b"{}", request.items())
         await exchange(transport, made, timeout=5, limit=LIMIT, keep=None, clock=SystemClock())
         [got] = receiver.requests
     names = sorted(name.lower() for name, _ in got.headers)

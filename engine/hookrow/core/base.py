@@ -7,9 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Unpack
-
-import httpx
+from typing import TYPE_CHECKING, Final, Unpack
 
 from hookrow.clock import Clock
 from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of
@@ -34,6 +32,9 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.address import address_of
 from hookrow.store.database.locks import FIRE
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Engine"]
 

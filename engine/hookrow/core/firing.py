@@ -351,20 +351,18 @@ class Run:
             self.runtime.cache.forget()
         self.ids.update({draft.seq: number for draft, number in zip(drafts, written.deliveries, strict=True)})
         if self.runtime.handover is not None:
-            self.runtime.handover.handed_over(self.context, drafts, job.deliveries, written)
+            its = (self.context, drafts, job.deliveries, written)
+            self.runtime.handover.handed_over(*its, whole=self.outcome is not None)
 
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
-        """The job's answer, for which there are `least` seconds, whatever is left.
-
-        A caller that is cancelled meanwhile learns of it when the commit has ended. What was committed for them is
-        handed over all the same: nobody else would send it before its lease has lapsed.
-        """
-        commit = self.runtime.database.writer.begin(job, self.patience(least))
+        """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
+        learns of it when the commit has ended; what was committed for them is handed over all the same."""
+        waiting = self.runtime.database.writer.begin(job, self.patience(least))
         try:
-            return await self.counted(asyncio.shield(commit))
+            return await self.counted(waiting.future)
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
-                answer = await over(commit)
+                answer = await over(waiting.awaited_again())
                 if isinstance(job, Begin) and isinstance(answer, Written):
                     self.firing_id = answer.firing
                 elif isinstance(job, Rows):

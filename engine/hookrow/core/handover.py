@@ -24,6 +24,9 @@ class Handover(Protocol):
         drafts: Sequence[DeliveryDraft],
         deliveries: Sequence[NewDelivery],
         written: Written,
-    ) -> None: ...
+        *,
+        whole: bool,
+    ) -> None:
+        """`whole`: nothing more is written of the firing."""
 
     def reset(self) -> None: ...

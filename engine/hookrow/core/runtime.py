@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-import httpx
 from sqlalchemy import URL, Connection
 
 from hookrow.clock import Clock, SystemClock, zone_named
@@ -45,6 +44,9 @@ from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Runtime"]
 

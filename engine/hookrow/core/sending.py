@@ -150,6 +150,8 @@ class Sending:
         drafts: Sequence[DeliveryDraft],
         deliveries: Sequence[NewDelivery],
         written: Written,
+        *,
+        whole: bool,
     ) -> None:
         """After the commit: give the worker what was born leased to it, or wake it for the rest."""
         if self.worker is None or not any(draft.background for draft in drafts):
@@ -171,6 +173,7 @@ class Sending:
                 order_key=draft.order_key,
                 replay_of=context.replay_of,
                 depth=context.arrival.depth,
+                last=whole and draft is drafts[-1],
                 payload=draft.shown,
                 shadow=draft.shadow,
             )

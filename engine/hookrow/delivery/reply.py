@@ -73,7 +73,7 @@ class ReplyOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReplyBody:
     """What a body says.
 
     words: the object, None where there is none that can be obeyed. Of one that the strict reading refuses, only what
@@ -91,23 +91,23 @@ class Said:
     """It can't be read, and a refusal may have been meant."""
 
 
-def heard(headers: Headers, body: bytes) -> Said:
+def read_body(headers: Headers, body: bytes) -> ReplyBody:
     """What a body says, read as tolerantly as is safe: a «no» is not lost to its spelling.
 
     UTF-8 comes first, then a declared charset out of a list. What is ambiguous or no proper JSON anywhere is passed
     over beside an `allow`, of two `allow` the «no» counts.
     """
     if not body.strip():
-        return Said(empty=True)
+        return ReplyBody(empty=True)
     try:
         value = strict_loads(body)
     except NotJson as reason:
         fault = reason.text
     else:
-        return Said(value if isinstance(value, dict) else None)
+        return ReplyBody(value if isinstance(value, dict) else None)
     text, charset = decoded(body, charset_of(headers))
     if is_blank(text) or body in UTF16_MARKS:
-        return Said(empty=True)
+        return ReplyBody(empty=True)
     notes: tuple[Text, ...] = ()
     if charset is not None:
         notes = (Reason("reply_charset", charset=charset),)
@@ -116,14 +116,14 @@ def heard(headers: Headers, body: bytes) -> Said:
         except NotJson as reason:
             fault = reason.text
         else:
-            return Said(value if isinstance(value, dict) else None, notes=notes)
-    words, broken = obeyed(text)
+            return ReplyBody(value if isinstance(value, dict) else None, notes=notes)
+    words, broken = known_members(text)
     if words is None:
-        return Said(fault=fault, meant=may_refuse(text))
-    return Said(words, fault, broken, (*notes, Reason("reply_not_proper")))
+        return ReplyBody(fault=fault, meant=may_refuse(text))
+    return ReplyBody(words, fault, broken, (*notes, Reason("reply_not_proper")))
 
 
-def obeyed(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
+def known_members(text: str) -> tuple[dict[str, Any] | None, dict[str, Text]]:
     """Of an object that is no proper JSON: what is known of it, and what of that is at fault.
 
     None without an `allow` that is true or false; a doubled one with a false among them is a «no».
@@ -174,21 +174,21 @@ def read(
     """
     if status == 410:
         return bad_status(status, headers)
-    said = heard(headers, body)
+    content = read_body(headers, body)
     success = 200 <= status < 300
-    if said.words is not None and said.words.get("allow") is False and (success or 400 <= status < 500):
-        refusal, warnings = refusal_of(said.words, status)
+    if content.words is not None and content.words.get("allow") is False and (success or 400 <= status < 500):
+        refusal, warnings = refusal_of(content.words, status)
         kind: Literal["vetoed", "refused"] = "vetoed" if moment_can_refuse else "refused"
-        return ReplyOutcome(kind, veto=refusal, warnings=(*said.notes, *warnings))
+        return ReplyOutcome(kind, veto=refusal, warnings=(*content.notes, *warnings))
     if not success:
-        return perhaps_refused(bad_status(status, headers), said.meant and 400 <= status < 500)
-    if said.words is not None:
-        return allowed(said, said.words, mode, moment_can_refuse, payload)
-    if said.fault is not None and is_json(headers):
-        return perhaps_refused(bad_reply(Reason("reply_unreadable", reason=said.fault)), said.meant)
-    if said.empty or mode != "transform":
-        return ReplyOutcome("ok", warnings=(*said.notes, *([MEANT] if said.meant else [])))
-    return perhaps_refused(bad_reply(Reason("reply_no_object")), said.meant)
+        return with_hint(bad_status(status, headers), content.meant and 400 <= status < 500)
+    if content.words is not None:
+        return allowed(content, content.words, mode, moment_can_refuse, payload)
+    if content.fault is not None and is_json(headers):
+        return with_hint(bad_reply(Reason("reply_unreadable", reason=content.fault)), content.meant)
+    if content.empty or mode != "transform":
+        return ReplyOutcome("ok", warnings=(*content.notes, *([MEANT] if content.meant else [])))
+    return with_hint(bad_reply(Reason("reply_no_object")), content.meant)
 
 
 def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: Text | None) -> ReplyOutcome:
@@ -203,7 +203,7 @@ def broken_off(status: int, headers: Headers, body: bytes, error: str, detail: T
     meant = status != 410 and (200 <= status < 300 or 400 <= status < 500) and may_refuse_in(body)
     if 300 <= status < 600 and not meant:
         return bad_status(status, headers)
-    return perhaps_refused(ReplyOutcome("failed", error, detail), meant)
+    return with_hint(ReplyOutcome("failed", error, detail), meant)
 
 
 def may_refuse_in(body: bytes) -> bool:
@@ -211,7 +211,7 @@ def may_refuse_in(body: bytes) -> bool:
     return re.search(rb'"allow"\s*:\s*false', body[:BEGINNING].replace(b"\0", b"")) is not None
 
 
-def perhaps_refused(answer: ReplyOutcome, meant: bool) -> ReplyOutcome:
+def with_hint(answer: ReplyOutcome, meant: bool) -> ReplyOutcome:
     """The failure, and that a refusal may have been meant."""
     if not meant:
         return answer
@@ -219,19 +219,19 @@ def perhaps_refused(answer: ReplyOutcome, meant: bool) -> ReplyOutcome:
 
 
 def allowed(
-    said: Said, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]
+    content: ReplyBody, words: dict[str, Any], mode: str, moment_can_refuse: bool, payload: dict[str, Any]
 ) -> ReplyOutcome:
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
         return bad_reply(Reason("allow_no_flag"))
-    warnings = [*said.notes, *refusal_of(words, 422)[1]]
+    warnings = [*content.notes, *refusal_of(words, 422)[1]]
     if words and not any(key in words for key in KEYS):
         warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
         if "data" in words or "result" in words:
             warnings.append(Reason("data_not_expected"))
         return ReplyOutcome("ok", warnings=tuple(warnings))
-    for key, reason in said.broken.items():
+    for key, reason in content.broken.items():
         return bad_reply(Reason("member_unreadable", key=key, reason=reason))
     has_result, result = "result" in words, words.get("result")
     patch = words.get("data")
@@ -242,7 +242,7 @@ def allowed(
         return ReplyOutcome("ok", has_result=has_result, result=result, warnings=tuple(warnings))
     if not isinstance(patch, dict):
         return bad_reply(Reason("data_no_object"))
-    patch = news(patch, payload)
+    patch = without_echo(patch, payload)
     strange = [key for key in patch if key not in payload]
     if strange:
         return bad_reply(Reason("data_adds_key", key=strange[0][:60]))
@@ -258,7 +258,7 @@ def allowed(
     )
 
 
-def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+def without_echo(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     """The patch without what only repeats the target: an echo, of the whole or of parts, changes nothing.
 
     Without this a receiver that sends back what it got would, by RFC 7396, delete every member that is null.
@@ -268,7 +268,7 @@ def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
         if key in target:
             known = target[key]
             if isinstance(value, dict) and isinstance(known, dict):
-                if value and not (value := news(value, known)):
+                if value and not (value := without_echo(value, known)):
                     continue
             elif same(value, known):
                 continue
@@ -276,50 +276,70 @@ def news(patch: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def refusal_of(said: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text | str, ...]]:
-    """The words of a «no», and warnings: the receiver's own, and one for each word that could not be used.
+def refusal_of(words: dict[str, Any], status: int) -> tuple[Refusal, tuple[Text | str, ...]]:
+    """What a «no» says, and warnings: the receiver's own, and one for each member that could not be used.
 
     A badly worded «no» is still a no: what can't be used is left out.
     """
-    warnings: list[Text | str] = []
+    faults: list[Text | str] = []
+    message = text_of(words, "message", MESSAGE_LIMIT, faults)
+    code = text_of(words, "code", CODE_LIMIT, faults)
+    refused_with = status_of(words, status if 400 <= status < 500 else 422, faults)
+    errors = errors_of(words, faults)
+    own = own_warnings(words, faults)
+    return Refusal(message, code, refused_with, errors), (*own, *faults)
 
-    def text(key: str, limit: int) -> str:
-        value = said.get(key)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            warnings.append(Reason("not_a_text", key=key))
-            return ""
-        value = storable(value)
-        return value if len(value) <= limit else value[: limit - 1] + "…"
 
-    message, code = text("message", MESSAGE_LIMIT), text("code", CODE_LIMIT)
-    given = said.get("status")
-    own = status if 400 <= status < 500 else 422
-    if given is not None:
-        if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
-            own = given
-        else:
-            warnings.append(Reason("status_out_of_range"))
+def text_of(words: dict[str, Any], key: str, limit: int, faults: list[Text | str]) -> str:
+    """A member that is a text, of at most so many characters; a fault where it is something else."""
+    value = words.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        faults.append(Reason("not_a_text", key=key))
+        return ""
+    value = storable(value)
+    return value if len(value) <= limit else value[: limit - 1] + "…"
+
+
+def status_of(words: dict[str, Any], default: int, faults: list[Text | str]) -> int:
+    """The status that a «no» asks for."""
+    given = words.get("status")
+    if given is None:
+        return default
+    if isinstance(given, int) and not isinstance(given, bool) and 400 <= given <= 599:
+        return given
+    faults.append(Reason("status_out_of_range"))
+    return default
+
+
+def errors_of(words: dict[str, Any], faults: list[Text | str]) -> tuple[dict[str, str], ...]:
+    """The errors of a «no» that are objects of texts."""
+    listed = words.get("errors")
+    if listed is not None and not isinstance(listed, list):
+        faults.append(Reason("not_a_list", key="errors"))
     errors = []
-    listed = said.get("errors")
     for error in listed[:LIST_LIMIT] if isinstance(listed, list) else ():
         parts = {key: error.get(key) or "" for key in ("path", "code", "message")} if isinstance(error, dict) else {}
         if parts and all(isinstance(part, str) for part in parts.values()):
             errors.append({key: storable(part)[:MESSAGE_LIMIT] for key, part in parts.items()})
         else:
-            warnings.append(Reason("error_no_object"))
-    if listed is not None and not isinstance(listed, list):
-        warnings.append(Reason("not_a_list", key="errors"))
-    own_warnings = said.get("warnings")
-    if own_warnings is not None and not isinstance(own_warnings, list):
-        warnings.append(Reason("not_a_list", key="warnings"))
-    elif own_warnings:
-        texts = [each for each in own_warnings if isinstance(each, str)]
-        warnings = [*(storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]), *warnings]
-        if len(texts) != len(own_warnings):
-            warnings.append(Reason("warning_no_text"))
-    return Refusal(message, code, own, tuple(errors)), tuple(warnings)
+            faults.append(Reason("error_no_object"))
+    return tuple(errors)
+
+
+def own_warnings(words: dict[str, Any], faults: list[Text | str]) -> list[str]:
+    """The receiver's own warnings, as far as they are texts."""
+    listed = words.get("warnings")
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        faults.append(Reason("not_a_list", key="warnings"))
+        return []
+    texts = [each for each in listed if isinstance(each, str)]
+    if len(texts) != len(listed):
+        faults.append(Reason("warning_no_text"))
+    return [storable(each)[:MESSAGE_LIMIT] for each in texts[:LIST_LIMIT]]
 
 
 def background(mode: Mode | str, status: int, headers: Headers = ()) -> ReplyOutcome:

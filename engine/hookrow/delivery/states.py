@@ -1,4 +1,4 @@
-"""What becomes of a delivery, and of a hook's breaker, when something happens. Pure; the moment and the luck are given.
+"""What becomes of a delivery, and of a hook's breaker, when something happens. Pure: `now_ms`, `jitter` are passed in.
 
 `decide` is the only place that knows the transitions. `docs/contributing/state_machine.md` shows them as a table, and
 a test holds the two together. `turn` says which row of a firing is released; `Breaker` how long a failing hook rests.

@@ -28,12 +28,13 @@ RESERVED: Final = frozenset({"payload", "webhook", "loop"})
 
 
 class Page(Evaluation):
-    """What one rendering has written so far: pieces of text, each with the line that it comes from.
+    """What one rendering has written so far, in pieces.
 
-    `outline` holds the same with `0` or `""` for each value: whether a value is JSON need not be asked.
+    Each is its text; what stands for it in the outline, a value's `0` or `""`, since whether that is JSON need not be
+    asked; the line and column that it comes from; and whether it is the template's own.
     """
 
-    __slots__ = ("outline", "pieces", "places", "size", "text")
+    __slots__ = ("pieces", "size", "text")
 
     def __init__(
         self,
@@ -46,32 +47,40 @@ class Page(Evaluation):
         moment: LocalTime | None = None,
     ) -> None:
         super().__init__(payload, webhook, fuel=fuel, limit=limit, moment=moment)
-        self.pieces: list[str] = []
-        self.outline: list[str] = []
-        self.places: list[tuple[int, int, bool]] = []
+        self.pieces: list[tuple[str, str, int, int, bool]] = []
         self.size: int = 0
         self.text: str | None = text
         """The payload's JSON, where it is known."""
 
     def write(self, text: str, line: int, column: int = 1, *, stands_for: str | None = None) -> None:
         """Add a piece; of a value with what stands for it in the outline. Raises Fault beyond the limit."""
-        self.size += len(text)
-        self.fit(self.size)
-        self.spend(len(text) >> 3)
-        self.pieces.append(text)
-        self.outline.append(text if stands_for is None else stands_for)
-        self.places.append((line, column, stands_for is None))
+        length = len(text)
+        self.size += length
+        self.fuel -= length >> 3
+        if self.size > self.limit or self.fuel < 0:  # asked here, since every piece of every body comes by
+            self.fit(self.size)
+            self.spend(0)
+        literal = stands_for is None
+        self.pieces.append((text, text if stands_for is None else stands_for, line, column, literal))
+
+    def written(self) -> str:
+        """The whole text."""
+        return "".join([piece[0] for piece in self.pieces])
+
+    def outline(self) -> str:
+        """The same with something plain in the place of each value."""
+        return "".join([piece[1] for piece in self.pieces])
 
     def place_at(self, offset: int) -> tuple[int, int]:
         """The template's line and column that an offset of the outline comes from; of a value its braces'."""
-        for text, (line, column, literal) in zip(self.outline, self.places, strict=True):
+        for _, text, line, column, literal in self.pieces:
             if offset < len(text):
                 breaks = text.count("\n", 0, offset) if literal else 0
                 if breaks:
                     return line + breaks, offset - text.rfind("\n", 0, offset)
                 return line, column + offset if literal else column
             offset -= len(text)
-        return self.places[-1][:2] if self.places else (1, 1)
+        return self.pieces[-1][2:4] if self.pieces else (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,9 @@ class Statement:
     def render(self, page: Page) -> None:
         """Write it. Raises Fault, whose line is set."""
         try:
-            page.spend(self.cost)
+            page.fuel -= self.cost
+            if page.fuel < 0:
+                page.spend(0)
             self.act(page)
         except Fault as fault:
             fault.line = fault.line or self.line

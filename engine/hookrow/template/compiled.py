@@ -130,14 +130,14 @@ class Body:
     def draw(self, view: View, webhook: Mapping[str, Any], limit: int) -> str:
         page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text, moment=view.moment)
         render_all(self.statements, page)
-        text = "".join(page.pieces)
+        text = page.written()
         try:
             size = len(text.encode())
         except UnicodeEncodeError:  # half a surrogate pair: JSON can carry it escaped, UTF-8 can't
             text = SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
             size = len(text.encode())
         page.fit(size)
-        outline = "".join(page.outline)
+        outline = page.outline()
         try:
             check(outline)
         except json.JSONDecodeError as broken:

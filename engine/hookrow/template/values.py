@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, Final, TypeGuard
 
 from hookrow.lang import Text
@@ -273,6 +274,8 @@ def encode(budget: Budget, value: object) -> str:
     if value is None or isinstance(value, bool):
         return NAMED[value]
     weigh(budget, value)
+    if type(value) is str:
+        return encode_basestring(value)
     try:
         return int.__repr__(value) if type(value) is int else ENCODER.encode(value)
     except (ValueError, TypeError, RecursionError):

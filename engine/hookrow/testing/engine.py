@@ -7,9 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.base import Engine
@@ -24,6 +22,9 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.store.database.reserve import SIZE, reserve_of
 from hookrow.store.log import reading as logstore
 from hookrow.testing.clock import ManualClock
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["AsyncMemoryEngine", "MemoryEngine"]
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from hookrow.clock import Clock
 from hookrow.delivery import message, reply
@@ -28,7 +25,11 @@ from hookrow.observers import AttemptObserved, Watch
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
-from hookrow.transport import Exchange, Transport, exchange
+from hookrow.transport import Exchange, Outgoing, Transport, exchange
+from hookrow.transport.outgoing import ImpossibleURL
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
 
@@ -215,24 +216,6 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
     )
 
 
-@lru_cache(1024)
-def parsed(url: str) -> tuple[httpx.URL, bytes]:
-    """The URL as httpx has it, with the value of `Host`: taken apart once, since that costs a fifth of an attempt."""
-    made = httpx.URL(url)
-    return made, made.netloc
-
-
-def prepared(made: message.Message) -> httpx.Request:
-    """The one request that leaves, whole: httpx has nothing left to find out or to add."""
-    url, host = parsed(made.url)
-    headers = [(b"Host", host)]  # as bytes: httpx looks at each text twice
-    headers += [(name.encode("ascii"), value.encode("ascii")) for name, value in made.headers]
-    headers.append((b"Content-Length", b"%d" % len(made.body)))
-    request = httpx.Request(made.method, url, headers=headers, stream=httpx.ByteStream(made.body))
-    request.read()
-    return request
-
-
 async def perform(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
     made = await attempted(tools, dispatch)
@@ -267,10 +250,10 @@ async def attempted(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     now_ms = tools.clock.now_ms()
     try:
         made = compose(dispatch, tools.outline(dispatch), now_ms)
-        request = prepared(made)
+        request = Outgoing.of(made)
     except KeyProblem as error:
         return unsent(dispatch, now_ms, "key_error", error.text)
-    except (httpx.InvalidURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
+    except (ImpossibleURL, UnicodeError):  # a URL that was written past the checks of a hook's fields
         return unsent(dispatch, now_ms, "name_error", Reason("host_impossible"))
     waiting = dispatch.payload is not None
     got = await exchange(

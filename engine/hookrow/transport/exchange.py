@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal
-
-import httpx
+from typing import TYPE_CHECKING, Literal
 
 from hookrow.clock import Clock
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
 from hookrow.transport.connection import Late
-from hookrow.transport.faults import FAULTS, fault, too_late
+from hookrow.transport.faults import fault, faults, too_late
 from hookrow.transport.head import Head
+from hookrow.transport.outgoing import Outgoing
 from hookrow.transport.progress import Progress
 from hookrow.transport.reading import Reading, encoding_of
 from hookrow.transport.wire import Transport
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Exchange", "exchange"]
 
@@ -87,8 +89,9 @@ class ExchangeState:
 
     # -- over httpx's interface ---------------------------------------------------------------------------------------
 
-    async def hold(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+    async def hold(self, transport: httpx.AsyncBaseTransport, outgoing: Outgoing) -> None:
         """Send the request, read the reply. Raises what the transport raises."""
+        request = outgoing.for_httpx()
         request.extensions = {**request.extensions, "trace": self.progress}
         response = await transport.handle_async_request(request)
         try:
@@ -97,12 +100,11 @@ class ExchangeState:
             header = response.headers.get("content-encoding", "")
             self.reading = Reading(encoding_of(header), keep=self.keep, bound=self.bound)
             if 200 <= self.status < 600:
-                assert isinstance(response.stream, httpx.AsyncByteStream)
-                await self.reading.read(response.stream)
+                await self.reading.read(response.stream)  # type: ignore[arg-type]
         finally:
             await response.stream.aclose()  # type: ignore[union-attr]
 
-    async def limited(self, transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout: float) -> None:
+    async def limited(self, transport: httpx.AsyncBaseTransport, request: Outgoing, timeout: float) -> None:
         """The same within so many seconds. Raises Late."""
         limit = asyncio.timeout(timeout)
         try:
@@ -140,7 +142,7 @@ def readable(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
 
 async def exchange(
     transport: Transport | httpx.AsyncBaseTransport,
-    request: httpx.Request,
+    request: Outgoing,
     *,
     timeout: float,
     limit: int,
@@ -174,7 +176,7 @@ async def exchange(
             await talk.limited(transport, request, timeout)
     except Late:
         error, detail = "timeout", too_late(progress, timeout)
-    except FAULTS as broken:  # a TimeoutError of the system's own, too, of a connection
+    except faults() as broken:  # a TimeoutError of the system's own, too, of a connection
         error, detail = fault(broken, progress)
     if wait == "sent":
         if progress.sent or talk.status is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
-
-import httpx
 
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
@@ -16,10 +15,9 @@ from hookrow.transport.head import Broken
 from hookrow.transport.progress import Phase, Progress
 from hookrow.transport.reading import Unreadable
 
-__all__ = ["FAULTS", "fault", "too_late"]
+__all__ = ["fault", "faults", "too_late"]
 
-FAULTS = (Broken, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError, Unreadable)
-"""All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
+OURS = (Broken, OSError, UnicodeError, Unreadable)
 
 UNHEARD = {"time_ran_out", "no_connection", "name_unresolved", "no_tls", "certificate_untrusted"}
 """Reasons that by themselves say nothing of a request: it may have left, on an earlier connection or as TLS broke."""
@@ -36,6 +34,17 @@ WAITED_FOR: dict[Phase, Text] = {
     "wait": Reason("phase_wait"),
     "read": Reason("phase_read"),
 }
+
+
+def of_httpx(*names: str) -> tuple[type[BaseException], ...]:
+    """Errors of httpx, which may be raised only where it is loaded: 7 MB that our own transport does without."""
+    httpx = sys.modules.get("httpx")
+    return () if httpx is None else tuple(getattr(httpx, name) for name in names)
+
+
+def faults() -> tuple[type[BaseException], ...]:
+    """All that a receiver, a resolver or a network can bring about. Anything else is a fault of ours and is raised."""
+    return (*OURS, *of_httpx("HTTPError", "InvalidURL", "StreamError"))
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -87,7 +96,7 @@ def cause_of(error: BaseException, progress: Progress) -> tuple[str, Text]:
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return "tls_error", Reason("no_tls", place=place, why=reason(cause))
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, of_httpx("TimeoutException")):
         return "timeout", Reason("time_ran_out", what=WAITED_FOR[progress.phase])
     if isinstance(error, Unreadable):
         return "bad_reply", error.text
@@ -120,9 +129,9 @@ def shortage(causes: list[BaseException]) -> OSError | None:
 
 def is_nonsense(error: BaseException) -> bool:
     """Whether an answer came, but not one of HTTP's; a connection that merely ended early is none of these."""
-    if isinstance(error, httpx.DecodingError):
+    if isinstance(error, of_httpx("DecodingError")):
         return True
-    return isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error).lower()
+    return isinstance(error, of_httpx("RemoteProtocolError")) and "disconnected" not in str(error).lower()
 
 
 def reason(error: BaseException) -> str:

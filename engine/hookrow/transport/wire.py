@@ -7,48 +7,20 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Self
-
-import httpx
 
 from hookrow.clock import Clock
 from hookrow.errors import Misuse
-from hookrow.hook.egress import Egress, literal
+from hookrow.hook.egress import Egress
 from hookrow.lang import Text
 from hookrow.transport.connection import Connection, Late, Stale, Talk
 from hookrow.transport.dialling import Peer, client_tls, dialled, judge, secured
 from hookrow.transport.names import Resolver
+from hookrow.transport.outgoing import Outgoing
 from hookrow.transport.pool import Pool
 from hookrow.transport.progress import NAMED, NAMING, Progress
 
-__all__ = ["Transport", "peer_of"]
-
-
-@lru_cache(1024)
-def peer_of(url: str) -> Peer:
-    """Whom a URL leads to: no credentials, an address spelled plainly."""
-    parsed = httpx.URL(url)
-    host = parsed.raw_host.decode("ascii")
-    address = literal(host)
-    tls = parsed.scheme == "https"
-    return Peer(
-        tls, host if address is None else str(address), parsed.port or (443 if tls else 80), address is not None
-    )
-
-
-def written(request: httpx.Request, content: bytes) -> bytes:
-    """The request as it goes over the wire: nothing but what it says, framed by the length of its content."""
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % (name, value) for name, value in request.headers.raw if name.lower() not in FRAMING]
-    lines.append(b"Content-Length: %d" % len(content))
-    head = b"\r\n".join(lines)
-    if head.count(b"\r") != len(lines) - 1 or head.count(b"\n") != len(lines) - 1 or b"\0" in head:
-        raise ValueError("a header with a line break")  # no field of a hook can hold one
-    return head + b"\r\n\r\n" + content
-
-
-FRAMING = (b"content-length", b"transfer-encoding")
+__all__ = ["Transport"]
 
 
 class Transport:
@@ -90,7 +62,7 @@ class Transport:
         if self.resolver is not None:
             await self.resolver.close()
 
-    async def send(self, request: httpx.Request, talk: Talk, deadline: float) -> None:
+    async def send(self, request: Outgoing, talk: Talk, deadline: float) -> None:
         """Send the request and let `talk` take in the reply, until `deadline` by the loop's clock.
 
         Raises:
@@ -99,9 +71,9 @@ class Transport:
             Blocked, Broken, Unreadable, OSError: told in the words of docs/reference/outcomes.md by
                 `hookrow.transport.faults`.
         """
-        pool, progress, peer = self.here(), talk.progress, peer_of(str(request.url))
+        pool, progress, peer = self.here(), talk.progress, request.place.peer
         progress.host, progress.port = peer.host, peer.port
-        content = written(request, await request.aread())
+        content = request.content
         kept = pool.take(peer)
         if kept is not None:
             if kept.judged is not self.egress:

@@ -73,7 +73,7 @@ def begin(end: Callable[[], None], tries: int = 3) -> threading.Thread:
 async def end_awaited(firing: Unended) -> None:
     """The same on a loop; cancelled once more, it ends all the same."""
     try:
-        await over(firing.runtime.database.writer.begin(firing.ending(), firing.patience(RECORD)))
+        await over(firing.runtime.database.writer.begin(firing.ending(), firing.patience(RECORD)).future)
     except (StorageError, EngineClosed) as error:
         firing.runtime.unrecorded.failed(f"cancelled: {error}")
 

@@ -20,7 +20,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -30,20 +30,21 @@ from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, for_driver, path_of, server_settings, shown
-from hookrow.store.database.failures import Interrupted, busy, damaged, interrupted, translate, unsure
+from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
 from hookrow.store.database.locks import (
     LOCK,
     Until,
     begin_immediate,
     begin_plain,
-    insist,
+    enter_wal,
     wait_for_nobody,
 )
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
+from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
-from hookrow.store.database.tables import TABLES
+from hookrow.store.database.tables import VERSION_NUMBER
 from hookrow.store.database.writer import Writer
 
 __all__ = ["Database"]
@@ -56,6 +57,7 @@ LARGE_WAL = 64 * MIB
 """Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
 PATIENCE_MS = 100
 """Milliseconds that this waits for them, and every `fire()` with it."""
+CONFIG_NUMBER = Prepared(select(VERSION_NUMBER.c.n))
 PG_MOMENT = "SELECT pg_current_snapshot()::text"
 
 LOOK_AT_FILE = 5.0
@@ -101,6 +103,8 @@ class Database:
         self.looked: float = float("-inf")
         self.generation: int = 0
         """How often another file was opened in its place."""
+        self.config_seen: tuple[int, int, float] = (-1, -1, float("-inf"))
+        """What the last commit of the writer found, as `config_in` says it."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -288,7 +292,7 @@ class Database:
         if self.path is None:
             with self.connected("write") as connection:
                 yield connection
-                connection.commit()
+                self.commit(connection)
             return
         self.see_file(now=self.kept is None)
         if self.kept is not None and self.kept_file != self.file:
@@ -296,8 +300,10 @@ class Database:
             self.dispose("write")
         connection = self.writing_connection()
         try:
-            with connection.begin():
-                yield connection
+            # By the driver: SQLAlchemy's own way takes as long as a commit's statements. It joins where a job uses it.
+            begin_immediate(connection)
+            yield connection
+            self.commit(connection)
             # Nothing is acknowledged that went into a file which is no longer the database: one look a batch.
             if file_id(self.path) != self.kept_file:
                 self.looked = float("-inf")
@@ -307,6 +313,23 @@ class Database:
             if file_id(self.path) != self.kept_file:
                 self.dispose("write")
             raise
+
+    def commit(self, connection: Connection) -> None:
+        """Commit a write transaction. Nothing else commits, but a migration and the callers of `fire(connection=…)`."""
+        if self.path is None or connection.in_transaction():
+            connection.commit()
+            return
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OperationalError("COMMIT", None, error) from None
+
+    def config_in(self, connection: Connection) -> tuple[int, int, float]:
+        """The configuration's number in a write transaction, of which generation of the file, and when (SQLite)."""
+        if self.path is None:
+            return self.config_seen
+        return CONFIG_NUMBER.scalar(connection), self.generation, time.monotonic()  # noqa: TID251
 
     def writing_connection(self) -> Connection:
         if self.kept is None:
@@ -445,25 +468,6 @@ def process_lock(path: Path | None) -> threading.RLock:
 def holds(text: str | None, words: str) -> bool:
     """For searches: whether a text holds these casefolded words, in capitals or not, in every language."""
     return text is not None and words in text.casefold()
-
-
-def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
-    """Before the first write: a copy that a backup made is a file without a WAL until then.
-
-    Such a file proves itself first, once in its life: one that is damaged is refused as it is.
-    """
-    try:
-        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-            return
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not {table.name for table in TABLES} <= names:
-            return  # the write itself will say what is missing
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise damaged(" ".join(found.split()))
-        insist(connection, "PRAGMA journal_mode=WAL")
-    except sqlite3.Error as error:
-        raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped
 
 
 def before_fork() -> None:

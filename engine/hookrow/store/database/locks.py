@@ -15,6 +15,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from hookrow.store.database.failures import damaged
+from hookrow.store.database.tables import TABLES
+
 __all__ = [
     "ANSWER",
     "CONNECT",
@@ -30,6 +33,7 @@ __all__ = [
     "Until",
     "begin_immediate",
     "begin_plain",
+    "enter_wal",
     "here",
     "holding",
     "insist",
@@ -198,8 +202,10 @@ def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock, waiting up to LOCK for other processes."""
+    """Take SQLite's write lock, waiting up to LOCK for other processes; not where this connection has it already."""
     driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        return
     try:
         insist(driver, "BEGIN IMMEDIATE")
     except sqlite3.Error as error:
@@ -209,3 +215,22 @@ def begin_immediate(connection: Connection) -> None:
 def begin_plain(connection: Connection) -> None:
     """A read transaction: deferred, so it holds no lock before its first SELECT."""
     connection.exec_driver_sql("BEGIN")
+
+
+def enter_wal(connection: sqlite3.Connection, record: Any) -> None:
+    """Before the first write: a copy that a backup made is a file without a WAL until then.
+
+    Such a file proves itself first, once in its life: one that is damaged is refused as it is.
+    """
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            return
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {table.name for table in TABLES} <= names:
+            return  # the write itself will say what is missing
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(" ".join(found.split()))
+        insist(connection, "PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise OperationalError("PRAGMA journal_mode", None, error) from None  # hooks' errors are not wrapped

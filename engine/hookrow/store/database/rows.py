@@ -27,24 +27,39 @@ KINDS: Final[Mapping[type, frozenset[type]]] = {
     str: TEXT,
     bytes: frozenset((bytes, type(None))),
 }
-LAST = {table.name: Prepared(select(func.max(table.c.id))) for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
+LAST = Prepared(
+    select(
+        *(select(func.max(table.c.id)).scalar_subquery().label(table.name) for table in (FIRINGS, DELIVERIES, ATTEMPTS))
+    )
+)
 
 
-def allocate(connection: Connection, table: str, count: int, now_ms: int) -> Iterator[int]:
-    """Ids for new rows of a table, taken inside the write transaction: 64 bits, ordered by time.
+def allocate(
+    connection: Connection, now_ms: int, *, firings: int = 0, deliveries: int = 0, attempts: int = 0
+) -> tuple[Iterator[int], Iterator[int], Iterator[int]]:
+    """Ids for so many new rows of each table, taken inside the write transaction: 64 bits, ordered by time.
 
     On SQLite the transaction is the only writer, so the next id is the larger of the clock's and the last one's + 1.
     On PostgreSQL a sequence fills the low bits, so that transactions that run at once don't meet.
     """
-    if not count:
-        return iter(())
-    start = id_at(now_ms)
+    start, counts = id_at(now_ms), (firings, deliveries, attempts)
+    if not any(counts):
+        return iter(()), iter(()), iter(())
     if connection.dialect.name == "sqlite":
-        last = LAST[table].scalar(connection) or 0
-        first = max(start, last + 1)
-        return iter(range(first, first + count))
-    numbers = connection.execute(NEXT, {"count": count}).scalars()
-    return iter(sorted(start | (number & 0xFFFFF) for number in numbers))
+        [last] = LAST.all(connection)
+        first, second, third = (
+            iter(range(*span(start, number, count))) for number, count in zip(last, counts, strict=True)
+        )
+        return first, second, third
+    numbers = connection.execute(NEXT, {"count": sum(counts)}).scalars()
+    ids = sorted(start | (number & 0xFFFFF) for number in numbers)
+    return iter(ids[:firings]), iter(ids[firings : firings + deliveries]), iter(ids[firings + deliveries :])
+
+
+def span(start: int, last: int | None, count: int) -> tuple[int, int]:
+    """The first id of so many, and the one after them."""
+    first = max(start, (last or 0) + 1)
+    return first, first + count
 
 
 def kind_of(column: Column[Any]) -> type:

@@ -60,20 +60,35 @@ class Storage(Protocol):
 
     def relieve(self) -> None: ...
 
+    config_seen: tuple[int, int, float]
+
+    def config_in(self, connection: Connection) -> tuple[int, int, float]: ...
+
 
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
-    __slots__ = ("answer", "error", "future", "job", "late", "loop", "until")
+    __slots__ = ("answer", "error", "future", "job", "late", "loop", "told", "until")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
         self.loop: Final = loop
-        self.future: Final = future
+        self.future: Any = future
         self.until: Final = now() + seconds
         self.late: asyncio.TimerHandle | None = None
         self.answer: Any = None
         self.error: BaseException | None = None
+        self.told: bool = False
+
+    def awaited_again(self) -> asyncio.Future[Any]:
+        """In the caller's loop, after its future was cancelled: another one that gives the result of the same job."""
+        if self.future.cancelled():
+            assert self.loop is not None
+            self.future = self.loop.create_future()
+            if self.told:
+                tell(self)
+        future: asyncio.Future[Any] = self.future
+        return future
 
 
 class Writer:
@@ -154,22 +169,23 @@ class Writer:
 
     async def awrite(self, job: Job[T], seconds: float = inf) -> T:
         """Run a job and await its commit. A caller that is cancelled leaves the job to run."""
-        return await self.begin(job, seconds)
+        answer: T = await self.begin(job, seconds).future
+        return answer
 
-    def begin(self, job: Job[T], seconds: float = inf) -> asyncio.Future[T]:
-        """Queue a job; the running loop's future gives its result after the commit."""
+    def begin(self, job: Job[T], seconds: float = inf) -> Waiting:
+        """Queue a job; its `future`, the running loop's, gives the result after the commit."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        waiting = Waiting(job, loop, future, seconds)
+        waiting = Waiting(job, loop, loop.create_future(), seconds)
         if seconds != inf:
             waiting.late = loop.call_later(seconds, self.too_late, waiting)
         self.put(waiting)
-        return future
+        return waiting
 
     def too_late(self, waiting: Waiting) -> None:
         """In the caller's loop: a job that nobody has begun is taken back."""
-        if self.give_up(waiting) and not waiting.future.done():
-            waiting.future.set_exception(busy(""))
+        if self.give_up(waiting):
+            waiting.error = busy("")
+            settle([waiting])
 
     def give_up(self, waiting: Waiting) -> bool:
         """Take back a job that still waits for others'; False where it is under way."""
@@ -324,7 +340,9 @@ class Writer:
             for waiting in batch:  # after the others: one of them may ask what became of those
                 if not getattr(type(waiting.job), "many", False):
                     waiting.answer = waiting.job(connection)
-        self.failed = None
+            # Asked beside the event loop: it need not let go of the interpreter's lock to look by itself.
+            seen = self.database.config_in(connection)
+        self.failed, self.database.config_seen = None, seen
 
     def answer(self, batch: list[Waiting]) -> None:
         """Tell who waits; one wake-up for each event loop."""
@@ -363,6 +381,7 @@ def settle(batch: list[Waiting]) -> None:
     for waiting in batch:
         if waiting.late is not None:
             waiting.late.cancel()
+        waiting.told = True
         if not waiting.future.done():
             tell(waiting)
 

@@ -64,7 +64,7 @@ LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
 unheld: Final = unheld_at(LEASE_NOW)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claimed:
     """A delivery that this process may send, with all that an attempt needs.
 
@@ -100,6 +100,8 @@ class Claimed:
     takeovers: int = 0
     error: str | None = None
     """Of the attempt before this one."""
+    last: bool = False
+    """Its firing is written whole and no row comes after it: its result gives nobody a turn."""
     shadow: int | None = None
     """Asked in shadow, in so many milliseconds at most."""
 
@@ -232,6 +234,7 @@ NUMBER = (
 )
 """Of the next attempt; what may have left unknown to us counts."""
 WAITS = DELIVERIES.c.mode.in_([literal_column(f"'{mode}'") for mode in sorted(WAITING)])
+LATER = exists(select(1).where(EARLIER.c.firing_id == DELIVERIES.c.firing_id, EARLIER.c.seq > DELIVERIES.c.seq))
 LOAD = PreparedIn(
     lambda rows: (
         select(
@@ -243,6 +246,7 @@ LOAD = PreparedIn(
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
             NUMBER.label("number"),
+            and_(FIRINGS.c.outcome.is_not(None), ~LATER).label("last"),
         )
         .join_from(DELIVERIES, FIRINGS, FIRINGS.c.id == DELIVERIES.c.firing_id)
         .where(DELIVERIES.c.id.in_(rows))

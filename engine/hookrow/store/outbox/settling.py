@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal, Protocol
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide, would
@@ -21,12 +21,13 @@ from hookrow.payload import dumps
 from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
 from hookrow.store.database.rows import allocate
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import BREAKERS, DELIVERIES
+from hookrow.store.outbox.batches import Update
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import advance, free_keys, is_held
-from hookrow.store.outbox.writing import BLANK_ATTEMPT, INSERT_ATTEMPT
+from hookrow.store.outbox.writing import INSERT_ATTEMPT
 
 __all__ = ["ResultLike", "Settle", "Settled"]
 
@@ -67,7 +68,7 @@ class ResultLike(Protocol):
     def values(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
     """What a result led to.
 
@@ -88,23 +89,20 @@ class Settled:
     next: tuple[Claimed, ...] = ()
 
 
-UPDATE = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
-    .values(
-        state=bindparam("new_state"),
-        due_ms=func.coalesce(cast(bindparam("due"), BigInteger), DELIVERIES.c.due_ms),
-        attempts=bindparam("new_attempts"),
-        error=bindparam("new_error"),
-        detail=bindparam("new_detail"),
-        status=bindparam("new_status"),
-        ms=bindparam("new_ms"),
-        skipped=bindparam("reason"),
-        first_ms=func.coalesce(DELIVERIES.c.first_ms, cast(bindparam("first"), BigInteger)),
-        done_ms=bindparam("done"),
-        owner=None,
-        lease_ms=None,
-    )
+OUTCOME: Final = {
+    **{
+        name: f"given.{name}" for name in ("state", "attempts", "error", "detail", "status", "ms", "skipped", "done_ms")
+    },
+    "due_ms": "coalesce(given.due_ms, kept.due_ms)",
+    "first_ms": "coalesce(kept.first_ms, given.first_ms)",
+    "owner": "NULL",
+    "lease_ms": "NULL",
+}
+"""What a delivery's columns become by a result."""
+UPDATE = Update(DELIVERIES, ("id", "fence"), OUTCOME)
+UPDATE_LEASED = Update(DELIVERIES, ("id", "fence"), OUTCOME, "kept.state = 'leased'")
+FAILING = PreparedIn(
+    lambda hooks: select(BREAKERS.c.hook_id).where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)
 )
 WOULD = Prepared(
     update(DELIVERIES)
@@ -135,7 +133,7 @@ def said(result: ResultLike) -> Text | str | None:
     return result.detail if veto is None else veto.message or None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settle:
     """A job for the writer: one result. `jitter` (-1 … 1) spreads the retry; `now_ms` is the attempt's end.
 
@@ -173,6 +171,18 @@ class Settle:
         return self.now_ms if self.lease_now is None else self.lease_now
 
     @property
+    def plain(self) -> bool:
+        """It has arrived, and nothing but its own row changes by it, as far as this job knows."""
+        claimed = self.claimed
+        return (
+            claimed.last
+            and claimed.order_key is None
+            and claimed.shadow is None
+            and self.result.answer.kind in ("ok", "sent")
+            and not (self.by_hand or self.elsewhere or claimed.probe or self.result.gone)
+        )
+
+    @property
     def kind(self) -> Kind:
         """The kind that `states.decide` knows."""
         return "gone" if self.result.gone else self.result.answer.kind  # type: ignore[return-value]
@@ -208,6 +218,47 @@ class Batch:
         self.keys: set[tuple[int, str | None]] = set()
 
     def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
+        """Write them: first those from which nothing follows, as most are."""
+        settled = self.settle_plain(jobs)
+        rest = [number for number in range(len(jobs)) if number not in settled]
+        if rest:
+            settled.update(zip(rest, self.settle_others([jobs[number] for number in rest]), strict=True))
+        return [settled[number] for number in range(len(jobs))]
+
+    def settle_plain(self, jobs: Sequence[Settle]) -> dict[int, Settled]:
+        """Write the successes that change nothing but their own row, with one statement; by the jobs' numbers.
+
+        What is no longer leased as it was is left to `settle_others`. So are all results of a hook of which one is not
+        plain, or whose failures are counted: the breaker takes them in their order.
+        """
+        plain: dict[int, int] = {}
+        others: set[int] = set()
+        for number, job in enumerate(jobs):
+            if job.plain:
+                plain.setdefault(job.claimed.row_id, number)
+            else:
+                others.add(job.claimed.hook_id)
+        others.update(
+            row.hook_id
+            for row in FAILING.all(self.connection, sorted({jobs[n].claimed.hook_id for n in plain.values()}))
+        )
+        numbers = [number for _, number in sorted(plain.items()) if jobs[number].claimed.hook_id not in others]
+        if not numbers:
+            return {}
+        changed = UPDATE_LEASED.many(self.connection, [self.arrived(jobs[number]) for number in numbers])
+        written = {number: jobs[number] for number in numbers if jobs[number].claimed.row_id in changed}
+        gaps = self.write_attempts(written)
+        return {
+            number: Settled(True, job.result.answer.kind, gap=number in gaps, attempts=job.claimed.attempts + 1)
+            for number, job in written.items()
+        }
+
+    def arrived(self, job: Settle) -> dict[str, Any]:
+        """The columns of a delivery that has arrived, as `change` has them."""
+        claimed, kind = job.claimed, job.result.answer.kind
+        return self.columns(job, claimed.row_id, claimed.fence, Change(kind, attempts=claimed.attempts + 1))
+
+    def settle_others(self, jobs: Sequence[Settle]) -> list[Settled]:
         found = NOW_STANDING.all(self.connection, sorted({job.claimed.row_id for job in jobs}))
         rows: dict[int, Any] = {row.id: row for row in found}
         accepted: dict[int, Settle] = {}
@@ -225,9 +276,12 @@ class Batch:
             number: self.change(job, current[number], paused={*moved.paused, *gone}, resumed=moved.resumed)
             for number, job in accepted.items()
         }
-        for statement, values in ((UPDATE, self.updates), (WOULD, self.would), (FREE_LEASE, self.let_go)):
-            if values:
-                statement.many(self.connection, values)
+        if self.updates:
+            UPDATE.many(self.connection, self.updates)
+        if self.would:
+            WOULD.many(self.connection, self.would)
+        if self.let_go:
+            FREE_LEASE.many(self.connection, self.let_go)
         # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
         catch_up(self.connection, {current[n].hook_id for n, each in changes.items() if is_parked(each)}, self.now_ms)
         due = advance(self.connection, self.firings, self.now_ms)
@@ -289,10 +343,9 @@ class Batch:
     def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
         """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
         logged = {number: job for number, job in jobs.items() if job.result.values}
-        ids = allocate(self.connection, "attempt", len(logged), self.now_ms)
+        _, _, ids = allocate(self.connection, self.now_ms, attempts=len(logged))
         rows = [
             {
-                **BLANK_ATTEMPT,
                 **job.result.values,
                 "id": next(ids),
                 "delivery_id": job.claimed.row_id,
@@ -343,22 +396,7 @@ class Batch:
         if change is None:
             self.let_go.append({"row": row.id, "its_fence": row.fence})
             return None
-        self.updates.append(
-            {
-                "row": row.id,
-                "its_fence": row.fence,
-                "new_state": change.state,
-                "due": change.due_ms,
-                "new_attempts": change.attempts,
-                "new_error": result.error,
-                "new_detail": keep(result.detail if row.shadow is None else said(result)),
-                "new_status": result.status,
-                "new_ms": result.ms,
-                "reason": change.reason,
-                "first": result.values.get("at_ms", job.now_ms),
-                "done": job.now_ms if change.finished else None,
-            }
-        )
+        self.updates.append(self.columns(job, row.id, row.fence, change))
         if row.shadow is not None:
             changes = getattr(result.answer, "changes", ())
             self.would.append(
@@ -374,3 +412,21 @@ class Batch:
         if change.finished:
             self.keys.add((row.hook_id, row.order_key))
         return change
+
+    def columns(self, job: Settle, row: int, fence: int, change: Change) -> dict[str, Any]:
+        """What the delivery's columns become."""
+        result = job.result
+        return {
+            "id": row,
+            "fence": fence,
+            "state": change.state,
+            "due_ms": change.due_ms,
+            "attempts": change.attempts,
+            "error": result.error,
+            "detail": keep(result.detail if job.claimed.shadow is None else said(result)),
+            "status": result.status,
+            "ms": result.ms,
+            "skipped": change.reason,
+            "first_ms": result.values.get("at_ms", job.now_ms),
+            "done_ms": job.now_ms if change.finished else None,
+        }

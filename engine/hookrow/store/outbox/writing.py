@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text, update
 
 from hookrow.errors import IdempotencyConflict
 from hookrow.ids import id_at
@@ -17,6 +17,7 @@ from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
+from hookrow.store.outbox.batches import Insert
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -42,14 +43,7 @@ LATE_MS = 1000
 """After its deadline a running firing is waited for so long; then its process is taken for dead (docs/firing.md)."""
 
 
-def blank(table: Table) -> dict[str, Any]:
-    """Every column of a table with its default: rows of one executemany need the same keys."""
-    return {column.name: getattr(column.default, "arg", None) for column in table.columns}
-
-
-BLANK_FIRING, BLANK_DELIVERY, BLANK_ATTEMPT = blank(FIRINGS), blank(DELIVERIES), blank(ATTEMPTS)
-INSERT_FIRING, INSERT_DELIVERY = Prepared(insert(FIRINGS)), Prepared(insert(DELIVERIES))
-INSERT_ATTEMPT = Prepared(insert(ATTEMPTS))
+INSERT_FIRING, INSERT_DELIVERY, INSERT_ATTEMPT = Insert(FIRINGS), Insert(DELIVERIES), Insert(ATTEMPTS)
 FIRING_BY_UID = Prepared(select(FIRINGS.c.id).where(FIRINGS.c.uid == bindparam("its")))
 DELIVERY_BY_PLACE = Prepared(
     select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id == bindparam("its"), DELIVERIES.c.seq == bindparam("place"))
@@ -126,11 +120,13 @@ class Rows:
     def run_many(cls, connection: Connection, jobs: Sequence[Rows]) -> list[Written]:
         """Write all jobs' rows. Runs again from the start without harm if the transaction is rolled back."""
         now_ms = max(job.now_ms for job in jobs)
-        new = sum(job.firing_id is None for job in jobs)
-        firing_ids = allocate(connection, "firing", new, now_ms)
-        delivery_ids = allocate(connection, "delivery", sum(len(job.deliveries) for job in jobs), now_ms)
-        count = sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries)
-        attempt_ids = allocate(connection, "attempt", count, now_ms)
+        firing_ids, delivery_ids, attempt_ids = allocate(
+            connection,
+            now_ms,
+            firings=sum(job.firing_id is None for job in jobs),
+            deliveries=sum(len(job.deliveries) for job in jobs),
+            attempts=sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries),
+        )
         firings: list[dict[str, Any]] = []
         finished: list[dict[str, Any]] = []
         deliveries: list[dict[str, Any]] = []
@@ -139,26 +135,25 @@ class Rows:
         for job in jobs:
             number = job.firing_id if job.firing_id is not None else next(firing_ids)
             if job.firing_id is None:
-                firings.append({**BLANK_FIRING, **(job.firing or {}), "id": number})
+                firings.append({**(job.firing or {}), "id": number})
             elif job.firing is not None:
                 finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
             ids = []
             for delivery in job.deliveries:
                 ids.append(next(delivery_ids))
-                deliveries.append({**BLANK_DELIVERY, **delivery.values, "id": ids[-1], "firing_id": number})
+                deliveries.append({**delivery.values, "id": ids[-1], "firing_id": number})
                 attempts.extend(
-                    {**BLANK_ATTEMPT, **attempt, "id": next(attempt_ids), "delivery_id": ids[-1]}
-                    for attempt in delivery.attempts
+                    {**attempt, "id": next(attempt_ids), "delivery_id": ids[-1]} for attempt in delivery.attempts
                 )
             written.append(Written(number, tuple(ids)))
-        for statement, rows in (
-            (INSERT_FIRING, firings),
-            (FINISH_FIRING, finished),
-            (INSERT_DELIVERY, deliveries),
-            (INSERT_ATTEMPT, attempts),
-        ):
-            if rows:
-                statement.many(connection, rows)
+        if firings:
+            INSERT_FIRING.many(connection, firings)
+        if finished:
+            FINISH_FIRING.many(connection, finished)
+        if deliveries:
+            INSERT_DELIVERY.many(connection, deliveries)
+        if attempts:
+            INSERT_ATTEMPT.many(connection, attempts)
         if any(job.waits for job in jobs):
             announce(connection)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)

@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from cli_runs import ROOT, Hookrow, program
 from crash_sizes import until
 from hookrow.store import copying
+from hookrow.store.database.moments import KEPT_AS
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, TABLES, VERSION_NUMBER
 from receivers import Receiver, reply
@@ -31,11 +32,13 @@ OWN = {BREAKERS, VERSION_NUMBER}
 def contents(url: str) -> Mapping[str, list[tuple[Any, ...]]]:
     """All rows, in order."""
     with closing(open_database(url, create=False)) as database, database.read(None) as connection:
-        return {
+        found = {
             table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
             for table in TABLES
             if table not in OWN
         }
+    found["setting"] = [row for row in found["setting"] if row[0] != KEPT_AS]
+    return found
 
 
 def url_of(path: Path) -> str:

@@ -14,12 +14,15 @@ from sqlalchemy import Connection, Table, and_, delete, exists, func, insert, no
 
 from hookrow.delivery.states import UNFINISHED
 from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.moments import KEPT_AS
 from hookrow.store.database.tables import ATTEMPTS, DEEDS, DELIVERIES, EVENTS, FIRINGS, HOOKS, REVISIONS, SETTINGS
 
 __all__ = ["Left", "Piece", "configure", "counted", "is_the_sources", "left", "newest", "next_piece", "transfer"]
 
 CONFIGURATION: Final = (HOOKS, REVISIONS, EVENTS, SETTINGS, DEEDS)
 """In the order in which rows can be added."""
+CARRIED: Final = {SETTINGS: (SETTINGS.c.name != KEPT_AS,)}
+"""A machine's clock stays with the machine."""
 LOG: Final = (FIRINGS, DELIVERIES, ATTEMPTS)
 PIECE = 500
 """Firings that are looked at together, at most."""
@@ -89,7 +92,7 @@ def configure(source: Connection, target: Connection) -> int:
 
 
 def keyed(connection: Connection, table: Table) -> dict[Row, dict[str, Any]]:
-    rows = connection.execute(select(table).order_by(*table.primary_key))
+    rows = connection.execute(select(table).where(*CARRIED.get(table, ())).order_by(*table.primary_key))
     return {tuple(row._mapping[column] for column in table.primary_key): dict(row._mapping) for row in rows}
 
 

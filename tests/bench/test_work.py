@@ -57,7 +57,8 @@ async def calls(once: Callable[[], Awaitable[object]]) -> float:
 async def test_a_firing_that_nobody_hears(tmp_path: Path) -> None:
     """No hook: nothing but the payload taken in and the record made."""
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
-        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 67 * MORE
+        # 11 of them: the zone of `now` in templates, and whether the configuration may be asked on this loop.
+        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 78 * MORE
 
 
 async def test_a_firing_that_waits(tmp_path: Path, receiver: Any) -> None:

@@ -153,6 +153,7 @@ def live(life: Life, given: Path) -> None:
         for firing in life.firings:
             life.run("show", firing["id"])
             life.run("show", firing["id"], "--json")
+            life.run("show", firing["id"], "--har")
             life.run("replay", firing["id"], "--dry-run")
             for delivery in firing["deliveries"]:
                 life.run("redeliver", delivery["id"], "--dry-run", "--yes")

@@ -85,9 +85,12 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "explain": (("before_order_add",), ("before_order_add", "--json"), ("before_order_add", "--at", EVIL)),
     "log": (
         ("--limit", "200"), ("--limit", "200", "--json"), ("--hook", EVIL), ("--event", EVIL), ("--outcome", EVIL),
-        ("--since", EVIL), ("--code", EVIL), ("--search", EVIL),
+        ("--since", EVIL), ("--code", EVIL), ("--search", EVIL), ("--har",),
     ),
-    "show": ((FIRING,), (FIRING, "--json"), (DELIVERY,), (DELIVERY, "--curl"), (DELIVERY, "--http", "--yes"), (EVIL,)),
+    "show": (
+        (FIRING,), (FIRING, "--json"), (FIRING, "--har"), (DELIVERY,), (DELIVERY, "--curl"),
+        (DELIVERY, "--http", "--yes"), (EVIL,),
+    ),
     "fixture": ((DELIVERY, "--yes"),),
     "redeliver": ((DELIVERY, *CHOSEN), (DELIVERY, *CHOSEN, "--json"), (DELIVERY, "--yes"), (EVIL, "--yes")),
     "replay": ((FIRING, *CHOSEN), (FIRING, *CHOSEN, "--json"), (FIRING, "--yes"), (DELIVERY, *CHOSEN)),

@@ -65,3 +65,16 @@ def test_it_stops_between_two_chunks_and_leaves_out_what_was_purged(
         assert counts == [2, 4]
         assert len((tmp_path / "a.jsonl").read_text("utf-8").splitlines()) == 4
         assert list(write_lines(engine, ids, tmp_path / "b.jsonl", threading.Event()))[-1] == 5
+
+
+def test_a_name_that_ends_in_har(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is shown as one HAR document, as `log --har` prints it."""
+    monkeypatch.setattr("hookrow_tui.log.saving.CHUNK", 2)
+    engine = filled(tmp_path, 5)
+    with engine:
+        ids = engine.log.ids()
+        assert list(write_lines(engine, array("q", [*ids, 1]), tmp_path / "a.HAR", threading.Event())) == [2, 4, 5]
+        written = json.loads((tmp_path / "a.HAR").read_text("utf-8"))
+        assert written == engine.log.har([each.id for each in engine.log.by_rows(ids)])
+        assert list(write_lines(engine, array("q"), tmp_path / "b.har", threading.Event())) == []
+        assert json.loads((tmp_path / "b.har").read_text("utf-8"))["log"]["entries"] == []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from hookrow.clock import WEEK_MS
+from hookrow.core.insight import har
 from hookrow.core.insight.overview import Overview, overview
 from hookrow.core.insight.statistics import HookStatistics, ShadowFigures, shadow_figures, statistics
 from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
+from hookrow.payload import JsonObject
 from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter
 from hookrow.store import outbox
 from hookrow.store.log import deeds, figures, glance
@@ -108,6 +110,20 @@ class Log:
         row = self.delivery(ref).row_id
         with self.runtime.database.read() as connection:
             return logstore.attempts(connection, row)
+
+    def har(self, refs: Iterable[str]) -> JsonObject:
+        """The requests of firings (`evt_…`) and deliveries (`msg_…`) as HAR, which a browser's developer tools open.
+
+        Secrets are masked and private values null, as in the log. Raises FiringNotFound.
+        """
+        found: list[JsonObject] = []
+        for ref in refs:
+            firing = self.get(ref)
+            with self.runtime.database.read() as connection:
+                for each in firing.deliveries:
+                    if ref in (firing.id, each.id):
+                        found += har.entries(firing, each, logstore.attempts(connection, each.row_id))
+        return har.document(found)
 
     def drop(self, refs: Sequence[str]) -> int:
         """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
@@ -206,6 +222,7 @@ class AsyncLog(Awaited[Log]):
     get: Final = awaited(Log.get)
     delivery: Final = awaited(Log.delivery)
     attempts: Final = awaited(Log.attempts)
+    har: Final = awaited(Log.har)
     drop: Final = awaited(Log.drop)
     deeds: Final = awaited(Log.deeds)
     prune: Final = awaited(Log.prune)

@@ -1,4 +1,4 @@
-"""All records that the log shows, into a file: one JSON object a line, as `hookrow log --json` prints them."""
+"""All records that the log shows, into a file: one JSON object a line, as `hookrow log --json` prints them, or HAR."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text as Styled
 from textual import on
 from textual.message import Message
 from textual.widgets import Static
 
-from hookrow.errors import HookrowError
+from hookrow.errors import FiringNotFound, HookrowError
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.hook_rows import number
 from hookrow_tui.widgets.counting import CountingScreen
@@ -34,24 +34,41 @@ CHUNK = 200
 
 def write_lines(engine: HookEngine, ids: array[int], path: Path, halt: threading.Event) -> Iterator[int]:
     """Write these firings, in this order, to a new file that only its owner reads; gives how many are written, chunk by
-    chunk. What was purged meanwhile is left out.
+    chunk. What was purged meanwhile is left out. A name that ends in `.har` means HAR.
 
     Raises:
         OSError: the file exists, or can't be written.
         HookrowError
     """
-    done = 0
+    har = path.suffix.lower() == ".har"
+    head, _, tail = json.dumps(engine.log.har([])).partition("[]") if har else ("", "", "")
+    done, before = 0, f"{head}[\n"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         for start in range(0, len(ids), CHUNK):
             if halt.is_set():
-                return
+                break
             some = ids[start : start + CHUNK]
             found = {firing.row_id: firing for firing in engine.log.by_rows(some)}
-            for each in some:
-                if each in found:
-                    file.write(json.dumps(found[each].as_json(), ensure_ascii=False) + "\n")
-                    done += 1
+            for firing in (found[each] for each in some if each in found):
+                if har:
+                    for entry in entries(engine, firing.id):
+                        file.write(before + json.dumps(entry, ensure_ascii=False))
+                        before = ",\n"
+                else:
+                    file.write(json.dumps(firing.as_json(), ensure_ascii=False) + "\n")
+                done += 1
             yield done
+        if har:
+            file.write(f"{'' if before.startswith(',') else before}\n]{tail}\n")
+
+
+def entries(engine: HookEngine, ref: str) -> list[Any]:
+    """A firing's requests as HAR has them; none of one that was purged meanwhile."""
+    try:
+        found: Any = engine.log.har([ref])
+    except FiringNotFound:
+        return []
+    return list(found["log"]["entries"])
 
 
 class SavingScreen(CountingScreen):

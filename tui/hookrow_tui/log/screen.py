@@ -380,7 +380,9 @@ class LogScreen(Page[None]):
         def write(path: Path) -> None:
             self.app.push_screen(SavingScreen(ids, path, whole=whole))
 
-        title = SayPlural("Write {n} firing to a file", "Write {n} firings to a file", len(ids))
+        title = SayPlural(
+            "Write {n} firing to a file (or NAME.har)", "Write {n} firings to a file (or NAME.har)", len(ids)
+        )
         ask_file(self, title, "firings.jsonl", write)
 
     def action_deeds(self) -> None:

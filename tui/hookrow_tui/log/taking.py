@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from hookrow_tui.widgets.dialogs import ask_file
 from hookrow_tui.words import Say
 
 if TYPE_CHECKING:
+    from hookrow import JsonObject
     from hookrow_tui.widgets.page import Page
 
 __all__ = ["copy_out", "page_out", "write_file", "write_out"]
@@ -53,12 +55,21 @@ def write_out(page: Page[None], tab: Tab, detail: Detail) -> None:
     part = {"1": "request", "2": "response", "3": "times", "4": "row"}[tab]
 
     def write(path: Path) -> None:
-        page.hookrow.ask(page, lambda _: write_file(path, whole_tab(tab, detail)), said)
+        har = path.suffix.lower() == ".har"
+        page.hookrow.ask(
+            page,
+            lambda engine: write_file(path, dumped(engine.log.har([ref])) if har else whole_tab(tab, detail)),
+            said,
+        )
 
     def said(text: Say) -> None:
         page.app.notify(str(text), markup=False, timeout=8)
 
-    ask_file(page, Say("Write to a file"), f"{ref}-{part}.txt", write)
+    ask_file(page, Say("Write to a file (NAME.har: opens in a browser's developer tools)"), f"{ref}-{part}.txt", write)
+
+
+def dumped(document: JsonObject) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace")
 
 
 def write_file(path: Path, data: bytes) -> Say:

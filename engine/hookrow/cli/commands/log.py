@@ -45,10 +45,15 @@ LONGEST_MS = 120_000
     metavar="[NAME]",
     says=Text("Who did what by hand instead: drops, redeliveries, replays, settings, keys, changes of hooks."),
 )
+@option("--har", is_flag=True, says=Text("Print the requests as HAR, which a browser's developer tools open."))
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON, one object per line."))
 @pass_session
-def log(session: Session, limit: int | None, follow: bool, who: str | None, as_json: bool, **options: Any) -> None:
+def log(
+    session: Session, limit: int | None, follow: bool, who: str | None, har: bool, as_json: bool, **options: Any
+) -> None:
     """What happened, newest first; or followed live."""
+    if har and (follow or as_json or who is not None):
+        raise click.UsageError(str(Text("--har goes without --follow, --who and --json.")))
     with session.engine() as engine:
         if who is not None:
             put_deeds(engine.log.deeds(who or None, limit=limit or 50), engine.settings.zone(), as_json=as_json)
@@ -56,6 +61,9 @@ def log(session: Session, limit: int | None, follow: bool, who: str | None, as_j
         wanted = log_filter(engine, options)
         zone = engine.settings.zone()
         found = follow_log(engine, wanted, limit or TAIL) if follow else pages(engine, wanted, limit or 50)
+        if har:
+            put_json(engine.log.har([firing.id for firing in found]))
+            return
         for firing in found:
             if as_json:
                 put_json(firing.as_json())

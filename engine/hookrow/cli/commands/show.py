@@ -31,14 +31,20 @@ QUESTION = Text("The receiver's response may contain secrets of its own. Print i
 @click.argument("ref", metavar="ID")
 @option("--curl", is_flag=True, says=Text("The last request as a curl line; secrets are shell variables."))
 @option("--http", is_flag=True, says=Text("The last request and its reply as HTTP, secrets masked; asks first."))
+@option(
+    "--har", is_flag=True, says=Text("The requests as HAR, which a browser's developer tools open; secrets masked.")
+)
 @option("--yes", "-y", is_flag=True, says=Text("Don't ask."))
 @option("--json", "as_json", is_flag=True, says=Text("Print JSON: the log's object, with payload and attempts."))
 @pass_session
-def show(session: Session, ref: str, curl: bool, http: bool, yes: bool, as_json: bool) -> int:
+def show(session: Session, ref: str, curl: bool, http: bool, har: bool, yes: bool, as_json: bool) -> int:
     """Everything about one firing or delivery."""
-    if curl + http + as_json > 1:
-        raise click.UsageError(str(Text("One of --curl, --http and --json.")))
+    if curl + http + har + as_json > 1:
+        raise click.UsageError(str(Text("One of --curl, --http, --har and --json.")))
     with session.engine() as engine:
+        if har:
+            put_json(engine.log.har([ref]))
+            return DONE
         only = engine.log.delivery(ref).id if ref.startswith("msg_") else None
         firing = engine.log.get(ref)
         shares = [each for each in firing.deliveries if only is None or each.id == only]

@@ -149,6 +149,16 @@ async def watched_lag(path: Path) -> AsyncIterator[Lag]:
         disk.join()
 
 
+@pytest.fixture(autouse=True)
+def language_of_one_test() -> Iterator[None]:
+    """What a test makes the process speak ends with it: the next file's sentences are not another's doing."""
+    from hookrow.lang import current, use
+
+    before = current()
+    yield
+    use(before)
+
+
 @pytest.fixture(params=["ru", "en"])
 def language(request: pytest.FixtureRequest) -> Iterator[str]:
     """The language that is spoken during the test."""

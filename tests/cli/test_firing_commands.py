@@ -41,6 +41,8 @@ DELIVERY = [
     "ms",
     "attempts",
     "takeovers",
+    "shadow",
+    "would",
     "reason",
 ]
 GATE = ("--wait-for-response",)

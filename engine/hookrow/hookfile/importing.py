@@ -116,8 +116,8 @@ def rehearse_file(
     Raises:
         InvalidImport: with a sentence for each fault and its line.
     """
-    importer = Importer(
-        engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=False, own_variables=False
+    importer = Importer(  # nothing is sent, so it is no matter where the file's secrets come from
+        engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=True, own_variables=False
     )
     return [
         rehearse(engine.runtime, each, wanted, limit=limit, progress=progress)

@@ -29,6 +29,7 @@ DONE: Final[Mapping[str, Say]] = {
     "setting": Say("setting changed"),
     "keys": Say("keys"),
     "restore": Say("database restored from a backup"),
+    "copy": Say("database copied into another"),
 }
 
 

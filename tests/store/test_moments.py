@@ -56,6 +56,19 @@ def test_all_processes_of_a_machine_count_leases_alike(tmp_path: Path, set_by: i
         assert abs(after.clock.lease_ms() - before.clock.lease_ms()) < 60_000
 
 
+def test_the_name_of_a_start_may_hold_a_space(tmp_path: Path) -> None:
+    """A process that took its own machine's start for another one would take living leases for lapsed ones."""
+
+    class Named(SystemClock):
+        boot = "at 8.0"
+
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    with closing(open_database(url, clock=Named())) as before:
+        first = before.clock.began
+    with closing(open_database(url, clock=Named())) as after:
+        assert after.clock.began == first
+
+
 def test_leases_of_before_the_machine_started_have_lapsed(tmp_path: Path) -> None:
     """Whoever held them is gone, whatever the wall's clock says; a row that nobody said this of keeps its lease."""
     url = f"sqlite:///{tmp_path}/hooks.db"

@@ -62,7 +62,7 @@ class Run:
         self.hooks = hooks
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
-        self.handover = handover
+        self.handover: bool = handover
         plain, text = admit(payload, context.payload_limit)
         self.text: Final = text
         self.row: Final = Row(context, plain, text)

@@ -49,7 +49,7 @@ class MetricsPage:
                 return
 
         class Server(ThreadingHTTPServer):
-            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            address_family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
 
         self.server: Final = Server((host, port), Handler)
         self.port: Final = self.server.server_port

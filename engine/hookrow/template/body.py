@@ -35,6 +35,7 @@ class Page(Evaluation):
     """
 
     __slots__ = ("pieces", "size", "text")
+    fuel: int
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ PostgreSQL: all of it is the server's clock, asked for together with a transacti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
@@ -30,7 +31,7 @@ class StorageClock:
         """`remote`: the database has a clock of its own; a clock that a test moves goes before it."""
         self.own = clock
         self.asks: Final[bool] = remote and isinstance(clock, SystemClock)
-        self.monotonic = clock.monotonic
+        self.monotonic: Final[Callable[[], float]] = clock.monotonic
         self.server: float | None = None
         """Milliseconds that the server's clock is ahead of this machine's `monotonic`."""
         self.asked: float = float("-inf")
@@ -70,7 +71,7 @@ class StorageClock:
     def learn(self, connection: Connection) -> bool:
         """Take over what the file says of this start of the machine; False where it says nothing of it."""
         kept: str = connection.execute(KEPT).scalar() or ""
-        boot, _, began = kept.partition(" ")
+        boot, _, began = kept.rpartition(" ")
         if not boot or boot != self.boot:
             return False
         self.began = int(began)

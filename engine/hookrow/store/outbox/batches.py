@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -34,7 +34,7 @@ class Rowwise:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns: Final = tuple(str(name) for name in columns)  # SQLAlchemy has its own kind
-        self.in_order: Final = itemgetter(*self.columns)
+        self.in_order: Final[Callable[[Mapping[str, Any]], Any]] = itemgetter(*self.columns)
         self.place: Final = f"({', '.join('?' * len(self.columns))})"
         self.texts: Final[dict[int, str]] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, or_, select, update
@@ -23,7 +23,7 @@ LARGE = 2**62
 """No number that is written comes near it: SQLite counts on in floats beyond twice that."""
 PLACES = 2**20
 """In a row, from 1: a public id has four letters for it."""
-WORDS: Final = {"state": UNFINISHED, "mode": tuple(MODES)}
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {"state": UNFINISHED, "mode": tuple(MODES)}
 OF_FIRING = ("uid", "event", "at_ms", "replay_of", "depth")
 OF_DELIVERY = tuple(column.name for column in DELIVERIES.c if column.name != "body")
 ROWS = (

@@ -62,12 +62,13 @@ async def test_the_log_as_drawn(size: tuple[int, int], lang: Any) -> None:
             same_as_picture(at.app, f"log-{lang}")
 
 
-@pytest.mark.parametrize("tab", ["2", "3", "4"])
-async def test_the_tabs_as_drawn(tab: str) -> None:
+@pytest.mark.parametrize(("tab", "last"), [("2", '"data": {'), ("3", "попытка 1 ·"), ("4", "    в очереди")])
+async def test_the_tabs_as_drawn(tab: str, last: str) -> None:
     """Response with the diff, times, the row of hooks: one key each."""
     async with open_log() as at:
         await go(at, 1)
         await at.press(tab)
+        await until(at.pilot, lambda: last in drawn(at.app), "the tab's last line")
         same_as_golden(at.app, f"log-tab{tab}-80x24-ru")
 
 

@@ -34,7 +34,7 @@ logfile = {folder}/log
 
 def missing() -> bool:
     """Whether it is not installed; CI installs it (`.ci/run`), so that there this is a failure."""
-    return PROGRAM is None and not os.environ.get("CI")
+    return PROGRAM is None and (not os.environ.get("CI") or bool(os.environ.get("WITHOUT_PGBOUNCER")))
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.core.actor import actor
+from hookrow.core.care.sealing import open_all
 from hookrow.errors import KeyMissing, Refused
 from hookrow.lang import Text
 from hookrow.secrets.keyring import key_file_beside
 from hookrow.secrets.vault import Vault
 from hookrow.store import copying
-from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.copying import Left
 from hookrow.store.database.database import Database
@@ -94,19 +94,15 @@ def see_keys(source: Database, target: Database, environ: Mapping[str, str]) -> 
     Raises:
         KeyMissing, KeyWrong, KeyUnsafe
     """
-    vault = Vault.for_database(target.path, environ)
-    with source.read() as connection:
-        sealed = list(hookstore.sealed_values(connection))
-    for _, place, token in sealed:
-        try:
-            vault.open(token, place)
-        except KeyMissing:
-            path = None if source.path is None else key_file_beside(source.path)
-            if path is None or not path.exists():
-                raise
-            raise KeyMissing(
-                Text("the target's keys don't open the secrets: set HOOKROW_KEYS to what {path} holds", path=path)
-            ) from None
+    try:
+        open_all(source, Vault.for_database(target.path, environ))
+    except KeyMissing:
+        path = None if source.path is None else key_file_beside(source.path)
+        if path is None or not path.exists():
+            raise
+        raise KeyMissing(
+            Text("the target's keys don't open the secrets: set HOOKROW_KEYS to what {path} holds", path=path)
+        ) from None
 
 
 def copied(source: Database, target: Database, progress: Progress | None, *, with_log: bool) -> Copied:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hookrow.core.care.sealing import open_all
 from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
@@ -44,11 +45,7 @@ class Keys:
 
     def check(self) -> int:
         """Decrypt every secret; gives how many there are. Raises KeyProblem for one that can't be."""
-        with self.runtime.database.read() as connection:
-            sealed = list(hookstore.sealed_values(connection))
-        for _, place, token in sealed:
-            self.runtime.vault.open(token, place)
-        return len(sealed)
+        return open_all(self.runtime.database, self.runtime.vault)
 
     def require(self) -> None:
         """Refuse where what is stored can't be decrypted here, as saving a secret does. Raises KeyProblem."""

@@ -20,10 +20,10 @@ from sqlalchemy.exc import DBAPIError
 
 from hookrow.clock import Clock, SystemClock, from_ms
 from hookrow.core.actor import actor
+from hookrow.core.care.sealing import open_all
 from hookrow.errors import DatabaseDamaged, NoDatabase, Refused, StorageError
 from hookrow.lang import Text
 from hookrow.secrets.vault import Vault
-from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.backup import copy, sync
 from hookrow.store.database.database import Database
@@ -93,11 +93,7 @@ def prepare(part: Path, path: Path, environ: Mapping[str, str], clock: Clock, *,
     """Bring the copy to today's schema, see that its secrets open, hold its deliveries; it is one file afterwards."""
     database = open_database(f"sqlite:///{part}", clock=clock, create=False)
     try:
-        vault = Vault.for_database(path, environ)
-        with database.read() as connection:
-            sealed = list(hookstore.sealed_values(connection))
-        for _, place, token in sealed:
-            vault.open(token, place)
+        open_all(database, Vault.for_database(path, environ))
         held = hold(database, send_pending=send_pending)
     finally:
         database.close()

@@ -19,14 +19,30 @@ from hookrow.lang import quoted
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault
+from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
+from hookrow.store.database.database import Database
 
-__all__ = ["Sealing"]
+__all__ = ["Sealing", "open_all"]
 
 AGAIN = 1.0
 """Seconds between two looks for a key that is missing: a person may put it back at any moment."""
 NAMED = 5
 """So many hooks are named in a refusal."""
+
+
+def open_all(database: Database, vault: Vault) -> int:
+    """Decrypt every secret of a database with these keys; gives how many there are.
+
+    Raises:
+        KeyMissing, KeyWrong, KeyUnsafe: one can't be decrypted.
+        StorageError: they can't be read.
+    """
+    with database.read() as connection:
+        sealed = list(hookstore.sealed_values(connection))
+    for _, place, token in sealed:
+        vault.open(token, place)
+    return len(sealed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ COMMANDS: dict[str, Listed] = {
     "hooks": Listed("hooks", Text("List, show, add, edit, pause, test and remove hooks."), CONFIGURE),
     "export": Listed("exchange", Text("Export the hooks as YAML, without secrets."), CONFIGURE),
     "import": Listed("exchange", Text("Import hooks from such a file, all of them or none."), CONFIGURE),
-    "events": Listed("events", Text("List event types, find those of an API call, ask gates together."), CONFIGURE),
+    "events": Listed("events", Text("List event types, or find those that an API call triggers."), CONFIGURE),
     "fire": Listed("fire", Text("Fire an event and print the result."), HAPPEN),
     "explain": Listed("explain", Text("Show which hooks would run, and why others would not. Sends nothing."), HAPPEN),
     "log": Listed("log", Text("Show what happened, newest first; or follow it live."), HAPPEN),

@@ -141,6 +141,9 @@ def test_the_row_is_shown_with_the_typed_order() -> None:
     state.texts["position"] = "25"
     assert [place for place, _ in neighbours(hooks, state)] == [20, 25, 30]
     assert longest_wait(hooks, state) == 10
+    beside = [hook.copy(mode="gate") if hook.event == FORM_HOOK.event else hook for hook in hooks]
+    state.texts |= {"position": str(beside[4].position), "response_has_data": False}
+    assert longest_wait(beside, state, {FORM_HOOK.event}) < longest_wait(beside, state)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.tuples(*[st.sampled_from("xyz")] * 3), min_size=1))

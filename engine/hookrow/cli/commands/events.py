@@ -15,6 +15,7 @@ from hookrow.cli.show.layout import Column
 from hookrow.cli.show.output import put, put_json, put_table, say
 from hookrow.hook.together import PREFIX
 from hookrow.lang import Text
+from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow.events import Event, Events
@@ -39,7 +40,7 @@ def events(ctx: click.Context, as_json: bool) -> None:
             [(event.code, str(event.title), ", ".join(event.methods)) for event in known],
         )
         if codes := [event.code for event in known if event.code in together]:
-            put(Text("Gates of one position are asked together: {events}", events=", ".join(codes)))
+            put(Text("Gates of one position are asked together: {events}", events=visible(", ".join(codes))))
 
 
 @events.command(

@@ -148,7 +148,7 @@ def put_done(done: Imported) -> None:
     """What changed, hook by hook, and the rows' times; a line in the end that counts."""
     counts = dict.fromkeys(MARKS, 0) | {"change": len(done.events)}
     for event in done.events:
-        put(paint(f"~ {event.event}", MARKS["change"][1]))
+        put(paint(f"~ {visible(event.event)}", MARKS["change"][1]))
         put(f"    together: {to_json(event.before)} → {to_json(event.after)}")
     for change in done.changes:
         if change.action in MARKS:

@@ -57,6 +57,7 @@ def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Pa
         "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}, "sources": {}}],
         "rows": [{"event": "before_order_add", "before": 2.0, "after": 4.0}],
         "warnings": [],
+        "events": [],
         "rehearsals": [],
         "applied": False,
     }

@@ -20,7 +20,7 @@ from hookrow.core.context import context_for
 from hookrow.core.firing import Run
 from hookrow.errors import EventNotFound, InvalidSetting
 from hookrow.hook.stored import StoredHook
-from hookrow.hook.together import Turn, longest, runs
+from hookrow.hook.together import Timing, longest, runs
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
 from scripted import HandClock, Network, answer, fails
@@ -111,14 +111,14 @@ def test_what_parts_a_run() -> None:
     """A hook that is left out, and one in shadow, do not."""
     gate = ("gate", False, False)
     chain = [
-        Turn(10, *gate, 1),
-        Turn(10, "notify", False, True, 0),
-        Turn(10, "transform", True, False, 0),
-        Turn(10, *gate, 3),
-        Turn(10, "notify", False, False, 0),
-        Turn(10, *gate, 2),
-        Turn(20, *gate, 2),
-        Turn(20, "transform", False, False, 4),
+        Timing(10, *gate, 1),
+        Timing(10, "notify", False, True, 0),
+        Timing(10, "transform", True, False, 0),
+        Timing(10, *gate, 3),
+        Timing(10, "notify", False, False, 0),
+        Timing(10, *gate, 2),
+        Timing(20, *gate, 2),
+        Timing(20, "transform", False, False, 4),
     ]
     parts = [[chain.index(turn) for turn in part] for part in runs(chain, lambda turn: turn.idle)]
     assert parts == [[0, 1, 2, 3], [4], [5], [6], [7]]

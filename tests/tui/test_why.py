@@ -117,7 +117,7 @@ async def test_gates_are_asked_together_once_a_question_was_answered() -> None:
     async with shown(lang="en", engine=engine) as at:
         await open_why(at, 4)
         await at.press("g")
-        await until(at.pilot, lambda: "unlike one after another" in drawn(at.app), "the question")
+        await until(at.pilot, lambda: "of one position together?" in drawn(at.app), "the question")
         same_as_golden(at.app, "why-together-question-80x24-en")
         await at.press("enter")
         await until(at.pilot, lambda: isinstance(at.app.screen, WhyScreen), "no")

@@ -1,6 +1,6 @@
 """Gates that are asked at the same time: which neighbours of a chain they are, and how long a chain may take.
 
-The setting `together:EVENT` turns it on (docs/firing.md#gates-asked-together).
+The setting `together:EVENT` timings it on (docs/firing.md#gates-asked-together).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from hookrow.hook.modes import WAITING
 
-__all__ = ["PREFIX", "Turn", "events_together", "longest", "runs", "turn_of"]
+__all__ = ["PREFIX", "Timing", "events_together", "longest", "runs", "timing_of"]
 
 PREFIX: Final = "together:"
 """Of the setting's name; the event's code follows."""
@@ -34,7 +34,7 @@ class Timed(Neighbour, Protocol):
     def timeout(self) -> float: ...
 
 
-class Turn(NamedTuple):
+class Timing(NamedTuple):
     """A hook's turn, for how long it may take: `seconds` are 0 where the operation does not wait for it."""
 
     position: int | None
@@ -74,13 +74,13 @@ def runs(hooks: Iterable[H], idle: Callable[[H], bool]) -> Iterator[list[H]]:
         yield part
 
 
-def turn_of(hook: Timed, *, idle: bool) -> Turn:
+def timing_of(hook: Timed, *, idle: bool) -> Timing:
     """A hook's turn, as it stands in its event's chain."""
     waits = hook.mode in WAITING and not hook.shadow and not idle
-    return Turn(hook.position, hook.mode, hook.shadow, idle, hook.timeout if waits else 0.0)
+    return Timing(hook.position, hook.mode, hook.shadow, idle, hook.timeout if waits else 0.0)
 
 
-def longest(turns: Iterable[Turn], together: bool) -> float:
+def longest(timings: Iterable[Timing], together: bool) -> float:
     """Seconds that an operation may wait for a chain; of gates that are asked together the slowest counts."""
-    parts = runs(turns, lambda turn: turn.idle) if together else ([turn] for turn in turns)
-    return float(sum(max(turn.seconds for turn in part) for part in parts))
+    parts = runs(timings, lambda timing: timing.idle) if together else ([timing] for timing in timings)
+    return float(sum(max(timing.seconds for timing in part) for part in parts))

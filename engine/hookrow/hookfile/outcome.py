@@ -11,7 +11,7 @@ from hookrow.core.insight.rehearsal import Candidate
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
-from hookrow.hook.together import Turn, events_together, longest, turn_of
+from hookrow.hook.together import Timing, events_together, longest, timing_of
 from hookrow.store.configuration.cache import Config
 
 __all__ = ["EventChange", "HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
@@ -183,12 +183,14 @@ def row_times(config: Config, steps: Iterable[ImportStep], switches: Mapping[str
             )
     now = events_together(config.settings)
     for event in sorted(touched | moved, key=list(config.events).index):
-        before = [turn_of(hook, idle=not hook.active) for hook in config.rows.get(event, ())]
-        stay = [hook for hook in after.values() if hook.event == event]
-        then = [turn_of(hook, idle=not hook.active) for hook in sorted(stay, key=lambda each: (each.position, each.id))]
+        before = [timing_of(hook, idle=not hook.active) for hook in config.rows.get(event, ())]
+        stay = sorted(
+            (each for each in after.values() if each.event == event), key=lambda each: (each.position, each.id)
+        )
+        then = [timing_of(hook, idle=not hook.active) for hook in stay]
         last = max((turn.position or 0 for turn in then), default=0)
         # A new hook stands behind those of its position; without one behind all.
-        then += [turn_of_new(values, last + 1) for values in new if values["event"] == event]
+        then += [timing_of_new(values, last + 1) for values in new if values["event"] == event]
         then.sort(key=lambda turn: turn.position or 0)
         together = switches.get(event, event in now)
         time = RowTime(event, round(longest(before, event in now), 3), round(longest(then, together), 3))
@@ -196,9 +198,9 @@ def row_times(config: Config, steps: Iterable[ImportStep], switches: Mapping[str
             yield time
 
 
-def turn_of_new(values: Mapping[str, Any], behind: int) -> Turn:
+def timing_of_new(values: Mapping[str, Any], behind: int) -> Timing:
     """The turn of a hook that is not there yet."""
     own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
     waits = values["active"] and own in WAITING and not values["shadow"]
     position = behind if values["position"] is None else values["position"]
-    return Turn(position, own, values["shadow"], not values["active"], float(values["timeout"]) if waits else 0.0)
+    return Timing(position, own, values["shadow"], not values["active"], float(values["timeout"]) if waits else 0.0)

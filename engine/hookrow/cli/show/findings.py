@@ -18,7 +18,7 @@ from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import ROW_LIMIT, Seconds
-from hookrow.hook.together import Turn, longest, turn_of
+from hookrow.hook.together import Timing, longest, timing_of
 from hookrow.lang import Plural, Text, quoted
 from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
@@ -223,9 +223,9 @@ def circles(engine: HookEngine) -> Iterator[Finding]:
 
 def rows(engine: HookEngine) -> Iterator[Finding]:
     """Events whose blocking hooks may together take longer than an operation waits for them."""
-    turns: defaultdict[str, list[Turn]] = defaultdict(list)
+    turns: defaultdict[str, list[Timing]] = defaultdict(list)
     for hook in sorted(engine.hooks.list(), key=lambda each: (each.position or 0, each.id or 0)):
-        turns[hook.event].append(turn_of(hook, idle=not hook.active or hook.state == "expired"))
+        turns[hook.event].append(timing_of(hook, idle=not hook.active or hook.state == "expired"))
     together = engine.settings.together()
     for event, chain in turns.items():
         seconds = longest(chain, event in together)

@@ -16,7 +16,7 @@ from hookrow.hook.dates import Here
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.form import FIELD, FIELDS, Field
 from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds, mode, mode_sentence
-from hookrow.hook.together import Turn, longest, turn_of
+from hookrow.hook.together import Timing, longest, timing_of
 from hookrow.lang import Text
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.words import Say
@@ -200,8 +200,8 @@ def longest_wait(hooks: Iterable[Hook], state: FormState, together: Collection[s
     position = int(state.number("position", last // 10 * 10 + 10))
     active, shadow = bool(state.texts["active"]), bool(state.texts["shadow"])
     waits = active and state.mode in WAITING and not shadow
-    mine = Turn(position, state.mode, shadow, not active, state.number("timeout", 5.0) if waits else 0.0)
-    places = [(each.position or 0, each.id or 0, turn_of(each, idle=not each.active)) for each in rest]
+    mine = Timing(position, state.mode, shadow, not active, state.number("timeout", 5.0) if waits else 0.0)
+    places = [(each.position or 0, each.id or 0, timing_of(each, idle=not each.active)) for each in rest]
     places.append((position, own if own is not None else 1 << 62, mine))
     return longest((turn for _, _, turn in sorted(places)), state.texts["event"] in together)
 

@@ -158,6 +158,7 @@ def test_periods_are_said_in_the_list(add: Add, hookrow: Hookrow) -> None:
 
 def test_gates_asked_together_as_a_command_and_in_a_file(hookrow: Hookrow) -> None:
     """`events set` says what it means; `events`, `explain`, export and import know it; another event is refused."""
+    hookrow("init")
     for name in ("One", "Two"):
         hookrow("hooks", "add", "--name", name, "--event", "before_order_add", "--url", "http://localhost:9/x",
                 "--wait-for-response", "--position", 10)  # fmt: skip

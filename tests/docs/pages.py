@@ -48,8 +48,8 @@ OUTCOMES = {
     "retrying": "An attempt failed; the next one is scheduled.",
     "parked": "On hold: its hook is paused or switched off. It is sent when that ends.",
     "dead": "Ten attempts failed, or the body can't be rendered. Kept until somebody redelivers or drops it.",
-    "cancelled": "The hook was deleted, the delivery was never enqueued, its caller was cancelled, a gate before it had "
-    "refused while both were [asked together](../firing.md#gates-asked-together), or somebody dropped it.",
+    "cancelled": "The hook was deleted, the delivery was never enqueued, its caller was cancelled, a gate before it "
+    "had refused while both were [asked together](../firing.md#gates-asked-together), or somebody dropped it.",
     "skipped": "The hook was not to be called; see [why a hook was skipped](#why-a-hook-was-skipped).",
 }
 STATES = {

@@ -37,7 +37,7 @@ def engine(made: Path) -> Iterator[HookEngine]:
 def tap(hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command; what is to happen meanwhile happens whenever nothing waits; then comes Ctrl+C."""
 
-    def call(*arguments: object, meanwhile: list[Callable[[], object]]) -> Ran:
+    def call(*arguments: object, meanwhile: list[Callable[[], object]], code: int = 130) -> Ran:
         events = iter(meanwhile)
 
         def pause(seconds: float) -> None:
@@ -47,7 +47,7 @@ def tap(hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch) -> Run:
             happens()
 
         monkeypatch.setattr(command, "threading", SimpleNamespace(Event=lambda: SimpleNamespace(wait=pause)))
-        return hookrow("tap", *arguments, code=130)
+        return hookrow("tap", *arguments, code=code)
 
     return call
 
@@ -89,7 +89,7 @@ def test_a_line_a_copy(engine: HookEngine, shop: Receiver, tap: Run) -> None:
     assert copy["request"]["url"] == laptop.url
 
 
-def test_copies_can_be_printed_instead(engine: HookEngine, shop: Receiver, tap: Run, hookrow: Hookrow) -> None:
+def test_copies_can_be_printed_instead(engine: HookEngine, shop: Receiver, tap: Run) -> None:
     """Head and body, no private value; with a target as well it is refused, and without both."""
     ran = tap("--print", meanwhile=[lambda: engine.fire(EVENT, PAYLOAD)])
     assert "hook-tap: 1" in ran.out
@@ -97,13 +97,13 @@ def test_copies_can_be_printed_instead(engine: HookEngine, shop: Receiver, tap: 
     assert "canary" not in ran.out
     assert ran.err.strip().splitlines()[-1] == "Private fields are not in the log: they are null in the copies."
     for wrong in ((), ("--print", "--to", "http://localhost/")):
-        assert "--to" in hookrow("tap", *wrong, code=2).err
+        assert "--to" in tap(*wrong, meanwhile=[], code=2).err
 
 
-def test_what_leaves_the_machine_is_asked_about(engine: HookEngine, hookrow: Hookrow, tap: Run) -> None:
+def test_what_leaves_the_machine_is_asked_about(engine: HookEngine, tap: Run) -> None:
     """Any address but loopback, however it is spelled; --yes is an answer."""
     for to in ("http://10.0.0.1/", "http://laptop.example/", "http://localhost.example/", "http://128.0.0.1/"):
-        assert "--yes" in hookrow("tap", "--to", to, code=2).err
+        assert "--yes" in tap("--to", to, meanwhile=[], code=2).err
     assert tap("--to", "http://10.0.0.1/", "--yes", meanwhile=[]).out == ""
     for to in ("http://127.1:3000/", "http://[::ffff:127.0.0.1]:3000", "http://LOCALHOST./", "http://[::1]:3000"):
         assert tap("--to", to, meanwhile=[]).out == ""

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from sqlalchemy import Connection
 
@@ -27,7 +27,6 @@ from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
@@ -36,6 +35,9 @@ from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import LET_GO
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["HookEngine"]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hookrow.clock import to_ms
 from hookrow.core.base import Engine
@@ -18,7 +18,6 @@ from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
@@ -26,6 +25,9 @@ from hookrow.results import Explained, Redelivered, Replayed, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["AsyncHookEngine"]
 

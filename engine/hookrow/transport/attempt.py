@@ -16,9 +16,8 @@ from hookrow.delivery import message, reply
 from hookrow.delivery.concealing import Concealer, hidden_secrets
 from hookrow.errors import KeyProblem, KeyWrong
 from hookrow.hook.checks import origin, public_url
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
-from hookrow.hook.stored import StoredHook
+from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch

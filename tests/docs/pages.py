@@ -317,10 +317,11 @@ def settings_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-WAITS_SAID = """Limits of everything that waits for storage, for locks and for other threads. They are fixed. What waits
-for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadline=)`, {} seconds unless given.
+WAITS_SAID = f"""Limits of everything that waits for storage, for locks and for other threads. They are fixed. What
+waits for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadline=)`, {round(ROW_LIMIT)} seconds
+unless given.
 
-""".format(round(ROW_LIMIT))
+"""
 WAITS_NOT = """
 `DatabaseBusy` says whether a lock or the server was waited for. A `before` event raises it, an `after` event goes on
 with `firing.error`: [if the database fails](../transactions.md#if-the-database-fails). A command prints it and exits

@@ -184,6 +184,8 @@ class FiringRow(SQLModel, table=True):
     asked_by: str | None = Field(default=None, sa_type=Text)
     depth: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     """How many hooks its call came through, by the header `hook-depth`."""
+    traceparent: str | None = Field(default=None, max_length=55)
+    """The span to which its requests belong, those of an hour later too (W3C Trace Context)."""
     deferred: bool = False
     """Fired with defer=True and not enqueued yet: its background deliveries are not written."""
 

@@ -105,6 +105,7 @@ class HookEngine(Engine):
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
@@ -115,13 +116,20 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.run_in_background(event, payload, deadline, depth)
+            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
         return self.fire_here(
-            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+            None,
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
+            depth=depth,
+            traceparent=traceparent,
         )
 
     def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:

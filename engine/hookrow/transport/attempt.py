@@ -121,6 +121,7 @@ class Dispatch:
     deadline_ms: int | None = None
     replay_of: str | None = None
     depth: int = 0
+    traceparent: str | None = None
     test: bool = False
     shadow: bool = False
     """Nobody obeys the answer: it is only to be known what it would have done."""
@@ -211,6 +212,7 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
         deadline_ms=dispatch.deadline_ms,
         replay_of=dispatch.replay_of,
         depth=dispatch.depth + 1,
+        traceparent=dispatch.traceparent,
         test=dispatch.test,
         shadow=dispatch.shadow,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,

@@ -211,6 +211,8 @@ FIRINGS: Final = Table(
     optional("replay_of", String(20)),
     optional("asked_by", Text),
     column("depth", Integer, default=0, server_default=text("0")),  # of calls in calls, by the header `hook-depth`
+    # The span to which its requests belong, those of an hour later too (W3C Trace Context).
+    optional("traceparent", String(55)),
     column("deferred", Boolean, default=False),  # fired with defer=True and not enqueued yet
     Index("firing_uid", "uid", unique=True),
     Index("firing_event", "event", "outcome", "id"),

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-class Moment(TypeDecorator[datetime]):
+class AwareTime(TypeDecorator[datetime]):
     """A moment that a person typed: aware, in UTC, on a database without time zones too."""
 
     impl = DateTime(timezone=True)
@@ -102,8 +102,8 @@ HOOKS: Final = Table(
     column("event", String(64), index=True),
     column("position", Integer, default=10),
     column("timeout", Float, default=5.0),
-    optional("valid_from", Moment),
-    optional("valid_until", Moment),
+    optional("valid_from", AwareTime),
+    optional("valid_until", AwareTime),
     column("active", Boolean, default=True),
     column("fire_and_forget", Boolean, default=True),
     column("wait_for_response", Boolean, default=False),

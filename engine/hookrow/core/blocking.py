@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,6 @@ from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
@@ -37,6 +36,9 @@ from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import LET_GO
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["HookEngine"]
 
@@ -104,6 +106,7 @@ class HookEngine(Engine):
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
@@ -114,13 +117,20 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.run_in_background(event, payload, deadline, depth)
+            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
         return self.fire_here(
-            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+            None,
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
+            depth=depth,
+            traceparent=traceparent,
         )
 
     def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:

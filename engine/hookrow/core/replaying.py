@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from hookrow.core.arrival import traceparent_of
 from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
@@ -163,6 +164,7 @@ class Replaying:
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
             depth=firing.depth,
+            traceparent=traceparent_of(firing.traceparent),
             url=to,
             with_auth=with_auth,
             origin="redeliver",

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookrow.errors import NotRedeliverable
 from hookrow.hook.elsewhere import elsewhere, stays_here
-from hookrow.hook.model import SEALED
-from hookrow.hook.stored import StoredHook
+from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.results import Tapped
 from hookrow.store.log.following import attempt_by_row
 from hookrow.store.log.reading import attempt_from

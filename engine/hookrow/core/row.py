@@ -427,13 +427,12 @@ class Row:
 
     def ready(self, draft: DeliveryDraft, left: float) -> Dispatch | None:
         """What is to be sent, with so many seconds left; None where that is too little, and it failed."""
-        hook, context = draft.hook, self.context
+        hook, context, waits = draft.hook, self.context, draft.hook.mode in WAITING
         draft.act = None
         wait = plan.wait_for(hook.timeout, left)
         if wait is None:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return None
-        waits = hook.mode in WAITING
         if waits:
             self.concealer.learn(self.data)
         draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
@@ -452,6 +451,7 @@ class Row:
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if context.replay_of is None else firing_id(context.replay_of),
             depth=context.arrival.depth,
+            traceparent=context.arrival.traceparent,
             url=context.url,
             with_auth=context.with_auth,
             asked_by=context.asked_by,

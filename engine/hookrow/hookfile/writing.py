@@ -10,7 +10,6 @@ import yaml
 
 from hookrow.core.hooks import Hooks
 from hookrow.hook.fields import FIELDS, HEADER_VALUE
-from hookrow.hook.model import Hook
 from hookrow.hook.together import PREFIX, events_together
 from hookrow.hookfile.reading import FORMAT
 from hookrow.hookfile.references import KEPT
@@ -18,6 +17,7 @@ from hookrow.safetext import UNSAFE, in_yaml
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.hook.model import Hook
 
 __all__ = ["export_hooks"]
 

@@ -144,7 +144,9 @@ def receivers(bench: Bench) -> Iterator[Row]:
         living = count - (count - 1) // 10 if dead else count
         with Program("ours", [database, bench.receiver.url]) as program:
             found.append((10.0 * dead, burst(bench, program, 1, living, rounds=2)))
-    yield from steps(f"{count:,} receivers, percent of them dead", found, "deliveries/s", "≥ 0.9", found[-1][1] >= 0.9 * found[0][1])
+    yield from steps(
+        f"{count:,} receivers, percent of them dead", found, "deliveries/s", "≥ 0.9", found[-1][1] >= 0.9 * found[0][1]
+    )
 
 
 def workers(bench: Bench) -> Iterator[Row | Plot]:

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
 from hookrow.hook.together import PREFIX
 from hookrow.lang import Both, Text
 from hookrow.payload import MIB
+from hookrow.store.database.prepared import Upsert
 from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["OFF", "ON", "SETTINGS", "TOGETHER", "SettingValue", "known", "parse", "refuse", "store", "values"]
 
-NEW = insert(TABLE)
-KEEP = NEW.on_conflict_do_update(index_elements=["name"], set_={"value": NEW.excluded.value})
+KEEP = Upsert(TABLE, "name", ["value"])
 ON, OFF = "on", "off"
 TOGETHER = Both(
     "whether neighbouring gates of one position are asked at the same time: on or off",

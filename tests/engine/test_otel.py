@@ -13,17 +13,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.cli.commands.worker import telemetry
 from hookrow.otel import Telemetry
+from hookrow.otel.environment import exporters
 from hookrow.testing import HookReceiver, MemoryEngine, allows, fails, vetoes
 from hookrow.testing.fixtures import hook_receiver
 from hosting import gate
@@ -302,6 +305,18 @@ def test_a_tracer_that_fails_costs_a_span_and_nothing_else(
         "the observer Broken failed"
     ]
     assert backend.points("hookrow.firing.duration") == {(BEFORE, "vetoed"): 1}
+
+
+def test_a_worker_exports_what_the_environment_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the names under which installed packages declare exporters; what is not installed is said in words."""
+    assert exporters("traces", {"OTEL_TRACES_EXPORTER": " console ,none"}) == [ConsoleSpanExporter]
+    assert exporters("metrics", {"OTEL_METRICS_EXPORTER": "none"}) == []
+    for protocol in ("", "grpc", "http/protobuf"):
+        with pytest.raises(ImportError, match="traces named 'otlp'"):
+            exporters("traces", {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "nowhere")
+    with pytest.raises(click.UsageError, match="named 'nowhere' is installed"):
+        telemetry()
 
 
 def test_the_example_runs(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def found(signal: str, name: str, environ: Mapping[str, str]) -> EntryPoint:
     )
     names: tuple[str, ...] = (name,)
     if name == "otlp":
-        names = OTLP[1:] if protocol == "grpc" else OTLP[:1] if protocol else OTLP
+        names = {"": OTLP, "grpc": OTLP[1:]}.get(protocol or "", OTLP[:1])
     for each in names:
         for point in entry_points(group=f"opentelemetry_{signal}_exporter", name=each):
             return point

@@ -8,6 +8,8 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 
+from hookrow.lang import Text
+
 __all__ = ["set_up"]
 
 OTLP = ("otlp_proto_http", "otlp_proto_grpc")
@@ -57,4 +59,4 @@ def found(signal: str, name: str, environ: Mapping[str, str]) -> EntryPoint:
     for each in names:
         for point in entry_points(group=f"opentelemetry_{signal}_exporter", name=each):
             return point
-    raise ImportError(f"no exporter of {signal} named {name!r} is installed")
+    raise ImportError(str(Text('no exporter "{name}" is installed', name=name)))

@@ -21,7 +21,8 @@ from hookrow.testing import HookReceiver, MemoryEngine, assert_vetoed, vetoes
 assert [name for name in ("textual", "psycopg", "pytest", "starlette") if importlib.util.find_spec(name)] == []
 for module in pkgutil.walk_packages(hookrow.__path__, "hookrow."):
     extras = ("hookrow.store.database.server", "hookrow.testing.fixtures", "hookrow.otel")
-    if not module.name.startswith(("hookrow.store.database.migrations", *extras)) and not module.name.endswith(".__main__"):
+    left_out = ("hookrow.store.database.migrations", *extras)
+    if not module.name.startswith(left_out) and not module.name.endswith(".__main__"):
         importlib.import_module(module.name)
 with MemoryEngine() as engine, HookReceiver(vetoes("no", code="NO")) as receiver:
     engine.hooks.add(Hook(key="gate", name="Gate", event="before_order_add", url=receiver.url, wait_for_response=True))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hookrow.clock import to_ms
 from hookrow.core.base import Engine
@@ -15,17 +15,20 @@ from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.hooks import AsyncHooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
+from hookrow.core.insight.tapping import tap
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["AsyncHookEngine"]
 
@@ -217,6 +220,23 @@ class AsyncHookEngine(Engine):
             InvalidInput: `to` is no URL to send to.
         """
         return await self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+
+    async def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
+        """Send a copy of a recorded request to a developer's machine, marked `hook-tap: 1`; nothing of it is recorded.
+
+        Args:
+            attempt: a row id that `log.attempts_since` gave.
+            to: where the copy goes; None: it is made and not sent.
+            with_auth: with the hook's credentials, and signed; else it holds no secret.
+
+        Returns:
+            The copy beside the original; None where the log does not hold it any more, or its hook was removed.
+
+        Raises:
+            InvalidInput: `to` is no URL to send to.
+            KeyProblem: `with_auth`, and a secret can't be opened.
+        """
+        return await tap(self.replaying, attempt, to=to, with_auth=with_auth)
 
     async def test(
         self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False

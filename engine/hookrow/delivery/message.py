@@ -173,6 +173,7 @@ class Outline:
         replay_of: str | None = None,
         test: bool = False,
         shadow: bool = False,
+        tap: bool = False,
         signatures: int | None = None,
     ) -> Message:
         """The whole request: a POST of that body.
@@ -215,6 +216,8 @@ class Outline:
             made.append(("hook-test", "1"))
         if shadow:
             made.append(("hook-shadow", "1"))
+        if tap:
+            made.append(("hook-tap", "1"))
         return Message("POST", self.url, (*made, *self.secret), content, (*made, *self.shown))
 
 

@@ -34,7 +34,7 @@ BEHIND = Say(
     "Gates behind a refusal are asked too, unlike one after another: their receivers may act. The first refusal in the "
     "chain decides; what runs behind it is cut off."
 )
-STRICT = Say("Each gate is asked after the one before it has answered; behind a refusal nobody is asked.")
+STRICT = Say("Each gate is asked after the one before it has answered; hooks behind a refusal are not asked.")
 TOGETHER = Say("gates together")
 WHY, HOOK, IF_NOW = Say("Why"), Say("Hook"), Say("If it happened now")
 

@@ -266,6 +266,7 @@ DELIVERIES: Final = Table(
     partial_index("delivery_notable", "state", "firing_id", where="state NOT IN ('ok', 'sent', 'skipped')"),
     partial_index("delivery_usual", "state", "firing_id", where="state IN ('ok', 'sent', 'skipped')"),
     partial_index("delivery_status", "status", "firing_id", where="status IS NOT NULL"),
+    partial_index("delivery_would", "would", "hook_id", "firing_id", where="would IS NOT NULL"),
     partial_index(
         "delivery_reason",
         text("coalesce(skipped, error)"),

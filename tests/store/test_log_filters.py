@@ -381,10 +381,14 @@ def mixed(database: Database) -> tuple[Database, list[int]]:
         Rows.run_many(connection, rows)
 
     database.writer.write(job)
-    # As PostgreSQL does by itself after a while.
-    with database.engine("write").connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.execute("VACUUM ANALYZE" if database.dialect == "postgresql" else "ANALYZE")
+    # As PostgreSQL does by itself after a while. On a file the writer may be busy: it empties the WAL when it is idle.
+    if database.dialect == "sqlite":
+        with database.write() as connection:
+            connection.exec_driver_sql("ANALYZE")
+    else:
+        with database.engine("write").connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM ANALYZE")
     return database, hooks
 
 

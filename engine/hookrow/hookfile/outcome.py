@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.hooks import hook_of
-from hookrow.core.insight.rehearsal import Candidate
+from hookrow.core.insight.rehearsal import Candidate, RowTime
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
@@ -44,18 +44,6 @@ class HookChange:
             "fields": {code: [old, new] for code, old, new in self.fields},
             "sources": {code: {"from": source, "to": host} for code, source, host in self.sources},
         }
-
-
-@dataclass(frozen=True, slots=True)
-class RowTime:
-    """Seconds that an operation may wait for all of an event's blocking hooks, before and after the import."""
-
-    event: str
-    before: float
-    after: float
-
-    def as_json(self) -> dict[str, Any]:
-        return {"event": self.event, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)

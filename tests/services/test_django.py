@@ -61,15 +61,20 @@ def project(url: str, **more: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("either_url", ["sqlite", "postgresql"], indirect=True)
-def test_firings_share_djangos_transaction(either_url: str, hook_receiver: HookReceiver) -> None:
+def test_firings_share_djangos_transaction(
+    either_url: str, hook_receiver: HookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Committed they are sent, rolled back nothing was; a before event asks at once and sends with the commit."""
+    woken = []
     with project(either_url) as connection:
+        monkeypatch.setattr(engine().sending, "nudge", lambda: woken.append(connection.in_atomic_block))
         engine().hooks.add(Hook(key="crm", name="CRM", event="after_registration", url=hook_receiver.url))
         engine().hooks.add(gate("before_order_add", hook_receiver.on("gate", changes({"order": {"id": 8}}))))
         engine().hooks.add(Hook(key="erp", name="ERP", event="before_order_add", url=hook_receiver.on("erp", vetoes())))
         with transaction.atomic(using=connection.alias):
             fire("after_registration", {"user": {"id": 1}})
             transaction.set_rollback(True, using=connection.alias)
+        assert woken == []
         assert fire("before_order_add", {"order": {"id": 7}}).data == {"order": {"id": 8}}
         hook_receiver.wait(2)
         with transaction.atomic(using=connection.alias):
@@ -78,6 +83,7 @@ def test_firings_share_djangos_transaction(either_url: str, hook_receiver: HookR
                 asked = fire("before_order_add", {"order": {"id": 9}})
                 assert [each.outcome for each in engine().log.get(asked.id).deliveries] == ["changed", "cancelled"]
             assert len(hook_receiver.received) == (3 if either_url.startswith("postgresql") else 2)
+        assert set(woken) == {False}  # the worker looks at once, after the commit
         came = hook_receiver.wait(5 if either_url.startswith("postgresql") else 3)
         assert [each.data for each in came if each.event == "after_registration"] == [{"user": {"id": 2}}]
         assert fired.id in [each.id for each in engine().log.page()]

@@ -25,7 +25,7 @@ from hookrow.store.database.locks import SLACK, Until, insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import agree
 from hookrow.store.database.places import misplaced
-from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
+from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, indexes, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import METADATA, SETTINGS, VERSION_NUMBER
 
@@ -197,7 +197,7 @@ def make_tables(database: Database) -> None:
         if version_of_safely(connection, database) is not None:
             return
         METADATA.create_all(connection, checkfirst=False)
-        for statement in triggers(database.dialect):
+        for statement in (*indexes(database.dialect), *triggers(database.dialect)):
             connection.exec_driver_sql(statement)
         connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
         zone, why = machine_zone()

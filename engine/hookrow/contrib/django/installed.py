@@ -26,7 +26,7 @@ DJANGOS_OWN = ("assume_role", "isolation_level", "pool", "server_side_binding")
 """In a database's `OPTIONS`: what Django itself takes; the rest goes to the server's driver, as ours takes it."""
 
 
-class Place(NamedTuple):
+class Located(NamedTuple):
     """Where the engine's tables are: the URL or file, and Django's name of that database where they share one."""
 
     url: str
@@ -38,7 +38,7 @@ class Made:
 
     def __init__(self) -> None:
         self.lock: Final = Lock()
-        self.place: Place | None = None
+        self.place: Located | None = None
         self.engine: HookEngine | None = None
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ def configured() -> Mapping[str, Any]:
     return found
 
 
-def place() -> Place:
+def place() -> Located:
     """Where the engine's tables are, now: Django's tests put other databases in the place of the project's.
 
     Raises:
@@ -76,11 +76,11 @@ def place() -> Place:
     """
     found = configured()
     if "URL" in found:
-        return Place(str(found["URL"]), None)
+        return Located(str(found["URL"]), None)
     alias = found.get("DATABASE", "default")
     if alias not in connections.settings:
         raise ImproperlyConfigured(str(Text("HOOKROW: DATABASES has no {alias}", alias=alias)))
-    return Place(url_of(alias), alias)
+    return Located(url_of(alias), alias)
 
 
 def url_of(alias: str) -> str:

@@ -29,7 +29,7 @@ from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, Stor
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
-from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, for_driver, path_of, server_settings, shown
+from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
 from hookrow.store.database.locks import (
     LOCK,
@@ -75,9 +75,10 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str | URL, *, clock: Clock | None = None, login: Login | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.address: URL = address_of(url)
+        self.login: Final = login
         self.url: Final = shown(self.address)
         self.dialect: Final = self.address.get_backend_name()
         self.clock: StorageClock = StorageClock(clock or SystemClock(), remote=self.dialect != "sqlite")
@@ -126,7 +127,7 @@ class Database:
         if self.dialect == "postgresql":
             from hookrow.store.database.server import engine_for  # its driver is not installed everywhere
 
-            return engine_for(self.address, purpose, self.clock)
+            return engine_for(self.address, purpose, self.clock, self.login)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         assert path is not None
@@ -181,9 +182,8 @@ class Database:
         return said
 
     def pg_parameters(self) -> dict[str, Any]:
-        """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
-        _, parameters = self.engine("read").dialect.create_connect_args(for_driver(self.address))
-        return {**parameters, **server_settings(self.address)}
+        """Host, user, password and more for the driver itself: for a connection outside SQLAlchemy's pools."""
+        return parameters(self.address, self.login)
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""

@@ -21,7 +21,7 @@ from hookrow.testing import HookReceiver, MemoryEngine, assert_vetoed, vetoes
 assert [name for name in ("textual", "psycopg", "pytest", "starlette") if importlib.util.find_spec(name)] == []
 LEFT_OUT = (
     *("hookrow.store.database.migrations", "hookrow.store.database.server", "hookrow.testing.fixtures"),
-    *("hookrow.testing.plugin", "hookrow.testing.on_asyncio"),
+    *("hookrow.testing.plugin", "hookrow.testing.on_asyncio", "hookrow.otel"),
     *("hookrow.contrib.django", "hookrow.contrib.fastapi", "hookrow.contrib.flask"),
 )
 for module in pkgutil.walk_packages(hookrow.__path__, "hookrow."):

@@ -208,7 +208,8 @@ class Engine(ABC):
         if depth is not None:
             arrival = replace(arrival, depth=depth_of(depth))
         if traceparent is not None:
-            arrival = replace(arrival, traceparent=traceparent_of(traceparent))
+            known = traceparent_of(traceparent)
+            arrival = replace(arrival, traceparent=known, chosen=known is not None)
         return arrival
 
     def fired_by_handler(self, event: str) -> None:

@@ -115,6 +115,7 @@ class Runtime:
         self.readers: ThreadPoolExecutor | None = None
         self.looks: dict[asyncio.AbstractEventLoop, asyncio.Future[Config]] = {}
         self.watch: Watch | None = Watch(self.observers) if self.observers else None
+        self.database.committed = self.watch.commit if self.watch is not None and self.watch.of_commits else None
 
     def require_keys(self) -> None:
         """Who sends needs the keys of what is sealed; who only looks or edits does not (docs/security.md).

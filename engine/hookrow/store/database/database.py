@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from math import inf
@@ -91,8 +91,7 @@ class Database:
         self.guard: threading.RLock = threading.RLock()
         self.process_lock: threading.RLock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
-        self.kept: Connection | None = None
-        """For writing; used under `process_lock` alone."""
+        self.kept: Connection | None = None  # for writing; used under `process_lock` alone
         self.version_reader: sqlite3.Connection | None = None
         self.version_readers: int = 0
         self.wal_limit: int = LARGE_WAL
@@ -106,6 +105,7 @@ class Database:
         """How often another file was opened in its place."""
         self.config_seen: tuple[int, int, float] = (-1, -1, float("-inf"))
         """What the last commit of the writer found, as `config_in` says it."""
+        self.committed: Callable[[float], None] | None = None  # told how many seconds a commit took
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -316,14 +316,17 @@ class Database:
 
     def commit(self, connection: Connection) -> None:
         """Commit a write transaction. Nothing else commits, but a migration and the callers of `fire(connection=…)`."""
+        began = 0.0 if self.committed is None else locks.now()
         if self.path is None or connection.in_transaction():
             connection.commit()
-            return
-        driver: Any = connection.connection.driver_connection
-        try:
-            driver.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise OperationalError("COMMIT", None, error) from None
+        else:
+            driver: Any = connection.connection.driver_connection
+            try:
+                driver.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise OperationalError("COMMIT", None, error) from None
+        if self.committed is not None:
+            self.committed(locks.now() - began)
 
     def config_in(self, connection: Connection) -> tuple[int, int, float]:
         """The configuration's number in a write transaction, of which generation of the file, and when (SQLite)."""

@@ -7,10 +7,9 @@ standard input. Run with a name and arguments it is that child itself, started b
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import importlib
 import json
 import os
-import random
 import signal
 import sys
 import threading
@@ -358,27 +357,6 @@ def receiver(log: str, ready: str, slow: float = 0.0) -> None:
     asyncio.run(serving(ready, answer))
 
 
-def moody_receiver(log: str, ready: str, seed: int, well: str) -> None:
-    """A receiver of many faults, until the file `well` is there.
-
-    A line for each request: `webhook-id path attempt answer moment digest`; the moment is the monotonic clock's.
-    """
-    dice, healed = random.Random(seed), Path(well).exists
-    moods = ("200", "200", "200", "200", "200", "slow", "500", "429", "cut", "404")
-
-    async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes | None:
-        mood = "200" if healed() else dice.choice(moods)
-        status = "200" if mood == "slow" else mood
-        digest = hashlib.sha256(body).hexdigest()[:16]
-        line(log, headers["webhook-id"], path, headers["hook-attempt"], status, time.monotonic(), digest)
-        if mood == "cut":
-            return None
-        await asyncio.sleep(0.3 if mood == "slow" else 0.002)
-        return f"HTTP/1.1 {status} .\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
-
-    asyncio.run(serving(ready, answer))
-
-
 CHILDREN = {
     each.__name__: each
     for each in (
@@ -391,19 +369,20 @@ CHILDREN = {
         making,
         migrating,
         receiver,
-        moody_receiver,
     )
 }
 
 
 def child(name: str, given: dict[str, Any], errors: str) -> None:
-    """Be this child; what goes wrong is written to a file."""
+    """Be this child, one of this module or `module:name`; what goes wrong is written to a file."""
     handle = os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(handle, 2)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    CHILDREN[name](**given)
+    module, _, name = name.rpartition(":")
+    made = CHILDREN[name] if not module else getattr(importlib.import_module(module), name)
+    made(**given)
 
 
 def nursery(folder: str) -> None:

@@ -173,6 +173,22 @@ def test_a_lock_that_is_never_given_up_is_busy_and_ends(tmp_path: Path, monkeypa
     made.close()
 
 
+def test_whose_time_is_up_is_told_before_others_wait_on(tmp_path: Path) -> None:
+    """The file is locked: a caller with a limit does not wait for a worker of the same batch, which has none."""
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
+    made.writer.pause()
+    with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        patient, limited = made.writer.submit(lambda connection: "done"), made.writer.submit(firing(), 0.2)
+        made.writer.go_on()
+        with pytest.raises(DatabaseBusy):
+            limited.result(30)
+        assert not patient.done()
+        other.execute("ROLLBACK")
+        assert patient.result(30) == "done"
+    made.close()
+
+
 def test_hooks_are_checked_by_the_database_too(database: Database) -> None:
     """CHECK constraints are the second line: a bad value that slipped past the fields is refused."""
     for column, value in (

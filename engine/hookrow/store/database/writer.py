@@ -68,7 +68,7 @@ class Storage(Protocol):
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
-    __slots__ = ("answer", "error", "future", "job", "late", "loop", "told", "until")
+    __slots__ = ("answer", "answered", "error", "future", "job", "late", "loop", "told", "until")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
@@ -79,6 +79,7 @@ class Waiting:
         self.answer: Any = None
         self.error: BaseException | None = None
         self.told: bool = False
+        self.answered: bool = False
 
     def awaited_again(self) -> asyncio.Future[Any]:
         """In the caller's loop, after its future was cancelled: another one that gives the result of the same job."""
@@ -264,6 +265,7 @@ class Writer:
                 waiting.error = error
             patient = [waiting for waiting in batch if waiting.error is None]
             if patient:
+                self.answer(late)  # now: the others may wait for as long again
                 self.commit(patient)
         except (DatabaseReadOnly, Unsure) as error:
             # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
@@ -348,6 +350,9 @@ class Writer:
         """Tell who waits; one wake-up for each event loop."""
         loops: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
         for waiting in batch:
+            if waiting.answered:
+                continue
+            waiting.answered = True
             if waiting.loop is not None:
                 loops.setdefault(waiting.loop, []).append(waiting)
             elif waiting.future.set_running_or_notify_cancel():

@@ -16,7 +16,7 @@ class Sentinel:
 
     STEP = 0.02
     PAUSE = 0.1
-    WORTH = 0.05
+    WORTH = 0.005
     """Seconds of lateness from which on it is remembered."""
 
     def __init__(self, path: Path) -> None:

@@ -130,6 +130,23 @@ async def test_all_waits_of_one_firing_together(url: str, engine: HookEngine, la
         assert watch.took <= lag.bound(RECORD + 0.25)
 
 
+async def test_what_a_cancelled_firing_waits_for_counts(
+    url: str, engine: HookEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit under way is waited for, and what records its end then has a second, not all the time once more."""
+    monkeypatch.setattr("hookrow.core.firing.FIRE", SHORT)
+    run = engine.new_run(None, BEFORE, {"n": 1}, deadline=30, idempotency_key="k")
+    assert isinstance(run, Run)
+    with kept(url):
+        firing = asyncio.create_task(run.fire())
+        await asyncio.sleep(0.01)
+        firing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await firing
+    assert run.waited >= SHORT - 0.05
+    assert run.patience(RECORD) == RECORD
+
+
 async def test_every_wait_of_a_firing_counts(url: str, engine: HookEngine, lag: Any) -> None:
     """The look for the firing of the same key, and the engine's own event that a firing raises, have no limit of their
     own."""

@@ -254,6 +254,7 @@ class Writer:
 
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
+        patient: list[Waiting] = []
         try:
             self.persist(batch)
         except DatabaseBusy as error:
@@ -264,9 +265,6 @@ class Writer:
             for waiting in late:
                 waiting.error = error
             patient = [waiting for waiting in batch if waiting.error is None]
-            if patient:
-                self.answer(late)  # now: the others may wait for as long again
-                self.commit(patient)
         except (DatabaseReadOnly, Unsure) as error:
             # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
             self.failed = error
@@ -280,6 +278,12 @@ class Writer:
                 return
             for waiting in batch:
                 self.commit([waiting])
+        # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
+        if patient:
+            self.answer(
+                [waiting for waiting in batch if waiting.error is not None]
+            )  # the others may wait as long again
+            self.commit(patient)
 
     def persist(self, batch: list[Waiting]) -> None:
         """One transaction, begun again for a while where the server ended it.

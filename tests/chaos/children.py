@@ -171,7 +171,8 @@ class Callers:
         name = given["payload"]["call"]
         error = result if isinstance(result, BaseException) else result.error
         if isinstance(result, Firing) and error is None:
-            self.mine.call(name, "returned", began, self.bound(given))
+            # Where all hooks of the event are off there is nothing to record.
+            self.mine.call(name, "returned" if result.deliveries else "idle", began, self.bound(given))
             self.mine.acknowledged(result)
         elif isinstance(error, StorageError):
             log.warning("%s: %s", name, error)

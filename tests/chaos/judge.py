@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Call:
-    """A line of a caller: `returned`, `refused` (with a StorageError), `cancelled` or `interrupted`."""
+    """A line of a caller: `returned`, `idle` (no hook was on), `refused` (with a StorageError), `cancelled` or `interrupted`."""
 
     name: str
     word: str
@@ -97,7 +97,9 @@ class History:
         call = self.calls.get(name)
         if call is None:
             return False
-        return call.word == "refused" or (call.word != "returned" and self.run.ailing(call.began, call.ended))
+        return call.word == "refused" or (
+            call.word in ("cancelled", "interrupted") and self.run.ailing(call.began, call.ended)
+        )
 
 
 def lines(run: Chaos, name: str) -> Iterable[list[str]]:

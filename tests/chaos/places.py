@@ -98,11 +98,13 @@ class FilePlace:
 
     def fill(self, seconds: float) -> None:
         """Others fill the disk: it becomes as small as what lies on it."""
-        disk = os.statvfs(self.folder)
-        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
         try:
-            assert not mount(self.folder, "-o", f"remount,size={used + 16 * 4096}")
-            time.sleep(seconds)
+            for pages in (16, 64, 256, 1024):  # others are writing: it may have grown since it was asked
+                disk = os.statvfs(self.folder)
+                used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+                if not mount(self.folder, "-o", f"remount,size={used + pages * 4096}"):
+                    time.sleep(seconds)
+                    break
         finally:
             assert not mount(self.folder, "-o", f"remount,size={LARGE}")
 

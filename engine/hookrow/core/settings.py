@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.store.configuration import settings as settingstore
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.configuration.settings import SettingValue
+from hookrow.store.database.locks import RECORD, AtLeast, as_one_change
 from hookrow.store.log import deeds
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Settings:
         """The time zone in which people type and read dates here (the setting `timezone`)."""
         return self.runtime.zone()
 
+    @as_one_change
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database. Raises InvalidSetting."""
         checked = settingstore.parse(name, value)
@@ -57,9 +60,10 @@ class Settings:
             settingstore.store(connection, name, checked)
             deeds.note(connection, author, "setting", [f"{name} = {checked}"])
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
         self.runtime.cache.forget()
-        return next(each for each in self.list() if each.name == name)
+        with AtLeast(RECORD):
+            return next(each for each in self.list() if each.name == name)
 
 
 class AsyncSettings(Awaited[Settings]):

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure, busy
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, now
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
 __all__ = ["Job", "Many", "Writer"]
 
@@ -132,6 +132,7 @@ class Writer:
         Raises:
             EngineClosed, StorageError; what the job itself raises.
         """
+        seconds = left(seconds)  # of whoever calls
         waiting = Waiting(job, None, None, seconds)
         looked_after = True
         # An interrupt may come between the taking of the lock and a note of it: the lock itself knows whose it is.

@@ -392,7 +392,6 @@ def nursery(folder: str) -> None:
     create_engine("postgresql+psycopg://").dispose()  # imports the driver
     assert threading.active_count() == 1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
-    born: list[int] = []
     print("ready", flush=True)
     while asked := sys.stdin.readline():
         name, given, errors = json.loads(asked)
@@ -409,8 +408,8 @@ def nursery(folder: str) -> None:
                 traceback.print_exc()
             finally:
                 os._exit(code)
-        born.append(number)
         print(number, flush=True)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # stopped ones, too, and those of tests that were killed
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KEPT", "append", "table"]
+__all__ = ["KEPT", "append", "on_page", "table"]
 
 KEPT = Path(__file__).parents[2] / "docs" / "contributing" / "chaos.jsonl"
 """The runs that the page counts."""
@@ -53,6 +53,15 @@ def counted(path: Path) -> dict[str, list[dict[str, Any]]]:
     return runs
 
 
+MARKS = ("<!-- chaos: made of chaos.jsonl by tests/chaos/figures.py -->\n", "<!-- end -->")
+
+
+def on_page(page: str) -> str:
+    """The page with the table as the runs make it."""
+    begin, end = page.index(MARKS[0]) + len(MARKS[0]), page.index(MARKS[1], page.index(MARKS[0]))
+    return f"{page[:begin]}{table()}\n{page[end:]}"
+
+
 def table(path: Path = KEPT) -> str:
     """Markdown: a row for each database, and what was done to it."""
     runs = {name: each for name, each in sorted(counted(path).items()) if each}
@@ -65,7 +74,7 @@ def table(path: Path = KEPT) -> str:
         said = ", ".join(f"{word.replace('_', ' ')} {count:,}" for word, count in done if count)
         seeds = ", ".join(str(run["seed"]) for run in each)
         lines += [f"{name}: {said}. Seeds {seeds}.", ""]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip("\n")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,20 @@ def kept(url: str, table: str = "firing") -> Iterator[None]:
         yield
 
 
+@contextmanager
+def kept_a_while(url: str, seconds: float) -> Iterator[None]:
+    """Somebody else holds the hooks, and lets them go (PostgreSQL)."""
+    if url.startswith("sqlite"):
+        yield
+        return
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE hookrow.hook")
+        letting_go = threading.Timer(seconds, other.rollback)
+        letting_go.start()
+        yield
+        letting_go.join()
+
+
 def with_hooks(engine: HookEngine) -> None:
     """A hook that is waited for, and one that is not."""
     engine.hooks.add(Hook(key="g", name="g", event=BEFORE, url="http://receiver.test/g", wait_for_response=True))
@@ -324,6 +338,25 @@ def held_elsewhere(lock: threading.RLock) -> Iterator[None]:
         other.submit(lock.acquire).result()
         yield
         other.submit(lock.release).result()
+
+
+async def test_all_waits_of_one_change_together(
+    url: str, engine: HookEngine, lag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone would be within the limit: the first lock is let go, and another one is met."""
+    for module in ("core.hooks", "store.database.locks"):
+        monkeypatch.setattr(f"hookrow.{module}.CHANGE", 4 * SHORT)
+    changes = (
+        lambda: engine.hooks.update("a", {"name": "new"}),
+        lambda: engine.hooks.pause("a"),
+        lambda: engine.settings.set("loop_depth", "4"),
+    )
+    for change in changes:
+        with kept(url, "delivery, hookrow.setting"), kept_a_while(url, 3 * SHORT):
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await asyncio.to_thread(change)
+            assert watch.took <= lag.bound(4 * SHORT + 0.25)
 
 
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

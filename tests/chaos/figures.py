@@ -24,7 +24,7 @@ COLUMNS = {
     "`fire()`": lambda runs: added(runs, "calls"),
     "cancelled, interrupted": lambda runs: f"{added(runs, 'cancelled')}, {added(runs, 'interrupted')}",
     "lost": lambda runs: added(runs, "lost"),
-    "unrecorded": lambda runs: added(runs, "unrecorded"),
+    "unrecorded": lambda runs: f"{added(runs, 'unrecorded')} (callers told of {added(runs, 'told')})",
     "taken twice": lambda runs: f"{added(runs, 'twice')} (in flight {added(runs, 'in_flight')})",
     "longest `fire()`": lambda runs: f"{max(run['slowest'] for run in runs)} s",
 }

@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -231,6 +232,12 @@ def interrupted(db: str, folder: str, speed: float, seed: int) -> None:
             armed, struck = False, time.monotonic()
             raise KeyboardInterrupt
 
+    def unraisable(said: Any) -> None:
+        """Where an interrupt hits a destructor Python says so, and it is over: no traceback of ours."""
+        if said.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(said)
+
+    sys.unraisablehook = unraisable
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     mine.listens()

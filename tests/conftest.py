@@ -195,6 +195,15 @@ def small_reserves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         left.unlink(missing_ok=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_compilation() -> Iterator[None]:
+    """Thousands of databases are opened by a handful of processes, each with the same statements."""
+    from compiled import compiled_once
+
+    with compiled_once():
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be made: HOOKROW_TEST_POSTGRES, else one of this run's own.
@@ -253,16 +262,29 @@ def opened(url: str) -> Database:
 
 
 @contextmanager
-def prepared_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    """A copy of a template, of the kind that the fixture's parameter names."""
+def prepared_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL of a copy of a template, of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
         shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "hooks.db")
-        with closing(opened(f"sqlite:///{folder / 'hooks.db'}")) as made:
-            yield made
+        yield f"sqlite:///{folder / 'hooks.db'}"
         return
     template: str = request.getfixturevalue("postgres_template")
-    with postgres_database(request.getfixturevalue("postgres_server"), template) as url, closing(opened(url)) as made:
+    with postgres_database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@contextmanager
+def prepared_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """The same, open."""
+    with prepared_url(request, folder) as url, closing(opened(url)) as made:
         yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of each kind, in which nothing has happened."""
+    with prepared_url(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

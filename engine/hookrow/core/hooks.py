@@ -16,7 +16,6 @@ from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text, quoted
@@ -33,6 +32,7 @@ from hookrow.store.moving import Goal, move
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.hook.model import Hook
 
 from hookrow.core.firing import write_event
 
@@ -64,6 +64,8 @@ def hook_of(stored: StoredHook, now_ms: int) -> Hook:
         "paused_at": moment(stored.paused_ms),
         "deleted": stored.deleted,
     }
+    from hookrow.hook.model import Hook  # with SQLModel and pydantic: who only fires needs none of it
+
     return Hook.model_construct(**values)
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import key_pause
+from hookrow.hook.stored import SEALED
 from hookrow.lang import Text
 from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault

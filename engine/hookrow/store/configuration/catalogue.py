@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.lang import Both
+from hookrow.store.database.prepared import Upsert
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -20,8 +20,7 @@ from hookrow.store.database.tables import EVENTS
 __all__ = ["keep_events", "read_events"]
 
 BESIDE_THE_CODE = [column.name for column in EVENTS.columns if not column.primary_key]
-NEW = insert(EVENTS)
-KEEP = NEW.on_conflict_do_update(index_elements=["code"], set_={name: NEW.excluded[name] for name in BESIDE_THE_CODE})
+KEEP = Upsert(EVENTS, "code", BESIDE_THE_CODE)
 
 
 def read_events(connection: Connection) -> dict[str, Event]:

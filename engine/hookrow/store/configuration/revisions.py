@@ -10,8 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Connection, Select, Table, insert, select, update
 
 from hookrow.errors import HookrowError, StorageError
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import pause_reason
+from hookrow.hook.stored import SEALED
 from hookrow.lang import Text
 from hookrow.records import Revision, rfc3339
 from hookrow.store.database.plain import reading, sound

@@ -14,6 +14,8 @@ from hookrow.ids import delivery_id
 
 __all__ = ["judged"]
 
+NEAR = 1.0
+"""Seconds between a call's end and what its process's log says of it: they are two threads."""
 IN_FLIGHT = {"sqlite": 2.0, "postgresql": 5.0}
 """Seconds within which a request may still come that left before its hook was switched off: on a server a process asks
 once a second whether anything changed, and waits two for an answer."""
@@ -75,6 +77,7 @@ class History:
             name, path, number, status, moment, digest, call = words
             made = Request(name, path.strip("/"), int(number), status, float(moment), digest, call)
             self.requests[name].append(made)
+        self.unrecorded = self.told_in_logs()
         self.calls: dict[str, Call] = {}
         self.openings: list[Call] = []
         for name, word, began, elapsed, bound, lag, *told in lines(run, "calls.txt"):
@@ -94,13 +97,24 @@ class History:
         self.outcomes: dict[str, str | None] = {json.loads(payload)["call"]: outcome for payload, outcome in firings}
 
     def excused(self, name: str) -> bool:
-        """Whether a call was told that it may be unrecorded; or nobody could be told, in the database's trouble."""
+        """Whether a call was told that it may be unrecorded; or, cut short, its process's log said so."""
         call = self.calls.get(name)
-        if call is None:
-            return False
-        return call.word == "refused" or (
-            call.word in ("cancelled", "interrupted") and self.run.ailing(call.began, call.ended)
-        )
+        if call is None or call.word not in ("cancelled", "interrupted"):
+            return call is not None and call.word == "refused"
+        said = self.unrecorded[name.partition("-")[0]]
+        return any(since - NEAR <= call.ended <= until + NEAR for since, until in said)
+
+    def told_in_logs(self) -> dict[str, list[tuple[float, float]]]:
+        """By process, from when to when its log said that firings could not be recorded."""
+        found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for line in self.run.nursery.errors().splitlines():
+            moment, _, said = line.partition(" ")
+            process, _, said = said.partition(" ")
+            if said.startswith("firings could not be recorded:"):
+                found[process].append((float(moment), float("inf")))
+            elif said.startswith("firings are recorded again") and found[process]:
+                found[process][-1] = (found[process][-1][0], float(moment))
+        return found
 
 
 def lines(run: Chaos, name: str) -> Iterable[list[str]]:

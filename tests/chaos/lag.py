@@ -18,10 +18,13 @@ class Sentinel:
     PAUSE = 0.1
     WORTH = 0.005
     """Seconds of lateness from which on it is remembered."""
+    STARVED = 0.5
 
     def __init__(self, path: Path) -> None:
         """`path`: a file on the disk of the tests."""
         self.late: deque[tuple[float, float]] = deque(maxlen=10_000)
+        self.starved: list[float] = []
+        """When it was later than STARVED: whoever holds a lock may have been, too."""
         self.since = [time.monotonic()] * 2
         self.ended = threading.Event()
         for number, work in enumerate((self.wake, lambda: self.sync(path))):
@@ -44,6 +47,8 @@ class Sentinel:
                 self.ended.wait(self.PAUSE)
 
     def note(self, seconds: float) -> None:
+        if seconds > self.STARVED:
+            self.starved.append(time.monotonic())
         if seconds > self.WORTH:
             self.late.append((time.monotonic(), seconds))
 

@@ -125,8 +125,9 @@ class Chaos:
                 self.remember()
 
     def ailing(self, began: float, ended: float) -> bool:
-        """Whether the database was in trouble at any time between these moments, or just before."""
-        return any(since <= ended and began <= until_ + AFTERWARDS for _, since, until_ in self.troubles)
+        """Whether the database or the machine was in trouble at any time between these moments, or just before."""
+        starved = any(began - AFTERWARDS <= moment <= ended for moment in self.sentinel.starved)
+        return starved or any(since <= ended and began <= until_ + AFTERWARDS for _, since, until_ in self.troubles)
 
     # -- deeds --------------------------------------------------------------------------------------------------------
 

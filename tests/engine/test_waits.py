@@ -356,7 +356,8 @@ async def test_all_waits_of_one_change_together(
             watch = Watch()
             with pytest.raises(DatabaseBusy):
                 await asyncio.to_thread(change)
-            assert watch.took <= lag.bound(4 * SHORT + 0.25)
+            # A second for the server's own lag, which nobody measures; a lock alone would be waited for five.
+            assert watch.took <= lag.bound(4 * SHORT + 1.25)
 
 
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

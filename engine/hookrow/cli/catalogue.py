@@ -84,6 +84,7 @@ COMMANDS: dict[str, Listed] = {
 
 # Placeholders of usage lines and options, as help shows them.
 PLACES: dict[str, Text] = {
+    "ANSWER": Text("ANSWER"),
     "ARGS": Text("ARGS"),
     "COMMAND": Text("COMMAND"),
     "CONDITION": Text("CONDITION"),
@@ -200,7 +201,7 @@ class Option(click.Option):
 
 def choose_database(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """What the command, or a command below it, works on."""
-    if value is not None or ctx.parent is None:
+    if value is not None or ctx.obj is None:
         from hookrow.cli.session import Session
 
         ctx.obj = Session(value)

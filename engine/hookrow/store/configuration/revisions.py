@@ -14,6 +14,7 @@ from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import SEALED
 from hookrow.lang import Text
 from hookrow.records import Revision, rfc3339
+from hookrow.store.database.locks import at_work
 from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import HOOKS, REVISIONS
@@ -54,6 +55,7 @@ class Changing(Generic[T]):
         self.job: Final = job
 
     def __call__(self, connection: Connection) -> T:
+        at_work()
         before = list(self.author.left)
         try:
             answer = self.job(connection)

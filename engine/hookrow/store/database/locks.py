@@ -35,6 +35,7 @@ __all__ = [
     "AtLeast",
     "Until",
     "as_one_change",
+    "at_work",
     "begin_immediate",
     "begin_plain",
     "enter_wal",
@@ -149,8 +150,15 @@ class AtLeast(Until):
             here.until = max(self.before, now() + self.seconds)
 
 
+def at_work() -> None:
+    """From here on to the end of its transaction this thread's statements have limits of their own alone: there may be
+    much to do, such as thousands of deliveries that wait for a hook."""
+    if here.until is not None:
+        here.until = float("inf")
+
+
 def as_one_change(method: Callable[P, T]) -> Callable[P, T]:
-    """A method whose waits for the database are bounded together, by CHANGE."""
+    """A method whose waits for the database are bounded together, by CHANGE, until its transaction does its work."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -16,12 +16,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.care.keys import alone
 from hookrow.core.firing import Run, raise_event
 from hookrow.errors import DatabaseBusy, Refused
+from hookrow.store import hooks as hookstore
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
 from schemas import in_public
@@ -358,6 +359,23 @@ async def test_all_waits_of_one_change_together(
                 await asyncio.to_thread(change)
             # A second for the server's own lag, which nobody measures; a lock alone would be waited for five.
             assert watch.took <= lag.bound(4 * SHORT + 1.25)
+
+
+async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for what it waits for: thousands of deliveries that go on with a hook may take longer."""
+    change = hookstore.change
+
+    def much(connection: Connection, *given: Any, **how: Any) -> bool:
+        time.sleep(4 * SHORT)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.4)"))
+        return change(connection, *given, **how)
+
+    for module in ("core.hooks", "store.database.locks"):
+        monkeypatch.setattr(f"hookrow.{module}.CHANGE", 3 * SHORT)
+    monkeypatch.setattr(hookstore, "change", much)
+    changed = await asyncio.to_thread(engine.hooks.update, "a", {"name": "new"})
+    assert changed.name == "new"
 
 
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ class Run:
     ) -> None:
         """`began`: when its call did (monotonic), which has read the configuration meanwhile."""
         self.runtime = runtime
-        self.context = context
+        self.context: FiringContext = context
         self.hooks = hooks
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer

@@ -52,12 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
     starts them with the signal ignored: children inherit that. What whoever runs them has set for programs of theirs
     (Hookrow too, and PostgreSQL, git, terminals) is not asked, no proxy stands between the tests and 127.0.0.1, and
-    what is started writes UTF-8. Hypothesis does not time its examples.
+    what is started writes UTF-8. Hypothesis does not time its examples, of which it makes others each time.
     """
     for name in list(os.environ):
         if name.upper().startswith(THEIRS) and not name.startswith(OURS):
             del os.environ[name]
-    settings.register_profile("untimed", deadline=None)
+    settings.register_profile("untimed", deadline=None, max_examples=50)
     settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

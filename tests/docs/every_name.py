@@ -18,6 +18,7 @@ from hookrow import (
     ConditionMatches,
     Deed,
     Delivery,
+    DeliveryObserved,
     Egress,
     EventNotFound,
     Events,
@@ -99,6 +100,7 @@ def reply(came: Received) -> Answer:  # what a receiver answers may depend on th
 
 
 outcomes: list[HookOutcome] = []
+delivered: list[str] = []
 
 
 class Watcher:  # an Observer needs no base class
@@ -106,6 +108,9 @@ class Watcher:  # an Observer needs no base class
         outcomes.extend(seen.hooks)
 
     def on_attempt(self, seen: AttemptObserved) -> None: ...
+
+    def on_delivery(self, seen: DeliveryObserved) -> None:  # need not be there
+        delivered.append(seen.outcome)
 
 
 watcher: Observer = Watcher()

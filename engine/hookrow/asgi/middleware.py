@@ -13,6 +13,7 @@ from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.calls import handling
 from hookrow.events import Event
 from hookrow.middleware.call import ApiCall
+from hookrow.middleware.problem import PROBLEM
 from hookrow.middleware.rules import GRACE, KEY, Handled, Rules
 from hookrow.payload import JsonObject, dumps
 from hookrow.records import Firing
@@ -20,6 +21,10 @@ from hookrow.records import Firing
 __all__ = ["HookMiddleware"]
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+CARRIED = (b"hook-depth", b"traceparent")
+"""Headers that concern what a handler fires, whatever its call means."""
 
 
 class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
@@ -36,6 +41,9 @@ class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
             await self.app(scope, self.until_told(receive), send)
         elif scope["type"] == "http" and (possible := self.may_mean(scope["method"], below_root(scope))):
             await self.handle(possible, scope, receive, send)
+        elif scope["type"] == "http" and any(name in CARRIED for name, _ in scope["headers"]):
+            with handling(self.take_in_hand(scope["method"], below_root(scope), text_headers(scope["headers"]))):
+                await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -120,6 +128,6 @@ def resized(headers: Sequence[tuple[bytes, bytes]], length: int) -> list[tuple[b
 async def answer(send: Send, found: JsonObject) -> None:
     """Answer with a problem."""
     body = dumps(found).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": found["status"], "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

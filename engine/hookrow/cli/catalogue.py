@@ -84,6 +84,7 @@ COMMANDS: dict[str, Listed] = {
 
 # Placeholders of usage lines and options, as help shows them.
 PLACES: dict[str, Text] = {
+    "ANSWER": Text("ANSWER"),
     "ARGS": Text("ARGS"),
     "COMMAND": Text("COMMAND"),
     "CONDITION": Text("CONDITION"),
@@ -146,6 +147,7 @@ EXAMPLES: dict[str, str] = {
     "import": "hookrow import hooks.yaml --dry-run",
     "events": "hookrow events",
     "events match": "hookrow events match POST /user/new",
+    "events set": "hookrow events set before_order_add --together",
     "fire": "hookrow fire before_order_add --payload order.json",
     "explain": "hookrow explain before_order_add --payload order.json",
     "log": "hookrow log --outcome vetoed --since yesterday",
@@ -200,7 +202,7 @@ class Option(click.Option):
 
 def choose_database(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """What the command, or a command below it, works on."""
-    if value is not None or ctx.parent is None:
+    if value is not None or ctx.obj is None:
         from hookrow.cli.session import Session
 
         ctx.obj = Session(value)

@@ -24,7 +24,7 @@ from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Language, Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
-from hookrow.reasons.reason import Reason, keep
+from hookrow.reasons.reason import Reason, keep, warned
 from hookrow.records import Delivery, Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
@@ -162,6 +162,8 @@ class FiringContext:
     """In which the caller's client is told of a refusal (the setting `language`)."""
     zone: ZoneInfo = UTC
     """Whose clocks `now` in bodies and conditions goes by (the setting `timezone`)."""
+    together: bool = False
+    """Neighbouring gates of one position are asked at the same time (the setting `together:EVENT`)."""
 
     @property
     def before(self) -> bool:
@@ -408,22 +410,33 @@ class Row:
         draft: DeliveryDraft,
         tools: Tools,
         seconds_left: Callable[[], float],
-        before_request: Callable[[], Awaitable[None]],
-    ) -> AttemptResult | None:
+        before_request: Callable[[int], Awaitable[None]],
+    ) -> None:
         """Ask a blocking hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
             seconds_left: seconds until the row's deadline.
-            before_request: awaited before the request leaves: what stands before it in the row is committed.
+            before_request: awaited before the request leaves: what stands before this place in the row is committed.
         """
-        await before_request()
-        hook, context = draft.hook, self.context
-        waits = hook.mode in WAITING
-        wait = plan.wait_for(hook.timeout, seconds_left())
+        await before_request(draft.seq)
+        dispatch = self.ready(draft, seconds_left())
+        if dispatch is not None:
+            result = await perform(tools, dispatch)
+            self.left = seconds_left()
+            self.obey(draft, result)
+
+    def ready(self, draft: DeliveryDraft, left: float) -> Dispatch | None:
+        """What is to be sent, with so many seconds left; None where that is too little, and it failed."""
+        hook, context, waits = draft.hook, self.context, draft.hook.mode in WAITING
+        draft.act = None
+        wait = plan.wait_for(hook.timeout, left)
         if wait is None:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return None
-        dispatch = Dispatch(
+        if waits:
+            self.concealer.learn(self.data)
+        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
+        return Dispatch(
             hook=hook,
             webhook_id=delivery_id(context.uid, draft.seq),
             event=context.event.code,
@@ -444,28 +457,21 @@ class Row:
             asked_by=context.asked_by,
             conceal=self.concealer if waits else None,
         )
-        if waits:
-            self.concealer.learn(self.data)
-        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
-        result = await perform(tools, dispatch)
-        self.left, draft.detail = seconds_left(), None
-        self.obey(draft, result)
-        return result
 
     def obey(self, draft: DeliveryDraft, result: AttemptResult) -> None:
         """Take over what the blocking hook answered."""
         answer, conceal = result.answer, self.concealer
         draft.attempts.append(result.values)
-        draft.status, draft.ms = result.status, result.ms
+        draft.status, draft.ms, draft.detail = result.status, result.ms, None
         if self.context.url is None:
             draft.gone = result.gone
             reason = f"{result.error or ''} {result.status or ''}".strip()
             draft.note = Note(
                 draft.hook.id, answer.kind != "failed", result.countable, result.status is not None, reason=reason
             )
-        self.warnings += [with_hook_name(draft.hook, warning) for warning in answer.warnings]
+        self.warnings += [warned(draft.hook.name, warning) for warning in answer.warnings]
         if answer.kind == "changed" and self.context.arrival.fixed:
-            self.warnings.append(with_hook_name(draft.hook, FIXED))
+            self.warnings.append(warned(draft.hook.name, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
             self.fail(draft, result.error or "bad_reply", result.detail)
@@ -492,9 +498,3 @@ class Row:
             self.private = private_targets((*self.private, *held), answer.moved)
             draft.changes = public_changes(answer.changes, self.private)
             self.show(answer.data)
-
-
-def with_hook_name(hook: StoredHook, warning: Text | str) -> Text | str:
-    """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
-    ours = isinstance(warning, Text)
-    return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"

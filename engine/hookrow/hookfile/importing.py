@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -14,24 +15,28 @@ from sqlalchemy import Connection
 from hookrow.clock import from_ms
 from hookrow.core.hooks import COLUMNS, Hooks, hook_of
 from hookrow.core.insight.rehearsal import MOST, Rehearsal, rehearse
+from hookrow.core.settings import change_setting, require_before
 from hookrow.errors import (
     ChangedMeanwhile,
     EventNotFound,
     InvalidImport,
+    InvalidSetting,
     InvalidTemplate,
     KeyProblem,
     KeyTaken,
 )
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
+from hookrow.hook.together import PREFIX, events_together
 from hookrow.hookfile.merging import merged
-from hookrow.hookfile.outcome import Imported, ImportStep, row_times
+from hookrow.hookfile.outcome import EventChange, Imported, ImportStep, row_times
 from hookrow.hookfile.reading import Entry, FileValue, Sheet, read
 from hookrow.hookfile.references import resolve
 from hookrow.lang import Text
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
+from hookrow.store.configuration.settings import OFF, ON
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
@@ -119,11 +124,14 @@ def rehearse_file(
     importer = Importer(  # nothing is sent, so it is no matter where the file's secrets come from
         engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=True, own_variables=False
     )
-    return [
+    steps = importer.plan(False)
+    times = {each.event: each for each in row_times(importer.config, steps, importer.switches)}
+    found = [
         rehearse(engine.runtime, each, wanted, limit=limit, progress=progress)
-        for step in importer.plan(False)
+        for step in steps
         if (each := step.candidate()) is not None
     ]
+    return [replace(each, row=times.get(each.row.event, each.row)) for each in found]
 
 
 class Importer:
@@ -152,6 +160,8 @@ class Importer:
         self.config: Config = self.runtime.config()
         self.warnings: list[str] = []
         self.secrets: dict[tuple[str, str], Secret | None] = {}
+        self.switches: dict[str, bool] = {}
+        """The events of which the file says whether their gates are asked together."""
 
     def plan(self, prune: bool | Collection[str]) -> list[ImportStep]:
         """What differs from the database as it stands now.
@@ -164,6 +174,7 @@ class Importer:
         self.warnings = []
         self.sheet.problems[:] = self.faults
         alive = {hook.key: hook for hook in self.config.hooks.values() if not hook.deleted}
+        self.switches = dict(self.read_switches())
         steps = [self.step(entry, alive.get(entry.key)) for entry in self.sheet.entries.values()]
         if prune:
             gone = [hook for key, hook in alive.items() if key not in self.sheet.entries]
@@ -173,6 +184,23 @@ class Importer:
         if self.sheet.problems:
             raise InvalidImport(self.sheet.problems)
         return steps
+
+    def read_switches(self) -> Iterator[tuple[str, bool]]:
+        """What the file says of events, checked."""
+        for event, value in self.sheet.together.items():
+            try:
+                require_before(self.runtime, event)
+                yield event, bool(FIELD["active"].read(value.text or "")[0])
+            except (EventNotFound, InvalidSetting, Unfit) as error:
+                text = error.problems[0].text if isinstance(error, InvalidSetting) else error.text
+                self.sheet.refuse(value.line, f"events.{event}.together", text)
+
+    def event_changes(self) -> tuple[EventChange, ...]:
+        """The events that differ from the database."""
+        now = events_together(self.config.settings)
+        return tuple(
+            EventChange(event, event in now, on) for event, on in self.switches.items() if on != (event in now)
+        )
 
     def step(self, entry: Entry, stored: StoredHook | None) -> ImportStep:
         """Check one hook of the file against the one of its key."""
@@ -281,12 +309,15 @@ class Importer:
             ChangedMeanwhile, KeyTaken: nothing was changed.
         """
         author = self.runtime.author()
+        changes = self.event_changes()
         prepared = []
         for step in steps:
             uid = hookstore.new_uid() if step.stored is None else step.stored.uid
             prepared.append((step, uid, *self.hooks.sealed(uid, step.values, step.stored)))
 
         def job(connection: Connection) -> None:
+            for each in changes:
+                change_setting(connection, author, f"{PREFIX}{each.event}", ON if each.after else OFF)
             for step in steps:
                 if step.removed and step.stored is not None:
                     gone = {"deleted_ms": author.at_ms}
@@ -314,9 +345,10 @@ class Importer:
         """The record of what was done."""
         return Imported(
             tuple(step.change() for step in steps),
-            tuple(row_times(self.config, steps)),
+            tuple(row_times(self.config, steps, self.switches)),
             tuple(dict.fromkeys(self.warnings)),
             applied,
+            self.event_changes(),
         )
 
 

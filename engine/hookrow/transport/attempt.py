@@ -20,7 +20,7 @@ from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
-from hookrow.observers import AttemptObserved, Watch
+from hookrow.observers import AttemptObserved, OpenSpan, Watch
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
@@ -30,7 +30,7 @@ from hookrow.transport.outgoing import ImpossibleURL
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
+__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform", "unanswered"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker; of statuses, 5xx and 429."""
@@ -224,13 +224,23 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
 
 async def perform(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
-    made = await attempted(tools, dispatch)
-    if tools.watch is not None:
-        tools.watch.attempt(observed(dispatch, made))
+    watch = tools.watch
+    if watch is None:
+        return await attempted(tools, dispatch)
+    of_firing = dispatch.traceparent
+    span = watch.begin("attempt", dispatch.hook.ref, dispatch.origin, tools.clock.now_ms(), traceparent=of_firing)
+    if span is not None and span.traceparent is not None:
+        dispatch = replace(dispatch, traceparent=span.traceparent)
+    try:
+        made = await attempted(tools, dispatch)
+    except BaseException as error:
+        watch.abandon(span, error)
+        raise
+    watch.attempt(observed(dispatch, made, span))
     return made
 
 
-def observed(dispatch: Dispatch, made: AttemptResult) -> AttemptObserved:
+def observed(dispatch: Dispatch, made: AttemptResult, span: OpenSpan | None) -> AttemptObserved:
     """What observers may know of an attempt."""
     hook, url = dispatch.hook, dispatch.url or dispatch.hook.url
     return AttemptObserved(
@@ -249,6 +259,9 @@ def observed(dispatch: Dispatch, made: AttemptResult) -> AttemptObserved:
         error=made.error,
         elsewhere=dispatch.url is not None,
         test=dispatch.test,
+        url=made.values["url"],
+        traceparent=dispatch.traceparent,
+        span=span,
     )
 
 
@@ -278,17 +291,7 @@ async def attempted(tools: Tools, dispatch: Dispatch) -> AttemptResult:
 
 def unsent(dispatch: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
     """A failure before the request: of a secret that can't be opened, a URL that leads nowhere, our own machine."""
-    values = {
-        "number": dispatch.number,
-        "origin": dispatch.origin,
-        "at_ms": now_ms,
-        "url": public_url(dispatch.url or dispatch.hook.url),
-        "elsewhere": dispatch.url is not None,
-        "error": error,
-        "detail": keep(detail),
-        "ms": 0,
-        "asked_by": dispatch.asked_by,
-    }
+    values = unanswered(dispatch, now_ms, error, detail, 0)
     return AttemptResult(
         answer=reply.ReplyOutcome("failed"),
         error=error,
@@ -299,6 +302,21 @@ def unsent(dispatch: Dispatch, now_ms: int, error: str, detail: Text | str) -> A
         retry_after=None,
         values=values,
     )
+
+
+def unanswered(dispatch: Dispatch, at_ms: int, error: str, detail: Text | str, ms: int) -> dict[str, Any]:
+    """The attempt's row of a request that did not leave, or whose answer nobody waited for after so many `ms`."""
+    return {
+        "number": dispatch.number,
+        "origin": dispatch.origin,
+        "at_ms": at_ms,
+        "url": public_url(dispatch.url or dispatch.hook.url),
+        "elsewhere": dispatch.url is not None,
+        "error": error,
+        "detail": keep(detail),
+        "ms": ms,
+        "asked_by": dispatch.asked_by,
+    }
 
 
 def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:

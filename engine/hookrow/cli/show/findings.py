@@ -18,6 +18,7 @@ from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import ROW_LIMIT, Seconds
+from hookrow.hook.together import Timing, longest, timing_of
 from hookrow.lang import Plural, Text, quoted
 from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
@@ -154,6 +155,7 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
             yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
     yield from templates(engine, found)
     yield from flags_and_headers(found)
+    yield from shadows(engine, found)
     yield from periods(found, now)
 
 
@@ -192,6 +194,24 @@ def flags_and_headers(found: Sequence[Hook]) -> Iterator[Finding]:
             yield Finding("header_name", odd, hook)
 
 
+def shadows(engine: HookEngine, found: Sequence[Hook]) -> Iterator[Finding]:
+    """Hooks in shadow that would have refused operations, or failed: to be mended or promoted."""
+    for hook in found:
+        seen = engine.log.shadow(hook.id) if hook.shadow and hook.id is not None else None
+        if seen is None or not seen.refusals + seen.failures:
+            continue
+        text = Text(
+            "{hook} is in shadow. Last 7 days: asked {asked}, would refuse {refusals}, failed {failures}. See them: "
+            "hookrow log --hook {key} --would veto (or fail), then: hookrow hooks promote {key}",
+            hook=named(hook),
+            asked=seen.asked,
+            refusals=seen.refusals,
+            failures=seen.failures,
+            key=hook.key,
+        )
+        yield Finding("shadow", text, hook)
+
+
 def periods(found: Sequence[Hook], now: datetime) -> Iterator[Finding]:
     """Hooks that are on although their period has ended, or soon will."""
     for hook in found:
@@ -222,11 +242,12 @@ def circles(engine: HookEngine) -> Iterator[Finding]:
 
 def rows(engine: HookEngine) -> Iterator[Finding]:
     """Events whose blocking hooks may together take longer than an operation waits for them."""
-    worst: defaultdict[str, float] = defaultdict(float)
-    for hook in engine.hooks.list():
-        if hook.active and hook.state != "expired" and hook.waits:
-            worst[hook.event] += hook.timeout
-    for event, seconds in worst.items():
+    turns: defaultdict[str, list[Timing]] = defaultdict(list)
+    for hook in sorted(engine.hooks.list(), key=lambda each: (each.position or 0, each.id or 0)):
+        turns[hook.event].append(timing_of(hook, idle=not hook.active or hook.state == "expired"))
+    together = engine.settings.together()
+    for event, chain in turns.items():
+        seconds = longest(chain, event in together)
         if seconds > ROW_LIMIT:
             text = Text(
                 "The blocking hooks of {event} may take {worst} s together, but an operation waits {limit} s: the "

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from hookrow.errors import InvalidTemplate
 from hookrow.hook.local_time import LocalTime
 from hookrow.hook.modes import WAITING
+from hookrow.hook.together import Timing, events_together, longest, timing_of
 from hookrow.lang import Text
-from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo
+from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo, subject_of
 from hookrow.records import Firing, LogFilter, rfc3339
 from hookrow.store.log.finding import ids
 from hookrow.store.log.reading import by_ids
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import StoredHook
+    from hookrow.store.configuration.cache import Config
 
 __all__ = ["MOST", "Candidate", "Rehearsal", "RehearsedBody", "RehearsedFailure", "rehearse"]
 
@@ -51,6 +53,8 @@ class Candidate:
     condition: str
     body: str
     waits: bool
+    timing: Timing | None = None
+    """For how long an operation may wait for it; None where that is not asked."""
 
     @classmethod
     def of(cls, hook: Hook | StoredHook) -> Candidate:
@@ -63,7 +67,21 @@ class Candidate:
             hook.condition,
             hook.body,
             hook.mode in WAITING,
+            timing_of(hook, idle=not hook.active),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RowTime:
+    """Seconds that an operation may wait for all of an event's blocking hooks, before and after a change of them."""
+
+    event: str
+    before: float
+    after: float
+
+    def as_json(self) -> JsonObject:
+        """The shape that `--json` prints."""
+        return {"event": self.event, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +93,23 @@ class RehearsedFailure:
     reason: str
     count: int
     firing: str
+    subject: str = ""
+    """What that firing's payload is about, such as `order A-10492`; empty where it does not say."""
+
+    @property
+    def where(self) -> str:
+        """The firing as people find it."""
+        return ", ".join(filter(None, (self.subject, self.firing)))
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
-        return {"error": self.error, "reason": self.reason, "count": self.count, "firing": self.firing}
+        return {
+            "error": self.error,
+            "reason": self.reason,
+            "count": self.count,
+            "firing": self.firing,
+            "subject": self.subject,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +144,8 @@ class Rehearsal:
     unknowable: int
     """What would become of so many is decided by a private value, which the log does not hold."""
     bodies_differ: int
+    row: RowTime
+    """How long the whole row may take, of its blocking hooks."""
     failures: tuple[RehearsedFailure, ...] = ()
     bodies: tuple[RehearsedBody, ...] = ()
     since_ms: int | None = None
@@ -130,6 +163,7 @@ class Rehearsal:
             "newly_failed": self.newly_failed,
             "unknowable": self.unknowable,
             "bodies_differ": self.bodies_differ,
+            "row": self.row.as_json(),
             "failures": [each.as_json() for each in self.failures],
             "bodies": [each.as_json() for each in self.bodies],
         }
@@ -138,11 +172,11 @@ class Rehearsal:
         """What must be known before it is saved: each reason for which it would fail."""
         for each in self.failures:
             yield Text(
-                "On the last {n} firings, {failed} would fail: {reason} ({firing})",
+                "On the last {n} firings, {failed} would fail: {reason} ({where})",
                 n=self.firings,
                 failed=each.count,
                 reason=each.reason,
-                firing=each.firing,
+                where=each.where,
             )
 
 
@@ -200,7 +234,18 @@ def rehearse(
             tally.take(firing, *(judged(each, firing, zone, size) for each in (before, hook)))
     if progress is not None:
         progress(len(chosen), len(chosen))
-    return tally.rehearsal(hook.key)
+    return tally.rehearsal(hook.key, row_time(config, hook))
+
+
+def row_time(config: Config, hook: Candidate) -> RowTime:
+    """How long an operation may wait for the event's hooks, as they are and with this one as it is to be."""
+    now = [(each.position, each.id, timing_of(each, idle=not each.active)) for each in config.rows.get(hook.event, ())]
+    then = [turn for turn in now if turn[1] != hook.id]
+    if hook.timing is not None:
+        then.append((hook.position, hook.id or LAST, hook.timing._replace(position=hook.position)))
+    together = hook.event in events_together(config.settings)
+    before, after = (longest([timing for _, _, timing in sorted(turns)], together) for turns in (now, then))
+    return RowTime(hook.event, round(before, 3), round(after, 3))
 
 
 def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -> Foreseen:
@@ -262,14 +307,14 @@ class Tally:
         self.count["newly_left_out"] += now.act == "skip" and was.act == "call"
         if now.act == "fail":
             self.count["newly_failed"] += was.act != "fail"
-            self.failures.setdefault((now.error, now.reason), [0, firing.id])[0] += 1
+            self.failures.setdefault((now.error, now.reason), [0, firing.id, subject_of(firing.payload)])[0] += 1
         if now.act == was.act == "call" and now.body != was.body:
             changes = diff(json.loads(was.body or "null"), json.loads(now.body or "null"))
             self.count["bodies_differ"] += bool(changes)
             if changes and len(self.bodies) < SAMPLES:
                 self.bodies.append(RehearsedBody(firing.id, changes[:CHANGES]))
 
-    def rehearsal(self, key: str) -> Rehearsal:
+    def rehearsal(self, key: str, row: RowTime) -> Rehearsal:
         """All of it, the most frequent failure first."""
         failures = [RehearsedFailure(*why, *found) for why, found in self.failures.items()]
         count = self.count
@@ -283,6 +328,7 @@ class Tally:
             newly_failed=count["newly_failed"],
             unknowable=count["unknown"],
             bodies_differ=count["bodies_differ"],
+            row=row,
             failures=tuple(sorted(failures, key=lambda each: -each.count)),
             bodies=tuple(self.bodies),
             since_ms=self.since_ms,

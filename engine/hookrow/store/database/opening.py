@@ -18,7 +18,7 @@ from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
 from hookrow.store.configuration.zones import machine_zone
 from hookrow.store.database import readonly, reserve
-from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.address import PG_SCHEMA, Login
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
 from hookrow.store.database.locks import SLACK, Until, insist
@@ -34,7 +34,9 @@ __all__ = ["open_database"]
 log: Final = logging.getLogger("hookrow")
 
 
-def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = True) -> Database:
+def open_database(
+    url: str | URL, *, clock: Clock | None = None, create: bool = True, login: Login | None = None
+) -> Database:
     """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
 
     Raises:
@@ -43,7 +45,7 @@ def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = 
         SchemaTooNew: a newer Hookrow made it; it is left untouched.
         DatabaseDamaged: it is no database.
     """
-    database = Database(url, clock=clock)
+    database = Database(url, clock=clock, login=login)
     try:
         prepare(database, create=create)
         if (unsafe := misplaced(database.path)) is not None:

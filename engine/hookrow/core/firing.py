@@ -361,7 +361,7 @@ class Run:
             return await self.counted(waiting.future)
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
-                answer = await over(waiting.awaited_again())
+                answer = await self.counted(over(waiting.awaited_again()))
                 if isinstance(job, Begin) and isinstance(answer, Written):
                     self.firing_id = answer.firing
                 elif isinstance(job, Rows):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from hookrow.clock import DAY_MS, from_ms
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
@@ -27,6 +26,8 @@ from hookrow.secrets.secret import Secret, new_signing_secret
 from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
+from hookrow.store.configuration.revisions import Changing
+from hookrow.store.database.locks import CHANGE, RECORD, AtLeast, Until, as_one_change
 from hookrow.store.moving import Goal, move
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 from hookrow.core.firing import write_event
 
-__all__ = ["AsyncHooks", "Hooks", "hook_of"]
+__all__ = ["Hooks", "hook_of"]
 
 ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
@@ -143,6 +144,7 @@ class Hooks(SeveralHooks, TriedHooks):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
+    @as_one_change
     def add(self, hook: Hook) -> Hook:
         """Keep a new hook; gives it with its id, key and order.
 
@@ -162,7 +164,9 @@ class Hooks(SeveralHooks, TriedHooks):
             if secret is not None and secret.is_set:
                 values[name] = self.seal(uid, name, secret)
         author = self.runtime.author()
-        number = self.runtime.database.writer.write(lambda connection: hookstore.create(connection, values, author))
+        number = self.runtime.database.writer.write(
+            Changing(author, lambda connection: hookstore.create(connection, values, author))
+        )
         kept = self.fresh(number)
         kept._notes = [*hook.notes, *notes]
         return kept
@@ -216,7 +220,8 @@ class Hooks(SeveralHooks, TriedHooks):
         changes = {**(changes or {}), **more}
         fields.hide_given(changes)
         more.clear()
-        return self.edit(self.find(ref), changes, revision=revision, stored=stored, keep_secrets=keep_secrets)
+        with Until(CHANGE):  # no decorator: its frame would hold what was given
+            return self.edit(self.find(ref), changes, revision=revision, stored=stored, keep_secrets=keep_secrets)
 
     def edit(
         self,
@@ -295,9 +300,10 @@ class Hooks(SeveralHooks, TriedHooks):
     def write(self, number: int, values: Mapping[str, Any], **how: Any) -> bool:
         author = self.runtime.author()
         return self.runtime.database.writer.write(
-            lambda connection: hookstore.change(connection, number, values, author, **how)
+            Changing(author, lambda connection: hookstore.change(connection, number, values, author, **how))
         )
 
+    @as_one_change
     def move(
         self,
         ref: int | str,
@@ -328,9 +334,10 @@ class Hooks(SeveralHooks, TriedHooks):
             by=by,
         )
         author = self.runtime.author()
-        self.runtime.database.writer.write(lambda connection: move(connection, number, goal, author))
+        self.runtime.database.writer.write(Changing(author, lambda connection: move(connection, number, goal, author)))
         return self.list(self.fresh(number).event)
 
+    @as_one_change
     def remove(self, ref: int | str, *, revision: int | None = None) -> Hook:
         """Delete a hook: it is marked, its waiting deliveries are cancelled in the same transaction.
 
@@ -348,6 +355,7 @@ class Hooks(SeveralHooks, TriedHooks):
             raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
         return max(gone)
 
+    @as_one_change
     def restore(self, ref: int | str) -> Hook:
         """Undo `remove`: the hook and the deliveries that were cancelled with it.
 
@@ -361,6 +369,7 @@ class Hooks(SeveralHooks, TriedHooks):
         self.write(number, {"deleted_ms": None}, action="restore")
         return self.fresh(number)
 
+    @as_one_change
     def pause(self, ref: int | str, reason: str = "") -> Hook:
         """Hold a hook by hand: its deliveries are parked, blocking hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
@@ -370,6 +379,7 @@ class Hooks(SeveralHooks, TriedHooks):
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 
+    @as_one_change
     def resume(self, ref: int | str) -> Hook:
         """End a pause, whoever made it: parked deliveries go out.
 
@@ -396,8 +406,9 @@ class Hooks(SeveralHooks, TriedHooks):
             if hookstore.change(connection, found.id, values, author, action=action):
                 write_event(self.runtime, connection, code, {"hook": found.ref.as_json(), **payload})
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
 
+    @as_one_change
     def new_secret(self, ref: int | str, *, rotate: bool = False) -> str:
         """Make a signing secret and give it, for the only time.
 
@@ -433,6 +444,7 @@ class Hooks(SeveralHooks, TriedHooks):
         self.fresh(found.id)
         return secret
 
+    @as_one_change
     def rollback(
         self, ref: int | str, revision: int, *, current: int | None = None, keep_secrets: bool = False
     ) -> Hook:
@@ -461,8 +473,8 @@ class Hooks(SeveralHooks, TriedHooks):
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours. Raises HookNotFound: a colleague has deleted it since."""
-        self.runtime.cache.forget()
-        config = self.runtime.config_now()
+        with AtLeast(RECORD):
+            config = self.runtime.config_now()
         found = config.hooks.get(number)
         if found is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=number))
@@ -472,28 +484,3 @@ class Hooks(SeveralHooks, TriedHooks):
 def is_kept(value: object) -> bool:
     """A secret that was read back: set, but without its value."""
     return isinstance(value, Secret) and value.is_kept
-
-
-class AsyncHooks(Awaited[Hooks]):
-    """`Hooks`, awaited."""
-
-    add: Final = awaited(Hooks.add)
-    ensure: Final = awaited(Hooks.ensure)
-    get: Final = awaited(Hooks.get)
-    list: Final = awaited(Hooks.list)
-    update: Final = awaited(Hooks.update)
-    move: Final = awaited(Hooks.move)
-    remove: Final = awaited(Hooks.remove)
-    restore: Final = awaited(Hooks.restore)
-    change_several: Final = awaited(Hooks.change_several)
-    move_several: Final = awaited(Hooks.move_several)
-    last_change: Final = awaited(Hooks.last_change)
-    undo: Final = awaited(Hooks.undo)
-    pause: Final = awaited(Hooks.pause)
-    resume: Final = awaited(Hooks.resume)
-    new_secret: Final = awaited(Hooks.new_secret)
-    history: Final = awaited(Hooks.history)
-    rollback: Final = awaited(Hooks.rollback)
-    example: Final = awaited(Hooks.example)
-    preview: Final = awaited(Hooks.preview)
-    refused_address: Final = awaited(Hooks.refused_address)

@@ -10,7 +10,9 @@ from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.hook.together import PREFIX, events_together
 from hookrow.lang import Text
 from hookrow.store.configuration import settings as settingstore
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.configuration.settings import SettingValue
+from hookrow.store.database.locks import RECORD, AtLeast, as_one_change
 from hookrow.store.log import deeds
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Settings:
         """The events whose neighbouring gates are asked at the same time (docs/firing.md#gates-asked-together)."""
         return events_together(self.runtime.config_now().settings)
 
+    @as_one_change
     def set(self, name: str, value: str) -> SettingValue:
         """Change a setting for every process on this database.
 
@@ -68,9 +71,10 @@ class Settings:
         def job(connection: Connection) -> None:
             change_setting(connection, author, name, checked)
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
         self.runtime.cache.forget()
-        return next(each for each in self.list() if each.name == name)
+        with AtLeast(RECORD):
+            return next(each for each in self.list() if each.name == name)
 
     def checked(self, name: str, value: str) -> str:
         """A new value as it is kept. Raises as `set`."""

@@ -36,6 +36,7 @@ from hookrow.lang import Text
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.configuration.settings import OFF, ON
 
 if TYPE_CHECKING:
@@ -338,7 +339,7 @@ class Importer:
                         resealed=resealed,
                     )
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
         self.runtime.cache.forget()
 
     def told(self, steps: Sequence[ImportStep], *, applied: bool) -> Imported:

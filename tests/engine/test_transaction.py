@@ -175,6 +175,16 @@ def test_enqueued_twice_is_misuse(engine: HookEngine, host: Engine, network: Net
         connection.execute(text("INSERT INTO member VALUES (1)"))
 
 
+@pytest.mark.parametrize("beside", [{"idempotency_key": "k"}, {"defer": True}])
+def test_what_a_transaction_cannot_hold_is_refused(engine: HookEngine, host: Engine, beside: dict[str, Any]) -> None:
+    """An idempotency key, a deferral: to pass over them in silence would fire twice, or too early."""
+    with host.begin() as connection:
+        with pytest.raises(TransactionMisuse, match="neither idempotency_key"):
+            engine.fire(AFTER, PAYLOAD, connection=connection, **beside)
+        connection.execute(text("INSERT INTO member VALUES (1)"))
+    assert engine.log.page() == []
+
+
 def test_another_database_is_refused(engine: HookEngine, tmp_path: Path) -> None:
     """Rows that our worker never reads would be lost in silence."""
     other = create_engine(f"sqlite:///{tmp_path}/other.db")

@@ -225,8 +225,17 @@ class Engine(ABC):
             raise error
         return Run(self.runtime, context_for(self.runtime, known, event, deadline), payload, ()).unrecorded(error, None)
 
-    def run_in_background(self, arrival: Arrival, event: str, payload: Payload, deadline: float) -> Run:
+    def run_in_background(
+        self, arrival: Arrival, event: str, payload: Payload, deadline: float, *, key: str | None, defer: bool
+    ) -> Run:
         """A firing that makes no request now: in the caller's transaction. Raises TransactionMisuse, EventNotFound."""
+        if key is not None or defer:
+            raise TransactionMisuse(
+                Text(
+                    "connection= goes with neither idempotency_key= nor defer=: what is fired stands or falls with the "
+                    "caller's transaction as it is"
+                )
+            )
         config = self.runtime.config(min(FIRE, deadline))
         if self.runtime.event(config, event).moment == "before":
             raise TransactionMisuse(

@@ -117,7 +117,8 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
+            arrival = self.arrival(depth, traceparent)
+            run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()

@@ -92,11 +92,12 @@ class AsyncHookEngine(Engine):
             EventNotFound, InvalidPayload, IdempotencyConflict
             InvalidInput: an idempotency key of more than 300 characters.
             StorageError: a `before` firing could not be recorded; `.firing` holds the result.
-            TransactionMisuse, WrongDatabase: `connection=` where it can't hold.
+            TransactionMisuse, WrongDatabase: `connection=` where it can't hold, or with `idempotency_key=` or `defer=`.
         """
         if connection is not None:
             await self.runtime.config_asked(min(FIRE, deadline))
-            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
+            arrival = self.arrival(depth, traceparent)
+            run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
             self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection
 
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
+from hookrow.core.row import Row
 from hookrow.core.threads.ending import INTERRUPTS, cut_short, end_awaited, end_in_thread, over
 from hookrow.delivery import states
 from hookrow.errors import EngineClosed, StorageError
@@ -244,6 +245,8 @@ class Run:
         self.outcome = "allowed"
         if (veto := self.row.veto) is not None:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
+        if self.row.trials:
+            self.row.end_trials()
         drafts = self.row.drafts[self.written :]
         if self.row.troubled:
             for draft in self.row.drafts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hookrow.core.row import DeliveryDraft, FiringContext
+    from hookrow.core.drafts import DeliveryDraft, FiringContext
     from hookrow.store.outbox.writing import NewDelivery, Written
 
 __all__ = ["Handover"]

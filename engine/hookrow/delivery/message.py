@@ -171,6 +171,7 @@ class Outline:
         replay_of: str | None = None,
         test: bool = False,
         shadow: bool = False,
+        candidate: bool = False,
         signatures: int | None = None,
     ) -> Message:
         """The whole request: a POST of that body.
@@ -210,6 +211,8 @@ class Outline:
             made.append(("hook-test", "1"))
         if shadow:
             made.append(("hook-shadow", "1"))
+        if candidate:
+            made.append(("hook-revision", "candidate"))
         return Message("POST", self.url, (*made, *self.secret), content, (*made, *self.shown))
 
 

@@ -125,6 +125,8 @@ class Dispatch:
     test: bool = False
     shadow: bool = False
     """Nobody obeys the answer: it is only to be known what it would have done."""
+    candidate: bool = False
+    """The hook is a candidate, which is compared with what it is to replace."""
     payload_limit: int = 1_048_576
     """Bytes that a patch may make of the payload."""
     url: str | None = None
@@ -214,6 +216,7 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
         depth=dispatch.depth + 1,
         test=dispatch.test,
         shadow=dispatch.shadow,
+        candidate=dispatch.candidate,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )
 

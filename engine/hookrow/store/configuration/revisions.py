@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.model import SEALED
 from hookrow.hook.modes import pause_reason
 from hookrow.records import Revision, rfc3339
@@ -37,7 +38,10 @@ def public(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if name in HIDDEN:
             continue
-        if name in SEALED:
+        if name == "candidate":
+            tried = HookCandidate.read(value)
+            shown[name] = None if tried is None else tried.shown
+        elif name in SEALED:
             shown[name] = {"set": value is not None}
         elif name in ("paused_ms", "deleted_ms"):
             shown[name.removesuffix("_ms") + "_at"] = rfc3339(value)

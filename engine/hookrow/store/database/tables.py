@@ -85,6 +85,8 @@ class HookRow(HookFields, table=True):
     paused_ms: int | None = Field(default=None, sa_type=BigInteger)
     created_ms: int = Field(sa_type=BigInteger)
     deleted_ms: int | None = Field(default=None, sa_type=BigInteger)
+    candidate: str | None = Field(default=None, sa_type=Text)
+    """Changed fields that are tried in shadow beside these, as JSON; their secrets sealed."""
 
 
 class HookRevision(SQLModel, table=True):
@@ -202,6 +204,7 @@ class DeliveryRow(SQLModel, table=True):
         partial_index("delivery_notable", "state", "firing_id", where="state NOT IN ('ok', 'sent', 'skipped')"),
         partial_index("delivery_usual", "state", "firing_id", where="state IN ('ok', 'sent', 'skipped')"),
         partial_index("delivery_status", "status", "firing_id", where="status IS NOT NULL"),
+        partial_index("delivery_differs", "firing_id", where="compared <> 'same'"),
         partial_index(
             "delivery_reason",
             text("coalesce(skipped, error)"),
@@ -254,6 +257,10 @@ class DeliveryRow(SQLModel, table=True):
     """Asked in shadow, in so many milliseconds at most; None: for real."""
     would: str | None = Field(default=None, max_length=6)
     """What the answer to a shadow's request would have done: allow, veto, change, fail."""
+    against: str | None = Field(default=None, sa_type=Text)
+    """Asked as the hook's candidate: what the hook itself did there, as JSON (`hookrow.delivery.comparing`)."""
+    compared: str | None = Field(default=None, max_length=8)
+    """Whether the candidate would have decided the same, once that is known: same, verdict, refusal, data."""
 
 
 class AttemptRow(SQLModel, table=True):

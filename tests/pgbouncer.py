@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,11 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, make_url
 
-__all__ = ["missing", "pgbouncer"]
+from postgres_pair import as_user
+
+__all__ = ["Pooler", "missing", "pgbouncer", "pooler"]
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SETTINGS = """\
@@ -37,32 +39,57 @@ def missing() -> bool:
     return PROGRAM is None and (not os.environ.get("CI") or bool(os.environ.get("WITHOUT_PGBOUNCER")))
 
 
+class Pooler:
+    """One PgBouncer and the settings that it reads."""
+
+    def __init__(self, folder: Path, url: str, mode: str, more: str = "") -> None:
+        self.settings, self.log, self.mode, self.more = folder / "settings", folder / "log", mode, more
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.door: int = free.getsockname()[1]
+        address = make_url(url)
+        (folder / "users").write_text(f'"{address.username}" ""\n')
+        through = address.difference_update_query(["host"])
+        self.url: URL = through.set(drivername="postgresql+psycopg", host="127.0.0.1", port=self.door)
+        self.write(url)
+        # It refuses to run as root; the server's own user may reach its socket.
+        command = [str(PROGRAM), "-q", self.settings]
+        self.running = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_user())
+
+    def write(self, url: str) -> None:
+        """Say where the server is."""
+        address = make_url(url)
+        host = str(address.query.get("host") or address.host)
+        given = {"host": host, "port": address.port or 5432, "door": self.door, "folder": self.settings.parent}
+        self.settings.write_text(SETTINGS.format(**given, mode=self.mode) + self.more)
+
+    def point_at(self, url: str) -> None:
+        """Another server from now on, as an administrator or a failover manager says it: the file, then RELOAD."""
+        self.write(url)
+        self.running.send_signal(signal.SIGHUP)
+
+
+@contextmanager
+def pooler(url: str, mode: str, more: str = "") -> Iterator[Pooler]:
+    """A PgBouncer before a database (`session`, `transaction`; more lines of settings), which ends with the block."""
+    assert PROGRAM is not None, "pgbouncer is not installed: apt-get install pgbouncer"
+    with tempfile.TemporaryDirectory(prefix="hookrow-pgbouncer-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        made = Pooler(folder, url, mode, more)
+        try:
+            listening(made.door, made.running, made.log)
+            yield made
+        finally:
+            made.running.kill()
+            made.running.wait()
+
+
 @contextmanager
 def pgbouncer(url: str, mode: str) -> Iterator[URL]:
-    """The same database through a PgBouncer (`session`, `transaction`), which ends with the block."""
-    assert PROGRAM is not None, "pgbouncer is not installed: apt-get install pgbouncer"
-    address = make_url(url)
-    host = str(address.query.get("host") or address.host)
-    with socket.socket() as free, tempfile.TemporaryDirectory(prefix="hookrow-pgbouncer-") as name:
-        free.bind(("127.0.0.1", 0))
-        door: int = free.getsockname()[1]
-        free.close()
-        folder = Path(name)
-        folder.chmod(0o777)  # it refuses to run as root
-        (folder / "users").write_text(f'"{address.username}" ""\n')
-        settings = SETTINGS.format(host=host, port=address.port or 5432, door=door, folder=folder, mode=mode)
-        (folder / "settings").write_text(settings)
-        # The server's own user, who may reach its socket.
-        theirs = os.stat(host) if os.geteuid() == 0 else None
-        as_other: Any = {} if theirs is None else {"user": theirs.st_uid, "group": theirs.st_gid, "extra_groups": ()}
-        running = subprocess.Popen([PROGRAM, "-q", folder / "settings"], stderr=subprocess.DEVNULL, **as_other)
-        try:
-            listening(door, running, folder / "log")
-            through = address.difference_update_query(["host"])
-            yield through.set(drivername="postgresql+psycopg", host="127.0.0.1", port=door)
-        finally:
-            running.kill()
-            running.wait()
+    """The same database through a PgBouncer, which ends with the block."""
+    with pooler(url, mode) as made:
+        yield made.url
 
 
 def listening(door: int, running: subprocess.Popen[bytes], log: Path) -> None:

@@ -43,12 +43,13 @@ if TYPE_CHECKING:
     from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
     from hookrow.payload import Json, JsonObject, Payload
     from hookrow.records import Attempt, CallerConnection, Deed, Delivery, Firing, LogFilter, Revision, Veto
-    from hookrow.results import Explained, Redelivered, Replayed, Request, Tested
+    from hookrow.results import Explained, Redelivered, Replayed, Request, Tapped, Tested
     from hookrow.secrets.keyring import KeyRing
     from hookrow.secrets.secret import Secret
     from hookrow.store.configuration.settings import SettingValue
     from hookrow.store.log.figures import HookFigures
     from hookrow.store.log.finding import Found
+    from hookrow.store.log.following import AttemptSeen
     from hookrow.store.log.glance import Summary
     from hookrow.store.log.purge import Purged
     from hookrow.worker import Worker
@@ -59,6 +60,7 @@ __all__ = [
     "AsyncHookEngine",
     "Attempt",
     "AttemptObserved",
+    "AttemptSeen",
     "CallerConnection",
     "CandidateFigures",
     "CandidateInTheWay",
@@ -110,6 +112,7 @@ __all__ = [
     "StorageError",
     "Stretch",
     "Summary",
+    "Tapped",
     "Tested",
     "Veto",
     "Vetoed",
@@ -122,7 +125,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.core.insight.rehearsal": ("Rehearsal", "RehearsedBody", "RehearsedFailure"),
-    "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tested"),
+    "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tapped", "Tested"),
     "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
     "hookrow.core.insight.statistics": ("CandidateFigures", "Figures", "HookStatistics", "ShadowFigures"),
     "hookrow.hook.candidate": ("HookCandidate",),
@@ -135,6 +138,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.records": ("Attempt", "CallerConnection", "Deed", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.configuration.settings": ("SettingValue",),
     "hookrow.store.log.finding": ("Found",),
+    "hookrow.store.log.following": ("AttemptSeen",),
     "hookrow.store.log.purge": ("Purged",),
     "hookrow.worker": ("Worker",),
     "hookrow.store.log.figures": ("HookFigures",),

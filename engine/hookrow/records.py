@@ -278,6 +278,7 @@ class Firing:
     asked_by: str | None = None
     depth: int = 0
     """How many hooks its call came through, by the header `hook-depth`."""
+    traceparent: str | None = None  # the span to which its requests belong; None: its caller had no trace
     reused: bool = False
     """The outcome of an earlier `fire()` of the same event and idempotency key."""
     error: StorageError | None = None
@@ -318,8 +319,7 @@ class Firing:
         Raises:
             TransactionMisuse, WrongDatabase: as `fire(connection=)`.
         """
-        under_way = None if self.enqueuer is None else self.enqueuer(self, connection)
-        return under_way or NOTHING
+        return (self.enqueuer and self.enqueuer(self, connection)) or NOTHING
 
     def raise_for_error(self) -> None:
         """Raise the `StorageError` where an `after` or `on` firing could not be recorded."""
@@ -342,6 +342,7 @@ class Firing:
             "reused": self.reused,
             "replay_of": self.replay_of,
             "depth": self.depth,
+            "traceparent": self.traceparent,
             "ms": self.ms,
             "deliveries": [delivery.as_json() for delivery in self.deliveries],
         }

@@ -11,7 +11,7 @@ from hookrow.payload import Json, JsonObject
 from hookrow.records import Attempt, Delivery, Firing
 from hookrow.secrets.secret import MASK
 
-__all__ = ["MASK", "Explained", "Redelivered", "Replayed", "Request", "Tested"]
+__all__ = ["MASK", "Explained", "Redelivered", "Replayed", "Request", "Tapped", "Tested", "gives_result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,56 @@ class Redelivered:
     attempt: Attempt | None
     request: Request | None = None
     ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tapped:
+    """A copy of a recorded request, and the answers to both.
+
+    `delivery` is the delivery as the recorded attempt left it, `answered` as the copy's answer would have left it, with
+    `result` where that gave one; `copy` is the request that was made. All None where the copy was only to be shown.
+    """
+
+    firing: Firing
+    delivery: Delivery
+    attempt: Attempt
+    request: Request
+    copy: Attempt | None = None
+    answered: Delivery | None = None
+    has_result: bool = False
+    result: Json = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the copy was answered as the original was: status, outcome, words, changes and result."""
+        if self.answered is None:
+            return True
+        was, now = (
+            (each.status, each.outcome, each.error, each.detail, list(each.changes))
+            for each in (self.delivery, self.answered)
+        )
+        given = (self.firing.has_result, self.firing.public_result) if gives_result(self.delivery, self.firing) else ()
+        return was == now and given in ((), (self.has_result, self.result))
+
+    def as_json(self) -> JsonObject:
+        """The shape that `--json` prints."""
+        return {
+            "event": self.firing.event,
+            "firing": self.firing.id,
+            "recorded": self.delivery.as_json(),
+            "answered": None if self.answered is None else self.answered.as_json(),
+            "same": self.same,
+            "result": self.result,
+            "attempt": self.attempt.as_json(),
+            "request": self.request.as_json(),
+            "copy": None if self.copy is None else self.copy.as_json(),
+        }
+
+
+def gives_result(delivery: Delivery, firing: Firing) -> bool:
+    """Whether this is the hook whose result stands: the last one that could give any."""
+    able = [each for each in firing.deliveries if each.mode == "transform" and each.outcome in ("ok", "changed")]
+    return bool(able) and able[-1].seq == delivery.seq
 
 
 @dataclass(frozen=True, slots=True)

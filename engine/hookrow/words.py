@@ -17,6 +17,7 @@ __all__ = [
     "COMPARED",
     "DIFFERS",
     "ERRORS",
+    "HEARD",
     "MODES",
     "OUTCOMES",
     "PROBLEM",
@@ -218,6 +219,9 @@ SKIPS = dictionary(
 )
 """Why a delivery was not to be sent."""
 REASONS: Mapping[str, Word] = {**SKIPS, **ERRORS}
+
+HEARD = ("ok", "sent", "changed", "vetoed", "refused")
+"""Outcomes of a delivery whose receiver is known to have it."""
 
 PROBLEM = Word("problem", "проблема", old=("problems", "проблемы", "trouble", "сбои", "failures"))
 """What a filter by outcome takes for anything that failed or waits for another attempt, in one word."""

@@ -26,7 +26,7 @@ from hookrow import Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.errors import HookrowError, KeyMissing
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.model import SEALED
+from hookrow.hook.stored import SEALED
 from hookrow_tui.terminal import crashes
 from receivers import Receiver, reply
 from warm import Warm

@@ -16,7 +16,7 @@ from cli_runs import ROOT, Hookrow, program
 from hookrow.cli.app import root
 from hookrow.cli.catalogue import EXAMPLES
 
-STAYS = {"worker", "listen"}
+STAYS = {"worker", "listen", "tap"}
 """What runs until it is told to stop."""
 ELSEWHERE = {"tui", "demo", "", "keys abandon", "keys forget"}
 """What needs a terminal, a certain key or seconds; their own tests run them. Here their options must be known."""

@@ -50,8 +50,10 @@ ORDER = '{"order": {"id": 7, "sum": 100}}'
 
 
 def check_shape(firing: dict[str, Any]) -> None:
-    """The contract of docs/reference/outcomes.md; `at`, `replay_of` and `depth` come besides."""
-    assert [name for name in firing if name not in ("at", "replay_of", "depth", "payload", "hidden")] == FIRING
+    """The contract of docs/reference/outcomes.md; `at`, `replay_of`, `depth` and `traceparent` come besides."""
+    assert [
+        name for name in firing if name not in ("at", "replay_of", "depth", "traceparent", "payload", "hidden")
+    ] == FIRING
     for delivery in firing["deliveries"]:
         assert [name for name in delivery if name != "requests"] == DELIVERY
         assert list(delivery["hook"]) == ["id", "key", "name"]

@@ -109,6 +109,7 @@ ELSEWHERE = {
     "tui": "tests/tui/test_hostile_text.py",
     "worker": "test_the_worker_shows_hostile_hooks_harmlessly",
     "listen": "test_the_listener_shows_a_hostile_request_harmlessly",
+    "tap": "tests/cli/test_tap_command.py",
     "demo": "its hooks and payloads are its own",
     "init": "it reads nothing of anybody's",
     "keys new": "it prints a new key only",

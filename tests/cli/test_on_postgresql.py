@@ -16,12 +16,13 @@ from crash_sizes import until
 from hookrow import Hook, HookEngine
 from hookrow.cli.app import root
 from hookrow.cli.commands.log import follow_log
+from hookrow.cli.commands.tap import Attempts
 from hookrow.records import LogFilter
 from receivers import Receiver, reply
 
 PASSWORD = "tell-nobody"
 EVENT = "on_subscription"
-ELSEWHERE = {"tui", "listen", "demo", "worker"}
+ELSEWHERE = {"tui", "listen", "demo", "worker", "tap"}
 """In a terminal, without a database of one's own, or called here as a process of its own."""
 
 
@@ -199,6 +200,18 @@ def test_a_database_without_our_tables(hookrow: Hookrow, db: str) -> None:
     assert PASSWORD not in ran.err
     with psycopg.connect(db) as connection:
         assert connection.execute("SELECT to_regnamespace('hookrow')").fetchone() == (None,)
+
+
+def test_attempts_are_followed(db: str, receiver: Receiver) -> None:
+    """As `tap` does: each that is recorded from now on, once, and told in order."""
+    with HookEngine(db, worker=False) as engine:
+        engine.hooks.add(Hook(name="a", event=EVENT, url=receiver.url))
+        engine.send_own(engine.fire(EVENT, {"n": 0}))
+        follower = Attempts(engine, LogFilter())
+        fired = [engine.send_own(engine.fire(EVENT, {"n": number})).id for number in (1, 2)]
+        tapped = [engine.tap(number, to=receiver.url) for number in follower.fresh()]
+        assert [each.firing.id for each in tapped if each is not None] == fired
+        assert follower.fresh() == []
 
 
 def test_a_firing_that_is_committed_late_is_followed(db: str) -> None:

@@ -26,6 +26,7 @@ from hookrow.errors import DatabaseBusy, DatabaseReadOnly
 from hookrow.store.database import readonly
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
+from receivers import Receiver, reply
 
 NOBODY = 65534
 EVENT = "before_order_add"
@@ -199,7 +200,9 @@ def test_a_reading_that_was_overtaken_is_told(tmp_path: Path, monkeypatch: pytes
 def test_a_role_that_may_only_read(postgres_url: str) -> None:
     """On PostgreSQL the engine asks the server, once."""
     parts = urlsplit(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-    HookEngine(urlunsplit(parts), worker=False).close()
+    with HookEngine(urlunsplit(parts), worker=False) as writer, Receiver(reply(200)) as shop:
+        writer.hooks.add(Hook(name="h", event=EVENT, url=shop.url, wait_for_response=True))
+        writer.fire(EVENT, {})
     role = f"reader_{secrets.token_hex(4)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN")
@@ -207,9 +210,13 @@ def test_a_role_that_may_only_read(postgres_url: str) -> None:
         connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA hookrow TO {role}")
         host = parts.netloc.rpartition("@")[2]
         try:
-            with HookEngine(urlunsplit(parts._replace(netloc=f"{role}@{host}")), worker=False) as engine:
+            theirs = urlunsplit(parts._replace(netloc=f"{role}@{host}"))
+            with HookEngine(theirs, worker=False) as engine, Receiver(reply(200)) as laptop:
                 assert engine.read_only
-                assert engine.hooks.list() == []
+                assert [hook.name for hook in engine.hooks.list()] == ["h"]
+                tapped = engine.tap(engine.log.newest_attempt(), to=laptop.url)
+                assert tapped is not None
+                assert tapped.same
                 with pytest.raises(DatabaseReadOnly):
                     engine.hooks.add(Hook(name="h", event=EVENT, url="http://127.0.0.1:9/"))
         finally:

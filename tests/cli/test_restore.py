@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from cli_runs import ROOT, Hookrow
-from hookrow.hook.model import SEALED
+from hookrow.hook.stored import SEALED
 from hookrow.store.database.database import Database
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.parking import hold_restored

@@ -11,6 +11,7 @@ from hookrow import (
     Ambiguous,
     Attempt,
     AttemptObserved,
+    AttemptSeen,
     CallerConnection,
     CandidateFigures,
     CandidateInTheWay,
@@ -61,6 +62,7 @@ from hookrow import (
     StorageError,
     Stretch,
     Summary,
+    Tapped,
     Tested,
     Veto,
     Vetoed,
@@ -195,6 +197,9 @@ assert (rehearsed.firings, failing, differing) == (1, [], [])
 again: Replayed = bench.replay(firing.id)
 assert again.firing.replay_of == firing.id
 sent: list[Redelivered] = bench.redeliver(delivery.id)
+copied: Tapped = bench.tap(bench.log.newest_attempt())
+newer: list[AttemptSeen] = bench.log.attempts_since(after=bench.log.newest_attempt())
+assert (copied.delivery.hook.key, newer) == ("cost", [])
 found: Found = bench.log.search(LogFilter(search="780"))
 kept: SettingValue = bench.settings.set("retention_days", "14")
 deleted: Purged = bench.log.prune()

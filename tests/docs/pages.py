@@ -20,6 +20,7 @@ from hookrow.cli.example.english import sample_of
 from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
+from hookrow.hook.modes import ROW_LIMIT
 from hookrow.store.configuration.settings import SETTINGS
 from hookrow.store.database.locks import WAITS
 
@@ -317,8 +318,9 @@ def settings_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-WAITS_SAID = """Limits of everything that waits for storage, for locks and for other threads. They are fixed. What waits
-for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadline=)`, 10 seconds unless given.
+WAITS_SAID = f"""Limits of everything that waits for storage, for locks and for other threads. They are fixed. What
+waits for a hook has its own limits: the [field](fields.md) `timeout`, and `fire(deadline=)`, {round(ROW_LIMIT)} seconds
+unless given.
 
 """
 WAITS_NOT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from hookrow import Event, Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.glance import glance
+from hookrow.ids import id_at
 from hookrow.store.database.database import Database
-from hookrow.store.log.figures import Calls, HookCall
+from hookrow.store.log.figures import Calls, HookCall, failing_now, last_day
 from hookrow.testing import HookReceiver, ManualClock, MemoryEngine, allows, fails
 
+NOW_MS = 1_795_000_000_000
 ORDER = {"order": {"id": 7}}
 EVENT = Event("shop.sent", "Sent", "after", sample={"order": {"id": 7, "note": "x"}})
 
@@ -81,6 +84,28 @@ def test_what_every_time_means(newest_first: str, failing: int) -> None:
     """The last five, or all where there are two to four; what is under way says nothing."""
     calls = Calls([HookCall(number, KNOWN[each], None, None, None) for number, each in enumerate(newest_first)], 0)
     assert len(calls.failing) == failing
+
+
+@pytest.mark.parametrize("beginning", ["", "?", "f", "o", "s" * 15, "s" * 16, "f?" * 9, "sf" * 9, "?" * 20])
+@pytest.mark.parametrize(
+    "end", ["", "o", "f", "ff", "fffff", "fffffffo", "s" * 30, "s" * 30 + "f", "s" * 10_000 + "ff"]
+)
+def test_the_banner_reads_few_deliveries_and_says_the_same(beginning: str, end: str) -> None:
+    """`s`: not called."""
+    states = {"f": ("failed", "timeout"), "o": ("ok", None), "?": ("leased", None), "s": ("skipped", None)}
+    newest = beginning + end
+    rows = [(id_at(NOW_MS - n), *states[each], None, None, None, False, False) for n, each in enumerate(newest)]
+    limits: list[int] = []
+
+    def ask(question: str, values: Mapping[str, Any]) -> list[Any]:
+        limits.append(values["most"])
+        return rows[: values["most"]]
+
+    seen = last_day(ask, [7], NOW_MS)
+    limits.clear()
+    assert failing_now(ask, [7], NOW_MS) == [hook for hook, figures in seen.items() if figures.failing]
+    assert limits[0] <= 16
+    assert len(limits) == 1 or set(newest[:16]) <= set("s?f")
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -14,6 +14,7 @@ from hookrow.errors import InvalidHook
 from hookrow.hook import fields
 from hookrow.hook.fields import FIELD, FIELDS, clean, clean_change
 from hookrow.secrets.secret import Secret
+from hookrow.store.database.tables import HOOKS
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -42,6 +43,16 @@ DOCUMENT = [
 def faults(cleaned: fields.Cleaned) -> set[str]:
     """The fields that are at fault."""
     return {problem.field for problem in cleaned.problems}
+
+
+def test_the_table_has_each_field_as_the_model_has_it() -> None:
+    """They are named in both: as many characters, the same default. A place and secrets are the engine's to fill in."""
+    for code in FIELD:
+        column, given = HOOKS.c[code], Hook.model_fields[code]
+        longest = [each.max_length for each in given.metadata if hasattr(each, "max_length")]
+        assert longest in ([], [getattr(column.type, "length", None)]), code
+        if code not in (*fields.SECRETS, "position", "name", "url", "event"):
+            assert given.default == getattr(column.default, "arg", None), code
 
 
 def test_labels_are_the_documents_letter_for_letter_in_its_order() -> None:

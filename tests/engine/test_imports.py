@@ -64,6 +64,21 @@ def test_a_request_of_our_own_needs_no_httpx(tmp_path: Path) -> None:
     assert loaded_after(code) & {"httpx", "werkzeug"} == set()
 
 
+def test_who_only_fires_needs_no_models(tmp_path: Path) -> None:
+    """16 MB that come with `Hook`: pydantic, SQLModel, SQLAlchemy's ORM."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    with hookrow.HookEngine(url, worker=False) as engine:
+        engine.hooks.add(hookrow.Hook(name="a", event="after_registration", url="http://127.0.0.1:9/"))
+    code = (
+        "import sys\nfrom hookrow import HookEngine\n"
+        f"with HookEngine({url!r}) as engine:\n"
+        "    assert engine.fire('after_registration', {}).deliveries[0].state == 'queued'\n"
+        "    assert engine.log.page()[0].event == 'after_registration'\n"
+        "assert 'sqlalchemy.orm' not in sys.modules"
+    )
+    assert loaded_after(code) & {"sqlmodel", "pydantic", "alembic"} == set()
+
+
 def test_the_testing_kit_gives_all_that_it_names() -> None:
     """Each name of `hookrow.testing`, at its first use."""
     missing = "[name for name in kit.__all__ if getattr(kit, name, None) is None]"

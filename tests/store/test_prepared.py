@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hookrow.store.database.database import Database
 from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
-from hookrow.store.database.tables import DELIVERIES, Setting
+from hookrow.store.database.tables import DELIVERIES, SETTINGS
 from outbox_rows import T0, add_hook, fire
 
-SETTINGS: Any = Setting.__table__  # type: ignore[attr-defined]
 INSERT = Prepared(insert(SETTINGS))
 ALL = Prepared(select(SETTINGS.c.name, SETTINGS.c.value.label("said")).where(SETTINGS.c.name.like("x%")))
 CHANGE = Prepared(update(SETTINGS).where(SETTINGS.c.name == bindparam("its")).values(value="constant"))

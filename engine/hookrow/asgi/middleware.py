@@ -80,7 +80,7 @@ class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
         """The response is out: fire what follows, in a task that neither the request's end nor its client stops."""
         events = self.still_to_fire(handled)
         done = replace(handled.call, status=response.status, response=response.json())
-        after = self.report(events, done, handled.in_hand.depth)
+        after = self.report(events, done, handled.in_hand.arrival)
         task = asyncio.get_running_loop().create_task(after, name="hookrow-after")
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

@@ -9,12 +9,18 @@ from typing import TypedDict
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 
-__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "FireArgs", "depth_of"]
+__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "FireArgs", "depth_of", "traceparent_of"]
 
 UNSEEN = "unseen_body"
 """Hooks can't see the body of the API call."""
 LOOP = "loop"
 """The call came through too many hooks."""
+LONGEST_TRACEPARENT = 512
+"""Characters. Version 00 has 55; a later one may have more, of which nothing is kept."""
+TRACEPARENT = re.compile(
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})"
+    r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Arrival:
     fixed: bool = False
     depth: int = 0
     """How many hooks the call came through."""
+    traceparent: str | None = None
+    """The span of the caller's that this belongs to, as the header of that name has it (W3C Trace Context)."""
 
     def limited(self, loop_depth: int) -> Arrival:
         """With a barrier where that are too many: anybody can send the header, so it may refuse and never skip."""
@@ -65,6 +73,7 @@ class FireArgs(TypedDict, total=False):
     deadline: float
     defer: bool
     depth: int | str | None
+    traceparent: str | None
 
 
 def depth_of(*headers: int | str | None) -> int:
@@ -73,6 +82,21 @@ def depth_of(*headers: int | str | None) -> int:
     One that can't be read counts as 0, and so does none.
     """
     return max((int(each) for each in map(str, headers) if re.fullmatch(r"[0-9]{1,9}", each)), default=0)
+
+
+def traceparent_of(*headers: str | None) -> str | None:
+    """The trace that a call belongs to, by its header `traceparent`, in version 00 of W3C Trace Context.
+
+    None where it has no such header, or one that says nothing for sure: malformed, too long, given twice. Of a later
+    version only that is taken over which version 00 knows.
+    """
+    given = [str(each).strip(" \t") for each in headers if each is not None]
+    found = TRACEPARENT.fullmatch(given[0]) if len(given) == 1 and len(given[0]) <= LONGEST_TRACEPARENT else None
+    if found is None:
+        return None
+    if found["version"] == "00":
+        return given[0] if found["more"] is None else None
+    return f"00-{found['trace']}-{found['parent']}-{int(found['flags'], 16) & 1:02x}"
 
 
 PLAIN = Arrival()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
 from hookrow.clock import Clock
-from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of
+from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of, traceparent_of
 from hookrow.core.calls import call_in_hand
 from hookrow.core.context import context_for
 from hookrow.core.events import Catalogue
@@ -119,13 +119,21 @@ class Engine(ABC):
         deadline: float = ROW_LIMIT,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Firing:
         """As `fire`, awaited on whatever event loop runs: for the middleware, and services that have threads and loops.
 
         A `HookEngine` makes the requests on a loop of its own; its firing's `enqueue` blocks: call it in a thread.
         """
         return await self.fire_as(
-            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+            None,
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
+            depth=depth,
+            traceparent=traceparent,
         )
 
     async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
@@ -164,6 +172,7 @@ class Engine(ABC):
         deadline: float = ROW_LIMIT,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Run | Firing:
         """A firing that has not begun; one that is over where the middleware fired it, or the hooks can't be read.
 
@@ -171,7 +180,7 @@ class Engine(ABC):
             found: the hooks, or why they can't be read, where they were asked for already; `began`: since when.
         """
         if arrival is None:
-            arrival = self.arrival(depth)
+            arrival = self.arrival(depth, traceparent)
         call = call_in_hand(self.runtime)
         known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
         if known is not None:
@@ -187,12 +196,15 @@ class Engine(ABC):
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
 
-    def arrival(self, depth: int | str | None) -> Arrival:
-        """How a call of `fire` came about; without a depth of its own it is that of the API call in hand."""
-        if depth is not None:
-            return Arrival(depth=depth_of(depth))
+    def arrival(self, depth: int | str | None, traceparent: str | None) -> Arrival:
+        """How a call of `fire` came about; what it does not say itself is known of the API call in hand."""
         call = call_in_hand(self.runtime)
-        return PLAIN if call is None else Arrival(depth=call.depth)
+        arrival = PLAIN if call is None else call.arrival
+        if depth is not None:
+            arrival = replace(arrival, depth=depth_of(depth))
+        if traceparent is not None:
+            arrival = replace(arrival, traceparent=traceparent_of(traceparent))
+        return arrival
 
     def fired_by_handler(self, event: str) -> None:
         """The middleware need not fire it any more."""
@@ -207,7 +219,7 @@ class Engine(ABC):
             raise error
         return Run(self.runtime, context_for(self.runtime, known, event, deadline), payload, ()).unrecorded(error, None)
 
-    def run_in_background(self, event: str, payload: Payload, deadline: float, depth: int | str | None) -> Run:
+    def run_in_background(self, arrival: Arrival, event: str, payload: Payload, deadline: float) -> Run:
         """A firing that makes no request now: in the caller's transaction. Raises TransactionMisuse, EventNotFound."""
         config = self.runtime.config(min(FIRE, deadline))
         if self.runtime.event(config, event).moment == "before":
@@ -217,5 +229,5 @@ class Engine(ABC):
                     "firing.enqueue(connection) inside it"
                 )
             )
-        context = context_for(self.runtime, config, event, deadline, self.arrival(depth), in_background=True)
+        context = context_for(self.runtime, config, event, deadline, arrival, in_background=True)
         return Run(self.runtime, context, payload, config.rows.get(event, ()), handover=False)

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,7 @@ from hookrow.core.care.keys import Keys
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
+from hookrow.core.insight.tapping import tap
 from hookrow.core.log import Log
 from hookrow.core.settings import Settings
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
@@ -27,15 +28,17 @@ from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import LET_GO
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["HookEngine"]
 
@@ -103,6 +106,7 @@ class HookEngine(Engine):
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Firing:
         """As `AsyncHookEngine.fire`. With `connection=` everything happens in the calling thread, on a loop too.
 
@@ -113,13 +117,20 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            run = self.run_in_background(event, payload, deadline, depth)
+            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             self.ensure_worker()
             return self.with_enqueue(firing, connection)
         return self.fire_here(
-            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+            None,
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
+            depth=depth,
+            traceparent=traceparent,
         )
 
     def fire_here(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
@@ -203,6 +214,11 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.redeliver`."""
         forbid_running_loop()
         return self.portal.call(self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
+
+    def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
+        """As `AsyncHookEngine.tap`."""
+        forbid_running_loop()
+        return self.portal.call(tap(self.replaying, attempt, to=to, with_auth=with_auth))
 
     def test(self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False) -> Tested:
         """As `AsyncHookEngine.test`."""

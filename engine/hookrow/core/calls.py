@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from hookrow.core.arrival import Arrival
 from hookrow.errors import InvalidPayload
 from hookrow.payload import normalise, same
 from hookrow.records import Firing
@@ -27,14 +28,14 @@ class CallInHand:
     Args:
         engine: whose events it means: an engine of another database knows nothing of it.
         route: the call's method and path, for people.
-        depth: how many hooks it came through.
+        arrival: how many hooks it came through, and the trace that it belongs to.
         warned: the events that this middleware has warned of.
         outer: the same call in the hands of another middleware around this one.
     """
 
     engine: object
     route: str
-    depth: int
+    arrival: Arrival
     warned: set[str]
     outer: CallInHand | None = None
     fired: dict[str, tuple[Firing, bool]] = field(default_factory=dict)

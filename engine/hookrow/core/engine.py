@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hookrow.clock import to_ms
 from hookrow.core.base import Engine
@@ -15,17 +15,20 @@ from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.hooks import AsyncHooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
+from hookrow.core.insight.tapping import tap
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.results import Explained, Redelivered, Replayed, Tested
+from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["AsyncHookEngine"]
 
@@ -70,6 +73,7 @@ class AsyncHookEngine(Engine):
         connection: CallerConnection | None = None,
         defer: bool = False,
         depth: int | str | None = None,
+        traceparent: str | None = None,
     ) -> Firing:
         """Call the event's hooks in order, queue the background ones, commit the record, return the result.
 
@@ -81,6 +85,8 @@ class AsyncHookEngine(Engine):
             defer: hold the background deliveries until `firing.enqueue()`.
             depth: the header `hook-depth` of the call that led here, as it came: past the setting `loop_depth` hooks go
                 round in a circle, and a `before` event is refused.
+            traceparent: the header of that name (W3C Trace Context) of the call that led here, as it came: receivers
+                get it. One that can't be read counts as none. Behind the middleware it is known.
 
         Raises:
             EventNotFound, InvalidPayload, IdempotencyConflict
@@ -90,13 +96,20 @@ class AsyncHookEngine(Engine):
         """
         if connection is not None:
             await self.runtime.config_asked(min(FIRE, deadline))
-            run = self.run_in_background(event, payload, deadline, depth)
+            run = self.run_in_background(self.arrival(depth, traceparent), event, payload, deadline)
             self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
             return self.with_enqueue(firing, connection)
         return await self.fire_as(
-            None, event, payload, idempotency_key=idempotency_key, deadline=deadline, defer=defer, depth=depth
+            None,
+            event,
+            payload,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            defer=defer,
+            depth=depth,
+            traceparent=traceparent,
         )
 
     async def enqueue(self, firing: Firing, connection: CallerConnection | None) -> None:
@@ -207,6 +220,23 @@ class AsyncHookEngine(Engine):
             InvalidInput: `to` is no URL to send to.
         """
         return await self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+
+    async def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
+        """Send a copy of a recorded request to a developer's machine, marked `hook-tap: 1`; nothing of it is recorded.
+
+        Args:
+            attempt: a row id that `log.attempts_since` gave.
+            to: where the copy goes; None: it is made and not sent.
+            with_auth: with the hook's credentials, and signed; else it holds no secret.
+
+        Returns:
+            The copy beside the original; None where the log does not hold it any more, or its hook was removed.
+
+        Raises:
+            InvalidInput: `to` is no URL to send to.
+            KeyProblem: `with_auth`, and a secret can't be opened.
+        """
+        return await tap(self.replaying, attempt, to=to, with_auth=with_auth)
 
     async def test(
         self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False

@@ -19,9 +19,8 @@ from hookrow.errors import InvalidHook, KeyProblem, Problem
 from hookrow.hook.checks import public_url
 from hookrow.hook.dates import show
 from hookrow.hook.fields import SECRETS, carried, not_carried
-from hookrow.hook.model import SEALED, Hook
 from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
-from hookrow.hook.stored import StoredHook
+from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
 from hookrow.results import Explained, Request, Tested
@@ -33,6 +32,7 @@ from hookrow.transport.attempt import Dispatch, compose, opened, outline, perfor
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.hook.model import Hook
 
 __all__ = ["Explaining", "placeholder_secrets"]
 
@@ -155,9 +155,10 @@ class Explaining:
         Raises:
             InvalidTemplate: the body or the condition fails on this payload.
         """
-        hook = (
-            self.unsaved_hook(asked, keep_secrets=keep_secrets) if isinstance(asked, Hook) else self.hooks.find(asked)
-        )
+        if isinstance(asked, int | str):
+            hook = self.hooks.find(asked)
+        else:
+            hook = self.unsaved_hook(asked, keep_secrets=keep_secrets)
         if payload is None:
             payload = self.hooks.example(hook.event)
         runtime = self.runtime

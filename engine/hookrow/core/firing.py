@@ -433,6 +433,7 @@ class Run:
             "replay_of": context.replay_of,
             "asked_by": context.asked_by,
             "depth": context.arrival.depth,
+            "traceparent": context.arrival.traceparent,
             **self.ended_columns(),
         }
 
@@ -479,6 +480,7 @@ class Run:
             replay_of=None if context.replay_of is None else firing_id(context.replay_of),
             asked_by=context.asked_by,
             depth=context.arrival.depth,
+            traceparent=context.arrival.traceparent,
             deferred=self.defer and any(draft.background for draft in row.drafts),
             row_id=self.firing_id or 0,
         )

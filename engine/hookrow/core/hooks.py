@@ -18,7 +18,6 @@ from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.lang import Text, quoted
@@ -33,6 +32,7 @@ from hookrow.store.moving import Goal, move
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.hook.model import Hook
 
 from hookrow.core.firing import write_event
 

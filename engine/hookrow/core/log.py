@@ -24,11 +24,12 @@ from hookrow.lang import Text
 from hookrow.payload import JsonObject
 from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter
 from hookrow.store import outbox
-from hookrow.store.log import deeds, figures, glance
+from hookrow.store.log import deeds, figures, following, glance
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.figures import HookFigures
 from hookrow.store.log.finding import Found
+from hookrow.store.log.following import AttemptSeen
 from hookrow.store.log.glance import Summary
 from hookrow.store.log.purge import Purged, kept_bytes, purge
 
@@ -117,6 +118,23 @@ class Log:
         row = self.delivery(ref).row_id
         with self.runtime.database.read() as connection:
             return logstore.attempts(connection, row)
+
+    def newest_attempt(self) -> int:
+        """The row id of the newest attempt, from which `attempts_since` follows; 0 where there is none."""
+        with self.runtime.database.read() as connection:
+            return following.newest_attempt(connection)
+
+    def attempts_since(
+        self,
+        wanted: LogFilter = LogFilter(),  # noqa: B008 (frozen)
+        *,
+        after: int,
+        limit: int = 1000,
+    ) -> list[AttemptSeen]:
+        """Which attempts were recorded after that row id, the oldest first, and whether the filter means them. Those
+        that made no request, or one to another address, are left out."""
+        with self.runtime.database.read() as connection:
+            return following.attempts_since(connection, wanted, after=after, limit=limit)
 
     def har(self, refs: Iterable[str]) -> JsonObject:
         """The requests of firings (`evt_…`) and deliveries (`msg_…`) as HAR, which a browser's developer tools open.
@@ -245,6 +263,8 @@ class AsyncLog(Awaited[Log]):
     get: Final = awaited(Log.get)
     delivery: Final = awaited(Log.delivery)
     attempts: Final = awaited(Log.attempts)
+    newest_attempt: Final = awaited(Log.newest_attempt)
+    attempts_since: Final = awaited(Log.attempts_since)
     har: Final = awaited(Log.har)
     drop: Final = awaited(Log.drop)
     deeds: Final = awaited(Log.deeds)

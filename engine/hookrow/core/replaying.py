@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from hookrow.core.arrival import traceparent_of
 from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
 from hookrow.delivery.states import ANSWERED
-from hookrow.errors import FiringNotFound, InvalidInput, NotRedeliverable, Problem
-from hookrow.hook.checks import Unfit, check_url, take_userinfo
+from hookrow.errors import FiringNotFound, NotRedeliverable
+from hookrow.hook.elsewhere import elsewhere
 from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.ids import delivery_place, firing_uid
 from hookrow.lang import Text
@@ -33,23 +33,6 @@ __all__ = ["Replaying"]
 
 SETTLED = (*ANSWERED, "dropped", "cancelled")
 """States of a delivery that nobody needs to send any more, unless they name it as it is."""
-
-
-def elsewhere(to: str | None) -> str | None:
-    """The other URL to send to, which keeps the rules of a hook's own.
-
-    Raises:
-        InvalidInput: no URL to send to, or one with credentials in it: here they have no fields to move to.
-    """
-    if to is None:
-        return None
-    try:
-        url = check_url(to)
-        if take_userinfo(url)[0] != url:
-            raise Unfit(Text("The login and password in this URL would not be sent."))
-    except Unfit as unfit:
-        raise InvalidInput([Problem("to", unfit.text)]) from None
-    return url
 
 
 class Replaying:
@@ -134,7 +117,7 @@ class Replaying:
         if place is not None and not chosen:
             raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
-        dispatches = [(each, self.dispatch_of(firing, each, to, with_auth)) for each in chosen]
+        dispatches = [(each, self.dispatch_of(firing, each, self.next_number(each), to, with_auth)) for each in chosen]
         if dry_run:
             return [Redelivered(each, None, self.explaining.request(dispatch)) for each, dispatch in dispatches]
         done, taken = [], None
@@ -149,13 +132,13 @@ class Replaying:
             raise taken
         return done
 
-    def attempts_recorded(self, delivery: Delivery) -> int:
-        """How many requests are recorded of a delivery, those by hand and to other addresses too."""
+    def next_number(self, delivery: Delivery) -> int:
+        """The number of the delivery's next attempt; requests by hand and to other addresses are counted too."""
         with self.runtime.database.read() as reading:
-            return len(attempts(reading, delivery.row_id))
+            return len(attempts(reading, delivery.row_id)) + delivery.takeovers + 1
 
-    def dispatch_of(self, firing: Firing, delivery: Delivery, to: str | None, with_auth: bool) -> Dispatch:
-        """The recorded request as one to make now.
+    def dispatch_of(self, firing: Firing, delivery: Delivery, number: int, to: str | None, with_auth: bool) -> Dispatch:
+        """The recorded request as one to make now, as the attempt of this number.
 
         Raises:
             NotRedeliverable: there never was one, or its hook is gone.
@@ -174,7 +157,7 @@ class Replaying:
             webhook_id=delivery.id,
             event=firing.event,
             mode=delivery.mode,
-            number=self.attempts_recorded(delivery) + delivery.takeovers + 1,
+            number=number,
             occurred_ms=firing.at_ms,
             body=delivery.body,
             timeout=hook.timeout,
@@ -183,6 +166,7 @@ class Replaying:
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
             depth=firing.depth,
+            traceparent=traceparent_of(firing.traceparent),
             url=to,
             with_auth=with_auth,
             origin="redeliver",
@@ -212,8 +196,8 @@ class Replaying:
             return claimed
 
         claimed = await writer.awrite(lease)
-        dispatch = self.dispatch_of(firing, delivery, to, with_auth)  # the hook as it stands now
-        result = await perform(runtime.tools(runtime.config()), replace(dispatch, number=claimed.number))
+        dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
+        result = await perform(runtime.tools(runtime.config()), dispatch)
         elsewhere = to is not None
         clock = runtime.database.clock
         job = Settle(claimed, result, clock.now_ms(), by_hand=True, elsewhere=elsewhere, lease_now=clock.lease_ms())

@@ -341,6 +341,7 @@ class Row:
             deadline_ms=int(wait * 1000) if waits else None,
             replay_of=None if context.replay_of is None else firing_id(context.replay_of),
             depth=context.arrival.depth,
+            traceparent=context.arrival.traceparent,
             url=context.url,
             with_auth=context.with_auth,
             asked_by=context.asked_by,
@@ -350,8 +351,7 @@ class Row:
             self.concealer.learn(self.data)
         draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
         result = await perform(tools, dispatch)
-        self.left = seconds_left()
-        draft.detail = None
+        self.left, draft.detail = seconds_left(), None
         self.obey(draft, result)
         return result
 

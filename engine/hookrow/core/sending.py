@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from hookrow.core.arrival import traceparent_of
 from hookrow.delivery.reply import ReplyOutcome
 from hookrow.errors import DatabaseReadOnly
 from hookrow.hook.stored import StoredHook
@@ -176,6 +177,7 @@ class Sending:
                 order_key=draft.order_key,
                 replay_of=context.replay_of,
                 depth=context.arrival.depth,
+                traceparent=context.arrival.traceparent,
                 last=whole and draft is drafts[-1],
                 payload=draft.shown,
                 shadow=draft.shadow,
@@ -212,6 +214,7 @@ class Sending:
             deadline_ms=claimed.shadow,
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
             depth=claimed.depth,
+            traceparent=claimed.traceparent and traceparent_of(claimed.traceparent),  # rows are changed by hand, too
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.

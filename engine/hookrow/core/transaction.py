@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from hookrow.errors import TransactionMisuse, WrongDatabase
@@ -17,9 +17,6 @@ from hookrow.lang import Text
 from hookrow.store.database.address import IN_OURS
 from hookrow.store.database.failures import translate
 from hookrow.store.database.locks import FIRE, LOCK, limits
-
-if TYPE_CHECKING:
-    from hookrow.store.database.database import Database
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -39,6 +36,12 @@ def is_async(given: Any) -> bool:
     return hasattr(given, "run_sync") and inspect.iscoroutinefunction(given.run_sync)
 
 
+def is_session(given: Any) -> bool:
+    """Whether this is SQLAlchemy's Session. Nobody has one who has not imported the ORM."""
+    orm = sys.modules.get("sqlalchemy.orm")
+    return orm is not None and isinstance(given, orm.Session)
+
+
 def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> T:
     """Run a job inside the caller's transaction, in the caller's thread.
 
@@ -55,7 +58,7 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
         # Our own engine's dialect knows this database already: a new one would ask first, and then roll back.
         with borrowed(database, given.connection, database.engine("read").dialect) as connection:
             return run_here(database, connection, job)
-    if isinstance(given, Session):
+    if is_session(given):
         given = given.connection()
     if not isinstance(given, Connection):
         kind = type(given).__name__

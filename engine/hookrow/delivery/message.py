@@ -127,14 +127,14 @@ class Outline:
 
     Args:
         login, password: if one of them is not empty, basic authentication is sent.
-        custom_header: name and value; a user agent of its own takes the place of ours.
+        custom_header: name and value; one of the name `User-Agent` or `traceparent` takes the place of ours.
         secrets: `whsec_…`, the new one first while one is being rotated.
 
     Raises:
         ValueError: a secret that is no base64.
     """
 
-    __slots__ = ("agent", "secret", "shown", "signers", "url")
+    __slots__ = ("agent", "secret", "shown", "signers", "traced", "url")
 
     def __init__(
         self,
@@ -147,8 +147,9 @@ class Outline:
     ) -> None:
         self.url: Final = url
         self.signers: Final = tuple(Signer(secret) for secret in secrets)
-        own_agent = custom_header is not None and custom_header[0].lower() == "user-agent"
-        self.agent: Final[Pairs] = () if own_agent else (("user-agent", user_agent()),)
+        own = "" if custom_header is None else custom_header[0].lower()
+        self.agent: Final[Pairs] = () if own == "user-agent" else (("user-agent", user_agent()),)
+        self.traced: Final = own != "traceparent"
         made = [("authorization", basic_auth(login, password))] if login or password else []
         if custom_header is not None:
             made.append(custom_header)
@@ -168,10 +169,12 @@ class Outline:
         occurred_at_ms: int,
         deadline_ms: int | None = None,
         depth: int = 1,
+        traceparent: str | None = None,
         replay_of: str | None = None,
         test: bool = False,
         shadow: bool = False,
         candidate: bool = False,
+        tap: bool = False,
         signatures: int | None = None,
     ) -> Message:
         """The whole request: a POST of that body.
@@ -183,6 +186,7 @@ class Outline:
             occurred_at_ms: when `fire()` was called.
             deadline_ms: milliseconds that the receiver has; sent by blocking hooks only.
             depth: how many hooks the receiver's own calls come through: this one, and those of the call that led to it.
+            traceparent: the span that this request belongs to (W3C Trace Context).
             replay_of: the public id of the firing that is replayed.
             signatures: how many of the secrets sign; None: all.
         """
@@ -203,6 +207,8 @@ class Outline:
             ("hook-depth", str(depth)),
             ("hook-occurred-at", str(rfc3339(occurred_at_ms))),
         )
+        if traceparent is not None and self.traced:
+            made.append(("traceparent", traceparent))
         if deadline_ms is not None and mode in WAITING:
             made.append(("hook-deadline-ms", str(deadline_ms)))
         if replay_of is not None:
@@ -213,6 +219,8 @@ class Outline:
             made.append(("hook-shadow", "1"))
         if candidate:
             made.append(("hook-revision", "candidate"))
+        if tap:
+            made.append(("hook-tap", "1"))
         return Message("POST", self.url, (*made, *self.secret), content, (*made, *self.shown))
 
 

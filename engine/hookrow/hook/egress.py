@@ -20,7 +20,7 @@ from hookrow.errors import InvalidSetting, Problem
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 
-__all__ = ["Allowed", "Egress", "Mode", "literal"]
+__all__ = ["Allowed", "Egress", "Mode", "is_loopback", "literal"]
 
 Mode = Literal["private", "public"]
 Address = IPv4Address | IPv6Address
@@ -165,6 +165,12 @@ def standing(address: Address) -> AddressRank:
     return own
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host of a URL means this machine, in any spelling; of names `localhost` alone."""
+    address = literal(host)
+    return host.rstrip(".").lower() == "localhost" if address is None else standing(address).what is LOOPBACK
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """One entry of `egress_allow`: a network or a host name, on one port or on all (`port` None)."""
@@ -238,6 +244,10 @@ class Egress:
             return self
         both = (mine.shared(theirs) for mine in self.allow for theirs in other.allow)
         return Egress("public", tuple(dict.fromkeys(each for each in both if each is not None)))
+
+    def with_loopback(self) -> Egress:
+        """The same policy, and this machine itself may be reached."""
+        return Egress(self.mode, (*self.allow, *entries("127.0.0.0/8 ::1")))
 
     def verdict(self, address: str, *, host: str = "", port: int | None = None) -> Text | None:
         """Why `address`, dialled for the host name `host`, must not be reached; None if it may."""

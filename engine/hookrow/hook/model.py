@@ -1,9 +1,4 @@
-"""What is kept: the hook as people write it (`Hook`), and the tables.
-
-Moments of the log and the outbox are integers, milliseconds since 1970 UTC (`*_ms`): they are compared in every claim.
-Moments that people typed (a hook's period) are aware datetimes in UTC. JSON is kept as text, so that numbers and the
-order of keys come back exactly as they came in, on SQLite and on PostgreSQL alike.
-"""
+"""The hook as people write it and read it back."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, field_serializer, model_validator
-from sqlalchemy import Float, Text, false
 from sqlmodel import Field, SQLModel
 
 from hookrow.errors import InvalidHook
@@ -24,49 +18,10 @@ from hookrow.lang import Text as Message
 from hookrow.secrets.secret import Secret
 from hookrow.words import HookState
 
-__all__ = ["SEALED", "Hook", "HookFields"]
+__all__ = ["Hook"]
 
 
-class HookFields(SQLModel):
-    """The fields that the form, the input model and the table share (docs/reference/fields.md). Secrets are apart."""
-
-    key: str = Field(default="", max_length=64)
-    name: str = Field(max_length=120)
-    url: str = Field(sa_type=Text)
-    event: str = Field(max_length=64, index=True)
-    position: int = 10
-    timeout: float = Field(default=5.0, sa_type=Float)
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    active: bool = True
-    fire_and_forget: bool = True
-    wait_for_response: bool = False
-    response_has_data: bool = False
-    body: str = Field(default="", sa_type=Text)
-    auth_login: str = Field(default="", sa_type=Text)
-    condition: str = Field(default="", sa_type=Text)
-    on_failure: str = Field(default="continue", max_length=8)
-    fallback_message: str = Field(default="", max_length=300)
-    order_key: str = Field(default="", sa_type=Text)
-    shadow: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-
-    @property
-    def mode(self) -> Mode:
-        """What the three flags mean together (docs/concepts.md)."""
-        return fields.mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
-
-    @property
-    def shadowed(self) -> bool:
-        """Whether it is asked in shadow: the fields alone say so, the event's moment left out of account."""
-        return self.shadow and self.mode in WAITING
-
-    @property
-    def waits(self) -> bool:
-        """Whether the operation waits for it."""
-        return self.mode in WAITING and not self.shadow
-
-
-class Hook(HookFields):
+class Hook(SQLModel):
     """One configured receiver, as a person or a program writes it and reads it back.
 
     `Hook(...)` checks every field and raises `InvalidHook` with one sentence for each that is at fault. A secret that
@@ -75,8 +30,26 @@ class Hook(HookFields):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[assignment]
 
+    key: str = Field(default="", max_length=64)
+    name: str = Field(max_length=120)
+    url: str
+    event: str = Field(max_length=64)
+    position: int | None = None  # left out: after the event's last
+    timeout: float = 5.0
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    active: bool = True
+    fire_and_forget: bool = True
+    wait_for_response: bool = False
+    response_has_data: bool = False
+    body: str = ""
+    auth_login: str = ""
+    condition: str = ""
+    on_failure: str = Field(default="continue", max_length=8)
+    fallback_message: str = Field(default="", max_length=300)
+    order_key: str = ""
+    shadow: bool = False
     id: int | None = None
-    position: int | None = None  # type: ignore[assignment]  # left out: after the event's last
     auth_password: Secret | None = None
     custom_header: str = ""
     custom_header_value: Secret | None = None
@@ -122,6 +95,21 @@ class Hook(HookFields):
         return cls.model_validate(dict(values), context={"stored": True})
 
     @property
+    def mode(self) -> Mode:
+        """What the three flags mean together (docs/concepts.md)."""
+        return fields.mode(self.fire_and_forget, self.wait_for_response, self.response_has_data)
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether it is asked in shadow: the fields alone say so, the event's moment left out of account."""
+        return self.shadow and self.mode in WAITING
+
+    @property
+    def waits(self) -> bool:
+        """Whether the operation waits for it."""
+        return self.mode in WAITING and not self.shadow
+
+    @property
     def public_url(self) -> str:
         """The address without credentials and with the values of its query masked: for lists and logs."""
         return public_url(self.url)
@@ -140,7 +128,3 @@ class Hook(HookFields):
     def tried(self, candidate: HookCandidate | None) -> dict[str, Any] | None:
         """A candidate, of its secrets only whether they are set."""
         return None if candidate is None else candidate.as_json()
-
-
-SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
-"""The columns of a hook that hold sealed values: opened for a request, never shown, sealed anew with another key."""

@@ -8,7 +8,10 @@ from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.modes import Mode
 from hookrow.payload import JsonObject
 
-__all__ = ["HookRef", "ListedHook", "StoredHook"]
+__all__ = ["SEALED", "HookRef", "ListedHook", "StoredHook"]
+
+SEALED = ("auth_password", "custom_header_value", "signing_secret", "signing_secret_old")
+"""The columns of a hook that hold sealed values: opened for a request, never shown, sealed anew with another key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import yaml
 
 from hookrow.core.hooks import Hooks
 from hookrow.hook.fields import FIELDS, HEADER_VALUE
-from hookrow.hook.model import Hook
 from hookrow.hookfile.reading import FORMAT
 from hookrow.hookfile.references import KEPT
 from hookrow.safetext import UNSAFE, in_yaml
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.hook.model import Hook
 
 __all__ = ["export_hooks"]
 

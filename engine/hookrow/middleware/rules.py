@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar, Unpack
 from urllib.parse import quote
 
 from hookrow.core import AsyncHookEngine, HookEngine
-from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of
+from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of, traceparent_of
 from hookrow.core.calls import CallInHand, call_in_hand
 from hookrow.core.drafts import LONGEST_KEY
 from hookrow.errors import (
@@ -194,15 +194,18 @@ class Rules(ABC, Generic[App, AnyEngine]):
     ) -> Handled:
         """Ask the hooks of the before events; `firings`, which the handler sees, takes what came of it."""
         events = await self.meant(possible, call)
-        depth = depth_of(*named(call.headers, "hook-depth"))
+        arrival = Arrival(
+            depth=depth_of(*named(call.headers, "hook-depth")),
+            traceparent=traceparent_of(*named(call.headers, "traceparent")),
+        )
         outer = call_in_hand(self.engine.runtime)
-        in_hand = CallInHand(self.engine.runtime, f"{call.method} {call.path}", depth, self.warned, outer)
+        in_hand = CallInHand(self.engine.runtime, f"{call.method} {call.path}", arrival, self.warned, outer)
         handled = Handled(call, in_hand, [event for event in events if event.moment != "before"])
         asked = [event for event in events if event.moment == "before"]
         key = await self.key_of(call) if asked else None
         for event in asked:
             try:
-                firing = firings[event.code] = await self.ask(event, handled.call, unseen, depth, key)
+                firing = firings[event.code] = await self.ask(event, handled.call, unseen, arrival, key)
             except IdempotencyConflict as error:
                 handled.refusal = conflict(event.code, error)
                 return handled
@@ -215,7 +218,7 @@ class Rules(ABC, Generic[App, AnyEngine]):
                 handled.call = replace(handled.call, body=put_back(handled.call, firing.data))
         if handled.call.body is not call.body:
             handled.body = dumps(handled.call.body).encode()
-        later = handled.later
+        later, depth = handled.later, arrival.depth
         if depth and later and (reason := self.engine.runtime.too_deep(depth, [event.code for event in later])):
             handled.refusal = too_deep(later[0].code, reason)
         return handled
@@ -225,13 +228,13 @@ class Rules(ABC, Generic[App, AnyEngine]):
         key = None if self.idempotency is None else await settled(self.idempotency(call))
         return key if key is None or len(key) <= LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
 
-    async def ask(self, event: Event, call: ApiCall, unseen: Unseen | None, depth: int, key: str | None) -> Firing:
+    async def ask(self, event: Event, call: ApiCall, unseen: Unseen | None, came: Arrival, key: str | None) -> Firing:
         """Fire a before event. What the engine can't take of a body is as unseen as what is no JSON."""
         shape = self.shapes.get(event.code, BEFORE)
         payload = await settled(shape.payload(call))
         how: FireArgs = {"deadline": self.deadline, "defer": event.code in self.defer}
         barrier = self.barrier(event.code, unseen) if shape is BEFORE else None
-        arrival = Arrival(barrier, fixed=call.form, depth=depth)
+        arrival = replace(came, barrier=barrier, fixed=call.form)
         try:
             # Nobody is asked about a body that is not seen: the same call with one that is may come under this key.
             keyed: FireArgs = {**how, "idempotency_key": None if barrier else key}
@@ -259,12 +262,12 @@ class Rules(ABC, Generic[App, AnyEngine]):
             handled.in_hand.note(event.code)
         return events
 
-    async def report(self, events: Sequence[Event], call: ApiCall, depth: int) -> None:
+    async def report(self, events: Sequence[Event], call: ApiCall, arrival: Arrival) -> None:
         """Fire after events; nobody waits, so that what fails is logged."""
         for event in events:
             try:
                 payload = await settled(self.shapes.get(event.code, AFTER).payload(call))
-                await self.fire_by(Arrival(depth=depth), event.code, payload, deadline=self.deadline)
+                await self.fire_by(arrival, event.code, payload, deadline=self.deadline)
             except Exception:
                 log.exception("%s was not fired after %s %s", event.code, call.method, call.path)
 

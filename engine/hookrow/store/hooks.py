@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, KeyTaken
 from hookrow.hook.candidate import HookCandidate, in_the_way
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import key_pause
+from hookrow.hook.stored import SEALED
 from hookrow.lang import Text, quoted
 from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Problem, Refused
 from hookrow.hook.fields import carried, not_carried
-from hookrow.hook.model import SEALED
+from hookrow.hook.stored import SEALED
 from hookrow.lang import Text, quoted
 from hookrow.records import OwnChange, UndonePart
 from hookrow.store.configuration.revisions import Author

@@ -16,9 +16,8 @@ from hookrow.delivery import message, reply
 from hookrow.delivery.concealing import Concealer, hidden_secrets
 from hookrow.errors import KeyProblem, KeyWrong
 from hookrow.hook.checks import origin, public_url
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import WAITING
-from hookrow.hook.stored import StoredHook
+from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, Watch
@@ -122,11 +121,14 @@ class Dispatch:
     deadline_ms: int | None = None
     replay_of: str | None = None
     depth: int = 0
+    traceparent: str | None = None
     test: bool = False
     shadow: bool = False
     """Nobody obeys the answer: it is only to be known what it would have done."""
     candidate: bool = False
     """The hook is a candidate, which is compared with what it is to replace."""
+    tap: bool = False
+    """A copy for a developer: nothing of it is recorded."""
     payload_limit: int = 1_048_576
     """Bytes that a patch may make of the payload."""
     url: str | None = None
@@ -214,9 +216,11 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
         deadline_ms=dispatch.deadline_ms,
         replay_of=dispatch.replay_of,
         depth=dispatch.depth + 1,
+        traceparent=dispatch.traceparent,
         test=dispatch.test,
         shadow=dispatch.shadow,
         candidate=dispatch.candidate,
+        tap=dispatch.tap,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )
 

@@ -102,7 +102,7 @@ class HookMiddleware(Rules[Application, HookEngine]):
         done = replace(handled.call, status=response.status, response=json_of(response.body))
         if self.pid != os.getpid():
             self.begin_anew()
-        task = self.followers.submit(lambda: at_once(self.report(events, done, handled.in_hand.depth)))
+        task = self.followers.submit(lambda: at_once(self.report(events, done, handled.in_hand.arrival)))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 

@@ -110,6 +110,8 @@ def put_firing(firing: Firing, zone: tzinfo) -> None:
     put_verdict(firing)
     if firing.depth:
         put(Text("Its call came through {n} hooks (hook-depth).", n=firing.depth))
+    if firing.traceparent:
+        put(Text("Trace: {id}", id=visible(firing.traceparent[3:35])))
     if firing.replay_of:
         put(Text("Replay of {id}; started by: {who}", id=firing.replay_of, who=visible(firing.asked_by or "—")))
     if firing.hidden:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text, quoted
-from hookrow.words import ERRORS, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word, would_told
+from hookrow.results import gives_result
+from hookrow.words import ERRORS, HEARD, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word, would_told
 
 if TYPE_CHECKING:
     from hookrow.records import Delivery, Firing
@@ -34,7 +35,6 @@ __all__ = [
 
 COLOURS: dict[Role, str | None] = {"good": "green", "veto": "red", "bad": "red", "wait": "yellow", "quiet": None}
 LONG = 60
-HEARD = ("ok", "sent", "changed", "vetoed", "refused")
 SOON = timedelta(days=7)
 """A period that ends within this time is said to."""
 
@@ -131,9 +131,3 @@ def deed_in_full(delivery: Delivery, firing: Firing) -> str:
     if firing.has_result and gives_result(delivery, firing):
         return str(Text("result: {value}", value=compact(firing.public_result)))
     return delivery.detail or ""
-
-
-def gives_result(delivery: Delivery, firing: Firing) -> bool:
-    """Whether this is the hook whose result stands: the last one that could give any."""
-    able = [each for each in firing.deliveries if each.mode == "transform" and each.outcome in ("ok", "changed")]
-    return bool(able) and able[-1] is delivery

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 from hookrow.clock import Clock
 from hookrow.errors import KeyMissing, KeyProblem
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import key_pause
-from hookrow.hook.stored import StoredHook
+from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.lang import quoted
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.secret import Secret

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookrow.clock import from_ms
 from hookrow.delivery import plan
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
-from hookrow.hook.model import Hook
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.secrets.secret import Secret
+
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
 
 __all__ = ["COLUMNS", "hook_of", "is_kept"]
 
@@ -39,6 +41,8 @@ def hook_of(stored: StoredHook, now_ms: int) -> Hook:
         "deleted": stored.deleted,
         "candidate": None if stored.tried is None else stored.tried.hidden,
     }
+    from hookrow.hook.model import Hook  # with SQLModel and pydantic: who only fires needs none of it
+
     return Hook.model_construct(**values)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from hookrow.hook.candidate import HookCandidate
-from hookrow.hook.model import SEALED
 from hookrow.hook.modes import pause_reason
+from hookrow.hook.stored import SEALED
 from hookrow.records import Revision, rfc3339
 from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.rows import kinds_of

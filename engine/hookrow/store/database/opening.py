@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, insert, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import SQLModel
 
 from hookrow.clock import Clock
 from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
@@ -28,7 +27,7 @@ from hookrow.store.database.moments import agree
 from hookrow.store.database.places import misplaced
 from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
-from hookrow.store.database.tables import SETTINGS, TABLES, VERSION_NUMBER
+from hookrow.store.database.tables import METADATA, SETTINGS, VERSION_NUMBER
 
 __all__ = ["open_database"]
 
@@ -197,7 +196,7 @@ def make_tables(database: Database) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hookrow schema'))"))
         if version_of_safely(connection, database) is not None:
             return
-        SQLModel.metadata.create_all(connection, tables=list(TABLES), checkfirst=False)
+        METADATA.create_all(connection, checkfirst=False)
         for statement in triggers(database.dialect):
             connection.exec_driver_sql(statement)
         connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, Connection, Sequence, Table, bindparam, func, select
-from sqlmodel import AutoString
+from sqlalchemy import Connection, Sequence, Table, bindparam, func, select
 
 from hookrow.ids import id_at
 from hookrow.store.database.address import PG_SCHEMA
@@ -62,10 +61,6 @@ def span(start: int, last: int | None, count: int) -> tuple[int, int]:
     return first, first + count
 
 
-def kind_of(column: Column[Any]) -> type:
-    return str if isinstance(column.type, AutoString) else column.type.python_type
-
-
 def kinds_of(table: Table, names: Collection[str] = ()) -> Kinds:
     """What these columns of a table hold, all of them without names."""
-    return {name: KINDS.get(kind_of(table.c[name]), MOMENT) for name in names or table.c.keys()}
+    return {name: KINDS.get(table.c[name].type.python_type, MOMENT) for name in names or table.c.keys()}

@@ -16,7 +16,7 @@ from hookrow.delivery.states import UNFINISHED
 from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Ask, reading, sound
 
-__all__ = ["AT_LEAST", "Calls", "HookFigures", "calls_of", "last_day"]
+__all__ = ["AT_LEAST", "Calls", "HookFigures", "calls_of", "failing_now", "last_day"]
 
 GLANCE = 10_000
 """Deliveries that are looked at for all hooks together, for figures that are asked again and again."""
@@ -24,6 +24,8 @@ AT_LEAST = 200
 """Deliveries of one hook that are looked at, however many hooks there are: enough for a p95."""
 LAST_FEW = 5
 """A hook fails where so many calls in a row did, its newest ones within a day; or all, where there are 2 to 4."""
+FIRST_LOOK = 16
+"""Deliveries of a hook that mostly tell whether it fails."""
 
 NO_CALLS = frozenset({"skipped", "cancelled", "dropped"})
 ERRORS = frozenset({"failed", "dead"})
@@ -145,3 +147,18 @@ def last_day(ask: Ask, hooks: Sequence[int], now_ms: int) -> dict[int, HookFigur
                 failing_since_ms=failing[-1].at_ms if failing else None,
             )
     return found
+
+
+def failing_now(ask: Ask, hooks: Sequence[int], now_ms: int) -> list[int]:
+    """The ids of those of these hooks that `last_day` would call failing, by few of their deliveries."""
+    most = max(GLANCE // max(len(hooks), 1), AT_LEAST)
+    since_ms = now_ms - DAY_MS
+
+    def fails(hook: int) -> bool:
+        few = calls_of(ask, hook, since_ms, FIRST_LOOK)
+        row = few.failed_in_a_row
+        if len(row) >= LAST_FEW or len(row) < len(few.known) or not few.seen_ms:
+            return bool(few.failing)
+        return bool(calls_of(ask, hook, since_ms, most).failing)
+
+    return [hook for hook in hooks if fails(hook)]

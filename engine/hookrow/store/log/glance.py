@@ -13,7 +13,7 @@ from typing import Any
 from hookrow.clock import HOUR_MS
 from hookrow.ids import id_at
 from hookrow.store.database.plain import OLDEST_DUE, Ask
-from hookrow.store.log.figures import last_day
+from hookrow.store.log.figures import failing_now
 
 __all__ = [
     "EVENTS",
@@ -77,7 +77,6 @@ def summary(ask: Ask, hooks: Iterable[Any], now_ms: int) -> Summary:
         return ask(question, values)[0][0]
 
     known = sorted(hooks, key=lambda hook: (hook.on_failure != "stop", hook.id))
-    figures = last_day(ask, [hook.id for hook in known], now_ms)
     oldest = number(OLDEST_DUE)
     return Summary(
         queue=number(QUEUED, cap=CAP),
@@ -86,5 +85,5 @@ def summary(ask: Ask, hooks: Iterable[Any], now_ms: int) -> Summary:
         errors_last_hour=number(FAILED, first=id_at(now_ms - HOUR_MS), cap=CAP),
         dead=number(DEAD, cap=CAP),
         paused=tuple(hook.id for hook in known if hook.paused),
-        failing=tuple(hook.id for hook in known if hook.id in figures and figures[hook.id].failing and not hook.paused),
+        failing=tuple(failing_now(ask, [hook.id for hook in known if not hook.paused], now_ms)),
     )

@@ -47,7 +47,7 @@ def page(
 
 FIRING_COLUMNS = (
     *("id", "uid", "event", "moment", "at_ms", "outcome", "payload", "data", "result", "veto", "warnings", "ms"),
-    *("hidden", "replay_of", "asked_by", "depth", "deferred"),
+    *("hidden", "replay_of", "asked_by", "depth", "traceparent", "deferred"),
 )
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
@@ -130,6 +130,7 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: C
         replayed=row.uid in replayed,
         asked_by=row.asked_by,
         depth=row.depth,
+        traceparent=row.traceparent,
         deferred=row.deferred,
         row_id=row.id,
     )

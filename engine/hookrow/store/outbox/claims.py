@@ -95,6 +95,7 @@ class Claimed:
     order_key: str | None = None
     replay_of: str | None = None
     depth: int = 0
+    traceparent: str | None = None
     payload: str | None = None
     state: str = "leased"
     probe: bool = False
@@ -246,7 +247,7 @@ LOAD = PreparedIn(
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
             *(DELIVERIES.c[name] for name in ("takeovers", "error", "shadow", "against")),
-            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth")),
+            *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth", "traceparent")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
             NUMBER.label("number"),

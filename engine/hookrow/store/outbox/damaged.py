@@ -12,7 +12,6 @@ from hookrow.hook.modes import MODES, WAITING
 from hookrow.ids import delivery_id
 from hookrow.reasons.reason import Reason, keep
 from hookrow.records import loads
-from hookrow.store.database.rows import kind_of
 from hookrow.store.database.tables import DELIVERIES, FIRINGS, HOOKS
 from hookrow.store.outbox.release import advance, free_keys
 
@@ -111,10 +110,10 @@ def misfits(table: Table, values: Iterable[tuple[str, Any]]) -> Iterator[str]:
         column = table.c[name]
         if value is None:
             fits = bool(column.nullable)
-        elif kind_of(column) is int:
+        elif column.type.python_type is int:
             fits = type(value) is int and (0 < value < PLACES if name == "seq" else 0 <= value < LARGE)
         else:
-            fits = isinstance(value, kind_of(column)) and (
+            fits = isinstance(value, column.type.python_type) and (
                 table is not DELIVERIES or value in WORDS.get(name, (value,))
             )
         if not fits:

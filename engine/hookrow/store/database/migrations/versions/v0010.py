@@ -1,4 +1,4 @@
-"""Candidates: changed fields of a hook, tried in shadow beside its own."""
+"""The trace that a firing belongs to, so that a request of an hour later belongs to it as well."""
 
 from __future__ import annotations
 
@@ -12,9 +12,5 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Three columns, which touch no row, and an index over the few deliveries of candidates that differ."""
-    op.add_column("hook", sa.Column("candidate", sa.Text()))
-    op.add_column("delivery", sa.Column("against", sa.Text()))
-    op.add_column("delivery", sa.Column("compared", sa.String(length=8)))
-    some = sa.text("compared <> 'same'")
-    op.create_index("delivery_differs", "delivery", ["firing_id"], sqlite_where=some, postgresql_where=some)
+    """One column, which touches no row."""
+    op.add_column("firing", sa.Column("traceparent", sa.String(length=55)))

@@ -489,7 +489,7 @@ async def test_on_either_database_a_running_worker_sees_it(either_url: str, netw
             Hook(name="old", event="before_order_add", url="http://receiver.test/old", wait_for_response=True)
         )
         assert (await service.fire("before_order_add", {"order": {}})).allowed
-        await one.hooks.try_candidate(hook.id, url=NEW, auth_password=CANARY)
+        await one.hooks.try_candidate(hook.id, url=NEW, timeout=2)
         service.runtime.cache.forget()
         assert (await service.fire("before_order_add", {"order": {}})).allowed
         await service.drain(5)

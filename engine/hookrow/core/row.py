@@ -12,7 +12,7 @@ from typing import Any
 
 from hookrow.core.drafts import LONGEST_KEY, DeliveryDraft, FiringContext
 from hookrow.delivery import plan
-from hookrow.delivery.comparing import Against, Effect, compare, left
+from hookrow.delivery.comparing import Against, Effect, compare, left, unusual
 from hookrow.delivery.concealing import Concealer, private_targets, public_changes
 from hookrow.delivery.message import envelope
 from hookrow.errors import InvalidTemplate
@@ -146,9 +146,15 @@ class Row:
         draft = trial or DeliveryDraft(hook, len(self.drafts) + 1)
         if trial is None:
             self.drafts.append(draft)
-        if hook.candidate is not None and self.tries(hook):
-            self.trials.append((draft, self.turn(hook.candidate, DeliveryDraft(hook.candidate, draft.seq))))
         verdict = plan.judge(hook, self.context.at_ms)
+        context = self.context
+        if (  # spelled out: a candidate costs no more calls than a background hook
+            hook.candidate is not None
+            and verdict.act == "call"
+            and (self.veto is None and context.event.moment == "before" and not context.in_background)
+            and (context.url is None and context.arrival.barrier is None)
+        ):
+            self.trials.append((draft, self.turn(hook.candidate, DeliveryDraft(hook.candidate, draft.seq))))
         if verdict.act == "skip":
             draft.skipped = verdict.reason
             return draft
@@ -177,7 +183,7 @@ class Row:
             self.fail(draft, error.code, error.problems[0].text)
             return draft
         draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
-        draft.order_key = self.key_of(hook)
+        draft.order_key = None if shadow else self.key_of(hook)
         if shadow and draft.shadow is not None and draft.shadow < plan.LEAST_WAIT * 1000:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return draft
@@ -194,26 +200,21 @@ class Row:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
         return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
 
-    def tries(self, hook: StoredHook) -> bool:
-        """Whether a hook's candidate is asked as well: where the hook itself is, and its answer decides."""
-        context = self.context
-        asked = context.before and not context.in_background and context.url is None and context.arrival.barrier is None
-        return asked and self.veto is None and plan.judge(hook, context.at_ms).act == "call"
-
     def end_trials(self) -> None:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
         for own, trial in self.trials:
             if own.skipped is not None and trial.skipped is not None:
                 continue
             veto = self.veto if self.veto is not None and self.veto.hook.id == own.hook.id else None
-            data = None if own.made is None else left(own.made, own.changes, self.private)
-            effect = Effect(data=data) if veto is None else Effect((veto.status, veto.code))
-            fixed = self.context.arrival.fixed
-            against = Against(own.seq, trial.hook.on_failure, effect, self.private, fixed)
-            trial.seq, trial.against = len(self.drafts) + 1, against.kept
-            if not trial.background:
-                failed = trial.skipped is None
-                trial.compared = compare(effect, against.failing(trial.error) if failed else Effect())
+            trial.seq, trial.against = len(self.drafts) + 1, f"{own.seq} {trial.hook.on_failure}"
+            if veto is not None or own.made is not None or self.private or self.context.arrival.fixed:
+                data = None if own.made is None else left(own.made, own.changes, self.private)
+                refusal = None if veto is None else (veto.status, veto.code)
+                trial.against += unusual(Effect(refusal, data), self.private, self.context.arrival.fixed)
+            if trial.act is None:
+                against = Against.read(trial.against)
+                its = Effect() if trial.skipped is not None else against.failing(trial.error)
+                trial.compared = compare(against.effect, its)
             self.drafts.append(trial)
         self.trials.clear()
 

@@ -15,7 +15,7 @@ from hookrow.delivery.states import FAILED
 from hookrow.events import redact
 from hookrow.payload import canonical_hash, dumps
 
-__all__ = ["Against", "Compared", "Effect", "compare"]
+__all__ = ["Against", "Compared", "Effect", "compare", "left", "unusual"]
 
 Compared = Literal["same", "verdict", "refusal", "data"]
 """In what they differ: whether the operation goes on, the refusal's status or code, the payload afterwards."""
@@ -64,27 +64,18 @@ class Against:
     fixed: bool = False
     """Nothing may change this firing's payload."""
 
-    @property
-    def kept(self) -> str:
-        """The column `delivery.against`."""
-        held: dict[str, Any] = {"seq": self.seq, "on_failure": self.on_failure}
-        if self.effect.refusal is not None:
-            held["refused"] = self.effect.refusal
-        if self.effect.data is not None:
-            held["data"] = self.effect.data
-        if self.private:
-            held["private"] = list(self.private)
-        if self.fixed:
-            held["fixed"] = True
-        return dumps(held)
-
     @classmethod
     def read(cls, kept: str) -> Against:
-        """What the column holds. Raises ValueError, TypeError, LookupError: no Hookrow wrote it."""
-        held = json.loads(kept)
+        """What the column `delivery.against` holds: the place, the word, and, where it is not empty, `unusual`.
+
+        Raises:
+            ValueError, TypeError, LookupError: no Hookrow wrote it.
+        """
+        seq, on_failure, *more = kept.split(" ", 2)
+        held = json.loads(more[0]) if more else {}
         refused = held.get("refused")
         effect = Effect(None if refused is None else (int(refused[0]), str(refused[1])), held.get("data"))
-        return cls(held["seq"], held["on_failure"], effect, tuple(held.get("private", ())), bool(held.get("fixed")))
+        return cls(int(seq), on_failure, effect, tuple(held.get("private", ())), bool(held.get("fixed")))
 
     def failing(self, error: str | None) -> Effect:
         """What the candidate's failure does."""
@@ -99,6 +90,20 @@ class Against:
             return self.failing(error)
         data = None if self.fixed else getattr(answer, "data", None)
         return Effect(data=None if data is None else left(data, getattr(answer, "changes", ()), self.private))
+
+
+def unusual(effect: Effect, private: Sequence[str], fixed: bool) -> str:
+    """What `Against` holds besides place and word, as it is kept."""
+    held: dict[str, Any] = {}
+    if effect.refusal is not None:
+        held["refused"] = effect.refusal
+    if effect.data is not None:
+        held["data"] = effect.data
+    if private:
+        held["private"] = list(private)
+    if fixed:
+        held["fixed"] = True
+    return f" {dumps(held)}" if held else ""
 
 
 def left(data: Mapping[str, Any], changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> str | None:

@@ -258,7 +258,7 @@ DELIVERIES: Final = Table(
     optional("begun_ms", BigInteger),  # set by the claim of a row that was taken over once: its request begins at once
     optional("shadow", Integer),  # asked in shadow, in so many milliseconds at most; None: for real
     optional("would", String(6)),  # what the answer to a shadow's request would have done: allow, veto, change, fail
-    optional("against", Text),  # asked as the hook's candidate: what the hook itself did there (`delivery.comparing`)
+    optional("against", Text),  # asked as the hook's candidate: what the hook itself did (`delivery.comparing`)
     optional("compared", String(8)),  # whether the candidate would have decided the same: same, verdict, refusal, data
     Index("delivery_row", "firing_id", "seq", unique=True),
     Index("delivery_hook", "hook_id", "firing_id"),

@@ -86,6 +86,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "paused_by": None,
             "paused_at": None,
             "deleted": False,
+            "candidate": None,
             "notes": [],
             **values,
         }
@@ -276,6 +277,7 @@ class FakeLog:
                 day=figures(row[6], row[7]),
                 week=figures(row[6] * 7, row[7] * 4),
                 shadow=None,
+                candidate=None,
                 hours=tuple((row[6] * hour // 276, row[7] * (hour == 20)) for hour in range(24)),
             )
             for number, row in enumerate(ROWS, 1)

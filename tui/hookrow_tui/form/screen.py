@@ -11,8 +11,8 @@ from textual import on
 from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.hook.modes import ROW_LIMIT
-from hookrow.lang import Text
 from hookrow.safetext import covered
+from hookrow_tui.actions import cap_of
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.view import FormView
@@ -21,6 +21,7 @@ from hookrow_tui.presenters.changes import changed_codes, label_of
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.state import (
+    FLAGS,
     SECRETS,
     FormState,
     Merged,
@@ -219,7 +220,8 @@ class FormScreen(FormView):
         self.saving = True
 
         def tried(hook: Hook) -> None:
-            text = Say('Asked in shadow beside "{name}" from now on. Promote it: {key}', name=hook.name, key=cap_of("hooks.promote"))
+            key = cap_of("hooks.promote")
+            text = Say('Asked in shadow beside "{name}" from now on. Promote it: {key}', name=hook.name, key=key)
             self.app.notify(covered(str(text)), markup=False)
             self.close(hook.id)
 

@@ -16,7 +16,7 @@ from hookrow_tui.words import Say
 if TYPE_CHECKING:
     from hookrow import CandidateFigures, Hook, ShadowFigures
 
-__all__ = ["NAMED", "ask_about_candidate", "compared_lines", "shadow_lines"]
+__all__ = ["NAMED", "ask_about_candidate", "ask_about_shadow", "shadow_lines"]
 
 NOT_ASKED = Say("In shadow, it was not asked in the last 7 days.")
 NOT_COMPARED = Say("The candidate was not compared with the hook yet.")
@@ -56,3 +56,11 @@ def ask_about_candidate(
     ]
     title = Say('Candidate of "{name}"', name=hook.name)
     ask(screen, title, [*compared_lines(figures), *tried(hook, zone)], answers)
+
+
+def ask_about_shadow(
+    screen: Screen[Any], hook: Hook, figures: ShadowFigures | None, promote: Callable[[], object]
+) -> None:
+    """Are a hook's responses to decide from now on?"""
+    answers: list[Answer] = [("back", Say("Leave it in shadow"), None), ("promote", Say("Let it decide"), promote)]
+    ask(screen, Say('"{name}" in shadow', name=hook.name), shadow_lines(figures), answers)

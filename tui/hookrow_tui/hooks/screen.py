@@ -398,6 +398,8 @@ class HooksScreen(Several):
         def drop() -> None:
             self.change(lambda engine: engine.hooks.drop_candidate(number, revision=revision), number)
 
+        from hookrow_tui.hooks.promoting import ask_about_candidate, ask_about_shadow
+
         if hook.candidate is not None:
             self.hookrow.ask(
                 self,
@@ -405,11 +407,10 @@ class HooksScreen(Several):
                 lambda found: ask_about_candidate(self, hook, found, self.zone, promote, drop),
             )
         elif hook.shadow:
-            title = Say('Let the responses of "{name}" decide?', name=hook.name)
             self.hookrow.ask(
                 self,
                 lambda engine: engine.log.shadow(number),
-                lambda found: self.confirm(title, *shadow_lines(found)[:1], promote, *map(str, shadow_lines(found)[1:])),
+                lambda found: ask_about_shadow(self, hook, found, promote),
             )
         else:
             self.hookrow.notice(str(Say("It is not in shadow and has no candidate.")))

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from hookrow.clock import from_ms
 from hookrow.lang import quoted
-from hookrow.words import CANDIDATE, COMPARED, ERRORS, OUTCOMES, SKIPS, WOULD, Word, firing_word, word
+from hookrow.words import CANDIDATE, ERRORS, OUTCOMES, SKIPS, WOULD, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.words import Say
@@ -169,8 +169,9 @@ def candidate_text(delivery: Delivery) -> str:
     what = word(WOULD, delivery.would) or word(SKIPS, delivery.skipped)
     if not what:
         return str(CANDIDATE)
-    said = Say("candidate: {what}") if delivery.compared in (None, "same") else Say("differs: {what}")
-    return str(said.of(what=what))
+    if delivery.compared in (None, "same"):
+        return str(Say("candidate: {what}", what=what))
+    return str(Say("differs: {what}", what=what))
 
 
 def line(row: LogRow, width: int, more: str = "…") -> tuple[str, str, str]:

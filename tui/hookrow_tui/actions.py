@@ -208,7 +208,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.seek", "form", ("f7",), Say("Find in the body"), "F7", bar=75),
     Action("form.editor", "form", ("f4",), Say("Edit body"), "F4", "F3 F4 F6 F7", Say("names; edit; whole; find"), 60),
     Action("form.test", "form", ("f5",), Say("Test"), "F5", "F5  F11", Say("test; try in shadow"), 30),
-    Action("form.try", "form", ("f11",), Say("Try in shadow"), "F11", bar=85, writes=True),
+    Action("form.try", "form", ("f11", "f12"), Say("Try in shadow"), "F11", bar=85, writes=True),
     Action("form.fault", "form", ("f8",), Say("Next mistake"), "F8", "F8  F9", Say("next mistake; go to"), 80),
     Action("form.jump", "form", ("f9",), Say("Go to"), "F9", bar=55),
     Action("form.page", "form", ("pagedown", "pageup"), Say("More"), "PgDn", bar=40),

@@ -405,7 +405,6 @@ class FormScreen(FormView):
         answers: list[Answer] = [
             ("back", Say("Keep editing"), None),
             ("save", Say("Save"), self.action_save),
-            ("try", Say("Try in shadow"), self.action_try),
             ("drop", Say("Don't save"), lambda: self.close(None)),
         ]
         ask(self, PAGE_TITLE, [Say("The changes are not saved.")], answers, self.stay)

@@ -46,12 +46,15 @@ run: $(VENV)/.app ## open the terminal interface on ./hooks.db (made from the ex
 	@test -e hooks.db || cp hooks.db.example hooks.db
 	@$(BIN)/hookrow
 
-test: $(VENV)/.dev ## run the tests; PYTEST_ARGS="tests/engine -k veto" for some of them
+test: $(VENV)/.dev tests/__pycache__ ## run the tests; PYTEST_ARGS="tests/engine -k veto" for some of them
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-check: $(VENV)/.dev lint types ## everything that CI runs: lint, format, types, import contracts, tests
-	$(SAY) "tests"
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+check: $(VENV)/.dev tests/__pycache__ lint ## everything that CI runs: lint, format, import contracts, types, tests
+	$(SAY) "tests, and beside them types"
+	@said=$$(mktemp); $(MAKE) --no-print-directory types >"$$said" 2>&1 & types=$$!; \
+	trap 'kill $$types 2>/dev/null; rm -f "$$said"' EXIT; trap 'exit 130' INT; \
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS); tested=$$?; \
+	wait $$types || { cat "$$said"; exit 1; }; exit $$tested
 
 coverage: $(VENV)/.dev ## the tests once more, with what lines and branches they reach: a third dearer
 	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(PYTEST_ARGS)
@@ -102,6 +105,10 @@ i18n: $(VENV)/.dev ## gather the messages into the .po files and compile them
 clean: ## remove .venv and every cache
 	@rm -rf $(VENV) $(PEERS) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find engine tui tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# In a fresh clone one process compiles the tests, and not each of those that run them.
+tests/__pycache__: | $(VENV)/.dev
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 
 # The environment, made in layers so that a change redoes only what depends on it. `pip --python` works from pip 22.3 on
 # and needs no pip inside the environment. Stale hashes, or a file that no index should have, stop it.

@@ -52,12 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
     starts them with the signal ignored: children inherit that. What whoever runs them has set for programs of theirs
     (Hookrow too, and PostgreSQL, git, terminals) is not asked, no proxy stands between the tests and 127.0.0.1, and
-    what is started writes UTF-8. Hypothesis does not time its examples.
+    what is started writes UTF-8. Hypothesis does not time its examples, of which it makes others each time.
     """
     for name in list(os.environ):
         if name.upper().startswith(THEIRS) and not name.startswith(OURS):
             del os.environ[name]
-    settings.register_profile("untimed", deadline=None)
+    settings.register_profile("untimed", deadline=None, max_examples=50)
     settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -195,6 +195,15 @@ def small_reserves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         left.unlink(missing_ok=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_compilation() -> Iterator[None]:
+    """Thousands of databases are opened by a handful of processes, each with the same statements."""
+    from compiled import compiled_once
+
+    with compiled_once():
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL on which databases may be made: HOOKROW_TEST_POSTGRES, else one of this run's own.
@@ -253,16 +262,29 @@ def opened(url: str) -> Database:
 
 
 @contextmanager
-def prepared_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    """A copy of a template, of the kind that the fixture's parameter names."""
+def prepared_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL of a copy of a template, of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
         shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "hooks.db")
-        with closing(opened(f"sqlite:///{folder / 'hooks.db'}")) as made:
-            yield made
+        yield f"sqlite:///{folder / 'hooks.db'}"
         return
     template: str = request.getfixturevalue("postgres_template")
-    with postgres_database(request.getfixturevalue("postgres_server"), template) as url, closing(opened(url)) as made:
+    with postgres_database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@contextmanager
+def prepared_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """The same, open."""
+    with prepared_url(request, folder) as url, closing(opened(url)) as made:
         yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of each kind, in which nothing has happened."""
+    with prepared_url(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

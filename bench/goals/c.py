@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.measure import Bench, Row, at_least, delivered, interleave
+from bench.measure import Bench, Row, at_least, delivered, interleave, limit
 from bench.peers import own, peers, procrastinate
 from bench.sides.program import ROOT, Program
 from hookrow.secrets.keyring import KeyRing
@@ -48,15 +48,18 @@ def measure(bench: Bench) -> Iterator[Row]:
     with ExitStack() as stack:
         database = f"sqlite:///{bench.folder}/c.db"
         producer = stack.enter_context(Program("ours", [database, url, "producer"]))
-        producer.more += stack.enter_context(working(database))
+        its = stack.enter_context(working(database))
+        producer.more += its
         others = {name: stack.enter_context(program) for name, program in peers(bench).items()}
         sides = {"hookrow": lambda: delivered(bench, producer, count)}
         sides |= {name: (lambda its=its: delivered(bench, its, count)) for name, its in others.items()}
         taken = interleave(sides, bench.rounds)
+        memory = max(process.memory_info().rss for process in its)
     ours = taken.pop("hookrow")
     best = min(taken, key=lambda name: taken[name].median, default=None)
     if best is not None:
-        yield at_least(f"deliveries by a worker process, {best}", ours, taken[best], 2, rate="deliveries")
+        yield at_least(f"deliveries by a worker process, {best}", ours, taken[best], 2.2, rate="deliveries")
+    yield limit("resident memory of a worker process", memory / 1e6, 68, "MB", digits=0)
     yield from on_postgres(bench)
     yield from two_workers(bench)
 

@@ -18,8 +18,8 @@ __all__ = ["TITLE", "measure"]
 
 TITLE = "D. A waiting fire() with K hooks, against K posts with httpx"
 EVENT = "before_order_add"
-SYNC = {1: 2.2, 5: 1.2, 20: 1.0}
-ASYNC = {1: 1.2, 5: 0.8, 20: 0.6}
+SYNC = {1: 2.4, 5: 1.0, 20: 0.7}
+ASYNC = {1: 1.2, 5: 0.5, 20: 0.32}
 POSTS = 100
 """Posts a sample, whatever K is."""
 SLOW_MS = 20

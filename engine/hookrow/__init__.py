@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hookrow.hook.egress import Egress
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import HookRef
-    from hookrow.observers import AttemptObserved, FiringObserved, HookOutcome, Observer
+    from hookrow.observers import AttemptObserved, DeliveryObserved, FiringObserved, HookOutcome, Observer
     from hookrow.payload import Json, JsonObject, Payload
     from hookrow.records import Attempt, CallerConnection, Deed, Delivery, Firing, LogFilter, Revision, Veto
     from hookrow.results import Explained, Redelivered, Replayed, Request, Tapped, Tested
@@ -69,6 +69,7 @@ __all__ = [
     "ConditionMatches",
     "Deed",
     "Delivery",
+    "DeliveryObserved",
     "Egress",
     "Event",
     "EventNotFound",
@@ -133,7 +134,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),
     "hookrow.hook.stored": ("HookRef",),
-    "hookrow.observers": ("AttemptObserved", "FiringObserved", "HookOutcome", "Observer"),
+    "hookrow.observers": ("AttemptObserved", "DeliveryObserved", "FiringObserved", "HookOutcome", "Observer"),
     "hookrow.payload": ("Json", "JsonObject", "Payload"),
     "hookrow.records": ("Attempt", "CallerConnection", "Deed", "Delivery", "Firing", "LogFilter", "Revision", "Veto"),
     "hookrow.store.configuration.settings": ("SettingValue",),

@@ -14,29 +14,47 @@ the context (`contextvars`) of what it tells of, so that a trace finds its paren
 `MOST` records wait for it, further ones are dropped, and a warning says how many. What it raises is logged. Closing the
 engine waits for it `LAST` seconds at most. A child of fork begins with an empty queue.
 
-The records hold no payload, no body, no header and no credentials: of a receiver's address only the host, since paths
-and queries carry tokens.
+The records hold no payload, no body, no header and no credentials; of a URL what the log shows of it.
+
+An observer may have more: `on_delivery` and `on_commit`, told in the same way; `begin_firing` and `begin_attempt`
+(`Tracer`), which are asked in the caller's thread, since a request carries the id of its span.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
 
+from hookrow.errors import EngineClosed, StorageError
 from hookrow.hook.stored import HookRef
 from hookrow.records import Firing
 
-__all__ = ["LAST", "MOST", "AttemptObserved", "FiringObserved", "HookOutcome", "Observer", "Watch"]
+__all__ = [
+    "LAST",
+    "MOST",
+    "AttemptObserved",
+    "DeliveryObserved",
+    "FiringObserved",
+    "HookOutcome",
+    "Labels",
+    "Observer",
+    "OpenSpan",
+    "Tracer",
+    "Watch",
+]
 
 log: Final = logging.getLogger("hookrow")
 MOST = 10_000
 """Records that wait for one observer."""
+OTHER: Final = "other"
 LAST = 2.0
 """Seconds that closing the engine waits for an observer to take what is left."""
 
@@ -55,6 +73,11 @@ class HookOutcome:
     reason: str | None = None
     ms: int | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Nothing more becomes of it: it is neither queued nor kept back."""
+        return self.outcome not in ("queued", "parked") and self.reason != "not_enqueued"
+
 
 @dataclass(frozen=True, slots=True)
 class FiringObserved:
@@ -64,6 +87,7 @@ class FiringObserved:
     where it failed, the error's word. `recorded` is false where the record is not committed: the database failed
     (`error` is then the error's class name), or it was written through the caller's connection and goes with its
     transaction, which may still be rolled back. `reused`: the outcome of an earlier call with the same key.
+    `traceparent` is that of the firing (W3C Trace Context), `span` what `begin_firing` gave.
     """
 
     id: str
@@ -79,9 +103,13 @@ class FiringObserved:
     error: str | None = None
     reused: bool = False
     replay_of: str | None = None
+    traceparent: str | None = None
+    span: OpenSpan | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, firing: Firing, *, recorded: bool = True, error: Exception | None = None) -> FiringObserved:
+    def of(
+        cls, firing: Firing, *, recorded: bool = True, error: Exception | None = None, span: OpenSpan | None = None
+    ) -> FiringObserved:
         """What may be told of a firing."""
         veto, error = firing.veto, firing.error or error
         return cls(
@@ -101,6 +129,8 @@ class FiringObserved:
             error=None if error is None else type(error).__name__,
             reused=firing.reused,
             replay_of=firing.replay_of,
+            traceparent=firing.traceparent,
+            span=span,
         )
 
 
@@ -111,7 +141,9 @@ class AttemptObserved:
     `number` counts from 1 within the delivery; `origin` is `fire`, `worker` or `redeliver`; `elsewhere`: it went to
     another URL than the hook's; `test`: it was marked as a test. `at_ms` in milliseconds since 1970, `ms` how long the
     whole exchange took. `outcome` is `ok`, `changed`, `vetoed`, `refused`, `sent` or `failed`, `error` the word of
-    docs/reference/outcomes.md for a failure. `host` is the receiver's host, with the port where the URL names one.
+    docs/reference/outcomes.md for a failure. `host` is the receiver's host, with the port where the URL names one;
+    `url` the URL as the log has it, without credentials, the values of its query masked. `traceparent` is what the
+    request carried, `span` what `begin_attempt` gave.
     """
 
     delivery_id: str
@@ -129,6 +161,86 @@ class AttemptObserved:
     error: str | None = None
     elsewhere: bool = False
     test: bool = False
+    url: str = ""
+    traceparent: str | None = None
+    span: OpenSpan | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryObserved:
+    """A background delivery that a worker has brought to its end: `outcome` is `ok`, `sent`, `failed` or `dead`.
+
+    `attempts`: how many it took; `error` the last one's, a word of docs/reference/outcomes.md.
+    """
+
+    id: str
+    firing_id: str
+    event: str
+    hook: HookRef
+    mode: str
+    outcome: str
+    attempts: int
+    error: str | None = None
+
+
+class OpenSpan(Protocol):
+    """A span under way. It ends with the record that carries it, or is abandoned."""
+
+    @property
+    def traceparent(self) -> str | None:
+        """As receivers get it (W3C Trace Context, version 00); None: nothing of it is sent."""
+        ...
+
+    def abandon(self, error: str, /) -> None:
+        """There will be no record; `error` is the word or class of what ended it."""
+        ...
+
+
+class Tracer(Protocol):
+    """What an observer has that makes spans. Of several observers the first one's spans are sent to receivers.
+
+    Moments are in milliseconds since 1970. What these raise is logged, and the firing goes on without a span.
+    """
+
+    def begin_firing(
+        self, event: str, at_ms: int, *, traceparent: str | None, chosen: bool, replayed: str | None
+    ) -> OpenSpan:
+        """A firing begins, in the context of who fires.
+
+        Args:
+            traceparent: of its call; where it is `chosen` by who fires, it stands above the span that is current.
+                Chosen and None: the firing has nothing to do with what is current.
+            replayed: that of the firing which is replayed.
+        """
+        ...
+
+    def begin_attempt(self, hook: HookRef, origin: str, at_ms: int, *, traceparent: str | None) -> OpenSpan:
+        """A request is about to be made; `traceparent`: its firing's."""
+        ...
+
+
+class Labels:
+    """Names of hooks as labels of metrics: the first `most` have their own, all others are `other`."""
+
+    def __init__(self, most: int) -> None:
+        self.most: Final = most
+        self.named: set[str] = set()
+
+    def of(self, hook: str) -> str:
+        """A hook's own label, or that of all beyond the bound."""
+        if hook not in self.named and len(self.named) >= self.most:
+            return OTHER
+        self.named.add(hook)
+        return hook
+
+
+class UnderWay(Protocol):
+    """A firing, as far as it has come."""
+
+    @property
+    def ended(self) -> Firing | None: ...
+
+    def record(self) -> Firing: ...
 
 
 class Observer(Protocol):
@@ -179,14 +291,20 @@ class Feed:
                 dropped, self.dropped = self.dropped, 0
             if dropped:
                 log.warning("%s is too slow: %d records were dropped", type(self.observer).__name__, dropped)
-            try:
+            with self.excused():
                 tell()
-            except Exception:
-                if not self.failing:  # once, until it works again: it may fail for every firing
-                    log.exception("the observer %s failed", type(self.observer).__name__)
-                self.failing = True
-            else:
-                self.failing = False
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """What it raises is said once, until it works again: it may fail for every firing."""
+        try:
+            yield
+        except Exception:
+            if not self.failing:
+                log.exception("the observer %s failed", type(self.observer).__name__)
+            self.failing = True
+        else:
+            self.failing = False
 
     def end(self) -> None:
         """Take no more."""
@@ -205,6 +323,52 @@ class Watch:
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.feeds: Final = [Feed(observer) for observer in observers]
+        self.of_deliveries: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_delivery")]
+        self.of_commits: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_commit")]
+        self.tracing: Final = next((feed for feed in self.feeds if hasattr(feed.observer, "begin_firing")), None)
+
+    def begin(self, what: str, *given: object, **named: object) -> OpenSpan | None:
+        """The span of a firing or an attempt that begins; None where nobody traces."""
+        if self.tracing is None:
+            return None
+        with self.tracing.excused():
+            begin: Callable[..., OpenSpan] = getattr(self.tracing.observer, f"begin_{what}")
+            return begin(*given, **named)
+        return None
+
+    def abandon(self, span: OpenSpan | None, error: BaseException) -> None:
+        """Nothing will be told of what the span stands for."""
+        if span is not None and self.tracing is not None:
+            cancelled = isinstance(error, (asyncio.CancelledError, EngineClosed, KeyboardInterrupt, SystemExit))
+            self.tracing.put(partial(span.abandon, "cancelled" if cancelled else type(error).__name__))
+
+    @contextmanager
+    def observing(self, firing: UnderWay, span: OpenSpan | None, *, recorded: bool = True) -> Iterator[None]:
+        """Tell all how a firing ends."""
+        try:
+            yield
+        except StorageError as error:
+            known = error.firing or replace(firing.record(), outcome="failed")
+            self.firing(FiringObserved.of(known, error=error, span=span))
+            raise
+        except (asyncio.CancelledError, EngineClosed, KeyboardInterrupt, SystemExit):
+            self.firing(FiringObserved.of(replace(firing.record(), outcome="cancelled"), span=span))
+            raise
+        except BaseException as error:
+            self.abandon(span, error)
+            raise
+        if firing.ended is not None:
+            self.firing(FiringObserved.of(firing.ended, recorded=recorded, span=span))
+
+    def delivery(self, seen: DeliveryObserved) -> None:
+        """Tell those who ask for it of a delivery that ended, from any thread."""
+        for feed in self.of_deliveries:
+            feed.put(partial(feed.observer.on_delivery, seen))  # type: ignore[attr-defined]
+
+    def commit(self, seconds: float) -> None:
+        """Tell those who ask for it how long a commit took, from any thread."""
+        for feed in self.of_commits:
+            feed.put(partial(feed.observer.on_commit, seconds))  # type: ignore[attr-defined]
 
     def firing(self, seen: FiringObserved) -> None:
         """Tell all of a firing, from any thread."""

@@ -54,6 +54,26 @@ async def calls(once: Callable[[], Awaitable[object]]) -> float:
     return sum(entry.callcount for entry in profile.getstats()) / TIMES
 
 
+async def test_what_nobody_asked_for_is_not_called(tmp_path: Path, receiver: Any) -> None:
+    """Without an observer and a trace not one function of theirs runs: firing, waiting, delivering."""
+    async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db") as engine:
+        await engine.hooks.add(Hook(name="gate", event=EVENT, url=receiver.url, wait_for_response=True))
+        await engine.hooks.add(Hook(name="told", event=EVENT, url=receiver.url, fire_and_forget=False))
+        await engine.fire(EVENT, PAYLOAD)
+        profile = cProfile.Profile()
+        profile.enable()
+        await engine.fire(EVENT, PAYLOAD)
+        worker = engine.sending.worker
+        assert worker is not None
+        await asyncio.wait(worker.tasks)
+        profile.disable()
+    codes = [entry.code for entry in profile.getstats() if not isinstance(entry.code, str)]
+    names = {code.co_name for code in codes}
+    assert {"fire", "deliver", "perform"} <= names
+    assert not names & {"traceparent_of", "settled"}
+    assert [code.co_name for code in codes if code.co_filename.endswith(("observers.py", "telemetry.py"))] == []
+
+
 async def test_a_firing_that_nobody_hears(tmp_path: Path) -> None:
     """No hook: nothing but the payload taken in and the record made."""
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:

@@ -20,6 +20,8 @@ import pytest
 from cli_runs import Hookrow, Ran
 from hookrow import lang
 from hookrow.cli.app import run
+from hookrow.cli.example import example
+from hookrow.cli.example.example import build
 
 
 def where_it_is_noon() -> str:
@@ -64,6 +66,27 @@ def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("initial")
     assert run(["--db", str(folder / "hooks.db"), "init"]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """What `init --example` and the demo build, in place of that: made once for each language, then a copy."""
+    kept: dict[str, Path] = {}
+
+    def copied(path: Path) -> None:
+        language = lang.current()
+        if language not in kept:
+            kept[language] = tmp_path_factory.mktemp("example") / "hooks.db"
+            build(kept[language])
+        shutil.copyfile(kept[language], path)
+
+    return copied
+
+
+@pytest.fixture
+def kept_example(examples: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is done with the example."""
+    monkeypatch.setattr(example, "build", examples)
 
 
 @pytest.fixture

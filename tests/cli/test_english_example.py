@@ -12,6 +12,7 @@ from hookrow.cli.example.english import ENGLISH
 CYRILLIC = re.compile("[а-яА-ЯёЁ]+")
 
 
+@pytest.mark.usefixtures("kept_example")
 def test_english_readers_get_english_names_and_data(hookrow: Hookrow) -> None:
     """In hooks, payloads, replies, reasons and bodies nothing is left in Russian."""
     hookrow("--lang", "en", "init", "--example")
@@ -21,6 +22,7 @@ def test_english_readers_get_english_names_and_data(hookrow: Hookrow) -> None:
     assert sorted(set(CYRILLIC.findall(everything))) == []
 
 
+@pytest.mark.usefixtures("kept_example")
 def test_russian_readers_get_russian_ones(hookrow: Hookrow) -> None:
     """And the hooks have the same keys."""
     hookrow("--lang", "ru", "init", "--example")

@@ -139,19 +139,21 @@ class Shop:
             add("handover", "before_order_setstatus", handover, **asked)
             add("ended", "on_subscription", allows(), fire_and_forget=False)
 
-    def post(self, name: str, path: str, body: Any) -> httpx.Response:
-        return self.http.post(self.urls[name] + path, json=body)
+    def post(self, name: str, path: str, body: Any, trace: str = "") -> httpx.Response:
+        headers = {"traceparent": f"00-{trace_of(trace)}-{'7' * 16}-01"} if trace else {}
+        return self.http.post(self.urls[name] + path, json=body, headers=headers)
 
     def order(self, number: int) -> httpx.Response:
         """Every tenth is too dear."""
         total = 5000 if number % 10 == 0 else 100
-        return self.post("orders", "/organization/order/add", {"order": {"number": f"n{number}", "total": total}})
+        order = {"number": f"n{number}", "total": total}
+        return self.post("orders", "/organization/order/add", {"order": order}, trace=order["number"])
 
     def account(self, number: int) -> httpx.Response:
         """A registration with its event, or a call that a hook may change."""
         if number % 3 == 0:
             return self.post("accounts", "/user/new", {"user": {"login": "mine"}})
-        return self.post("accounts", "/organization/user/new", {"user": {"login": f"u{number}"}})
+        return self.post("accounts", "/organization/user/new", {"user": {"login": f"u{number}"}}, trace=f"u{number}")
 
     def delivery(self, number: int) -> httpx.Response:
         """A price, or a status that is set; every tenth status is vetoed."""
@@ -171,6 +173,18 @@ class Shop:
     def heard(self, key: str) -> list[Any]:
         """What came to a hook, each delivery once."""
         return list({each.delivery: each.data for each in self.receiver.received if each.path == f"/{key}"}.values())
+
+    def traces(self, key: str) -> list[str]:
+        """The traces that a hook's requests belong to, in order."""
+        came = {
+            each.delivery: each.header("traceparent") or "" for each in self.receiver.received if each.path == f"/{key}"
+        }
+        return sorted(each.split("-")[1] for each in came.values())
+
+
+def trace_of(words: str) -> str:
+    """A trace's ID that tells whose it is."""
+    return words.encode().hex().rjust(32, "0")
 
 
 def stock(request: Received) -> Answer:
@@ -239,12 +253,14 @@ def judge(shop: Shop, server: str, clients: dict[str, Client]) -> None:
     assert {each["total"] for each in told} == {90}, "what the hook has changed"
     assert {each.json()["code"] for each in clients["orders"].refused} == {"STOCK"}
     assert sorted(each["order"]["number"] for each in shop.heard("books")) == sorted(orders)
+    assert shop.traces("books") == sorted(map(trace_of, orders)), "sent by whatever process, it is the caller's trace"
 
     customers = rows(server, "SELECT login FROM customers")
     answers = [each["user"]["login"] for each in clients["accounts"].told.values()]
     assert set(answers) - {"renamed"} <= set(customers)
     assert "renamed" in answers
     assert sorted(each["user"]["login"] for each in shop.heard("crm")) == sorted(customers)
+    assert shop.traces("crm") == sorted(map(trace_of, customers))
 
     answers = list(clients["delivery"].told.values())
     assert {each["cost"] for each in answers if "cost" in each} == {300}

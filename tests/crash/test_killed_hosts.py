@@ -23,9 +23,9 @@ from hookrow.store.outbox.writing import end_interrupted
 from schemas import NEXT, make_oldest, scripts_with
 
 KILLS = sizes(sqlite=(20, 200), postgresql=(5, 200))
-COMMITS = sizes(sqlite=(5, 25), postgresql=(2, 25))
+COMMITS = sizes(sqlite=(2, 25), postgresql=(1, 25))
 INTERRUPTED = {"code": "firing_interrupted", "values": {}}
-TIMES = [pytest.param(5, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
+TIMES = [pytest.param(2, id="check"), pytest.param(25, marks=pytest.mark.torture, id="torture")]
 
 
 def fired(court: Any) -> set[str]:

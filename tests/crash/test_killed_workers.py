@@ -23,7 +23,7 @@ PATIENT_SPEED = 2
 EXPECTED = {"settle:inside": {1, 2}, "send:after": {2}, "settle:before": {2}}
 """How often a row is sent whose first worker was killed at a point; once at all others."""
 CHECK_OR_TORTURE = sizes(sqlite=(40, 200), postgresql=(8, 200))
-REPEATS = sizes(sqlite=(5, 25), postgresql=(1, 25))
+REPEATS = sizes(sqlite=(2, 25), postgresql=(1, 25))
 SECONDS = sizes(sqlite=(6, 60), postgresql=(3, 60))
 
 

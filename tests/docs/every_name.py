@@ -20,6 +20,7 @@ from hookrow import (
     ConditionMatches,
     Deed,
     Delivery,
+    DeliveryObserved,
     Egress,
     EventNotFound,
     Events,
@@ -102,6 +103,7 @@ def reply(came: Received) -> Answer:  # what a receiver answers may depend on th
 
 
 outcomes: list[HookOutcome] = []
+delivered: list[str] = []
 
 
 class Watcher:  # an Observer needs no base class
@@ -109,6 +111,9 @@ class Watcher:  # an Observer needs no base class
         outcomes.extend(seen.hooks)
 
     def on_attempt(self, seen: AttemptObserved) -> None: ...
+
+    def on_delivery(self, seen: DeliveryObserved) -> None:  # need not be there
+        delivered.append(seen.outcome)
 
 
 watcher: Observer = Watcher()

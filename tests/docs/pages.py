@@ -115,7 +115,7 @@ VARIABLES = [
         "`CREDENTIALS_DIRECTORY`",
         "every process",
         "Set by systemd's `LoadCredential=`: the key is read from `hookrow.key` in that folder. See "
-        "[deployment](../deployment.md).",
+        "[systemd](../production.md#systemd).",
     ),
     (
         "`HOOKROW_EGRESS`",

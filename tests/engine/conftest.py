@@ -49,15 +49,6 @@ async def own_worker(
         yield engine
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hooks.db"
-    given: str = request.getfixturevalue("postgres_url")
-    return given.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.fixture
 def untraced() -> Iterator[None]:
     """Without the tracer that measures coverage: it makes reading an endless reply ten times as long."""

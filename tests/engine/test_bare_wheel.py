@@ -20,7 +20,8 @@ from hookrow.testing import HookReceiver, MemoryEngine, assert_vetoed, vetoes
 
 assert [name for name in ("textual", "psycopg", "pytest", "starlette") if importlib.util.find_spec(name)] == []
 for module in pkgutil.walk_packages(hookrow.__path__, "hookrow."):
-    left_out = ("hookrow.store.database.migrations", "hookrow.store.database.server", "hookrow.testing.fixtures")
+    extras = ("hookrow.store.database.server", "hookrow.testing.fixtures", "hookrow.otel")
+    left_out = ("hookrow.store.database.migrations", *extras)
     if not module.name.startswith(left_out) and not module.name.endswith(".__main__"):
         importlib.import_module(module.name)
 with MemoryEngine() as engine, HookReceiver(vetoes("no", code="NO")) as receiver:

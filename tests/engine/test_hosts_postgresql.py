@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseReadOnly, HookrowError, NoDatabase, StorageError
 from hookrow.store.database.failures import translate
+from postgres_roles import role
 from scripted import Network
 
 AFTER = "after_registration"
@@ -35,37 +36,18 @@ def host(url: str) -> Iterator[Engine]:
     made.dispose()
 
 
-def as_role(postgres_url: str, *rights: str) -> Iterator[str]:
-    """The URL of a user who has these rights alone, with a password that must never be seen."""
-    name = f"role_{urlsplit(postgres_url).path.strip('/')}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'tell-nobody'")
-        for right in rights:
-            connection.execute(right.format(role=name))
-    yield str(name)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
-def url_of(postgres_url: str, role: str) -> str:
-    """The same database, for that user."""
-    parts = urlsplit(postgres_url)
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg", netloc=f"{role}:tell-nobody@{place}"))
-
-
 @pytest.fixture
 def owner_of_schema(postgres_url: str) -> Iterator[str]:
     """A user to whom the schema `hookrow` was given, and who may make none."""
-    for role in as_role(postgres_url, "CREATE SCHEMA hookrow AUTHORIZATION {role}"):
-        yield url_of(postgres_url, role)
+    with role(postgres_url, "CREATE SCHEMA hookrow AUTHORIZATION {role}") as url:
+        yield url
 
 
 @pytest.fixture
 def stranger(postgres_url: str) -> Iterator[str]:
     """A user without any right."""
-    for role in as_role(postgres_url):
-        yield url_of(postgres_url, role)
+    with role(postgres_url) as url:
+        yield url
 
 
 def test_the_hosts_tables_and_ours_don_t_meet(url: str, host: Engine) -> None:

@@ -28,7 +28,7 @@ KEYS = st.text() | st.sampled_from(["items", "keys", "pop", "__class__", "get"])
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
 )
-PROPERTY = settings(max_examples=200, deadline=None)
+PROPERTY = settings(max_examples=100, deadline=None)
 
 
 # No payload breaks the JSON

@@ -27,7 +27,7 @@ TERMS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TERMS)
 def test_what_is_not_refused_means_the_same_as_in_jinja(source: str) -> None:
     """Precedence and values agree with another implementation of the language, wherever ours does not refuse."""

@@ -110,16 +110,18 @@ async def test_the_row_is_sent_in_its_order(database: Database) -> None:
 
 
 async def test_a_firing_is_claimed_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of its row comes with the results, of hooks that were never tried as well."""
+    """The rest of its row comes with the results, of hooks that were never tried as well. Its clock stands: on a slow
+    machine a lease would come too short to be sent under, and be claimed anew."""
     claims = []
+    clock = HandClock(now_ms())
     claim = outbox.claim
     monkeypatch.setattr(outbox, "claim", lambda *given, **named: claims.append(claim(*given, **named)) or claims[-1])
     hooks = [add_hook(database, key) for key in "abcdef"]
     receiver = Receiver()
-    async with running(worker_on(database, receiver)):
+    async with running(worker_on(database, receiver, clock=clock)):
         for _ in range(2):
             claims.clear()
-            _, made = await asyncio.to_thread(fire, database, hooks, now_ms())
+            _, made = await asyncio.to_thread(fire, database, hooks, clock.wall)
             await settled(database, made[-1], "ok")
             taken = [row.row_id for each in claims for row in each.rows]
     assert [each.row_id for each in receiver.sent][-6:] == made
@@ -199,17 +201,19 @@ async def test_a_hook_that_is_well_may_use_all_slots(database: Database) -> None
 
 
 async def test_no_receiver_waits_for_our_disk(database: Database) -> None:
-    """A success that waits to be recorded keeps no slot: with one, three rows go out while nothing can be committed."""
+    """A success that waits to be recorded keeps no slot: with one, three rows go out while nothing can be committed.
+    The clock stands: a lease that a slow machine let come near its end could not be renewed here."""
+    clock = HandClock(now_ms())
     hook = add_hook(database, "a")
     receiver = Receiver()
-    _, (first,) = fire(database, [hook], now_ms())
-    written = [fire(database, [hook], now_ms(), owner="engine") for _ in range(3)]
+    _, (first,) = fire(database, [hook], clock.wall)
+    written = [fire(database, [hook], clock.wall, owner="engine") for _ in range(3)]
     leases = rows(database)
     claimed = [
-        Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, leases[row].lease_ms)
+        Claimed(row, firing, "u" * 20, 1, "e", clock.wall, hook, 1, "notify", "{}", 1, leases[row].lease_ms)
         for firing, (row,) in written
     ]
-    async with running(worker_on(database, receiver, owner="engine", concurrency=1)) as worker:
+    async with running(worker_on(database, receiver, clock=clock, owner="engine", concurrency=1)) as worker:
         await settled(database, first, "ok")
         with database.writer.running:
             worker.take(claimed)

@@ -42,20 +42,26 @@ def test_what_a_process_saw_and_what_the_database_holds(tmp_path: Path, hook_rec
         page = MetricsPage(metrics, engine, "127.0.0.1", 0)
         try:
             url = f"http://127.0.0.1:{page.port}"
+            engine.send_own(engine.fire(EVENT, {"order": {"id": 7}}))
             engine.fire(EVENT, {"order": {"id": 7}})
             assert engine.runtime.watch is not None
             engine.runtime.watch.close()  # what it was told is counted by now
-            found = samples(httpx.get(url + "/metrics").text)
+            text = httpx.get(url + "/metrics").text
+            found = samples(text)
             assert httpx.get(url + "/healthz").text == "ok\n"
             assert httpx.get(url + "/").status_code == 404
         finally:
             page.close()
     wanted = {
-        f"hookrow_firings_total {EVENT} allowed": 1,
-        "hookrow_attempts_total gate fire ok": 1,
-        "hookrow_attempts_total other fire failed": 1,
-        "hookrow_attempt_seconds_count gate": 1,
-        "hookrow_attempt_seconds_count other": 1,
+        f"hookrow_firings_total {EVENT} allowed": 2,
+        "hookrow_deliveries_total gate ok": 2,
+        "hookrow_deliveries_total other failed": 2,
+        "hookrow_deliveries_total other sent": 1,
+        "hookrow_attempts_total gate fire ok": 2,
+        "hookrow_attempts_total other fire failed": 2,
+        "hookrow_attempts_total other worker sent": 1,
+        "hookrow_attempt_seconds_count gate": 2,
+        "hookrow_attempt_seconds_count other": 3,
         "hookrow_up": 1,
         "hookrow_queued_deliveries": 1,
         "hookrow_dead_deliveries": 0,
@@ -63,13 +69,25 @@ def test_what_a_process_saw_and_what_the_database_holds(tmp_path: Path, hook_rec
     }
     assert {name: found.get(name) for name in wanted} == wanted
     assert found["hookrow_oldest_due_seconds"] >= 0
+    # As many commits as the writer made, each well under a second.
+    assert found["hookrow_commit_seconds_count"] == found["hookrow_commit_seconds_bucket +Inf"] > 4
+    assert found["hookrow_commit_seconds_sum"] < 5
+    answered(text, found)
+
+
+def answered(text: str, found: dict[str, float]) -> None:
+    """Every query of the dashboard asks for a metric that /metrics has, and for labels that this metric has."""
+    labels = {each.name: set(each.labels) for family in text_string_to_metric_families(text) for each in family.samples}
     queries = [query["expr"] for panel in json.loads(BOARD.read_text("utf-8"))["panels"] for query in panel["targets"]]
-    asked = [re.findall(r"hookrow_\w+", query) for query in queries]
-    assert all(asked)
-    assert {name for names in asked for name in names} <= {name.split()[0] for name in found}
-    labels = {name for query in queries for name in re.findall(r"by \(([^)]*)\)|\{(\w+)=", query)}
-    known = {"outcome", "hook", "le", "by"}
-    assert {each.strip() for pair in labels for part in pair for each in part.split(",")} - {""} <= known
+    shown = set()
+    for query in queries:
+        [metric] = re.findall(r"hookrow_\w+", query)
+        asked = [name for part in re.findall(r"by \(([^)]*)\)", query) for name in part.split(", ")]
+        asked += re.findall(r"(\w+)=", query)
+        assert set(asked) <= labels[metric], query
+        shown.add(metric.removesuffix("_bucket"))
+    families = {name.split()[0] for name in found if not re.search("_(count|sum|bucket|created)( |$)", name)}
+    assert shown >= families - {"hookrow_oldest_due_seconds"}
 
 
 def test_a_database_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,3 +272,20 @@ def test_what_a_handler_fires_is_as_deep_as_its_call(
 
     with host(app(handler)) as url:
         assert httpx.post(url + ADD, json=ORDER, headers={"hook-depth": "4"}).json() == 4
+
+
+def test_so_it_is_where_the_call_itself_means_no_event(host: Host, hook_engine: MemoryEngine) -> None:
+    """Depth and trace: the event may be the handler's own (`bind={event: []}`), its hooks call back all the same."""
+
+    def handler(request: Request) -> Response:
+        firing = hook_engine.fire("on_subscription", {})
+        return JSONResponse([firing.depth, firing.traceparent])
+
+    trace = f"00-{'ab' * 16}-{'7' * 16}-01"
+    with host(app(handler, "/nothing/of/ours")) as url:
+        for headers, known in (
+            ({"hook-depth": "4", "traceparent": trace}, [4, trace]),
+            ({"hook-depth": "4"}, [4, None]),
+            ({}, [0, None]),
+        ):
+            assert httpx.post(url + "/nothing/of/ours", json=ORDER, headers=headers).json() == known

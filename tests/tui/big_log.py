@@ -18,7 +18,14 @@ __all__ = ["EVENT", "Writer", "make"]
 
 EVENT = "before_order_add"
 PAYLOAD = json.dumps({"order": {"number": "A-10492", "sum": 12850}}, ensure_ascii=False)
-BATCH = 20_000
+MOMENTS = "WITH RECURSIVE each (at) AS (SELECT :first UNION ALL SELECT at + 1 FROM each WHERE at < :last)"
+FIRINGS = f"""{MOMENTS} INSERT INTO firing (id, uid, event, moment, at_ms, outcome, deadline_ms, payload, ms, deferred)
+    SELECT at << 20, printf('%020d', at << 20), :event, 'before', at, 'allowed', at + 30000, :payload, 841, 0
+    FROM each"""
+DELIVERIES = f"""{MOMENTS} INSERT INTO delivery
+    (id, firing_id, seq, hook_id, hook_revision, position, mode, state, status, ms, attempts, body, fence)
+    SELECT (at << 20) + :seq, at << 20, :seq, :hook, 1, 10 * :seq, 'transform', 'ok', 200, 312, 1, :payload, 0
+    FROM each"""
 
 
 class Writer:
@@ -39,9 +46,8 @@ class Writer:
         firings: list[dict[str, Any]] = []
         deliveries: list[dict[str, Any]] = []
         attempts: list[dict[str, Any]] = []
-        for number in range(count):
-            at = now_ms - (count - number if count > 1000 else 0)
-            firing = self.next_id(at)
+        for _ in range(count):
+            firing = self.next_id(now_ms)
             uid = f"{firing:020d}"[-20:]
             firings.append(
                 {
@@ -49,16 +55,16 @@ class Writer:
                     "uid": uid,
                     "event": EVENT,
                     "moment": "before",
-                    "at_ms": at,
+                    "at_ms": now_ms,
                     "outcome": "allowed",
-                    "deadline_ms": at + 30_000,
+                    "deadline_ms": now_ms + 30_000,
                     "payload": PAYLOAD,
                     "ms": 841,
                     "deferred": 0,
                 }
             )
             for seq, hook in enumerate(self.hooks, 1):
-                share = self.next_id(at)
+                share = self.next_id(now_ms)
                 deliveries.append(
                     {
                         "id": share,
@@ -76,23 +82,22 @@ class Writer:
                         "fence": 0,
                     }
                 )
-                if count <= 1000:
-                    attempt = {
-                        "id": self.next_id(at),
-                        "delivery_id": share,
-                        "number": 1,
-                        "origin": "fire",
-                        "at_ms": at,
-                        "url": "https://price.example.ru/discount",
-                        "elsewhere": 0,
-                        "status": 200,
-                        "ms": 312,
-                        "request_headers": '[["webhook-id", "msg_1"]]',
-                        "response_headers": "[]",
-                        "response_body": b"{}",
-                        "response_length": 2,
-                    }
-                    attempts.append({**attempt, **last})
+                attempt = {
+                    "id": self.next_id(now_ms),
+                    "delivery_id": share,
+                    "number": 1,
+                    "origin": "fire",
+                    "at_ms": now_ms,
+                    "url": "https://price.example.ru/discount",
+                    "elsewhere": 0,
+                    "status": 200,
+                    "ms": 312,
+                    "request_headers": '[["webhook-id", "msg_1"]]',
+                    "response_headers": "[]",
+                    "response_body": b"{}",
+                    "response_length": 2,
+                }
+                attempts.append({**attempt, **last})
         with self.transaction() as connection:
             for table, rows in (("firing", firings), ("delivery", deliveries), ("attempt", attempts)):
                 if rows:
@@ -107,9 +112,14 @@ class Writer:
             yield connection
 
     def fill(self, count: int) -> None:
-        """A long log, in batches; made-up times before now."""
-        for start in range(0, count, BATCH):
-            self.add(min(BATCH, count - start))
+        """A long log, a firing each millisecond before now, without attempts: SQLite makes its rows."""
+        last = time.time_ns() // 1_000_000
+        values = {"first": last - count + 1, "last": last, "event": EVENT, "payload": PAYLOAD}
+        self.ids = (last << 20) + len(self.hooks)
+        with self.transaction() as connection:
+            connection.execute(FIRINGS, values)
+            for seq, hook in enumerate(self.hooks, 1):
+                connection.execute(DELIVERIES, {**values, "seq": seq, "hook": hook})
 
 
 def make(folder: Path, count: int, *, name: str = "Скидки по договору") -> tuple[Path, Writer]:
@@ -125,7 +135,8 @@ def make(folder: Path, count: int, *, name: str = "Скидки по догов�
             for each in (name, "Остатки склада")
         ]
     writer = Writer(path, [number for number in hooks if number is not None])
-    writer.fill(count)
+    if count:
+        writer.fill(count)
     return path, writer
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual import app, pilot
 from textual._compositor import Compositor
+from textual.cache import LRUCache
+from textual.css.stylesheet import Stylesheet
 
 from hookrow_tui.presenters import spans
 
@@ -32,6 +35,33 @@ def unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Else nothing is painted but what the test itself looks at (`drawn`): that is half of what many screens cost."""
     if "painted" not in request.fixturenames:
         monkeypatch.setattr(Compositor, "render_update", lambda *_, **__: None)
+
+
+parsed: dict[tuple[tuple[str, str], ...], LRUCache[Any, Any]] = {}
+"""The rules of each style by its colours: read once for all the interfaces that this process shows."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def parsed_once() -> Iterator[None]:
+    """What an interface reads at its start is what the one before has read."""
+    begin, change = Stylesheet.__init__, Stylesheet.set_variables
+
+    def share(sheet: Stylesheet) -> None:
+        sheet._parse_cache = parsed.setdefault(tuple(sorted(sheet._variables.items())), LRUCache(256))
+
+    def begun(self: Stylesheet, **given: Any) -> None:
+        begin(self, **given)
+        share(self)
+
+    def changed(self: Stylesheet, variables: dict[str, str]) -> None:
+        self._parse_cache = LRUCache(1)  # it is emptied
+        change(self, variables)
+        share(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "__init__", begun)
+        patch.setattr(Stylesheet, "set_variables", changed)
+        yield
 
 
 ANSWERS = 0.2

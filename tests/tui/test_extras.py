@@ -44,7 +44,9 @@ def tried(python: Path, extras: tuple[str, ...], folder: Path, url: str) -> None
     assert ("hookrow[postgres]" in made.stderr) is ("postgres" not in extras), made.stderr
 
 
-@pytest.mark.parametrize("extras", SETS[1:], ids="+".join)
+@pytest.mark.parametrize(
+    "extras", [("tui",), ("postgres",), pytest.param(("tui", "postgres"), marks=pytest.mark.torture)], ids="+".join
+)
 def test_each_set_of_extras_does_its_work(
     wheel: Path, tmp_path: Path, postgres_url: str, extras: tuple[str, ...]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from read_only_process import walk
 
 from hookrow import Hook, HookEngine
 from hookrow_tui.words import READ_ONLY
+from postgres_roles import documented, role
 from warm import Warm
 
 HERE = Path(__file__).parent
+EVENT = "before_order_add"
 ROOT = HERE.parents[1]
 
 
@@ -64,3 +68,16 @@ def test_a_reader_sees_all_but_secrets_and_changes_nothing(folder: Path, tmp_pat
     assert seen.count(str(READ_ONLY)) >= 8
     assert "read only" in seen
     assert "Request: POST http://127.0.0.1:9/x" in seen
+
+
+def test_a_role_of_a_server_that_may_only_look(postgres_url: str) -> None:
+    """The same walk on PostgreSQL, with the rights that docs/postgresql.md gives."""
+    with HookEngine(postgres_url, worker=False) as engine:
+        engine.hooks.add(Hook(name="Stock", event=EVENT, url="http://127.0.0.1:9/x", wait_for_response=True))
+        engine.fire(EVENT, {"order": {"number": "A-1"}})
+        before = engine.hooks.list(), engine.log.page()
+        with role(postgres_url, *documented("look")) as url:
+            seen = "\n".join(asyncio.run(walk(url)))
+        assert (engine.hooks.list(), engine.log.page()) == before
+    assert seen.count(str(READ_ONLY)) >= 8
+    assert "read only" in seen

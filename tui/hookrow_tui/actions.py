@@ -182,9 +182,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hooks.overview", "hooks", ("o",), Say("Overview"), "o", bar=88),
     Action("hooks.deleted", "hooks", ("D",), Say("Deleted hooks"), "D"),
     Action("hooks.test", "hooks", ("t", "f5"), Say("Test"), "t", "t", Say("send a test request"), 80),
-    Action(
-        "hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p  P", Say("pause; end a trial"), writes=True
-    ),
+    Action("hooks.pause", "hooks", ("p",), Say("Pause / resume"), "p", "p  P", Say("pause; end a trial"), writes=True),
     Action("hooks.promote", "hooks", ("P",), Say("Promote or drop what is tried"), "P", writes=True),
     Action("hooks.why", "hooks", ("w", "f2"), Say("Why"), "w", "w h F2 F11", Say("why it ran or not; history"), 55),
     Action("hooks.history", "hooks", ("h", "f11"), Say("History"), "h", bar=85),

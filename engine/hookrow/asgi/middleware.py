@@ -22,6 +22,10 @@ __all__ = ["HookMiddleware"]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+CARRIED = (b"hook-depth", b"traceparent")
+"""Headers that concern what a handler fires, whatever its call means."""
+
+
 class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
     """Fires the events that an API call means. Before-hooks may refuse the call or change its body; after-hooks follow.
 
@@ -36,6 +40,9 @@ class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
             await self.app(scope, self.until_told(receive), send)
         elif scope["type"] == "http" and (possible := self.may_mean(scope["method"], below_root(scope))):
             await self.handle(possible, scope, receive, send)
+        elif scope["type"] == "http" and any(name in CARRIED for name, _ in scope["headers"]):
+            with handling(self.take_in_hand(scope["method"], below_root(scope), text_headers(scope["headers"]))):
+                await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 
-__all__ = ["LOOP", "PLAIN", "UNSEEN", "Arrival", "Barrier", "FireArgs", "depth_of", "traceparent_of"]
+__all__ = ["LOOP", "OF_ITS_OWN", "PLAIN", "UNSEEN", "Arrival", "Barrier", "FireArgs", "depth_of", "traceparent_of"]
 
 UNSEEN = "unseen_body"
 """Hooks can't see the body of the API call."""
@@ -57,6 +57,10 @@ class Arrival:
     """How many hooks the call came through."""
     traceparent: str | None = None
     """The span of the caller's that this belongs to, as the header of that name has it (W3C Trace Context)."""
+    chosen: bool = False
+    """By who fires, not by an API's client: it stands above the span that is current (`observers.Tracer`)."""
+    replayed: str | None = None
+    """The `traceparent` of the firing that is replayed."""
 
     def limited(self, loop_depth: int) -> Arrival:
         """With a barrier where that are too many: anybody can send the header, so it may refuse and never skip."""
@@ -100,3 +104,5 @@ def traceparent_of(*headers: str | None) -> str | None:
 
 
 PLAIN = Arrival()
+OF_ITS_OWN = Arrival(chosen=True)
+"""Of the engine's own events: they belong to no caller."""

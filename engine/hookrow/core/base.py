@@ -30,11 +30,14 @@ from hookrow.payload import Payload
 from hookrow.records import CallerConnection, Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.store.configuration.cache import Config
-from hookrow.store.database.address import address_of
+from hookrow.store.database.address import address_of, login_of
 from hookrow.store.database.locks import FIRE
 
 if TYPE_CHECKING:
     import httpx
+    from sqlalchemy import URL
+    from sqlalchemy import Engine as SQLEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["Engine"]
 
@@ -44,7 +47,7 @@ class Engine(ABC):
 
     def __init__(
         self,
-        url: str | os.PathLike[str] = "hooks.db",
+        url: str | os.PathLike[str] | URL | SQLEngine | AsyncEngine = "hooks.db",
         *,
         worker: bool = True,
         events: Iterable[Event] = (),
@@ -58,7 +61,8 @@ class Engine(ABC):
         """Open a database, making or migrating it where needed. No thread starts yet.
 
         Args:
-            url: an SQLite file's path, or a URL: `sqlite:///hooks.db`, `postgresql://…`.
+            url: an SQLite file's path, or a URL: `sqlite:///hooks.db`, `postgresql://…`; or the service's own
+                SQLAlchemy engine: its server and its login, on connections of Hookrow's own (docs/postgresql.md).
             worker: whether this process sends what waits in the outbox.
             events: the service's own events, stored so that the form offers them.
             egress: `public` to refuse inner networks here; never wider than the database's setting.
@@ -71,10 +75,11 @@ class Engine(ABC):
         Raises:
             NoDatabase, DatabaseDamaged, DatabaseReadOnly, SchemaTooNew, KeyProblem, InvalidInput
         """
-        address = address_of(url)
+        address, login = address_of(url), login_of(url)
         del url  # its password would stand in this frame, should the server refuse it: an address hides its own
         self.runtime: Final = Runtime(
             address,
+            login=login,
             worker=worker,
             events=events,
             egress=egress,
@@ -203,7 +208,8 @@ class Engine(ABC):
         if depth is not None:
             arrival = replace(arrival, depth=depth_of(depth))
         if traceparent is not None:
-            arrival = replace(arrival, traceparent=traceparent_of(traceparent))
+            known = traceparent_of(traceparent)
+            arrival = replace(arrival, traceparent=known, chosen=known is not None)
         return arrival
 
     def fired_by_handler(self, event: str) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
+from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
 from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
 from hookrow.core.row import Row
-from hookrow.core.threads.ending import INTERRUPTS, cut_short, end_awaited, end_in_thread, over
+from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.delivery import states
-from hookrow.errors import EngineClosed, StorageError
+from hookrow.errors import StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import firing_id
-from hookrow.observers import FiringObserved
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
@@ -38,6 +38,7 @@ __all__ = ["Run"]
 
 log: Final = logging.getLogger("hookrow")
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
+UNWATCHED: Final = nullcontext()
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
 
@@ -140,23 +141,18 @@ class Run:
             raise
         return self.ended
 
-    @contextmanager
-    def observed(self) -> Iterator[None]:
-        """Tell the engine's observers how it ends."""
-        watch = self.runtime.watch
+    def observed(self, *, recorded: bool = True) -> AbstractContextManager[None]:
+        """Tell the engine's observers how it ends. Where one of them traces, it belongs to a span of its own."""
+        watch, context = self.runtime.watch, self.context
         if watch is None:
-            yield
-            return
-        try:
-            yield
-        except StorageError as error:
-            watch.firing(FiringObserved.of(error.firing or replace(self.record(), outcome="failed"), error=error))
-            raise
-        except (asyncio.CancelledError, EngineClosed, *INTERRUPTS):
-            watch.firing(FiringObserved.of(replace(self.record(), outcome="cancelled")))
-            raise
-        if self.ended is not None:
-            watch.firing(FiringObserved.of(self.ended))
+            return UNWATCHED
+        came = context.arrival
+        how = {"traceparent": came.traceparent, "chosen": came.chosen, "replayed": came.replayed}
+        span = watch.begin("firing", context.event.code, context.at_ms, **how)
+        if span is not None and span.traceparent is not None:
+            self.context = replace(context, arrival=replace(came, traceparent=span.traceparent))
+            self.row.context = self.context
+        return watch.observing(self, span, recorded=recorded)
 
     async def ask_hooks(self) -> Firing | None:
         """Ask the hooks that are waited for; gives the firing where that has ended it and nothing is left to record."""
@@ -174,16 +170,15 @@ class Run:
         """Write the whole firing through a connection, without a request: all of it goes out after the commit."""
         if not self.hooks:
             return self.record()
-        for hook in self.hooks:
-            self.row.turn(hook)
-        self.outcome = "allowed"
-        written = self.rows(self.row.drafts)(connection)
-        self.firing_id = written.firing
-        self.ids = {draft.seq: number for draft, number in zip(self.row.drafts, written.deliveries, strict=True)}
-        firing = self.record()
-        if self.runtime.watch is not None:
-            self.runtime.watch.firing(FiringObserved.of(firing, recorded=False))
-        return firing
+        with self.observed(recorded=False):
+            for hook in self.hooks:
+                self.row.turn(hook)
+            self.outcome = "allowed"
+            written = self.rows(self.row.drafts)(connection)
+            self.firing_id = written.firing
+            self.ids = {draft.seq: number for draft, number in zip(self.row.drafts, written.deliveries, strict=True)}
+            self.ended = self.record()
+        return self.ended
 
     async def walk(self) -> None:
         """Every hook in its turn."""
@@ -491,12 +486,13 @@ async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any], w
     config = await runtime.config_asked(max(FIRE - waited, SLACK))
     if hooks := config.rows.get(code, ()):
         began = runtime.clock.monotonic() - waited
-        await Run(runtime, context_for(runtime, config, code, ROW_LIMIT), payload, hooks, began=began).fire()
+        context = context_for(runtime, config, code, ROW_LIMIT, OF_ITS_OWN)
+        await Run(runtime, context, payload, hooks, began=began).fire()
 
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
     """Write one of the engine's own events in the transaction of its cause."""
     config = runtime.config()
     if hooks := config.rows.get(code, ()):
-        context = context_for(runtime, config, code, ROW_LIMIT, in_background=True)
+        context = context_for(runtime, config, code, ROW_LIMIT, OF_ITS_OWN, in_background=True)
         Run(runtime, context, payload, hooks).enqueue(connection)

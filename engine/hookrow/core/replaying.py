@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from hookrow.core.arrival import traceparent_of
+from hookrow.core.arrival import Arrival, traceparent_of
 from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
@@ -77,6 +77,7 @@ class Replaying:
             config,
             recorded.event,
             ROW_LIMIT,
+            Arrival(replayed=traceparent_of(recorded.traceparent)),
             replay_of=uid,
             asked_by=runtime.author_name,
             url=to,

@@ -36,6 +36,7 @@ from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
+from hookrow.store.database.address import Login
 from hookrow.store.database.failures import late
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
@@ -67,6 +68,7 @@ class Runtime:
         self,
         address: URL,
         *,
+        login: Login | None = None,
         worker: bool,
         events: Iterable[Event],
         egress: str | Egress | None,
@@ -78,7 +80,7 @@ class Runtime:
     ) -> None:
         require_real_threads()
         self.clock: Clock = clock or SystemClock()
-        self.database: Final = open_database(address, clock=self.clock, create=create)
+        self.database: Final = open_database(address, clock=self.clock, create=create, login=login)
         self.cache: Final = ConfigCache(self.database)
         self.failing: Final = Failing(self.database, self.clock)
         self.unrecorded: Final = Outage(self.clock, "firings could not be recorded", "firings are recorded again")
@@ -113,6 +115,7 @@ class Runtime:
         self.readers: ThreadPoolExecutor | None = None
         self.looks: dict[asyncio.AbstractEventLoop, asyncio.Future[Config]] = {}
         self.watch: Watch | None = Watch(self.observers) if self.observers else None
+        self.database.committed = self.watch.commit if self.watch is not None and self.watch.of_commits else None
 
     def require_keys(self) -> None:
         """Who sends needs the keys of what is sealed; who only looks or edits does not (docs/security.md).

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from hookrow.core.arrival import traceparent_of
 from hookrow.delivery.reply import ReplyOutcome
+from hookrow.delivery.states import FINISHED
 from hookrow.errors import DatabaseReadOnly
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
+from hookrow.observers import DeliveryObserved
 from hookrow.records import Firing, loads
 from hookrow.store.database.locks import LOCK
+from hookrow.store.outbox import ResultLike, Settled
 from hookrow.store.outbox.claims import Claimed
 from hookrow.store.outbox.writing import NewDelivery, Written
 from hookrow.transport.attempt import AttemptResult, Dispatch, perform
@@ -77,7 +80,7 @@ class Sending:
             raise
 
     def new_worker(self, concurrency: int = 32) -> Worker:
-        return Worker(
+        worker = Worker(
             self.runtime.database,
             self.runtime.database.clock,
             owner=self.runtime.owner,
@@ -90,6 +93,26 @@ class Sending:
             failing=self.runtime.failing,
             concurrency=concurrency,
         )
+        if self.runtime.watch is not None and self.runtime.watch.of_deliveries:
+            worker.notices.recorded = self.settled
+        return worker
+
+    def settled(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
+        """Tell observers of a delivery that has come to its end."""
+        watch, hook = self.runtime.watch, self.runtime.config().hooks.get(claimed.hook_id)
+        if watch is not None and hook is not None and settled.state in FINISHED:
+            watch.delivery(
+                DeliveryObserved(
+                    id=delivery_id(claimed.uid, claimed.seq),
+                    firing_id=firing_id(claimed.uid),
+                    event=claimed.event,
+                    hook=hook.ref,
+                    mode=claimed.mode,
+                    outcome=settled.state,
+                    attempts=settled.attempts,
+                    error=result.error,
+                )
+            )
 
     async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
         """Drain the outbox; see `AsyncHookEngine.run_worker`. Raises DatabaseReadOnly, KeyProblem."""

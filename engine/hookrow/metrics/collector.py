@@ -9,14 +9,13 @@ from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.log import Log
 from hookrow.errors import InvalidInput, Problem, StorageError
 from hookrow.lang import Text
-from hookrow.observers import AttemptObserved, FiringObserved
+from hookrow.observers import AttemptObserved, DeliveryObserved, FiringObserved, Labels
 
 __all__ = ["Metrics", "Scrape", "client"]
 
 HOOKS = 100
-OTHER = "other"
-"""The label of every hook beyond the bound."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+COMMITS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 GAUGES = {
     "hookrow_up": "1 if the database could be read",
     "hookrow_queued_deliveries": "Deliveries that wait or are being sent; counted up to 1001",
@@ -51,13 +50,18 @@ class Metrics:
             InvalidInput: prometheus-client is not installed.
         """
         library = client()
-        self.hooks: Final = hooks
-        self.named: set[str] = set()
+        self.labels: Final = Labels(hooks)
         self.firings: Final = library.Counter(
             "hookrow_firings", "Firings that had hooks", ["event", "outcome"], registry=None
         )
         self.attempts: Final = library.Counter(
             "hookrow_attempts", "Requests to receivers", ["hook", "origin", "outcome"], registry=None
+        )
+        self.deliveries: Final = library.Counter(
+            "hookrow_deliveries", "Deliveries that ended", ["hook", "outcome"], registry=None
+        )
+        self.commits: Final = library.Histogram(
+            "hookrow_commit_seconds", "Duration of commits", registry=None, buckets=COMMITS
         )
         self.seconds: Final = library.Histogram(
             "hookrow_attempt_seconds", "Duration of requests to receivers", ["hook"], registry=None, buckets=SECONDS
@@ -71,21 +75,25 @@ class Metrics:
         (registry or client().REGISTRY).register(Scrape(self, engine))
 
     def on_firing(self, seen: FiringObserved) -> None:
-        """One more."""
+        """One more, and the deliveries that ended with it."""
         self.firings.labels(seen.event, seen.outcome).inc()
+        for share in seen.hooks:
+            if share.ended and not seen.reused:
+                self.deliveries.labels(self.labels.of(share.hook.key), share.outcome).inc()
 
     def on_attempt(self, seen: AttemptObserved) -> None:
         """One more, and how long it took."""
-        hook = self.label(seen.hook.key)
+        hook = self.labels.of(seen.hook.key)
         self.attempts.labels(hook, seen.origin, seen.outcome).inc()
         self.seconds.labels(hook).observe(seen.ms / 1000)
 
-    def label(self, hook: str) -> str:
-        """A hook's own label, or that of all beyond the bound."""
-        if hook not in self.named and len(self.named) >= self.hooks:
-            return OTHER
-        self.named.add(hook)
-        return hook
+    def on_delivery(self, seen: DeliveryObserved) -> None:
+        """One more that a worker has brought to its end."""
+        self.deliveries.labels(self.labels.of(seen.hook.key), seen.outcome).inc()
+
+    def on_commit(self, seconds: float) -> None:
+        """How long it took."""
+        self.commits.observe(seconds)
 
 
 class Scrape:
@@ -100,7 +108,8 @@ class Scrape:
         return []
 
     def collect(self) -> Iterator[Any]:
-        for each in (self.metrics.firings, self.metrics.attempts, self.metrics.seconds):
+        counted = self.metrics
+        for each in (counted.firings, counted.deliveries, counted.attempts, counted.seconds, counted.commits):
             yield from each.collect()
         gauge = client().core.GaugeMetricFamily
         try:

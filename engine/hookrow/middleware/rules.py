@@ -194,12 +194,8 @@ class Rules(ABC, Generic[App, AnyEngine]):
     ) -> Handled:
         """Ask the hooks of the before events; `firings`, which the handler sees, takes what came of it."""
         events = await self.meant(possible, call)
-        arrival = Arrival(
-            depth=depth_of(*named(call.headers, "hook-depth")),
-            traceparent=traceparent_of(*named(call.headers, "traceparent")),
-        )
-        outer = call_in_hand(self.engine.runtime)
-        in_hand = CallInHand(self.engine.runtime, f"{call.method} {call.path}", arrival, self.warned, outer)
+        in_hand = self.take_in_hand(call.method, call.path, call.headers)
+        arrival = in_hand.arrival
         handled = Handled(call, in_hand, [event for event in events if event.moment != "before"])
         asked = [event for event in events if event.moment == "before"]
         key = await self.key_of(call) if asked else None
@@ -222,6 +218,15 @@ class Rules(ABC, Generic[App, AnyEngine]):
         if depth and later and (reason := self.engine.runtime.too_deep(depth, [event.code for event in later])):
             handled.refusal = too_deep(later[0].code, reason)
         return handled
+
+    def take_in_hand(self, method: str, path: str, headers: Sequence[tuple[str, str]]) -> CallInHand:
+        """What `fire()` in the call's handler must know of it, also where the call itself means no event: through how
+        many hooks it came, and its trace."""
+        arrival = Arrival(
+            depth=depth_of(*named(headers, "hook-depth")), traceparent=traceparent_of(*named(headers, "traceparent"))
+        )
+        runtime = self.engine.runtime
+        return CallInHand(runtime, f"{method} {path}", arrival, self.warned, call_in_hand(runtime))
 
     async def key_of(self, call: ApiCall) -> str | None:
         """The call's idempotency key. One that is too long for a database is known by its digest."""

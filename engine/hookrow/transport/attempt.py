@@ -20,7 +20,7 @@ from hookrow.hook.modes import WAITING
 from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.ids import firing_id, firing_uid
 from hookrow.lang import Text
-from hookrow.observers import AttemptObserved, Watch
+from hookrow.observers import AttemptObserved, OpenSpan, Watch
 from hookrow.payload import dumps
 from hookrow.reasons.reason import Reason, keep
 from hookrow.secrets.vault import Place, Vault
@@ -227,13 +227,23 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
 
 async def perform(tools: Tools, dispatch: Dispatch) -> AttemptResult:
     """Send it and say what came of it. A receiver's failure is a result; only cancellation is raised."""
-    made = await attempted(tools, dispatch)
-    if tools.watch is not None:
-        tools.watch.attempt(observed(dispatch, made))
+    watch = tools.watch
+    if watch is None:
+        return await attempted(tools, dispatch)
+    of_firing = dispatch.traceparent
+    span = watch.begin("attempt", dispatch.hook.ref, dispatch.origin, tools.clock.now_ms(), traceparent=of_firing)
+    if span is not None and span.traceparent is not None:
+        dispatch = replace(dispatch, traceparent=span.traceparent)
+    try:
+        made = await attempted(tools, dispatch)
+    except BaseException as error:
+        watch.abandon(span, error)
+        raise
+    watch.attempt(observed(dispatch, made, span))
     return made
 
 
-def observed(dispatch: Dispatch, made: AttemptResult) -> AttemptObserved:
+def observed(dispatch: Dispatch, made: AttemptResult, span: OpenSpan | None) -> AttemptObserved:
     """What observers may know of an attempt."""
     hook, url = dispatch.hook, dispatch.url or dispatch.hook.url
     return AttemptObserved(
@@ -252,6 +262,9 @@ def observed(dispatch: Dispatch, made: AttemptResult) -> AttemptObserved:
         error=made.error,
         elsewhere=dispatch.url is not None,
         test=dispatch.test,
+        url=made.values["url"],
+        traceparent=dispatch.traceparent,
+        span=span,
     )
 
 

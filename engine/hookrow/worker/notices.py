@@ -13,7 +13,7 @@ from hookrow.payload import JsonObject
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, ResultLike, Settled
 
-__all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent"]
+__all__ = ["SYSTEM_EVENTS", "HookOf", "Notices", "RaiseEvent", "Recorded"]
 
 log: Final = logging.getLogger("hookrow")
 
@@ -22,18 +22,23 @@ SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
 
 HookOf = Callable[[int], Any]
 RaiseEvent = Callable[[str, JsonObject], Awaitable[None]]
+Recorded = Callable[[Claimed, ResultLike, Settled], None]
 
 
 class Notices:
     """Raises system events through `raise_event`, and says them in the log."""
 
     def __init__(self, hook_of: HookOf, raise_event: RaiseEvent | None, failing: Failing | None = None) -> None:
+        self.recorded: Recorded | None = None
+        """Told of every result that was recorded, where somebody wants to know."""
         self.hook_of = hook_of
         self.raise_event = raise_event
         self.failing = failing
 
     async def of_result(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
+        if self.recorded is not None:
+            self.recorded(claimed, result, settled)
         if (
             self.failing is not None
             and claimed.shadow is None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Unpack
 
 from hookrow.core import HookEngine
 from hookrow.core.arrival import Arrival, FireArgs
-from hookrow.core.calls import within
+from hookrow.core.calls import CallInHand, within
 from hookrow.errors import InvalidInput, Misuse, Problem
 from hookrow.events import Event
 from hookrow.lang import Text
@@ -28,6 +28,8 @@ __all__ = ["HookMiddleware"]
 
 T = TypeVar("T")
 Application = Callable[[Environ, Any], Iterable[bytes]]
+CARRIED = ("HTTP_HOOK_DEPTH", "HTTP_TRACEPARENT")
+"""Headers that concern what a handler fires, whatever its call means."""
 THREADS = 8
 """Threads in which after events are fired; further ones wait for these."""
 
@@ -51,8 +53,14 @@ class HookMiddleware(Rules[Application, HookEngine]):
         self.tasks: set[Future[None]] = set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        possible = self.may_mean(environ["REQUEST_METHOD"], path_of(environ))
-        return self.handle(possible, environ, start_response) if possible else self.app(environ, start_response)
+        method, path = environ["REQUEST_METHOD"], path_of(environ)
+        possible = self.may_mean(method, path)
+        if possible:
+            return self.handle(possible, environ, start_response)
+        if not any(name in environ for name in CARRIED):
+            return self.app(environ, start_response)
+        in_hand = self.take_in_hand(method, path, headers_of(environ))
+        return self.inside(in_hand, environ, start_response, lambda response: None)
 
     async def fire_by(self, arrival: Arrival, code: str, payload: JsonObject, **how: Unpack[FireArgs]) -> Firing:
         return self.engine.fire_here(arrival, code, payload, **how)
@@ -81,17 +89,27 @@ class HookMiddleware(Rules[Application, HookEngine]):
         if handled.body is not None:
             body.replace(handled.body)
 
-        def ended(response: Passing) -> None:
-            handled.in_hand.ended = True
+        def follow(response: Passing) -> None:
             if handled.later and response.succeeded:
                 self.follow(handled, response)
 
-        response = Passing(start_response, self.limit, lambda: within(handled.in_hand), ended)
+        return self.inside(handled.in_hand, environ, start_response, follow)
+
+    def inside(
+        self, in_hand: CallInHand, environ: Environ, start: StartResponse, then: Callable[[Passing], None]
+    ) -> Iterable[bytes]:
+        """The application with the call in hand, until its response was handed on; `then` is called at that moment."""
+
+        def ended(response: Passing) -> None:
+            in_hand.ended = True
+            then(response)
+
+        response = Passing(start, self.limit, lambda: within(in_hand), ended)
         try:
-            with within(handled.in_hand):
+            with within(in_hand):
                 return response.of(self.app(environ, response.start_response))
         except BaseException:
-            handled.in_hand.ended = True
+            in_hand.ended = True
             raise
 
     # -- afterwards ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from hookrow.cli.show.output import say
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow import Worker
+    from hookrow import Observer, Worker
 
 __all__ = ["worker"]
 
@@ -42,14 +42,32 @@ GRACE = 5.0
     "--timeout", type=click.FloatRange(0), metavar="SECONDS", says=Text("With --drain: exit after so many seconds.")
 )
 @option("--http", metavar="HOST:PORT", says=Text("Serve /metrics (Prometheus) and /healthz at this address."))
+@option(
+    "--otel", is_flag=True, says=Text("Traces and metrics for OpenTelemetry, as the OTEL_… variables ask for them.")
+)
 @pass_session
-def worker(session: Session, concurrency: int, drains: bool, timeout: float | None, http: str | None) -> int:
+def worker(
+    session: Session, concurrency: int, drains: bool, timeout: float | None, http: str | None, otel: bool
+) -> int:
     """Send what is queued until told to stop."""
     if timeout is not None and not drains:
         raise click.UsageError(str(Text("--timeout needs --drain.")))
     address = None if http is None else address_of(http)
     session.require()
-    return asyncio.run(send(session, concurrency, drains, timeout, address))
+    return asyncio.run(send(session, concurrency, drains, timeout, address, telemetry() if otel else None))
+
+
+def telemetry() -> Observer:
+    """The observer for OpenTelemetry, with what the environment asks for."""
+    try:
+        from hookrow.otel import Telemetry
+        from hookrow.otel.environment import set_up
+
+        set_up(os.environ)
+    except ImportError as error:
+        text = Text("--otel: {why}; install hookrow[otel], opentelemetry-sdk and an exporter.", why=error)
+        raise click.UsageError(str(text)) from None
+    return Telemetry()
 
 
 def address_of(text: str) -> tuple[str, int]:
@@ -64,7 +82,12 @@ def address_of(text: str) -> tuple[str, int]:
 
 
 async def send(
-    session: Session, concurrency: int, drains: bool, timeout: float | None, address: tuple[str, int] | None
+    session: Session,
+    concurrency: int,
+    drains: bool,
+    timeout: float | None,
+    address: tuple[str, int] | None,
+    traced: Observer | None,
 ) -> int:
     """The worker on this process's own loop, where signals can be handled."""
     from hookrow import AsyncHookEngine
@@ -72,7 +95,7 @@ async def send(
     from hookrow.metrics.page import MetricsPage
 
     metrics = None if address is None else Metrics()
-    observers = [] if metrics is None else [metrics]
+    observers = [each for each in (metrics, traced) if each is not None]
     engine = AsyncHookEngine(session.url, worker=False, create=False, observers=observers)
     page: MetricsPage | None = None
     loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +51,11 @@ def colours(stream: IO[str] | None = None) -> bool:
 
 def terminal_width() -> int | None:
     """Columns of the terminal on stdout; None where stdout is no terminal, and nothing needs to be cut."""
-    return shutil.get_terminal_size().columns if in_terminal() else None
+    if not in_terminal():
+        return None
+    import shutil  # only now: with three kinds of archives it is as large as all of click
+
+    return shutil.get_terminal_size().columns
 
 
 def put(line: Text | str = "") -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.lang import Both
+from hookrow.store.database.prepared import Upsert
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
@@ -20,8 +21,7 @@ from hookrow.store.database.tables import EVENTS
 __all__ = ["keep_events", "read_events"]
 
 BESIDE_THE_CODE = [column.name for column in EVENTS.columns if not column.primary_key]
-NEW = insert(EVENTS)
-KEEP = NEW.on_conflict_do_update(index_elements=["code"], set_={name: NEW.excluded[name] for name in BESIDE_THE_CODE})
+KEEP = Upsert(EVENTS, "code", BESIDE_THE_CODE)
 
 
 def read_events(connection: Connection) -> dict[str, Event]:
@@ -32,15 +32,17 @@ def read_events(connection: Connection) -> dict[str, Event]:
 
 def event_from(row: Row[Any]) -> Event:
     """An event from a row of the stored catalogue."""
-    return Event(
-        code=row.code,
-        title=Both(row.title_en, row.title_ru),
-        moment=row.moment,
-        methods=tuple(json.loads(row.methods)),
-        sample=json.loads(row.sample),
-        private=tuple(json.loads(row.private)),
-        origin=row.origin,
-    )
+    return event_of(row.code, row.title_en, row.title_ru, row.moment, row.methods, row.sample, row.private, row.origin)
+
+
+@lru_cache(1024)
+def event_of(
+    code: str, title_en: str, title_ru: str, moment: Any, methods: str, sample: str, private: str, origin: Any
+) -> Event:
+    """The same of its columns. They hardly ever change, and are read again after each change of any hook."""
+    title = Both(title_en, title_ru)
+    asked, kept = tuple(json.loads(methods)), tuple(json.loads(private))
+    return Event(code, title, moment, asked, json.loads(sample), kept, origin)
 
 
 def values_of(event: Event, place: int) -> dict[str, Any]:
@@ -57,13 +59,19 @@ def values_of(event: Event, place: int) -> dict[str, Any]:
     }
 
 
+@cache
+def hookrows_own() -> dict[str, dict[str, Any]]:
+    """The rows of Hookrow's events, by their codes."""
+    return {event.code: values_of(event, place) for place, event in enumerate(CATALOGUE)}
+
+
 def keep_events(database: Database, own: Sequence[Event]) -> bool:
     """Store Hookrow's events and a service's `own`, where they are not there or are others; whether any was.
 
     Raises:
         StorageError
     """
-    wanted = {event.code: values_of(event, place) for place, event in enumerate((*CATALOGUE, *own))}
+    wanted = hookrows_own() | {event.code: values_of(event, place) for place, event in enumerate(own, len(CATALOGUE))}
     with database.read() as connection:
         rows = connection.execute(select(EVENTS).where(EVENTS.c.code.in_(list(wanted))))
         kept = {row.code: {name: getattr(row, name) for name in wanted[row.code]} for row in rows}

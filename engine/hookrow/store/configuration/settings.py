@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
 from hookrow.lang import Both, Text
 from hookrow.payload import MIB
+from hookrow.store.database.prepared import Upsert
 from hookrow.store.database.tables import SETTINGS as TABLE
 
 __all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
 
-NEW = insert(TABLE)
-KEEP = NEW.on_conflict_do_update(index_elements=["name"], set_={"value": NEW.excluded.value})
+KEEP = Upsert(TABLE, "name", ["value"])
 UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
 
 

@@ -1,29 +1,40 @@
-"""Where a database is: what its URL means, how it may be shown, and what a connection to PostgreSQL is made with."""
+"""Where a database is: what its URL means, how it may be shown, and what a connection to PostgreSQL is made with.
+
+A host's own SQLAlchemy engine says where it leads, and how it logs in (docs/decisions/0018-the-hosts-engine.md).
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 
 from hookrow.errors import NoDatabase
 from hookrow.lang import Text
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
     "IN_OURS",
     "PG_SCHEMA",
     "POOLER",
+    "Login",
     "address_of",
     "for_driver",
+    "login_of",
+    "parameters",
     "path_of",
     "reading",
-    "server_settings",
     "shown",
 ]
 
@@ -50,27 +61,26 @@ PG_PARAMETERS: dict[str, Any] = {
 """A server that is gone without a word is noticed in 15 to 25 s (libpq's connection parameters)."""
 
 
-def address_of(url: str | os.PathLike[str] | URL) -> URL:
+Login = Callable[[], dict[str, Any]]
+"""Gives the words that a connection to PostgreSQL is made with, asked for each one: a password may have changed."""
+
+
+def address_of(url: str | os.PathLike[str] | URL | Engine | AsyncEngine) -> URL:
     """A database's URL, taken apart; PostgreSQL's by whatever driver's name, since ours is psycopg.
 
-    A path, or a text without `://`, is an SQLite file's name, as `--db` takes it.
+    A path, or a text without `://`, is an SQLite file's name, as `--db` takes it. Of a host's engine it is the engine's
+    own, with our words out of its execution options.
 
     Raises:
         NoDatabase: it is no URL, of neither SQLite nor PostgreSQL, or PostgreSQL's driver is not installed. What was
             given is not repeated: it may hold a password.
     """
-    if isinstance(url, URL):
-        return url
-    try:
-        if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
-            raise ValueError(url)
-        if not isinstance(url, str) or "://" not in url:
-            return URL.create("sqlite", database=os.fspath(url))
-        address = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
-    except (ArgumentError, ValueError):
-        raise NoDatabase(
-            Text("not a database URL; examples: sqlite:///hooks.db, postgresql://user@host/name")
-        ) from None
+    if (host := engine_in(url)) is not None:
+        options = host.get_execution_options()
+        url = host.url.update_query_dict(
+            {name: str(options[name]) for name in (POOLER, CONNECTIONS) if name in options}
+        )
+    address = url if isinstance(url, URL) else read(url)
     kind = address.drivername.partition("+")[0]
     if kind == "postgresql":
         if find_spec("psycopg") is None:
@@ -85,6 +95,94 @@ def address_of(url: str | os.PathLike[str] | URL) -> URL:
     if kind != "sqlite":
         raise NoDatabase(Text("Hookrow works on SQLite or PostgreSQL, not on {kind}", kind=kind))
     return address
+
+
+def read(url: Any) -> URL:
+    """A URL or a file's name as it is written. Raises NoDatabase."""
+    try:
+        if b"\0" in os.fsencode(url):  # which refuses halves of characters that no file name has
+            raise ValueError(url)
+        if not isinstance(url, str) or "://" not in url:
+            return URL.create("sqlite", database=os.fspath(url))
+        return make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    except (ArgumentError, ValueError):
+        raise NoDatabase(
+            Text("not a database URL; examples: sqlite:///hooks.db, postgresql://user@host/name")
+        ) from None
+
+
+def engine_in(given: Any) -> Engine | None:
+    """The host's engine, where it is one; an async one has another inside."""
+    found = getattr(given, "sync_engine", given)
+    return found if isinstance(found, Engine) else None
+
+
+def login_of(given: Any) -> Login | None:
+    """How a host's engine logs in to its server; None for a URL, a path, and for SQLite.
+
+    Raises:
+        NoDatabase: it is an engine of another driver than psycopg and psycopg2, whose words are not libpq's.
+    """
+    host = engine_in(given)
+    if host is None or host.dialect.name != "postgresql":
+        return None
+    if host.dialect.driver not in LIBPQ:
+        text = Text("Hookrow can't log in as an engine on {driver} does: give the URL", driver=host.dialect.driver)
+        raise NoDatabase(text)
+    if not event.contains(host, "do_connect", hand_over):
+        event.listen(host, "do_connect", hand_over)
+    return partial(login, host)
+
+
+LIBPQ = ("psycopg", "psycopg2")
+"""Drivers that connect by libpq's words."""
+
+
+class Asking(threading.local):
+    """Whether this thread wants no connection of a host's engine, but what it would be made with."""
+
+    now: bool = False
+
+
+asking = Asking()
+
+
+class HandedOver(Exception):
+    """In place of a connection: what it would have been made with."""
+
+
+def hand_over(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> None:
+    """The last of a host's listeners to `do_connect`; the host's own connections pass it by."""
+    if asking.now:
+        raise HandedOver(dict(named))
+
+
+def login(host: Engine) -> dict[str, Any]:
+    """What the host's engine would connect with now, its own listeners heard (`do_connect`: a password of the hour).
+
+    Raises:
+        NoDatabase: it has a function of its own that connects (`creator=`).
+        psycopg.OperationalError: a listener failed.
+    """
+    import psycopg  # an extra
+
+    found: dict[str, Any] | None = None
+    asking.now = True
+    try:
+        # A pool of nobody's: the host's own has connections that it would give.
+        host.pool.recreate().connect().invalidate()
+    except HandedOver as handed:
+        found = handed.args[0]
+    except InvalidRequestError:  # an async engine's `async_creator`, which can't be awaited here
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever a host's listener raises: no connection can be made
+        raise psycopg.OperationalError(f"the engine's listener to do_connect failed: {type(error).__name__}") from None
+    finally:
+        asking.now = False
+    if found is None:
+        raise NoDatabase(Text("Hookrow can't log in by the creator= of an engine: give the URL"))
+    known = {each.keyword.decode() for each in psycopg.pq.Conninfo.get_defaults()}
+    return {name: value for name, value in found.items() if name in known and value is not None}
 
 
 def reading(address: URL) -> int:
@@ -115,12 +213,15 @@ def path_of(address: URL) -> Path:
     return Path(named).absolute()
 
 
-def server_settings(address: URL) -> dict[str, Any]:
-    """What every connection to PostgreSQL is made with; the URL's own words go before ours.
+def parameters(address: URL, login: Login | None = None) -> dict[str, Any]:
+    """What a connection to PostgreSQL is made with now, for psycopg; words of the URL or the host go before ours.
 
     There is no session state behind a pooler: transactions are begun by our own words, and prepared statements, which
     belong to one connection of the server's, are for those who reach it directly.
     """
-    ours = {name: value for name, value in PG_PARAMETERS.items() if name not in address.query}
-    ours["client_encoding"] = "UTF8"  # whatever PGCLIENTENCODING, the URL or the role says: hooks hold any character
-    return {**ours, "autocommit": True, **({"prepare_threshold": None} if POOLER in address.query else {})}
+    url = for_driver(address)
+    theirs = login() if login is not None else url.get_dialect()().create_connect_args(url)[1]
+    ours: dict[str, Any] = {"client_encoding": "UTF8"}  # whatever PGCLIENTENCODING, the URL or the role says
+    if POOLER in address.query:
+        ours["prepare_threshold"] = None
+    return {**PG_PARAMETERS, **theirs, **ours, "autocommit": True}

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from math import inf
@@ -29,7 +29,7 @@ from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, Stor
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
-from hookrow.store.database.address import PG_SCHEMA, POOLER, address_of, for_driver, path_of, server_settings, shown
+from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
 from hookrow.store.database.locks import (
     LOCK,
@@ -75,9 +75,10 @@ class Database:
     locks do not survive one.
     """
 
-    def __init__(self, url: str | URL, *, clock: Clock | None = None) -> None:
+    def __init__(self, url: str | URL, *, clock: Clock | None = None, login: Login | None = None) -> None:
         """`hookrow.store.database.opening.open_database` gives one that is ready for use."""
         self.address: URL = address_of(url)
+        self.login: Final = login
         self.url: Final = shown(self.address)
         self.dialect: Final = self.address.get_backend_name()
         self.clock: StorageClock = StorageClock(clock or SystemClock(), remote=self.dialect != "sqlite")
@@ -90,8 +91,7 @@ class Database:
         self.guard: threading.RLock = threading.RLock()
         self.process_lock: threading.RLock = process_lock(self.path)
         self.engines: dict[str, Engine] = {}
-        self.kept: Connection | None = None
-        """For writing; used under `process_lock` alone."""
+        self.kept: Connection | None = None  # for writing; used under `process_lock` alone
         self.version_reader: sqlite3.Connection | None = None
         self.version_readers: int = 0
         self.wal_limit: int = LARGE_WAL
@@ -105,6 +105,7 @@ class Database:
         """How often another file was opened in its place."""
         self.config_seen: tuple[int, int, float] = (-1, -1, float("-inf"))
         """What the last commit of the writer found, as `config_in` says it."""
+        self.committed: Callable[[float], None] | None = None  # told how many seconds a commit took
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -126,7 +127,7 @@ class Database:
         if self.dialect == "postgresql":
             from hookrow.store.database.server import engine_for  # its driver is not installed everywhere
 
-            return engine_for(self.address, purpose, self.clock)
+            return engine_for(self.address, purpose, self.clock, self.login)
         # Parameters hold payloads and URLs with tokens: SQLAlchemy's own log and errors must not repeat them.
         path = self.path
         assert path is not None
@@ -181,9 +182,8 @@ class Database:
         return said
 
     def pg_parameters(self) -> dict[str, Any]:
-        """The same for the driver itself, with host, user and password: for a connection outside SQLAlchemy's pools."""
-        _, parameters = self.engine("read").dialect.create_connect_args(for_driver(self.address))
-        return {**parameters, **server_settings(self.address)}
+        """Host, user, password and more for the driver itself: for a connection outside SQLAlchemy's pools."""
+        return parameters(self.address, self.login)
 
     def tune(self, connection: sqlite3.Connection, record: Any) -> None:
         """Set up a new SQLite connection."""
@@ -316,14 +316,17 @@ class Database:
 
     def commit(self, connection: Connection) -> None:
         """Commit a write transaction. Nothing else commits, but a migration and the callers of `fire(connection=…)`."""
+        began = 0.0 if self.committed is None else locks.now()
         if self.path is None or connection.in_transaction():
             connection.commit()
-            return
-        driver: Any = connection.connection.driver_connection
-        try:
-            driver.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise OperationalError("COMMIT", None, error) from None
+        else:
+            driver: Any = connection.connection.driver_connection
+            try:
+                driver.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise OperationalError("COMMIT", None, error) from None
+        if self.committed is not None:
+            self.committed(locks.now() - began)
 
     def config_in(self, connection: Connection) -> tuple[int, int, float]:
         """The configuration's number in a write transaction, of which generation of the file, and when (SQLite)."""

@@ -86,7 +86,8 @@ class Listener:
         import psycopg
 
         own = f"hookrow_{secrets.token_hex(8)}"
-        connection = await psycopg.AsyncConnection.connect(**self.database.pg_parameters())
+        words = await asyncio.to_thread(self.database.pg_parameters)  # a host's function may give the password
+        connection = await psycopg.AsyncConnection.connect(**words)
         async with connection:
             self.connection = connection
             for channel in (*CHANNELS, own):

@@ -18,14 +18,14 @@ from hookrow.errors import DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.lang import Text, detect
 from hookrow.store.configuration.zones import machine_zone
 from hookrow.store.database import readonly, reserve
-from hookrow.store.database.address import PG_SCHEMA
+from hookrow.store.database.address import PG_SCHEMA, Login
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate, unshared
 from hookrow.store.database.locks import SLACK, Until, insist
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import agree
 from hookrow.store.database.places import misplaced
-from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, too_new, triggers, version_of
+from hookrow.store.database.schema import VERSION, VERSION_TABLE, VERSIONS, indexes, too_new, triggers, version_of
 from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.database.tables import METADATA, SETTINGS, VERSION_NUMBER
 
@@ -34,7 +34,9 @@ __all__ = ["open_database"]
 log: Final = logging.getLogger("hookrow")
 
 
-def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = True) -> Database:
+def open_database(
+    url: str | URL, *, clock: Clock | None = None, create: bool = True, login: Login | None = None
+) -> Database:
     """Open the database at an SQLAlchemy URL (`sqlite:///hooks.db`, `postgresql+psycopg://…`), made or migrated first.
 
     Raises:
@@ -43,7 +45,7 @@ def open_database(url: str | URL, *, clock: Clock | None = None, create: bool = 
         SchemaTooNew: a newer Hookrow made it; it is left untouched.
         DatabaseDamaged: it is no database.
     """
-    database = Database(url, clock=clock)
+    database = Database(url, clock=clock, login=login)
     try:
         prepare(database, create=create)
         if (unsafe := misplaced(database.path)) is not None:
@@ -197,7 +199,7 @@ def make_tables(database: Database) -> None:
         if version_of_safely(connection, database) is not None:
             return
         METADATA.create_all(connection, checkfirst=False)
-        for statement in triggers(database.dialect):
+        for statement in (*indexes(database.dialect), *triggers(database.dialect)):
             connection.exec_driver_sql(statement)
         connection.execute(insert(VERSION_NUMBER).values(id=1, n=1))
         zone, why = machine_zone()

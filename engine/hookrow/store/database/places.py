@@ -38,7 +38,7 @@ def kind_of(folder: Path) -> str | None:
         return None
     found: tuple[int, str] | None = None
     for words in mounts:  # proc(5): the fifth is the place; behind «-» comes the kind
-        place = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[4]))
-        if folder.is_relative_to(place) and (found is None or len(place.parts) >= found[0]):
-            found = len(place.parts), words[words.index("-") + 1]
+        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[4]).rstrip("/")
+        if f"{folder}/".startswith(f"{place}/") and (found is None or len(place) >= found[0]):
+            found = len(place), words[words.index("-") + 1]
     return None if found is None else found[1]

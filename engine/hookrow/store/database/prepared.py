@@ -14,14 +14,38 @@ from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam
+from sqlalchemy import BindParameter, Connection, Insert, Table, bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["Prepared", "PreparedIn", "savepoint"]
+__all__ = ["Prepared", "PreparedIn", "Upsert", "savepoint"]
 
 NO_VALUES: Mapping[str, Any] = {}
 MOST_IDS = 512
 """Ids in one statement; more are asked for in parts."""
+
+
+class Upsert(Insert):
+    """Rows inserted, or these columns of the row that has the key set to the new values. Both databases spell it alike.
+
+    The construct that SQLAlchemy has for it stands in one dialect or the other: PostgreSQL's costs a process on SQLite
+    2 MB and a twentieth of its start.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, table: Table, key: str, columns: Sequence[str]) -> None:
+        super().__init__(table)
+        self.key = key
+        self.overwritten = tuple(columns)
+
+
+@compiles(Upsert)
+def upserted(statement: Upsert, compiler: Any, **how: Any) -> str:
+    """The statement's text."""
+    quoted = compiler.preparer.quote
+    sets = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in statement.overwritten)
+    return f"{compiler.visit_insert(statement, **how)} ON CONFLICT ({quoted(statement.key)}) DO UPDATE SET {sets}"
 
 
 class Prepared:

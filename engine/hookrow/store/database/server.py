@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from math import inf
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
-from hookrow.store.database.address import IN_OURS, for_driver, reading, server_settings
+from hookrow.store.database.address import IN_OURS, Login, for_driver, parameters, reading
 from hookrow.store.database.locks import (
     ANSWER,
     CONNECT,
@@ -41,6 +42,9 @@ OWN_LIMITS = (
     " extract(epoch FROM current_setting('statement_timeout')::interval)"
 )
 MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
+INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0"
+"""What is asked for is a page or less, and may be rare: an index, whatever the statistics expect, and no worker of the
+server's beside us, whose start takes longer than all the rest."""
 KEPT = 5
 """Connections for reading that are kept when nobody needs them."""
 WRITING = 2
@@ -101,34 +105,33 @@ class Server(psycopg.Connection[Any]):
             return end.value
 
 
-def engine_for(address: Any, purpose: str, clock: StorageClock) -> Engine:
+def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | None) -> Engine:
     """The engine for `read` or `write`. Whether a connection still stands is asked by its transaction's BEGIN."""
     most = reading(address) if purpose == "read" else WRITING
     made = create_engine(
         for_driver(address),
-        connect_args=server_settings(address),
         execution_options={"schema_translate_map": IN_OURS},
         pool_size=min(KEPT, most),
         max_overflow=max(most - KEPT, 0),
         pool_timeout=LOCK,
         hide_parameters=True,
     )
-    event.listen(made, "do_connect", connect)
-    # What is asked for is a page or less, and may be rare: an index, whatever the statistics expect.
-    besides = "; SET LOCAL enable_seqscan = off" if purpose == "read" else ""
+    event.listen(made, "do_connect", lambda *_: connect(partial(parameters, address, login)))
+    besides = INDEXED if purpose == "read" else ""
     event.listen(made, "begin", lambda connection: begin(connection, besides, clock))
     return made
 
 
-def connect(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> Server:
-    """A new connection, in a thread of its own: a name server that hangs can't be interrupted."""
+def connect(words: Callable[[], dict[str, Any]]) -> Server:
+    """A new connection, in a thread of its own: a name server that hangs can't be interrupted, nor a host's function
+    that gives a password."""
     made: list[Any] = []
     guard = threading.Lock()
     awaited = True
 
     def connecting() -> None:
         try:
-            found: Any = Server.connect(*given, **named)
+            found: Any = Server.connect(**words())
             found.own_limits = tuple(float(each) or inf for each in found.execute(OWN_LIMITS).fetchone())
         except psycopg.errors.ConnectionTimeout as error:
             found = NoAnswer(str(error))

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core has them: for statements, and for the schema of a new database.
+"""The tables, as SQLAlchemy Core has them: for statements, and for a new database (its indexes: `schema.py`).
 
 Not as models: who only fires and sends needs neither the ORM nor pydantic (docs/decisions/0003). A column's default is
 what a new row gets that does not name it.
@@ -22,14 +22,12 @@ from sqlalchemy import (
     Dialect,
     Float,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    TextClause,
     TypeDecorator,
     false,
     text,
@@ -86,12 +84,6 @@ def optional(name: str, kind: Any) -> Column[Any]:
     return column(name, kind, optional=True)
 
 
-def partial_index(name: str, *columns: str | TextClause, where: str, unique: bool = False) -> Index:
-    """A partial index: used only by a query that repeats its term letter for letter."""
-    term = text(where)
-    return Index(name, *columns, unique=unique, sqlite_where=term, postgresql_where=term)
-
-
 # A hook as it is kept. Deleted hooks stay, marked, as long as the log speaks of them.
 HOOKS: Final = Table(
     "hook",
@@ -99,7 +91,7 @@ HOOKS: Final = Table(
     column("key", String(64), default=""),
     column("name", String(120)),
     column("url", Text),
-    column("event", String(64), index=True),
+    column("event", String(64)),
     column("position", Integer, default=10),
     column("timeout", Float, default=5.0),
     optional("valid_from", AwareTime),
@@ -138,7 +130,6 @@ HOOKS: Final = Table(
     CheckConstraint("auth_login NOT LIKE '%:%'", name="hook_auth_login"),
     CheckConstraint("length(condition) <= 1000", name="hook_condition"),
     CheckConstraint("length(fallback_message) <= 300", name="hook_fallback_message"),
-    partial_index("hook_key", "key", where="deleted_ms IS NULL", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -155,9 +146,6 @@ REVISIONS: Final = Table(
     column("event", String(64)),  # the hook's from here on: which hooks an event ever had, and which events a hook
     optional("before", Text),
     optional("after", Text),
-    Index("hook_revision_number", "hook_id", "revision", unique=True),
-    Index("hook_revision_event", "event", "hook_id"),
-    partial_index("hook_revision_engine", "at_ms", where="who = 'hookrow'"),
 )
 
 # An event of the catalogue, stored so that another process's form offers it too.
@@ -215,13 +203,6 @@ FIRINGS: Final = Table(
     # The span to which its requests belong, those of an hour later too (W3C Trace Context).
     optional("traceparent", String(55)),
     column("deferred", Boolean, default=False),  # fired with defer=True and not enqueued yet
-    Index("firing_uid", "uid", unique=True),
-    Index("firing_event", "event", "outcome", "id"),
-    partial_index("firing_refused", "outcome", "id", where="outcome <> 'allowed'"),
-    partial_index("firing_late", "at_ms", where="id / 1048576 - at_ms > 60000"),
-    partial_index("firing_deep", "at_ms", where="depth >= 3"),
-    partial_index("firing_replays", "replay_of", where="replay_of IS NOT NULL"),
-    partial_index("firing_idempotency", "event", "idempotency_key", "id", where="idempotency_key IS NOT NULL"),
 )
 
 # One hook's share of a firing. Its states and their changes: docs/contributing/state_machine.md.
@@ -260,30 +241,6 @@ DELIVERIES: Final = Table(
     optional("would", String(6)),  # what the answer to a shadow's request would have done: allow, veto, change, fail
     optional("against", Text),  # asked as the hook's candidate: what the hook itself did (`delivery.comparing`)
     optional("compared", String(8)),  # whether the candidate would have decided the same: same, verdict, refusal, data
-    Index("delivery_row", "firing_id", "seq", unique=True),
-    Index("delivery_hook", "hook_id", "firing_id"),
-    # Each kind of delivery by itself, so that conditions that never met are not looked for among the rows of one.
-    Index("delivery_kind", "hook_id", "state", text("coalesce(status, 0)"), "firing_id"),
-    partial_index("delivery_due", "hook_id", "due_ms", where="state IN ('blocked', 'queued', 'retrying')"),
-    partial_index("delivery_leased", "lease_ms", where="state = 'leased'"),
-    partial_index("delivery_notable", "state", "firing_id", where="state NOT IN ('ok', 'sent', 'skipped')"),
-    partial_index("delivery_usual", "state", "firing_id", where="state IN ('ok', 'sent', 'skipped')"),
-    partial_index("delivery_status", "status", "firing_id", where="status IS NOT NULL"),
-    partial_index("delivery_differs", "firing_id", where="compared <> 'same'"),
-    partial_index(
-        "delivery_reason",
-        text("coalesce(skipped, error)"),
-        "hook_id",
-        "firing_id",
-        where="coalesce(skipped, error) IS NOT NULL",
-    ),
-    partial_index(
-        "delivery_order",
-        "hook_id",
-        "order_key",
-        "id",
-        where="order_key IS NOT NULL AND state IN ('blocked', 'queued', 'leased', 'retrying', 'parked')",
-    ),
 )
 
 # One HTTP request.
@@ -308,8 +265,6 @@ ATTEMPTS: Final = Table(
     optional("response_body", LargeBinary),
     optional("response_length", BigInteger),
     optional("asked_by", Text),
-    Index("attempt_delivery", "delivery_id", "number"),
-    partial_index("attempt_failed", "at_ms", where="error IS NOT NULL"),
 )
 
 # How a hook's receiver has been lately; apart from `hook`, so that results don't empty the hook cache.

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
-from sqlalchemy.dialects.postgresql import insert  # which SQLite understands
 
 from hookrow.delivery.states import CLOSED, STEP, Breaker, after_attempt
 from hookrow.reasons.reason import Reason, keep
 from hookrow.store.configuration.revisions import ENGINE, Author, revise
-from hookrow.store.database.prepared import Prepared, PreparedIn
+from hookrow.store.database.prepared import Prepared, PreparedIn, Upsert
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, park, unpark
 
 __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
@@ -25,9 +24,9 @@ __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_
 # Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
 # none if another deletes it meanwhile: it would take an opened breaker for closed, and write over it.
 ROW = Prepared(
-    insert(BREAKERS)
-    .values(hook_id=bindparam("hook"), failures=0, wait_ms=0)
-    .on_conflict_do_update(index_elements=["hook_id"], set_={"failures": BREAKERS.c.failures})  # which locks the row
+    Upsert(BREAKERS, "hook_id", ["hook_id"]).values(  # which locks the row that is there
+        hook_id=bindparam("hook"), failures=0, wait_ms=0
+    )
 )
 OF_HOOKS = PreparedIn(
     lambda hooks: (

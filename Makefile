@@ -25,6 +25,8 @@ SAY = @printf '\n== %s\n'
 INSTALL = install -qq --no-user --no-deps
 LOCKED = $(INSTALL) --require-hashes
 TYPED = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes hookrow --ignoreexternal
+# By another name: what names $(MAKE) itself is run by `make -n` too, and here that would be the tests.
+TYPES = $(MAKE) --no-print-directory types
 SOUND = said=$$($(PIP) $(BIN)/python check) || { echo "$$said"; exit 1; }
 
 # Relative to where they are written: Python 3.11 does not start in the locale C with a folder's Cyrillic name there.
@@ -51,7 +53,7 @@ test: $(VENV)/.dev tests/__pycache__ ## run the tests; PYTEST_ARGS="tests/engine
 
 check: $(VENV)/.dev tests/__pycache__ lint ## everything that CI runs: lint, format, import contracts, types, tests
 	$(SAY) "tests, and beside them types"
-	@said=$$(mktemp); $(MAKE) --no-print-directory types >"$$said" 2>&1 & types=$$!; \
+	@said=$$(mktemp); $(TYPES) >"$$said" 2>&1 & types=$$!; \
 	trap 'kill $$types 2>/dev/null; rm -f "$$said"' EXIT; trap 'exit 130' INT; \
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS); tested=$$?; \
 	wait $$types || { cat "$$said"; exit 1; }; exit $$tested

@@ -19,10 +19,13 @@ from hookrow import Hook
 from hookrow.testing import HookReceiver, MemoryEngine, assert_vetoed, vetoes
 
 assert [name for name in ("textual", "psycopg", "pytest", "starlette") if importlib.util.find_spec(name)] == []
+LEFT_OUT = (
+    *("hookrow.store.database.migrations", "hookrow.store.database.server", "hookrow.testing.fixtures"),
+    *("hookrow.testing.plugin", "hookrow.testing.on_asyncio", "hookrow.otel"),
+    *("hookrow.contrib.django", "hookrow.contrib.fastapi", "hookrow.contrib.flask"),
+)
 for module in pkgutil.walk_packages(hookrow.__path__, "hookrow."):
-    extras = ("hookrow.store.database.server", "hookrow.testing.fixtures", "hookrow.otel")
-    left_out = ("hookrow.store.database.migrations", *extras)
-    if not module.name.startswith(left_out) and not module.name.endswith(".__main__"):
+    if not module.name.startswith(LEFT_OUT) and not module.name.endswith(".__main__"):
         importlib.import_module(module.name)
 with MemoryEngine() as engine, HookReceiver(vetoes("no", code="NO")) as receiver:
     engine.hooks.add(Hook(key="gate", name="Gate", event="before_order_add", url=receiver.url, wait_for_response=True))

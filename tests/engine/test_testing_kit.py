@@ -210,16 +210,3 @@ def test_the_kit_needs_no_pytest() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
     )
     assert ran.stdout.strip() == "False"
-
-
-def test_the_fixtures_are_a_plugin_that_one_asks_for(tmp_path: Path) -> None:
-    """As the guide says, in a root conftest; a test of a service's author uses them."""
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["hookrow.testing.fixtures"]\n')
-    (tmp_path / "test_shop.py").write_text(
-        "def test_it(hook_engine, hook_clock, hook_receiver):\n    assert hook_engine.clock is hook_clock\n"
-    )
-    root = Path(__file__).parents[2] / "engine"
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
-    environ = {"PYTHONPATH": str(root)}
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environ)
-    assert ran.returncode == 0, ran.stdout

@@ -13,6 +13,7 @@ from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.calls import handling
 from hookrow.events import Event
 from hookrow.middleware.call import ApiCall
+from hookrow.middleware.problem import PROBLEM
 from hookrow.middleware.rules import GRACE, KEY, Handled, Rules
 from hookrow.payload import JsonObject, dumps
 from hookrow.records import Firing
@@ -127,6 +128,6 @@ def resized(headers: Sequence[tuple[bytes, bytes]], length: int) -> list[tuple[b
 async def answer(send: Send, found: JsonObject) -> None:
     """Answer with a problem."""
     body = dumps(found).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": found["status"], "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

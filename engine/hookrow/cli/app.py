@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from hookrow.cli.catalogue import Lazy, option
 from hookrow.cli.click_words import speak
 from hookrow.lang import Text, detect
+
+if TYPE_CHECKING:
+    from hookrow.cli.session import Session
 
 __all__ = ["root", "run"]
 
@@ -64,14 +68,17 @@ def root(ctx: click.Context) -> int | None:
     return 0
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code. Nothing but a fault of this program has a traceback."""
+def run(arguments: Sequence[str] | None = None, session: Session | None = None) -> int:
+    """Run one command line and give its exit code. Nothing but a fault of this program has a traceback.
+
+    `session` names the database where `--db` does not; else it is $HOOKROW_DB, else ./hooks.db.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a log
     speak(detect())
     try:
-        code = root.main(args=arguments, prog_name="hookrow", standalone_mode=False)
+        code = root.main(args=arguments, prog_name="hookrow", standalone_mode=False, obj=session)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every kind of end has its words and its code

@@ -202,7 +202,7 @@ class Option(click.Option):
 
 def choose_database(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """What the command, or a command below it, works on."""
-    if value is not None or ctx.parent is None:
+    if value is not None or ctx.obj is None:
         from hookrow.cli.session import Session
 
         ctx.obj = Session(value)

@@ -24,9 +24,11 @@ SQLITE = "sqlite:///"
 
 
 class Session(NamedTuple):
-    """One run of the command line."""
+    """One run of the command line: on which database, and by which command it is called."""
 
     db: str | None = None
+    called: str = ""
+    """What stands in a shell in the place of `hookrow --db URL`: `manage.py hookrow`."""
 
     @property
     def url(self) -> str:
@@ -41,8 +43,8 @@ class Session(NamedTuple):
     @property
     def program(self) -> str:
         """What to type for another command on this database; a server's URL may hold a password."""
-        if self.db is None:
-            return "hookrow"
+        if self.called or self.db is None:
+            return self.called or "hookrow"
         return f"hookrow --db {'URL' if self.path is None else quote(self.db)}"
 
     @contextmanager

@@ -5,13 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from hookrow.core.arrival import LOOP, UNSEEN
+from hookrow.errors import IdempotencyConflict, Vetoed
 from hookrow.lang import Text
 from hookrow.payload import JsonObject
 from hookrow.reasons.reason import Reason
 from hookrow.records import Firing
 
-__all__ = ["broken_off", "conflict", "problem", "too_deep"]
+__all__ = ["PROBLEM", "broken_off", "conflict", "problem", "refusal", "too_deep"]
 
+PROBLEM = "application/problem+json"
 CONFLICT = "idempotency_conflict"
 """Another payload came under the same idempotency key."""
 
@@ -43,13 +45,19 @@ def problem(firing: Firing) -> JsonObject:
     }
 
 
+def refusal(error: Vetoed | IdempotencyConflict) -> JsonObject:
+    """The problem of what a service's own `fire()` and `raise_for_veto()` raised; its status is in it."""
+    return problem(error.firing) if isinstance(error, Vetoed) else conflict(None)
+
+
 def too_deep(event: str, reason: Text | str) -> JsonObject:
     """The problem of a call that came through too many hooks and would lead to more."""
     return unfired(event, HTTPStatus.LOOP_DETECTED, LOOP, reason)
 
 
-def conflict(event: str, reason: object) -> JsonObject:
-    """The problem of a call whose idempotency key was used for another one."""
+def conflict(event: str | None) -> JsonObject:
+    """The problem of a call whose idempotency key was used for another one. The key itself is not told."""
+    reason = Text("the idempotency key was used with another payload")
     return unfired(event, HTTPStatus.UNPROCESSABLE_ENTITY, CONFLICT, reason)
 
 
@@ -58,7 +66,7 @@ def broken_off(event: str) -> JsonObject:
     return unfired(event, HTTPStatus.BAD_REQUEST, UNSEEN, Reason("body_broken_off"))
 
 
-def unfired(event: str, status: HTTPStatus, code: str, reason: object) -> JsonObject:
+def unfired(event: str | None, status: HTTPStatus, code: str, reason: object) -> JsonObject:
     """A problem of which there is no firing."""
     return {
         "type": "about:blank",

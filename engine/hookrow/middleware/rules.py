@@ -202,8 +202,8 @@ class Rules(ABC, Generic[App, AnyEngine]):
         for event in asked:
             try:
                 firing = firings[event.code] = await self.ask(event, handled.call, unseen, arrival, key)
-            except IdempotencyConflict as error:
-                handled.refusal = conflict(event.code, error)
+            except IdempotencyConflict:
+                handled.refusal = conflict(event.code)
                 return handled
             if firing.veto is not None:
                 handled.refusal = problem(firing)

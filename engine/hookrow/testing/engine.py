@@ -84,6 +84,7 @@ class InMemory(Engine):
 
     def __init__(
         self,
+        url: str | None = None,
         *,
         clock: ManualClock | None = None,
         worker: bool = False,
@@ -93,11 +94,19 @@ class InMemory(Engine):
         transport: httpx.AsyncBaseTransport | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
-        """As `HookEngine`, without a URL, `create`."""
+        """As `HookEngine`, without `create`.
+
+        Args:
+            url: a database of the test's own, which is left as it is: a PostgreSQL one, say, whose secrets are then
+                encrypted by a key that is made here, unless `keys` has one.
+        """
         self.clock: Final = clock or ManualClock()
-        self.folder: Final = folder()
+        self.folder: Final = folder() if url is None else None
+        at = f"sqlite:///{self.folder.name}/hooks.db" if self.folder is not None else str(url)
+        if keys is None and at.startswith("postgres"):
+            keys = KeyRing.new()
         super().__init__(
-            f"sqlite:///{self.folder.name}/hooks.db",
+            at,
             worker=worker,
             events=events,
             egress=egress,
@@ -106,6 +115,11 @@ class InMemory(Engine):
             clock=self.clock,
             observers=observers,
         )
+
+    def forget(self) -> None:
+        """Remove a database of our own."""
+        if self.folder is not None:
+            self.folder.cleanup()
 
     @property
     def fired(self) -> list[Firing]:
@@ -138,7 +152,7 @@ class MemoryEngine(InMemory, HookEngine):
     def close(self, grace: float = 5.0) -> None:
         """As `HookEngine.close`; the database is removed."""
         super().close(grace)
-        self.folder.cleanup()
+        self.forget()
 
 
 class AsyncMemoryEngine(InMemory, AsyncHookEngine):
@@ -155,7 +169,7 @@ class AsyncMemoryEngine(InMemory, AsyncHookEngine):
     async def close(self, grace: float = 5.0) -> None:
         """As `AsyncHookEngine.close`; the database is removed."""
         await super().close(grace)
-        self.folder.cleanup()
+        self.forget()
 
 
 def outcomes(firing: Firing) -> dict[str, str]:

@@ -16,7 +16,7 @@ from hookrow.errors import InvalidInput, Misuse, Problem
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.middleware.call import ApiCall
-from hookrow.middleware.problem import broken_off
+from hookrow.middleware.problem import PROBLEM, broken_off
 from hookrow.middleware.rules import GRACE, KEY, Handled, Rules
 from hookrow.middleware.views import json_of
 from hookrow.payload import JsonObject, dumps
@@ -149,6 +149,6 @@ def answer(start_response: StartResponse, found: JsonObject) -> list[bytes]:
     body = dumps(found).encode()
     status = found["status"]
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else found["title"]
-    headers = [("content-type", "application/problem+json"), ("content-length", str(len(body)))]
+    headers = [("content-type", PROBLEM), ("content-length", str(len(body)))]
     start_response(f"{status} {phrase}", headers)
     return [body]

@@ -39,6 +39,7 @@ __all__ = [
     "redo",
     "same",
     "storable",
+    "subject_of",
     "unambiguous",
 ]
 
@@ -344,3 +345,18 @@ def put(value: Json, parts: list[str], leaf: Json) -> Json:
         place = int(parts[0])
         return [*value[:place], put(value[place], parts[1:], leaf), *value[place + 1 :]]
     return value
+
+
+SUBJECT = 60
+"""Characters of a subject that are shown."""
+
+
+def subject_of(payload: Payload) -> str:
+    """What a payload is about, as people name it: `order A-10492`, by its first object with a `number`, else an `id`.
+    Empty where there is none."""
+    for name in ("number", "id"):
+        for key, value in payload.items():
+            found = value.get(name) if isinstance(value, dict) else None
+            if isinstance(found, str | int) and not isinstance(found, bool) and found != "":
+                return f"{key} {found}"[:SUBJECT]
+    return ""

@@ -193,7 +193,7 @@ class Delivery:
     candidate: bool = False
     """Asked as the hook's candidate, in shadow, beside the hook's own delivery."""
     compared: str | None = None
-    """Of a candidate, once it is known: same, verdict, refusal, data (docs/trusting.md)."""
+    """Of a candidate, once it is known: same, decision, refusal, data (docs/trusting.md)."""
     row_id: int = 0
 
     @property
@@ -363,10 +363,9 @@ class LogFilter:
     `problem`: a delivery that failed, is dead, or waits for another attempt."""
     since_ms: int | None = None
     until_ms: int | None = None
-    search: str | None = None
-    """Text that occurs in the payload."""
-    code: str | None = None
-    """A delivery's HTTP status: `404`, or a class of them: `5xx`."""
+    search: str | None = None  # text that occurs in the payload
+    code: str | None = None  # a delivery's HTTP status: `404`, or a class of them: `5xx`
+    would: str | None = None  # what a delivery in shadow would have done: `allow`, `change`, `veto`, `fail`
 
     def __post_init__(self) -> None:
         if self.code is not None and not re.fullmatch(r"[1-5]([0-9]{2}|xx)", self.code, re.IGNORECASE):

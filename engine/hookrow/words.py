@@ -295,7 +295,7 @@ WOULD = dictionary(
 CANDIDATE = Word("candidate", "кандидат", brief=("кандид", "cand"))
 COMPARED = dictionary(
     Word("same", "то же"),
-    Word("verdict", "другое решение", "bad", "wait"),
+    Word("decision", "другое решение", "bad", "wait"),
     Word("refusal", "другой отказ", "bad", "wait"),
     Word("data", "другие данные", "bad", "wait"),
 )

@@ -29,17 +29,17 @@ def test_from_try_to_promoted(add: Add, hookrow: Hookrow) -> None:
             True,
             False,
             True,
-            "verdict",
+            "decision",
         )
         assert trial["would"] == "veto"
         hookrow("fire", "before_order_add")
-        assert "candidate: would veto (differs: verdict); too much" in hookrow("log").out
+        assert "candidate: would veto (differs: decision); too much" in hookrow("log").out
         assert [each["id"] for each in hookrow("log", "--outcome", "differs", "--json").lines] == [fired["id"]]
         assert "расходится" in hookrow("--lang", "ru", "log", "--outcome", "расходится").out
         assert "candidate: differ in 1 of 2" in hookrow("hooks", "list").out
         assert "Limit: Hook and candidate, last 7 days: differ in 1 of 2" in hookrow("hooks", "stats").out
         [stats] = hookrow("hooks", "stats", "--json").lines
-        assert (stats["week"]["calls"], stats["shadow"], stats["candidate"]["verdicts"]) == (2, None, 1)
+        assert (stats["week"]["calls"], stats["shadow"], stats["candidate"]["decisions"]) == (2, None, 1)
         told = hookrow("hooks", "promote", "old", "--yes", "--json")
         assert "differ in 1 of 2" in told.err
         assert fired["id"] in told.err

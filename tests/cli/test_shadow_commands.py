@@ -28,6 +28,12 @@ def test_from_shadow_to_promoted(add: Add, hookrow: Hookrow) -> None:
         assert "New gate: In shadow, last 7 days: asked 2, would refuse 1" in hookrow("hooks", "stats").out
         [stats] = hookrow("hooks", "stats", "--json").lines
         assert (stats["week"]["calls"], stats["shadow"]["asked"], stats["shadow"]["vetoes"]) == (0, 2, 1)
+        assert [each["id"] for each in hookrow("log", "--would", "veto", "--json").lines] == [fired["id"]]
+        assert [each["id"] for each in hookrow("log", "--would", "отказал бы", "--json").lines] == [fired["id"]]
+        assert hookrow("log", "--would", "fail").out == ""
+        [found] = [each for each in hookrow("doctor", "--json", code=1).json["findings"] if each["code"] == "shadow"]
+        assert "asked 2, would refuse 1, failed 0" in found["message"]
+        assert "--hook new --would veto" in found["message"]
         told = hookrow("hooks", "promote", "new", "--yes", "--json")
         assert "asked 2, would refuse 1, failed 0" in told.err
         assert fired["id"] in told.err

@@ -35,8 +35,8 @@ SERVICES = {
     "orders": [*PYTHON, "uvicorn", "--app-dir", str(FOUR), "--port", "0", "--workers", "2", "orders:app"],
     "accounts": [*GUNICORN, "--preload", "accounts:application"],
     "delivery": [*GUNICORN, "-k", "gthread", "--threads", "4", "delivery:app"],
-    "worker": [*PYTHON, "hookrow", "worker", "--http", "127.0.0.1:0"],
-    "another": [*PYTHON, "hookrow", "worker", "--http", "127.0.0.1:0"],
+    "worker": [*PYTHON, "hookrow", "worker", "--http", "127.0.0.1:0", "--otel"],
+    "another": [*PYTHON, "hookrow", "worker", "--http", "127.0.0.1:0", "--otel"],
 }
 READY = re.compile(r"(?:running on|Listening at:|Metrics:) (http://[0-9.]+:\d+)")
 ENOUGH = {"orders": 60, "accounts": 60, "delivery": 60, "nightly": 2}
@@ -115,7 +115,9 @@ class Shop:
 
     def __init__(self, shop: str, hookrow: str, folder: Path, stack: ExitStack) -> None:
         self.receiver = stack.enter_context(HookReceiver())
+        self.folder = folder
         self.environ = {**os.environ, "SHOP_DB": shop, "HOOKROW_DB": hookrow, "PYTHONPATH": f"{TESTS.parent}/engine"}
+        self.environ |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "PYTHONUNBUFFERED": "1"}
         self.add_hooks(hookrow)
         self.urls: dict[str, str] = {}
         for name, command in SERVICES.items():
@@ -180,6 +182,11 @@ class Shop:
             each.delivery: each.header("traceparent") or "" for each in self.receiver.received if each.path == f"/{key}"
         }
         return sorted(each.split("-")[1] for each in came.values())
+
+    def spans(self, name: str) -> set[str]:
+        """The traces of the workers' spans of this name."""
+        said = "".join((self.folder / f"{each}.log").read_text() for each in ("worker", "another"))
+        return set(re.findall(rf'"name": "{name}",\s+"context": \{{\s+"trace_id": "0x(\w+)"', said))
 
 
 def trace_of(words: str) -> str:
@@ -261,6 +268,8 @@ def judge(shop: Shop, server: str, clients: dict[str, Client]) -> None:
     assert "renamed" in answers
     assert sorted(each["user"]["login"] for each in shop.heard("crm")) == sorted(customers)
     assert shop.traces("crm") == sorted(map(trace_of, customers))
+    until(lambda: shop.spans("deliver crm") != set())  # written every 5 s
+    assert shop.spans("deliver crm") <= set(map(trace_of, customers))
 
     answers = list(clients["delivery"].told.values())
     assert {each["cost"] for each in answers if "cost" in each} == {300}

@@ -35,7 +35,7 @@ async def fired(bench: Bench, *orders: dict[str, Any]) -> list[str]:
 async def test_what_would_fail_and_on_which_firing(bench: Bench) -> None:
     """Each reason once, with how often, the most frequent first, and its newest firing."""
     _, bare, last, odd = await fired(
-        bench, {"phone": "1", "sum": 1}, {"sum": 1}, {"sum": 1}, {"phone": "1", "sum": "x"}
+        bench, {"phone": "1", "sum": 1}, {"sum": 1}, {"sum": 1}, {"phone": "1", "sum": "x", "number": "A-7", "id": 5}
     )
     found = await bench.engine.rehearse(gate(body='{"p": {{ order.phone }}}', condition="order.sum < 5"))
     assert (found.firings, found.called, found.failed, found.newly_called) == (4, 1, 3, 1)
@@ -44,6 +44,8 @@ async def test_what_would_fail_and_on_which_firing(bench: Bench) -> None:
         ("condition_error", 1, odd),
     ]
     assert "order.phone is missing" in str(next(iter(found.told())))
+    assert [each.subject for each in found.failures] == ["", "order A-7"]
+    assert f"(order A-7, {odd})" in str(list(found.told())[1])
     assert bare not in str([each.as_json() for each in found.failures])
     assert bench.network.requests == []
 
@@ -55,6 +57,11 @@ async def test_what_a_change_changes(bench: Bench) -> None:
     changed = hook.model_copy(update={"condition": "order.sum < 50", "body": '{"s": {{ order.sum }}, "v": 2}'})
     found = await bench.engine.rehearse(changed)
     assert (found.called, found.newly_called, found.newly_left_out, found.failed) == (2, 1, 1, 0)
+    assert (found.row.event, found.row.before, found.row.after) == (EVENT, hook.timeout, hook.timeout)
+    slower = await bench.engine.rehearse(changed.model_copy(update={"timeout": hook.timeout + 2}))
+    assert (slower.row.before, slower.row.after) == (hook.timeout, hook.timeout + 2)
+    shadowed = await bench.engine.rehearse(changed.model_copy(update={"shadow": True}))
+    assert shadowed.row.after == 0
     assert (found.bodies_differ, [each.changes for each in found.bodies]) == (1, [[("/v", 1, 2)]])
     assert small not in [each.firing for each in found.bodies]
     assert large not in [each.firing for each in found.bodies]

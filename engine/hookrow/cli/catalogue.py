@@ -84,6 +84,7 @@ COMMANDS: dict[str, Listed] = {
 
 # Placeholders of usage lines and options, as help shows them.
 PLACES: dict[str, Text] = {
+    "ANSWER": Text("ANSWER"),
     "ARGS": Text("ARGS"),
     "COMMAND": Text("COMMAND"),
     "CONDITION": Text("CONDITION"),

@@ -17,7 +17,7 @@ from hookrow.payload import canonical_hash, dumps
 
 __all__ = ["Against", "Compared", "Effect", "compare", "left", "unusual"]
 
-Compared = Literal["same", "verdict", "refusal", "data"]
+Compared = Literal["same", "decision", "refusal", "data"]
 """In what they differ: whether the operation goes on, the refusal's status or code, the payload afterwards."""
 UNAVAILABLE = 503
 """The status of a refusal by failure."""
@@ -116,7 +116,7 @@ def left(data: Mapping[str, Any], changes: Sequence[tuple[str, Any, Any]], priva
 def compare(one: Effect, other: Effect) -> Compared:
     """In what two effects differ: the first that is true."""
     if (one.refusal is None) != (other.refusal is None):
-        return "verdict"
+        return "decision"
     if one.refusal != other.refusal:
         return "refusal"
     return "same" if one.data == other.data else "data"

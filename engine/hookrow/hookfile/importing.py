@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -120,11 +121,14 @@ def rehearse_file(
     importer = Importer(  # nothing is sent, so it is no matter where the file's secrets come from
         engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=True, own_variables=False
     )
-    return [
+    steps = importer.plan(False)
+    times = {each.event: each for each in row_times(importer.config, steps)}
+    found = [
         rehearse(engine.runtime, each, wanted, limit=limit, progress=progress)
-        for step in importer.plan(False)
+        for step in steps
         if (each := step.candidate()) is not None
     ]
+    return [replace(each, row=times.get(each.row.event, each.row)) for each in found]
 
 
 class Importer:

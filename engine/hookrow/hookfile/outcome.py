@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.changes.handing import hook_of
-from hookrow.core.insight.rehearsal import Candidate
+from hookrow.core.insight.rehearsal import Candidate, RowTime, wait
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
@@ -41,18 +41,6 @@ class HookChange:
             "fields": {code: [old, new] for code, old, new in self.fields},
             "sources": {code: {"from": source, "to": host} for code, source, host in self.sources},
         }
-
-
-@dataclass(frozen=True, slots=True)
-class RowTime:
-    """Seconds that an operation may wait for all of an event's blocking hooks, before and after the import."""
-
-    event: str
-    before: float
-    after: float
-
-    def as_json(self) -> dict[str, Any]:
-        return {"event": self.event, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +149,6 @@ def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
         then = sum(wait(hook) for hook in after.values() if hook.event == event)
         then += sum(wait_of(values) for values in new if values["event"] == event)
         yield RowTime(event, round(before, 3), round(then, 3))
-
-
-def wait(hook: StoredHook) -> float:
-    """Seconds that an operation may wait for a hook."""
-    return hook.timeout if hook.active and hook.mode in WAITING and not hook.shadow else 0.0
 
 
 def wait_of(values: Mapping[str, Any]) -> float:

@@ -12,12 +12,12 @@ import click
 
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
+from hookrow.cli.commands.rehearse import put_row_time
 from hookrow.cli.read.hook_values import keeps_secrets
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.findings import contradicts
 from hookrow.cli.show.output import confirm, paint, put, put_json, say, to_json
 from hookrow.cli.show.standing import NO_EFFECT
-from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
 from hookrow.safetext import visible
 
@@ -152,15 +152,7 @@ def put_done(done: Imported) -> None:
             counts[change.action] += 1
             put_change(change)
     for row in done.rows:
-        if row.before or row.after:
-            before, after = str(Seconds(row.before)), str(Seconds(row.after))
-            told = Text(
-                "{event}: an operation may wait {after} s for its hooks (now {before} s)",
-                event=row.event,
-                after=after,
-                before=before,
-            )
-            put(str(told))
+        put_row_time(row)
     if not done.changed:
         say(Text("No differences."))
         return

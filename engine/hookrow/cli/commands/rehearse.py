@@ -15,13 +15,15 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.read.given import filter_options, log_filter
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import in_terminal, put, put_json, say, to_json
+from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
 from hookrow.safetext import visible
 
 if TYPE_CHECKING:
     from hookrow import Rehearsal
+    from hookrow.hookfile import RowTime
 
-__all__ = ["put_rehearsal", "rehearse"]
+__all__ = ["put_rehearsal", "put_row_time", "rehearse"]
 
 LONGEST = 60
 """Characters of a value that are shown."""
@@ -83,6 +85,9 @@ def rehearse(
             put_json(each.as_json())
         else:
             put_rehearsal(each)
+    if not as_json:
+        for row in {each.row.event: each.row for each in found}.values():
+            put_row_time(row)
     return exits.NO if any(each.failed for each in found) else exits.DONE
 
 
@@ -97,6 +102,19 @@ def progress() -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.pos)
 
         yield advance
+
+
+def put_row_time(row: RowTime) -> None:
+    """How long an operation may wait for its hooks; nothing where it waits for none."""
+    if row.before or row.after:
+        put(
+            Text(
+                "{event}: an operation may wait {after} s for its hooks (now {before} s)",
+                event=visible(row.event),
+                after=Seconds(row.after),
+                before=Seconds(row.before),
+            )
+        )
 
 
 def put_rehearsal(found: Rehearsal) -> None:
@@ -117,7 +135,7 @@ def put_rehearsal(found: Rehearsal) -> None:
     )
     for each in found.failures:
         reason = visible(each.reason)
-        indented(Text("{n} would fail: {reason} ({firing})", n=each.count, reason=reason, firing=each.firing))
+        indented(Text("{n} would fail: {reason} ({where})", n=each.count, reason=reason, where=visible(each.where)))
     if found.unknowable:
         indented(Text("{n} are not knowable from the log: a private value decides.", n=found.unknowable))
     if found.bodies_differ:

@@ -12,7 +12,7 @@ from hookrow.cli.catalogue import option
 from hookrow.clock import SystemClock, from_ms, to_ms
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Text
-from hookrow.words import OUTCOMES, Listing, Word, outcome_code
+from hookrow.words import OUTCOMES, WOULD, Listing, Word, outcome_code, read_word
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -30,7 +30,7 @@ __all__ = [
     "read_payload",
 ]
 
-FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code")
+FILTERS = ("event", "hook", "outcome", "since", "until", "search", "code", "would")
 
 
 def here_of(engine: HookEngine) -> Here:
@@ -90,6 +90,16 @@ class Outcome(click.Choice[str]):
         return super().convert(value, param, ctx) if found is None else found
 
 
+class Would(click.Choice[str]):
+    """What an answer in shadow would have done: its code, or the word that is shown for it, in either language."""
+
+    def __init__(self) -> None:
+        super().__init__(list(WOULD))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(read_word(WOULD, value) or value, param, ctx)
+
+
 def filter_options(function: Any) -> Any:
     """Add the log's filters to a command; they mean the same everywhere."""
     options = (
@@ -104,6 +114,14 @@ def filter_options(function: Any) -> Any:
         option("--until", metavar="TIME", says=Text("Before this moment, or to the end of this day.")),
         option("--search", metavar="TEXT", says=Text("Only firings whose payload contains this text.")),
         option("--code", metavar="STATUS", says=Text("Only firings with this response status, such as 404 or 5xx.")),
+        option(
+            "--would",
+            type=Would(),
+            metavar="ANSWER",
+            says=Text(
+                "Only firings in which a hook in shadow would have done this: {words}.", words=Listing(WOULD.values())
+            ),
+        ),
     )
     for add in reversed(options):
         function = add(function)
@@ -145,6 +163,7 @@ def log_filter(engine: HookEngine, options: dict[str, Any]) -> LogFilter:
         until_ms=None if until is None else to_ms(moment(until, here, "--until", "log", end=True)),
         search=options.get("search"),
         code=options.get("code"),
+        would=options.get("would"),
     )
 
 

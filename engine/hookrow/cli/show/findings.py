@@ -154,6 +154,7 @@ def hooks(engine: HookEngine) -> Iterator[Finding]:
             yield Finding("paused", Text("{hook} is paused: {reason}", **values), hook)
     yield from templates(engine, found)
     yield from flags_and_headers(found)
+    yield from shadows(engine, found)
     yield from periods(found, now)
 
 
@@ -190,6 +191,24 @@ def flags_and_headers(found: Sequence[Hook]) -> Iterator[Finding]:
                 name=quoted(hook.custom_header),
             )
             yield Finding("header_name", odd, hook)
+
+
+def shadows(engine: HookEngine, found: Sequence[Hook]) -> Iterator[Finding]:
+    """Hooks in shadow that would have refused operations, or failed: to be mended or promoted."""
+    for hook in found:
+        seen = engine.log.shadow(hook.id) if hook.shadow and hook.id is not None else None
+        if seen is None or not seen.refusals + seen.failures:
+            continue
+        text = Text(
+            "{hook} is in shadow. Last 7 days: asked {asked}, would refuse {refusals}, failed {failures}. See them: "
+            "hookrow log --hook {key} --would veto (or fail), then: hookrow hooks promote {key}",
+            hook=named(hook),
+            asked=seen.asked,
+            refusals=seen.refusals,
+            failures=seen.failures,
+            key=hook.key,
+        )
+        yield Finding("shadow", text, hook)
 
 
 def periods(found: Sequence[Hook], now: datetime) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from hookrow.errors import InvalidTemplate
 from hookrow.hook.local_time import LocalTime
 from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
-from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo
+from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo, subject_of
 from hookrow.records import Firing, LogFilter, rfc3339
 from hookrow.store.log.finding import ids
 from hookrow.store.log.reading import by_ids
@@ -51,6 +51,8 @@ class Candidate:
     condition: str
     body: str
     waits: bool
+    wait: float = 0.0
+    """Seconds that an operation may wait for it."""
 
     @classmethod
     def of(cls, hook: Hook | StoredHook) -> Candidate:
@@ -63,7 +65,26 @@ class Candidate:
             hook.condition,
             hook.body,
             hook.mode in WAITING,
+            wait(hook),
         )
+
+
+def wait(hook: Hook | StoredHook) -> float:
+    """Seconds that an operation may wait for a hook."""
+    return hook.timeout if hook.active and hook.mode in WAITING and not hook.shadow else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowTime:
+    """Seconds that an operation may wait for all of an event's blocking hooks, before and after a change of them."""
+
+    event: str
+    before: float
+    after: float
+
+    def as_json(self) -> JsonObject:
+        """The shape that `--json` prints."""
+        return {"event": self.event, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +96,23 @@ class RehearsedFailure:
     reason: str
     count: int
     firing: str
+    subject: str = ""
+    """What that firing's payload is about, such as `order A-10492`; empty where it does not say."""
+
+    @property
+    def where(self) -> str:
+        """The firing as people find it."""
+        return ", ".join(filter(None, (self.subject, self.firing)))
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
-        return {"error": self.error, "reason": self.reason, "count": self.count, "firing": self.firing}
+        return {
+            "error": self.error,
+            "reason": self.reason,
+            "count": self.count,
+            "firing": self.firing,
+            "subject": self.subject,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +147,8 @@ class Rehearsal:
     unknowable: int
     """What would become of so many is decided by a private value, which the log does not hold."""
     bodies_differ: int
+    row: RowTime
+    """How long the whole row may take, of its blocking hooks."""
     failures: tuple[RehearsedFailure, ...] = ()
     bodies: tuple[RehearsedBody, ...] = ()
     since_ms: int | None = None
@@ -130,6 +166,7 @@ class Rehearsal:
             "newly_failed": self.newly_failed,
             "unknowable": self.unknowable,
             "bodies_differ": self.bodies_differ,
+            "row": self.row.as_json(),
             "failures": [each.as_json() for each in self.failures],
             "bodies": [each.as_json() for each in self.bodies],
         }
@@ -138,11 +175,11 @@ class Rehearsal:
         """What must be known before it is saved: each reason for which it would fail."""
         for each in self.failures:
             yield Text(
-                "On the last {n} firings, {failed} would fail: {reason} ({firing})",
+                "On the last {n} firings, {failed} would fail: {reason} ({where})",
                 n=self.firings,
                 failed=each.count,
                 reason=each.reason,
-                firing=each.firing,
+                where=each.where,
             )
 
 
@@ -200,7 +237,9 @@ def rehearse(
             tally.take(firing, *(judged(each, firing, zone, size) for each in (before, hook)))
     if progress is not None:
         progress(len(chosen), len(chosen))
-    return tally.rehearsal(hook.key)
+    rest = sum(wait(each) for each in config.rows.get(hook.event, ()) if each.id != hook.id)
+    own = 0.0 if stored is None or before is None else wait(stored)
+    return tally.rehearsal(hook.key, RowTime(hook.event, round(rest + own, 3), round(rest + hook.wait, 3)))
 
 
 def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -> Foreseen:
@@ -262,14 +301,14 @@ class Tally:
         self.count["newly_left_out"] += now.act == "skip" and was.act == "call"
         if now.act == "fail":
             self.count["newly_failed"] += was.act != "fail"
-            self.failures.setdefault((now.error, now.reason), [0, firing.id])[0] += 1
+            self.failures.setdefault((now.error, now.reason), [0, firing.id, subject_of(firing.payload)])[0] += 1
         if now.act == was.act == "call" and now.body != was.body:
             changes = diff(json.loads(was.body or "null"), json.loads(now.body or "null"))
             self.count["bodies_differ"] += bool(changes)
             if changes and len(self.bodies) < SAMPLES:
                 self.bodies.append(RehearsedBody(firing.id, changes[:CHANGES]))
 
-    def rehearsal(self, key: str) -> Rehearsal:
+    def rehearsal(self, key: str, row: RowTime) -> Rehearsal:
         """All of it, the most frequent failure first."""
         failures = [RehearsedFailure(*why, *found) for why, found in self.failures.items()]
         count = self.count
@@ -283,6 +322,7 @@ class Tally:
             newly_failed=count["newly_failed"],
             unknowable=count["unknown"],
             bodies_differ=count["bodies_differ"],
+            row=row,
             failures=tuple(sorted(failures, key=lambda each: -each.count)),
             bodies=tuple(self.bodies),
             since_ms=self.since_ms,

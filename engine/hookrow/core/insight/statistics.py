@@ -170,7 +170,7 @@ class CandidateFigures:
     """Firings on which at least one of the two was asked, and of which the end is known."""
     differ: int
     """In so many of them the candidate would have decided otherwise."""
-    verdicts: int
+    decisions: int
     """One refused, the other did not."""
     refusals: int
     """Both refused, with another status or code."""
@@ -190,7 +190,7 @@ class CandidateFigures:
         return {
             "compared": self.compared,
             "differ": self.differ,
-            "verdicts": self.verdicts,
+            "decisions": self.decisions,
             "refusals": self.refusals,
             "data": self.data,
             "failures": self.failures,
@@ -299,7 +299,7 @@ def candidate_of(ask: Ask, hook: StoredHook, now_ms: int, most: int) -> Candidat
     return CandidateFigures(
         compared=len(rows),
         differ=len(rows) - count["same"],
-        verdicts=count["verdict"],
+        decisions=count["decision"],
         refusals=count["refusal"],
         data=count["data"],
         failures=sum(bool(failed) for _, _, failed, _ in rows),

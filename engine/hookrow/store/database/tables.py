@@ -240,7 +240,7 @@ DELIVERIES: Final = Table(
     optional("shadow", Integer),  # asked in shadow, in so many milliseconds at most; None: for real
     optional("would", String(6)),  # what the answer to a shadow's request would have done: allow, veto, change, fail
     optional("against", Text),  # asked as the hook's candidate: what the hook itself did (`delivery.comparing`)
-    optional("compared", String(8)),  # whether the candidate would have decided the same: same, verdict, refusal, data
+    optional("compared", String(8)),  # whether the candidate would have decided the same: same, decision, refusal, data
 )
 
 # One HTTP request.

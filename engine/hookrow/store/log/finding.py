@@ -32,7 +32,7 @@ from hookrow.delivery.states import DELIVERY_STATES
 from hookrow.ids import id_at, ms_of
 from hookrow.payload import storable
 from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
-from hookrow.store.database.tables import DELIVERIES, FIRINGS
+from hookrow.store.database.tables import DELIVERIES, FIRINGS, HOOKS
 from hookrow.store.log.kinds import ITS, REASON, DeliveryKind, answers, at_most, bounds, ended, events_of, giving, kinds
 from hookrow.store.outbox.parking import NOTABLE
 from hookrow.words import DIFFERS, ERRORS, PROBLEM, REASONS, SKIPS
@@ -154,6 +154,8 @@ def of_delivery(wanted: LogFilter) -> list[Any]:
         found.append(DELIVERIES.c.hook_id == wanted.hook)
     if (code := wanted.codes) is not None:
         found.append(DELIVERIES.c.status.between(*code))
+    if wanted.would is not None:
+        found.append(DELIVERIES.c.would == wanted.would)
     return found
 
 
@@ -175,6 +177,8 @@ def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
         return [under_way(connection, wanted)]
     if wanted.outcome == DIFFERS.code:
         return [IdStream(DELIVERIES.c.firing_id, [OTHERWISE, *of_delivery(wanted)])]
+    if wanted.would is not None:
+        return [of_would(connection, wanted)]
     if wanted.outcome in REASONS and wanted.code is None:
         return [of_reason(connection, wanted)]
     several = [wanted.event, wanted.hook, wanted.outcome, wanted.code].count(None) < 3
@@ -214,6 +218,18 @@ def of_reason(connection: Connection, wanted: LogFilter) -> IdStream:
     its = [DELIVERIES.c.hook_id == bindparam("hook"), bindparam("reason", type_=String) == REASON, states]
     each = [{"hook": hook, "reason": wanted.outcome} for hook in giving(connection, wanted)]
     return IdStream(DELIVERIES.c.firing_id, its, each)
+
+
+def of_would(connection: Connection, wanted: LogFilter) -> IdStream:
+    """The deliveries in shadow whose answer would have done what is asked for; those of each hook in order."""
+    hooks = [wanted.hook] if wanted.hook is not None else connection.execute(select(HOOKS.c.id)).scalars()
+    its = [DELIVERIES.c.would == bindparam("would"), DELIVERIES.c.hook_id == bindparam("shadowed")]
+    its += of_delivery(replace(wanted, would=None, hook=None))
+    if wanted.outcome is not None:
+        states = [and_(DELIVERIES.c.state.in_(each), also) for each, also in states_of(wanted.outcome)]
+        verdict = [row_is([FIRINGS.c.outcome == wanted.outcome])] if wanted.outcome in FIRING_OUTCOMES else []
+        its.append(or_(*verdict, *states))
+    return IdStream(DELIVERIES.c.firing_id, its, [{"would": wanted.would, "shadowed": hook} for hook in hooks])
 
 
 def under_way(connection: Connection, wanted: LogFilter) -> IdStream:

@@ -59,6 +59,8 @@ def of_attempt(connection: Connection, wanted: LogFilter) -> list[ColumnElement[
         found.append(DELIVERIES.c.hook_id == wanted.hook)
     if (code := wanted.codes) is not None:
         found.append(func.coalesce(ATTEMPTS.c.status, 0).between(*code))
+    if wanted.would is not None:
+        found.append(func.coalesce(DELIVERIES.c.would, "") == wanted.would)
     if wanted.search:
         found.append(holds_text(connection, wanted.search))
     if wanted.outcome is not None:

@@ -18,7 +18,7 @@ from hookrow.hook.dates import parse as parse_moment
 from hookrow.hook.dates import show as show_moment
 from hookrow.lang import current
 from hookrow.records import LogFilter
-from hookrow.words import DIFFERS, OUTCOMES, PROBLEM, REASONS, Listing, outcome_code, word
+from hookrow.words import DIFFERS, OUTCOMES, PROBLEM, REASONS, WOULD, Listing, outcome_code, read_word, word
 from hookrow_tui.words import Say
 
 __all__ = ["NotAFilter", "completions", "parse", "rest_of", "show"]
@@ -64,6 +64,14 @@ def read_outcome(value: str, typed: Typed) -> str:
     raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
+def read_would(value: str, typed: Typed) -> str:
+    found = read_word(WOULD, value)
+    if found is not None:
+        return found
+    known = Listing(WOULD.values())
+    raise NotAFilter(Say('There is no answer "{value}" of a hook in shadow. Known: {known}.', value=value, known=known))
+
+
 def read_code(value: str, typed: Typed) -> str:
     code = value.lower().replace("х", "x")  # the Cyrillic letter looks the same
     if not STATUS.fullmatch(code):
@@ -104,6 +112,7 @@ PARTS = (
     FilterKey("event", ("event",), ("событие",), any_text),
     FilterKey("outcome", ("outcome",), ("итог",), read_outcome),
     FilterKey("code", ("code", "status"), ("код",), read_code),
+    FilterKey("would", ("would",), ("наблюдение",), read_would),
     FilterKey("hook", ("hook",), ("хук",), read_hook),
     FilterKey("since_ms", ("since",), ("с", "за"), read_since),
     FilterKey("until_ms", ("until",), ("по", "до"), read_until),
@@ -210,6 +219,8 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
             value = hook_name(value)
         elif part.read is read_outcome:
             value = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM, DIFFERS.code: DIFFERS}, value)
+        elif part.read is read_would:
+            value = word(WOULD, value)
         shown.append(f"{name_of(part)}:{quoted(str(value))}")
     if filter.search:
         shown.append(filter.search if plain_words(filter.search) else quoted(filter.search, always=True))
@@ -264,13 +275,16 @@ def completions(text: str, *, hooks: Sequence[str], events: Sequence[str]) -> li
         "event": events,
         "outcome": [str(each) for each in (PROBLEM, DIFFERS, *OUTCOMES.values(), *REASONS.values())],
         "code": CODES,
+        "would": [str(each) for each in WOULD.values()],
         "hook": hooks,
         "since_ms": AGO[current()],
         "until_ms": AGO[current()],
     }[part.field]
     before, bare = text[: open_key.start(2)], typed.lstrip('"«')
     if bare == typed:  # without quotes a value ends at a blank: outcomes are read without, of a name a part is enough
-        values = [each.replace(" ", "") if part.field == "outcome" else each.split(" ")[0] for each in values]
+        values = [
+            each.replace(" ", "") if part.field in ("outcome", "would") else each.split(" ")[0] for each in values
+        ]
     found = [value for value in values if value.lower().startswith(bare.lower()) and value.lower() != bare.lower()]
     return [before + typed + rest_of_value(value, bare, quoted_by=typed[:1]) for value in found]
 

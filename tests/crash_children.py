@@ -7,10 +7,9 @@ standard input. Run with a name and arguments it is that child itself, started b
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import importlib
 import json
 import os
-import random
 import signal
 import sys
 import threading
@@ -23,7 +22,8 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, insert
 
-from hookrow import AsyncHookEngine, Hook, HookEngine, StorageError
+from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.clock import SystemClock
 from hookrow.store import outbox
 from hookrow.store.database import backup, opening
 from hookrow.store.database.database import Database
@@ -35,7 +35,7 @@ from hookrow.store.outbox.writing import Rows
 from hookrow.worker import Worker
 from schemas import NEXT, in_public
 
-__all__ = ["EVENT", "POINTS", "FastClock", "hook_at"]
+__all__ = ["EVENT", "POINTS", "FastClock", "Machine", "hook_at"]
 
 EVENT = "after_registration"
 EPOCH_MS = 1_800_000_000_000
@@ -63,6 +63,16 @@ class FastClock:
 
     def monotonic(self) -> float:
         return time.monotonic() * self.speed
+
+
+class Machine(SystemClock):
+    """A machine whose wall clock is wrong by so many milliseconds."""
+
+    def __init__(self, wrong_ms: int) -> None:
+        self.wrong_ms = wrong_ms
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.wrong_ms
 
 
 def hook_at(url: str, key: str, **given: Any) -> Hook:
@@ -159,12 +169,13 @@ def arm(engine: AsyncHookEngine, point: str) -> None:
 
 
 def worker(
-    db: str, speed: float = 1.0, point: str | None = None, concurrency: int = 8, set_by: str | None = None
+    db: str, speed: float = 1.0, point: str | None = None, concurrency: int = 8, wrong_ms: int | None = None
 ) -> None:
-    """Drain the outbox until SIGTERM, or until killed."""
+    """Drain the outbox until SIGTERM, or until killed; by a fast clock, or by one that is wrong."""
 
     async def main() -> None:
-        engine = AsyncHookEngine(db, worker=False, clock=FastClock(speed, set_by))
+        clock = FastClock(speed) if wrong_ms is None else Machine(wrong_ms)
+        engine = AsyncHookEngine(db, worker=False, clock=clock)
         if point is not None:
             arm(engine, point)
         loop = asyncio.get_running_loop()
@@ -182,22 +193,16 @@ def worker(
     asyncio.run(main())
 
 
-def feeder(
-    db: str, acks: str, speed: float = 1.0, pause: float = 0.004, set_by: str | None = None, event: str = EVENT
-) -> None:
+def feeder(db: str, acks: str, speed: float = 1.0, pause: float = 0.004) -> None:
     """Fire until killed; what `fire()` returned for stands in `acks`, delivery by delivery."""
-    with HookEngine(db, worker=False, clock=FastClock(speed, set_by)) as engine:
+    with HookEngine(db, worker=False, clock=FastClock(speed)) as engine:
         number = 0
         while True:
             number += 1
-            try:
-                firing = engine.fire(event, {"number": number, "key": number % 5})
-            except StorageError:  # of an event before the operation: nothing was promised
-                continue
+            firing = engine.fire(EVENT, {"number": number})
             if firing.error is None:
                 for delivery in firing.deliveries:
-                    if delivery.state != "skipped":
-                        line(acks, delivery.id)
+                    line(acks, delivery.id)
             time.sleep(pause)
 
 
@@ -343,38 +348,17 @@ async def serving(ready: str, answer: Callable[[str, dict[str, str], bytes], Awa
 
 
 def receiver(log: str, ready: str, slow: float = 0.0) -> None:
-    """Every request is a line of the log, written before it is answered: `webhook-id path attempt`.
+    """Every request is a line of the log, written before it is answered: `webhook-id path attempt moment`.
 
     `/slow` answers after `slow` seconds, `/hang` never, all else at once.
     """
 
     async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes:
-        line(log, headers["webhook-id"], path, headers["hook-attempt"])
+        line(log, headers["webhook-id"], path, headers["hook-attempt"], time.monotonic())
         if path == "/hang":
             await asyncio.Event().wait()
         await asyncio.sleep(slow if path == "/slow" else 0.002)
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-    asyncio.run(serving(ready, answer))
-
-
-def moody_receiver(log: str, ready: str, seed: int, well: str) -> None:
-    """A receiver of many faults, until the file `well` is there.
-
-    A line for each request: `webhook-id path attempt answer moment digest`; the moment is the monotonic clock's.
-    """
-    dice, healed = random.Random(seed), Path(well).exists
-    moods = ("200", "200", "200", "200", "200", "slow", "500", "429", "cut", "404")
-
-    async def answer(path: str, headers: dict[str, str], body: bytes) -> bytes | None:
-        mood = "200" if healed() else dice.choice(moods)
-        status = "200" if mood == "slow" else mood
-        digest = hashlib.sha256(body).hexdigest()[:16]
-        line(log, headers["webhook-id"], path, headers["hook-attempt"], status, time.monotonic(), digest)
-        if mood == "cut":
-            return None
-        await asyncio.sleep(0.3 if mood == "slow" else 0.002)
-        return f"HTTP/1.1 {status} .\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
 
     asyncio.run(serving(ready, answer))
 
@@ -391,19 +375,20 @@ CHILDREN = {
         making,
         migrating,
         receiver,
-        moody_receiver,
     )
 }
 
 
 def child(name: str, given: dict[str, Any], errors: str) -> None:
-    """Be this child; what goes wrong is written to a file."""
+    """Be this child, one of this module or `module:name`; what goes wrong is written to a file."""
     handle = os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(handle, 2)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    CHILDREN[name](**given)
+    module, _, name = name.rpartition(":")
+    made = CHILDREN[name] if not module else getattr(importlib.import_module(module), name)
+    made(**given)
 
 
 def nursery(folder: str) -> None:
@@ -413,7 +398,6 @@ def nursery(folder: str) -> None:
     create_engine("postgresql+psycopg://").dispose()  # imports the driver
     assert threading.active_count() == 1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
-    born: list[int] = []
     print("ready", flush=True)
     while asked := sys.stdin.readline():
         name, given, errors = json.loads(asked)
@@ -430,8 +414,8 @@ def nursery(folder: str) -> None:
                 traceback.print_exc()
             finally:
                 os._exit(code)
-        born.append(number)
         print(number, flush=True)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # stopped ones, too, and those of tests that were killed
 
 
 if __name__ == "__main__":

@@ -51,11 +51,15 @@ class Silent:
 
     def open(self, looking: selectors.BaseSelector) -> None:
         near, _ = self.door.accept()
-        if isinstance(self.place, str):
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(f"{self.place}/.s.PGSQL.5432")
-        else:
-            far = socket.create_connection(self.place)
+        try:
+            if isinstance(self.place, str):
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(f"{self.place}/.s.PGSQL.5432")
+            else:
+                far = socket.create_connection(self.place)
+        except OSError:  # the server is away: who came is told so
+            near.close()
+            return
         self.wires |= {near: far, far: near}
         looking.register(near, selectors.EVENT_READ)
         looking.register(far, selectors.EVENT_READ)

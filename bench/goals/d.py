@@ -23,6 +23,9 @@ ASYNC = {1: 1.2, 5: 0.5, 20: 0.32}
 POSTS = 100
 """Posts a sample, whatever K is."""
 SLOW_MS = 20
+TOGETHER = 5
+"""Gates that are asked at the same time."""
+ALONE = "before_order_update"
 MEMORY = Path("/dev/shm")
 """A file system in memory: a commit there costs its statements, but no disk."""
 
@@ -40,6 +43,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     for number, goal in ASYNC.items():
         yield asyncio.run(awaited(bench, number, goal))
     yield from blocking(bench, bench.folder, 1, 1.05, f", receiver takes {SLOW_MS} ms", slow=SLOW_MS)
+    yield at_once(bench)
     yield asyncio.run(unheard(bench))
 
 
@@ -69,6 +73,23 @@ def blocking(
             for end in ("", "-wal", "-shm"):
                 path.with_name(path.name + end).unlink(missing_ok=True)
     yield at_most(f"fire(), K = {number}{more}", taken["ours"], taken["bare"], goal, goal="" if goal else "—")
+
+
+def at_once(bench: Bench) -> Row:
+    """Gates of one position that are asked together, against one of them alone."""
+    url, times = f"{bench.receiver.url}{SLOW_MS}", bench.count(POSTS // 4)
+    with HookEngine(f"sqlite:///{bench.folder}/dt.db", worker=False) as engine:
+        engine.settings.set(f"together:{EVENT}", "on")
+        for event, number in ((EVENT, TOGETHER), (ALONE, 1)):
+            for n in range(number):
+                key = f"{event}-{n}".replace("_", "-")
+                engine.hooks.add(Hook(key=key, name=key, event=event, url=url, wait_for_response=True, position=10))
+
+        def fired(event: str) -> Sample:
+            return timed(lambda: [engine.fire(event, PAYLOAD) for _ in range(times)], times)
+
+        taken = interleave({"ours": lambda: fired(EVENT), "one": lambda: fired(ALONE)}, bench.rounds)
+    return at_most(f"{TOGETHER} gates of {SLOW_MS} ms asked together, against one", taken["ours"], taken["one"], 1.2)
 
 
 async def awaited(bench: Bench, number: int, goal: float) -> Row:

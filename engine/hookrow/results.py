@@ -47,6 +47,8 @@ class Explained:
     request: Request | None = None
     now: Mapping[str, Any] | None = None
     """What `now` means to its body or condition: hour, weekday, date. None where neither asks."""
+    together: int | None = None
+    """Hooks of the same number are asked at the same time (1, 2, …); None: this one is asked alone, or not at all."""
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
@@ -60,6 +62,7 @@ class Explained:
             "detail": self.detail,
             "request": None if self.request is None else self.request.as_json(),
             "now": None if self.now is None else dict(self.now),
+            "together": self.together,
         }
 
 

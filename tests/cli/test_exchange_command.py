@@ -57,6 +57,7 @@ def test_a_dry_run_says_what_would_change(add: Add, hookrow: Hookrow, folder: Pa
         "changes": [{"key": "stock", "action": "change", "fields": {"timeout": [2.0, 4.0]}, "sources": {}}],
         "rows": [{"event": "before_order_add", "before": 2.0, "after": 4.0}],
         "warnings": [],
+        "events": [],
         "rehearsals": [],
         "applied": False,
     }
@@ -153,3 +154,28 @@ def test_periods_are_said_in_the_list(add: Add, hookrow: Hookrow) -> None:
     russian = hookrow("--lang", "ru", "hooks", "list").out
     assert "начнётся через 3 д" in russian
     assert "истекает через 5 ч" in russian
+
+
+def test_gates_asked_together_as_a_command_and_in_a_file(hookrow: Hookrow) -> None:
+    """`events set` says what it means; `events`, `explain`, export and import know it; another event is refused."""
+    hookrow("init")
+    for name in ("One", "Two"):
+        hookrow("hooks", "add", "--name", name, "--event", "before_order_add", "--url", "http://localhost:9/x",
+                "--wait-for-response", "--position", 10)  # fmt: skip
+    assert "behind a refusal are asked too" in hookrow("events", "set", "before_order_add", "--together").err
+    assert "asked together: before_order_add" in hookrow("events").out
+    told = {each["code"]: each["together"] for each in hookrow("events", "--json").lines}
+    assert [code for code, on in told.items() if on] == ["before_order_add"]
+    assert "Asked together: One, Two" in hookrow("explain", "before_order_add").out
+    assert [each["together"] for each in hookrow("explain", "before_order_add", "--json").lines] == [1, 1]
+    hookrow("export", "-o", "hooks.yaml")
+    assert "one after another" in hookrow("events", "set", "before_order_add", "--no-together").err
+    assert "Asked together" not in hookrow("explain", "before_order_add").out
+    dry = hookrow("import", "hooks.yaml", "--dry-run")
+    assert "together: false → true" in dry.out
+    assert "may wait 5 s for its hooks (now 10 s)" in dry.out
+    assert "1 changed" in hookrow("import", "hooks.yaml").err
+    assert "together:before_order_add" in hookrow("settings", "list").out
+    hookrow("events", "set", "after_registration", "--together", code=5)
+    hookrow("events", "set", "nothing", "--together", code=4)
+    hookrow("events", "set", "before_order_add", code=2)

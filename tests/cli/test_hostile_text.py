@@ -82,6 +82,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "export": ((), ("--event", EVIL)),
     "import": (("{file}", "--dry-run"), ("{file}",)),
     "events": ((), ("--json",)),
+    "events set": (("before_order_add", "--together"), (EVIL, "--together")),
     "events match": (("GET", f"/{EVIL}"), ("POST", f"/order/{EVIL}")),
     "fire": (("before_order_add", "--payload", "{payload}"), (EVIL, "--payload", "{payload}")),
     "explain": (("before_order_add",), ("before_order_add", "--json"), ("before_order_add", "--at", EVIL)),

@@ -100,6 +100,7 @@ def test_every_command(
     assert "No secret" in run("keys abandon 00000000", code=5).err
     run("hooks test 1")
     assert run("events match POST /user/new").out
+    assert "behind a refusal" in run("events set before_order_add --together").err
 
     assert [each["act"] for each in run("explain", EVENT, "--json").lines] == ["queue", "queue"]
     fired = run("fire", EVENT, "--json").json

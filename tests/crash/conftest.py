@@ -232,9 +232,16 @@ def courts(request: pytest.FixtureRequest, nursery: Nursery, tmp_path: Path) -> 
         nursery.kill(each.receiver)
 
 
+class Dice(random.Random):
+    """Chance that can be had again."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        print("seed", number)
+
+
 @pytest.fixture
-def dice() -> random.Random:
+def dice() -> Dice:
     """Chance whose seed is printed."""
-    seed = int(os.environ.get("HOOKROW_SEED", random.randrange(10**6)))
-    print("seed", seed)
-    return random.Random(seed)
+    return Dice(int(os.environ.get("HOOKROW_SEED", random.randrange(10**6))))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -24,19 +23,12 @@ from hookrow.payload import MIB
 from hookrow.store.database import reserve
 from hookrow.store.database.opening import open_database
 from hookrow.testing import Answer, HookReceiver, Received, allows
+from mounting import mount
 from outbox_rows import add_hook, fire, rows
 from worker_bench import Receiver, now_ms, running, seen, worker_on
 
 EVENT = "after_registration"
 SIZE = "8m"
-
-
-def mount(folder: Path, *options: str) -> str:
-    """Mount; the reason if it may not be done."""
-    if shutil.which("mount") is None:
-        return "there is no mount"
-    done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode else ""
 
 
 @pytest.fixture

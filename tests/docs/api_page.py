@@ -13,8 +13,9 @@ import hookrow.asgi
 import hookrow.testing
 from hookrow.core.care.health import AsyncHealth, Health
 from hookrow.core.care.keys import AsyncKeys, Keys
+from hookrow.core.changes.awaited import AsyncHooks
 from hookrow.core.events import Catalogue
-from hookrow.core.hooks import AsyncHooks, Hooks
+from hookrow.core.hooks import Hooks
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 

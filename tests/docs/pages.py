@@ -21,7 +21,8 @@ from hookrow.cli.exits import code_of
 from hookrow.events import CATALOGUE
 from hookrow.hook.fields import FIELDS, GROUPS, Field
 from hookrow.hook.modes import ROW_LIMIT
-from hookrow.store.configuration.settings import SETTINGS
+from hookrow.hook.together import PREFIX
+from hookrow.store.configuration.settings import SETTINGS, known
 from hookrow.store.database.locks import WAITS
 
 __all__ = ["PAGES"]
@@ -48,8 +49,8 @@ OUTCOMES = {
     "retrying": "An attempt failed; the next one is scheduled.",
     "parked": "On hold: its hook is paused or switched off. It is sent when that ends.",
     "dead": "Ten attempts failed, or the body can't be rendered. Kept until somebody redelivers or drops it.",
-    "cancelled": "The hook was deleted, the delivery was never enqueued, its caller was cancelled, or "
-    "somebody dropped it.",
+    "cancelled": "The hook was deleted, the delivery was never enqueued, its caller was cancelled, a gate before it "
+    "had refused while both were [asked together](../firing.md#gates-asked-together), or somebody dropped it.",
     "skipped": "The hook was not to be called; see [why a hook was skipped](#why-a-hook-was-skipped).",
 }
 STATES = {
@@ -92,7 +93,8 @@ ERRORS = {
     "deadline": "Less than 50 ms of the firing's deadline were left; the hook was not called.",
     "paused": "The hook is paused: by a person, by the receiver's 410, or by the circuit breaker.",
     "key_error": "A secret of the hook can't be decrypted: its key is missing or wrong.",
-    "interrupted": "The process that sent it ended meanwhile; the request may have reached the receiver.",
+    "interrupted": "The process that sent it ended meanwhile, or a gate before it had refused; the request may have "
+    "reached the receiver.",
     "damaged": "Somebody changed rows of the database by hand, so that this delivery can't be read; nothing more is "
     "sent. The reason says what stands where.",
     "local_error": "The machine that sends is short of descriptors, memory or the like; nothing was sent, no attempt "
@@ -280,7 +282,11 @@ def events_page() -> str:
     """docs/reference/events.md."""
     lang.use("en")
     lines = ["# Event types", MADE, "Your service adds its own: [events of your own](../firing.md#events-of-your-own)."]
-    lines += ["`before` hooks can stop or change the operation; `after` and `on` hooks are told what has happened.", ""]
+    lines += ["`before` hooks can stop or change the operation; `after` and `on` hooks are told what has happened."]
+    lines += [
+        "`hookrow events set EVENT --together`: its [gates are asked together](../firing.md#gates-asked-together).",
+        "",
+    ]
     lines += table(
         ("code", "title", "moment", "API calls", "private fields"),
         [
@@ -311,7 +317,7 @@ def settings_page() -> str:
         ("name", "default", "meaning"),
         [
             (f"`{each.name}`", f"`{each.default}`" if each.default else "–", each.meaning.en)
-            for each in SETTINGS.values()
+            for each in (*SETTINGS.values(), known(f"{PREFIX}EVENT"))
         ],
     )
     lines += ["## Environment variables", "", *table(("variable", "read by", "meaning"), VARIABLES)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaos.figures import on_page
 from hookrow import Hook
 from hookrow.testing import MemoryEngine
 from receivers.bodies import BODIES, REPLIES
@@ -43,6 +45,15 @@ REPLY_ROWS: dict[str, list[Script]] = {
     "2xx, JSON object": [answer(200, {"data": {"order": {"sum": 90}}}), answer(201, {"allow": True, "result": 5})],
     "2xx, anything else": [answer(200, b"ok", **TEXT), answer(200, b"[1]"), answer(200, b"7")],
 }  # fmt: skip
+
+
+def test_the_table_of_chaos_is_that_of_its_runs() -> None:
+    """docs/contributing/reliability.md adds up what stands in chaos.jsonl."""
+    page = DOCS / "contributing" / "reliability.md"
+    wanted = on_page(page.read_text("utf-8"))
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(wanted, "utf-8")
+    assert page.read_text("utf-8") == wanted
 
 
 def said_of(engine: MemoryEngine, mode: str) -> str:

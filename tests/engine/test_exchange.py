@@ -379,3 +379,67 @@ def test_line_ends_that_only_some_know_come_back(engine: HookEngine, place: str,
     engine.hooks.update("a", body="")
     import_hooks(engine, source)
     assert (engine.hooks.get("a").body, export_hooks(engine)) == (kept, source)
+
+
+SWITCH = f"together:{EVENT}"
+
+
+def test_a_file_says_which_events_ask_gates_together(engine: HookEngine, other: HookEngine) -> None:
+    """Written where it was ever set, read in the same transaction; what is not named stays, and twice is no change."""
+    for n in range(3):
+        engine.hooks.add(hook(f"g{n}", wait_for_response=True, fire_and_forget=False, position=10, timeout=4))
+    assert "events" not in yaml.safe_load(export_hooks(engine))
+    engine.settings.set(SWITCH, "on")
+    text = export_hooks(engine)
+    assert yaml.safe_load(text)["events"] == {EVENT: {"together": True}}
+    assert "events" not in yaml.safe_load(export_hooks(engine, event="before_user_new"))
+    assert "events" not in yaml.safe_load(export_hooks(engine, keys=["g0"]))
+    jsonschema.validate(yaml.safe_load(text), schema())
+    dry = import_hooks(other, text, dry_run=True)
+    assert [each.as_json() for each in dry.events] == [{"event": EVENT, "together": [False, True]}]
+    assert [each.as_json() for each in dry.rows] == [{"event": EVENT, "before": 0.0, "after": 4.0}]
+    assert other.settings.together() == frozenset()
+    import_hooks(other, text)
+    assert other.settings.together() == {EVENT}
+    assert not import_hooks(other, text).changed
+    assert import_hooks(other, sheet()).events == ()
+    turned = text.replace("together: true", "together: no")
+    assert [each.after for each in import_hooks(other, turned).rows] == [12.0]
+    assert other.settings.get(SWITCH) == "off"
+    assert [each.subject for each in other.log.deeds() if each.action == "setting"] == [
+        f"{SWITCH} = off",
+        f"{SWITCH} = on",
+    ]
+
+
+def test_a_position_that_changes_who_is_asked_together_changes_the_time(engine: HookEngine) -> None:
+    """The dry run says how long an operation may wait then."""
+    for n in range(2):
+        engine.hooks.add(hook(f"g{n}", wait_for_response=True, fire_and_forget=False, position=10, timeout=4))
+    engine.settings.set(SWITCH, "on")
+    moved = import_hooks(engine, sheet(**{"hook-2": {"position": 20}}), dry_run=True)
+    assert [each.as_json() for each in moved.rows] == [{"event": EVENT, "before": 4.0, "after": 8.0}]
+    beside = sheet(new={**NEW, "wait_for_response": True, "fire_and_forget": False, "position": 10, "timeout": 5})
+    assert [each.after for each in import_hooks(engine, beside, dry_run=True).rows] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ({"after_registration": {"together": True}}, "line 1, events.after_registration.together"),
+        ({"before_order_ad": {"together": True}}, "events.before_order_ad.together"),
+        ({EVENT: {"together": "perhaps"}}, f"events.{EVENT}.together"),
+        ({EVENT: {"alone": True}}, f"events.{EVENT}.alone"),
+        ({EVENT: {"together": [1]}}, f"events.{EVENT}.together"),
+        ({EVENT: {}}, f"events.{EVENT}:"),
+        ({EVENT: None}, f"events.{EVENT}:"),
+        ([EVENT], "events:"),
+        ("on", "events:"),
+    ],
+)
+def test_what_a_file_may_not_say_of_events(engine: HookEngine, events: Any, said: str) -> None:
+    """Nothing is written then, with the line and the place."""
+    source = json.dumps({"hookrow": 1, "events": events, "hooks": {"new": NEW}})
+    [fault] = faults(engine, source)
+    assert said in fault
+    assert engine.hooks.list() == []

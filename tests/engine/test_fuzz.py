@@ -325,7 +325,7 @@ FUZZ: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]] = {
     ),
     "a setting": (
         st.tuples(
-            st.sampled_from([*settingstore.SETTINGS, "x"]),
+            st.sampled_from([*settingstore.SETTINGS, "together:before_order_add", "x"]),
             pieces("public", "Europe/", "Moscow", "../", "10", more="0123456789.:/-+ \0"),
         ),
         lambda pair: settingstore.parse(*pair),

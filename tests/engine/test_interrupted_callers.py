@@ -44,6 +44,11 @@ def rows_of_hooks(url: str) -> list[Hook]:
     return hooks
 
 
+def beside(url: str) -> Hook:
+    """A second gate of that position: it is asked at the same time as the first, by the setting `together:EVENT`."""
+    return Hook(name="beside", event=BEFORE, url=url, position=2, wait_for_response=True)
+
+
 def judge(url: str, receiver: HookReceiver) -> Counter[str | None]:
     """Every firing has an outcome, nothing is leased to anybody, and whatever a receiver got is recorded."""
     with HookEngine(url, worker=False) as engine, engine.runtime.database.read() as connection:
@@ -64,8 +69,9 @@ def test_a_storm_of_interrupts_leaves_no_firing_without_an_outcome(
     """SIGINT at random moments in a process of several calling threads, one in ten twice at once."""
     url = f"sqlite:///{tmp_path / 'hooks.db'}"
     with HookEngine(url, worker=False) as engine:
-        for hook in rows_of_hooks(hook_receiver.url):
+        for hook in (*rows_of_hooks(hook_receiver.url), beside(hook_receiver.url)):
             engine.hooks.add(hook)
+        engine.settings.set(f"together:{BEFORE}", "on")
     program = Path(__file__).parents[1] / "storm_child.py"
     done = subprocess.run(
         [sys.executable, str(program), url, str(SEED), str(count)], capture_output=True, text=True, check=False
@@ -84,8 +90,9 @@ async def test_a_storm_of_cancellations_leaves_no_firing_without_an_outcome(
     """Tasks that are cancelled at random moments, now and then twice, sixteen at once."""
     chance = random.Random(SEED)
     async with AsyncHookEngine(either_url) as engine:
-        for hook in rows_of_hooks(hook_receiver.url):
+        for hook in (*rows_of_hooks(hook_receiver.url), beside(hook_receiver.url)):
             await engine.hooks.add(hook)
+        await engine.settings.set(f"together:{BEFORE}", "on")
 
         async def one(number: int) -> None:
             event = (BEFORE, AFTER, BEFORE, ON)[number % 4]

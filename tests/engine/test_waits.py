@@ -16,12 +16,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.care.keys import alone
 from hookrow.core.firing import Run, raise_event
 from hookrow.errors import DatabaseBusy, Refused
+from hookrow.store import hooks as hookstore
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
 from schemas import in_public
@@ -58,6 +59,20 @@ def kept(url: str, table: str = "firing") -> Iterator[None]:
         other.execute("SET LOCAL lock_timeout = '9s'")
         other.execute(f"LOCK TABLE hookrow.{table}")
         yield
+
+
+@contextmanager
+def kept_a_while(url: str, seconds: float) -> Iterator[None]:
+    """Somebody else holds the hooks, and lets them go (PostgreSQL)."""
+    if url.startswith("sqlite"):
+        yield
+        return
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE hookrow.hook")
+        letting_go = threading.Timer(seconds, other.rollback)
+        letting_go.start()
+        yield
+        letting_go.join()
 
 
 def with_hooks(engine: HookEngine) -> None:
@@ -128,6 +143,23 @@ async def test_all_waits_of_one_firing_together(url: str, engine: HookEngine, la
         with pytest.raises(DatabaseBusy):
             await run.fire()
         assert watch.took <= lag.bound(RECORD + 0.25)
+
+
+async def test_what_a_cancelled_firing_waits_for_counts(
+    url: str, engine: HookEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit under way is waited for, and what records its end then has a second, not all the time once more."""
+    monkeypatch.setattr("hookrow.core.firing.FIRE", SHORT)
+    run = engine.new_run(None, BEFORE, {"n": 1}, deadline=30, idempotency_key="k")
+    assert isinstance(run, Run)
+    with kept(url):
+        firing = asyncio.create_task(run.fire())
+        await asyncio.sleep(0.01)
+        firing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await firing
+    assert run.waited >= SHORT - 0.05
+    assert run.patience(RECORD) == RECORD
 
 
 async def test_every_wait_of_a_firing_counts(url: str, engine: HookEngine, lag: Any) -> None:
@@ -307,6 +339,43 @@ def held_elsewhere(lock: threading.RLock) -> Iterator[None]:
         other.submit(lock.acquire).result()
         yield
         other.submit(lock.release).result()
+
+
+async def test_all_waits_of_one_change_together(
+    url: str, engine: HookEngine, lag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone would be within the limit: the first lock is let go, and another one is met."""
+    for module in ("core.hooks", "store.database.locks"):
+        monkeypatch.setattr(f"hookrow.{module}.CHANGE", 4 * SHORT)
+    changes = (
+        lambda: engine.hooks.update("a", {"name": "new"}),
+        lambda: engine.hooks.pause("a"),
+        lambda: engine.settings.set("loop_depth", "4"),
+    )
+    for change in changes:
+        with kept(url, "delivery, hookrow.setting"), kept_a_while(url, 3 * SHORT):
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await asyncio.to_thread(change)
+            # A second for the server's own lag, which nobody measures; a lock alone would be waited for five.
+            assert watch.took <= lag.bound(4 * SHORT + 1.25)
+
+
+async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for what it waits for: thousands of deliveries that go on with a hook may take longer."""
+    change = hookstore.change
+
+    def much(connection: Connection, *given: Any, **how: Any) -> bool:
+        time.sleep(4 * SHORT)
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.4)"))
+        return change(connection, *given, **how)
+
+    for module in ("core.hooks", "store.database.locks"):
+        monkeypatch.setattr(f"hookrow.{module}.CHANGE", 3 * SHORT)
+    monkeypatch.setattr(hookstore, "change", much)
+    changed = await asyncio.to_thread(engine.hooks.update, "a", {"name": "new"})
+    assert changed.name == "new"
 
 
 def test_another_engine_of_the_process_writes(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

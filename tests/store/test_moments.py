@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from crash_children import Machine
 from hookrow.clock import SystemClock
 from hookrow.store.database.database import Database
 from hookrow.store.database.moments import KEPT_AS, StorageClock
@@ -17,16 +18,6 @@ from outbox_rows import T0, add_hook, claim, fire, ids, rows
 from scripted import HandClock
 
 YEAR = 365 * 86_400_000
-
-
-class Machine(SystemClock):
-    """A machine whose clock goes wrong by so many milliseconds."""
-
-    def __init__(self, wrong_ms: int) -> None:
-        self.wrong_ms = wrong_ms
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.wrong_ms
 
 
 def test_the_servers_clock_moves_what_is_known_no_more_than_it_must() -> None:

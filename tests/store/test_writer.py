@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -170,6 +171,44 @@ def test_a_lock_that_is_never_given_up_is_busy_and_ends(tmp_path: Path, monkeypa
     other.close()
     made.writer.write(firing())
     assert made.writer.failed is None
+    made.close()
+
+
+def test_whose_time_is_up_is_told_before_others_wait_on(tmp_path: Path) -> None:
+    """The file is locked: a caller with a limit does not wait for a worker of the same batch, which has none."""
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
+    made.writer.pause()
+    with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        patient, limited = made.writer.submit(lambda connection: "done"), made.writer.submit(firing(), 0.2)
+        made.writer.go_on()
+        with pytest.raises(DatabaseBusy):
+            limited.result(30)
+        assert not patient.done()
+        other.execute("ROLLBACK")
+        assert patient.result(30) == "done"
+    made.close()
+
+
+@pytest.mark.anyio
+async def test_a_caller_who_handles_its_error_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others of its batch meet afterwards, whose frames are emptied, is no part of that error."""
+    monkeypatch.setattr("hookrow.store.database.locks.LOCK", 0.5)
+    made = open_database(f"sqlite:///{tmp_path}/hooks.db")
+    with closing(sqlite3.connect(tmp_path / "hooks.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        made.writer.pause()
+        patient, limited = made.writer.submit(lambda connection: "done"), made.writer.begin(firing(), 0.1)
+        made.writer.go_on()
+
+        async def handles() -> Any:
+            try:
+                await limited.future
+            except DatabaseBusy:
+                return await asyncio.wrap_future(patient)
+
+        with pytest.raises(DatabaseBusy):
+            await handles()
     made.close()
 
 

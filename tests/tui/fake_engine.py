@@ -377,8 +377,17 @@ class FakeEvents:
 
 
 class FakeSettings:
+    def __init__(self) -> None:
+        self.switches: set[str] = set()
+
     def get(self, name: str) -> str:
         return {"timezone": "Europe/Moscow"}[name]
+
+    def together(self) -> frozenset[str]:
+        return frozenset(self.switches)
+
+    def set(self, name: str, value: str) -> None:
+        (self.switches.add if value == "on" else self.switches.discard)(name.removeprefix("together:"))
 
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.get("timezone"))

@@ -92,6 +92,18 @@ def test_the_row_shows_each_hook_its_bar_and_its_changes() -> None:
     assert "█" in text
 
 
+def test_gates_that_were_asked_together_stand_beside_each_other() -> None:
+    """Their bars begin at the same place; one that was cut off says so, and how long it ran."""
+    first, second = (replace(each, mode="gate", changes=()) for each in FIRING.deliveries[:2])
+    asked = (replace(first, state="vetoed", ms=200), replace(second, state="cancelled", ms=200, skipped=None))
+    firing = replace(FIRING, deliveries=asked, ms=300)
+    tries = {each.id: (attempt(at_ms=FIRING.at_ms + 100),) for each in asked}
+    lines = plain(lines_of("4", Detail(firing, None, tries, now_ms=FIRING.at_ms), 78)).split("\n")
+    one, other = (line for line in lines if "█" in line)
+    assert one.index("█") == other.index("█") > 10
+    assert "cancelled" in lines[lines.index(other, lines.index(one) + 1) + 1]
+
+
 def test_private_fields_are_named_not_shown() -> None:
     """`/user/password` was not kept, and the request says so."""
     hidden = Detail(replace(FIRING, hidden=("/user/password",)))

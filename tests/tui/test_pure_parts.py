@@ -143,6 +143,18 @@ def test_the_row_is_shown_with_the_typed_order() -> None:
     assert longest_wait(hooks, state) == 10
 
 
+def test_gates_asked_together_take_as_long_as_the_slowest() -> None:
+    """Of the event's hooks the one that is edited and a gate of its position, if the event says so."""
+    hooks: Any = [hook.copy(active=False) for hook in hooks_of_the_screens()]
+    state = FormState.of(FORM_HOOK, ZONE)
+    gate = {"position": 25, "response_has_data": False, "active": True, "timeout": 4.0}
+    hooks.append(FORM_HOOK.copy(id=99, **gate))
+    state.texts |= {"position": "25", "response_has_data": False}
+    assert (longest_wait(hooks, state), longest_wait(hooks, state, {FORM_HOOK.event})) == (9, 5)
+    state.texts["position"] = "26"
+    assert longest_wait(hooks, state, {FORM_HOOK.event}) == 9
+
+
 @given(st.dictionaries(st.sampled_from("abc"), st.tuples(*[st.sampled_from("xyz")] * 3), min_size=1))
 def test_merging_loses_nothing(fields: dict[str, tuple[str, str, str]]) -> None:
     """Each side's own changes stand in the result, or the field is in conflict with mine still there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,6 +99,37 @@ async def test_from_a_reason_to_the_form_and_to_the_log() -> None:
         await until(at.pilot, lambda: "Остатки склада" in drawn(at.app).splitlines()[0], "the form")
         await at.press("escape", "l")
         await until(at.pilot, lambda: "2 срабатывания" in drawn(at.app), "the log")
+
+
+@pytest.mark.anyio
+async def test_gates_are_asked_together_once_a_question_was_answered() -> None:
+    """«g»: what it means is said first, «no» is marked; the hooks that are asked together say so."""
+    engine = explaining_engine("en")
+    rows = engine.hooks.rows
+    plain = engine.answers["explain"]
+
+    def explained(event: str, payload: object) -> list[Explained]:
+        if event not in engine.settings.together():
+            return plain(event, payload)  # type: ignore[no-any-return]
+        return [replace(step(rows[at], "call", body="order.sum"), together=1) for at in (4, 5)]
+
+    engine.answers["explain"] = explained
+    async with shown(lang="en", engine=engine) as at:
+        await open_why(at, 4)
+        await at.press("g")
+        await until(at.pilot, lambda: "of one position together?" in drawn(at.app), "the question")
+        same_as_golden(at.app, "why-together-question-80x24-en")
+        await at.press("enter")
+        await until(at.pilot, lambda: isinstance(at.app.screen, WhyScreen), "no")
+        assert engine.settings.together() == frozenset()
+        await at.press("g", "right", "enter")
+        await until(at.pilot, lambda: "asked together, the operation waits up to 5 s" in drawn(at.app), "together")
+        assert engine.settings.together() == {"before_order_add"}
+        assert "gates together · on the data of" in drawn(at.app)
+        await at.press("g")
+        await until(at.pilot, lambda: "one after another?" in drawn(at.app), "the way back")
+        await at.press("right", "enter")
+        await until(at.pilot, lambda: "gates together ·" not in drawn(at.app), "strict again")
 
 
 @pytest.fixture

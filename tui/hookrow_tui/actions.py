@@ -262,6 +262,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("history.back", "history", ("escape",), Say("Back"), "Esc", bar=30),
     Action("why.open", "why", ("enter", "f4"), Say("Open"), Say("Enter"), bar=10),
     Action("why.log", "why", ("l", "f3"), Say("Log"), "l", bar=20),
+    Action("why.together", "why", ("g",), Say("Gates together"), "g", bar=25, writes=True),
     Action("why.pane", "why", ("tab", "shift+tab"), Say("Details"), "Tab", bar=30),
     Action("why.back", "why", ("escape",), Say("Back"), "Esc", bar=40),
     # Where the database can't be used

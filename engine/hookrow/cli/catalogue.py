@@ -149,6 +149,7 @@ EXAMPLES: dict[str, str] = {
     "import": "hookrow import hooks.yaml --dry-run",
     "events": "hookrow events",
     "events match": "hookrow events match POST /user/new",
+    "events set": "hookrow events set before_order_add --together",
     "fire": "hookrow fire before_order_add --payload order.json",
     "explain": "hookrow explain before_order_add --payload order.json",
     "log": "hookrow log --outcome vetoed --since yesterday",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.core.drafts import LONGEST_KEY, FiringContext
 from hookrow.errors import InvalidInput, Problem
+from hookrow.hook.together import PREFIX
 from hookrow.ids import new_uid
 from hookrow.lang import Text
 from hookrow.payload import storable
@@ -27,15 +28,18 @@ def context_for(
         EventNotFound: the catalogue does not hold this event.
     """
     now_ms = runtime.clock.now_ms()
+    found = runtime.event(config, event)
+    together = config.settings.get(PREFIX + event) == "on" and found.moment == "before"
     return FiringContext(
         uid=new_uid(now_ms),
-        event=runtime.event(config, event),
+        event=found,
         at_ms=now_ms,
         deadline=deadline,
         payload_limit=runtime.number(config, "payload_limit"),
         zone=runtime.zone_of(config),
         language="ru" if config.settings.get("language") == "ru" else "en",
         arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
+        together=together and more.get("url") is None,  # a replay to another URL sends everything, one by one
         **more,
     )
 

@@ -1,10 +1,10 @@
-"""A firing in the making: what is the same for every hook of the row, and each hook's share of it."""
+"""A firing in the making: what is the same for every hook of the row, each hook's share of it, who may send these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
@@ -19,7 +19,10 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery
 from hookrow.store.outbox.breaker import Note
 
-__all__ = ["LONGEST_KEY", "NOT_ENQUEUED", "DeliveryDraft", "FiringContext"]
+if TYPE_CHECKING:
+    from hookrow.store.outbox.writing import NewDelivery, Written
+
+__all__ = ["LONGEST_KEY", "NOT_ENQUEUED", "DeliveryDraft", "FiringContext", "Handover"]
 
 UTC = ZoneInfo("UTC")
 NOT_ENQUEUED = "not_enqueued"
@@ -48,6 +51,8 @@ class FiringContext:
     """In which the caller's client is told of a refusal (the setting `language`)."""
     zone: ZoneInfo = UTC
     """Whose clocks `now` in bodies and conditions goes by (the setting `timezone`)."""
+    together: bool = False
+    """Neighbouring gates of one position are asked at the same time (the setting `together:EVENT`)."""
 
     @property
     def before(self) -> bool:
@@ -158,3 +163,26 @@ class DeliveryDraft:
             compared=self.compared,
             row_id=row_id,
         )
+
+
+class Handover(Protocol):
+    """What `fire()` knows of whoever sends.
+
+    Where it `takes_over`, rows are born leased to this process; after the commit they are handed over in memory.
+    """
+
+    @property
+    def takes_over(self) -> bool: ...
+
+    def handed_over(
+        self,
+        context: FiringContext,
+        drafts: Sequence[DeliveryDraft],
+        deliveries: Sequence[NewDelivery],
+        written: Written,
+        *,
+        whole: bool,
+    ) -> None:
+        """`whole`: nothing more is written of the firing."""
+
+    def reset(self) -> None: ...

@@ -12,7 +12,7 @@ from hookrow.clock import to_ms
 from hookrow.core.base import Engine
 from hookrow.core.care.health import AsyncHealth, Health
 from hookrow.core.care.keys import AsyncKeys, Keys
-from hookrow.core.hooks import AsyncHooks
+from hookrow.core.changes.awaited import AsyncHooks
 from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
 from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
 from hookrow.core.insight.tapping import tap

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from hookrow.core.context import context_for
 from hookrow.core.drafts import DeliveryDraft, FiringContext
 from hookrow.core.hooks import Hooks
 from hookrow.core.row import Row
+from hookrow.core.together import parts
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer
 from hookrow.errors import InvalidHook, KeyProblem, Problem
@@ -21,6 +22,7 @@ from hookrow.hook.dates import show
 from hookrow.hook.fields import SECRETS, carried, not_carried
 from hookrow.hook.modes import ROW_LIMIT, WAITING, mode, pause_reason
 from hookrow.hook.stored import SEALED, StoredHook
+from hookrow.hook.together import events_together
 from hookrow.ids import delivery_id, firing_id, new_uid
 from hookrow.payload import JsonObject, admit
 from hookrow.results import Explained, Request, Tested
@@ -42,6 +44,15 @@ PLACEHOLDER = "whsec_" + "A" * 43 + "="
 def placeholder_secrets(hook: StoredHook) -> dict[str, str]:
     """Something in the place of each secret that the hook has."""
     return {name: PLACEHOLDER for name in SEALED if getattr(hook, name) is not None}
+
+
+def asked_together(row: Row, hooks: Sequence[StoredHook], steps: Sequence[Explained]) -> list[Explained]:
+    """The steps of these hooks, each with the number of those with which it is asked at the same time."""
+    called = {step.hook.id for step in steps if step.act == "call"}
+    groups = [[hook.id for hook in part if hook.id in called] for part in parts(row, hooks)]
+    several = [group for group in groups if len(group) > 1]
+    numbers = {hook: number for number, group in enumerate(several, 1) for hook in group}
+    return [replace(step, together=numbers.get(step.hook.id)) for step in steps]
 
 
 class Explaining:
@@ -85,9 +96,8 @@ class Explaining:
         )
         explained = []
         row = Row(context, plain, text)
-        for stored in config.rows.get(event, ()):
-            if hook is not None and stored.id != hook:
-                continue
+        chosen = [stored for stored in config.rows.get(event, ()) if hook is None or stored.id == hook]
+        for stored in chosen:
             row.veto = None  # each hook is judged for itself: what an earlier one would answer is not known
             draft = row.turn(stored)
             act = draft.act or ("fail" if draft.error else "skip")
@@ -109,6 +119,8 @@ class Explaining:
                     now=row.now_for(stored),
                 )
             )
+        if url is None and event in events_together(config.settings):
+            return asked_together(row, chosen, explained)
         return explained
 
     def why(self, draft: DeliveryDraft) -> str | None:

@@ -16,6 +16,7 @@ from hookrow.core.context import checked_key, context_for
 from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
 from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
+from hookrow.core.together import ask_together, parts
 from hookrow.delivery import states
 from hookrow.errors import StorageError
 from hookrow.events import redact
@@ -181,24 +182,23 @@ class Run:
         return self.ended
 
     async def walk(self) -> None:
-        """Every hook in its turn."""
+        """Every hook in its turn; gates that are asked together in one."""
         tools = None
-        for hook in self.hooks:
-            draft = self.row.turn(hook)
-            sent_now = draft.act == "call" or (draft.background and self.context.url is not None)
-            if not sent_now:
-                continue
-            draft.act = None
-            if tools is None:
-                tools = self.runtime.tools(self.runtime.cache.config or self.runtime.config())
-            await self.row.call(draft, tools, self.seconds_left, self.flush)
+        for part in parts(self.row, self.hooks) if self.context.together else zip(self.hooks, strict=True):
+            draft = self.row.turn(part[0]) if len(part) == 1 else None
+            if draft is None or draft.act == "call" or (draft.background and self.context.url is not None):
+                tools = tools or self.runtime.tools(self.runtime.cache.config or self.runtime.config())
+                if draft is None:
+                    await ask_together(self.row, part, tools, self.seconds_left, self.flush)
+                else:
+                    await self.row.call(draft, tools, self.seconds_left, self.flush)
 
-    async def flush(self) -> None:
+    async def flush(self, seq: int) -> None:
         """Commit what stands before a blocking hook in the row and goes to the outbox (docs/firing.md).
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
-        waiting_rows = self.row.drafts[self.written : -1]
+        waiting_rows = self.row.drafts[self.written : seq - 1]
         background = not self.defer and any(draft.background and draft.shadow is None for draft in waiting_rows)
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
@@ -290,7 +290,7 @@ class Run:
             for draft in self.row.drafts[self.written :]:
                 if draft.undecided:
                     draft.act, draft.state = None, "cancelled"
-            self.outcome = "cancelled"
+            self.outcome, self.row.veto = "cancelled", None
         self.handover = False
         unheard = [draft.seq for draft in self.row.drafts[self.written :] if draft.leased]
         now_ms = self.runtime.database.clock.now_ms()
@@ -360,7 +360,7 @@ class Run:
             return await self.counted(waiting.future)
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
-                answer = await over(waiting.awaited_again())
+                answer = await self.counted(over(waiting.awaited_again()))
                 if isinstance(job, Begin) and isinstance(answer, Written):
                     self.firing_id = answer.firing
                 elif isinstance(job, Rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,6 @@ from hookrow.core.changes.candidates import CandidateHooks
 from hookrow.core.changes.handing import COLUMNS, hook_of, is_kept
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
@@ -28,6 +27,8 @@ from hookrow.secrets.secret import Secret, new_signing_secret
 from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
+from hookrow.store.configuration.revisions import Changing
+from hookrow.store.database.locks import CHANGE, RECORD, AtLeast, Until, as_one_change
 from hookrow.store.moving import Goal, move
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 from hookrow.core.firing import write_event
 
-__all__ = ["AsyncHooks", "Hooks"]
+__all__ = ["Hooks"]
 
 ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
@@ -115,6 +116,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
+    @as_one_change
     def add(self, hook: Hook) -> Hook:
         """Keep a new hook; gives it with its id, key and order.
 
@@ -134,7 +136,9 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             if secret is not None and secret.is_set:
                 values[name] = self.seal(uid, name, secret)
         author = self.runtime.author()
-        number = self.runtime.database.writer.write(lambda connection: hookstore.create(connection, values, author))
+        number = self.runtime.database.writer.write(
+            Changing(author, lambda connection: hookstore.create(connection, values, author))
+        )
         kept = self.fresh(number)
         kept._notes = [*hook.notes, *notes]
         return kept
@@ -193,7 +197,8 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
         fields.hide_given(changes)
         more.clear()
         how: dict[str, Any] = {"stored": stored, "keep_secrets": keep_secrets, "drop_candidate": drop_candidate}
-        return self.edit(self.find(ref), changes, revision=revision, **how)
+        with Until(CHANGE):  # no decorator: its frame would hold what was given
+            return self.edit(self.find(ref), changes, revision=revision, **how)
 
     def edit(
         self,
@@ -275,9 +280,10 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
     def write(self, number: int, values: Mapping[str, Any], **how: Any) -> bool:
         author = self.runtime.author()
         return self.runtime.database.writer.write(
-            lambda connection: hookstore.change(connection, number, values, author, **how)
+            Changing(author, lambda connection: hookstore.change(connection, number, values, author, **how))
         )
 
+    @as_one_change
     def move(
         self,
         ref: int | str,
@@ -308,9 +314,10 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             by=by,
         )
         author = self.runtime.author()
-        self.runtime.database.writer.write(lambda connection: move(connection, number, goal, author))
+        self.runtime.database.writer.write(Changing(author, lambda connection: move(connection, number, goal, author)))
         return self.list(self.fresh(number).event)
 
+    @as_one_change
     def remove(self, ref: int | str, *, revision: int | None = None) -> Hook:
         """Delete a hook: it is marked, its waiting deliveries are cancelled in the same transaction.
 
@@ -328,6 +335,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             raise HookNotFound(Text('there is no hook "{ref}"', ref=ref))
         return max(gone)
 
+    @as_one_change
     def restore(self, ref: int | str) -> Hook:
         """Undo `remove`: the hook and the deliveries that were cancelled with it.
 
@@ -341,6 +349,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
         self.write(number, {"deleted_ms": None}, action="restore")
         return self.fresh(number)
 
+    @as_one_change
     def pause(self, ref: int | str, reason: str = "") -> Hook:
         """Hold a hook by hand: its deliveries are parked, blocking hooks fail as `paused`. Raises HookNotFound."""
         found = self.find(ref)
@@ -350,6 +359,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             self.with_event(found, values, "pause", "hook.paused", {"reason": reason, "by": "person"})
         return self.fresh(found.id)
 
+    @as_one_change
     def resume(self, ref: int | str) -> Hook:
         """End a pause, whoever made it: parked deliveries go out.
 
@@ -376,8 +386,9 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
             if hookstore.change(connection, found.id, values, author, action=action):
                 write_event(self.runtime, connection, code, {"hook": found.ref.as_json(), **payload})
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
 
+    @as_one_change
     def new_secret(self, ref: int | str, *, rotate: bool = False) -> str:
         """Make a signing secret and give it, for the only time.
 
@@ -413,6 +424,7 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
         self.fresh(found.id)
         return secret
 
+    @as_one_change
     def rollback(
         self,
         ref: int | str,
@@ -448,37 +460,9 @@ class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours. Raises HookNotFound: a colleague has deleted it since."""
-        self.runtime.cache.forget()
-        config = self.runtime.config_now()
+        with AtLeast(RECORD):
+            config = self.runtime.config_now()
         found = config.hooks.get(number)
         if found is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=number))
         return hook_of(found, self.runtime.clock.now_ms())
-
-
-class AsyncHooks(Awaited[Hooks]):
-    """`Hooks`, awaited."""
-
-    add: Final = awaited(Hooks.add)
-    ensure: Final = awaited(Hooks.ensure)
-    get: Final = awaited(Hooks.get)
-    list: Final = awaited(Hooks.list)
-    update: Final = awaited(Hooks.update)
-    move: Final = awaited(Hooks.move)
-    remove: Final = awaited(Hooks.remove)
-    restore: Final = awaited(Hooks.restore)
-    change_several: Final = awaited(Hooks.change_several)
-    move_several: Final = awaited(Hooks.move_several)
-    try_candidate: Final = awaited(Hooks.try_candidate)
-    promote: Final = awaited(Hooks.promote)
-    drop_candidate: Final = awaited(Hooks.drop_candidate)
-    last_change: Final = awaited(Hooks.last_change)
-    undo: Final = awaited(Hooks.undo)
-    pause: Final = awaited(Hooks.pause)
-    resume: Final = awaited(Hooks.resume)
-    new_secret: Final = awaited(Hooks.new_secret)
-    history: Final = awaited(Hooks.history)
-    rollback: Final = awaited(Hooks.rollback)
-    example: Final = awaited(Hooks.example)
-    preview: Final = awaited(Hooks.preview)
-    refused_address: Final = awaited(Hooks.refused_address)

@@ -24,6 +24,7 @@ from hookrow.lang import Text
 from hookrow.payload import JsonObject
 from hookrow.records import Attempt, Deed, Delivery, Firing, LogFilter
 from hookrow.store import outbox
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.log import deeds, figures, following, glance
 from hookrow.store.log import finding as log_ids
 from hookrow.store.log import reading as logstore
@@ -160,7 +161,7 @@ class Log:
             deeds.note(connection, author, "drop", refs)
             return outbox.drop(connection, rows, now_ms, lease_now)
 
-        return self.runtime.database.writer.write(job)
+        return self.runtime.database.writer.write(Changing(author, job))
 
     def deeds(self, who: str | None = None, *, limit: int = 50) -> list[Deed]:
         """Who did what by hand, newest first: drops, redeliveries, replays, settings, keys, changes of hooks.

@@ -19,6 +19,7 @@ from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
 from hookrow.results import Redelivered, Replayed
 from hookrow.store import outbox
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempt_from, attempts
 from hookrow.store.outbox.settling import Settle
@@ -86,7 +87,9 @@ class Replaying:
         run = Run(runtime, context, given, hooks, handover=to is None)
         firing = await run.fire()
         author = runtime.author()
-        await runtime.database.writer.awrite(lambda connection: deeds.note(connection, author, "replay", [recorded.id]))
+        await runtime.database.writer.awrite(
+            Changing(author, lambda connection: deeds.note(connection, author, "replay", [recorded.id]))
+        )
         firing.raise_for_error()  # a host goes on without its event's record, a person who asks for one does not
         now = next((told for told in map(run.row.now_for, hooks) if told), None)
         return Replayed(recorded, firing, now=now)

@@ -23,7 +23,7 @@ from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
-from hookrow.reasons.reason import Reason
+from hookrow.reasons.reason import Reason, warned
 from hookrow.records import Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
@@ -203,8 +203,9 @@ class Row:
     def end_trials(self) -> None:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
         for own, trial in self.trials:
-            if own.skipped is not None and trial.skipped is not None:
-                continue
+            left_out = own.skipped is not None and trial.skipped is not None
+            if left_out or own.state == "cancelled" or own.skipped not in (None, "condition_false"):
+                continue  # behind a refusal, among gates that are asked together: its turn did not come
             veto = self.veto if self.veto is not None and self.veto.hook.id == own.hook.id else None
             trial.seq, trial.against = len(self.drafts) + 1, f"{own.seq} {trial.hook.on_failure}"
             if veto is not None or own.made is not None or self.private or self.context.arrival.fixed:
@@ -312,22 +313,33 @@ class Row:
         draft: DeliveryDraft,
         tools: Tools,
         seconds_left: Callable[[], float],
-        before_request: Callable[[], Awaitable[None]],
-    ) -> AttemptResult | None:
+        before_request: Callable[[int], Awaitable[None]],
+    ) -> None:
         """Ask a blocking hook and obey its answer; or, in a replay to another URL, send a background one, once.
 
         Args:
             seconds_left: seconds until the row's deadline.
-            before_request: awaited before the request leaves: what stands before it in the row is committed.
+            before_request: awaited before the request leaves: what stands before this place in the row is committed.
         """
-        await before_request()
-        hook, context = draft.hook, self.context
-        waits = hook.mode in WAITING
-        wait = plan.wait_for(hook.timeout, seconds_left())
+        await before_request(draft.seq)
+        dispatch = self.ready(draft, seconds_left())
+        if dispatch is not None:
+            result = await perform(tools, dispatch)
+            self.left = seconds_left()
+            self.obey(draft, result)
+
+    def ready(self, draft: DeliveryDraft, left: float) -> Dispatch | None:
+        """What is to be sent, with so many seconds left; None where that is too little, and it failed."""
+        hook, context, waits = draft.hook, self.context, draft.hook.mode in WAITING
+        draft.act = None
+        wait = plan.wait_for(hook.timeout, left)
         if wait is None:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return None
-        dispatch = Dispatch(
+        if waits:
+            self.concealer.learn(self.data)
+        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
+        return Dispatch(
             hook=hook,
             webhook_id=delivery_id(context.uid, draft.seq),
             event=context.event.code,
@@ -348,28 +360,21 @@ class Row:
             asked_by=context.asked_by,
             conceal=self.concealer if waits else None,
         )
-        if waits:
-            self.concealer.learn(self.data)
-        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
-        result = await perform(tools, dispatch)
-        self.left, draft.detail = seconds_left(), None
-        self.obey(draft, result)
-        return result
 
     def obey(self, draft: DeliveryDraft, result: AttemptResult) -> None:
         """Take over what the blocking hook answered."""
         answer, conceal = result.answer, self.concealer
         draft.attempts.append(result.values)
-        draft.status, draft.ms = result.status, result.ms
+        draft.status, draft.ms, draft.detail = result.status, result.ms, None
         if self.context.url is None:
             draft.gone = result.gone
             reason = f"{result.error or ''} {result.status or ''}".strip()
             draft.note = Note(
                 draft.hook.id, answer.kind != "failed", result.countable, result.status is not None, reason=reason
             )
-        self.warnings += [with_hook_name(draft.hook, warning) for warning in answer.warnings]
+        self.warnings += [warned(draft.hook.name, warning) for warning in answer.warnings]
         if answer.kind == "changed" and self.context.arrival.fixed:
-            self.warnings.append(with_hook_name(draft.hook, FIXED))
+            self.warnings.append(warned(draft.hook.name, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
             self.fail(draft, result.error or "bad_reply", result.detail)
@@ -398,9 +403,3 @@ class Row:
             self.show(answer.data)
             if draft.hook.candidate is not None:
                 draft.made = self.kept
-
-
-def with_hook_name(hook: StoredHook, warning: Text | str) -> Text | str:
-    """A warning that names its hook: by code where it is ours, a text where it is the receiver's own."""
-    ours = isinstance(warning, Text)
-    return Reason("warned", hook=hook.name, warning=warning) if ours else f"{hook.name}: {warning}"

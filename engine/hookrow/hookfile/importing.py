@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,24 +16,29 @@ from hookrow.clock import from_ms
 from hookrow.core.changes.handing import COLUMNS, hook_of
 from hookrow.core.hooks import Hooks
 from hookrow.core.insight.rehearsal import MOST, Rehearsal, rehearse
+from hookrow.core.settings import change_setting, require_before
 from hookrow.errors import (
     ChangedMeanwhile,
     EventNotFound,
     InvalidImport,
+    InvalidSetting,
     InvalidTemplate,
     KeyProblem,
     KeyTaken,
 )
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
+from hookrow.hook.together import PREFIX, events_together
 from hookrow.hookfile.merging import merged
-from hookrow.hookfile.outcome import Imported, ImportStep, row_times
+from hookrow.hookfile.outcome import EventChange, Imported, ImportStep, row_times
 from hookrow.hookfile.reading import Entry, FileValue, Sheet, read
 from hookrow.hookfile.references import resolve
 from hookrow.lang import Text
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
 from hookrow.store import hooks as hookstore
+from hookrow.store.configuration.revisions import Changing
+from hookrow.store.configuration.settings import OFF, ON
 
 if TYPE_CHECKING:
     from hookrow.core import AsyncHookEngine, HookEngine
@@ -122,7 +127,7 @@ def rehearse_file(
         engine, read(source), folder or Path(), os.environ, keep_secrets=True, anywhere=True, own_variables=False
     )
     steps = importer.plan(False)
-    times = {each.event: each for each in row_times(importer.config, steps)}
+    times = {each.event: each for each in row_times(importer.config, steps, importer.switches)}
     found = [
         rehearse(engine.runtime, each, wanted, limit=limit, progress=progress)
         for step in steps
@@ -157,6 +162,8 @@ class Importer:
         self.config: Config = self.runtime.config()
         self.warnings: list[str] = []
         self.secrets: dict[tuple[str, str], Secret | None] = {}
+        self.switches: dict[str, bool] = {}
+        """The events of which the file says whether their gates are asked together."""
 
     def plan(self, prune: bool | Collection[str]) -> list[ImportStep]:
         """What differs from the database as it stands now.
@@ -169,6 +176,7 @@ class Importer:
         self.warnings = []
         self.sheet.problems[:] = self.faults
         alive = {hook.key: hook for hook in self.config.hooks.values() if not hook.deleted}
+        self.switches = dict(self.read_switches())
         steps = [self.step(entry, alive.get(entry.key)) for entry in self.sheet.entries.values()]
         if prune:
             gone = [hook for key, hook in alive.items() if key not in self.sheet.entries]
@@ -178,6 +186,23 @@ class Importer:
         if self.sheet.problems:
             raise InvalidImport(self.sheet.problems)
         return steps
+
+    def read_switches(self) -> Iterator[tuple[str, bool]]:
+        """What the file says of events, checked."""
+        for event, value in self.sheet.together.items():
+            try:
+                require_before(self.runtime, event)
+                yield event, bool(FIELD["active"].read(value.text or "")[0])
+            except (EventNotFound, InvalidSetting, Unfit) as error:
+                text = error.problems[0].text if isinstance(error, InvalidSetting) else error.text
+                self.sheet.refuse(value.line, f"events.{event}.together", text)
+
+    def event_changes(self) -> tuple[EventChange, ...]:
+        """The events that differ from the database."""
+        now = events_together(self.config.settings)
+        return tuple(
+            EventChange(event, event in now, on) for event, on in self.switches.items() if on != (event in now)
+        )
 
     def step(self, entry: Entry, stored: StoredHook | None) -> ImportStep:
         """Check one hook of the file against the one of its key."""
@@ -286,12 +311,15 @@ class Importer:
             ChangedMeanwhile, KeyTaken: nothing was changed.
         """
         author = self.runtime.author()
+        changes = self.event_changes()
         prepared = []
         for step in steps:
             uid = hookstore.new_uid() if step.stored is None else step.stored.uid
             prepared.append((step, uid, *self.hooks.sealed(uid, step.values, step.stored)))
 
         def job(connection: Connection) -> None:
+            for each in changes:
+                change_setting(connection, author, f"{PREFIX}{each.event}", ON if each.after else OFF)
             for step in steps:
                 if step.removed and step.stored is not None:
                     gone = {"deleted_ms": author.at_ms}
@@ -312,16 +340,17 @@ class Importer:
                         resealed=resealed,
                     )
 
-        self.runtime.database.writer.write(job)
+        self.runtime.database.writer.write(Changing(author, job))
         self.runtime.cache.forget()
 
     def told(self, steps: Sequence[ImportStep], *, applied: bool) -> Imported:
         """The record of what was done."""
         return Imported(
             tuple(step.change() for step in steps),
-            tuple(row_times(self.config, steps)),
+            tuple(row_times(self.config, steps, self.switches)),
             tuple(dict.fromkeys(self.warnings)),
             applied,
+            self.event_changes(),
         )
 
 

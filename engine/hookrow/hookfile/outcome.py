@@ -7,18 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookrow.core.changes.handing import hook_of
-from hookrow.core.insight.rehearsal import Candidate, RowTime, wait
+from hookrow.core.insight.rehearsal import Candidate, RowTime
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode
 from hookrow.hook.stored import StoredHook
+from hookrow.hook.together import Timing, events_together, longest, timing_of
 from hookrow.store.configuration.cache import Config
 
-__all__ = ["HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
+__all__ = ["EventChange", "HookChange", "ImportStep", "Imported", "RowTime", "row_times"]
 
 FLAGS = ("fire_and_forget", "wait_for_response", "response_has_data")
 ASKING = frozenset({"event", "position", "condition", "body", *FLAGS})
 """What decides whether a hook is asked, and with what body."""
-TIMING = frozenset({"event", "timeout", "active", "fire_and_forget", "wait_for_response", "response_has_data"})
+TIMING = frozenset({"event", "timeout", "active", "shadow", *FLAGS})
+MOVING = frozenset({"position"})
+"""What decides of the time only where gates are asked together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class HookChange:
 
 
 @dataclass(frozen=True, slots=True)
+class EventChange:
+    """What the import does to an event: whether its neighbouring gates are asked together, before and after."""
+
+    event: str
+    before: bool
+    after: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": self.event, "together": [self.before, self.after]}
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did, or with `dry_run` would do."""
 
@@ -52,11 +67,13 @@ class Imported:
     """The events whose time may have changed."""
     warnings: tuple[str, ...]
     applied: bool
+    events: tuple[EventChange, ...] = ()
+    """The events that differ."""
 
     @property
     def changed(self) -> bool:
         """Whether anything differs from the database."""
-        return any(each.action != "same" for each in self.changes)
+        return bool(self.events) or any(each.action != "same" for each in self.changes)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -64,6 +81,7 @@ class Imported:
             "rows": [each.as_json() for each in self.rows],
             "warnings": list(self.warnings),
             "applied": self.applied,
+            "events": [each.as_json() for each in self.events],
         }
 
 
@@ -125,9 +143,14 @@ def shown_of(code: str, value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
 
 
-def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
-    """The events whose waiting time may differ, in the catalogue's order."""
-    touched: set[str] = set()
+def row_times(config: Config, steps: Iterable[ImportStep], switches: Mapping[str, bool]) -> Iterable[RowTime]:
+    """The events whose waiting time may differ, in the catalogue's order.
+
+    Args:
+        switches: the events of which the file says whether their gates are asked together.
+    """
+    touched: set[str] = set(switches)
+    moved: set[str] = set()
     after = {hook.id: hook for hook in config.hooks.values() if not hook.deleted}
     new: list[Mapping[str, Any]] = []
     for step in steps:
@@ -137,22 +160,35 @@ def row_times(config: Config, steps: Iterable[ImportStep]) -> Iterable[RowTime]:
         elif step.removed:
             touched.add(step.stored.event)
             del after[step.stored.id]
-        elif TIMING & set(step.values):
-            touched |= {step.stored.event, step.values.get("event", step.stored.event)}
-            values = {code: value for code, value in step.values.items() if code in TIMING}
+        elif (TIMING | MOVING) & set(step.values):
+            its = {step.stored.event, step.values.get("event", step.stored.event)}
+            touched |= its if TIMING & set(step.values) else set()
+            moved |= its
+            values = {code: value for code, value in step.values.items() if code in TIMING | MOVING}
             changed = replace(step.stored, **values)
             after[step.stored.id] = replace(
                 changed, mode=mode(changed.fire_and_forget, changed.wait_for_response, changed.response_has_data)
             )
-    for event in sorted(touched, key=list(config.events).index):
-        before = sum(wait(hook) for hook in config.hooks.values() if not hook.deleted and hook.event == event)
-        then = sum(wait(hook) for hook in after.values() if hook.event == event)
-        then += sum(wait_of(values) for values in new if values["event"] == event)
-        yield RowTime(event, round(before, 3), round(then, 3))
+    now = events_together(config.settings)
+    for event in sorted(touched | moved, key=list(config.events).index):
+        before = [timing_of(hook, idle=not hook.active) for hook in config.rows.get(event, ())]
+        stay = sorted(
+            (each for each in after.values() if each.event == event), key=lambda each: (each.position, each.id)
+        )
+        then = [timing_of(hook, idle=not hook.active) for hook in stay]
+        last = max((turn.position or 0 for turn in then), default=0)
+        # A new hook stands behind those of its position; without one behind all.
+        then += [timing_of_new(values, last + 1) for values in new if values["event"] == event]
+        then.sort(key=lambda turn: turn.position or 0)
+        together = switches.get(event, event in now)
+        time = RowTime(event, round(longest(before, event in now), 3), round(longest(then, together), 3))
+        if event in touched or time.before != time.after:
+            yield time
 
 
-def wait_of(values: Mapping[str, Any]) -> float:
-    """As `wait`, of a hook that is not there yet."""
+def timing_of_new(values: Mapping[str, Any], behind: int) -> Timing:
+    """The turn of a hook that is not there yet."""
     own = mode(values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
-    waits = own in WAITING and not values["shadow"]
-    return float(values["timeout"]) if values["active"] and waits else 0.0
+    waits = values["active"] and own in WAITING and not values["shadow"]
+    position = behind if values["position"] is None else values["position"]
+    return Timing(position, own, values["shadow"], not values["active"], float(values["timeout"]) if waits else 0.0)

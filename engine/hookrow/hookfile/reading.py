@@ -49,6 +49,8 @@ class Sheet:
     """A whole file: its hooks by key, and what is wrong with it besides."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    together: dict[str, FileValue] = field(default_factory=dict)
+    """What it says of events: whether their gates are asked together."""
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, line: int, what: str, text: Text | str) -> None:
@@ -94,13 +96,18 @@ def read(source: str | bytes) -> Sheet:
         raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     parts = once(root, "", sheet)
     for name, (line, _) in parts.items():
-        if name not in ("hookrow", "hooks"):
+        if name not in ("hookrow", "hooks", "events"):
             sheet.refuse(line, name, Text("There is no such field."))
     version = parts.get("hookrow", (1, FileValue(None, 1)))[1]
     if not isinstance(version, FileValue) or version.text != FORMAT:
         raise fault(version.line, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
     if "hooks" not in parts:
         raise fault(1, Text('the file must begin with "hookrow: {format}" and "hooks:"', format=FORMAT))
+    line, of_events = parts.get("events", (1, FileValue(None, 1)))
+    if isinstance(of_events, Mapping):
+        read_events(of_events, sheet)
+    elif not isinstance(of_events, FileValue) or of_events.text is not None:
+        sheet.refuse(line, "events", Text("An event's code belongs here, and together: true or false below it."))
     line, hooks = parts["hooks"]
     if isinstance(hooks, FileValue) and hooks.text is None:
         return sheet
@@ -109,6 +116,19 @@ def read(source: str | bytes) -> Sheet:
     for key, (where, fields) in once(hooks, "", sheet).items():
         entry(key, where, fields, sheet)
     return sheet
+
+
+def read_events(events: Mapping, sheet: Sheet) -> None:
+    """Take what is said of events into the sheet."""
+    for code, (line, fields) in once(events, "events.", sheet).items():
+        given = once(fields, f"events.{code}.", sheet) if isinstance(fields, Mapping) else {}
+        for name, (where, value) in given.items():
+            if name == "together" and isinstance(value, FileValue):
+                sheet.together[code] = value
+            else:
+                sheet.refuse(where, f"events.{code}.{name}", Text("There is no such field."))
+        if not given:
+            sheet.refuse(line, f"events.{code}", Text("together: true or false belongs below it."))
 
 
 def entry(key: str, line: int, fields: Node, sheet: Sheet) -> None:

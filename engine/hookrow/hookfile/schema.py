@@ -6,6 +6,7 @@ from typing import Any
 
 from hookrow.hook.fields import FIELDS, HEADER_VALUE, SECRETS, Field
 from hookrow.hookfile.reading import FORMAT
+from hookrow.store.configuration.settings import TOGETHER
 
 __all__ = ["schema"]
 
@@ -32,6 +33,15 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "hookrow": {"const": int(FORMAT)},
+            "events": {
+                "type": ["object", "null"],
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {"together": {"type": "boolean", "description": TOGETHER.en}},
+                    "additionalProperties": False,
+                    "required": ["together"],
+                },
+            },
             "hooks": {
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": "^[a-z0-9][a-z0-9-]{0,63}$"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import yaml
 
 from hookrow.core.hooks import Hooks
 from hookrow.hook.fields import FIELDS, HEADER_VALUE
+from hookrow.hook.together import PREFIX, events_together
 from hookrow.hookfile.reading import FORMAT
 from hookrow.hookfile.references import KEPT
 from hookrow.safetext import UNSAFE, in_yaml
@@ -59,10 +60,20 @@ def export_hooks(
         EventNotFound
     """
     hooks = [hook for hook in Hooks(engine.runtime).list(event) if keys is None or hook.key in keys]
-    sheet = {"hookrow": int(FORMAT), "hooks": {hook.key: entry(hook, revisions) for hook in hooks}}
+    sheet: dict[str, Any] = {"hookrow": int(FORMAT)}
+    if switches := {} if keys is not None else switched(engine.runtime.config().settings, event):
+        sheet["events"] = switches
+    sheet["hooks"] = {hook.key: entry(hook, revisions) for hook in hooks}
     text: str = yaml.dump(sheet, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
     # They stand in quoted texts only, where an escape means the same.
     return HEADING + in_yaml(text)
+
+
+def switched(settings: Mapping[str, str], event: str | None) -> dict[str, dict[str, bool]]:
+    """The events, or this one, of which it was said whether their gates are asked together."""
+    together = events_together(settings)
+    codes = (name.removeprefix(PREFIX) for name in sorted(settings) if name.startswith(PREFIX))
+    return {code: {"together": code in together} for code in codes if event in (None, code)}
 
 
 def entry(hook: Hook, revisions: bool) -> dict[str, Any]:

@@ -230,6 +230,7 @@ REASONS: Mapping[str, Text] = {
     "interrupted": Text("the process that sent it ended meanwhile; it may have reached the receiver"),
     "firing_interrupted": Text("interrupted: the process that fired it ended meanwhile; requests may have left"),
     "called_off": Text("the firing was cancelled while this hook was called; it may have reached the receiver"),
+    "cut_off": Text("a hook before it had refused: its request was cut off, and the receiver may have acted"),
     "row_damaged": Text("its row can't be read, no Hookrow wrote it so: {why}"),
     "as_said": Text("{text}"),
 }

@@ -15,7 +15,7 @@ from hookrow.lang import Text
 from hookrow.payload import dumps, storable
 from hookrow.reasons.catalogue import REASONS
 
-__all__ = ["Reason", "from_kept", "keep", "kept_value", "read", "reason_json"]
+__all__ = ["Reason", "from_kept", "keep", "kept_value", "read", "reason_json", "warned"]
 
 OPENING = '{"t":'
 
@@ -96,3 +96,8 @@ def read(column: str | None) -> Reason | str | None:
 def reason_json(reason: Reason | str | None) -> dict[str, Any] | None:
     """The key `reason` of `--json`: null where there is none, or a text that nobody said by code."""
     return reason.as_json() if isinstance(reason, Reason) else None
+
+
+def warned(hook: str, warning: Text | str) -> Text | str:
+    """A warning with its hook's name: by code where it is ours, a text where it is the receiver's own."""
+    return Reason("warned", hook=hook, warning=warning) if isinstance(warning, Text) else f"{hook}: {warning}"

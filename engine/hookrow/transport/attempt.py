@@ -30,7 +30,7 @@ from hookrow.transport.outgoing import ImpossibleURL
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform"]
+__all__ = ["AttemptResult", "Dispatch", "Limits", "Tools", "compose", "opened", "outline", "perform", "unanswered"]
 
 COUNTABLE = frozenset({"timeout", "connect_error", "name_error", "tls_error"})
 """Failures that say something of the receiver's health, for the breaker; of statuses, 5xx and 429."""
@@ -294,17 +294,7 @@ async def attempted(tools: Tools, dispatch: Dispatch) -> AttemptResult:
 
 def unsent(dispatch: Dispatch, now_ms: int, error: str, detail: Text | str) -> AttemptResult:
     """A failure before the request: of a secret that can't be opened, a URL that leads nowhere, our own machine."""
-    values = {
-        "number": dispatch.number,
-        "origin": dispatch.origin,
-        "at_ms": now_ms,
-        "url": public_url(dispatch.url or dispatch.hook.url),
-        "elsewhere": dispatch.url is not None,
-        "error": error,
-        "detail": keep(detail),
-        "ms": 0,
-        "asked_by": dispatch.asked_by,
-    }
+    values = unanswered(dispatch, now_ms, error, detail, 0)
     return AttemptResult(
         answer=reply.ReplyOutcome("failed"),
         error=error,
@@ -315,6 +305,21 @@ def unsent(dispatch: Dispatch, now_ms: int, error: str, detail: Text | str) -> A
         retry_after=None,
         values=values,
     )
+
+
+def unanswered(dispatch: Dispatch, at_ms: int, error: str, detail: Text | str, ms: int) -> dict[str, Any]:
+    """The attempt's row of a request that did not leave, or whose answer nobody waited for after so many `ms`."""
+    return {
+        "number": dispatch.number,
+        "origin": dispatch.origin,
+        "at_ms": at_ms,
+        "url": public_url(dispatch.url or dispatch.hook.url),
+        "elsewhere": dispatch.url is not None,
+        "error": error,
+        "detail": keep(detail),
+        "ms": ms,
+        "asked_by": dispatch.asked_by,
+    }
 
 
 def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchange, now_ms: int) -> AttemptResult:

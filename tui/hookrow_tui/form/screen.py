@@ -89,7 +89,7 @@ class FormScreen(FormView):
         if self.state.hook is not None and not self.dirty:
             self.close(None)
         elif not self.find_fault():
-            seconds = longest_wait(self.hooks, self.state)
+            seconds = longest_wait(self.hooks, self.state, self.together)
             if seconds > ROW_LIMIT and {"timeout", "active", "event", "wait_for_response", "fire_and_forget"} & set(
                 self.state.changed
             ):

@@ -5,7 +5,7 @@ Saving, testing and leaving stand in `hookrow_tui.form.screen`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -80,6 +80,8 @@ class FormView(WritingPage):
         self.state = FormState.of(hook, zone, copy=copy)
         self.stored = hook
         self.hooks: list[Hook] = []
+        self.together: Collection[str] = ()
+        """The events whose gates are asked at the same time."""
         self.titles: dict[str, Event] = {}
         self.problems: dict[str, str] = {}
         self.trouble = ""
@@ -166,8 +168,8 @@ class FormView(WritingPage):
     def read_around(self, *, background: bool = False) -> None:
         """Read the other hooks, and the events' titles."""
 
-        def take(read: tuple[list[Hook], dict[str, Event]]) -> None:
-            self.hooks, self.titles = read
+        def take(read: tuple[list[Hook], dict[str, Event], Collection[str]]) -> None:
+            self.hooks, self.titles, self.together = read
             if self.sample is None:
                 self.read_sample()
             self.draw()
@@ -265,7 +267,7 @@ class FormView(WritingPage):
             return f"{sign} {' '.join(seen.split())}", good is False
         if code in self.state.overruled():
             return str(Say('Has no effect: "{flag}" is on.', flag=FIELD["fire_and_forget"].label)), False
-        if code == "timeout" and (seconds := longest_wait(self.hooks, self.state)) > ROW_LIMIT:
+        if code == "timeout" and (seconds := longest_wait(self.hooks, self.state, self.together)) > ROW_LIMIT:
             return str(too_long(seconds)), True
         return None
 
@@ -455,6 +457,7 @@ def name_offers(names: Sequence[Name]) -> str:
     return f"{told} — {keys}"
 
 
-def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, Event]]:
-    """All hooks, and the catalogue by code."""
-    return engine.hooks.list(), {event.code: event for event in engine.events.list()}
+def read_around(engine: HookEngine) -> tuple[list[Hook], dict[str, Event], Collection[str]]:
+    """All hooks, the catalogue by code, and the events whose gates are asked together."""
+    events = {event.code: event for event in engine.events.list()}
+    return engine.hooks.list(), events, engine.settings.together()

@@ -8,12 +8,14 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hookrow.errors import InvalidInput
+from hookrow.hook.together import PREFIX
 from hookrow.records import LogFilter
 from hookrow_tui.actions import Group, bindings
 from hookrow_tui.presenters.changes import when
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.reasons import Reason, act_sentence, lines_of
 from hookrow_tui.presenters.styled import Line
+from hookrow_tui.widgets.dialogs import ask
 from hookrow_tui.widgets.list_page import ListPage
 from hookrow_tui.widgets.listing import Listing
 from hookrow_tui.words import Say
@@ -24,15 +26,27 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "WhyScreen", "read_plan"]
 
 NAME = 24
+YES, NO = Say("Yes"), Say("No")
+AT_ONCE = Say(
+    "Neighbouring gates of the same position are asked at the same time: the operation waits only for the slowest."
+)
+BEHIND = Say(
+    "Gates behind a refusal are asked too, unlike one after another: their receivers may act. The first refusal in the "
+    "chain decides; what runs behind it is cut off."
+)
+STRICT = Say("Each gate is asked after the one before it has answered; hooks behind a refusal are not asked.")
+TOGETHER = Say("gates together")
 WHY, HOOK, IF_NOW = Say("Why"), Say("Hook"), Say("If it happened now")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An event's hooks in their order; when the payload was recorded that they are judged on, None for the sample."""
+    """An event's hooks in their order; when the payload was recorded that they are judged on, None for the sample;
+    whether its gates are asked together."""
 
     reasons: list[Reason]
     recorded_ms: int | None
+    together: bool = False
 
 
 def read_plan(engine: HookEngine, event: str) -> Plan:
@@ -49,7 +63,7 @@ def read_plan(engine: HookEngine, event: str) -> Plan:
             last = engine.log.page(LogFilter(hook=hook.id), limit=1)
             verdict = judge_condition(engine, event, hook.condition)
             reasons.append(Reason(hook, step, verdict, last[0] if last else None, moment, hidden))
-    return Plan(reasons, newest[0].at_ms if newest else None)
+    return Plan(reasons, newest[0].at_ms if newest else None, event in engine.settings.together())
 
 
 def judge_condition(engine: HookEngine, event: str, condition: str) -> ConditionMatches | None:
@@ -83,6 +97,7 @@ class WhyScreen(ListPage[None]):
         super().__init__(PlanLines(), zone=zone)
         self.hook = hook
         self.reading = False
+        self.together = False
 
     def columns(self) -> str:
         return f"    №  {fit(str(HOOK), NAME)}  {IF_NOW}"
@@ -109,7 +124,8 @@ class WhyScreen(ListPage[None]):
             if moment is None
             else Say("on the data of {when}", when=when(moment, self.zone))
         )
-        self.entitle(str(data))
+        self.together = plan.together
+        self.entitle(" · ".join(map(str, [TOGETHER, data] if plan.together else [data])))
         first = not self.listing.rows
         if first or plan.reasons != self.listing.rows:
             self.listing.show(plan.reasons, self.hook.id if first else None)
@@ -131,6 +147,22 @@ class WhyScreen(ListPage[None]):
 
         if self.chosen is not None:
             self.app.push_screen(FormScreen(self.chosen, zone=self.zone), lambda _: self.read())
+
+    def action_together(self) -> None:
+        """Ask the event's gates together, or one after another again; what that means is said first."""
+        if not self.hookrow.writable():
+            return
+        event, on = self.hook.event, not self.together
+
+        def switch() -> None:
+            name, value = f"{PREFIX}{event}", "on" if on else "off"
+            self.hookrow.ask(self, lambda engine: engine.settings.set(name, value), lambda _: self.read())
+
+        if not on:
+            ask(self, Say("Ask gates one after another?"), [STRICT], [("no", NO, None), ("yes", YES, switch)])
+        else:
+            title = Say("Ask gates of one position together?")
+            ask(self, title, [AT_ONCE, BEHIND], [("no", NO, None), ("yes", YES, switch)])
 
     def action_log(self) -> None:
         from hookrow_tui.log.screen import LogScreen

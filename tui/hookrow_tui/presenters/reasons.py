@@ -51,6 +51,8 @@ def act_sentence(reason: Reason) -> str:
     step = reason.step
     if step.act == "call":
         limit = Seconds(reason.hook.timeout)
+        if step.together is not None:
+            return str(Say("asked together, the operation waits up to {limit} s", limit=limit))
         return str(Say("is called, the operation waits up to {limit} s", limit=limit))
     if step.act == "queue" and reason.hook.mode in WAITING:
         return str(Say("is asked in shadow: its response decides nothing"))

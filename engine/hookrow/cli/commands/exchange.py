@@ -146,7 +146,10 @@ def import_(session: Session, file: Any, prune: bool, dry_run: bool, yes: bool, 
 
 def put_done(done: Imported) -> None:
     """What changed, hook by hook, and the rows' times; a line in the end that counts."""
-    counts = dict.fromkeys(MARKS, 0)
+    counts = dict.fromkeys(MARKS, 0) | {"change": len(done.events)}
+    for event in done.events:
+        put(paint(f"~ {visible(event.event)}", MARKS["change"][1]))
+        put(f"    together: {to_json(event.before)} → {to_json(event.after)}")
     for change in done.changes:
         if change.action in MARKS:
             counts[change.action] += 1

@@ -13,6 +13,7 @@ from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put, put_json, put_table, say
 from hookrow.lang import Text
+from hookrow.safetext import visible
 from hookrow.words import MODES, REASONS, time_told, word
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def put_plan(plan: Sequence[Explained]) -> None:
             for each in plan
         ],
     )
+    together = sorted({each.together for each in plan if each.together is not None})
+    for number in together:
+        names = ", ".join(visible(each.hook.name) for each in plan if each.together == number)
+        put(Text("Asked together: {hooks}", hooks=names))
     now = next((each.now for each in plan if each.now is not None), None)
     if now is not None:
         put(time_told(now))

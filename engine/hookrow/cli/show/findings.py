@@ -18,6 +18,7 @@ from hookrow.clock import from_ms
 from hookrow.errors import KeyProblem
 from hookrow.hook.checks import HEADER_NAME
 from hookrow.hook.modes import ROW_LIMIT, Seconds
+from hookrow.hook.together import Timing, longest, timing_of
 from hookrow.lang import Plural, Text, quoted
 from hookrow.payload import MIB
 from hookrow.words import ERRORS, word
@@ -241,11 +242,12 @@ def circles(engine: HookEngine) -> Iterator[Finding]:
 
 def rows(engine: HookEngine) -> Iterator[Finding]:
     """Events whose blocking hooks may together take longer than an operation waits for them."""
-    worst: defaultdict[str, float] = defaultdict(float)
-    for hook in engine.hooks.list():
-        if hook.active and hook.state != "expired" and hook.waits:
-            worst[hook.event] += hook.timeout
-    for event, seconds in worst.items():
+    turns: defaultdict[str, list[Timing]] = defaultdict(list)
+    for hook in sorted(engine.hooks.list(), key=lambda each: (each.position or 0, each.id or 0)):
+        turns[hook.event].append(timing_of(hook, idle=not hook.active or hook.state == "expired"))
+    together = engine.settings.together()
+    for event, chain in turns.items():
+        seconds = longest(chain, event in together)
         if seconds > ROW_LIMIT:
             text = Text(
                 "The blocking hooks of {event} may take {worst} s together, but an operation waits {limit} s: the "

@@ -140,7 +140,7 @@ def put_attempts(delivery: Delivery, attempts: Sequence[Attempt], zone: tzinfo, 
         said = str(each.status) if each.status is not None else ""
         failed = ": ".join(filter(None, (word(ERRORS, each.error), each.error and each.detail)))
         line = [str(Text("attempt {n}", n=each.number)), clock_time(each.at_ms, zone), f"POST {each.url}", said, failed]
-        took = "" if each.error == "interrupted" else took_of(each)  # nobody knows how long that took
+        took = "" if each.error == "interrupted" and not each.ms else took_of(each)  # nobody knows how long that took
         put("  ".join(visible(part) for part in (*line, took) if part))
         if each.asked_by:
             put(Text("  started by: {who}", who=visible(each.asked_by)))

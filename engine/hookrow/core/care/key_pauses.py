@@ -14,7 +14,7 @@ from hookrow.errors import NotFound, Refused
 from hookrow.hook.stored import StoredHook
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration.cache import Config
-from hookrow.store.configuration.revisions import ENGINE
+from hookrow.store.configuration.revisions import ENGINE, Changing
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -70,6 +70,6 @@ class KeyPauses:
                 write_event(runtime, connection, code, told)
 
         with suppress(Refused, NotFound):
-            await runtime.database.writer.awrite(job)
+            await runtime.database.writer.awrite(Changing(author, job))
             log.warning("%s: hook %s", code, hook.key or hook.id)
         runtime.cache.forget()

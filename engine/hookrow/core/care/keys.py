@@ -16,6 +16,7 @@ from hookrow.errors import Refused, StorageError
 from hookrow.lang import Plural, Text
 from hookrow.secrets.keyring import KeyRing, write_key_file
 from hookrow.store import hooks as hookstore
+from hookrow.store.configuration.revisions import Changing
 from hookrow.store.database.locks import LOCK, PAUSE, now
 from hookrow.store.log import deeds
 
@@ -78,7 +79,7 @@ class Keys:
                 deeds.note(connection, author, "keys", [f"rotate: {ring.active_id}"])
                 return hookstore.reseal_all(connection, vault, author)
 
-            count = self.runtime.database.writer.write(job)
+            count = self.runtime.database.writer.write(Changing(author, job))
         return ring.active_id, count
 
     def used(self) -> set[str]:
@@ -128,7 +129,7 @@ class Keys:
             self.runtime.vault.reload()
             author = self.runtime.author()
             self.runtime.database.writer.write(
-                lambda connection: deeds.note(connection, author, "keys", [f"forget: {key}"])
+                Changing(author, lambda connection: deeds.note(connection, author, "keys", [f"forget: {key}"]))
             )
 
     def lost(self, key: str) -> Mapping[int, tuple[str, ...]]:
@@ -154,7 +155,7 @@ class Keys:
             deeds.note(connection, author, "keys", [f"abandon: {key}"])
             return hookstore.abandon(connection, key, author)
 
-        return self.runtime.database.writer.write(job)
+        return self.runtime.database.writer.write(Changing(author, job))
 
 
 class AsyncKeys(Awaited[Keys]):

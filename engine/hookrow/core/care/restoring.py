@@ -24,7 +24,7 @@ from hookrow.core.care.sealing import open_all
 from hookrow.errors import DatabaseDamaged, NoDatabase, Refused, StorageError
 from hookrow.lang import Text
 from hookrow.secrets.vault import Vault
-from hookrow.store.configuration.revisions import Author
+from hookrow.store.configuration.revisions import Author, Changing
 from hookrow.store.database.backup import copy, sync
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate
@@ -112,7 +112,7 @@ def hold(database: Database, *, send_pending: bool = False) -> HeldBack:
         deeds.note(connection, author, "restore", ["send pending" if send_pending else "hold pending"])
         return hold_restored(connection, author.at_ms, only_count=send_pending)
 
-    return database.writer.write(job)
+    return database.writer.write(Changing(author, job))
 
 
 def hold_in(url: str, *, send_pending: bool = False) -> HeldBack:

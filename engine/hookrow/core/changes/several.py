@@ -14,6 +14,8 @@ from hookrow.payload import storable
 from hookrow.reasons.reason import keep
 from hookrow.records import OwnChange
 from hookrow.store import several, undoing
+from hookrow.store.configuration.revisions import Changing
+from hookrow.store.database.locks import as_one_change
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
@@ -26,6 +28,7 @@ class SeveralHooks:
 
     runtime: Runtime
 
+    @as_one_change
     def change_several(
         self,
         revisions: Mapping[int, int],
@@ -52,14 +55,17 @@ class SeveralHooks:
                 write_event(runtime, connection, str(told), {"hook": ref_of(runtime, number), **more, "by": "person"})
             return changed
 
-        changed: list[int] = runtime.database.writer.write(job)
+        changed: list[int] = runtime.database.writer.write(Changing(author, job))
         runtime.cache.forget()
         return changed
 
+    @as_one_change
     def move_several(self, numbers: Sequence[int], by: int) -> None:
         """Move hooks one place later (1) or earlier (-1) in their events, together, in one transaction."""
         author = self.runtime.author()
-        self.runtime.database.writer.write(lambda connection: several.move_several(connection, numbers, by, author))
+        self.runtime.database.writer.write(
+            Changing(author, lambda connection: several.move_several(connection, numbers, by, author))
+        )
         self.runtime.cache.forget()
 
     def last_change(self) -> OwnChange | None:
@@ -67,6 +73,7 @@ class SeveralHooks:
         with self.runtime.database.read() as connection:
             return undoing.last_change(connection, self.runtime.author().who)
 
+    @as_one_change
     def undo(self, change: OwnChange, *, keep_secrets: bool = False) -> None:
         """Take a change back, in one transaction, as new revisions of the action `undo`. Secrets do not come back.
 
@@ -87,7 +94,7 @@ class SeveralHooks:
                 more = {"reason": ""} if code == "hook.paused" else {}
                 write_event(runtime, connection, code, {"hook": ref_of(runtime, number), **more, "by": "person"})
 
-        runtime.database.writer.write(job)
+        runtime.database.writer.write(Changing(author, job))
         runtime.cache.forget()
 
 

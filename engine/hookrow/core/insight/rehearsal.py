@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hookrow.errors import InvalidTemplate
 from hookrow.hook.local_time import LocalTime
 from hookrow.hook.modes import WAITING
+from hookrow.hook.together import Timing, events_together, longest, timing_of
 from hookrow.lang import Text
 from hookrow.payload import Json, JsonObject, diff, dumps, pointer_parts, put, redo, subject_of
 from hookrow.records import Firing, LogFilter, rfc3339
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import StoredHook
+    from hookrow.store.configuration.cache import Config
 
 __all__ = ["MOST", "Candidate", "Rehearsal", "RehearsedBody", "RehearsedFailure", "rehearse"]
 
@@ -51,8 +53,8 @@ class Candidate:
     condition: str
     body: str
     waits: bool
-    wait: float = 0.0
-    """Seconds that an operation may wait for it."""
+    timing: Timing | None = None
+    """For how long an operation may wait for it; None where that is not asked."""
 
     @classmethod
     def of(cls, hook: Hook | StoredHook) -> Candidate:
@@ -65,13 +67,8 @@ class Candidate:
             hook.condition,
             hook.body,
             hook.mode in WAITING,
-            wait(hook),
+            timing_of(hook, idle=not hook.active),
         )
-
-
-def wait(hook: Hook | StoredHook) -> float:
-    """Seconds that an operation may wait for a hook."""
-    return hook.timeout if hook.active and hook.mode in WAITING and not hook.shadow else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +234,18 @@ def rehearse(
             tally.take(firing, *(judged(each, firing, zone, size) for each in (before, hook)))
     if progress is not None:
         progress(len(chosen), len(chosen))
-    rest = sum(wait(each) for each in config.rows.get(hook.event, ()) if each.id != hook.id)
-    own = 0.0 if stored is None or before is None else wait(stored)
-    return tally.rehearsal(hook.key, RowTime(hook.event, round(rest + own, 3), round(rest + hook.wait, 3)))
+    return tally.rehearsal(hook.key, row_time(config, hook))
+
+
+def row_time(config: Config, hook: Candidate) -> RowTime:
+    """How long an operation may wait for the event's hooks, as they are and with this one as it is to be."""
+    now = [(each.position, each.id, timing_of(each, idle=not each.active)) for each in config.rows.get(hook.event, ())]
+    then = [turn for turn in now if turn[1] != hook.id]
+    if hook.timing is not None:
+        then.append((hook.position, hook.id or LAST, hook.timing._replace(position=hook.position)))
+    together = hook.event in events_together(config.settings)
+    before, after = (longest([timing for _, _, timing in sorted(turns)], together) for turns in (now, then))
+    return RowTime(hook.event, round(before, 3), round(after, 3))
 
 
 def judged(hook: Candidate | None, firing: Firing, zone: ZoneInfo, limit: int) -> Foreseen:

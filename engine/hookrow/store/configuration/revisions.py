@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, Table, insert, select, update
 
+from hookrow.errors import HookrowError, StorageError
 from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import SEALED
+from hookrow.lang import Text
 from hookrow.records import Revision, rfc3339
+from hookrow.store.database.locks import at_work
 from hookrow.store.database.plain import reading, sound
 from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import HOOKS, REVISIONS
 
-__all__ = ["ENGINE", "REVISIONS", "Author", "history", "public", "record", "revise"]
+__all__ = ["ENGINE", "REVISIONS", "Author", "Changing", "history", "public", "record", "revise"]
 
+T = TypeVar("T")
 ENGINE = "hookrow"
 """Who pauses a hook whose receiver is gone or fails again and again, and who resumes it."""
 HIDDEN = ("id", "uid", "revision", "created_ms", "signing_old_until_ms")
@@ -30,6 +34,50 @@ class Author:
 
     who: str
     at_ms: int
+    left: list[Select[Any]] = field(default_factory=list, compare=False, repr=False)
+    """Asks for each row that tells of it."""
+
+    def leave(self, table: Table, number: int) -> None:
+        """Note a row that was written, by its id: another try of the same change writes another one."""
+        self.left.append(
+            select(table.c.id).where(table.c.id == number, table.c.at_ms == self.at_ms, table.c.who == self.who)
+        )
+
+
+class Changing(Generic[T]):
+    """A job for the writer that leaves a revision or a deed, by which it is found again.
+
+    Where a connection was lost in its commit (PostgreSQL), the next one is asked for that row: a change that is there
+    is not made twice, one that is not is made.
+    """
+
+    def __init__(self, author: Author, job: Callable[[Connection], T]) -> None:
+        self.author: Final = author
+        self.job: Final = job
+
+    def __call__(self, connection: Connection) -> T:
+        at_work()
+        before = list(self.author.left)
+        try:
+            answer = self.job(connection)
+        except HookrowError:  # for instance that the hook was changed meanwhile: by the commit that was lost
+            if not left(connection, before):
+                raise
+        else:
+            if not left(connection, before):
+                return answer
+        raise StorageError(Text("this change was saved by the commit whose connection was lost"))
+
+    @property
+    def proof(self) -> Callable[[Connection], bool] | None:
+        """Tells whether the change is there, where a commit's end is not known; None where it changed nothing."""
+        rows = self.author.left
+        return (lambda connection: left(connection, rows)) if rows else None
+
+
+def left(connection: Connection, rows: Sequence[Select[Any]]) -> bool:
+    """Whether one of these rows is there."""
+    return any(connection.execute(row.limit(1)).first() is not None for row in rows)
 
 
 def public(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +110,7 @@ def record(
     old, new = (None if before is None else public(before)), public(after)
     for name in resealed:
         new[name] = {**new[name], "changed": True}
-    connection.execute(
+    written = connection.execute(
         insert(REVISIONS).values(
             hook_id=after["id"],
             revision=after["revision"],
@@ -74,6 +122,7 @@ def record(
             after=json.dumps(new, ensure_ascii=False),
         )
     )
+    author.leave(REVISIONS, written.inserted_primary_key[0])  # type: ignore[index]
 
 
 def revise(

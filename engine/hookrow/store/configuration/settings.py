@@ -10,14 +10,20 @@ from sqlalchemy import Connection, delete
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.hook.egress import Egress
+from hookrow.hook.together import PREFIX
 from hookrow.lang import Both, Text
 from hookrow.payload import MIB
 from hookrow.store.database.prepared import Upsert
 from hookrow.store.database.tables import SETTINGS as TABLE
 
-__all__ = ["SETTINGS", "SettingValue", "known", "parse", "store", "values"]
+__all__ = ["OFF", "ON", "SETTINGS", "TOGETHER", "SettingValue", "known", "parse", "refuse", "store", "values"]
 
 KEEP = Upsert(TABLE, "name", ["value"])
+ON, OFF = "on", "off"
+TOGETHER = Both(
+    "whether neighbouring gates of one position are asked at the same time: on or off",
+    "спрашивать ли соседние разрешения одной позиции вместе: on или off",
+)
 UNITS = {"": 1, "k": 1024, "kib": 1024, "m": MIB, "mib": MIB, "g": 1024 * MIB, "gib": 1024 * MIB}
 
 
@@ -47,6 +53,7 @@ class SettingValue:
 
 
 def refuse(name: str, text: Text) -> InvalidSetting:
+    """The error for a value that a setting does not take."""
     return InvalidSetting([Problem(name, text)])
 
 
@@ -84,6 +91,13 @@ def check_language(value: str) -> str:
     chosen = value.strip().lower()
     if chosen not in ("ru", "en"):
         raise refuse("language", Text('"{value}" is neither ru nor en', value=value))
+    return chosen
+
+
+def check_switch(value: str) -> str:
+    chosen = value.strip().lower()
+    if chosen not in (ON, OFF):
+        raise refuse("together", Text('"{value}" is neither on nor off', value=value))
     return chosen
 
 
@@ -174,8 +188,11 @@ SETTINGS = {
 def known(name: str) -> Known:
     """The setting of this name. Raises InvalidSetting, which names all of them."""
     found = SETTINGS.get(name)
+    if found is None and name.startswith(PREFIX):
+        return Known(name, OFF, TOGETHER, check_switch)
     if found is None:
-        raise refuse(name, Text("there is no such setting; there are: {names}", names=", ".join(SETTINGS)))
+        names = ", ".join((*SETTINGS, f"{PREFIX}EVENT"))
+        raise refuse(name, Text("there is no such setting; there are: {names}", names=names))
     return found
 
 
@@ -185,7 +202,8 @@ def parse(name: str, value: str) -> str:
 
 
 def values(stored: Mapping[str, str]) -> list[SettingValue]:
-    """All settings as the database has them."""
+    """All settings as the database has them; of those of single events the ones that were set."""
+    own = sorted(name for name in stored if name.startswith(PREFIX))
     return [
         SettingValue(
             each.name,
@@ -194,7 +212,7 @@ def values(stored: Mapping[str, str]) -> list[SettingValue]:
             "database" if each.name in stored else "default",
             each.meaning,
         )
-        for each in SETTINGS.values()
+        for each in (*SETTINGS.values(), *map(known, own))
     ]
 
 

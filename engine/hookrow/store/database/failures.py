@@ -140,7 +140,10 @@ def without_values(error: BaseException) -> None:
 def unsure(error: DBAPIError) -> Unsure:
     """The error for a connection that was lost while it committed: whether the server did is not known here."""
     return Unsure(
-        Text("the connection was lost during a commit, which may have succeeded: {reason}", reason=said(error))
+        Text(
+            "the connection was lost during a commit, which may have succeeded; look before you repeat it: {reason}",
+            reason=said(error),
+        )
     )
 
 

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from functools import wraps
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -20,6 +21,7 @@ from hookrow.store.database.tables import TABLES
 
 __all__ = [
     "ANSWER",
+    "CHANGE",
     "CONNECT",
     "FIRE",
     "GREETING",
@@ -30,7 +32,10 @@ __all__ = [
     "RESTART",
     "SLACK",
     "WAITS",
+    "AtLeast",
     "Until",
+    "as_one_change",
+    "at_work",
     "begin_immediate",
     "begin_plain",
     "enter_wal",
@@ -54,6 +59,8 @@ ANSWER: Final = 9.0
 """For the answer to one statement of a command, of the interface or of a worker."""
 FIRE: Final = 5.0
 """For the database in one `fire()`, all its waits together; less where less is left of its deadline."""
+CHANGE: Final = 8.5
+"""For the database in one change of hooks or settings, all its waits together; what it then shows has RECORD more."""
 RECORD: Final = 1.0
 """What the commit always has that records which hooks were asked, whatever is left."""
 RESTART: Final = 2.0
@@ -64,6 +71,10 @@ SLACK: Final = 0.2
 """Given to a server that ends a wait by itself, before the connection is taken for silent."""
 LET_GO: Final = 6.0
 """For a cancelled or interrupted call to let go: a commit under way ends first."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Wait(NamedTuple):
@@ -87,6 +98,7 @@ WAITS: Final = (
     Wait("`fire()`: the database, all waits together, or what is left of the deadline", FIRE, BUSY),
     Wait("`fire()`: at least, to record what hooks were asked", RECORD, BUSY),
     Wait("`fire()`: a firing of the same idempotency key", "its deadline + 1", "it is recorded as `cancelled`"),
+    Wait("a change of hooks or settings: the database, all waits together", CHANGE + RECORD, BUSY),
     Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
     Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),
     Wait("the key file's folder: another command that changes keys", LOCK, "`Refused`"),
@@ -125,6 +137,35 @@ class Until:
 
     def __exit__(self, *_: object) -> None:
         here.until = self.before
+
+
+class AtLeast(Until):
+    """In this block the thread may wait for so many seconds, whatever is left: what was committed is shown."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        self.before = here.until
+        if self.before is not None and self.seconds is not None:
+            here.until = max(self.before, now() + self.seconds)
+
+
+def at_work() -> None:
+    """From here on to the end of its transaction this thread's statements have limits of their own alone: there may be
+    much to do, such as thousands of deliveries that wait for a hook."""
+    if here.until is not None:
+        here.until = float("inf")
+
+
+def as_one_change(method: Callable[P, T]) -> Callable[P, T]:
+    """A method whose waits for the database are bounded together, by CHANGE, until its transaction does its work."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with Until(CHANGE):
+            return method(*args, **kwargs)
+
+    return call
 
 
 def now() -> float:

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure, busy
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, now
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
 __all__ = ["Job", "Many", "Writer"]
 
@@ -68,7 +68,7 @@ class Storage(Protocol):
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
-    __slots__ = ("answer", "error", "future", "job", "late", "loop", "told", "until")
+    __slots__ = ("answer", "answered", "error", "future", "job", "late", "loop", "told", "until")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
@@ -79,6 +79,7 @@ class Waiting:
         self.answer: Any = None
         self.error: BaseException | None = None
         self.told: bool = False
+        self.answered: bool = False
 
     def awaited_again(self) -> asyncio.Future[Any]:
         """In the caller's loop, after its future was cancelled: another one that gives the result of the same job."""
@@ -131,6 +132,7 @@ class Writer:
         Raises:
             EngineClosed, StorageError; what the job itself raises.
         """
+        seconds = left(seconds)  # of whoever calls
         waiting = Waiting(job, None, None, seconds)
         looked_after = True
         # An interrupt may come between the taking of the lock and a note of it: the lock itself knows whose it is.
@@ -253,6 +255,7 @@ class Writer:
 
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
+        patient: list[Waiting] = []
         try:
             self.persist(batch)
         except DatabaseBusy as error:
@@ -263,8 +266,6 @@ class Writer:
             for waiting in late:
                 waiting.error = error
             patient = [waiting for waiting in batch if waiting.error is None]
-            if patient:
-                self.commit(patient)
         except (DatabaseReadOnly, Unsure) as error:
             # Nothing was begun, or nothing can be: repeating each alone would only wait again; or all was written.
             self.failed = error
@@ -278,6 +279,12 @@ class Writer:
                 return
             for waiting in batch:
                 self.commit([waiting])
+        # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
+        if patient:
+            self.answer(
+                [waiting for waiting in batch if waiting.error is not None]
+            )  # the others may wait as long again
+            self.commit(patient)
 
     def persist(self, batch: list[Waiting]) -> None:
         """One transaction, begun again for a while where the server ended it.
@@ -348,6 +355,9 @@ class Writer:
         """Tell who waits; one wake-up for each event loop."""
         loops: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
         for waiting in batch:
+            if waiting.answered:
+                continue
+            waiting.answered = True
             if waiting.loop is not None:
                 loops.setdefault(waiting.loop, []).append(waiting)
             elif waiting.future.set_running_or_notify_cancel():

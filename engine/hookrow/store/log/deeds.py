@@ -21,7 +21,8 @@ def note(connection: Connection, author: Author, action: str, subjects: Iterable
     """Record that somebody did something to each of these."""
     rows = [{"at_ms": author.at_ms, "who": author.who, "action": action, "subject": subject} for subject in subjects]
     if rows:
-        connection.execute(insert(DEEDS), rows)
+        for number in connection.execute(insert(DEEDS).returning(DEEDS.c.id), rows).scalars().all()[:1]:
+            author.leave(DEEDS, number)
 
 
 def read(connection: Connection, limit: int, who: str | None = None) -> list[Deed]:

@@ -16,8 +16,8 @@ from hookrow.hook.dates import Here
 from hookrow.hook.dates import show as show_moment
 from hookrow.hook.form import FIELD, FIELDS, Field
 from hookrow.hook.modes import ROW_LIMIT, WAITING, Seconds, mode, mode_sentence
+from hookrow.hook.together import Timing, longest, timing_of
 from hookrow.lang import Text
-from hookrow_tui.presenters.banner import waits
 from hookrow_tui.presenters.spans import span
 from hookrow_tui.words import Say
 
@@ -188,14 +188,22 @@ def neighbours(hooks: Iterable[Hook], state: FormState) -> list[tuple[int, str]]
     return [(place, called) for place, _, called in sorted(row)]
 
 
-def longest_wait(hooks: Iterable[Hook], state: FormState) -> float:
-    """Seconds that the event's blocking hooks may take together, this one included."""
+def longest_wait(hooks: Iterable[Hook], state: FormState, together: Collection[str] = ()) -> float:
+    """Seconds that the event's blocking hooks may take, this one included.
+
+    Args:
+        together: the events whose gates are asked at the same time.
+    """
     own = state.hook.id if state.hook is not None else None
     rest = [each for each in hooks if each.event == state.texts["event"] and each.id != own]
-    total = float(sum(each.timeout for each in rest if each.active and waits(each)))
-    if state.texts["active"] and state.mode in WAITING and not state.texts["shadow"]:
-        total += state.number("timeout", 5.0)
-    return total
+    last = max((each.position or 0 for each in rest), default=0)
+    position = int(state.number("position", last // 10 * 10 + 10))
+    active, shadow = bool(state.texts["active"]), bool(state.texts["shadow"])
+    waits = active and state.mode in WAITING and not shadow
+    mine = Timing(position, state.mode, shadow, not active, state.number("timeout", 5.0) if waits else 0.0)
+    places = [(each.position or 0, each.id or 0, timing_of(each, idle=not each.active)) for each in rest]
+    places.append((position, own if own is not None else 1 << 62, mine))
+    return longest((turn for _, _, turn in sorted(places)), state.texts["event"] in together)
 
 
 def too_long(seconds: float) -> Text:

@@ -341,7 +341,8 @@ def row_of_hooks(detail: Detail, width: int) -> list[Line]:
         elif row.words:
             tried = f" · {row.ms}" if row.ms else ""
             lines.append(words(f"   {row.words}{tried}", "quiet" if row.kind != "bad" else "bad"))
-        if row.kind in ("bad", "veto") and row.words and waited(delivery):
+        cut_off = delivery.outcome == "cancelled" and delivery.ms is not None
+        if (row.kind in ("bad", "veto") or cut_off) and row.words and waited(delivery):
             lines.append(words(f"   {row.words}", row.kind))
         if delivery.takeovers:
             lines.append(words(f"   {taken_over(delivery.takeovers)}", "bad"))

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from hookrow.delivery import message
 from hookrow.hook.modes import MODES, WAITING
 from hookrow.secrets.secret import MASK, new_signing_secret
+from hookrow.transport import Outgoing
 
 OCCURRED = 1_795_597_443_007
 SENT = 1_795_597_450
@@ -28,6 +29,17 @@ PARTS: dict[str, Any] = {
     "sent_at_s": SENT,
     "occurred_at_ms": OCCURRED,
 }
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-ENCODING", "X-Content-Length"])
+def test_a_request_is_framed_by_its_body_alone(name: str) -> None:
+    """A header that was written past the checks of a hook's fields does not say where the body ends."""
+    request = Outgoing.of(composed('{"a": 1}', custom_header=(name, "3")))
+    head, _, body = request.content.partition(b"\r\n\r\n")
+    lines = [line.lower() for line in head.decode().split("\r\n")]
+    framing = [line for line in lines if line.startswith(("content-length:", "transfer-encoding:"))]
+    assert (framing, body) == (["content-length: 8"], b'{"a": 1}')
+    assert ("x-content-length: 3" in lines) is (name == "X-Content-Length")
 
 
 OUTLINE = ("login", "password", "custom_header", "secrets")

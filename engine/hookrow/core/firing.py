@@ -61,7 +61,7 @@ class Run:
     ) -> None:
         """`began`: when its call did (monotonic), which has read the configuration meanwhile."""
         self.runtime = runtime
-        self.context = context
+        self.context: FiringContext = context
         self.hooks = hooks
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
@@ -77,6 +77,8 @@ class Run:
         """Seconds that the database took so far."""
         self.firing_id: int | None = None
         self.written: int = 0
+        self.seen: int = 0
+        """How many of the row's hooks were looked at for something that must be committed before a request leaves."""
         self.outcome: FiringOutcome | None = None
         self.ids: dict[int, int] = {}
         self.moved: Final = Moved()
@@ -198,10 +200,12 @@ class Run:
 
         After a failed commit a `before` event commits its own row first, and raises before any request if that fails.
         """
-        waiting_rows = self.row.drafts[self.written : seq - 1]
-        background = not self.defer and any(draft.background and draft.shadow is None for draft in waiting_rows)
+        unseen = self.row.drafts[max(self.written, self.seen) : seq - 1]
+        background = not self.defer and any(draft.background and draft.shadow is None for draft in unseen)
+        self.seen = seq - 1
         distrust = self.context.before and self.runtime.database.writer.failed is not None and self.firing_id is None
         if background or distrust:
+            waiting_rows = self.row.drafts[self.written : seq - 1]
             job = self.rows(waiting_rows)
             self.note_written(waiting_rows, job, await self.committed(job, drafts=waiting_rows))
 

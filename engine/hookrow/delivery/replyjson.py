@@ -23,6 +23,7 @@ CHARSET = re.compile(
     r"(?:windows|cp)-?125[0-8]|koi8-[ru]|iso-?8859-(?:[1-9]|1[013-6])|(?:cp|ibm)-?866|utf-16(?:le|be)?", re.IGNORECASE
 )
 """The charsets that a reply may declare. Python knows others, some of which are none (base64, zip, idna)."""
+MARK = b"\xef\xbb\xbf"  # of byte order; `utf-8-sig` would be decoded by Python
 MARKS = "\ufeff \t\r\n\v\f"
 STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 OPENING = re.compile(r"\s*\{\s*")
@@ -80,7 +81,7 @@ def strict_loads(body: bytes) -> Any:
         NotJson: it is none, or holds what can't be kept or passed on.
     """
     try:
-        return strict_text(body.decode("utf-8-sig"))
+        return strict_text(body.removeprefix(MARK).decode())
     except UnicodeDecodeError as fault:
         raise NotJson(Reason("json_not_utf8", at=fault.start)) from None
 
@@ -118,10 +119,10 @@ def decoded(body: bytes, declared: str | None) -> tuple[str, str | None]:
     UTF-8 nor in the declared charset stand as lone surrogates, so that nothing that holds one is taken for sound.
     """
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(MARK).decode()
         sound = "\0" not in text
     except UnicodeDecodeError:
-        text, sound = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), False
+        text, sound = body.removeprefix(MARK).decode("utf-8", "surrogateescape"), False
     charset = (declared or "").lower()
     if sound or not CHARSET.fullmatch(charset):
         return text, None

@@ -90,7 +90,10 @@ class Outgoing:
         """
         place = place_of(message.url)
         lines = [f"{message.method} {place.target} HTTP/1.1", f"Host: {place.host}"]
-        lines += [f"{name}: {value}" for name, value in message.headers if name.lower() not in FRAMING]
+        lines += [f"{name}: {value}" for name, value in message.headers]
+        framed = "\n".join(lines).lower()
+        if any(name in framed for name in FRAMING):  # one look at all, since it is as good as never
+            lines[2:] = [f"{name}: {value}" for name, value in message.headers if name.lower() not in FRAMING]
         lines.append(f"Content-Length: {len(message.body)}")
         head = "\r\n".join(lines)
         if head.count("\r") != len(lines) - 1 or head.count("\n") != len(lines) - 1 or "\0" in head:

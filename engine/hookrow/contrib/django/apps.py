@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from typing import TYPE_CHECKING
 
 from hookrow.contrib.django.installed import configured
+
+if TYPE_CHECKING:
+    AppConfig = object  # Django has no types of its own
+else:
+    from django.apps import AppConfig
 
 __all__ = ["HookrowConfig"]
 
 
-class HookrowConfig(AppConfig):  # type: ignore[misc]
+class HookrowConfig(AppConfig):
     """Looks at the settings as the project starts. No engine is made: the autoreloader starts it twice."""
 
     name = "hookrow.contrib.django"

@@ -144,7 +144,7 @@ class Asking(threading.local):
     now: bool = False
 
 
-asking = Asking()
+asking: Asking = Asking()
 
 
 class HandedOver(Exception):

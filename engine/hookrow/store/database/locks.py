@@ -145,7 +145,7 @@ class AtLeast(Until):
     __slots__ = ()
 
     def __enter__(self) -> None:
-        self.before = here.until
+        self.before: float | None = here.until
         if self.before is not None and self.seconds is not None:
             here.until = max(self.before, now() + self.seconds)
 

@@ -32,12 +32,12 @@ class Upsert(Insert):
     2 MB and a twentieth of its start.
     """
 
-    inherit_cache = False
+    inherit_cache: bool | None = False
 
     def __init__(self, table: Table, key: str, columns: Sequence[str]) -> None:
         super().__init__(table)
         self.key = key
-        self.overwritten = tuple(columns)
+        self.overwritten: tuple[str, ...] = tuple(columns)
 
 
 @compiles(Upsert)

@@ -32,6 +32,7 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "ATTEMPTS",
@@ -52,8 +53,8 @@ __all__ = [
 class AwareTime(TypeDecorator[datetime]):
     """A moment that a person typed: aware, in UTC, on a database without time zones too."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

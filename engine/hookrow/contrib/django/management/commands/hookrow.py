@@ -6,13 +6,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-from django.core.management.base import BaseCommand
+from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.app import run
 from hookrow.cli.session import Session
 from hookrow.contrib.django.installed import configured, place
+
+if TYPE_CHECKING:
+    BaseCommand = object  # Django has no types of its own
+else:
+    from django.core.management.base import BaseCommand
 
 __all__ = ["Command"]
 
@@ -20,7 +23,7 @@ FROM_SETTINGS = {"KEYS": "HOOKROW_KEYS", "EGRESS": "HOOKROW_EGRESS"}
 """What commands read from the environment."""
 
 
-class HookrowCommand(BaseCommand):  # type: ignore[misc]
+class HookrowCommand(BaseCommand):
     """Hands its arguments on as they are: Django's own options are not for it."""
 
     help = "The command line of Hookrow on this project's database."

@@ -200,7 +200,7 @@ class Row:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
         return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
 
-    def end_trials(self) -> None:
+    def end_trials(self) -> list[DeliveryDraft]:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
         for own, trial in self.trials:
             left_out = own.skipped is not None and trial.skipped is not None
@@ -218,6 +218,7 @@ class Row:
                 trial.compared = compare(against.effect, its)
             self.drafts.append(trial)
         self.trials.clear()
+        return self.drafts
 
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""

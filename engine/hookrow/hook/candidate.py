@@ -52,7 +52,7 @@ class HookCandidate:
 
     @classmethod
     def read(cls, kept: str | None) -> HookCandidate | None:
-        """The candidate as its column holds it: secrets sealed.
+        """The candidate as its column holds it: secrets encrypted.
 
         Raises:
             ValueError, TypeError, LookupError: no Hookrow wrote it.
@@ -67,17 +67,17 @@ class HookCandidate:
 
     @property
     def kept(self) -> str:
-        """The column of one whose secrets are sealed."""
+        """The column of one whose secrets are encrypted."""
         return dumps({"fields": dict(self.fields), "revision": self.revision, "at_ms": self.at_ms, "who": self.who})
 
     @property
-    def sealed(self) -> dict[str, str]:
-        """Its sealed values, by field."""
+    def encrypted(self) -> dict[str, str]:
+        """Its encrypted values, by field."""
         return {name: self.fields[name] for name in SECRETS if self.fields.get(name) is not None}
 
     @property
     def hidden(self) -> HookCandidate:
-        """The same without sealed values, as it is handed out."""
+        """The same without encrypted values, as it is handed out."""
         fields = {
             name: Secret.kept() if name in SECRETS and value is not None else value
             for name, value in self.fields.items()
@@ -119,6 +119,6 @@ def in_the_way(candidate: HookCandidate, before: Mapping[str, Any], after: Mappi
     url = candidate.fields.get("url")
     entered = [name for name in SECRETS if changed.get(name) is not None]
     moved = "url" in changed and is_other_origin(before["url"], after["url"])
-    if (url is not None and entered and is_other_origin(after["url"], url)) or (moved and candidate.sealed):
+    if (url is not None and entered and is_other_origin(after["url"], url)) or (moved and candidate.encrypted):
         return Text("secrets would be sent to another origin, by the hook or by its candidate")
     return None

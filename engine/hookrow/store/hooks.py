@@ -213,7 +213,7 @@ def sealed_values(connection: Connection) -> Iterator[Sealed]:
                 yield Sealed(row.id, Place("hook", row.uid, name), token)
         with reading("hook"):
             tried = HookCandidate.read(row.candidate)
-        for name, token in ({} if tried is None else tried.sealed).items():
+        for name, token in ({} if tried is None else tried.encrypted).items():
             yield Sealed(row.id, Place("hook", row.uid, name), token, tried=True)
 
 
@@ -230,7 +230,7 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
         row = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
         candidate = HookCandidate.read(row["candidate"])
         own = resealed(vault, row["uid"], {name: row[name] for name in SEALED if row[name] is not None})
-        tried = {} if candidate is None else resealed(vault, row["uid"], candidate.sealed)
+        tried = {} if candidate is None else resealed(vault, row["uid"], candidate.encrypted)
         kept = None if candidate is None else replace(candidate, fields={**candidate.fields, **tried}).kept
         revise(connection, row, {**own, "candidate": kept}, author, "keys")
         count += len(own) + len(tried)

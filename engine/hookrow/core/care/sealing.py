@@ -67,7 +67,7 @@ def tokens(hook: StoredHook) -> list[str]:
 
 def all_tokens(hook: StoredHook) -> list[str]:
     """The same with those of its candidate."""
-    return [*tokens(hook), *([] if hook.tried is None else hook.tried.sealed.values())]
+    return [*tokens(hook), *([] if hook.tried is None else hook.tried.encrypted.values())]
 
 
 class Sealing:

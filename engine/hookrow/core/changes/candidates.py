@@ -111,7 +111,7 @@ class CandidateHooks:
             values = {**found.tried.fields, "candidate": None}
             if "signing_secret" in values:  # the one before it, of a rotation, signs no more
                 values |= {"signing_secret_old": None, "signing_old_until_ms": None}
-            return values, tuple(found.tried.sealed)
+            return values, tuple(found.tried.encrypted)
 
         return self.changed(ref, columns, "promote", revision)
 

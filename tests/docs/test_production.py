@@ -246,7 +246,7 @@ def test_the_budget_is_the_engines(page: str) -> None:
 
 
 def test_an_engine_keeps_to_its_budget(postgres_url: str) -> None:
-    """Three to read, two to write, one to listen: with 32 threads that fire and look."""
+    """Three to read, two to write, one to listen: with more threads that fire and look."""
     url = f"{postgres_url}&hookrow_connections=3"
     seen = 0
     with (
@@ -260,8 +260,8 @@ def test_an_engine_keeps_to_its_budget(postgres_url: str) -> None:
             assert engine.fire(AFTER, {"n": number}).error is None
             engine.log.page()
 
-        with ThreadPoolExecutor(32) as threads:
-            done = [threads.submit(busy, number) for number in range(200)]
+        with ThreadPoolExecutor(8) as threads:
+            done = [threads.submit(busy, number) for number in range(80)]
             while not all(each.done() for each in done):
                 [[count]] = asking.execute(COUNT).fetchall()
                 seen = max(seen, count)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.overview import Overview, Step, Stretch
     from hookrow.core.insight.rehearsal import Rehearsal, RehearsedBody, RehearsedFailure
-    from hookrow.core.insight.statistics import Figures, HookStatistics, ShadowFigures
+    from hookrow.core.insight.statistics import CandidateFigures, Figures, HookStatistics, ShadowFigures
     from hookrow.errors import (
         Ambiguous,
+        CandidateInTheWay,
         ChangedMeanwhile,
         EventNotFound,
         HookNotFound,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Vetoed,
     )
     from hookrow.events import ORDER_SUM_AUTHORISED, Event, Events
+    from hookrow.hook.candidate import HookCandidate
     from hookrow.hook.egress import Egress
     from hookrow.hook.model import Hook
     from hookrow.hook.stored import HookRef
@@ -60,6 +62,8 @@ __all__ = [
     "AttemptObserved",
     "AttemptSeen",
     "CallerConnection",
+    "CandidateFigures",
+    "CandidateInTheWay",
     "ChangedMeanwhile",
     "Clock",
     "ConditionMatches",
@@ -76,6 +80,7 @@ __all__ = [
     "FiringObserved",
     "Found",
     "Hook",
+    "HookCandidate",
     "HookEngine",
     "HookFigures",
     "HookNotFound",
@@ -123,7 +128,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "hookrow.core.insight.rehearsal": ("Rehearsal", "RehearsedBody", "RehearsedFailure"),
     "hookrow.results": ("Explained", "Redelivered", "Replayed", "Request", "Tapped", "Tested"),
     "hookrow.core.insight.overview": ("Overview", "Step", "Stretch"),
-    "hookrow.core.insight.statistics": ("Figures", "HookStatistics", "ShadowFigures"),
+    "hookrow.core.insight.statistics": ("CandidateFigures", "Figures", "HookStatistics", "ShadowFigures"),
+    "hookrow.hook.candidate": ("HookCandidate",),
     "hookrow.hook.egress": ("Egress",),
     "hookrow.events": ("Event", "Events", "ORDER_SUM_AUTHORISED"),
     "hookrow.hook.model": ("Hook",),

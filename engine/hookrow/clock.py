@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-__all__ = ["DAY_MS", "HOUR_MS", "LATE_IDS", "WEEK_MS", "Clock", "SystemClock", "from_ms", "to_ms", "zone_named"]
+__all__ = [
+    "DAY_MS",
+    "HOUR_MS",
+    "LATE_IDS",
+    "WEEK_MS",
+    "Clock",
+    "SystemClock",
+    "from_ms",
+    "rfc3339",
+    "to_ms",
+    "zone_named",
+]
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -74,6 +85,12 @@ def boot_session() -> str | None:
 def from_ms(ms: int) -> datetime:
     """The aware UTC datetime of milliseconds since 1970."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+@lru_cache(1024)
+def rfc3339(ms: int | None) -> str | None:
+    """A moment in UTC with milliseconds and `Z`."""
+    return None if ms is None else from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_ms(moment: datetime) -> int:

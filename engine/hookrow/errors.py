@@ -16,6 +16,7 @@ HookrowError
 ├── Refused                   valid, but not now
 │   ├── KeyTaken              another hook has this key
 │   ├── ChangedMeanwhile      the hook's revision is no longer the one that was edited; `.current`
+│   ├── CandidateInTheWay     the hook's candidate does not go with the change (docs/trusting.md)
 │   ├── IdempotencyConflict   another payload under the same idempotency key
 │   └── NotRedeliverable      a delivery that can't be sent again as asked
 ├── Vetoed                    by `raise_for_veto()`; `.veto`, `.firing`
@@ -49,6 +50,7 @@ from hookrow.lang import Text
 
 __all__ = [
     "Ambiguous",
+    "CandidateInTheWay",
     "ChangedMeanwhile",
     "DatabaseBusy",
     "DatabaseDamaged",
@@ -215,6 +217,10 @@ class ChangedMeanwhile(Refused):
     def __init__(self, text: Text | str, current: Any = None) -> None:
         super().__init__(text)
         self.current = current
+
+
+class CandidateInTheWay(Refused):
+    """The hook has a candidate, which does not go with the change: promote it, or drop it, first or with the change."""
 
 
 class IdempotencyConflict(Refused):

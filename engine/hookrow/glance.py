@@ -41,6 +41,8 @@ class SeenHook(ListedHook):
 
     pause: str | None
     """Why it is paused, as it is kept."""
+    candidate: int | None
+    """1 where it has one, else None."""
     now_ms: int
     """When it was seen."""
 

@@ -10,10 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, cast
 
-from hookrow.clock import from_ms
+from hookrow.clock import from_ms, rfc3339
 from hookrow.errors import InvalidInput, Problem, StorageError, Vetoed
 from hookrow.events import redact
 from hookrow.hook.modes import Mode
@@ -70,12 +69,6 @@ NOTHING = Nothing()
 AS_IT_IS: Json = object()
 QUEUED = ("blocked", "queued", "leased")
 """States that are shown as `queued`, after an attempt as `retrying`."""
-
-
-@lru_cache(1024)
-def rfc3339(ms: int | None) -> str | None:
-    """A moment in UTC with milliseconds and `Z`."""
-    return None if ms is None else from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +190,10 @@ class Delivery:
     """Asked in the background for what its answer would have done; it decided nothing."""
     would: str | None = None
     """Of a shadow, once it is known: allow, veto, change, fail."""
+    candidate: bool = False
+    """Asked as the hook's candidate, in shadow, beside the hook's own delivery."""
+    compared: str | None = None
+    """Of a candidate, once it is known: same, decision, refusal, data (docs/trusting.md)."""
     row_id: int = 0
 
     @property
@@ -246,6 +243,8 @@ class Delivery:
             "takeovers": self.takeovers,
             "shadow": self.shadow,
             "would": self.would,
+            "candidate": self.candidate,
+            "compared": self.compared,
             "reason": reason_json(self.reason),
         }
 

@@ -13,6 +13,9 @@ from hookrow.lang import Plural, Text, current
 
 __all__ = [
     "ACTIONS",
+    "CANDIDATE",
+    "COMPARED",
+    "DIFFERS",
     "ERRORS",
     "HEARD",
     "MODES",
@@ -212,6 +215,7 @@ SKIPS = dictionary(
     LOOP,
     Word("hook_deleted", "хук удалён", old=("hook removed",)),
     Word("restored", "взято из копии"),
+    Word("no_candidate", "кандидата больше нет"),
 )
 """Why a delivery was not to be sent."""
 REASONS: Mapping[str, Word] = {**SKIPS, **ERRORS}
@@ -221,6 +225,9 @@ HEARD = ("ok", "sent", "changed", "vetoed", "refused")
 
 PROBLEM = Word("problem", "проблема", old=("problems", "проблемы", "trouble", "сбои", "failures"))
 """What a filter by outcome takes for anything that failed or waits for another attempt, in one word."""
+
+DIFFERS = Word("differs", "расходится", old=("differ", "расходятся"))
+"""What a filter by outcome takes for firings in which a candidate would have decided otherwise than its hook."""
 
 STATES = dictionary(
     Word("off", "выключен", role="quiet", brief=("выкл", "off")),
@@ -246,6 +253,9 @@ ACTIONS: Mapping[str, Text] = {
     "undo": Text("undone"),
     "keys": Text("encrypted with a new key"),
     "abandon": Text("secrets of a lost key removed"),
+    "try": Text("candidate tried"),
+    "promote": Text("promoted"),
+    "drop_candidate": Text("candidate dropped"),
 }
 """What was done to a hook, as its revisions have it."""
 
@@ -282,11 +292,29 @@ WOULD = dictionary(
 """What the answer of a hook in shadow would have done."""
 
 
-def would_told(would: str | None) -> str:
-    """That a hook was in shadow, and what its answer would have done, once that is known."""
+CANDIDATE = Word("candidate", "кандидат", brief=("кандид", "cand"))
+COMPARED = dictionary(
+    Word("same", "то же"),
+    Word("decision", "другое решение", "bad", "wait"),
+    Word("refusal", "другой отказ", "bad", "wait"),
+    Word("data", "другие данные", "bad", "wait"),
+)
+"""Whether a candidate would have decided as its hook did, and if not, in what they differ."""
+
+
+def would_told(would: str | None, *, candidate: bool = False, compared: str | None = None) -> str:
+    """That a hook was in shadow, or asked as a candidate, and what its answer would have done, once that is known."""
+    if candidate:
+        return candidate_told(would, compared)
     if would is None:
         return str(SHADOW)
     return str(Text("shadow: would {what}", what=word(WOULD, would)))
+
+
+def candidate_told(would: str | None, compared: str | None) -> str:
+    """The same of a candidate, and whether its hook did otherwise."""
+    said = str(CANDIDATE) if would is None else str(Text("candidate: would {what}", what=word(WOULD, would)))
+    return said if compared in (None, "same") else f"{said} ({DIFFERS}: {word(COMPARED, compared)})"
 
 
 def time_told(now: Mapping[str, object]) -> Text:
@@ -340,4 +368,6 @@ def outcome_code(text: str) -> str | None:
         return "failed"
     if found is None and folded(text) in map(folded, PROBLEM.typed):
         return PROBLEM.code
+    if found is None and folded(text) in map(folded, DIFFERS.typed):
+        return DIFFERS.code
     return found

@@ -65,6 +65,8 @@ def prepare(path: str, hookrow: Hookrow, folder: Path) -> None:
         hookrow("hooks", "rm", "new-year", "--yes")
     if path == "hooks promote":
         hookrow("hooks", "edit", "stock", "--shadow")
+    if path == "hooks drop-candidate":
+        hookrow("hooks", "try", "stock", "--timeout", "2")
     if path == "hooks undo":
         hookrow("hooks", "edit", "stock", "--timeout", "2")
     if path == "db restore":

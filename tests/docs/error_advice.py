@@ -40,6 +40,11 @@ ADVICE: dict[str, tuple[str, str, str]] = {
         "Somebody changed the hook: compare with `current`, then save with its revision.",
         "after comparing",
     ),
+    "CandidateInTheWay": (
+        "`hooks.update`, `rollback`, `new_secret`",
+        "Promote or drop the hook's candidate first, or drop it with the change: `drop_candidate=True`.",
+        NEVER,
+    ),
     "IdempotencyConflict": (
         "`fire(idempotency_key=)`",
         "The same key came with another payload: make the key depend on the payload.",

@@ -74,6 +74,7 @@ SKIPS = {
     "not_enqueued": "Fired with `defer=True`, and `enqueue()` was never called.",
     "loop": "The call came through more hooks than the setting `loop_depth` allows.",
     "hook_deleted": "The hook was deleted while the delivery waited.",
+    "no_candidate": "It was for a hook's candidate, which was promoted, dropped or replaced while it waited.",
     "restored": "A restored backup had it as unfinished; it may have been sent since. Send it: `hookrow redeliver`.",
 }
 ERRORS = {

@@ -36,21 +36,22 @@ def steps(page: str) -> list[tuple[str, list[str]]]:
 def test_the_story_holds(
     page: str, language: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shadow, a week of orders, a look at what it would have done, a mended body, promotion."""
+    """Shadow, a week of orders, a look at what it would have done, a mended body, promotion; then a change, tried."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     for name, order in PAYLOADS.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"order": order}), "utf-8")
     run(["init"])
     yes, no = reply(200, b'{"allow": true}'), reply(422, b'{"allow": false, "message": "too much"}')
-    with Receiver(yes, no, yes, no) as receiver:
-        for line, said in steps(page):
+    with Receiver(yes, no, yes, no, yes, yes, no, yes, yes) as receiver:
+        for line, told_of in steps(page):
             words = shlex.split(line.replace("http://127.0.0.1:8920/limit", receiver.url))[1:]
+            said = [part.replace("http://127.0.0.1:8920/limit", receiver.url) for part in told_of]
             capsys.readouterr()
             run(["--lang", language, *words])
             told = "".join(capsys.readouterr())
             assert [part for part in said if part not in told] == [], (line, told)
-        assert len(receiver.requests) == 4
+        assert len(receiver.requests) == 9
 
 
 def test_both_pages_have_the_same_commands() -> None:

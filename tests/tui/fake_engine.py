@@ -21,6 +21,7 @@ from screen_data import BODY, DAY, NOON_MS, ROWS, firings_of_the_screens, told
 
 from hookrow.errors import ChangedMeanwhile, DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.events import Event, Events
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.fields import mode
 from hookrow.records import Attempt, Delivery, Firing, LogFilter, Revision
 from hookrow.store.log.finding import Found
@@ -86,6 +87,7 @@ def made_hook(number: int, name: str, event: str, **values: Any) -> FakeHook:
             "paused_by": None,
             "paused_at": None,
             "deleted": False,
+            "candidate": None,
             "notes": [],
             **values,
         }
@@ -133,7 +135,9 @@ def public(row: FakeHook) -> dict[str, Any]:
     """A hook's fields as a revision keeps them."""
     kept = {code: value for code, value in row.__dict__.items() if code not in KEPT}
     for code, value in kept.items():
-        if code in SECRETS:
+        if code == "candidate" and value is not None:
+            kept[code] = value.shown
+        elif code in SECRETS:
             kept[code] = {"set": value is not None}
         elif isinstance(value, datetime):
             kept[code] = value.isoformat().replace("+00:00", "Z")
@@ -186,8 +190,11 @@ class FakeHooks:
         revision: int | None = None,
         stored: bool = False,
         keep_secrets: bool = False,
+        drop_candidate: bool = False,
         **more: Any,
     ) -> Any:
+        if drop_candidate:
+            more["candidate"] = None
         action = more.pop("action", "edit")
         old = self.get(ref)
         if revision is not None and revision != old.revision:
@@ -204,6 +211,18 @@ class FakeHooks:
         self.revisions[old.id].append(Revision(new.revision, at, self.who, action, public(old), after))
         self.engine.version += 1
         return new
+
+    def try_candidate(self, ref: int, changes: Mapping[str, Any], **how: Any) -> Any:
+        tried = HookCandidate(dict(changes), self.get(ref).revision + 1, NOON_MS, self.who)
+        return self.update(ref, {"candidate": tried}, revision=how.get("revision"), action="try")
+
+    def promote(self, ref: int, *, revision: int | None = None) -> Any:
+        tried = self.get(ref).candidate
+        values = {"shadow": False} if tried is None else {**tried.fields, "candidate": None}
+        return self.update(ref, values, revision=revision, action="promote")
+
+    def drop_candidate(self, ref: int, *, revision: int | None = None) -> Any:
+        return self.update(ref, {"candidate": None}, revision=revision, action="drop_candidate")
 
     def preview(self, event: str, body: str, payload: Any = None) -> str:
         return body
@@ -276,6 +295,7 @@ class FakeLog:
                 day=figures(row[6], row[7]),
                 week=figures(row[6] * 7, row[7] * 4),
                 shadow=None,
+                candidate=None,
                 hours=tuple((row[6] * hour // 276, row[7] * (hour == 20)) for hour in range(24)),
             )
             for number, row in enumerate(ROWS, 1)

@@ -53,7 +53,7 @@ def test_the_log_says_what_it_would_have_done(language: Language, would: str | N
 def test_the_list_and_the_banner_name_it() -> None:
     """Its figures stand in the place of calls; the banner says that it decides nothing."""
     hook = hooks_of_the_screens("en")[0].copy(name="Limit", active=True, **GATE)
-    seen: Any = SimpleNamespace(shadow=FIGURES)
+    seen: Any = SimpleNamespace(shadow=FIGURES, candidate=None)
     assert "asked 3412, would refuse 12, failed 3, p95 210 ms" in figures(seen, 80)
     assert cell_len(figures(seen, 80)) <= 80
     told = banner([HookRow(hook)], (), None, (), lambda action: "x")  # type: ignore[arg-type]

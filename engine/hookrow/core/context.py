@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hookrow.core.arrival import PLAIN, Arrival
-from hookrow.core.row import LONGEST_KEY, FiringContext
+from hookrow.core.drafts import LONGEST_KEY, FiringContext
 from hookrow.errors import InvalidInput, Problem
 from hookrow.hook.together import PREFIX
 from hookrow.ids import new_uid

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hookrow.clock import from_ms
+from hookrow.core.changes.handing import COLUMNS, is_kept
 from hookrow.core.context import context_for
-from hookrow.core.hooks import COLUMNS, Hooks, is_kept
-from hookrow.core.row import DeliveryDraft, FiringContext, Row
+from hookrow.core.drafts import DeliveryDraft, FiringContext
+from hookrow.core.hooks import Hooks
+from hookrow.core.row import Row
 from hookrow.core.together import parts
 from hookrow.delivery import plan
 from hookrow.delivery.concealing import Concealer

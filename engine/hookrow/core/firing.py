@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.row import NOT_ENQUEUED, DeliveryDraft, FiringContext, Row
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
+from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.core.together import ask_together, parts
 from hookrow.delivery import states
@@ -243,7 +244,7 @@ class Run:
         self.outcome = "allowed"
         if (veto := self.row.veto) is not None:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
-        drafts = self.row.drafts[self.written :]
+        drafts = (self.row.end_trials() if self.row.trials else self.row.drafts)[self.written :]
         if self.row.troubled:
             for draft in self.row.drafts:
                 failed = self.runtime.failing.before(draft.hook.id) if draft.error is not None else 0

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from hookrow.clock import DAY_MS, from_ms
+from hookrow.clock import DAY_MS
+from hookrow.core.changes.candidates import CandidateHooks
+from hookrow.core.changes.handing import COLUMNS, hook_of, is_kept
 from hookrow.core.changes.several import SeveralHooks
 from hookrow.core.changes.tried import TriedHooks
-from hookrow.delivery import plan
 from hookrow.errors import Ambiguous, ChangedMeanwhile, HookNotFound, InvalidHook, KeyMissing, KeyTaken, Problem
 from hookrow.hook import fields
 from hookrow.hook.fields import SECRETS
@@ -36,44 +37,15 @@ if TYPE_CHECKING:
 
 from hookrow.core.firing import write_event
 
-__all__ = ["Hooks", "hook_of"]
+__all__ = ["Hooks"]
 
 ROTATION_MS = DAY_MS
 """How long both signatures are sent after a rotation (docs/receivers.md)."""
 TRIES = 5
 """How often a change meets another one in the same moment before it gives up."""
-COLUMNS = tuple(code for code in fields.FIELD if code not in SECRETS)
 
 
-def hook_of(stored: StoredHook, now_ms: int) -> Hook:
-    """A hook as it is handed out: secrets only as «set»."""
-    values: dict[str, Any] = {
-        code: getattr(stored, code) for code in COLUMNS if code not in ("valid_from", "valid_until")
-    }
-    values |= {name: None if getattr(stored, name) is None else Secret.kept() for name in SECRETS}
-    values |= {
-        "valid_from": moment(stored.valid_from_ms),
-        "valid_until": moment(stored.valid_until_ms),
-        "id": stored.id,
-        "revision": stored.revision,
-        "state": plan.state(stored, now_ms),
-        "paused_by": stored.paused_by,
-        "paused_reason": None
-        if stored.paused_reason is None
-        else str(pause_reason(stored.paused_by, stored.paused_reason)),
-        "paused_at": moment(stored.paused_ms),
-        "deleted": stored.deleted,
-    }
-    from hookrow.hook.model import Hook  # with SQLModel and pydantic: who only fires needs none of it
-
-    return Hook.model_construct(**values)
-
-
-def moment(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
-
-
-class Hooks(SeveralHooks, TriedHooks):
+class Hooks(CandidateHooks, SeveralHooks, TriedHooks):
     """The hooks of one database. Every change is recorded with who made it, and seen by the next `fire()` anywhere."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -204,6 +176,7 @@ class Hooks(SeveralHooks, TriedHooks):
         revision: int | None = None,
         stored: bool = False,
         keep_secrets: bool = False,
+        drop_candidate: bool = False,
         **more: object,
     ) -> Hook:
         """Change some fields; the others, and secrets that are not named, stay as they are.
@@ -213,15 +186,19 @@ class Hooks(SeveralHooks, TriedHooks):
             stored: flags that contradict each other are kept, as a form may hold them (docs/concepts.md).
             keep_secrets: a URL of another origin (scheme, host, port) is sent the hook's secrets as well. Without it
                 such a change is refused unless it replaces or removes each of them.
+            drop_candidate: the hook's candidate goes with this change (docs/trusting.md). Without it a change is
+                refused that the candidate does not go with.
 
         Raises:
             HookNotFound, Ambiguous, ChangedMeanwhile, KeyTaken, InvalidHook, EventNotFound, InvalidTemplate
+            CandidateInTheWay: the hook has a candidate that does not go with the change.
         """
         changes = {**(changes or {}), **more}
         fields.hide_given(changes)
         more.clear()
+        how: dict[str, Any] = {"stored": stored, "keep_secrets": keep_secrets, "drop_candidate": drop_candidate}
         with Until(CHANGE):  # no decorator: its frame would hold what was given
-            return self.edit(self.find(ref), changes, revision=revision, stored=stored, keep_secrets=keep_secrets)
+            return self.edit(self.find(ref), changes, revision=revision, **how)
 
     def edit(
         self,
@@ -231,18 +208,21 @@ class Hooks(SeveralHooks, TriedHooks):
         revision: int | None = None,
         stored: bool = False,
         keep_secrets: bool = False,
+        drop_candidate: bool = False,
         action: str = "edit",
     ) -> Hook:
         """`update` of a hook that was looked up.
 
         Raises:
-            InvalidHook, KeyTaken
+            InvalidHook, KeyTaken, CandidateInTheWay
             ChangedMeanwhile: without a `revision`, that others changed it each time this one was about to be written.
         """
         tries = TRIES
         while True:
             values, resealed, notes = self.checked(found, changes, stored=stored, keep_secrets=keep_secrets)
             upon = found.revision if revision is None else revision
+            if drop_candidate:
+                values["candidate"] = None
             try:
                 self.write(found.id, values, action=action, revision=upon, resealed=resealed)
                 break
@@ -446,7 +426,13 @@ class Hooks(SeveralHooks, TriedHooks):
 
     @as_one_change
     def rollback(
-        self, ref: int | str, revision: int, *, current: int | None = None, keep_secrets: bool = False
+        self,
+        ref: int | str,
+        revision: int,
+        *,
+        current: int | None = None,
+        keep_secrets: bool = False,
+        drop_candidate: bool = False,
     ) -> Hook:
         """Give the fields the values that they had in a revision: a new one, of the action `rollback`.
 
@@ -454,7 +440,7 @@ class Hooks(SeveralHooks, TriedHooks):
 
         Args:
             current: the revision that was looked at; another one in the database is a conflict.
-            keep_secrets: as of `update`: the URL of that revision may be somebody else's.
+            keep_secrets, drop_candidate: as of `update`: the URL of that revision may be somebody else's.
 
         Raises:
             HookNotFound: no such hook, or no such revision of it.
@@ -469,7 +455,8 @@ class Hooks(SeveralHooks, TriedHooks):
         for name in ("valid_from", "valid_until"):
             text = values.get(name)
             values[name] = None if text is None else datetime.fromisoformat(str(text))
-        return self.edit(found, values, revision=current, stored=True, keep_secrets=keep_secrets, action="rollback")
+        how: dict[str, Any] = {"keep_secrets": keep_secrets, "drop_candidate": drop_candidate, "action": "rollback"}
+        return self.edit(found, values, revision=current, stored=True, **how)
 
     def fresh(self, number: int) -> Hook:
         """The hook after a change of ours. Raises HookNotFound: a colleague has deleted it since."""
@@ -479,8 +466,3 @@ class Hooks(SeveralHooks, TriedHooks):
         if found is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=number))
         return hook_of(found, self.runtime.clock.now_ms())
-
-
-def is_kept(value: object) -> bool:
-    """A secret that was read back: set, but without its value."""
-    return isinstance(value, Secret) and value.is_kept

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final
 from hookrow.clock import WEEK_MS
 from hookrow.core.insight import har
 from hookrow.core.insight.overview import Overview, overview
-from hookrow.core.insight.statistics import HookStatistics, ShadowFigures, shadow_figures, statistics
+from hookrow.core.insight.statistics import (
+    CandidateFigures,
+    HookStatistics,
+    ShadowFigures,
+    candidate_figures,
+    shadow_figures,
+    statistics,
+)
 from hookrow.core.threads.bridge import Awaited, awaited
 from hookrow.errors import DeliveryNotFound, FiringNotFound, HookNotFound
 from hookrow.ids import delivery_place, firing_uid
@@ -226,6 +233,22 @@ class Log:
             raise HookNotFound(Text("there is no hook {ref}", ref=hook))
         return shadow_figures(self.runtime, found)
 
+    def candidate(self, hook: int) -> CandidateFigures | None:
+        """How a hook's candidate compares with it (docs/trusting.md), and the newest firings in which they differ.
+
+        None where it has none, or nothing was compared yet.
+
+        Args:
+            hook: its id.
+
+        Raises:
+            HookNotFound: there is no such hook.
+        """
+        found = self.runtime.config().hooks.get(hook)
+        if found is None:
+            raise HookNotFound(Text("there is no hook {ref}", ref=hook))
+        return candidate_figures(self.runtime, found)
+
     def overview(self) -> Overview:
         """All hooks together over the last hour, day and week, in steps; see `core.insight.overview`."""
         return overview(self.runtime)
@@ -252,6 +275,7 @@ class AsyncLog(Awaited[Log]):
     hook_figures: Final = awaited(Log.hook_figures)
     statistics: Final = awaited(Log.statistics)
     shadow: Final = awaited(Log.shadow)
+    candidate: Final = awaited(Log.candidate)
     overview: Final = awaited(Log.overview)
 
     def data_version(self) -> int:

@@ -151,6 +151,8 @@ class Replaying:
         hook = runtime.config().hooks.get(delivery.hook.id)
         if delivery.body is None:
             raise NotRedeliverable(Text("no request was ever sent for {ref}: replay it instead", ref=delivery.id))
+        if delivery.candidate:
+            raise NotRedeliverable(Text("{ref} was asked as a candidate: it is not sent again", ref=delivery.id))
         if hook is None or (hook.deleted and to is None):
             raise NotRedeliverable(Text("the hook of {ref} was deleted: give an address with --to", ref=delivery.id))
         waiting = delivery.mode in WAITING

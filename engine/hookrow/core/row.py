@@ -5,169 +5,38 @@ What a hook did or was kept from doing becomes its `DeliveryDraft`, which `hookr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from hookrow.core.arrival import PLAIN, Arrival
+from hookrow.core.drafts import LONGEST_KEY, DeliveryDraft, FiringContext
 from hookrow.delivery import plan
+from hookrow.delivery.comparing import Against, Effect, compare, left, unusual
 from hookrow.delivery.concealing import Concealer, private_targets, public_changes
 from hookrow.delivery.message import envelope
-from hookrow.delivery.states import Would
 from hookrow.errors import InvalidTemplate
-from hookrow.events import Event, redact
+from hookrow.events import redact
 from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
-from hookrow.lang import Language, Text
+from hookrow.lang import Text
 from hookrow.payload import canonical_hash, dumps, get_pointer, storable
-from hookrow.reasons.reason import Reason, keep, warned
-from hookrow.records import Delivery, Veto, rfc3339
+from hookrow.reasons.reason import Reason, warned
+from hookrow.records import Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 
-__all__ = ["FALLBACK", "LONGEST_KEY", "DeliveryDraft", "FiringContext", "Row"]
+__all__ = ["FALLBACK", "Row"]
 
 FALLBACK = Reason("unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own."""
 BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
-UTC = ZoneInfo("UTC")
 ABSENT: Any = object()
-NOT_ENQUEUED = "not_enqueued"
-LONGEST_KEY = 300
-"""Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
-
-
-@dataclass(slots=True)
-class DeliveryDraft:
-    """One hook's delivery in the making. `act` is what is still to be done: `call`, `queue`, `park`, or nothing."""
-
-    hook: StoredHook
-    seq: int
-    act: str | None = None
-    state: str = "skipped"
-    error: str | None = None
-    detail: Text | str | None = None
-    skipped: str | None = None
-    status: int | None = None
-    ms: int | None = None
-    body: str | None = None
-    """As it is kept: private values are null."""
-    sends: str | None = field(default=None, repr=False)
-    """As a blocking hook receives it."""
-    changes: Sequence[tuple[str, Any, Any]] = ()
-    order_key: str | None = None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    note: Note | None = None
-    """What the attempt at the hook's own URL says of its receiver, for the breaker."""
-    gone: bool = False
-    """The receiver said 410."""
-    shadow: int | None = None
-    """Asked in shadow, in so many milliseconds at most."""
-    shown: str | None = field(default=None, repr=False)
-    """The payload (JSON) as it was kept when a hook in shadow had its turn."""
-    would: Would | None = None
-    leased: bool = False
-    """Its row is written as leased to this process's worker, which is handed it after the commit."""
-
-    @property
-    def background(self) -> bool:
-        return self.act in ("queue", "park")
-
-    @property
-    def undecided(self) -> bool:
-        """Its turn has not ended: it is to be called or queued still, or was interrupted in it."""
-        return self.act is not None or (self.state == "skipped" and self.skipped is None)
-
-    def values(self, now_ms: int) -> dict[str, Any]:
-        """The delivery's columns, but for the ids and, in background, what `births` says."""
-        return {
-            "seq": self.seq,
-            "hook_id": self.hook.id,
-            "hook_revision": self.hook.revision,
-            "position": self.hook.position,
-            "mode": self.hook.mode,
-            "state": self.state,
-            "error": self.error,
-            "detail": keep(self.detail),
-            "skipped": self.skipped,
-            "status": self.status,
-            "ms": self.ms,
-            "attempts": len(self.attempts),
-            "body": self.body,
-            "changes": dumps([list(change) for change in self.changes]) if self.changes else None,
-            "order_key": self.order_key,
-            "first_ms": self.attempts[0]["at_ms"] if self.attempts else None,
-            "done_ms": None if self.background else now_ms,
-            "shadow": self.shadow,
-            "would": self.would,
-        }
-
-    def record(self, context: FiringContext, *, deferred: bool, row_id: int) -> Delivery:
-        """The delivery as the firing's caller sees it."""
-        state, skipped = self.state, self.skipped
-        if self.background and deferred:
-            state, skipped = "cancelled", NOT_ENQUEUED
-        elif self.background:
-            state = "parked" if self.act == "park" else "queued"
-        return Delivery(
-            id=delivery_id(context.uid, self.seq),
-            firing_id=firing_id(context.uid),
-            hook=self.hook.ref,
-            seq=self.seq,
-            position=self.hook.position,
-            mode=self.hook.mode,
-            state=state,
-            at_ms=context.at_ms,
-            error=self.error,
-            detail=None if self.detail is None else storable(str(self.detail)),
-            reason=self.detail if isinstance(self.detail, Reason) else None,
-            skipped=skipped,
-            status=self.status,
-            ms=self.ms,
-            attempts=len(self.attempts),
-            changes=tuple(self.changes),
-            body=self.body,
-            order_key=self.order_key,
-            shadow=self.shadow is not None,
-            would=self.would,
-            row_id=row_id,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FiringContext:
-    """The firing as a whole: what is the same for every hook of the row."""
-
-    uid: str
-    event: Event
-    at_ms: int
-    deadline: float
-    payload_limit: int
-    replay_of: str | None = None
-    asked_by: str | None = None
-    url: str | None = None
-    """A replay's `--to`: where every request goes instead."""
-    with_auth: bool = False
-    in_background: bool = False
-    """Fired inside the caller's transaction: blocking hooks are sent after its commit as well."""
-    arrival: Arrival = PLAIN
-    language: Language = "en"
-    """In which the caller's client is told of a refusal (the setting `language`)."""
-    zone: ZoneInfo = UTC
-    """Whose clocks `now` in bodies and conditions goes by (the setting `timezone`)."""
-    together: bool = False
-    """Neighbouring gates of one position are asked at the same time (the setting `together:EVENT`)."""
-
-    @property
-    def before(self) -> bool:
-        return self.event.moment == "before"
 
 
 class Row:
@@ -184,6 +53,8 @@ class Row:
         self.veto: Veto | None = None
         self.warnings: list[Text | str] = []
         self.drafts: list[DeliveryDraft] = []
+        self.trials: list[tuple[DeliveryDraft, DeliveryDraft]] = []
+        """Hooks' shares with their candidates', which come after all others once it is known what the hooks did."""
         self.troubled: bool = False
         """A hook that should have run failed."""
         self.hidden: tuple[str, ...] = ()
@@ -266,11 +137,24 @@ class Row:
 
     # -- a hook's turn ------------------------------------------------------------------------------------------------
 
-    def turn(self, hook: StoredHook) -> DeliveryDraft:
-        """What becomes of the next hook: left out with a reason, failed before any request, to be called or queued."""
-        draft = DeliveryDraft(hook, len(self.drafts) + 1)
-        self.drafts.append(draft)
+    def turn(self, hook: StoredHook, trial: DeliveryDraft | None = None) -> DeliveryDraft:
+        """What becomes of the next hook: left out with a reason, failed before any request, to be called or queued.
+
+        Args:
+            trial: the share of a candidate, which has its turn at its hook's place.
+        """
+        draft = trial or DeliveryDraft(hook, len(self.drafts) + 1)
+        if trial is None:
+            self.drafts.append(draft)
         verdict = plan.judge(hook, self.context.at_ms)
+        context = self.context
+        if (  # spelled out: a candidate costs no more calls than a background hook
+            hook.candidate is not None
+            and verdict.act == "call"
+            and (self.veto is None and context.event.moment == "before" and not context.in_background)
+            and (context.url is None and context.arrival.barrier is None)
+        ):
+            self.trials.append((draft, self.turn(hook.candidate, DeliveryDraft(hook.candidate, draft.seq))))
         if verdict.act == "skip":
             draft.skipped = verdict.reason
             return draft
@@ -299,7 +183,7 @@ class Row:
             self.fail(draft, error.code, error.problems[0].text)
             return draft
         draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
-        draft.order_key = self.key_of(hook)
+        draft.order_key = None if shadow else self.key_of(hook)
         if shadow and draft.shadow is not None and draft.shadow < plan.LEAST_WAIT * 1000:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return draft
@@ -315,6 +199,26 @@ class Row:
     def waits(self, hook: StoredHook) -> bool:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
         return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
+
+    def end_trials(self) -> list[DeliveryDraft]:
+        """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
+        for own, trial in self.trials:
+            left_out = own.skipped is not None and trial.skipped is not None
+            if left_out or own.state == "cancelled" or own.skipped not in (None, "condition_false"):
+                continue  # behind a refusal, among gates that are asked together: its turn did not come
+            veto = self.veto if self.veto is not None and self.veto.hook.id == own.hook.id else None
+            trial.seq, trial.against = len(self.drafts) + 1, f"{own.seq} {trial.hook.on_failure}"
+            if veto is not None or own.made is not None or self.private or self.context.arrival.fixed:
+                data = None if own.made is None else left(own.made, own.changes, self.private)
+                refusal = None if veto is None else (veto.status, veto.code)
+                trial.against += unusual(Effect(refusal, data), self.private, self.context.arrival.fixed)
+            if trial.act is None:
+                against = Against.read(trial.against)
+                its = Effect() if trial.skipped is not None else against.failing(trial.error)
+                trial.compared = compare(against.effect, its)
+            self.drafts.append(trial)
+        self.trials.clear()
+        return self.drafts
 
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""
@@ -498,3 +402,5 @@ class Row:
             self.private = private_targets((*self.private, *held), answer.moved)
             draft.changes = public_changes(answer.changes, self.private)
             self.show(answer.data)
+            if draft.hook.candidate is not None:
+                draft.made = self.kept

@@ -18,7 +18,7 @@ from hookrow.clock import Clock, SystemClock, zone_named
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
 from hookrow.core.care.sealing import Sealing
-from hookrow.core.handover import Handover
+from hookrow.core.drafts import Handover
 from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
 from hookrow.errors import EngineClosed, TransactionMisuse

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hookrow.core.arrival import traceparent_of
+from hookrow.delivery.reply import ReplyOutcome
 from hookrow.delivery.states import FINISHED
 from hookrow.errors import DatabaseReadOnly
 from hookrow.hook.stored import StoredHook
@@ -24,13 +25,15 @@ from hookrow.transport.attempt import AttemptResult, Dispatch, perform
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
-    from hookrow.core.row import DeliveryDraft, FiringContext
+    from hookrow.core.drafts import DeliveryDraft, FiringContext
 from hookrow.core.care.key_pauses import KeyPauses
 from hookrow.core.firing import raise_event
 from hookrow.core.runtime import Runtime
 
 __all__ = ["Sending"]
 
+VOID: Final = AttemptResult(ReplyOutcome("void"), None, None, None, 0, False, None, {})
+"""No request: its candidate is no more."""
 GRACE = 5.0
 """Seconds in which a request may end whose sender was cancelled."""
 STEP = 0.02
@@ -201,6 +204,7 @@ class Sending:
                 last=whole and draft is drafts[-1],
                 payload=draft.shown,
                 shadow=draft.shadow,
+                against=draft.against,
             )
             for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
@@ -212,6 +216,11 @@ class Sending:
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> AttemptResult:
         """The worker's way to one attempt of a queued delivery."""
+        if claimed.against is not None:
+            its = candidate_of(hook, claimed.hook_revision)
+            if its is None:
+                return VOID
+            hook = its
         dispatch = Dispatch(
             hook=hook,
             webhook_id=delivery_id(claimed.uid, claimed.seq),
@@ -223,6 +232,7 @@ class Sending:
             timeout=hook.timeout if claimed.shadow is None else min(hook.timeout, claimed.shadow / 1000),
             payload=loads(claimed.payload),
             shadow=claimed.shadow is not None,
+            candidate=claimed.against is not None,
             can_refuse=claimed.shadow is not None,
             deadline_ms=claimed.shadow,
             replay_of=None if claimed.replay_of is None else firing_id(claimed.replay_of),
@@ -232,7 +242,7 @@ class Sending:
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
         result = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), dispatch)
-        if result.error == "key_error":
+        if result.error == "key_error" and claimed.against is None:
             self.runtime.sealing.failed(hook)
         return result
 
@@ -271,6 +281,11 @@ class Sending:
         await self.drain(grace)
         await self.runtime.aclose()
         self.worker = self.worker_task = None
+
+
+def candidate_of(hook: StoredHook, revision: int) -> StoredHook | None:
+    """The candidate that a delivery of this revision was made for; None where it was dropped, promoted or replaced."""
+    return hook.candidate if hook.tried is not None and hook.tried.revision <= revision else None
 
 
 def idle(worker: Worker, now_ms: int) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from hookrow.core.row import DeliveryDraft, Row
+from hookrow.core.drafts import DeliveryDraft
+from hookrow.core.row import Row
 from hookrow.delivery import plan
 from hookrow.errors import KeyProblem
 from hookrow.hook.stored import StoredHook

@@ -22,7 +22,7 @@ from hookrow.payload import dumps, get_pointer
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
-__all__ = ["Concealer", "hidden_secrets", "private_targets", "public_changes", "url_tokens"]
+__all__ = ["Concealer", "hidden_secrets", "is_private", "private_targets", "public_changes", "url_tokens"]
 
 SHORTEST = 4
 """Characters of a private value: a shorter one occurs in any text by chance, so it is known where it stands alone."""
@@ -303,17 +303,18 @@ def private_targets(private: Sequence[str], moved: Sequence[tuple[str, str]]) ->
     """The private pointers, and those to which a patch copied or moved what is private or holds it."""
     found = list(private)
     for source, target in moved:
-        if any(source == each or source.startswith(f"{each}/") or each.startswith(f"{source}/") for each in found):
+        if is_private(source, found):
             found.append(target)
     return tuple(dict.fromkeys(found))
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
     """What was changed, without the values of private fields."""
+    return tuple(
+        (pointer, None, None) if is_private(pointer, private) else (pointer, old, new) for pointer, old, new in changes
+    )
 
-    def secret(pointer: str) -> bool:
-        return any(
-            pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private
-        )
 
-    return tuple((pointer, None, None) if secret(pointer) else (pointer, old, new) for pointer, old, new in changes)
+def is_private(pointer: str, private: Sequence[str]) -> bool:
+    """Whether a pointer names something private, a part of it, or what holds it."""
+    return any(pointer == each or pointer.startswith(f"{each}/") or each.startswith(f"{pointer}/") for each in private)

@@ -173,6 +173,7 @@ class Outline:
         replay_of: str | None = None,
         test: bool = False,
         shadow: bool = False,
+        candidate: bool = False,
         tap: bool = False,
         signatures: int | None = None,
     ) -> Message:
@@ -216,6 +217,8 @@ class Outline:
             made.append(("hook-test", "1"))
         if shadow:
             made.append(("hook-shadow", "1"))
+        if candidate:
+            made.append(("hook-revision", "candidate"))
         if tap:
             made.append(("hook-tap", "1"))
         return Message("POST", self.url, (*made, *self.secret), content, (*made, *self.shown))

@@ -55,13 +55,13 @@ class ReplyOutcome:
     """What came of a request, in the words of docs/reference/outcomes.md.
 
     kind: `ok`; `changed` (the payload was); `vetoed`; `refused` (a «no» that comes too late to stop anything);
-        `failed`; `sent` for fire and forget.
+        `failed`; `sent` for fire and forget; `void` where nobody wanted to know any more.
     error: for `failed` the word that is recorded, and `detail` for people: it holds no secret and no body.
     data: the changed payload, a new one; `changes` says what differs: (pointer, before, after).
     pause: the receiver is gone (410): the hook is to be paused, visibly.
     """
 
-    kind: Literal["ok", "changed", "vetoed", "refused", "failed", "sent"]
+    kind: Literal["ok", "changed", "vetoed", "refused", "failed", "sent", "void"]
     error: str | None = None
     detail: Text | None = None
     veto: Refusal | None = None

@@ -13,6 +13,7 @@ from typing import Literal
 __all__ = [
     "CLOSED",
     "DELIVERY_STATES",
+    "FAILED",
     "FINISHED",
     "LEASE_MARGIN",
     "LONGEST_LEASE",
@@ -76,10 +77,12 @@ DELIVERY_STATES = (*UNFINISHED, *FINISHED)
 
 HookStanding = Literal["on", "held", "deleted"]
 """`held`: paused or switched off."""
-Kind = Literal["ok", "sent", "changed", "refused", "vetoed", "failed", "gone"]
-"""What came of an attempt; `gone`: 410. A blocking hook that is sent in background (docs/firing.md, the caller's own
-transaction) may also answer `changed`, or `refused`: its «no» to what has already happened; one in shadow `vetoed`."""
+Kind = Literal["ok", "sent", "changed", "refused", "vetoed", "failed", "gone", "void"]
+"""What came of an attempt; `gone`: 410; `void`: none was made, since nobody wants to know the answer any more. A
+blocking hook that is sent in background (docs/firing.md, the caller's own transaction) may also answer `changed`, or
+`refused`: its «no» to what has already happened; one in shadow `vetoed`."""
 ANSWERED: tuple[Kind, ...] = ("ok", "sent", "changed", "refused")
+FAILED: tuple[Kind, ...] = ("failed", "gone")
 Would = Literal["allow", "veto", "change", "fail"]
 Cause = Literal[
     "released",
@@ -222,8 +225,10 @@ def decide_leased(delivery: Standing, happening: Happening, now_ms: int, jitter:
         return None
     answer = happening.answer
     attempts = delivery.attempts + 1
+    if answer.kind == "void":
+        return Change("cancelled", attempts=delivery.attempts, turn=True, reason="no_candidate")
     if delivery.shadow:
-        return Change("failed" if answer.kind in ("failed", "gone") else "ok", attempts=attempts, turn=True)
+        return Change("failed" if answer.kind in FAILED else "ok", attempts=attempts, turn=True)
     if answer.kind in ANSWERED:
         return Change(answer.kind, attempts=attempts, turn=True)
     if answer.error == "template_error":

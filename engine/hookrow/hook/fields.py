@@ -75,7 +75,7 @@ HEADER_VALUE = "custom_header_value"
 SECRETS = ("auth_password", "signing_secret", HEADER_VALUE)
 KNOWN = frozenset({*FIELD, HEADER_VALUE})
 READ_ONLY = frozenset(
-    {"id", "revision", "state", "mode", "paused_by", "paused_at", "paused_reason", "deleted", "notes"}
+    {"id", "revision", "state", "mode", "paused_by", "paused_at", "paused_reason", "deleted", "notes", "candidate"}
 )
 """What a hook has that nobody gives it."""
 ANSWER_FLAGS = ("wait_for_response", "response_has_data")

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from hookrow.errors import InvalidHook
 from hookrow.hook import fields
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.checks import public_url
 from hookrow.hook.modes import WAITING, Mode
 from hookrow.lang import Text as Message
@@ -59,6 +60,7 @@ class Hook(SQLModel):
     paused_by: str | None = None
     paused_at: datetime | None = None
     deleted: bool = False
+    candidate: HookCandidate | None = None
 
     _notes: list[Message] = PrivateAttr(default_factory=list)
 
@@ -121,3 +123,8 @@ class Hook(SQLModel):
     def hide(self, secret: Secret | None) -> dict[str, bool]:
         """A secret leaves only as whether it is set."""
         return {"set": secret is not None and secret.is_set}
+
+    @field_serializer("candidate")
+    def tried(self, candidate: HookCandidate | None) -> dict[str, Any] | None:
+        """A candidate, of its secrets only whether they are set."""
+        return None if candidate is None else candidate.as_json()

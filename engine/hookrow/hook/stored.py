@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.modes import Mode
 from hookrow.payload import JsonObject
 
@@ -73,6 +74,10 @@ class StoredHook(ListedHook):
     paused_reason: str | None
     deleted_ms: int | None
     mode: Mode
+    tried: HookCandidate | None = None
+    """Changed fields that are tried beside the hook's own; their secrets sealed."""
+    candidate: StoredHook | None = None
+    """The hook with these fields, as it is asked in shadow."""
 
     @property
     def deleted(self) -> bool:

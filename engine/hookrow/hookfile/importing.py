@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from hookrow.clock import from_ms
-from hookrow.core.hooks import COLUMNS, Hooks, hook_of
+from hookrow.core.changes.handing import COLUMNS, hook_of
+from hookrow.core.hooks import Hooks
 from hookrow.core.insight.rehearsal import MOST, Rehearsal, rehearse
 from hookrow.core.settings import change_setting, require_before
 from hookrow.errors import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hookrow.core.hooks import hook_of
+from hookrow.core.changes.handing import hook_of
 from hookrow.core.insight.rehearsal import Candidate, RowTime
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.modes import WAITING, mode

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of, traceparent_of
 from hookrow.core.calls import CallInHand, call_in_hand
-from hookrow.core.row import LONGEST_KEY
+from hookrow.core.drafts import LONGEST_KEY
 from hookrow.errors import (
     IdempotencyConflict,
     InvalidInput,

@@ -6,19 +6,22 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hookrow.errors import ChangedMeanwhile, HookNotFound, KeyTaken
+from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, KeyTaken
+from hookrow.hook.candidate import HookCandidate, in_the_way
 from hookrow.hook.modes import key_pause
 from hookrow.hook.stored import SEALED
-from hookrow.lang import Text
+from hookrow.lang import Text, quoted
 from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
+from hookrow.store.database.plain import reading
 from hookrow.store.database.tables import HOOKS
 
 __all__ = [
@@ -135,6 +138,7 @@ def change(
     Raises:
         HookNotFound: it never existed, or is deleted and this is no restoring.
         ChangedMeanwhile: its revision is another than the one that was edited.
+        CandidateInTheWay: its candidate does not go with it, and stays.
         KeyTaken: another hook has the new key.
     """
     before = dict(load(connection, number)._mapping)
@@ -145,6 +149,7 @@ def change(
     values = {name: value for name, value in changes.items() if before[name] != value}
     if not values:
         return False
+    keep_candidate(before, values)
     moved = values.get("event", before["event"]) != before["event"]
     if values.get("position", 0) is None or (moved and "position" not in changes):
         values["position"] = next_position(connection, values.get("event", before["event"]))
@@ -155,6 +160,20 @@ def change(
         after = revise(connection, before, {**values, "key": key}, author, action, resealed)
     follow(connection, before, after, author.at_ms)
     return True
+
+
+def keep_candidate(before: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """See that a hook's candidate may stay beside these changed columns. Raises CandidateInTheWay."""
+    candidate = None if "candidate" in values else HookCandidate.read(before["candidate"])
+    reason = None if candidate is None else in_the_way(candidate, before, {**before, **values})
+    if reason is not None:
+        text = Text(
+            "{hook} stays as it is: {reason}. Promote the candidate or drop it first, or drop it with this change "
+            "(--drop-candidate, drop_candidate=True)",
+            hook=quoted(before["name"]),
+            reason=reason,
+        )
+        raise CandidateInTheWay(text)
 
 
 def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str, Any], now_ms: int) -> None:
@@ -175,14 +194,27 @@ def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str
         outbox.unpark(connection, number, now_ms)
 
 
-def sealed_values(connection: Connection) -> Iterator[tuple[int, Place, str]]:
-    """The row, the place and the sealed value of each secret, deleted hooks' included."""
-    columns = [HOOKS.c[name] for name in SEALED]
+class Sealed(NamedTuple):
+    """A sealed value: its hook's id, what it is bound to, and whether it is the hook's own or its candidate's."""
+
+    hook: int
+    place: Place
+    token: str
+    tried: bool = False
+
+
+def sealed_values(connection: Connection) -> Iterator[Sealed]:
+    """Each secret that is stored, candidates' and deleted hooks' included."""
+    columns = [HOOKS.c[name] for name in (*SEALED, "candidate")]
     for row in connection.execute(select(HOOKS.c.id, HOOKS.c.uid, *columns).order_by(HOOKS.c.id)).all():
         for name in SEALED:
             token = getattr(row, name)
             if token is not None:
-                yield row.id, Place("hook", row.uid, name), token
+                yield Sealed(row.id, Place("hook", row.uid, name), token)
+        with reading("hook"):
+            tried = HookCandidate.read(row.candidate)
+        for name, token in ({} if tried is None else tried.encrypted).items():
+            yield Sealed(row.id, Place("hook", row.uid, name), token, tried=True)
 
 
 def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
@@ -193,29 +225,37 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
     Raises:
         KeyMissing, KeyWrong: one can't be opened; nothing is changed then.
     """
-    fresh: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    for number, place, token in sealed_values(connection):
-        fresh[number][place.field] = vault.reseal(token, place)
-    for number, values in fresh.items():
-        row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()
-        revise(connection, dict(row._mapping), values, author, "keys")
-    return sum(map(len, fresh.values()))
+    count = 0
+    for number in sorted({each.hook for each in sealed_values(connection)}):
+        row = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
+        candidate = HookCandidate.read(row["candidate"])
+        own = resealed(vault, row["uid"], {name: row[name] for name in SEALED if row[name] is not None})
+        tried = {} if candidate is None else resealed(vault, row["uid"], candidate.encrypted)
+        kept = None if candidate is None else replace(candidate, fields={**candidate.fields, **tried}).kept
+        revise(connection, row, {**own, "candidate": kept}, author, "keys")
+        count += len(own) + len(tried)
+    return count
+
+
+def resealed(vault: Vault, uid: str, sealed: Mapping[str, str]) -> dict[str, str]:
+    """A hook's sealed values, sealed with the active key. Raises KeyMissing, KeyWrong."""
+    return {name: vault.reseal(token, Place("hook", uid, name)) for name, token in sealed.items()}
 
 
 def sealed_by(connection: Connection, key: str) -> dict[int, tuple[str, ...]]:
-    """The secrets that this key opens: the fields of each hook, deleted ones too."""
+    """The secrets that this key opens: the fields of each hook, deleted ones too; `candidate`: one of its candidate."""
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for number, place, token in sealed_values(connection):
-        if token.split(".")[1:2] == [key]:
-            found[number].append(place.field)
-    return {number: tuple(fields) for number, fields in found.items()}
+    for each in sealed_values(connection):
+        if each.token.split(".")[1:2] == [key]:
+            found[each.hook].append("candidate" if each.tried else each.place.field)
+    return {number: tuple(dict.fromkeys(fields)) for number, fields in found.items()}
 
 
 def abandon(connection: Connection, key: str, author: Author) -> int:
     """Remove every secret that only this key opens, in the caller's transaction; gives how many hooks had one.
 
     A custom header goes with its name, an old signing secret with the one that took its place. A hook that was paused
-    for this key alone goes on, without them.
+    for this key alone goes on, without them. A candidate goes as a whole.
     """
     lost = sealed_by(connection, key)
     for number, fields in lost.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Problem
+from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook, Problem, Refused
 from hookrow.hook.fields import carried, not_carried
 from hookrow.hook.stored import SEALED
 from hookrow.lang import Text, quoted
@@ -85,6 +85,8 @@ def take_back(
     Raises:
         ChangedMeanwhile: a hook of it was changed since; nothing is taken back then.
         InvalidHook: secrets would go along to another origin.
+        CandidateInTheWay: a candidate that was tried since does not go with it.
+        Refused: all that was done was to drop a candidate.
         HookNotFound, KeyTaken
     """
     told = []
@@ -98,6 +100,8 @@ def take_back(
                 Text("{hook} was changed since, by {who}: nothing was undone", hook=quoted(each.name), who=who)
             )
         values = columns(each, author.at_ms)
+        if values == {"candidate": None} and current.candidate is None:
+            raise Refused(Text("the candidate of {hook} does not come back: try it anew", hook=quoted(each.name)))
         if not keep_secrets and (taken := carried(dict(current._mapping), values)):
             raise InvalidHook([Problem("keep_secrets", not_carried(taken))])
         change(connection, each.hook_id, values, author, action=UNDO)
@@ -116,7 +120,9 @@ def columns(each: UndonePart, now_ms: int) -> dict[str, Any]:
             continue
         if old == each.after.get(name):
             continue
-        if name in TIMES:
+        if name == "candidate":  # its secrets are nowhere else: it is dropped, or stays dropped
+            values[name] = None
+        elif name in TIMES:
             values[TIMES[name]] = None if old is None else round(datetime.fromisoformat(old).timestamp() * 1000)
         else:
             values[name] = datetime.fromisoformat(old) if name in MOMENTS and old is not None else old

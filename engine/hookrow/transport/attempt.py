@@ -125,6 +125,8 @@ class Dispatch:
     test: bool = False
     shadow: bool = False
     """Nobody obeys the answer: it is only to be known what it would have done."""
+    candidate: bool = False
+    """The hook is a candidate, which is compared with what it is to replace."""
     tap: bool = False
     """A copy for a developer: nothing of it is recorded."""
     payload_limit: int = 1_048_576
@@ -217,6 +219,7 @@ def compose(dispatch: Dispatch, made: message.Outline, now_ms: int) -> message.M
         traceparent=dispatch.traceparent,
         test=dispatch.test,
         shadow=dispatch.shadow,
+        candidate=dispatch.candidate,
         tap=dispatch.tap,
         signatures=1 if old_until_ms is None or now_ms >= old_until_ms else None,
     )

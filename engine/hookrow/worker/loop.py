@@ -396,7 +396,7 @@ class Worker:
             except asyncio.CancelledError:
                 await self.give_back([claimed], begun=True)
                 raise
-            if result.error == "key_error":  # our own trouble, no attempt: it is held until its key is back
+            if result.error == "key_error" and claimed.against is None:  # no attempt: it is held until its key is back
                 await self.give_back([claimed])
                 return
             if result.error == "local_error":  # our own trouble, too: it waits a while
@@ -479,7 +479,7 @@ class Worker:
     async def lasts(self, held: Held, hook: CurrentHook) -> bool:
         """Whether the lease outlasts the request by a second; it is begun anew if it does not."""
         try:
-            return await self.leases.lasts(held, hook.timeout)
+            return await self.leases.lasts(held, max(hook.timeout, (held.claimed.shadow or 0) / 1000))
         except StorageError as error:
             self.trouble.failed(error)
             return False

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 
-from hookrow.errors import ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
+from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, HookrowError, InvalidInput
 from hookrow.hook.form import FIELD, PAGE_TITLE, SAVE_AND_CLOSE
 from hookrow.hook.modes import ROW_LIMIT
-from hookrow.lang import Text
 from hookrow.safetext import covered
+from hookrow_tui.actions import cap_of
 from hookrow_tui.form.body import Body
 from hookrow_tui.form.fields import SecretLine
 from hookrow_tui.form.view import FormView
+from hookrow_tui.hooks.promoting import NAMED, shadow_lines
 from hookrow_tui.presenters.changes import changed_codes, label_of
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.presenters.form.state import (
+    FLAGS,
     SECRETS,
     FormState,
     Merged,
@@ -41,9 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FormScreen"]
 
-NOT_ASKED = Say("In shadow, it was not asked in the last 7 days.")
-NAMED = 3
-"""Firings, and reasons of failures, that are named."""
 RECENT = 500
 """Firings that body and condition are tried on before they are saved."""
 
@@ -60,6 +59,8 @@ class FormScreen(FormView):
         super().__init__(hook, zone=zone, copy=copy)
         self.saving = False
         """Whether the engine was asked to write: no key comes before its answer but those that end things."""
+        self.kept_secrets = False
+        """Whether secrets were to go along to another origin when it was asked last."""
         self.afterwards: Callable[[], Any] | None = None
 
     def on_mount(self) -> None:  # besides FormView's: Textual calls both
@@ -159,14 +160,11 @@ class FormScreen(FormView):
         number = 0 if self.state.hook is None else self.state.hook.id or 0
 
         def show(figures: ShadowFigures | None) -> None:
-            told: list[Text] = [NOT_ASKED] if figures is None else [figures.told()]
-            if figures is not None and figures.firings:
-                told.append(Say("Would be refused: {firings}", firings=", ".join(figures.firings[:NAMED])))
             answers: list[Answer] = [
                 ("back", Say("Keep editing"), None),
                 ("promote", Say("Let it decide"), go_on),
             ]
-            ask(self, Say("Its responses decide from now on"), told, answers, self.stay)
+            ask(self, Say("Its responses decide from now on"), shadow_lines(figures), answers, self.stay)
 
         self.hookrow.ask(self, lambda engine: engine.log.shadow(number), show, self.refused)
 
@@ -191,7 +189,58 @@ class FormScreen(FormView):
 
         self.hookrow.ask(self, tried, show, self.refused)
 
-    def write(self, keep_secrets: bool = False, promote: bool = False) -> None:
+    # Trying beside the hook
+
+    def action_try(self) -> None:
+        """Keep the changes as the hook's candidate."""
+        if not self.hookrow.writable():
+            return
+        if self.state.hook is None or not self.dirty:
+            self.hookrow.notice(str(Say("Change a field of a saved hook first: the change is tried beside it.")))
+        elif not self.find_fault():
+            self.try_beside()
+
+    def try_beside(self, keep_secrets: bool = False, replace: bool = False) -> None:
+        """Once its secrets, and a candidate from before, were asked about."""
+        stored, values = self.state.hook, self.state.checked(here(self.zone)).values
+        assert stored is not None
+        if not replace and stored.candidate is not None:
+            answers: list[Answer] = [
+                ("back", Say("Keep editing"), None),
+                ("replace", Say("Replace it"), lambda: self.try_beside(keep_secrets, replace=True)),
+            ]
+            text = Say("The hook has a candidate already. A new one begins its figures anew.")
+            ask(self, Say("Try in shadow"), [text], answers, self.stay)
+            return
+        if not keep_secrets and (codes := self.state.carried(values)):
+            self.ask_about_secrets(codes, lambda keep: self.try_beside(keep, replace))
+            return
+        number, revision = stored.id or 0, stored.revision
+        changed = {code: value for code, value in values.items() if code not in FLAGS or value != getattr(stored, code)}
+        self.saving = True
+
+        def tried(hook: Hook) -> None:
+            key = cap_of("hooks.promote")
+            text = Say('Asked in shadow beside "{name}" from now on. Promote it: {key}', name=hook.name, key=key)
+            self.app.notify(covered(str(text)), markup=False)
+            self.close(hook.id)
+
+        self.hookrow.ask(
+            self,
+            lambda engine: engine.hooks.try_candidate(number, changed, revision=revision, keep_secrets=keep_secrets),
+            tried,
+            self.refused,
+        )
+
+    def ask_to_drop(self, error: CandidateInTheWay) -> None:
+        """The hook's candidate does not go with these changes."""
+        answers: list[Answer] = [
+            ("back", Say("Keep editing"), None),
+            ("drop", Say("Drop it and save"), lambda: self.write(self.kept_secrets, promote=True, drop=True)),
+        ]
+        ask(self, Say("The candidate does not go with it"), [sentence(error)], answers, self.stay)
+
+    def write(self, keep_secrets: bool = False, promote: bool = False, drop: bool = False) -> None:
         checked = self.state.checked(here(self.zone))
         before = self.state.hook
         if not promote and before is not None and before.shadow and checked.values.get("shadow") is False:
@@ -202,16 +251,15 @@ class FormScreen(FormView):
             return
         stored = self.state.hook
         number = None if stored is None else stored.id
-        self.saving = True
+        self.saving, self.kept_secrets = True, keep_secrets
+        how = {"keep_secrets": keep_secrets, **({"drop_candidate": True} if drop else {})}
 
         def call(engine: HookEngine) -> Any:
             if stored is None or number is None:
                 from hookrow import Hook
 
                 return engine.hooks.add(Hook.stored(checked.values))
-            return engine.hooks.update(
-                number, checked.values, revision=stored.revision, stored=True, keep_secrets=keep_secrets
-            )
+            return engine.hooks.update(number, checked.values, revision=stored.revision, stored=True, **how)
 
         def written(hook: Hook) -> None:
             for note in dict.fromkeys([*checked.notes, *map(str, hook.notes)]):
@@ -226,6 +274,9 @@ class FormScreen(FormView):
             self.hookrow.ask(self, self.read_theirs, self.settle, self.refused)
             return
         self.saving = False
+        if isinstance(error, CandidateInTheWay):
+            self.ask_to_drop(error)
+            return
         if isinstance(error, HookNotFound):
             self.ask_about_deleted(str(error))
             return

@@ -385,6 +385,36 @@ class HooksScreen(Several):
         keys = str(Say("Enter pauses, Esc closes"))
         self.app.push_screen(Prompt(str(Say('Pause "{name}"?', name=hook.name)), asked, keys), write)
 
+    def action_promote(self) -> None:
+        """End what is asked in shadow, once its figures were shown: a candidate, or the hook."""
+        hook = self.wanted(writes=True)
+        if hook is None:
+            return
+        number, revision = hook.id or 0, hook.revision
+
+        def promote() -> None:
+            self.change(lambda engine: engine.hooks.promote(number, revision=revision), number)
+
+        def drop() -> None:
+            self.change(lambda engine: engine.hooks.drop_candidate(number, revision=revision), number)
+
+        from hookrow_tui.hooks.promoting import ask_about_candidate, ask_about_shadow
+
+        if hook.candidate is not None:
+            self.hookrow.ask(
+                self,
+                lambda engine: engine.log.candidate(number),
+                lambda found: ask_about_candidate(self, hook, found, self.zone, promote, drop),
+            )
+        elif hook.shadow:
+            self.hookrow.ask(
+                self,
+                lambda engine: engine.log.shadow(number),
+                lambda found: ask_about_shadow(self, hook, found, promote),
+            )
+        else:
+            self.hookrow.notice(str(Say("It is not in shadow and has no candidate.")))
+
     def action_later(self) -> None:
         self.reorder(1)
 

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from hookrow.records import LogFilter
-from hookrow.words import OUTCOMES, PROBLEM, REASONS, word
+from hookrow.words import DIFFERS, OUTCOMES, PROBLEM, REASONS, word
 from hookrow_tui.log.feed import Feed
 from hookrow_tui.presenters.columns import steady
 from hookrow_tui.presenters.glyphs import Glyphs
@@ -30,7 +30,7 @@ def heading(feed: Feed, wanted: LogFilter, typed: str, glyphs: Glyphs, room: int
     if feed.marked:
         return line.append("  ").append(str(Say("only the marked")))
     everything = str(Say("all"))
-    outcome = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM}, wanted.outcome)
+    outcome = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM, DIFFERS.code: DIFFERS}, wanted.outcome)
     rest = rest_of(typed)
     parts = (
         (wanted.event, Say("Event: {event}", event=steady(wanted.event or everything))),

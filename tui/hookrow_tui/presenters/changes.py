@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookrow.clock import from_ms
 from hookrow.hook.dates import show
@@ -18,17 +18,21 @@ from hookrow_tui.presenters.columns import steady, steady_lines
 from hookrow_tui.presenters.styled import Line
 from hookrow_tui.words import Say
 
-__all__ = ["back_to", "changed_codes", "detail", "label_of", "summary", "when"]
+if TYPE_CHECKING:
+    from hookrow import Hook
+
+__all__ = ["back_to", "changed_codes", "detail", "label_of", "summary", "tried", "when"]
 
 NAMES: Mapping[str, Say] = {
     "signing_secret_old": Say("Signing secret before the rotation"),
     "paused_by": Say("Pause"),
     "paused_reason": Say("Reason of the pause"),
     "deleted_at": Say("Deleted"),
+    "candidate": Say("Candidate"),
 }
 TIMES = ("paused_at",)
 """Said by the revision's own time already."""
-KEPT = ("custom_header", "paused_by", "paused_reason", "paused_at", "deleted_at")
+KEPT = ("custom_header", "paused_by", "paused_reason", "paused_at", "deleted_at", "candidate")
 """What a rollback leaves as it is, besides secrets (docs/security.md: a header's name goes with its value)."""
 FOLD = 60
 """Characters from which on a value stands on a line of its own."""
@@ -100,9 +104,30 @@ def text(code: str, value: Any, zone: tzinfo) -> str:
         return str(Say("{n} s", n=Seconds(float(value))))
     if code == "on_failure":
         return str(dict(FIELD[code].choices).get(value, value))
+    if code == "candidate":
+        return "; ".join(f"{label_of(name)}: {short(name, each, zone)}" for name, each in value.items())
     if code == "paused_by":
         return str(Say("by a person") if value == "person" else Say("by Hookrow itself"))
     return str(value)
+
+
+def short(code: str, value: Any, zone: tzinfo) -> str:
+    """A value in a line, a secret as whether it is set."""
+    if is_secret_mark(value):
+        return str(Say("set") if value["set"] else Say("removed"))
+    told = steady(" ".join(text(code, value, zone).split()))
+    return told if len(told) <= FOLD else f"{told[: FOLD - 1]}…"
+
+
+def tried(hook: Hook, zone: tzinfo) -> list[str]:
+    """What a hook's candidate changes, a line a field."""
+    found = {} if hook.candidate is None else hook.candidate.shown
+    lines = []
+    for code, new in found.items():
+        mark, old = is_secret_mark(new), getattr(hook, code)
+        change = short(code, new, zone) if mark else f"{short(code, old, zone)} → {short(code, new, zone)}"
+        lines.append(f"{label_of(code)}: {change}")
+    return lines
 
 
 def secrets_change(old: Any, new: Any) -> Say:

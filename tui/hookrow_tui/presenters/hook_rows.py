@@ -14,7 +14,7 @@ from hookrow.hook.dates import Here, show
 from hookrow.hook.form import FIELD
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.lang import Both
-from hookrow.words import ERRORS, SHADOW, STATES, begins_word, word
+from hookrow.words import CANDIDATE, ERRORS, SHADOW, STATES, begins_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.presenters.plots import narrowed, spark
@@ -266,6 +266,8 @@ def badge(hook: Hook, here: Here, *, long: bool = False) -> str:
     if hook.state == "on" and ends is not None and (left := (ends - here.now).total_seconds()) < SOON:
         return str(Say("expires in {span}", span=span(left))) if long else str(ENDS_IN).format(short_duration(left))
     if hook.state == "on":
+        if hook.candidate is not None:
+            return CANDIDATE.short
         return SHADOW.short if hook.shadow and hook.mode in WAITING else ""
     return STATES[hook.state].short
 
@@ -302,7 +304,7 @@ def sentence(row: HookRow, here: Here) -> str:
     parts: list[Any] = []
     if hook.state == "paused":
         parts.append(paused(hook, here.zone))
-    elif (state := badge(hook, here, long=True)) and state != SHADOW.short:
+    elif (state := badge(hook, here, long=True)) and state not in (SHADOW.short, CANDIDATE.short):
         parts.append(state)
     if hook.mode in WAITING and hook.shadow:
         parts.append(Say("in shadow: its response decides nothing"))
@@ -312,6 +314,8 @@ def sentence(row: HookRow, here: Here) -> str:
             parts.append(Say("no answer stops the operation"))
     else:
         parts.append(Say("in the background"))
+    if hook.candidate is not None:
+        parts.append(Say("a candidate is asked beside it"))
     if hook.mode == "forget":
         parts.append(Say("no response is stored"))
     elif hook.mode in ("record", "transform"):
@@ -340,6 +344,8 @@ def paused(hook: Hook, zone: tzinfo) -> Say:
 
 def figures(seen: HookStatistics | None, width: int) -> str:
     """How a hook fared in the last day and the last week: calls, errors, p50 and p95."""
+    if seen is not None and seen.candidate is not None:
+        return f" {seen.candidate.told()}"
     if seen is not None and seen.shadow is not None:
         return f" {seen.shadow.told()}"
     if seen is None or not seen.week.calls:

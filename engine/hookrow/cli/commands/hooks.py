@@ -10,10 +10,17 @@ import click
 from hookrow.cli import exits
 from hookrow.cli.catalogue import Command, family, option
 from hookrow.cli.commands.hook_secrets import secret
-from hookrow.cli.commands.hook_shadow import promote, shadow_lines
+from hookrow.cli.commands.hook_shadow import candidate_lines, drop_candidate, promote, shadow_lines
 from hookrow.cli.commands.hook_undo import deleted, restore, undo
 from hookrow.cli.read.given import here_of, read_payload
-from hookrow.cli.read.hook_values import field_options, given_values, hook_json, keeps_secrets
+from hookrow.cli.read.hook_values import (
+    drops_candidate,
+    field_options,
+    given_values,
+    hook_json,
+    keeps_secrets,
+    tried_options,
+)
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.conflict import put_conflict
 from hookrow.cli.show.findings import UNDRAINED, contradicts
@@ -24,11 +31,12 @@ from hookrow.cli.show.revision_lines import revision_lines
 from hookrow.cli.show.standing import NO_EFFECT, standing
 from hookrow.cli.show.wording import colour, milliseconds, named, validity
 from hookrow.errors import ChangedMeanwhile, InvalidHook
+from hookrow.hook.checks import public_url
 from hookrow.hook.fields import FIELD, FIELDS, clean, mode_sentence
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text, quoted
 from hookrow.safetext import visible, visible_lines
-from hookrow.words import MODES, SHADOW, STATES, word
+from hookrow.words import CANDIDATE, MODES, SHADOW, STATES, word
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +53,7 @@ hooks.add_command(deleted)
 hooks.add_command(restore)
 hooks.add_command(undo)
 hooks.add_command(promote)
+hooks.add_command(drop_candidate)
 
 AS_JSON = Text("Print JSON, one object per line.")
 
@@ -76,9 +85,7 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
         say(UNDRAINED)
     if as_json:
         for hook in found:
-            put_json(
-                hook_json(hook) | {"url": hook.public_url}
-            )  # tokens travel in queries: a list is no place for them
+            put_json(without_tokens(hook))
         return
     if not found:
         say(Text("There are no hooks yet. Add one: hookrow hooks add --name … --url … --event …"))
@@ -99,6 +106,15 @@ def list_hooks(session: Session, event: str | None, as_json: bool) -> None:
     put_table(columns, rows)
 
 
+def without_tokens(hook: Hook) -> dict[str, Any]:
+    """A hook as JSON: tokens travel in queries, and a list is no place for them."""
+    shown = hook_json(hook) | {"url": hook.public_url}
+    tried = shown["candidate"]
+    if tried is not None and "url" in tried["fields"]:
+        tried["fields"]["url"] = public_url(tried["fields"]["url"])
+    return shown
+
+
 def row_of(hook: Hook, figures: HookStatistics, now: datetime, lately: HookFigures | None) -> Sequence[str | Cell]:
     """A hook's line in the list, with what would surprise: how its period stands, flags, why it is paused; its day."""
     day = figures.day
@@ -109,6 +125,8 @@ def row_of(hook: Hook, figures: HookStatistics, now: datetime, lately: HookFigur
         remarks.append(str(NO_EFFECT))
     if hook.shadowed:
         remarks.append(str(SHADOW) if figures.shadow is None else figures.shadow.brief())
+    if hook.candidate is not None:
+        remarks.append(str(CANDIDATE) if figures.candidate is None else figures.candidate.brief())
     failing = lately is not None and lately.failing > 0 and hook.state != "paused"
     if lately is not None and failing:
         remarks.append(str(Text("fails every time ({n})", n=lately.failing)))
@@ -168,6 +186,9 @@ def put_hook(engine: HookEngine, hook: Hook) -> None:
     if hook.shadowed:
         for line in shadow_lines(engine.log.shadow(hook.id or 0)):
             put(line)
+    if hook.candidate is not None:
+        for line in candidate_lines(hook, engine.log.candidate(hook.id or 0), zone):
+            put(line)
     if "\n" in hook.body:
         put(f"\n{paint(str(FIELD['body'].label), dim=True)}\n{visible_lines(hook.body)}")
 
@@ -207,10 +228,19 @@ def add(session: Session, as_json: bool, **options: Any) -> None:
 @one
 @field_options
 @keeps_secrets
+@drops_candidate
 @option("--revision", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
-def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, as_json: bool, **options: Any) -> None:
+def edit(
+    session: Session,
+    ref: str,
+    keep_secrets: bool,
+    drop_candidate: bool,
+    revision: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Change fields of a hook."""
     values = given_values(options)
     if not values:
@@ -226,7 +256,8 @@ def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, a
                 values[code] = cleaned.values[code]
                 notes += cleaned.notes
         try:
-            changed = engine.hooks.update(ref, with_secrets(values), revision=revision, keep_secrets=keep_secrets)
+            how = {"keep_secrets": keep_secrets, "drop_candidate": drop_candidate}
+            changed = engine.hooks.update(ref, with_secrets(values), revision=revision, **how)
         except ChangedMeanwhile as conflict:
             if revision is not None:
                 put_conflict(values, revision, conflict.current, engine.hooks.history(ref), as_json=as_json)
@@ -235,6 +266,30 @@ def edit(session: Session, ref: str, keep_secrets: bool, revision: int | None, a
         remarks = list(standing(changed, here.now))
     saved = Text("Saved: {hook}, revision {n}.", hook=named(changed), n=changed.revision)
     say_saved(changed, notes, saved, remarks, as_json=as_json)
+
+
+@subcommand(
+    "try",
+    Text("Try changed fields of a blocking hook in shadow, beside the hook, which alone decides."),
+    Text("They are the hook's candidate until you promote or drop them; a candidate from before is replaced."),
+)
+@one
+@tried_options
+@keeps_secrets
+@option("--revision", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
+@as_json
+@pass_session
+def try_(session: Session, ref: str, keep_secrets: bool, revision: int | None, as_json: bool, **options: Any) -> None:
+    """Try changed fields of a hook."""
+    values = given_values(options)
+    if not values:
+        raise click.UsageError(str(Text("Nothing to try: give a field, such as --timeout 3.")))
+    with session.engine() as engine:
+        tried = engine.hooks.try_candidate(ref, with_secrets(values), revision=revision, keep_secrets=keep_secrets)
+        notes = vault_notice(engine)
+        lines = list(candidate_lines(tried, None, engine.settings.zone()))[:-1]
+    done = Text("Tried in shadow from now on: {hook}.", hook=named(tried))
+    say_saved(tried, notes, done, lines, as_json=as_json)
 
 
 def vault_notice(engine: HookEngine) -> list[Text]:
@@ -254,7 +309,7 @@ def with_secrets(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def say_saved(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text], *, as_json: bool) -> None:
+def say_saved(hook: Hook, notes: Sequence[Text], done: Text, remarks: Iterable[Text | str], *, as_json: bool) -> None:
     """Say what was done and what was changed on the way in; with --json give the hook."""
     for note in dict.fromkeys([*map(str, notes), *map(str, hook.notes)]):
         say(note)
@@ -387,13 +442,23 @@ def history(session: Session, ref: str, as_json: bool) -> None:
 @one
 @click.argument("revision", type=int)
 @keeps_secrets
+@drops_candidate
 @option("--current", type=int, metavar="N", says=Text("Don't save if the hook was changed after this revision."))
 @as_json
 @pass_session
-def rollback(session: Session, ref: str, revision: int, keep_secrets: bool, current: int | None, as_json: bool) -> None:
+def rollback(
+    session: Session,
+    ref: str,
+    revision: int,
+    keep_secrets: bool,
+    drop_candidate: bool,
+    current: int | None,
+    as_json: bool,
+) -> None:
     """Make a hook what it was at an earlier revision."""
     with session.engine() as engine:
-        hook = engine.hooks.rollback(ref, revision, current=current, keep_secrets=keep_secrets)
+        how = {"keep_secrets": keep_secrets, "drop_candidate": drop_candidate}
+        hook = engine.hooks.rollback(ref, revision, current=current, **how)
         remarks = list(standing(hook, here_of(engine).now))
     done = Text(
         "{hook} is restored to revision {old}; this is revision {n}.", hook=named(hook), old=revision, n=hook.revision

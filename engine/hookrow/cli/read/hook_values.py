@@ -12,13 +12,14 @@ import click
 
 from hookrow.cli.catalogue import option
 from hookrow.errors import InvalidInput, Problem
+from hookrow.hook.candidate import TRIED
 from hookrow.hook.fields import FIELD, FIELDS, HEADER_VALUE, Field
 from hookrow.lang import Both, Text
 
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
 
-__all__ = ["field_options", "given_values", "hook_json", "keeps_secrets"]
+__all__ = ["drops_candidate", "field_options", "given_values", "hook_json", "keeps_secrets", "tried_options"]
 
 SEALED = tuple(field.code for field in FIELDS if field.kind == "secret")
 HEADER = "custom_header"
@@ -30,12 +31,25 @@ keeps_secrets: Final = option(
     is_flag=True,
     says=Text("If the URL moves to another origin (scheme, host, port): send the hook's secrets there too."),
 )
+drops_candidate: Final = option(
+    "--drop-candidate",
+    is_flag=True,
+    says=Text("Drop the hook's candidate, if it has one, with this change."),
+)
 
 
 def field_options(function: Any) -> Any:
     """Add an option for every declared field of a hook; its label and hint are the help."""
     for field in reversed(FIELDS):
         for add in reversed(options_of(field)):
+            function = add(function)
+    return function
+
+
+def tried_options(function: Any) -> Any:
+    """The same for the fields that can be tried."""
+    for field in reversed(FIELDS):
+        for add in reversed(options_of(field) if field.code in TRIED else ()):
             function = add(function)
     return function
 
@@ -180,4 +194,5 @@ def hook_json(hook: Hook) -> dict[str, Any]:
             shown[field.code] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         else:
             shown[field.code] = value
-    return shown | {"mode": hook.mode, "state": hook.state, "revision": hook.revision}
+    candidate = None if hook.candidate is None else hook.candidate.as_json()
+    return shown | {"mode": hook.mode, "state": hook.state, "revision": hook.revision, "candidate": candidate}

@@ -59,6 +59,9 @@ def stats(session: Session, refs: tuple[str, ...], as_json: bool) -> None:
         shadow = figures[hook.id or 0].shadow
         if shadow is not None:
             put(f"{visible(hook.name)}: {shadow.told()}")
+        candidate = figures[hook.id or 0].candidate
+        if candidate is not None:
+            put(f"{visible(hook.name)}: {candidate.told()}")
 
 
 def cells(figures: Figures) -> Sequence[str | Cell]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookrow.cli.show.wording import compact
 from hookrow.clock import from_ms
@@ -16,12 +16,16 @@ from hookrow.records import Revision
 from hookrow.safetext import visible
 from hookrow.words import ACTIONS
 
-__all__ = ["revision_lines"]
+if TYPE_CHECKING:
+    from hookrow.hook.model import Hook
+
+__all__ = ["candidate_changes", "change_lines", "revision_lines"]
 
 NAMES: Mapping[str, Text] = {
     "signing_secret_old": Text("Signing secret before the rotation"),
     "paused_reason": Text("Reason of the pause"),
     "custom_header_value": Text("Value of the custom header"),
+    "candidate": Text("Candidate"),
 }
 UNSAID = frozenset({"paused_by", "paused_at", "deleted_at"})
 """What the action and the revision's own time say already."""
@@ -35,12 +39,27 @@ def revision_lines(revision: Revision, zone: tzinfo) -> Iterator[str]:
     yield f"{revision.revision:>4}  {when}  {visible(revision.who)}  {visible(done)}"
     if revision.before is None:
         return
-    for code, old, new in revision.changes():
+    yield from change_lines(revision.changes(), zone)
+
+
+def change_lines(changes: Iterable[tuple[str, Any, Any]], zone: tzinfo) -> Iterator[str]:
+    """A line for each field that changed: (code, before, after)."""
+    for code, old, new in changes:
         if code in UNSAID:
             continue
         before, after = value_of(code, old, zone), value_of(code, new, zone)
         shown = f"{before} → {after}" if before and after else after or f"{before} → —"
         yield visible(f"      {label_of(code)}: {shown}")
+
+
+def candidate_changes(hook: Hook) -> list[tuple[str, Any, Any]]:
+    """What a hook's candidate changes: (code, before, after), of a secret whether it is set."""
+    if hook.candidate is None:
+        return []
+    return [
+        (code, {"set": getattr(hook, code) is not None} if isinstance(new, Mapping) else getattr(hook, code), new)
+        for code, new in hook.candidate.shown.items()
+    ]
 
 
 def label_of(code: str) -> str:
@@ -57,6 +76,8 @@ def value_of(code: str, value: Any, zone: tzinfo) -> str:
         return ""
     if isinstance(value, Mapping) and "set" in value:
         return str(Text("set") if value["set"] else Text("not set"))
+    if code == "candidate":
+        return "; ".join(f"{label_of(name)}: {value_of(name, each, zone) or '—'}" for name, each in value.items())
     if isinstance(value, bool):
         return str(Text("yes") if value else Text("no"))
     if code in MOMENTS:

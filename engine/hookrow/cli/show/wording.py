@@ -110,7 +110,9 @@ def compact(value: Any) -> str:
 def deed(delivery: Delivery, firing: Firing) -> str:
     """What a hook did, in a few words: what it changed, answered, refused, or why it did not run."""
     unsure = delivery.takeovers and delivery.outcome not in HEARD
-    shadow = would_told(delivery.would) if delivery.shadow and not delivery.skipped else ""
+    shadow = ""
+    if delivery.candidate or (delivery.shadow and not delivery.skipped):
+        shadow = would_told(delivery.would, candidate=delivery.candidate, compared=delivery.compared)
     return "; ".join(
         filter(None, [shadow, deed_in_full(delivery, firing), str(taken_over(delivery.takeovers)) if unsure else ""])
     )

@@ -85,7 +85,7 @@ class Keys:
     def used(self) -> set[str]:
         """The ids of the keys that stored secrets are encrypted with."""
         with self.runtime.database.read() as connection:
-            return {token.split(".")[1] for _, _, token in hookstore.sealed_values(connection)}
+            return {each.token.split(".")[1] for each in hookstore.sealed_values(connection)}
 
     def forgettable(self, key: str) -> None:
         """Look whether `forget` would remove this key. Raises Refused, as it does."""

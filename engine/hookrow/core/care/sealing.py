@@ -7,7 +7,7 @@ given up by name (`hookrow keys abandon`); either ends the pause by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from hookrow.clock import Clock
@@ -39,8 +39,8 @@ def open_all(database: Database, vault: Vault) -> int:
     """
     with database.read() as connection:
         sealed = list(hookstore.sealed_values(connection))
-    for _, place, token in sealed:
-        vault.open(token, place)
+    for each in sealed:
+        vault.open(each.token, each.place)
     return len(sealed)
 
 
@@ -61,8 +61,13 @@ def key_of(token: str) -> str:
 
 
 def tokens(hook: StoredHook) -> list[str]:
-    """A hook's sealed values."""
+    """A hook's own sealed values."""
     return [token for name in SEALED if (token := getattr(hook, name)) is not None]
+
+
+def all_tokens(hook: StoredHook) -> list[str]:
+    """The same with those of its candidate."""
+    return [*tokens(hook), *([] if hook.tried is None else hook.tried.encrypted.values())]
 
 
 class Sealing:
@@ -94,16 +99,21 @@ class Sealing:
         except KeyProblem:  # a key file that can't be used opens nothing more than what was loaded before
             return frozenset(self.vault.loaded.keys if self.vault.loaded else ())
 
-    def missing(self, config: Config) -> dict[str, list[StoredHook]]:
+    def missing(
+        self, config: Config, sealed_in: Callable[[StoredHook], list[str]] = all_tokens
+    ) -> dict[str, list[StoredHook]]:
         """The keys that are not here, each with the hooks that have a secret sealed by it, deleted ones too."""
-        found = self.lacking(config.hooks.values(), again=False)
-        return self.lacking(config.hooks.values(), again=True) if found else found  # somebody may have put it back
+        hooks = config.hooks.values()
+        found = self.lacking(hooks, sealed_in, again=False)
+        return self.lacking(hooks, sealed_in, again=True) if found else found  # somebody may have put it back
 
-    def lacking(self, hooks: Iterable[StoredHook], *, again: bool) -> dict[str, list[StoredHook]]:
+    def lacking(
+        self, hooks: Iterable[StoredHook], sealed_in: Callable[[StoredHook], list[str]], *, again: bool
+    ) -> dict[str, list[StoredHook]]:
         here: frozenset[str] | None = None
         found: defaultdict[str, list[StoredHook]] = defaultdict(list)
         for hook in hooks:
-            sealed = tokens(hook)
+            sealed = sealed_in(hook)
             if sealed and here is None:
                 here = self.ids(again=again)
             for key in {key_of(token) for token in sealed} - (here or frozenset()):
@@ -123,7 +133,7 @@ class Sealing:
 
     def mark(self, config: Config) -> tuple[Config, frozenset[int]]:
         lacking: defaultdict[int, set[str]] = defaultdict(set)
-        for key, hooks in self.missing(config).items():
+        for key, hooks in self.missing(config, tokens).items():  # a candidate's alone keep no hook from its work
             for hook in hooks:
                 lacking[hook.id].add(key)
         changed: dict[int, StoredHook] = {}

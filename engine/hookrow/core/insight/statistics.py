@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookrow.clock import DAY_MS, HOUR_MS, WEEK_MS
-from hookrow.ids import firing_id, id_at
+from hookrow.ids import firing_id, id_at, ms_of
 from hookrow.lang import Text
 from hookrow.payload import JsonObject
 from hookrow.records import rfc3339
@@ -16,10 +16,30 @@ from hookrow.store.log.figures import AT_LEAST, Calls, HookCall, calls_of
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.hook.candidate import HookCandidate
     from hookrow.hook.stored import StoredHook
+    from hookrow.store.database.plain import Ask
 
-__all__ = ["Figures", "HookStatistics", "ShadowFigures", "shadow_figures", "statistics"]
+__all__ = [
+    "CandidateFigures",
+    "Figures",
+    "HookStatistics",
+    "ShadowFigures",
+    "candidate_figures",
+    "shadow_figures",
+    "statistics",
+]
 
+COMPARED = """
+SELECT firing_id, compared, would = 'fail', ms FROM main.delivery
+WHERE hook_id = :hook AND firing_id >= :first AND hook_revision >= :revision AND compared IS NOT NULL
+ORDER BY firing_id DESC LIMIT :most
+"""
+DIFFERING = """
+SELECT f.uid FROM main.delivery AS d JOIN main.firing AS f ON f.id = d.firing_id
+WHERE d.firing_id >= :first AND d.compared <> 'same' AND d.hook_id = :hook AND d.hook_revision >= :revision
+ORDER BY d.firing_id DESC LIMIT :most
+"""
 IN_ALL = 50_000
 """Deliveries that are looked at for all hooks together: 0.3 to 0.7 s, measured on three million rows; however long the
 log is."""
@@ -139,6 +159,64 @@ class ShadowFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateFigures:
+    """How a hook's candidate compares with it, since it was tried, 7 days at most.
+
+    `p95_ms` is the time in milliseconds that 95 in 100 of its requests did not exceed; `since_ms` from when on all are
+    in, in milliseconds since 1970.
+    """
+
+    compared: int
+    """Firings on which at least one of the two was asked, and of which the end is known."""
+    differ: int
+    """In so many of them the candidate would have decided otherwise."""
+    decisions: int
+    """One refused, the other did not."""
+    refusals: int
+    """Both refused, with another status or code."""
+    data: int
+    """Neither refused, and they left the payload another."""
+    failures: int
+    """The candidate failed, whatever came of it."""
+    p95_ms: int | None
+    since_ms: int
+    capped: bool
+    """Only the newest deliveries were looked at: there are more."""
+    firings: tuple[str, ...] = ()
+    """The newest firings in which they differ; where they were asked for."""
+
+    def as_json(self) -> JsonObject:
+        """The shape that `--json` prints."""
+        return {
+            "compared": self.compared,
+            "differ": self.differ,
+            "decisions": self.decisions,
+            "refusals": self.refusals,
+            "data": self.data,
+            "failures": self.failures,
+            "p95_ms": self.p95_ms,
+            "since": rfc3339(self.since_ms),
+            "capped": self.capped,
+            "firings": list(self.firings),
+        }
+
+    def brief(self) -> str:
+        """The same beside a hook's state."""
+        more = "+" if self.capped else ""
+        return str(Text("candidate: differ in {n} of {all}", n=self.differ, all=f"{self.compared}{more}"))
+
+    def told(self) -> Text:
+        """The same in a sentence."""
+        return Text(
+            "Hook and candidate, last 7 days: differ in {n} of {all}, candidate failed {failures}, p95 {p95} ms",
+            n=self.differ,
+            all=self.compared,
+            failures=self.failures,
+            p95="—" if self.p95_ms is None else self.p95_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class HookStatistics:
     """A hook's last 24 hours and last 7 days."""
 
@@ -148,11 +226,14 @@ class HookStatistics:
     """Calls and errors in each of the last 24 hours, the oldest first."""
     shadow: ShadowFigures | None = None
     """What was asked in shadow in the last 7 days; None where nothing was."""
+    candidate: CandidateFigures | None = None
+    """How its candidate compares with it; None where there is none, or nothing was compared yet."""
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
         shadow = None if self.shadow is None else self.shadow.as_json()
-        return {"day": self.day.as_json(), "week": self.week.as_json(), "shadow": shadow}
+        candidate = None if self.candidate is None else self.candidate.as_json()
+        return {"day": self.day.as_json(), "week": self.week.as_json(), "shadow": shadow, "candidate": candidate}
 
 
 def percentile(times: Sequence[int], share: int) -> int | None:
@@ -179,13 +260,15 @@ def statistics(runtime: Runtime) -> dict[int, HookStatistics]:
                 Figures.of(calls, now_ms - WEEK_MS),
                 hours_of(calls, now_ms),
                 None if shadow is None else ShadowFigures.of(shadow, now_ms - WEEK_MS, hook.on_failure),
+                candidate_of(ask, hook, now_ms, most),
             )
     return found
 
 
 REFUSED = """
 SELECT f.uid FROM main.delivery AS d JOIN main.firing AS f ON f.id = d.firing_id
-WHERE d.hook_id = :hook AND d.firing_id >= :first AND (d.would = 'veto' OR (d.would = 'fail' AND :stops))
+WHERE d.hook_id = :hook AND d.firing_id >= :first AND d.against IS NULL
+    AND (d.would = 'veto' OR (d.would = 'fail' AND :stops))
 ORDER BY d.firing_id DESC LIMIT :most
 """
 
@@ -202,6 +285,47 @@ def shadow_figures(runtime: Runtime, hook: StoredHook, *, firings: int = 20) -> 
             return None
         stops = hook.on_failure == "stop"
         rows = ask(REFUSED, {"hook": hook.id, "first": id_at(since_ms), "stops": stops, "most": firings})
+    return replace(found, firings=tuple(firing_id(uid) for (uid,) in rows))
+
+
+def candidate_of(ask: Ask, hook: StoredHook, now_ms: int, most: int) -> CandidateFigures | None:
+    """How a hook's candidate compares with it; None where there is none, or nothing was compared yet."""
+    if hook.tried is None:
+        return None
+    rows = ask(COMPARED, {**since(hook.tried, now_ms), "hook": hook.id, "most": most})
+    if not rows:
+        return None
+    count = Counter(word for _, word, _, _ in rows)
+    return CandidateFigures(
+        compared=len(rows),
+        differ=len(rows) - count["same"],
+        decisions=count["decision"],
+        refusals=count["refusal"],
+        data=count["data"],
+        failures=sum(bool(failed) for _, _, failed, _ in rows),
+        p95_ms=percentile(sorted(ms for _, _, _, ms in rows if ms is not None), 95),
+        since_ms=ms_of(rows[-1][0]) if len(rows) == most else max(hook.tried.at_ms, now_ms - WEEK_MS),
+        capped=len(rows) == most,
+    )
+
+
+def since(tried: HookCandidate, now_ms: int) -> dict[str, int]:
+    """Where in the log a candidate's deliveries begin: another one's before it have an earlier revision."""
+    # An hour more: the clock of the machine that wrote that moment may not be the database's.
+    return {"first": id_at(max(now_ms - WEEK_MS, tried.at_ms - HOUR_MS)), "revision": tried.revision}
+
+
+def candidate_figures(runtime: Runtime, hook: StoredHook, *, firings: int = 20) -> CandidateFigures | None:
+    """How a hook's candidate compares with it, and the newest firings in which they differ.
+
+    None where it has none, or nothing was compared yet.
+    """
+    now_ms = runtime.database.clock.now_ms()
+    with runtime.database.asking() as ask:
+        found = candidate_of(ask, hook, now_ms, IN_ALL)
+        if found is None or hook.tried is None:
+            return None
+        rows = ask(DIFFERING, {**since(hook.tried, now_ms), "hook": hook.id, "most": firings})
     return replace(found, firings=tuple(firing_id(uid) for (uid,) in rows))
 
 

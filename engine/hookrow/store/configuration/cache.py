@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, select
 
 from hookrow.clock import to_ms
 from hookrow.events import Event
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.modes import mode
 from hookrow.hook.stored import StoredHook
 from hookrow.store.configuration.catalogue import read_events
@@ -52,8 +53,19 @@ def hook_from(row: Row[Any]) -> StoredHook:
         moment = values.pop(name)
         values[f"{name}_ms"] = None if moment is None else to_ms(moment)
     values.pop("created_ms")
+    tried = HookCandidate.read(values.pop("candidate"))
     flags = (values["fire_and_forget"], values["wait_for_response"], values["response_has_data"])
-    return StoredHook(**values, mode=mode(*flags))
+    hook = StoredHook(**values, mode=mode(*flags), tried=tried)
+    return hook if tried is None else replace(hook, candidate=with_fields(hook, tried))
+
+
+def with_fields(hook: StoredHook, tried: HookCandidate) -> StoredHook:
+    """The hook as its candidate would make it, in shadow."""
+    fields: dict[str, Any] = {"response_has_data": hook.response_has_data, **tried.fields}
+    if "signing_secret" in fields:
+        fields |= {"signing_secret_old": None, "signing_old_until_ms": None}
+    own = mode(hook.fire_and_forget, hook.wait_for_response, fields["response_has_data"])
+    return replace(hook, **fields, mode=own, shadow=True, tried=None)
 
 
 @dataclass(frozen=True, slots=True)

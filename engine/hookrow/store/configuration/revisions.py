@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Connection, Select, Table, insert, select, update
 
 from hookrow.errors import HookrowError, StorageError
+from hookrow.hook.candidate import HookCandidate
 from hookrow.hook.modes import pause_reason
 from hookrow.hook.stored import SEALED
 from hookrow.lang import Text
@@ -85,7 +86,10 @@ def public(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if name in HIDDEN:
             continue
-        if name in SEALED:
+        if name == "candidate":
+            tried = HookCandidate.read(value)
+            shown[name] = None if tried is None else tried.shown
+        elif name in SEALED:
             shown[name] = {"set": value is not None}
         elif name in ("paused_ms", "deleted_ms"):
             shown[name.removesuffix("_ms") + "_at"] = rfc3339(value)

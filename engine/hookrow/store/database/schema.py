@@ -43,6 +43,7 @@ INDEXES: Final = (
     "delivery_notable ON delivery (state, firing_id) WHERE state NOT IN ('ok', 'sent', 'skipped')",
     "delivery_usual ON delivery (state, firing_id) WHERE state IN ('ok', 'sent', 'skipped')",
     "delivery_status ON delivery (status, firing_id) WHERE status IS NOT NULL",
+    "delivery_differs ON delivery (firing_id) WHERE compared <> 'same'",
     "delivery_would ON delivery (would, hook_id, firing_id) WHERE would IS NOT NULL",
     "delivery_reason ON delivery (coalesce(skipped, error), hook_id, firing_id)"
     " WHERE coalesce(skipped, error) IS NOT NULL",

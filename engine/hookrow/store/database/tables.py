@@ -122,6 +122,7 @@ HOOKS: Final = Table(
     optional("paused_ms", BigInteger),
     column("created_ms", BigInteger),
     optional("deleted_ms", BigInteger),
+    optional("candidate", Text),  # changed fields that are tried in shadow beside these, as JSON; their secrets sealed
     CheckConstraint("length(name) BETWEEN 1 AND 120", name="hook_name"),
     CheckConstraint("position BETWEEN 0 AND 9999", name="hook_position"),
     CheckConstraint("timeout BETWEEN 0.1 AND 30", name="hook_timeout"),
@@ -239,6 +240,8 @@ DELIVERIES: Final = Table(
     optional("begun_ms", BigInteger),  # set by the claim of a row that was taken over once: its request begins at once
     optional("shadow", Integer),  # asked in shadow, in so many milliseconds at most; None: for real
     optional("would", String(6)),  # what the answer to a shadow's request would have done: allow, veto, change, fail
+    optional("against", Text),  # asked as the hook's candidate: what the hook itself did (`delivery.comparing`)
+    optional("compared", String(8)),  # whether the candidate would have decided the same: same, decision, refusal, data
 )
 
 # One HTTP request.

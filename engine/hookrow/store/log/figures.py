@@ -32,13 +32,13 @@ ERRORS = frozenset({"failed", "dead"})
 
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = """
-SELECT firing_id, state, error, status, ms, would, shadow IS NOT NULL,
+SELECT firing_id, state, error, status, ms, would, shadow IS NOT NULL, against IS NOT NULL,
     EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
         AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere)
 FROM main.delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
 """
 HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER}
-HOLD |= {"would": TEXT, "shadow": FLAG, "elsewhere": FLAG}
+HOLD |= {"would": TEXT, "shadow": FLAG, "candidate": FLAG, "elsewhere": FLAG}
 """The columns of `SHARES`."""
 
 
@@ -121,8 +121,8 @@ def calls_of(ask: Ask, hook: int, since_ms: int, most: int, *, shadow: bool = Fa
         sound(HOLD, rows)
     found = [
         HookCall(ms_of(firing), failed(state, error), error, status, ms, would)
-        for firing, state, error, status, ms, would, in_shadow, away in rows
-        if state not in NO_CALLS and not away and bool(in_shadow) is shadow
+        for firing, state, error, status, ms, would, in_shadow, tried, away in rows
+        if state not in NO_CALLS and not away and not tried and bool(in_shadow) is shadow
     ]
     return Calls(found, ms_of(rows[-1][0]) if len(rows) == most else 0)
 

@@ -35,7 +35,7 @@ from hookrow.records import FIRING_OUTCOMES, QUEUED, LogFilter
 from hookrow.store.database.tables import DELIVERIES, FIRINGS, HOOKS
 from hookrow.store.log.kinds import ITS, REASON, DeliveryKind, answers, at_most, bounds, ended, events_of, giving, kinds
 from hookrow.store.outbox.parking import NOTABLE
-from hookrow.words import ERRORS, PROBLEM, REASONS, SKIPS
+from hookrow.words import DIFFERS, ERRORS, PROBLEM, REASONS, SKIPS
 
 __all__ = ["Found", "ids", "search"]
 
@@ -70,8 +70,9 @@ def words(*given: str) -> list[Any]:
 
 REFUSED = FIRINGS.c.outcome != words("allowed")[0]
 NORMAL = DELIVERIES.c.state.in_(words(*USUAL))
+OTHERWISE = DELIVERIES.c.compared != words("same")[0]
 LATE = FIRINGS.c.id // literal_column(str(id_at(1)), BigInteger()) - FIRINGS.c.at_ms > literal_column(str(LATE_MS))
-"""The terms of the indexes `firing_refused`, `delivery_usual` and `firing_late`."""
+"""The terms of the indexes `firing_refused`, `delivery_usual`, `delivery_differs` and `firing_late`."""
 
 
 def fired_events() -> Select[Any]:
@@ -174,6 +175,8 @@ def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:
     """What the filter without the firing's own conditions lets through, as streams whose union it is."""
     if wanted.outcome == "running":
         return [under_way(connection, wanted)]
+    if wanted.outcome == DIFFERS.code:
+        return [IdStream(DELIVERIES.c.firing_id, [OTHERWISE, *of_delivery(wanted)])]
     if wanted.would is not None:
         return [of_would(connection, wanted)]
     if wanted.outcome in REASONS and wanted.code is None:

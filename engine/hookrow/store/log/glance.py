@@ -31,7 +31,8 @@ CAP = 1001
 
 HOOKS = """
 SELECT id, "key", name, url, event, position, timeout, valid_from, valid_until, active, fire_and_forget,
-    wait_for_response, response_has_data, shadow, condition, on_failure, paused_by, paused_ms, paused_reason
+    wait_for_response, response_has_data, shadow, condition, on_failure, paused_by, paused_ms, paused_reason,
+    CASE WHEN candidate IS NOT NULL THEN 1 END
 FROM main.hook WHERE deleted_ms IS NULL
 """
 EVENTS = "SELECT code FROM main.event WHERE origin <> 'system' ORDER BY place, code"

@@ -52,6 +52,7 @@ FIRING_COLUMNS = (
 DELIVERY_COLUMNS = (
     *("id", "firing_id", "seq", "hook_id", "position", "mode", "state", "error", "detail", "skipped", "status"),
     *("ms", "attempts", "due_ms", "done_ms", "changes", "body", "order_key", "takeovers", "shadow", "would"),
+    *("against", "compared"),
 )
 FIRING_HOLDS, DELIVERY_HOLDS = kinds_of(FIRINGS, FIRING_COLUMNS), kinds_of(DELIVERIES, DELIVERY_COLUMNS)
 ATTEMPT_HOLDS = kinds_of(ATTEMPTS)
@@ -177,6 +178,8 @@ def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
         takeovers=row.takeovers,
         shadow=row.shadow is not None,
         would=row.would,
+        candidate=row.against is not None,
+        compared=row.compared,
         row_id=row.id,
     )
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from hookrow.delivery.comparing import Against
 from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
 from hookrow.hook.modes import WAITING
 from hookrow.store.database.notify import announce
@@ -105,6 +106,8 @@ class Claimed:
     """Its firing is written whole and no row comes after it: its result gives nobody a turn."""
     shadow: int | None = None
     """Asked in shadow, in so many milliseconds at most."""
+    against: str | None = None
+    """Asked as its hook's candidate: what the hook itself did (`delivery.comparing`)."""
 
 
 @dataclass(slots=True)
@@ -156,7 +159,8 @@ CANDIDATES = Prepared(
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-PARKED = and_(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", unheld)
+REAL = DELIVERIES.c.shadow.is_(None)  # what is asked in shadow says nothing to a breaker: it is no probe
+PARKED = and_(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", REAL, unheld)
 GOING_FIRST = exists(
     select(1).where(
         EARLIER.c.firing_id == DELIVERIES.c.firing_id,
@@ -179,7 +183,7 @@ PARKED_HEAD = Prepared(
         # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
         DELIVERIES.c.id.in_(
             select(EARLIER.c.id)
-            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked")
+            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked", EARLIER.c.shadow.is_(None))
             .order_by(EARLIER.c.id)
             .limit(MOST_PROBES)
         ),
@@ -242,7 +246,7 @@ LOAD = PreparedIn(
             DELIVERIES.c.id.label("row_id"),
             *(DELIVERIES.c[name] for name in ("firing_id", "seq", "hook_id", "hook_revision", "mode", "body")),
             *(DELIVERIES.c[name] for name in ("fence", "lease_ms", "attempts", "first_ms", "order_key", "state")),
-            *(DELIVERIES.c[name] for name in ("takeovers", "error", "shadow")),
+            *(DELIVERIES.c[name] for name in ("takeovers", "error", "shadow", "against")),
             *(FIRINGS.c[name] for name in ("uid", "event", "replay_of", "depth", "traceparent")),
             FIRINGS.c.at_ms.label("occurred_ms"),
             case((WAITS, FIRINGS.c.payload), else_=None).label("payload"),
@@ -253,6 +257,8 @@ LOAD = PreparedIn(
         .where(DELIVERIES.c.id.in_(rows))
     )
 )
+TIMEOUT = cast(HOOKS.c.timeout * 1000, BigInteger)
+LONGEST = case((DELIVERIES.c.shadow > TIMEOUT, DELIVERIES.c.shadow), else_=TIMEOUT)  # a candidate's own may be longer
 RENEW = (
     update(DELIVERIES)
     .where(
@@ -261,7 +267,7 @@ RENEW = (
         DELIVERIES.c.owner == bindparam("its_owner"),
     )
     .values(
-        lease_ms=select(cast(HOOKS.c.timeout * 1000, BigInteger) + LEASE_MARGIN + cast(LEASE_NOW, BigInteger))
+        lease_ms=select(LONGEST + LEASE_MARGIN + cast(LEASE_NOW, BigInteger))
         .where(HOOKS.c.id == DELIVERIES.c.hook_id)
         .scalar_subquery()
     )
@@ -402,7 +408,7 @@ def lease(
         happening = Happening("probed" if row.id in probes else "claimed")
         change = decide(Standing(row.state, row.attempts, row.released_ms is not None), happening, now_ms)
         assert change is not None
-        until = lease_ms(timeouts[row.hook_id], lease_now)
+        until = lease_ms(max(timeouts[row.hook_id], (row.shadow or 0) / 1000), lease_now)
         leases[row.id] = {
             "row": row.id,
             "new_state": change.state,
@@ -421,7 +427,8 @@ def load(connection: Connection, ids: Sequence[int], probes: set[int]) -> list[C
     found = {row.row_id: Claimed(**row._asdict(), probe=row.row_id in probes) for row in LOAD.all(connection, ids)}
     for number, claimed in found.items():
         if claimed.shadow is not None and claimed.mode == "transform":
-            found[number] = replace(claimed, payload=shown(connection, claimed.payload, claimed.firing_id, claimed.seq))
+            place = claimed.seq if claimed.against is None else Against.read(claimed.against).seq
+            found[number] = replace(claimed, payload=shown(connection, claimed.payload, claimed.firing_id, place))
     return [found[number] for number in ids]
 
 

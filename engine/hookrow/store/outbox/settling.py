@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
+from hookrow.delivery.comparing import Against, compare
 from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, decide, would
 from hookrow.lang import Text
 from hookrow.payload import dumps
@@ -107,7 +108,7 @@ FAILING = PreparedIn(
 WOULD = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
-    .values(would=bindparam("new_would"), changes=bindparam("new_changes"))
+    .values(would=bindparam("new_would"), changes=bindparam("new_changes"), compared=bindparam("new_compared"))
 )
 FREE_LEASE = Prepared(
     update(DELIVERIES)
@@ -125,6 +126,14 @@ def is_parked(change: Change | None) -> bool:
 
 def no_room(hook: int) -> int:
     return 0
+
+
+def compared(claimed: Claimed, result: ResultLike) -> str | None:
+    """Whether a candidate would have decided as its hook did; None of what is no candidate's."""
+    if claimed.against is None:
+        return None
+    against = Against.read(claimed.against)
+    return compare(against.effect, against.answering(result.answer, result.error))
 
 
 def said(result: ResultLike) -> Text | str | None:
@@ -397,7 +406,7 @@ class Batch:
             self.let_go.append({"row": row.id, "its_fence": row.fence})
             return None
         self.updates.append(self.columns(job, row.id, row.fence, change))
-        if row.shadow is not None:
+        if row.shadow is not None and result.answer.kind != "void":
             changes = getattr(result.answer, "changes", ())
             self.would.append(
                 {
@@ -405,6 +414,7 @@ class Batch:
                     "its_fence": row.fence,
                     "new_would": would(result.answer.kind),
                     "new_changes": dumps([list(each) for each in changes]) if changes else None,
+                    "new_compared": compared(claimed, result),
                 }
             )
         if change.turn:

@@ -18,7 +18,7 @@ from hookrow.hook.dates import parse as parse_moment
 from hookrow.hook.dates import show as show_moment
 from hookrow.lang import current
 from hookrow.records import LogFilter
-from hookrow.words import OUTCOMES, PROBLEM, REASONS, WOULD, Listing, outcome_code, read_word, word
+from hookrow.words import DIFFERS, OUTCOMES, PROBLEM, REASONS, WOULD, Listing, outcome_code, read_word, word
 from hookrow_tui.words import Say
 
 __all__ = ["NotAFilter", "completions", "parse", "rest_of", "show"]
@@ -60,7 +60,7 @@ def read_outcome(value: str, typed: Typed) -> str:
     found = outcome_code(value)
     if found is not None:
         return found
-    known = Listing([PROBLEM, *OUTCOMES.values()])
+    known = Listing([PROBLEM, DIFFERS, *OUTCOMES.values()])
     raise NotAFilter(Say('There is no outcome "{value}". Known: {known}.', value=value, known=known))
 
 
@@ -218,7 +218,7 @@ def show(filter: LogFilter, *, zone: tzinfo = UTC, hook_name: Callable[[int], st
         elif part.read is read_hook:
             value = hook_name(value)
         elif part.read is read_outcome:
-            value = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM}, value)
+            value = word({**REASONS, **OUTCOMES, PROBLEM.code: PROBLEM, DIFFERS.code: DIFFERS}, value)
         elif part.read is read_would:
             value = word(WOULD, value)
         shown.append(f"{name_of(part)}:{quoted(str(value))}")
@@ -273,7 +273,7 @@ def completions(text: str, *, hooks: Sequence[str], events: Sequence[str]) -> li
         return []
     values = {
         "event": events,
-        "outcome": [str(each) for each in (PROBLEM, *OUTCOMES.values(), *REASONS.values())],
+        "outcome": [str(each) for each in (PROBLEM, DIFFERS, *OUTCOMES.values(), *REASONS.values())],
         "code": CODES,
         "would": [str(each) for each in WOULD.values()],
         "hook": hooks,

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from hookrow.clock import from_ms
 from hookrow.lang import quoted
-from hookrow.words import ERRORS, OUTCOMES, SKIPS, WOULD, Word, firing_word, word
+from hookrow.words import CANDIDATE, ERRORS, OUTCOMES, SKIPS, WOULD, Word, firing_word, word
 from hookrow_tui.presenters.columns import fit, steady
 from hookrow_tui.presenters.glyphs import Glyphs
 from hookrow_tui.words import Say
@@ -137,6 +137,8 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     outcome = delivery.outcome
     said = word(OUTCOMES, outcome)
     reason = word(ERRORS, delivery.error)
+    if delivery.candidate:
+        return candidate_text(delivery)
     if delivery.would is not None:
         return str(Say("shadow: would {what}", what=word(WOULD, delivery.would)))
     if outcome == "changed" and delivery.changes:
@@ -160,6 +162,16 @@ def outcome_text(firing: Firing, delivery: Delivery) -> str:
     if outcome == "failed":
         return reason or said
     return said
+
+
+def candidate_text(delivery: Delivery) -> str:
+    """What a candidate would have done; where its hook did otherwise, that comes first."""
+    what = word(WOULD, delivery.would) or word(SKIPS, delivery.skipped)
+    if not what:
+        return str(CANDIDATE)
+    if delivery.compared in (None, "same"):
+        return str(Say("candidate: {what}", what=what))
+    return str(Say("differs: {what}", what=what))
 
 
 def line(row: LogRow, width: int, more: str = "…") -> tuple[str, str, str]:

@@ -229,6 +229,32 @@ async def test_it_takes_no_more_calls_than_a_background_hook(bench: Bench) -> No
     assert await calls(wait_for_response=True, shadow=True) <= background
 
 
+@pytest.mark.parametrize(
+    ("script", "state", "would"),
+    [
+        (answer(422, {"allow": False, "message": "no"}), "ok", "veto"),
+        (answer(200, {"data": {"order": {"sum": 90}}}), "ok", "change"),
+        (answer(500), "failed", "fail"),
+    ],
+)
+async def test_a_replay_to_another_address_does_not_obey_it_either(
+    bench: Bench, script: Any, state: str, would: str
+) -> None:
+    """It is asked there, as a hook in shadow; the hooks behind it see what it did not change."""
+    await bench.transform("new", shadow=True, on_failure="stop")
+    await bench.gate("rest")
+    firing = await bench.fire()
+    bench.network.on("laptop", script, answer(200))
+    again = (await bench.engine.replay(firing.id, to="http://laptop.test/laptop")).firing
+    assert again is not None
+    assert again.allowed
+    assert again.data == firing.payload
+    seen = [(each.outcome, each.would) for each in again.deliveries]
+    assert seen == [(state, would), ("ok", None)]
+    requests = [each for each in bench.network.requests if each.url.host == "laptop.test"]
+    assert [each.headers.get("hook-shadow") for each in requests] == ["1", None]
+
+
 async def test_it_is_sent_by_another_process_as_well(bench: Bench) -> None:
     """What it needs stands in its row: the limit, and that it is a shadow."""
     await bench.transform("new", shadow=True, timeout=9)

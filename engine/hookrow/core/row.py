@@ -15,6 +15,7 @@ from hookrow.delivery import plan
 from hookrow.delivery.comparing import Against, Effect, compare, left, unusual
 from hookrow.delivery.concealing import Concealer, private_targets, public_changes
 from hookrow.delivery.message import envelope
+from hookrow.delivery.states import would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import redact
 from hookrow.hook.local_time import NOW, LocalTime
@@ -359,6 +360,7 @@ class Row:
             url=context.url,
             with_auth=context.with_auth,
             asked_by=context.asked_by,
+            shadow=draft.shadow is not None,
             conceal=self.concealer if waits else None,
         )
 
@@ -379,6 +381,10 @@ class Row:
             answer = replace(answer, kind="ok", data=None, changes=())
         if answer.kind == "failed":
             self.fail(draft, result.error or "bad_reply", result.detail)
+            return
+        if draft.shadow is not None:  # in a replay to another URL, too, its answer decides nothing
+            draft.state, draft.would = "ok", would(answer.kind)
+            draft.changes = public_changes(answer.changes, self.private)
             return
         draft.state = answer.kind
         if answer.veto is not None:

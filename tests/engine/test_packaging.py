@@ -63,7 +63,7 @@ def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
     """`hookrow` is a command, with the interface and PostgreSQL as extras."""
     assert "hookrow = hookrow.cli:main" in wheel.read(f"{RELEASE}.dist-info/entry_points.txt").decode()
     metadata = Parser().parsestr(wheel.read(f"{RELEASE}.dist-info/METADATA").decode())
-    assert metadata.get_all("Provides-Extra") == ["metrics", "postgres", "tui"]
+    assert metadata.get_all("Provides-Extra") == ["metrics", "otel", "postgres", "tui"]
     base = [need for need in metadata.get_all("Requires-Dist") or [] if "extra ==" not in need]
     assert [need for need in base if need.startswith(("textual", "psycopg"))] == []
 

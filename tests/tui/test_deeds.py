@@ -60,7 +60,7 @@ def test_every_deed_that_is_noted_has_its_words() -> None:
     """What the engine notes (`deeds.note`) is said in words."""
     engine = Path(__file__).parents[2] / "engine" / "hookrow"
     noted = {
-        line.split("author, ")[1].split('"')[1]
+        line.split("deeds.note(connection, author, ")[1].split('"')[1]
         for file in engine.rglob("*.py")
         for line in file.read_text("utf-8").splitlines()
         if "deeds.note(connection, author, " in line

@@ -7,13 +7,12 @@ from apps import shown, until
 from forms import closed, open_form
 from screens import drawn
 
-from hookrow.core.insight.rehearsal import Rehearsal, RehearsedFailure
+from hookrow.core.insight.rehearsal import Rehearsal, RehearsedFailure, RowTime
 
 pytestmark = pytest.mark.anyio
 
-FAILING = Rehearsal(
-    "k", 500, 497, 0, 0, 3, 3, 0, 0, (RehearsedFailure("template_error", "order.phone is missing", 3, "evt_9"),)
-)
+MISSING = RehearsedFailure("template_error", "order.phone is missing", 3, "evt_9")
+FAILING = Rehearsal("k", 500, 497, 0, 0, 3, 3, 0, 0, RowTime("before_order_add", 5.0, 5.0), failures=(MISSING,))
 
 
 async def test_what_would_fail_is_asked_about_before_it_is_saved() -> None:

@@ -93,8 +93,10 @@ def test_every_command(
     run("hooks edit 1 --shadow")
     run("hooks stats")
     run("hooks promote 1 --yes")
-    run("hooks try 1 --timeout 2")
-    run("hooks drop-candidate 1")
+    run("hooks add --name gate --wait-for-response --event before_order_add", "--url", receiver.url)
+    run("hooks try gate --timeout 2")
+    run("hooks drop-candidate gate")
+    run("hooks rm gate --yes")
     run("hooks move 2 --before 1")
     run("hooks move 1 --before 2")
     assert "No secret" in run("keys abandon 00000000", code=5).err

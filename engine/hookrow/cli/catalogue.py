@@ -126,7 +126,7 @@ EXAMPLES: dict[str, str] = {
     "hooks secret rotate": "hookrow hooks secret rotate stock",
     "hooks stats": "hookrow hooks stats stock",
     "rehearse": "hookrow rehearse stock --condition 'order.sum > 1000' --since 7d",
-    "hooks try": "hookrow hooks try stock --timeout 3 --on-failure stop",
+    "hooks try": "hookrow hooks try stock --timeout 2 --on-failure continue",
     "hooks promote": "hookrow hooks promote stock --yes",
     "hooks drop-candidate": "hookrow hooks drop-candidate stock",
     "hooks list": "hookrow hooks list --event before_order_add",

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaos.children import ASKED
-from chaos.run import GATE, SHADOW, Chaos
+from chaos.run import CANDIDATE, GATE, SHADOW, Chaos
 from hookrow.ids import delivery_id
 
 __all__ = ["judged"]
 
+TRIED = (SHADOW, CANDIDATE)
+"""Asked once, or not at all where a worker was killed again; nobody obeys them."""
 NEAR = 1.0
 """Seconds between a call's end and what its process's log says of it: they are two threads."""
 IN_FLIGHT = {"sqlite": 2.0, "postgresql": 5.0}
@@ -88,8 +90,9 @@ class History:
                 self.calls[name] = call
         self.rows: dict[str, Row] = {}
         for uid, seq, *row in run.place.ask(
-            "SELECT f.uid, d.seq, d.id, h.key, d.state, d.fence, d.attempts, d.order_key FROM delivery d"
-            " JOIN firing f ON f.id = d.firing_id JOIN hook h ON h.id = d.hook_id"
+            "SELECT f.uid, d.seq, d.id, CASE WHEN d.against IS NULL THEN h.key ELSE 'candidate' END, d.state, d.fence,"
+            " d.attempts, d.order_key"
+            " FROM delivery d JOIN firing f ON f.id = d.firing_id JOIN hook h ON h.id = d.hook_id"
             " WHERE d.state <> 'skipped' ORDER BY d.id"
         ):
             self.rows[delivery_id(uid, seq)] = Row(*row)
@@ -158,8 +161,7 @@ def of_deliveries(history: History) -> int:
     acknowledged = {name for [name] in lines(run, "acks.txt")}
     lost = acknowledged - set(rows)
     assert not lost, f"acknowledged, and not kept: {sorted(lost)[:5]}"
-    # A shadow is asked once, or not at all where its worker was killed again.
-    due = {name for name, row in rows.items() if row.hook not in (SHADOW, GATE) and row.state != "cancelled"}
+    due = {name for name, row in rows.items() if row.hook not in (*TRIED, GATE) and row.state != "cancelled"}
     unsent = due - set(came)
     assert not unsent, f"kept and never sent: {sorted(unsent)[:5]}"
     unkept = {name for name in set(came) - set(rows) if came[name][0].path != GATE}
@@ -175,9 +177,9 @@ def of_deliveries(history: History) -> int:
             assert len(requests) - cut <= 1, f"a hook that was waited for was asked twice: {name}"
             continue
         assert len(requests) - cut <= row.fence, f"sent without a claim of its own: {name}"
-        assert row.attempts <= (1 if row.hook == SHADOW else 10), name
+        assert row.attempts <= (1 if row.hook in TRIED else 10), name
         taken = [each for each in requests if each.status == "200" or (row.hook == "forget" and each.status != "cut")]
-        assert taken or row.hook in ("forget", SHADOW), f"finished, and never taken: {name}"
+        assert taken or row.hook in ("forget", *TRIED), f"finished, and never taken: {name}"
         if len(taken) > 1:
             again += len(taken) - 1
             known = row.id in run.in_flight or run.speed > 1
@@ -229,7 +231,7 @@ def of_silences(history: History) -> None:
         for path, since, until in run.silences
         for requests in history.requests.values()
         for each in requests
-        if path == each.path and since + allowed < each.moment < until
+        if each.path in ((path, CANDIDATE) if path == GATE else (path,)) and since + allowed < each.moment < until
     ]
     assert len(late) <= run.counts.get("stop", 0), f"sent to a hook that was off: {late[:3]}"
 

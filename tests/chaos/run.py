@@ -21,9 +21,9 @@ from crash_sizes import until
 from hookrow import Hook, HookEngine, HookNotFound, StorageError
 from hookrow.delivery.states import LONGEST_LEASE
 
-__all__ = ["ANSWERED", "GATE", "SHADOW", "Chaos"]
+__all__ = ["ANSWERED", "CANDIDATE", "GATE", "SHADOW", "Chaos"]
 
-SHADOW, GATE = "shadow", "gate"
+SHADOW, GATE, CANDIDATE = "shadow", "gate", "candidate"
 HOUR = 3_600_000
 ANSWERED = 10.0
 """Seconds within which a command's waits for storage end."""
@@ -57,6 +57,7 @@ class Chaos:
         url = f"http://127.0.0.1:{int(ready.read_text())}"
         for hook in self.hooks(url):
             self.engine.hooks.add(hook)
+        self.engine.hooks.try_candidate(GATE, {"url": f"{url}/{CANDIDATE}"})
         self.ids = {str(hook.key): int(hook.id or 0) for hook in self.engine.hooks.list()}
         self.off: dict[str, float] = {}
         self.silences: list[tuple[str, float, float]] = []

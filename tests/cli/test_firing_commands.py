@@ -43,6 +43,8 @@ DELIVERY = [
     "takeovers",
     "shadow",
     "would",
+    "candidate",
+    "compared",
     "reason",
 ]
 GATE = ("--wait-for-response",)

@@ -22,7 +22,7 @@ URL = "http://127.0.0.1:9/x"
 def test_the_contract_of_a_hooks_json(add: Add, hookrow: Hookrow) -> None:
     """Keys are the fields' codes in their order, with id, mode, state and revision; a secret is only «set»."""
     hook = add(URL, "--valid-until", "01.11.2999", "--timeout", "2,5")
-    assert list(hook) == ["id", *[field.code for field in FIELDS], "mode", "state", "revision"]
+    assert list(hook) == ["id", *[field.code for field in FIELDS], "mode", "state", "revision", "candidate"]
     assert hook["id"] == 1
     assert hook["timeout"] == 2.5
     assert hook["valid_until"].endswith("Z")

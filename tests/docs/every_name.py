@@ -183,12 +183,12 @@ last_day: Figures = statistics[stored.id].day
 assert last_day.calls == 1
 in_shadow: ShadowFigures | None = bench.log.shadow(stored.id)
 assert in_shadow is None
-candidate: HookCandidate | None = bench.hooks.try_candidate(stored.id, timeout=2).candidate
+candidate: HookCandidate | None = bench.hooks.try_candidate(stored.id, timeout=3).candidate
 assert candidate is not None
-assert candidate.fields == {"timeout": 2.0}
+assert candidate.fields == {"timeout": 3.0}
 compared: CandidateFigures | None = bench.log.candidate(stored.id)
 assert compared is None
-refused_with(CandidateInTheWay, lambda: bench.hooks.update(stored.id, timeout=3))
+refused_with(CandidateInTheWay, lambda: bench.hooks.update(stored.id, timeout=4))
 bench.hooks.promote(stored.id)
 assert summary.dead == 0
 assert figures_of[stored.id].calls == 1

@@ -94,7 +94,7 @@ def test_the_banner_reads_few_deliveries_and_says_the_same(beginning: str, end: 
     """`s`: not called."""
     states = {"f": ("failed", "timeout"), "o": ("ok", None), "?": ("leased", None), "s": ("skipped", None)}
     newest = beginning + end
-    rows = [(id_at(NOW_MS - n), *states[each], None, None, None, False, False) for n, each in enumerate(newest)]
+    rows = [(id_at(NOW_MS - n), *states[each], None, None, None, False, False, False) for n, each in enumerate(newest)]
     limits: list[int] = []
 
     def ask(question: str, values: Mapping[str, Any]) -> list[Any]:

@@ -235,11 +235,11 @@ def test_no_badge_is_cut(lang: Language, name: str) -> None:
 def test_the_figures_of_a_hook_fit_both_screens() -> None:
     """Calls, errors, p50 and p95 of day and week; never called is said in words."""
     part = SimpleNamespace(calls=20134, errors=120, p50_ms=210, p95_ms=4800, since_ms=0, capped=True)
-    seen: Any = SimpleNamespace(day=part, week=part, shadow=None)
+    seen: Any = SimpleNamespace(day=part, week=part, shadow=None, candidate=None)
     assert figures(seen, 80).startswith(" Calls 24 h: 20 134+, err 120, p50/p95 210/4 800 ms")
     assert all(len(figures(seen, width)) <= width for width in (120,))
     assert "Not called" in figures(None, 80)
     none = SimpleNamespace(calls=0, errors=0, p50_ms=None, p95_ms=None, since_ms=0, capped=False)
-    seen = SimpleNamespace(day=none, week=part, shadow=None)
+    seen = SimpleNamespace(day=none, week=part, shadow=None, candidate=None)
     assert figures(seen, 80) == " Calls 24 h: 0, err 0 · 7 d: 20 134+, err 120, p50/p95 210/4 800 ms"
     assert figures(seen, 120).startswith(" Calls in 24 h: 0, errors 0 · in 7 d: 20 134+, errors 120, p50 210 ms")

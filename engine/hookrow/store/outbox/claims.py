@@ -183,11 +183,12 @@ PARKED_HEAD = Prepared(
         # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
         DELIVERIES.c.id.in_(
             select(EARLIER.c.id)
-            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked", EARLIER.c.shadow.is_(None))
+            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked")
             .order_by(EARLIER.c.id)
             .limit(MOST_PROBES)
         ),
         DELIVERIES.c.state.concat("") == "parked",  # said so that no index of states is walked for it
+        REAL,
         unheld,
         or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST),
     )

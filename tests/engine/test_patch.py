@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import jsonpatch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +136,59 @@ def test_all_of_it_or_nothing(operations: list[Any]) -> None:
     assert before == ORDER
     assert list(made) == list(ORDER)
     assert len(dumps(made)) <= LIMIT
+
+
+BELOW = st.sampled_from(
+    [
+        f"/order/{rest}"
+        for rest in (
+            "items",
+            "items/0",
+            "items/1",
+            "items/2",
+            "items/3",
+            "items/-",
+            "items/0/sku",
+            "items/00",
+            "a~1b",
+            "m~0n",
+            "no",
+            "new",
+            "new/x",
+            "items/1/sku/x",
+            "big",
+        )
+    ]
+)
+VALUE = st.sampled_from([None, 2, "a", [], {"k": [3]}, {"sku": "b"}])
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(op, st.sampled_from(["add", "replace", "test"]), BELOW, value=VALUE),
+            st.builds(op, st.just("remove"), BELOW),
+            st.builds(
+                lambda kind, source, path: {"op": kind, "from": source, "path": path},
+                st.sampled_from(["move", "copy"]),
+                BELOW,
+                BELOW,
+            ),
+        ),
+        max_size=5,
+    )
+)
+def test_it_says_what_the_library_says(operations: list[Any]) -> None:
+    """jsonpatch as the oracle, below the top level, where we allow what RFC 6902 allows."""
+    try:
+        theirs = jsonpatch.apply_patch(ORDER, operations)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+        theirs = None
+    try:
+        ours, _ = patched(ORDER, operations, LIMIT)
+    except Unpatchable:
+        ours = None
+    assert ours == theirs
 
 
 async def test_a_transform_changes_a_list_in_place(bench: Bench) -> None:

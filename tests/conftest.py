@@ -171,6 +171,14 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
+def looking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration is asked for by each caller. Else a quick machine is still within the moment (1 ms; 5 ms after
+    a commit) for which what was seen is taken for true, and a slow one is not."""
+    for limit in ("LOOK", "BUSY_LOOK"):
+        monkeypatch.setattr(f"hookrow.store.configuration.cache.{limit}", 0.0)
+
+
+@pytest.fixture
 async def lag(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Lag]:
     """For async tests that assert a time: `assert elapsed <= lag.bound(1.25)`."""
     async with watched_lag(tmp_path / "lag") as measured:

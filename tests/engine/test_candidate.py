@@ -399,6 +399,7 @@ async def test_parked_deliveries_of_a_candidate_probe_no_breaker(bench: Bench) -
     assert bench.network.paths().count("new") == 11
 
 
+@pytest.mark.usefixtures("looking_each_time")
 async def test_keys_know_its_secrets(bench: Bench) -> None:
     """Checked, sealed anew with a new key, and in the way of a key that is to be forgotten."""
     hook = await bench.gate("old")

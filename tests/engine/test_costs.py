@@ -59,6 +59,7 @@ def test_a_fire_that_waits(engine: HookEngine) -> None:
     assert words == ["BEGIN", "SELECT", *["INSERT"] * 3, "SELECT", "SELECT", "COMMIT"]
 
 
+@pytest.mark.usefixtures("looking_each_time")
 def test_a_fire_without_hooks(engine: HookEngine) -> None:
     """Nothing is written, and the configuration is asked for once."""
     engine.fire(EVENT, PAYLOAD)

@@ -333,6 +333,7 @@ def test_a_host_that_could_not_be_sent_is_refused_when_it_is_saved(host: str) ->
     assert [each.field for each in refused.value.problems] == ["url"]
 
 
+@pytest.mark.usefixtures("looking_each_time")
 async def test_a_url_written_past_the_checks_is_a_failure_and_no_fault(tmp_path: Any) -> None:
     """Somebody's SQL put it there: the hook fails in its words, the row goes on."""
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:

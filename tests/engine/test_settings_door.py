@@ -14,6 +14,7 @@ from hookrow.errors import InvalidPayload, InvalidSetting
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.usefixtures("looking_each_time")
 async def test_a_setting_is_seen_by_another_process_at_its_next_fire(bench: Bench) -> None:
     """It is a row of the database, not of an engine."""
     await bench.gate("h")

@@ -195,6 +195,7 @@ async def test_a_replay_that_is_not_recorded_fails(bench: Bench) -> None:
         await bench.engine.replay(firing.id)
 
 
+@pytest.mark.usefixtures("looking_each_time")
 async def test_hooks_that_can_t_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """What has already happened goes on and carries the error; a `before` event raises; no request is made."""
     await bench.gate("gate")
@@ -215,6 +216,7 @@ async def test_hooks_that_can_t_be_read(bench: Bench, monkeypatch: pytest.Monkey
     assert (await bench.fire(event=AFTER)).error is None
 
 
+@pytest.mark.usefixtures("looking_each_time")
 def test_hooks_that_can_t_be_read_by_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same through the blocking engine, before it hands anything to its loop."""
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:

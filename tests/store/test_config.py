@@ -17,6 +17,7 @@ from outbox_rows import add_hook
 from scripted import HandClock
 
 
+@pytest.mark.usefixtures("looking_each_time")
 def test_a_reading_that_failed_is_repeated(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else an edit that was just out of reach would stay unseen until the next one."""
     clock = HandClock()
@@ -38,6 +39,7 @@ def test_a_reading_that_failed_is_repeated(database: Database, monkeypatch: pyte
     assert list(cache.get().hooks) == [hook]
 
 
+@pytest.mark.usefixtures("looking_each_time")
 def test_another_processs_edit_is_seen_in_time(database: Database) -> None:
     """SQLite: by the next look. PostgreSQL: within a second, and asked no oftener."""
     clock = HandClock()

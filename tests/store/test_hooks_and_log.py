@@ -67,6 +67,7 @@ def test_keys_are_taken_once_among_the_living(database: Database) -> None:
         change(database, first, {"name": "x"})
 
 
+@pytest.mark.usefixtures("looking_each_time")
 def test_the_cache_sees_edits_and_is_not_emptied_by_the_log(database: Database) -> None:
     """A change by another connection is in the next look; a thousand firings cost no reading of hooks."""
     clock = HandClock()

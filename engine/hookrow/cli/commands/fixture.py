@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,10 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import confirm, say
 from hookrow.lang import Text
-from hookrow.records import Attempt, Delivery, Firing
-from hookrow.results import MASK
+from hookrow.secrets.secret import MASK
+
+if TYPE_CHECKING:
+    from hookrow.records import Attempt, Delivery, Firing
 
 __all__ = ["fixture", "source_of"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,10 +13,8 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import confirm, say
 from hookrow.lang import Text
-from hookrow.secrets.secret import MASK
-
-if TYPE_CHECKING:
-    from hookrow.records import Attempt, Delivery, Firing
+from hookrow.records import Attempt, Delivery, Firing
+from hookrow.results import MASK
 
 __all__ = ["fixture", "source_of"]
 

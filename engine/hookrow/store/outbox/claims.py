@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -177,25 +178,33 @@ GOING_FIRST = exists(
     )
 )
 """As `states.turn` says: the turn of a row that was never released has not come."""
-PARKED_HEAD = Prepared(
-    select(*OF_ROW)
-    .where(
-        # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
-        DELIVERIES.c.id.in_(
-            select(EARLIER.c.id)
-            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked")
-            .order_by(EARLIER.c.id)
-            .limit(MOST_PROBES)
-        ),
-        DELIVERIES.c.state.concat("") == "parked",  # said so that no index of states is walked for it
-        REAL,
-        unheld,
-        or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST),
+
+
+def parked_head(*those: ColumnElement[bool]) -> Prepared:
+    """The oldest parked row of a hook that may be its probe, of the `MOST_PROBES` oldest of `those`."""
+    return Prepared(
+        select(*OF_ROW)
+        .where(
+            # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
+            DELIVERIES.c.id.in_(
+                select(EARLIER.c.id)
+                .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked", *those)
+                .order_by(EARLIER.c.id)
+                .limit(MOST_PROBES)
+            ),
+            DELIVERIES.c.state.concat("") == "parked",  # said so that no index of states is walked for it
+            REAL,
+            unheld,
+            or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST),
+        )
+        .order_by(DELIVERIES.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
     )
-    .order_by(DELIVERIES.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
+
+
+PARKED_HEAD = parked_head()
+PARKED_BEHIND = parked_head(EARLIER.c.shadow.is_(None))  # each parked row is read for it, not its entry in an index
 ANY_PARKED = Prepared(select(exists(select(1).where(PARKED))))
 LAPSED = Prepared(
     WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < LEASE_NOW)
@@ -332,8 +341,12 @@ def claim(
                 park(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= held_now and limit > 0:
-            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms, "lease_now": held_now})
-            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "lease_now": held_now}):
+            parked = {"hook": hook.id, "lease_now": held_now}
+            heads = PARKED_HEAD.all(connection, {**parked, "now": now_ms})
+            waits = not heads and ANY_PARKED.scalar(connection, parked)
+            if waits:  # perhaps behind a hundred that were asked in shadow
+                heads = PARKED_BEHIND.all(connection, {**parked, "now": now_ms})
+            if waits and not heads:
                 put_off(connection, hook.id, held_now)
             elif not heads:
                 if try_again(connection, hook.id, now_ms, held_now):

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Sequence, Table, bindparam, func, select
 
-from hookrow.ids import id_at
+from hookrow.ids import id_at, ms_of
 from hookrow.store.database.address import PG_SCHEMA
 from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Kinds
 from hookrow.store.database.prepared import Prepared
@@ -17,7 +17,15 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 __all__ = ["allocate", "kinds_of"]
 
 NUMBERS = Sequence("row_number", schema=PG_SCHEMA)
-NEXT = select(NUMBERS.next_value()).select_from(func.generate_series(1, bindparam("count")))
+LATEST = select(
+    func.greatest(*(select(func.max(table.c.id)).scalar_subquery() for table in (FIRINGS, DELIVERIES)))
+).scalar_subquery()
+NEXT = select(NUMBERS.next_value().label("number"), func.coalesce(LATEST, 0).label("latest")).select_from(
+    func.generate_series(1, bindparam("count"))
+)
+LOW = (1 << 20) - 1
+SET_BACK = id_at(24 * 60 * 60 * 1000)
+"""A clock that was set back by less than a day takes no ids along: what is kept for days is kept so much longer."""
 MOMENT: Final[frozenset[type]] = frozenset((datetime, type(None)))
 KINDS: Final[Mapping[type, frozenset[type]]] = {
     int: NUMBER,
@@ -39,7 +47,8 @@ def allocate(
     """Ids for so many new rows of each table, taken inside the write transaction: 64 bits, ordered by time.
 
     On SQLite the transaction is the only writer, so the next id is the larger of the clock's and the last one's + 1.
-    On PostgreSQL a sequence fills the low bits, so that transactions that run at once don't meet.
+    On PostgreSQL a sequence fills the low bits, so that transactions that run at once don't meet; the moment is the
+    last id's where the server's clock, or what this machine knows of it, is behind that.
     """
     start, counts = id_at(now_ms), (firings, deliveries, attempts)
     if not any(counts):
@@ -50,8 +59,11 @@ def allocate(
             iter(range(*span(start, number, count))) for number, count in zip(last, counts, strict=True)
         )
         return first, second, third
-    numbers = connection.execute(NEXT, {"count": sum(counts)}).scalars()
-    ids = sorted(start | (number & 0xFFFFF) for number in numbers)
+    found = connection.execute(NEXT, {"count": sum(counts)}).all()
+    low, latest = sorted(row.number & LOW for row in found), found[0].latest
+    if 0 <= latest - (start | low[0]) < SET_BACK:
+        start = id_at(ms_of(latest) + (low[0] <= latest & LOW))  # the sequence has begun anew
+    ids = [start | number for number in low]
     return iter(ids[:firings]), iter(ids[firings : firings + deliveries]), iter(ids[firings + deliveries :])
 
 

@@ -37,7 +37,7 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
-from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in, unheld_at
+from hookrow.store.outbox.release import EARLIER, advance, free_keys, held_back, pending, state_in, unheld_at
 from hookrow.store.outbox.shadows import shown
 
 __all__ = [
@@ -398,12 +398,13 @@ def lease(
     """Lease the first `limit` of these rows, but for those whose order key holds them back."""
     leases: dict[int, dict[str, Any]] = {}
     released: set[int] = set()
+    held = held_back(connection, [row for row in rows if row.state == "blocked"])
     for row in rows:
         if len(leases) >= limit:
             break
         if row.state == "blocked":
             released.add(row.firing_id)
-            if goes_first(connection, row.id, row.hook_id, row.order_key):
+            if row.id in held:
                 connection.execute(WAIT_FOR_KEY, {"row": row.id, "now": now_ms})
                 continue
         happening = Happening("probed" if row.id in probes else "claimed")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
@@ -32,7 +31,6 @@ LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
 
 
-@cache
 def thawed(frozen: type[T]) -> type[T]:
     """A class with the same slots, whose instances become the frozen one's once they are made: a frozen dataclass sets
     each field by a call, and a record has two dozen."""
@@ -42,9 +40,12 @@ def thawed(frozen: type[T]) -> type[T]:
 
     named: list[tuple[str, Any, Any]] = []
     for each in fields(frozen):  # type: ignore[arg-type]
-        how = {"default": each.default, "default_factory": each.default_factory}
+        how: Any = {"default": each.default, "default_factory": each.default_factory}
         named.append((each.name, each.type, field(**{key: said for key, said in how.items() if said is not MISSING})))
     return make_dataclass(frozen.__name__, named, namespace={"__post_init__": freeze}, eq=False, repr=False, slots=True)
+
+
+QuickDelivery: Final = thawed(Delivery)
 
 
 @dataclass(slots=True)
@@ -155,7 +156,7 @@ class DeliveryDraft:
             state, skipped = "cancelled", NOT_ENQUEUED
         elif self.background:
             state = "parked" if self.act == "park" else "queued"
-        return thawed(Delivery)(
+        return QuickDelivery(
             id=delivery_id(context.uid, self.seq),
             firing_id=firing_id(context.uid),
             hook=self.hook.ref,

@@ -40,6 +40,7 @@ __all__ = ["Run"]
 log: Final = logging.getLogger("hookrow")
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 UNWATCHED: Final = nullcontext()
+QuickFiring: Final = thawed(Firing)
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
 
@@ -415,6 +416,8 @@ class Run:
     def new_columns(self, now_ms: int) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         context = self.context
+        # Of the kept payload: a hash that took in a password could be tried out against guesses.
+        hashed = None if self.key is None else canonical_hash(redact(self.payload, context.event.private)[0])
         return {
             "uid": context.uid,
             "event": context.event.code,
@@ -422,10 +425,7 @@ class Run:
             "at_ms": context.at_ms,
             "deadline_ms": now_ms + round(self.seconds_left() * 1000),
             "idempotency_key": self.key,
-            # Of the kept payload: a hash that took in a password could be tried out against guesses.
-            "payload_hash": None
-            if self.key is None
-            else canonical_hash(redact(self.payload, context.event.private)[0]),
+            "payload_hash": hashed,
             "replay_of": context.replay_of,
             "asked_by": context.asked_by,
             "depth": context.arrival.depth,
@@ -456,7 +456,7 @@ class Run:
     def record(self) -> Firing:
         """The firing as its caller sees it: with the whole payload, private values too."""
         row, context = self.row, self.context
-        return thawed(Firing)(
+        return QuickFiring(
             id=firing_id(context.uid),
             event=context.event.code,
             moment=context.event.moment,

@@ -277,9 +277,8 @@ class Run:
             return
         for draft in self.row.drafts:
             if draft.hook.id in self.moved.paused:
-                by = "gone" if draft.gone else "breaker"
-                reason = draft.note.reason if draft.note else ""
-                await self.raise_for_hook("hook.paused", draft, {"by": by, "reason": reason})
+                why = {"by": "gone" if draft.gone else "breaker", "reason": draft.note.reason if draft.note else ""}
+                await self.raise_for_hook("hook.paused", draft, why)
             if draft.hook.id in self.moved.resumed:
                 await self.raise_for_hook("hook.resumed", draft, {"by": "breaker"})
 
@@ -408,7 +407,9 @@ class Run:
                 its = {"due_ms": birth.due_ms, "released_ms": birth.released_ms, "lease_ms": birth.lease_ms}
                 owner = runtime.owner if draft.leased else None
                 delivery.values |= {"state": birth.state, "owner": owner, "fence": int(draft.leased), **its}
-        firing = self.new_columns(now_ms) if new else None if self.outcome is None else self.ended_columns()
+        firing = self.new_columns(now_ms) if new else None
+        if not new and self.outcome is not None:
+            firing = self.ended_columns()
         notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
         gone = [draft.hook.id for draft in drafts if draft.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit_later, notes, gone, lease_now)
@@ -436,8 +437,7 @@ class Run:
     def ended_columns(self) -> dict[str, Any]:
         """The columns that are known once the row has ended."""
         row = self.row
-        private = self.context.event.private
-        kept, hidden = redact(self.payload, private) if private else (self.payload, ())
+        kept, hidden = redact(self.payload, self.context.event.private)
         hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden)) if row.hidden else hidden
         return {
             "payload": self.text if kept is self.payload else dumps(kept),

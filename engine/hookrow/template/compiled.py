@@ -29,8 +29,9 @@ import orjson
 from hookrow.errors import InvalidTemplate
 from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
-from hookrow.template.body import Flat, Page, Statement, read_body, render_all
+from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Evaluation, Joined, Node
+from hookrow.template.flat import Flat
 from hookrow.template.grammar import Reader
 from hookrow.template.values import Fault, kind, truth
 

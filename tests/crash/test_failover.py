@@ -82,7 +82,7 @@ def test_what_was_acknowledged_survives_a_failover(postgres_server: str, synchro
 @pytest.mark.torture
 @pytest.mark.skipif(missing(), reason="pgbouncer is not installed")
 def test_several_poolers_in_one_url(postgres_server: str) -> None:
-    """All lead to the same server: one dies, and the others are found; the server dies, they are told of the standby."""
+    """All lead to one server: a pooler dies, and the other is found; the server dies, they are told of the standby."""
     retry = "server_login_retry = 1\n"
     acknowledged: list[str] = []
     failed: list[str] = []
@@ -124,5 +124,6 @@ def test_several_poolers_in_one_url(postgres_server: str) -> None:
                 while page := engine.log.page(LogFilter(), before=before, limit=200):
                     kept |= {each.id for each in page}
                     before = page[-1].row_id
-    print(f"{AFTER_IT} more after a pooler died: {without:.1f} s, after a failover: {promoted:.1f} s; failed {len(failed)}")
+    print(f"{AFTER_IT} more after a pooler died in {without:.1f} s, after a failover in {promoted:.1f} s")
+    print(f"failed: {len(failed)}")
     assert set(acknowledged) <= kept

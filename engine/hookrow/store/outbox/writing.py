@@ -17,7 +17,7 @@ from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
-from hookrow.store.outbox.batches import Insert
+from hookrow.store.outbox.batches import Insert, insert
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -146,14 +146,9 @@ class Rows:
                     {**attempt, "id": next(attempt_ids), "delivery_id": ids[-1]} for attempt in delivery.attempts
                 )
             written.append(Written(number, tuple(ids)))
-        if firings:
-            INSERT_FIRING.many(connection, firings)
         if finished:
             FINISH_FIRING.many(connection, finished)
-        if deliveries:
-            INSERT_DELIVERY.many(connection, deliveries)
-        if attempts:
-            INSERT_ATTEMPT.many(connection, attempts)
+        insert(connection, (INSERT_FIRING, firings), (INSERT_DELIVERY, deliveries), (INSERT_ATTEMPT, attempts))
         if any(job.waits for job in jobs):
             announce(connection)
         admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)

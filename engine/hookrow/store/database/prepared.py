@@ -11,6 +11,7 @@ import collections
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -146,17 +147,15 @@ class PreparedIn:
 def savepoint(connection: Connection) -> Iterator[None]:
     """A part of a transaction that a broken constraint undoes alone; any other error undoes the whole."""
     driver = sqlite_driver(connection)
-    if driver is None:
-        with connection.begin_nested():
-            yield
-        return
-    driver.execute("SAVEPOINT part")
+    # Not by SQLAlchemy: after a rollback psycopg lets go of all prepared statements.
+    run = partial(say, connection) if driver is None else driver.execute
+    run("SAVEPOINT part")
     try:
         yield
     except IntegrityError:
-        driver.execute("ROLLBACK TO part")
+        run("ROLLBACK TO SAVEPOINT part")
         raise
-    driver.execute("RELEASE part")
+    run("RELEASE SAVEPOINT part")
 
 
 def row_of(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.waiting import Wait
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -39,7 +39,7 @@ from hookrow.store.database.locks import (
     ms,
     now,
 )
-from hookrow.store.database.moments import FRESH, StorageClock
+from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.rows import Numbers
 
 __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
@@ -55,6 +55,8 @@ MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
 INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0"
 """What is asked for is a page or less, and may be rare: an index, whatever the statistics expect, and no worker of the
 server's beside us, whose start takes longer than all the rest."""
+LATELY = 0.05
+"""Seconds for which a connection that has answered is taken for alive: BEGIN goes with what follows it."""
 KEPT = 5
 """Connections for reading that are kept when nobody needs them."""
 WRITING = 2
@@ -100,7 +102,7 @@ class Server(psycopg.Connection[Any]):
         if here.until is not None:
             locks, statement = self.own_limits
             waits = [str(ms(min(left(LOCK), locks))), str(ms(min(left(ANSWER), statement)))]
-            if not besides and not asks and now() - self.heard < FRESH:
+            if not besides and not asks and now() - self.heard < LATELY:
                 self.queue += (words, ()), (LIMITS, waits)
                 return
             words += f"; SET LOCAL lock_timeout = {waits[0]}; SET LOCAL statement_timeout = {waits[1]}"
@@ -190,13 +192,18 @@ class Server(psycopg.Connection[Any]):
             self.say("COMMIT")
         except psycopg.Error:
             if not self.closed:
-                super().rollback()
+                self.rollback()
             raise
 
     def rollback(self) -> None:
         """What waits was never said."""
         self.queue.clear()
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            return
         super().rollback()
+        if self.prepared:  # psycopg has let go of all that it prepared, if anything, and of ours with it
+            self.prepared.clear()
+            self.execute("DEALLOCATE ALL", prepare=False)
 
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
         """Wait for one answer, as long as this thread may; `psycopg` asks ten times a second whether to go on."""

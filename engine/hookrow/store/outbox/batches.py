@@ -191,7 +191,7 @@ class Noted:
         except IntegrityError:
             if not driver.last_failed:  # what was queued before
                 raise
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT noted")
+        say(connection, "ROLLBACK TO SAVEPOINT noted")
         return ()
 
 

@@ -146,9 +146,11 @@ class PreparedIn:
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """A part of a transaction that a broken constraint undoes alone; any other error undoes the whole."""
-    driver = sqlite_driver(connection)
-    # Not by SQLAlchemy: after a rollback psycopg lets go of all prepared statements.
-    run = partial(say, connection) if driver is None else driver.execute
+    run: Callable[[str], object] = connection.exec_driver_sql
+    if (driver := sqlite_driver(connection)) is not None:
+        run = driver.execute
+    elif queueing(connection) is not None:  # after a rollback of its own, psycopg forgets all that it prepared
+        run = partial(say, connection)
     run("SAVEPOINT part")
     try:
         yield

@@ -207,7 +207,10 @@ def test_the_command_line_from_python(tmp_path: Path, capsys: pytest.CaptureFixt
         call_command(Command(), "settings", "list")
         assert "HOOKROW_EGRESS" in capsys.readouterr().out
         (tmp_path / "hooks.db").unlink()
-        for more, said in (((), "manage.py hookrow init"), (("--db", "other.db"), "hookrow --db other.db init")):
+        for more, said in (
+            ((), "manage.py hookrow init"),
+            (("--db", "other.db"), "manage.py hookrow --db other.db init"),
+        ):
             with pytest.raises(SystemExit) as ended:
                 call_command(Command(), "log", *more)
             assert (ended.value.code, f" {said}" in capsys.readouterr().err) == (3, True)

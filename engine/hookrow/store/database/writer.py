@@ -107,6 +107,8 @@ class Writer:
         self.checkpoint_due: bool = False
         self.failed: StorageError | None = None
         """Why the last commit failed; None as soon as one succeeded (docs/firing.md, storage trouble)."""
+        self.last: float = inf
+        """Until when jobs wait for the database, all together: its engine ends (monotonic seconds)."""
 
     def submit(self, job: Job[T], seconds: float = inf) -> Future[T]:
         """Queue a job; the future gives its result after the commit.
@@ -188,6 +190,10 @@ class Writer:
         if self.give_up(waiting):
             waiting.error = busy("")
             settle([waiting])
+
+    def end_within(self, seconds: float) -> None:
+        """Whatever is still to be written waits for the database so long from now on, and not each job anew."""
+        self.last = min(self.last, now() + seconds)
 
     def give_up(self, waiting: Waiting) -> bool:
         """Take back a job that still waits for others'; False where it is under way."""
@@ -291,7 +297,7 @@ class Writer:
 
         Where a connection was lost in the commit, the next one is asked what became of it: a firing's id is known.
         """
-        until = min(waiting.until for waiting in batch)
+        until = min(self.last, *(waiting.until for waiting in batch))
         end = until
         answers: list[Any] | None = None
         while True:

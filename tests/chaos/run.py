@@ -299,8 +299,9 @@ class Chaos:
         assert elapsed <= bound + 10 * lag, f"{name} took {elapsed:.1f} s, the machine's lag was {lag:.2f} s"
 
     def jump(self) -> None:
-        """Somebody sets the clock; where the database is a server it stands for the server's."""
-        self.set_clock(self.dice.choice([-HOUR, HOUR, HOUR]))
+        """Somebody sets the clock. Where it stands for a server's, of which row ids are, only forward: set back it
+        gives newer rows the smaller ones (docs/decisions/0016)."""
+        self.set_clock(self.dice.choice([-HOUR, HOUR, HOUR] if self.place.kind == "sqlite" else [HOUR]))
 
     # -- from the first deed to the last delivery ---------------------------------------------------------------------
 

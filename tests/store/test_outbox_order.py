@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import update
 
-from hookrow.ids import ms_of
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Settle
@@ -29,8 +28,6 @@ from outbox_rows import (
     settle,
     state,
 )
-
-HOUR = 3_600_000
 
 # -- the order inside a firing ----------------------------------------------------------------------------------------
 
@@ -243,32 +240,3 @@ def test_a_resumed_row_waits_for_a_later_one_of_its_key_that_is_under_way(databa
     assert claim(database, T0 + 4).rows == []
     assert settle(database, under_way, result(), T0 + 5).due
     assert one(database, T0 + 5).row_id == kept
-
-
-def begin_numbers_anew(connection: Connection) -> None:
-    """The low bits of the next ids but one."""
-    connection.execute(text(f"SELECT setval('hookrow.row_number', {2**20 - 2})")).all()
-
-
-def test_the_rows_of_a_key_keep_their_order_where_the_clock_was_set_back(database: Database) -> None:
-    """The first was fired an hour ahead; on a server the sequence of its ids begins anew meanwhile."""
-    hook = add_hook(database, "a")
-    made = []
-    for hours in (1, 0, 0.5, 0, 0, 2):
-        made += fire(database, [hook], T0 + round(hours * HOUR), keys=["k"])[1]
-        if len(made) == 2 and database.dialect == "postgresql":
-            database.writer.write(begin_numbers_anew)
-    assert made == sorted(set(made))
-    now = T0 + 3 * HOUR
-    for row in made:
-        claimed = one(database, now)
-        assert claimed.row_id == row
-        settle(database, claimed, result(), now)
-
-
-def test_a_clock_that_was_days_ahead_is_not_followed_on_a_server(database: Database) -> None:
-    """By their ids it is found what is too old: these would be kept for as many days more."""
-    hook = add_hook(database, "a")
-    first, second = (fire(database, [hook], moment)[1][0] for moment in (T0 + 49 * HOUR, T0))
-    assert (ms_of(second) == T0) == (database.dialect == "postgresql")
-    assert first != second

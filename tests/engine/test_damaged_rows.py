@@ -77,7 +77,7 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
             worker = engine.sending.worker
             assert worker is not None
             until(lambda: hand.connection.execute(came).fetchone() == (len(innocent),))
-            until(lambda: not worker.tasks and not worker.slots.held)
+            until(lambda: not worker.hand.rows and not worker.slots.held)
             assert worker.running
         told = [record for record in caplog.records if record.exc_info]
         assert not told, [(each.getMessage(), each.exc_info) for each in told][:3]

@@ -93,6 +93,8 @@ class Concealer:
         self.short: tuple[Hidden, ...] = ()
         self.long: list[Hidden] = []
         """What is looked for anywhere in a text, longest first."""
+        self.last: tuple[tuple[tuple[str, str], ...], str] = (), "[]"
+        """The headers that were kept last, and how."""
         if secrets:
             self.beware(secrets)
 
@@ -118,6 +120,7 @@ class Concealer:
     def arrange(self) -> None:
         private = [each for each in self.values.values() if len(each.value) >= SHORTEST]
         self.long = sorted((*private, *self.secrets), key=lambda one: len(one.value), reverse=True)
+        self.last = (), "[]"
 
     @property
     def idle(self) -> bool:
@@ -249,12 +252,18 @@ class Concealer:
             return pairs
         return [(self.cut(name), self.header_value(value)) for name, value in pairs]
 
+    def headers_text(self, headers: tuple[tuple[str, str], ...]) -> str:
+        """The same as JSON; what came last time need not be looked through again."""
+        if headers != self.last[0]:
+            self.last = headers, dumps(self.headers(headers))
+        return self.last[1]
+
     def header_value(self, value: str) -> str:
         return MASK if self.found(value, self.short) is not None else self.cut(value, is_raw=True)
 
     def answer(self, answer: ReplyOutcome) -> ReplyOutcome:
         """The answer with the words that people read concealed; what it changes and gives stays as it is."""
-        if self.idle and answer.detail is None:
+        if answer.detail is None and (self.idle or not (answer.veto or answer.warnings)):
             return answer
         veto = answer.veto
         if veto is not None:

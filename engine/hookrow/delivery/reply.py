@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from hookrow.delivery.patching import Unpatchable, patched
@@ -73,6 +73,10 @@ class ReplyOutcome:
     pause: bool = False
     moved: tuple[tuple[str, str], ...] = ()
     """What a patch copied or moved: (pointer, pointer)."""
+
+
+SENT: Final = ReplyOutcome("sent")
+ARRIVED: Final = ReplyOutcome("ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +379,8 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> ReplyOut
     Of a `forget` hook nothing is obeyed: once the request is out, it is `sent`.
     """
     if mode == "forget":
-        return ReplyOutcome("sent")
-    return ReplyOutcome("ok") if 200 <= status < 300 else bad_status(status, headers)
+        return SENT
+    return ARRIVED if 200 <= status < 300 else bad_status(status, headers)
 
 
 def bad_status(status: int, headers: Headers) -> ReplyOutcome:

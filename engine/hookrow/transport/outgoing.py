@@ -92,7 +92,7 @@ class Outgoing:
         lines = [f"{message.method} {place.target} HTTP/1.1", f"Host: {place.host}"]
         lines += [f"{name}: {value}" for name, value in message.headers]
         framed = "\n".join(lines).lower()
-        if any(name in framed for name in FRAMING):  # one look at all, since it is as good as never
+        if FRAMING[0] in framed or FRAMING[1] in framed:  # one look at all, since it is as good as never
             lines[2:] = [f"{name}: {value}" for name, value in message.headers if name.lower() not in FRAMING]
         lines.append(f"Content-Length: {len(message.body)}")
         head = "\r\n".join(lines)

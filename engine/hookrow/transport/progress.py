@@ -46,6 +46,15 @@ BEGINS: Mapping[str, Phase] = {
 }
 
 
+SPANS: Final = (
+    ("name", NAMING, NAMED),
+    ("connect", CONNECTING, CONNECTED),
+    ("tls", SECURING, SECURED),
+    ("send", SENDING, SENT),
+    ("wait", SENT, HEADED),
+)
+
+
 class Progress:
     """The listener of one exchange: `request.extensions["trace"]`, in httpcore's convention.
 
@@ -112,20 +121,16 @@ class Progress:
         """Milliseconds of each phase that ended, and `total`: name, connect, tls, send, wait, read."""
         now = self.clock.monotonic()
         at = self.at
-        spans = {
-            "name": (at.get(NAMING), at.get(NAMED)),
-            "connect": (at.get(CONNECTING), at.get(CONNECTED)),
-            "tls": (at.get(SECURING), at.get(SECURED)),
-            "send": (at.get(SENDING), at.get(SENT)),
-            "wait": (at.get(SENT), at.get(HEADED)),
-            "read": (at.get(HEADED), now),
-            "total": (self.began, now),
-        }
-        return {
-            name: round(max(last - first, 0.0) * 1000, 1)
-            for name, (first, last) in spans.items()
-            if first is not None and last is not None
-        }
+        found = {name: span(at[first], at[last]) for name, first, last in SPANS if first in at and last in at}
+        if HEADED in at:
+            found["read"] = span(at[HEADED], now)
+        found["total"] = span(self.began, now)
+        return found
+
+
+def span(first: float, last: float) -> float:
+    """Milliseconds from one moment to another."""
+    return round((last - first) * 1000, 1) if last > first else 0.0
 
 
 def endpoint(address: Any) -> str | None:

@@ -44,8 +44,6 @@ BEGINS: Mapping[str, Phase] = {
     SENT: "wait",
     HEADED: "read",
 }
-
-
 SPANS: Final = (
     ("name", NAMING, NAMED),
     ("connect", CONNECTING, CONNECTED),
@@ -120,17 +118,14 @@ class Progress:
     def times(self) -> dict[str, float]:
         """Milliseconds of each phase that ended, and `total`: name, connect, tls, send, wait, read."""
         now = self.clock.monotonic()
-        at = self.at
-        found = {name: span(at[first], at[last]) for name, first, last in SPANS if first in at and last in at}
+        at, times = self.at, {}
+        for name, begun, ended in SPANS:
+            if begun in at and ended in at:
+                times[name] = round(max(at[ended] - at[begun], 0.0) * 1000, 1)
         if HEADED in at:
-            found["read"] = span(at[HEADED], now)
-        found["total"] = span(self.began, now)
-        return found
-
-
-def span(first: float, last: float) -> float:
-    """Milliseconds from one moment to another."""
-    return round((last - first) * 1000, 1) if last > first else 0.0
+            times["read"] = round(max(now - at[HEADED], 0.0) * 1000, 1)
+        times["total"] = round(max(now - self.began, 0.0) * 1000, 1)
+        return times
 
 
 def endpoint(address: Any) -> str | None:

@@ -288,8 +288,11 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 (a row that was changed by hand must not end all the others)
             self.look = True
-            if await self.faults.ended(error):
-                return 0.0
+            try:
+                if await self.faults.ended(error):
+                    return 0.0
+            except StorageError as hook:
+                error = hook
             pause = self.trouble.failed(error)
             # Others could not record either: what they hold is not taken over before they had time to.
             self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)

@@ -7,13 +7,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from functools import partial
 from typing import Final, TypeVar
 
+from sqlalchemy import Connection
+
 from hookrow.clock import Clock
-from hookrow.errors import StorageError, Unrecorded
+from hookrow.errors import DatabaseDamaged, StorageError, Unrecorded
 from hookrow.lang import Text
 from hookrow.store import outbox
+from hookrow.store.configuration.cache import read_config
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import LOCK
 from hookrow.store.database.outages import Outage
@@ -101,13 +103,28 @@ class Faults:
         """Whether unfinished deliveries were found that can't be read, of these or of all: they are ended, each told.
 
         Else the fault is ours, and its traceback is told, once.
+
+        Raises:
+            DatabaseDamaged: it is a hook that can't be read, which ends no delivery.
         """
         if isinstance(error, StorageError):
             return False
-        ending = partial(outbox.end_damaged, now_ms=self.clock.now_ms(), rows=rows)
         found: list[tuple[str, str]] = []
+        hook: DatabaseDamaged | None = None
+
+        def ending(connection: Connection) -> None:
+            nonlocal found, hook
+            found, hook = outbox.end_damaged(connection, self.clock.now_ms(), rows), None
+            if not found:
+                try:
+                    read_config(connection, 0)
+                except DatabaseDamaged as damaged:
+                    hook = damaged
+
         with suppress(Exception):  # what is told is the first fault
-            found = await self.database.writer.awrite(ending)
+            await self.database.writer.awrite(ending)
+        if hook is not None:
+            raise hook
         for delivery, why in found:
             log.error("%s: its row can't be read, no Hookrow wrote it so: %s; it is ended", delivery, why)
         kind = f"{type(error).__name__}: {error}"

@@ -34,7 +34,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
-from hookrow.store.database.locks import LET_GO
+from hookrow.store.database.locks import LET_GO, now
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
@@ -83,16 +83,18 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.close`. Calling it twice is harmless."""
         if self.runtime.closed:
             return
+        until = now() + grace
         if self.portal.started:
             self.portal.call(self.end(grace))
             self.portal.close()
-        if not self.portal.wait_for_threads(grace):
+        if not self.portal.wait_for_threads(until - now()):
             self.loops.cancel()
-            self.portal.wait_for_threads(LET_GO)
+            self.portal.wait_for_threads(until + LET_GO - now())
         self.loops.close()
         self.runtime.close()
 
     async def end(self, grace: float) -> None:
+        asyncio.get_running_loop().call_later(grace, self.loops.cancel)  # calls end at once, on whatever loop
         await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
         await self.sending.aclose(grace)
 

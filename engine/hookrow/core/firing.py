@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 
 from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, bear, bear_blocked, thawed
 from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.core.together import ask_together, parts
-from hookrow.delivery import states
 from hookrow.errors import StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import ROW_LIMIT
@@ -27,7 +26,7 @@ from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_p
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
 from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
-from hookrow.store.outbox.breaker import Moved
+from hookrow.store.outbox.breaker import Moved, Note
 from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
@@ -40,6 +39,7 @@ __all__ = ["Run"]
 log: Final = logging.getLogger("hookrow")
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 UNWATCHED: Final = nullcontext()
+QuickFiring: Final = thawed(Firing)
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
 
@@ -112,7 +112,7 @@ class Run:
             return self.record()
         try:
             with self.observed():
-                self.ended = await self.ask_hooks() or await self.finish()
+                self.ended = (await self.ask_hooks() if self.asks() else None) or await self.finish()
         except BaseException as error:
             if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
                 await end_awaited(self)
@@ -129,11 +129,7 @@ class Run:
             return self.record()
         try:
             with self.observed():
-                if self.key is not None or any(map(self.row.waits, self.hooks)):
-                    self.ended = wait(self.ask_hooks())
-                else:
-                    for hook in self.hooks:
-                        self.row.turn(hook)
+                self.ended = wait(self.ask_hooks()) if self.asks() else None
                 if self.ended is None:
                     self.ended = self.finish_here()
                     if self.moved.paused or self.moved.resumed:
@@ -143,6 +139,13 @@ class Run:
                 end_in_thread(self)
             raise
         return self.ended
+
+    def asks(self) -> bool:
+        """Whether a hook or another firing is to be waited for; where none is, all hooks have had their turns."""
+        if self.key is not None or self.context.url is not None or any(map(self.row.waits, self.hooks)):
+            return True
+        self.row.take_turns(self.hooks)
+        return False
 
     def observed(self, *, recorded: bool = True) -> AbstractContextManager[None]:
         """Tell the engine's observers how it ends. Where one of them traces, it belongs to a span of its own."""
@@ -174,8 +177,7 @@ class Run:
         if not self.hooks:
             return self.record()
         with self.observed(recorded=False):
-            for hook in self.hooks:
-                self.row.turn(hook)
+            self.row.take_turns(self.hooks)
             self.outcome = "allowed"
             written = self.rows(self.row.drafts)(connection)
             self.firing_id = written.firing
@@ -216,7 +218,8 @@ class Run:
             self.note_written(drafts, job, await self.committed(job, RECORD, drafts))
         except StorageError as error:
             return self.unrecorded(error, self.record())
-        await self.raise_own_events()
+        if self.moved.paused or self.moved.resumed:
+            await self.raise_own_events()
         if self.row.troubled or self.runtime.failing.rows:
             await asyncio.to_thread(self.note_failures)
         return self.record()
@@ -273,9 +276,8 @@ class Run:
             return
         for draft in self.row.drafts:
             if draft.hook.id in self.moved.paused:
-                by = "gone" if draft.gone else "breaker"
-                reason = draft.note.reason if draft.note else ""
-                await self.raise_for_hook("hook.paused", draft, {"by": by, "reason": reason})
+                why = {"by": "gone" if draft.gone else "breaker", "reason": draft.note.reason if draft.note else ""}
+                await self.raise_for_hook("hook.paused", draft, why)
             if draft.hook.id in self.moved.resumed:
                 await self.raise_for_hook("hook.resumed", draft, {"by": "breaker"})
 
@@ -349,7 +351,8 @@ class Run:
         self.moved.resumed |= written.moved.resumed
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
-        self.ids.update({draft.seq: number for draft, number in zip(drafts, written.deliveries, strict=True)})
+        for draft, number in zip(drafts, written.deliveries, strict=True):
+            self.ids[draft.seq] = number
         if self.runtime.handover is not None:
             its = (self.context, drafts, job.deliveries, written)
             self.runtime.handover.handed_over(*its, whole=self.outcome is not None)
@@ -358,75 +361,68 @@ class Run:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
         waiting = self.runtime.database.writer.begin(job, self.patience(least))
+        began = self.runtime.clock.monotonic()
         try:
-            return await self.counted(waiting.future)
+            return await waiting.future
         except asyncio.CancelledError:
             with suppress(Exception):  # what the caller is told is that it was cancelled
-                answer = await self.counted(over(waiting.awaited_again()))
+                answer = await over(waiting.awaited_again())
                 if isinstance(job, Begin) and isinstance(answer, Written):
                     self.firing_id = answer.firing
                 elif isinstance(job, Rows):
                     self.note_written(drafts, job, answer)
             raise
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""
-        runtime, clock = self.runtime, self.runtime.database.clock
-        now_ms, lease_now = clock.now_ms(), clock.lease_ms()
-        new = self.firing_id is None
-        deliveries = [NewDelivery(draft.values(now_ms), draft.attempts) for draft in drafts]
-        background = [(draft, delivery) for draft, delivery in zip(drafts, deliveries, strict=True) if draft.background]
-        admit_later = False
+        runtime, new = self.runtime, self.firing_id is None
+        now_ms, lease_now = runtime.database.clock.now_ms(), runtime.database.clock.lease_ms()
+        deliveries: list[NewDelivery] = []
+        background: list[tuple[DeliveryDraft, NewDelivery]] = []
+        notes: list[Note] = []
+        gone: list[int] = []
+        admit_later = ordered = False
+        for draft in drafts:
+            deliveries.append(NewDelivery(draft.values(now_ms), draft.attempts))
+            if draft.background:
+                background.append((draft, deliveries[-1]))
+                ordered = ordered or draft.order_key is not None
+            if draft.gone:
+                gone.append(draft.hook.id)
+            elif draft.note is not None:
+                notes.append(draft.note)
         if self.defer:
             for _, delivery in background:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
-        elif not new or any(draft.order_key is not None for draft, _ in background):
+        elif not new or ordered:
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
             # keys locks them all (PostgreSQL), which must not last until their commit.
             admit_later = bool(background) and not self.context.in_background
-            first_due = now_ms if self.context.in_background else None
-            for draft, delivery in background:
-                if draft.act == "park":
-                    delivery.values |= {"state": "parked", "due_ms": now_ms}
-                else:
-                    delivery.values |= {"state": "blocked", "due_ms": first_due}
-                    first_due = None
+            bear_blocked(background, now_ms, now_ms if self.context.in_background else None)
         elif background:
-            leases = [draft.hook.timeout for draft, _ in background]
             handover = runtime.handover if self.handover else None
-            lease = leases if handover is not None and handover.takes_over else None
-            parked = [draft.act == "park" for draft, _ in background]
-            born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
-            for (draft, delivery), birth in zip(background, born, strict=True):
-                draft.leased = birth.state == "leased"
-                delivery.values |= {
-                    "state": birth.state,
-                    "due_ms": birth.due_ms,
-                    "released_ms": birth.released_ms,
-                    "lease_ms": birth.lease_ms,
-                    "owner": runtime.owner if birth.state == "leased" else None,
-                    "fence": 1 if birth.state == "leased" else 0,
-                }
-        firing = self.new_columns() if new else None
+            taken = handover is not None and handover.takes_over
+            bear(background, now_ms, lease_now, runtime.owner if taken else None)
+        firing = self.new_columns(now_ms) if new else None
         if not new and self.outcome is not None:
             firing = self.ended_columns()
-        notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
-        gone = [draft.hook.id for draft in drafts if draft.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit_later, notes, gone, lease_now)
 
-    def new_columns(self) -> dict[str, Any]:
+    def new_columns(self, now_ms: int) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         context = self.context
-        kept, _ = redact(self.payload, context.event.private)
+        # Of the kept payload: a hash that took in a password could be tried out against guesses.
+        hashed = None if self.key is None else canonical_hash(redact(self.payload, context.event.private)[0])
         return {
             "uid": context.uid,
             "event": context.event.code,
             "moment": context.event.moment,
             "at_ms": context.at_ms,
-            "deadline_ms": self.runtime.database.clock.now_ms() + round(self.seconds_left() * 1000),
+            "deadline_ms": now_ms + round(self.seconds_left() * 1000),
             "idempotency_key": self.key,
-            # Of the kept payload: a hash that took in a password could be tried out against guesses.
-            "payload_hash": None if self.key is None else canonical_hash(kept),
+            "payload_hash": hashed,
             "replay_of": context.replay_of,
             "asked_by": context.asked_by,
             "depth": context.arrival.depth,
@@ -438,7 +434,7 @@ class Run:
         """The columns that are known once the row has ended."""
         row = self.row
         kept, hidden = redact(self.payload, self.context.event.private)
-        hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden))
+        hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden)) if row.hidden else hidden
         return {
             "payload": self.text if kept is self.payload else dumps(kept),
             "hidden": dumps(list(hidden)) if hidden else None,
@@ -456,7 +452,7 @@ class Run:
     def record(self) -> Firing:
         """The firing as its caller sees it: with the whole payload, private values too."""
         row, context = self.row, self.context
-        return Firing(
+        return QuickFiring(
             id=firing_id(context.uid),
             event=context.event.code,
             moment=context.event.moment,
@@ -468,7 +464,7 @@ class Run:
             shown_result=row.kept_result,
             has_result=row.has_result,
             veto=row.veto,
-            warnings=tuple(str(warning) for warning in row.warnings),
+            warnings=tuple(map(str, row.warnings)),
             deliveries=tuple(
                 draft.record(context, deferred=self.defer, row_id=self.ids.get(draft.seq, 0)) for draft in row.drafts
             ),

@@ -288,12 +288,9 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 (a row that was changed by hand must not end all the others)
             self.look = True
-            try:
-                if await self.faults.ended(error):
-                    return 0.0
-            except StorageError as hook:
-                error = hook
-            pause = self.trouble.failed(error)
+            if await self.faults.ended(error):
+                return 0.0
+            pause = self.trouble.failed(self.faults.hook or error)
             # Others could not record either: what they hold is not taken over before they had time to.
             self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)
             self.start()

@@ -98,37 +98,34 @@ class Faults:
         self.database = database
         self.clock = clock
         self.told: Final[set[str]] = set()
+        self.hook: DatabaseDamaged | None = None
 
     async def ended(self, error: Exception, rows: Collection[int] | None = None) -> bool:
         """Whether unfinished deliveries were found that can't be read, of these or of all: they are ended, each told.
 
-        Else the fault is ours, and its traceback is told, once.
-
-        Raises:
-            DatabaseDamaged: it is a hook that can't be read, which ends no delivery.
+        Else it may be a hook that can't be read, which ends no delivery: `hook`. Or the fault is ours: its traceback is
+        told, once.
         """
+        self.hook = None
         if isinstance(error, StorageError):
             return False
-        found: list[tuple[str, str]] = []
-        hook: DatabaseDamaged | None = None
 
-        def ending(connection: Connection) -> None:
-            nonlocal found, hook
-            found, hook = outbox.end_damaged(connection, self.clock.now_ms(), rows), None
-            if not found:
-                try:
+        def ending(connection: Connection) -> tuple[list[tuple[str, str]], DatabaseDamaged | None]:
+            ended = outbox.end_damaged(connection, self.clock.now_ms(), rows)
+            try:
+                if not ended:
                     read_config(connection, 0)
-                except DatabaseDamaged as damaged:
-                    hook = damaged
+            except DatabaseDamaged as damaged:
+                return ended, damaged
+            return ended, None
 
+        found: list[tuple[str, str]] = []
         with suppress(Exception):  # what is told is the first fault
-            await self.database.writer.awrite(ending)
-        if hook is not None:
-            raise hook
+            found, self.hook = await self.database.writer.awrite(ending)
         for delivery, why in found:
             log.error("%s: its row can't be read, no Hookrow wrote it so: %s; it is ended", delivery, why)
         kind = f"{type(error).__name__}: {error}"
-        if not found and kind not in self.told and len(self.told) < Shortage.ROWS:
+        if not found and not self.hook and kind not in self.told and len(self.told) < Shortage.ROWS:
             self.told.add(kind)
             log.error("a fault of Hookrow's own", exc_info=error)
         return bool(found)

@@ -30,6 +30,8 @@ from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
+from hookrow.transport.attempt import Tools
+from hookrow.transport.straight import straight
 from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class Run:
         self.ids: dict[int, int] = {}
         self.moved: Final = Moved()
         self.ended: Firing | None = None
+        self.here: Tools | None = None
+        """What the calling thread makes its requests with, where no loop turns for them."""
 
     def seconds_left(self) -> float:
         """Seconds until the row's deadline."""
@@ -119,18 +123,23 @@ class Run:
             raise
         return self.ended
 
-    def fire_here(self, wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> Firing:
-        """`fire` in a thread, which commits by itself: only requests and other firings need the event loop.
+    def fire_here(
+        self, wait: Callable[[Coroutine[Any, Any, Any]], Any], here: Callable[[], Tools | None] = lambda: None
+    ) -> Firing:
+        """`fire` in a thread, which commits by itself, and asks its hooks itself where it asks one at a time.
 
         Args:
             wait: runs a coroutine on the engine's loop and waits for it.
+            here: gives what requests in this thread are made with, if they can be.
         """
         if not self.hooks:
             return self.record()
         try:
             with self.observed():
                 if self.key is not None or any(map(self.row.waits, self.hooks)):
-                    self.ended = wait(self.ask_hooks())
+                    if self.key is None and not self.context.together:
+                        self.here = here()
+                    self.ended = (wait if self.here is None else straight)(self.ask_hooks())
                 else:
                     for hook in self.hooks:
                         self.row.turn(hook)
@@ -189,7 +198,7 @@ class Run:
         for part in parts(self.row, self.hooks) if self.context.together else zip(self.hooks, strict=True):
             draft = self.row.turn(part[0]) if len(part) == 1 else None
             if draft is None or draft.act == "call" or (draft.background and self.context.url is not None):
-                tools = tools or self.runtime.tools(self.runtime.cache.config or self.runtime.config())
+                tools = tools or self.here or self.runtime.tools(self.runtime.cache.config or self.runtime.config())
                 if draft is None:
                     await ask_together(self.row, part, tools, self.seconds_left, self.flush)
                 else:
@@ -357,6 +366,8 @@ class Run:
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
+        if self.here is not None:
+            return await self.counted(self.committed_here(job, least))
         waiting = self.runtime.database.writer.begin(job, self.patience(least))
         try:
             return await self.counted(waiting.future)
@@ -368,6 +379,9 @@ class Run:
                 elif isinstance(job, Rows):
                     self.note_written(drafts, job, answer)
             raise
+
+    async def committed_here(self, job: Any, least: float) -> Any:
+        return self.runtime.database.writer.write(job, self.patience(least))
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""

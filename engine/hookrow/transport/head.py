@@ -12,7 +12,7 @@ from typing import Final
 
 from hookrow.reasons.reason import Reason
 
-__all__ = ["Broken", "Head", "head_in"]
+__all__ = ["TOKEN", "Broken", "Head", "head_in"]
 
 MOST_HEADERS = 1000
 LINE = rb"[^\r\n\0]*\r?\n"

@@ -1,0 +1,58 @@
+"""Requests that calling threads make by themselves; what needs an event loop is done on one of `Loops`."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from hookrow.core.threads.loops import Loops
+from hookrow.hook.egress import Egress
+from hookrow.store.configuration.cache import Config
+from hookrow.transport import Transport
+from hookrow.transport.attempt import Tools
+from hookrow.transport.dialling import Peer
+from hookrow.transport.progress import Progress
+from hookrow.transport.straight import StraightTransport
+
+if TYPE_CHECKING:
+    from hookrow.core.runtime import Runtime
+
+__all__ = ["Direct"]
+
+
+class Direct:
+    """What the calling threads of one engine share."""
+
+    def __init__(self, runtime: Runtime, loops: Loops) -> None:
+        self.runtime = runtime
+        self.loops = loops
+        self.transport: Final = StraightTransport(Egress(), runtime.clock, self.reach)
+        self.made: tuple[Config, Tools] | None = None
+
+    def tools(self) -> Tools | None:
+        """What attempts in the calling thread are made with; None where the host brought a transport of its own."""
+        runtime = self.runtime
+        if runtime.given_transport is not None:
+            return None
+        config = runtime.cache.config or runtime.config()
+        made = self.made
+        if made is None or made[0] is not config:
+            made = self.made = (config, runtime.tools_over(self.transport, config))
+        return made[1]
+
+    def reach(self, peer: Peer, egress: Egress, progress: Progress, seconds: float) -> socket.socket:
+        return self.loops.run(self.reached(peer, egress, progress, seconds))
+
+    async def reached(self, peer: Peer, egress: Egress, progress: Progress, seconds: float) -> socket.socket:
+        runtime = self.runtime
+        transport = runtime.tools(runtime.cache.config or runtime.config()).transport
+        assert isinstance(transport, Transport)
+        return await transport.reach(peer, egress, progress, seconds)
+
+    def cancel(self) -> None:
+        """Cut off what runs; no request is begun from now on."""
+        self.transport.cancel()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        self.transport.close()

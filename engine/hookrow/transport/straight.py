@@ -1,0 +1,104 @@
+"""Requests that a calling thread makes by itself, over sockets of its own: no event loop turns for them.
+
+The coroutines of an exchange run here as well: over this transport none of them waits for a loop, so `straight` drives
+them to their end. A name is looked up and an address dialled on a loop all the same: that is rare, and raced.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from hookrow.clock import Clock, SystemClock
+from hookrow.hook.egress import Egress
+from hookrow.transport.dialling import Peer, client_tls
+from hookrow.transport.line import Line
+from hookrow.transport.pool import Pool
+from hookrow.transport.progress import Progress
+from hookrow.transport.wire import Transport
+
+__all__ = ["Reach", "StraightTransport", "straight"]
+
+T = TypeVar("T")
+REAL: Final = SystemClock()
+"""What a test sets by hand is none that a socket waits by."""
+Reach = Callable[[Peer, Egress, Progress, float], socket.socket]
+"""Looks a name up and dials, within so many seconds: `Transport.reach` on a loop."""
+
+
+def straight(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that waits for nothing: it may only let others go first."""
+    try:
+        while True:
+            if coroutine.send(None) is not None:
+                raise RuntimeError("it waits for an event loop")
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        coroutine.close()
+
+
+class StraightTransport(Transport):
+    """The same for threads, as many at once as there are; a child of fork begins anew."""
+
+    def __init__(self, egress: Egress, clock: Clock, reach: Reach) -> None:
+        super().__init__(egress, clock)
+        self.reach_on_loop = reach
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        self.pid: int = os.getpid()
+        self.lines: Pool[Line] = Pool(self.now, later)
+
+    def now(self) -> float:
+        return REAL.monotonic()
+
+    def here(self) -> Pool[Line]:  # type: ignore[override]
+        if os.getpid() != self.pid:
+            left = list(self.lines.open)
+            self.begin_anew()
+            for line in left:  # copies: of the parent's connections nothing is said to anybody
+                line.pool = self.lines  # a thread of the parent may hold the other one's lock for ever
+                line.abort()
+        return self.lines
+
+    async def dial(self, peer: Peer, egress: Egress, progress: Progress, deadline: float) -> Line:  # type: ignore[override]
+        pool = self.here()
+        made = Line(peer, pool, self.reach_on_loop(peer, egress, progress, deadline - self.now()))
+        pool.open.add(made)
+        try:
+            if peer.tls:
+                if self.tls is None:
+                    self.tls = client_tls()
+                made.secure(self.tls, progress, deadline)
+        except BaseException:
+            made.abort()
+            raise
+        return made
+
+    def cancel(self) -> None:
+        """Whoever waits for a receiver gets EngineClosed."""
+        self.lines.closed = True
+        for line in list(self.lines.open):
+            line.cut_off()
+
+    def close(self) -> None:
+        """Close what is idle. Nobody may be inside."""
+        timer = self.lines.reaper
+        self.here().close()
+        if isinstance(timer, threading.Timer):
+            timer.join()
+
+
+def later(seconds: float, call: Callable[[], None]) -> threading.Timer | None:
+    """Call it in a thread, if there is room for one: connections are looked at again as one is kept."""
+    timer = threading.Timer(seconds, call)
+    timer.name, timer.daemon = "hookrow-lines", True
+    try:
+        timer.start()
+    except RuntimeError:
+        return None
+    return timer

@@ -49,6 +49,8 @@ class Explained:
     """What `now` means to its body or condition: hour, weekday, date. None where neither asks."""
     together: int | None = None
     """Hooks of the same number are asked at the same time (1, 2, …); None: this one is asked alone, or not at all."""
+    candidate: Explained | None = None
+    """What its candidate would do, in shadow beside it; None where it has none, or that is not asked."""
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
@@ -63,6 +65,7 @@ class Explained:
             "request": None if self.request is None else self.request.as_json(),
             "now": None if self.now is None else dict(self.now),
             "together": self.together,
+            "candidate": None if self.candidate is None else self.candidate.as_json(),
         }
 
 

@@ -27,9 +27,6 @@ SHADOW, GATE, CANDIDATE = "shadow", "gate", "candidate"
 HOUR = 3_600_000
 ANSWERED = 10.0
 """Seconds within which a command's waits for storage end."""
-WORK = 30.0
-"""Seconds for a change that takes a hook's waiting deliveries along, each by some statements: that is no wait."""
-MOVING = ("off", "pause", "delete", "restore", "on", "resume")
 LEAVING = 5.0 + 6.0 + ANSWERED
 """Seconds within which a service that is told to end has ended: its grace, callers that let go, the database."""
 
@@ -285,7 +282,7 @@ class Chaos:
                     self.go_on()
                 self.counts["refused"] = self.counts.get("refused", 0) + 1
             finally:
-                self.waited(name, began, WORK if name in MOVING else ANSWERED)
+                self.waited(name, began, ANSWERED)
 
     def waited(self, name: str, began: float, bound: float) -> None:
         """How long something took, and what of that was the machine's."""

@@ -37,6 +37,8 @@ def test_from_try_to_promoted(add: Add, hookrow: Hookrow) -> None:
         assert [each["id"] for each in hookrow("log", "--outcome", "differs", "--json").lines] == [fired["id"]]
         assert "расходится" in hookrow("--lang", "ru", "log", "--outcome", "расходится").out
         assert "candidate: differ in 1 of 2" in hookrow("hooks", "list").out
+        [found] = [each for each in hookrow("doctor", "--json", code=1).json["findings"] if each["code"] == "candidate"]
+        assert "they differ in 1 of 2" in found["message"]
         assert "Limit: Hook and candidate, last 7 days: differ in 1 of 2" in hookrow("hooks", "stats").out
         [stats] = hookrow("hooks", "stats", "--json").lines
         assert (stats["week"]["calls"], stats["shadow"], stats["candidate"]["decisions"]) == (2, None, 1)
@@ -48,6 +50,25 @@ def test_from_try_to_promoted(add: Add, hookrow: Hookrow) -> None:
         assert hookrow("fire", "before_order_add", "--json", code=1).json["allowed"] is False
         assert "has no candidate" in hookrow("hooks", "promote", "old").err
         assert "has no candidate" in hookrow("hooks", "drop-candidate", "old").err
+
+
+def test_explain_has_it_beside_its_hook(add: Add, hookrow: Hookrow) -> None:
+    """What it would do, or why it fails; its request is marked. A hook in shadow is not said to be sent."""
+    add("http://127.0.0.1:9/x", "--wait-for-response", "--key", "old", name="Limit")
+    add("http://127.0.0.1:9/x", "--wait-for-response", "--shadow", "--key", "new", name="Other")
+    hookrow("hooks", "try", "old", "--timeout", "2")
+    told = hookrow("explain", "before_order_add").out
+    assert "candidate" in told
+    assert told.count("is asked in shadow") == 2
+    own, other = hookrow("explain", "before_order_add", "--json").lines
+    assert other["candidate"] is None
+    for request in (own["candidate"]["request"], other["request"]):
+        assert ["hook-shadow", "1"] in request["headers"]
+    assert ["hook-revision", "candidate"] in own["candidate"]["request"]["headers"]
+    assert ["hook-shadow", "1"] not in own["request"]["headers"]
+    hookrow("hooks", "try", "old", "--condition", "order.sum < 0")
+    own, _ = hookrow("explain", "before_order_add", "--json").lines
+    assert (own["candidate"]["act"], own["candidate"]["reason"]) == ("skip", "condition_false")
 
 
 def test_an_edit_that_meets_it_is_refused_in_words(add: Add, hookrow: Hookrow) -> None:
@@ -84,7 +105,10 @@ def test_a_file_leaves_it_out(add: Add, hookrow: Hookrow) -> None:
     file = hookrow("export").out
     assert "candidate" not in file
     assert "timeout: 5" in file
+    kept = hookrow("import", "-", "--dry-run", stdin=file.replace("on_failure: continue", "on_failure: stop"))
+    assert "old: its candidate stays" in kept.err
     hookrow("import", "-", "--yes", stdin=file.replace("on_failure: continue", "on_failure: stop"))
     assert hookrow("hooks", "show", "old", "--json").json["candidate"]["fields"] == {"timeout": 2.0}
-    refused = hookrow("import", "-", "--yes", stdin=file.replace("timeout: 5", "timeout: 4"), code=5)
-    assert "its candidate changes the same" in refused.err
+    for how in ("--yes", "--dry-run"):
+        refused = hookrow("import", "-", how, stdin=file.replace("timeout: 5", "timeout: 4"), code=5)
+        assert "its candidate changes the same" in refused.err

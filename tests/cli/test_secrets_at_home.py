@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
 
 from cli_runs import Hookrow
+from receivers import Receiver, reply
 
+SECRET = "canary-password-7f3a"
 HOME, ELSEWHERE = "https://home.test/h", "https://elsewhere.test/h"
 
 
@@ -63,3 +67,21 @@ def test_a_rollback_and_an_import_need_it_too(guarded: Hookrow, folder: Path) ->
     guarded("hooks", "edit", "s", "--url", ELSEWHERE, "--keep-secrets")
     guarded("import", folder / "hooks.yaml", "--keep-secrets")
     assert guarded("hooks", "show", "s", "--json").json["url"] == HOME
+
+
+def test_a_result_that_repeats_a_secret_is_printed_without_it(
+    hookrow: Hookrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fire` prints what the hooks gave; the caller of the library gets it as it came."""
+    monkeypatch.setenv("PW", SECRET)
+    hookrow("init")
+    basic = base64.b64encode(f"admin:{SECRET}".encode()).decode()
+    said = json.dumps({"result": {"got": SECRET}, "message": basic}).encode()
+    with Receiver(reply(200, said, [("content-type", "application/json")])) as receiver:
+        flags = ("--event", "before_order_add", "--wait-for-response", "--response-has-data")
+        secret = ("--auth-login", "admin", "--auth-password-env", "PW")
+        hookrow("hooks", "add", "--name", "h", "--url", receiver.url, *flags, *secret)
+        for how in ((), ("--json",), ("--no-wait",), ("--no-wait", "--json")):
+            ran = hookrow("fire", "before_order_add", *how)
+            assert SECRET not in ran.out + ran.err
+            assert "••••••••" in ran.out

@@ -12,7 +12,17 @@ import pytest
 from cli_runs import Hookrow, environment, program
 from hookrow.cli.catalogue import COMMANDS, EXAMPLES
 
-HEAVY = ("sqlmodel", "sqlalchemy", "httpx", "textual", "cryptography", "werkzeug", "pydantic", "minijinja")
+HEAVY = (
+    "sqlmodel",
+    "sqlalchemy",
+    "httpx",
+    "textual",
+    "cryptography",
+    "werkzeug",
+    "pydantic",
+    "minijinja",
+    "hookrow.records",
+)
 
 
 def seconds(code: str, *arguments: str) -> float:
@@ -23,7 +33,7 @@ def seconds(code: str, *arguments: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["replay", "--help"], ["hooks", "--help"], ["hooks", "add", "--help"]]
+    "arguments", [["--help"], ["replay", "--help"], ["log", "--help"], ["hooks", "--help"], ["hooks", "add", "--help"]]
 )
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_help_loads_nothing_heavy(arguments: list[str], language: str) -> None:

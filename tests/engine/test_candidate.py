@@ -14,6 +14,7 @@ from engine_bench import Bench
 from hookrow import AsyncHookEngine, CandidateInTheWay, ChangedMeanwhile, Hook, InvalidHook, LogFilter, Secret
 from hookrow.errors import NotRedeliverable, Refused
 from hookrow.records import Delivery
+from hookrow.store.outbox.probes import MOST_PROBES
 from scripted import Network, answer, fails
 
 NEW = "http://receiver.test/new"
@@ -397,6 +398,23 @@ async def test_parked_deliveries_of_a_candidate_probe_no_breaker(bench: Bench) -
     assert (await bench.engine.hooks.get(hook.id)).state == "on"
     await bench.engine.drain(1)
     assert bench.network.paths().count("new") == 11
+
+
+async def test_a_hundred_parked_candidates_hide_no_probe(bench: Bench) -> None:
+    """What is parked behind them is tried, and goes when the receiver is back."""
+    hook = await tried(bench)
+    for _ in range(MOST_PROBES + 1):
+        await bench.fire()
+    bench.network.on("old", answer(500))
+    for _ in range(12):
+        await bench.fire()
+        bench.clock.forward(10)
+    await bench.engine.hooks.update(hook.id, wait_for_response=False, fire_and_forget=True, drop_candidate=True)
+    real = await bench.fire()
+    bench.network.on("old", answer(200))
+    bench.clock.forward(60)
+    await bench.engine.drain(1)
+    assert (await bench.engine.log.get(real.id)).deliveries[0].outcome == "sent"
 
 
 @pytest.mark.usefixtures("looking_each_time")

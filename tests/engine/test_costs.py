@@ -15,7 +15,7 @@ from hookrow.store.database import plain
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.log import purge
 from hookrow.store.log.reading import REPLAYED_OF
-from hookrow.store.outbox import claims, due
+from hookrow.store.outbox import claims, due, probes
 from receivers import Receiver, reply
 
 EVENT = "before_order_add"
@@ -84,7 +84,7 @@ def test_what_is_due_is_found_by_the_index_of_what_waits(engine: HookEngine, que
 
 def test_a_probe_is_not_looked_for_among_all_that_is_parked(engine: HookEngine) -> None:
     """The oldest ids come out of an index alone, and only their rows are looked at."""
-    plan = plan_of(engine, claims.PARKED_HEAD)
+    plan = plan_of(engine, probes.PARKED_HEAD)
     assert plan[0] == "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)"
     assert "SEARCH earlier USING COVERING INDEX delivery_kind (hook_id=? AND state=?)" in plan
 

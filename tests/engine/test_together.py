@@ -127,6 +127,13 @@ def test_what_parts_a_run() -> None:
     assert (longest(chain, True), longest(chain, False)) == (3 + 2 + 2 + 4, 1 + 3 + 2 + 2 + 4)
 
 
+def test_no_more_are_asked_at_once_than_a_worker_sends() -> None:
+    """Of 70 gates 32, 32, 6; one in shadow among them counts for nothing."""
+    gates = [Timing(10, "gate", each == 5, False, 0 if each == 5 else 1) for each in range(71)]
+    assert [len(part) for part in runs(gates, lambda turn: turn.idle)] == [33, 32, 6]
+    assert longest(gates, True) == 3
+
+
 async def test_the_first_refusal_in_the_order_decides(bench: Bench) -> None:
     """Not a later one that came sooner; who stands before it is waited for, who stands behind it is cut off."""
     await together(bench, "a", "b", "c", "d", "e")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from apps import Beside, Shown, shown, until
-from fake_engine import FakeEngine
+from fake_engine import FakeEngine, hooks_of_the_screens
 from rich.cells import cell_len
 from screens import SIZES, drawn, same_as_golden
 
@@ -26,7 +26,7 @@ from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.why import WhyScreen
 from hookrow_tui.presenters.glyphs import UNICODE
 from hookrow_tui.presenters.hook_rows import HookRow, badge, figures, line
-from hookrow_tui.presenters.reasons import matching
+from hookrow_tui.presenters.reasons import Reason, lines_of, matching
 from receivers import Receiver, reply
 
 HERE = Here(datetime(2026, 11, 25, 12, tzinfo=UTC), UTC)
@@ -75,6 +75,16 @@ async def test_the_reasons_as_drawn(size: tuple[int, int], lang: Any) -> None:
     async with shown(size, lang=lang, engine=explaining_engine(lang)) as at:
         await open_why(at, 5)
         same_as_golden(at.app, f"why-{size[0]}x{size[1]}-{lang}")
+
+
+def test_a_candidate_says_what_it_would_do() -> None:
+    """Beside its hook; a failing one says why."""
+    hook = hooks_of_the_screens("en")[0].copy(name="Limit", active=True, state="on", mode="gate")
+    own, its = step(hook, "call"), replace(step(hook, "fail", "template_error"), detail="order.sum is missing")
+    lines = lines_of(Reason(hook, replace(own, candidate=its)), UTC)
+    told = ["".join(text for text, _ in line) for line in lines]
+    assert "  Candidate: fails: template_error: order.sum is missing" in told
+    assert not any("Candidate" in text for line in lines_of(Reason(hook, own), UTC) for text, _ in line)
 
 
 @pytest.mark.anyio

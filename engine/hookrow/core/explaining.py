@@ -99,29 +99,34 @@ class Explaining:
         chosen = [stored for stored in config.rows.get(event, ()) if hook is None or stored.id == hook]
         for stored in chosen:
             row.veto = None  # each hook is judged for itself: what an earlier one would answer is not known
-            draft = row.turn(stored)
-            act = draft.act or ("fail" if draft.error else "skip")
-            request = None
-            if draft.act is not None:
-                dispatch = self.dispatch(stored, context, draft.seq, draft.body or "", url=url, with_auth=with_auth)
-                with suppress(KeyProblem):  # who has no key here still sees the plan
-                    request = self.request(dispatch)
-            explained.append(
-                Explained(
-                    hook=stored.ref,
-                    position=stored.position,
-                    mode=stored.mode,
-                    state=plan.state(stored, now_ms),
-                    act=act,
-                    reason=draft.error or draft.skipped,
-                    detail=self.why(draft),
-                    request=request,
-                    now=row.now_for(stored),
-                )
-            )
+            step = self.step(row, row.turn(stored))
+            if row.trials:
+                step = replace(step, candidate=self.step(row, row.trials.pop()[1], candidate=True))
+            explained.append(step)
         if url is None and event in events_together(config.settings):
             return asked_together(row, chosen, explained)
         return explained
+
+    def step(self, row: Row, draft: DeliveryDraft, *, candidate: bool = False) -> Explained:
+        """What a hook would do, or its candidate."""
+        hook, context, request = draft.hook, row.context, None
+        if draft.act is not None:
+            marks = {"shadow": draft.shadow is not None, "candidate": candidate}
+            to = {"url": context.url, "with_auth": context.with_auth}
+            dispatch = self.dispatch(hook, context, draft.seq, draft.body or "", **marks, **to)
+            with suppress(KeyProblem):  # who has no key here still sees the plan
+                request = self.request(dispatch)
+        return Explained(
+            hook=hook.ref,
+            position=hook.position,
+            mode=hook.mode,
+            state=plan.state(hook, context.at_ms),
+            act=draft.act or ("fail" if draft.error else "skip"),
+            reason=draft.error or draft.skipped,
+            detail=self.why(draft),
+            request=request,
+            now=row.now_for(hook),
+        )
 
     def why(self, draft: DeliveryDraft) -> str | None:
         """What there is to say beyond a reason: the false part of a condition, a period's end, why it is paused."""

@@ -10,10 +10,12 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from hookrow.hook.modes import WAITING
 
-__all__ = ["PREFIX", "Timing", "events_together", "longest", "runs", "timing_of"]
+__all__ = ["MOST", "PREFIX", "Timing", "events_together", "longest", "runs", "timing_of"]
 
 PREFIX: Final = "together:"
 """Of the setting's name; the event's code follows."""
+MOST: Final = 32
+"""Gates that are asked at the same time; as many requests at once as a worker makes."""
 
 
 class Neighbour(Protocol):
@@ -58,16 +60,20 @@ def events_together(settings: Mapping[str, str]) -> frozenset[str]:
 def runs(hooks: Iterable[H], idle: Callable[[H], bool]) -> Iterator[list[H]]:
     """A chain in parts: gates of one position that stand side by side are one part, every other hook is its own.
 
-    A hook that is idle and a hook in shadow part nobody: neither can change what the next one sees.
+    A hook that is idle and a hook in shadow part nobody: neither can change what the next one sees. Behind `MOST`
+    gates the next part begins.
     """
     part: list[H] = []
+    asked = 0
     for hook in hooks:
-        joins = hook.mode == "gate" or (hook.shadow and hook.mode in WAITING) or idle(hook)
-        if part and not (joins and hook.position == part[0].position):
+        unasked = (hook.shadow and hook.mode in WAITING) or idle(hook)
+        joins = unasked or hook.mode == "gate"
+        if part and not (joins and hook.position == part[0].position and (unasked or asked < MOST)):
             yield part
-            part = []
+            part, asked = [], 0
         if joins:
             part.append(hook)
+            asked += not unasked
         else:
             yield [hook]
     if part:

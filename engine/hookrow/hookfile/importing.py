@@ -26,6 +26,7 @@ from hookrow.errors import (
     KeyProblem,
     KeyTaken,
 )
+from hookrow.hook.candidate import HookCandidate, in_the_way
 from hookrow.hook.fields import FIELD, HEADER_VALUE, SECRETS, Here, Unfit, carried, clean, clean_change, not_carried
 from hookrow.hook.stored import StoredHook
 from hookrow.hook.together import PREFIX, events_together
@@ -230,6 +231,8 @@ class Importer:
             values["position"] = cleaned.values["position"]  # named by the file: not «after the new event's last»
         if stored is not None and entry.revision is not None and values:
             values = merged(self.sheet, entry, self.hooks.history(stored.id), current, values)
+        if stored is not None and stored.tried is not None and values:
+            self.beside_candidate(entry, stored.tried, current, values)
         named = {code: cleaned.values[code] for code in SECRETS if code in cleaned.values}
         if not self.keep_secrets and (taken := carried(current, {**named, **values})):
             line = entry.values["url"].line if "url" in entry.values else entry.line
@@ -248,6 +251,19 @@ class Importer:
         }
         host = urlsplit(str(whole.get("url", ""))).netloc.rpartition("@")[2]
         return ImportStep(entry.key, stored, values, sources=sources, host=host)
+
+    def beside_candidate(
+        self, entry: Entry, tried: HookCandidate, current: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> None:
+        """A hook's candidate stays where the change goes with it, as it does after an edit."""
+        reason = in_the_way(tried, current, {**current, **values})
+        if reason is None:
+            stays = Text("its candidate stays, and is compared with the changed hook")
+            self.warnings.append(f"{entry.key}: {stays}")
+        else:
+            self.sheet.refuse(
+                entry.line, entry.key, Text("{reason}. Promote the candidate or drop it first.", reason=reason)
+            )
 
     def given(self, entry: Entry, stored: StoredHook | None) -> dict[str, Any]:
         """The entry's values for the fields' own rules; secrets read from where they are."""

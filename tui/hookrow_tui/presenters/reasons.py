@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from hookrow.hook.dates import show
 from hookrow.hook.modes import WAITING, Seconds
 from hookrow.records import Firing
-from hookrow.words import ERRORS, SKIPS, time_told, word
+from hookrow.words import CANDIDATE, ERRORS, SKIPS, time_told, word
 from hookrow_tui.presenters.banner import stops
 from hookrow_tui.presenters.body import read_body
 from hookrow_tui.presenters.changes import when
@@ -88,6 +88,7 @@ def lines_of(reason: Reason, zone: tzinfo) -> list[Line]:
 def now_sentence(reason: Reason, zone: tzinfo) -> list[Line]:
     """What would happen if the event came now, and why."""
     hook, step = reason.hook, reason.step
+    its = step.candidate
     kind = {"call": "good", "queue": "good", "fail": "bad"}.get(step.act, "veto")
     lines: list[Line] = [((f"{NOW}: ", "head"), (act_sentence(reason), kind))]
     if step.detail and step.act != "park" and step.reason not in ("expired", "not_yet_valid", "paused"):
@@ -106,6 +107,12 @@ def now_sentence(reason: Reason, zone: tzinfo) -> list[Line]:
         lines.append((("  ", ""), (f"{CONDITION}: ", "key"), (steady(" ".join(hook.condition.split())), "")))
     if step.now is not None:
         lines.append(((f"  {time_told(step.now)}", "quiet"),))
+    if its is not None:
+        said_of_it = act_sentence(replace(reason, step=its))
+        what = f"{said_of_it}: {steady(its.detail)}" if its.detail else said_of_it
+        lines.append(
+            (("  ", ""), (f"{str(CANDIDATE).capitalize()}: ", "key"), (what, "bad" if its.act == "fail" else ""))
+        )
     if reason.matches is not None:
         lines.append(((f"  {steady(matching(reason.matches))}", "quiet"),))
     return lines

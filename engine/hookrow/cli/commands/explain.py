@@ -12,9 +12,10 @@ from hookrow.cli.read.given import here_of, moment, read_payload
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put, put_json, put_table, say
+from hookrow.hook.modes import WAITING
 from hookrow.lang import Text
 from hookrow.safetext import visible
-from hookrow.words import MODES, REASONS, time_told, word
+from hookrow.words import CANDIDATE, MODES, REASONS, time_told, word
 
 if TYPE_CHECKING:
     from hookrow.results import Explained
@@ -28,6 +29,7 @@ ACTS = {
     "skip": Text("is not called"),
     "fail": Text("fails"),
 }
+IN_SHADOW = Text("is asked in shadow")
 
 
 @command(
@@ -62,12 +64,16 @@ def put_plan(plan: Sequence[Explained]) -> None:
         Column(str(Text("Mode"))),
         Column(str(Text("What happens")), shrink=True),
     ]
+    lines = [(step, step.hook.name) for step in plan]
+    for at, step in reversed(list(enumerate(plan, 1))):
+        if step.candidate is not None:
+            lines.insert(at, (step.candidate, str(CANDIDATE)))
     colours = {"call": "green", "queue": "green", "park": "yellow", "fail": "red"}
     put_table(
         columns,
         [
-            (str(each.position), each.hook.name, word(MODES, each.mode), Cell(effect_of(each), colours.get(each.act)))
-            for each in plan
+            (str(each.position), name, word(MODES, each.mode), Cell(effect_of(each), colours.get(each.act)))
+            for each, name in lines
         ],
     )
     together = sorted({each.together for each in plan if each.together is not None})
@@ -81,6 +87,7 @@ def put_plan(plan: Sequence[Explained]) -> None:
 
 def effect_of(step: Explained) -> str:
     """What happens to a hook, and why not more."""
-    said = str(ACTS[step.act])
+    in_shadow = step.act == "queue" and step.mode in WAITING
+    said = str(IN_SHADOW if in_shadow else ACTS[step.act])
     reason = word(REASONS, step.reason)
     return ": ".join(part for part in (said, reason, step.detail or "") if part)

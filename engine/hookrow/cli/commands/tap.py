@@ -24,7 +24,7 @@ from hookrow.hook.checks import public_url
 from hookrow.hook.elsewhere import elsewhere, stays_here
 from hookrow.lang import Plural, Text
 from hookrow.safetext import visible
-from hookrow.words import ERRORS, word
+from hookrow.words import DIFFERS, ERRORS, word
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -58,6 +58,8 @@ def tap(session: Session, to: str | None, show: bool, with_auth: bool, yes: bool
     """Send live copies of deliveries to a developer's machine."""
     if (to is None) is not show:
         raise click.UsageError(str(Text("Give --to or --print, one of the two.")))
+    if options["outcome"] == DIFFERS.code:
+        raise click.UsageError(str(Text("What candidates were asked is not copied: nothing would match.")))
     to = elsewhere(to)
     with session.engine() as engine:
         wanted = log_filter(engine, options)

@@ -119,7 +119,8 @@ def filter_options(function: Any) -> Any:
             type=Would(),
             metavar="ANSWER",
             says=Text(
-                "Only firings in which a hook in shadow would have done this: {words}.", words=Listing(WOULD.values())
+                "Only firings in which a hook in shadow, or a candidate, would have done this: {words}.",
+                words=Listing(WOULD.values()),
             ),
         ),
     )

@@ -11,7 +11,6 @@ from hookrow.cli.show.layout import Cell, Column
 from hookrow.cli.show.output import put_json, put_table, say, to_json
 from hookrow.hook.fields import FIELDS, HEADER_VALUE, Field, Unfit
 from hookrow.lang import Text
-from hookrow.records import as_of
 
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
@@ -29,6 +28,8 @@ def put_conflict(
         mine: the fields that this command line names.
         history: the hook's revisions, newest first.
     """
+    from hookrow.records import as_of  # help needs no records
+
     base_revision = as_of(history, revision)
     if base_revision is None:
         return  # no such revision: there is nothing to compare with

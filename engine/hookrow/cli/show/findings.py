@@ -195,8 +195,20 @@ def flags_and_headers(found: Sequence[Hook]) -> Iterator[Finding]:
 
 
 def shadows(engine: HookEngine, found: Sequence[Hook]) -> Iterator[Finding]:
-    """Hooks in shadow that would have refused operations, or failed: to be mended or promoted."""
+    """Hooks in shadow that would have refused or failed, candidates that differ or failed: to be mended or promoted."""
     for hook in found:
+        its = engine.log.candidate(hook.id) if hook.candidate is not None and hook.id is not None else None
+        if its is not None and its.differ + its.failures:
+            differs = Text(
+                "{hook} has a candidate. Last 7 days: they differ in {differ} of {compared}, the candidate failed "
+                "{failures}. See them: hookrow log --hook {key} --outcome differs, then: hookrow hooks promote {key}",
+                hook=named(hook),
+                differ=its.differ,
+                compared=its.compared,
+                failures=its.failures,
+                key=hook.key,
+            )
+            yield Finding("candidate", differs, hook)
         seen = engine.log.shadow(hook.id) if hook.shadow and hook.id is not None else None
         if seen is None or not seen.refusals + seen.failures:
             continue

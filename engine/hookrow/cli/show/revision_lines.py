@@ -12,12 +12,12 @@ from hookrow.hook.dates import show
 from hookrow.hook.form import FIELD, PERIOD_TITLE
 from hookrow.hook.modes import Seconds
 from hookrow.lang import Text
-from hookrow.records import Revision
 from hookrow.safetext import visible
 from hookrow.words import ACTIONS
 
 if TYPE_CHECKING:
     from hookrow.hook.model import Hook
+    from hookrow.records import Revision
 
 __all__ = ["candidate_changes", "change_lines", "revision_lines"]
 

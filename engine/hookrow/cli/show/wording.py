@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 from hookrow.cli.show.layout import Cell
 from hookrow.clock import from_ms
 from hookrow.lang import Text, quoted
-from hookrow.results import gives_result
 from hookrow.words import ERRORS, HEARD, OUTCOMES, SIGNS, SKIPS, Role, Word, firing_word, taken_over, word, would_told
 
 if TYPE_CHECKING:
-    from hookrow.records import Delivery, Firing
-
-if TYPE_CHECKING:
     from hookrow.hook.model import Hook
+    from hookrow.records import Delivery, Firing
 
 __all__ = [
     "SOON",
@@ -119,6 +116,8 @@ def deed(delivery: Delivery, firing: Firing) -> str:
 
 
 def deed_in_full(delivery: Delivery, firing: Firing) -> str:
+    from hookrow.results import gives_result  # help needs no records
+
     if delivery.skipped:
         return ": ".join(filter(None, [word(SKIPS, delivery.skipped), delivery.detail]))
     if delivery.error:

@@ -22,14 +22,13 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
-    or_,
     select,
     union,
     update,
 )
 
 from hookrow.delivery.comparing import Against
-from hookrow.delivery.states import LEASE_MARGIN, STEP, Cause, Happening, Standing, decide, hook_standing
+from hookrow.delivery.states import LEASE_MARGIN, Cause, Happening, Standing, decide, hook_standing
 from hookrow.hook.modes import WAITING
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
@@ -37,7 +36,8 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
-from hookrow.store.outbox.release import EARLIER, advance, free_keys, goes_first, pending, state_in, unheld_at
+from hookrow.store.outbox.probes import OF_ROW, parked_heads
+from hookrow.store.outbox.release import EARLIER, advance, free_keys, held_back, pending, unheld_at
 from hookrow.store.outbox.shadows import shown
 
 __all__ = [
@@ -59,8 +59,6 @@ __all__ = [
 
 MOST_LAPSED = 500
 """Lapsed leases taken back in one transaction."""
-MOST_PROBES = 100
-"""The oldest parked rows of a hook, of which one may be its breaker's probe."""
 LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
 unheld: Final = unheld_at(LEASE_NOW)
 
@@ -143,13 +141,6 @@ HOOKS_NOW = Prepared(
     .join_from(CONCERNED, HOOKS, HOOKS.c.id == CONCERNED.c.hook)
     .join(BREAKERS, BREAKERS.c.hook_id == HOOKS.c.id, isouter=True)
 )
-OF_ROW = tuple(
-    DELIVERIES.c[name]
-    for name in (
-        *("id", "firing_id", "hook_id", "seq", "state", "attempts", "released_ms", "order_key", "due_ms", "fence"),
-        *("skipped", "owner", "lease_ms", "mode", "first_ms", "takeovers", "error", "begun_ms", "shadow"),
-    )
-)
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
 WITH_HOOK = select(*OF_ROW, *OF_HOOK).join_from(DELIVERIES, HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
 CANDIDATES = Prepared(
@@ -159,44 +150,6 @@ CANDIDATES = Prepared(
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-REAL = DELIVERIES.c.shadow.is_(None)  # what is asked in shadow says nothing to a breaker: it is no probe
-PARKED = and_(DELIVERIES.c.hook_id == bindparam("hook"), DELIVERIES.c.state == "parked", REAL, unheld)
-GOING_FIRST = exists(
-    select(1).where(
-        EARLIER.c.firing_id == DELIVERIES.c.firing_id,
-        EARLIER.c.seq < DELIVERIES.c.seq,
-        EARLIER.c.attempts == 0,
-        or_(
-            EARLIER.c.state == "blocked",
-            and_(
-                state_in(("queued", "leased"), EARLIER),
-                EARLIER.c.due_ms.is_not(None),
-                EARLIER.c.released_ms > NOW - STEP,
-            ),
-        ),
-    )
-)
-"""As `states.turn` says: the turn of a row that was never released has not come."""
-PARKED_HEAD = Prepared(
-    select(*OF_ROW)
-    .where(
-        # The condition is not asked of a hundred thousand rows that a dead receiver has left parked.
-        DELIVERIES.c.id.in_(
-            select(EARLIER.c.id)
-            .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.state == "parked")
-            .order_by(EARLIER.c.id)
-            .limit(MOST_PROBES)
-        ),
-        DELIVERIES.c.state.concat("") == "parked",  # said so that no index of states is walked for it
-        REAL,
-        unheld,
-        or_(DELIVERIES.c.released_ms.is_not(None), ~GOING_FIRST),
-    )
-    .order_by(DELIVERIES.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-ANY_PARKED = Prepared(select(exists(select(1).where(PARKED))))
 LAPSED = Prepared(
     WITH_HOOK.where(leased, DELIVERIES.c.lease_ms < LEASE_NOW)
     .order_by(DELIVERIES.c.lease_ms)
@@ -332,8 +285,8 @@ def claim(
                 park(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= held_now and limit > 0:
-            heads = PARKED_HEAD.all(connection, {"hook": hook.id, "now": now_ms, "lease_now": held_now})
-            if not heads and ANY_PARKED.scalar(connection, {"hook": hook.id, "lease_now": held_now}):
+            heads = parked_heads(connection, hook.id, now_ms, held_now)
+            if heads is None:
                 put_off(connection, hook.id, held_now)
             elif not heads:
                 if try_again(connection, hook.id, now_ms, held_now):
@@ -398,12 +351,13 @@ def lease(
     """Lease the first `limit` of these rows, but for those whose order key holds them back."""
     leases: dict[int, dict[str, Any]] = {}
     released: set[int] = set()
+    held = held_back(connection, [row for row in rows if row.state == "blocked"])
     for row in rows:
         if len(leases) >= limit:
             break
         if row.state == "blocked":
             released.add(row.firing_id)
-            if goes_first(connection, row.id, row.hook_id, row.order_key):
+            if row.id in held:
                 connection.execute(WAIT_FOR_KEY, {"row": row.id, "now": now_ms})
                 continue
         happening = Happening("probed" if row.id in probes else "claimed")

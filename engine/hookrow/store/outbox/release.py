@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
     func,
     literal_column,
@@ -42,14 +44,16 @@ from hookrow.delivery.states import (
     turn,
 )
 from hookrow.ids import id_at
-from hookrow.store.database.prepared import Prepared, PreparedIn
+from hookrow.store.database.prepared import PreparedIn
 from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.outbox.batches import Update
 
 __all__ = [
     "EARLIER",
     "admit",
     "advance",
     "free_keys",
+    "held_back",
     "is_held",
     "pending",
     "state_in",
@@ -60,6 +64,7 @@ __all__ = [
 ]
 
 RELEASED = Happening("released")
+firing_of = attrgetter("firing_id")
 LONGEST_HOLD = LONGEST_LEASE + 2000
 """Milliseconds: a lease that reaches further was written by another clock, before the machine was started anew."""
 
@@ -86,8 +91,8 @@ unfinished: Final = state_in(UNFINISHED)
 EARLIER = DELIVERIES.alias("earlier")
 KEYED_EARLIER = and_(EARLIER.c.order_key.is_not(None), state_in(UNFINISHED, EARLIER))
 UNDER_WAY = or_(
-    EARLIER.c.state == "leased",
-    and_(EARLIER.c.state.in_(("queued", "retrying")), EARLIER.c.due_ms.is_not(None)),
+    state_in(("leased",), EARLIER),
+    and_(state_in(("queued", "retrying"), EARLIER), EARLIER.c.due_ms.is_not(None)),
 )
 
 PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
@@ -124,26 +129,25 @@ def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
 
 
 AROUND_THE_TURN = PreparedIn(around_the_turn)
-RELEASE = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
-    .values(state=bindparam("new_state"), due_ms=bindparam("due"), released_ms=bindparam("now"))
+RELEASE = Update(
+    DELIVERIES,
+    ("id",),
+    {name: f"given.{name}" for name in ("state", "due_ms", "released_ms")},
+    "kept.state = 'blocked'",
 )
-SET_LIMIT = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked", DELIVERIES.c.due_ms.is_(None))
-    .values(due_ms=bindparam("due"))
+SET_LIMIT = Update(DELIVERIES, ("id",), {"due_ms": "given.due_ms"}, "kept.state = 'blocked'", "kept.due_ms IS NULL")
+OF_ITS_KEY = and_(
+    EARLIER.c.hook_id == DELIVERIES.c.hook_id, EARLIER.c.order_key == DELIVERIES.c.order_key, KEYED_EARLIER
 )
-GOES_FIRST = select(
-    exists(
-        select(1).where(
-            EARLIER.c.hook_id == bindparam("hook"),
-            EARLIER.c.order_key == bindparam("key"),
-            KEYED_EARLIER,
-            EARLIER.c.id != bindparam("row"),
+HELD_BACK = PreparedIn(
+    lambda rows: select(DELIVERIES.c.id).where(
+        DELIVERIES.c.id.in_(rows),
+        or_(
+            # Asked as a value: PostgreSQL might join the two instead, row by row, where it takes the table for empty.
+            DELIVERIES.c.id > select(func.min(EARLIER.c.id)).where(OF_ITS_KEY).scalar_subquery(),
             # Clocks of several machines differ: what is under way goes first, whatever its id.
-            or_(EARLIER.c.id < bindparam("row"), UNDER_WAY),
-        )
+            exists(select(1).where(OF_ITS_KEY, EARLIER.c.id != DELIVERIES.c.id, UNDER_WAY)),
+        ),
     )
 )
 KEY_HEAD = (
@@ -164,6 +168,13 @@ MAKE_DUE = (
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.due_ms.is_(None))
     .values(due_ms=bindparam("due"))
 )
+HEADS = (
+    select(func.min(EARLIER.c.id))
+    .where(EARLIER.c.hook_id == bindparam("hook"), KEYED_EARLIER)
+    .group_by(EARLIER.c.order_key)
+    .having(func.max(case((EARLIER.c.state == "leased", 1), else_=0)) == 0)
+)
+"""The first of each order key of which nothing is in flight."""
 WAIT_AGAIN = (
     update(DELIVERIES)
     .where(
@@ -171,15 +182,7 @@ WAIT_AGAIN = (
         DELIVERIES.c.order_key.is_not(None),
         unfinished,
         DELIVERIES.c.state.in_(("queued", "retrying")),
-        exists(
-            select(1).where(
-                EARLIER.c.hook_id == DELIVERIES.c.hook_id,
-                EARLIER.c.order_key == DELIVERIES.c.order_key,
-                KEYED_EARLIER,
-                EARLIER.c.id != DELIVERIES.c.id,
-                or_(EARLIER.c.id < DELIVERIES.c.id, EARLIER.c.state == "leased"),
-            )
-        ),
+        DELIVERIES.c.id.not_in(HEADS),
     )
     .values(due_ms=None)
 )
@@ -209,10 +212,7 @@ def advance(connection: Connection, firings: Collection[int], now_ms: int) -> li
     moving = sorted(firings)
     while moving:
         rows = AROUND_THE_TURN.all(connection, moving)
-        moving = []
-        for firing, group in groupby(rows, key=lambda row: row.firing_id):
-            if advance_row(connection, list(group), now_ms, due):
-                moving.append(firing)
+        moving = advance_rows(connection, [list(group) for _, group in groupby(rows, firing_of)], now_ms, due)
     return due
 
 
@@ -220,27 +220,50 @@ admit = advance
 """For rows just written as `blocked`: gives the first of them its turn, and each that may go with it."""
 
 
-def advance_row(connection: Connection, rows: list[Any], now_ms: int, due: list[int]) -> bool:
-    """Give the turn on among these rows, adding to `due`; whether it may go on behind them."""
-    places = [RowPlace(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row)) for row in rows]
-    while (found := turn(places, now_ms)) is not None:
-        index = next(number for number, place in enumerate(places) if place.seq == found.seq)
-        row = rows[index]
-        if not found.now:
-            if row.due_ms is None:
-                SET_LIMIT.run(connection, {"row": row.id, "due": found.due_ms})
-            return False
-        change = decide(Standing(row.state, row.attempts, released=False), RELEASED, now_ms)
-        assert change is not None
-        held_back = goes_first(connection, row.id, row.hook_id, row.order_key)
-        RELEASE.run(
-            connection,
-            {"row": row.id, "new_state": change.state, "due": None if held_back else change.due_ms, "now": now_ms},
-        )
-        places[index] = RowPlace(row.seq, change.state, row.attempts, now_ms, change.due_ms, held_back)
-        if not held_back:
-            due.append(row.id)
-    return [row.state for row in rows].count("blocked") > 1  # else there is nothing behind them
+def advance_rows(connection: Connection, firings: list[list[Any]], now_ms: int, due: list[int]) -> list[int]:
+    """Give the turn on among these rows of each firing, adding to `due`; the firings where it may go on behind them.
+
+    They go on together: there may be thousands, and a statement for each would hold the database for as many round
+    trips.
+    """
+    released: list[dict[str, Any]] = []
+    limits: list[dict[str, Any]] = []
+    behind: list[int] = []
+    going = [(rows, [place_of(row) for row in rows]) for rows in firings]
+    while going:
+        turns: list[tuple[list[Any], list[RowPlace], int]] = []
+        for rows, places in going:
+            found = turn(places, now_ms)
+            if found is None:
+                if [row.state for row in rows].count("blocked") > 1:  # else there is nothing behind them
+                    behind.append(rows[0].firing_id)
+                continue
+            index = next(number for number, place in enumerate(places) if place.seq == found.seq)
+            if found.now:
+                turns.append((rows, places, index))
+            elif rows[index].due_ms is None:
+                limits.append({"id": rows[index].id, "due_ms": found.due_ms})
+        held = held_back(connection, [rows[index] for rows, _, index in turns])
+        for rows, places, index in turns:
+            row = rows[index]
+            change = decide(Standing(row.state, row.attempts, released=False), RELEASED, now_ms)
+            assert change is not None
+            waits = row.id in held
+            due_ms = None if waits else change.due_ms
+            released.append({"id": row.id, "state": change.state, "due_ms": due_ms, "released_ms": now_ms})
+            places[index] = RowPlace(row.seq, change.state, row.attempts, now_ms, change.due_ms, waits)
+            if not waits:
+                due.append(row.id)
+        going = [(rows, places) for rows, places, _ in turns]
+    if released:
+        RELEASE.many(connection, released)
+    if limits:
+        SET_LIMIT.many(connection, limits)
+    return behind
+
+
+def place_of(row: Any) -> RowPlace:
+    return RowPlace(row.seq, row.state, row.attempts, row.released_ms, row.due_ms, waits(row))
 
 
 def unstick(connection: Connection, now_ms: int) -> int:
@@ -265,12 +288,13 @@ def lock_keys(connection: Connection) -> None:
         connection.execute(KEY_LOCK)
 
 
-def goes_first(connection: Connection, row: int, hook: int, key: str | None) -> bool:
-    """Whether another unfinished delivery of the hook's same order key goes before this one."""
-    if key is None:
-        return False
+def held_back(connection: Connection, rows: Iterable[Any]) -> set[int]:
+    """The ids of those of these rows before which another unfinished delivery of the hook's same order key goes."""
+    keyed = [row.id for row in rows if row.order_key is not None]
+    if not keyed:
+        return set()
     lock_keys(connection)
-    return bool(connection.execute(GOES_FIRST, {"row": row, "hook": hook, "key": key}).scalar())
+    return {row.id for row in HELD_BACK.all(connection, keyed)}
 
 
 def free_keys(connection: Connection, keys: Iterable[tuple[int, str | None]], now_ms: int) -> list[int]:

@@ -32,7 +32,7 @@ from hookrow.store.database.locks import FIRE, LET_GO, RECORD
 from hookrow.worker import Worker
 from silent import Silent
 
-__all__ = ["ASKED", "FED", "GATE_TIMEOUT", "cancelled", "feeder", "interrupted", "moody_receiver", "worker"]
+__all__ = ["ASKED", "FED", "GATE_TIMEOUT", "OPENING", "cancelled", "feeder", "interrupted", "moody_receiver", "worker"]
 
 FED, ASKED = "before_order_add", "before_order_update"
 """Events: of the service that is killed; of the callers, with a hook that is waited for."""
@@ -82,8 +82,8 @@ class Child:
             if delivery.mode not in WAITING and delivery.state not in ("skipped", "cancelled"):
                 line(str(self.folder / "acks.txt"), delivery.id)
 
-    def open(self, make: type[E], db: str, *, works: bool) -> E:
-        """An engine; opening it has a bound as well."""
+    def open(self, make: type[E], db: str, *, works: bool, ended: Callable[[], bool] = lambda: False) -> E:
+        """An engine; opening it has a bound as well. Told to end meanwhile, it is not tried once more."""
         while True:
             began = time.monotonic()
             word = "opened"
@@ -92,6 +92,8 @@ class Child:
                 return make(db, worker=works, clock=clock)
             except StorageError:
                 word = "unopened"
+                if ended():
+                    raise SystemExit(0) from None
                 time.sleep(0.2)
             finally:
                 self.call(f"open-{os.getpid()}", word, began, OPENING + 0.2)
@@ -211,7 +213,7 @@ def cancelled(db: str, folder: str, speed: float, seed: int) -> None:
                     async with asyncio.timeout(callers.dice.uniform(0.02, 0.3)):
                         await ended.wait()
 
-        engine = await asyncio.to_thread(mine.open, AsyncHookEngine, db, works=True)
+        engine = await asyncio.to_thread(mine.open, AsyncHookEngine, db, works=True, ended=ended.is_set)
         async with engine:
             unending(engine)
             await asyncio.gather(*(calling(who, engine) for who in range(4)))
@@ -265,7 +267,7 @@ def interrupted(db: str, folder: str, speed: float, seed: int) -> None:
         while not ended.is_set():
             call(callers, engine, lambda to: None)
 
-    with mine.open(HookEngine, db, works=True) as engine:
+    with mine.open(HookEngine, db, works=True, ended=ended.is_set) as engine:
         unending(engine)
         other = threading.Thread(target=beside, args=(engine,))
         other.start()

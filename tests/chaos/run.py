@@ -13,13 +13,14 @@ from typing import Any
 
 import psycopg
 
-from chaos.children import ASKED, FED, GATE_TIMEOUT
+from chaos.children import ASKED, FED, GATE_TIMEOUT, OPENING
 from chaos.lag import Sentinel
 from chaos.places import Place
 from crash_children import FastClock, hook_at, line
 from crash_sizes import until
 from hookrow import Hook, HookEngine, HookNotFound, StorageError
 from hookrow.delivery.states import LONGEST_LEASE
+from hookrow.store.database.locks import LOCK
 
 __all__ = ["ANSWERED", "CANDIDATE", "GATE", "SHADOW", "Chaos"]
 
@@ -27,8 +28,9 @@ SHADOW, GATE, CANDIDATE = "shadow", "gate", "candidate"
 HOUR = 3_600_000
 ANSWERED = 10.0
 """Seconds within which a command's waits for storage end."""
-LEAVING = 5.0 + 6.0 + ANSWERED
-"""Seconds within which a service that is told to end has ended: its grace, callers that let go, the database."""
+LEAVING = OPENING + 5.0 + LOCK + 3.0
+"""Seconds within which a service that is told to end has ended: a call under way or the opening, its grace, the
+database, three last moments."""
 
 
 class Chaos:

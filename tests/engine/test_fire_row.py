@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,7 @@ from hookrow import Vetoed
 from hookrow.errors import EventNotFound, InvalidPayload
 from hookrow.hook.model import Hook
 from hookrow.reasons.reason import Reason
+from hookrow.records import Delivery, Firing
 from scripted import answer, fails
 
 pytestmark = pytest.mark.anyio
@@ -313,3 +315,17 @@ async def test_unknown_events_and_bad_payloads_are_refused_before_anything(bench
         await bench.fire({"order": {"sum": float("nan")}})
     assert bench.network.requests == []
     assert await bench.engine.log.page() == []
+
+
+async def test_what_a_firing_gives_is_frozen(bench: Bench) -> None:
+    """Its records are made the quick way, and are those of the public classes all the same."""
+    await bench.gate("a")
+    firing = await bench.fire()
+    (delivery,) = firing.deliveries
+    for record, kind in ((firing, Firing), (delivery, Delivery)):
+        assert type(record) is kind
+        assert record == kind(**{each.name: getattr(record, each.name) for each in fields(kind)})
+        with pytest.raises(FrozenInstanceError):
+            record.id = "other"  # type: ignore[misc]
+        with pytest.raises((AttributeError, TypeError)):
+            record.more = 1  # type: ignore[union-attr]

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
+from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, StorageError, UseAsyncEngine
+from hookrow.store.database.locks import LET_GO, LOCK
 from receivers import Receiver, hold, reply
 
 EVENT = "before_order_add"
@@ -160,6 +163,21 @@ def test_closing_ends_a_fire_of_another_thread(url: str) -> None:
         assert len(seen) == 1
         with HookEngine(url, worker=False) as later:
             assert [each.outcome for each in later.log.page()] == ["cancelled"]
+
+
+def test_closing_waits_for_the_grace_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery of the worker's and a call of a thread's have it together; so has the database what it has besides."""
+    given: list[float] = []
+    with Receiver(hold) as receiver:
+        prepared(url, receiver)
+        monkeypatch.setattr(Portal, "wait_for_threads", lambda _, seconds: given.append(seconds))
+        engine = HookEngine(url).__enter__()
+        engine.fire(EVENT, PAYLOAD)
+        receiver.wait(1)
+        engine.close(grace=0.3)
+    assert given[0] <= 0
+    assert given[1] <= LET_GO
+    assert engine.runtime.database.writer.last < time.monotonic() + LOCK
 
 
 def test_closing_twice_is_harmless_and_a_closed_engine_says_so(url: str) -> None:

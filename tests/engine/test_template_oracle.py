@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import minijinja
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookrow.errors import InvalidTemplate
+from hookrow.payload import dumps
+from hookrow.template.compiled import Body, prepare
 from template_bench import same, value
 
 ORACLE = minijinja.Environment(undefined_behavior="strict", pycompat=False)
@@ -38,3 +42,40 @@ def test_what_is_not_refused_means_the_same_as_in_jinja(source: str) -> None:
     except (InvalidTemplate, minijinja.TemplateError):
         return
     assert same(ours, theirs) or (ours == theirs and isinstance(ours, float))
+
+
+PIECES = st.lists(
+    st.sampled_from(['{"a": ', ", ", "}", '"x', '", "b": "', '"', "1", "[", "]", "Ж", "\n"])
+    | st.sampled_from(
+        ["payload", "webhook.id", "webhook", "a", "c.d", "c.e.f", "s", "s[1:]", "l", "l[0]", "no", "f", "n", "a + 1"]
+    ).map("{{{{ {} }}}}".format),
+    max_size=9,
+).map("".join)
+VALUES = {
+    "a": 3,
+    "c": {"d": '\u041f"\n', "e": {"f": True}},
+    "s": "e\ud800",
+    "l": [1, "x"],
+    "f": 1e-7,
+    "n": None,
+    "b": 2**70,
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(PIECES, st.sampled_from([5, 40, 300, 1 << 20]), st.booleans())
+def test_a_flat_body_says_what_its_statements_say(source: str, limit: int, known: bool) -> None:
+    """Text and values alone are written the short way: the same text, or the same refusal, at every limit."""
+    try:
+        body = Body.compile(source)
+    except InvalidTemplate:
+        return
+    view, webhook = prepare(VALUES, dumps(VALUES) if known else None), {"id": "evt_1"}
+    said: list[object] = []
+    for each in (body, replace(body, flat=None)):
+        try:
+            said.append(each.render(view, webhook, limit=limit))
+        except InvalidTemplate as refusal:
+            said.append((str(refusal), refusal.problems))
+    assert said[0] == said[1]
+    assert body.flat is not None

@@ -25,7 +25,7 @@ from hookrow.errors import DatabaseBusy, Refused
 from hookrow.store import hooks as hookstore
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
-from schemas import in_public
+from schemas import in_public, ours
 from scripted import Network
 from silent import Silent
 
@@ -398,6 +398,18 @@ def test_two_commands_that_change_keys(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("hookrow.core.care.keys.LOCK", SHORT)
     with alone(tmp_path / "hooks.db"), pytest.raises(Refused, match="another command"), alone(tmp_path / "hooks.db"):
         pass
+
+
+async def test_all_waits_at_the_end_together(url: str, engine: HookEngine, lag: Any) -> None:
+    """Each would wait five seconds for the lock: what an engine has still to write has one limit."""
+    writer = engine.runtime.database.writer
+    with kept(url):
+        writer.end_within(SHORT)
+        watch = Watch()
+        for _ in range(3):
+            with pytest.raises(DatabaseBusy):
+                await writer.awrite(lambda connection: ours(connection, "SELECT count(*) FROM main.firing").all())
+        assert watch.took <= lag.bound(SHORT + 1)
 
 
 def test_the_page_promises_what_is_bounded() -> None:

@@ -146,7 +146,9 @@ class Engine(ABC):
         began = self.runtime.clock.monotonic()
         found: Config | StorageError
         try:
-            found = await self.runtime.config_asked(min(FIRE, how.get("deadline", ROW_LIMIT)))
+            seconds = min(FIRE, how.get("deadline", ROW_LIMIT))
+            asked = self.runtime.database.path is None  # a file answers at once
+            found = await self.runtime.config_asked(seconds) if asked else self.runtime.config(seconds)
         except StorageError as error:
             found = error
         run = self.new_run(arrival, event, payload, found, began, **how)

@@ -35,7 +35,7 @@ from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 from hookrow.store.database.backup import back_up
-from hookrow.store.database.locks import LET_GO
+from hookrow.store.database.locks import LET_GO, now
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
@@ -85,18 +85,23 @@ class HookEngine(Engine):
         """As `AsyncHookEngine.close`. Calling it twice is harmless."""
         if self.runtime.closed:
             return
+        until = now() + grace
         if self.portal.started:
             self.portal.call(self.end(grace))
             self.portal.close()
-        if not self.portal.wait_for_threads(grace):
-            self.loops.cancel()
-            self.direct.cancel()
-            self.portal.wait_for_threads(LET_GO)
+        if not self.portal.wait_for_threads(until - now()):
+            self.cut_off()
+            self.portal.wait_for_threads(until + LET_GO - now())
         self.loops.close()
         self.direct.close()
         self.runtime.close()
 
+    def cut_off(self) -> None:
+        self.loops.cancel()
+        self.direct.cancel()
+
     async def end(self, grace: float) -> None:
+        asyncio.get_running_loop().call_later(grace, self.cut_off)  # calls end at once, on whatever loop, or on none
         await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
         await self.sending.aclose(grace)
 
@@ -146,7 +151,7 @@ class HookEngine(Engine):
             return self.with_enqueue(new)
         self.ensure_worker()
         with self.portal.in_thread():
-            firing = new.fire_here(self.loops.run, self.direct.tools)
+            firing = new.fire_here(self.direct)
         self.fired_by_handler(event)
         return self.with_enqueue(firing)
 

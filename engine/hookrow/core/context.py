@@ -29,15 +29,16 @@ def context_for(
     """
     now_ms = runtime.clock.now_ms()
     found = runtime.event(config, event)
+    payload_limit, zone, language = runtime.said_of(config)
     together = config.settings.get(PREFIX + event) == "on" and found.moment == "before"
     return FiringContext(
         uid=new_uid(now_ms),
         event=found,
         at_ms=now_ms,
         deadline=deadline,
-        payload_limit=runtime.number(config, "payload_limit"),
-        zone=runtime.zone_of(config),
-        language="ru" if config.settings.get("language") == "ru" else "en",
+        payload_limit=payload_limit,
+        zone=zone,
+        language=language,
         arrival=arrival.limited(runtime.number(config, "loop_depth")) if arrival.depth else arrival,
         together=together and more.get("url") is None,  # a replay to another URL sends everything, one by one
         **more,

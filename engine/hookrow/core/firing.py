@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, thawed
 from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.core.together import ask_together, parts
@@ -30,18 +30,19 @@ from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved
 from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
-from hookrow.transport.attempt import Tools
-from hookrow.transport.straight import straight
 from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.core.threads.direct import Direct
+    from hookrow.transport.attempt import Tools
 
 __all__ = ["Run"]
 
 log: Final = logging.getLogger("hookrow")
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 UNWATCHED: Final = nullcontext()
+QuickFiring: Final = thawed(Firing)
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
 
@@ -85,8 +86,7 @@ class Run:
         self.ids: dict[int, int] = {}
         self.moved: Final = Moved()
         self.ended: Firing | None = None
-        self.here: Tools | None = None
-        """What the calling thread makes its requests with, where no loop turns for them."""
+        self.here: Tools | None = None  # what a thread makes requests with, without a loop
 
     def seconds_left(self) -> float:
         """Seconds until the row's deadline."""
@@ -116,42 +116,36 @@ class Run:
             return self.record()
         try:
             with self.observed():
-                self.ended = await self.ask_hooks() or await self.finish()
+                self.ended = (await self.ask_hooks() if self.asks() else None) or await self.finish()
         except BaseException as error:
             if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
                 await end_awaited(self)
             raise
         return self.ended
 
-    def fire_here(
-        self, wait: Callable[[Coroutine[Any, Any, Any]], Any], here: Callable[[], Tools | None] = lambda: None
-    ) -> Firing:
-        """`fire` in a thread, which commits by itself, and asks its hooks itself where it asks one at a time.
-
-        Args:
-            wait: runs a coroutine on the engine's loop and waits for it.
-            here: gives what requests in this thread are made with, if they can be.
-        """
+    def fire_here(self, direct: Direct) -> Firing:
+        """`fire` in a thread, which commits by itself, and asks its hooks by itself where it asks one at a time."""
         if not self.hooks:
             return self.record()
         try:
             with self.observed():
-                if self.key is not None or any(map(self.row.waits, self.hooks)):
-                    if self.key is None and not self.context.together:
-                        self.here = here()
-                    self.ended = (wait if self.here is None else straight)(self.ask_hooks())
-                else:
-                    for hook in self.hooks:
-                        self.row.turn(hook)
+                self.ended = direct.asked(self) if self.asks() else None
                 if self.ended is None:
                     self.ended = self.finish_here()
                     if self.moved.paused or self.moved.resumed:
-                        wait(self.raise_own_events())
+                        direct.loops.run(self.raise_own_events())
         except BaseException as error:
             if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
                 end_in_thread(self)
             raise
         return self.ended
+
+    def asks(self) -> bool:
+        """Whether a hook or another firing is to be waited for; where none is, all hooks have had their turns."""
+        if self.key is not None or self.context.url is not None or any(map(self.row.waits, self.hooks)):
+            return True
+        self.row.take_turns(self.hooks)
+        return False
 
     def observed(self, *, recorded: bool = True) -> AbstractContextManager[None]:
         """Tell the engine's observers how it ends. Where one of them traces, it belongs to a span of its own."""
@@ -183,8 +177,7 @@ class Run:
         if not self.hooks:
             return self.record()
         with self.observed(recorded=False):
-            for hook in self.hooks:
-                self.row.turn(hook)
+            self.row.take_turns(self.hooks)
             self.outcome = "allowed"
             written = self.rows(self.row.drafts)(connection)
             self.firing_id = written.firing
@@ -225,7 +218,8 @@ class Run:
             self.note_written(drafts, job, await self.committed(job, RECORD, drafts))
         except StorageError as error:
             return self.unrecorded(error, self.record())
-        await self.raise_own_events()
+        if self.moved.paused or self.moved.resumed:
+            await self.raise_own_events()
         if self.row.troubled or self.runtime.failing.rows:
             await asyncio.to_thread(self.note_failures)
         return self.record()
@@ -282,9 +276,8 @@ class Run:
             return
         for draft in self.row.drafts:
             if draft.hook.id in self.moved.paused:
-                by = "gone" if draft.gone else "breaker"
-                reason = draft.note.reason if draft.note else ""
-                await self.raise_for_hook("hook.paused", draft, {"by": by, "reason": reason})
+                why = {"by": "gone" if draft.gone else "breaker", "reason": draft.note.reason if draft.note else ""}
+                await self.raise_for_hook("hook.paused", draft, why)
             if draft.hook.id in self.moved.resumed:
                 await self.raise_for_hook("hook.resumed", draft, {"by": "breaker"})
 
@@ -366,28 +359,26 @@ class Run:
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
-        if self.here is not None:
-            return await self.counted(self.committed_here(job, least))
-        waiting = self.runtime.database.writer.begin(job, self.patience(least))
+        writer, seconds, began = self.runtime.database.writer, self.patience(least), self.runtime.clock.monotonic()
+        waiting = None if self.here is not None else writer.begin(job, seconds)
         try:
-            return await self.counted(waiting.future)
+            return writer.write(job, seconds) if waiting is None else await waiting.future
         except asyncio.CancelledError:
+            assert waiting is not None
             with suppress(Exception):  # what the caller is told is that it was cancelled
-                answer = await self.counted(over(waiting.awaited_again()))
+                answer = await over(waiting.awaited_again())
                 if isinstance(job, Begin) and isinstance(answer, Written):
                     self.firing_id = answer.firing
                 elif isinstance(job, Rows):
                     self.note_written(drafts, job, answer)
             raise
-
-    async def committed_here(self, job: Any, least: float) -> Any:
-        return self.runtime.database.writer.write(job, self.patience(least))
+        finally:
+            self.waited += self.runtime.clock.monotonic() - began
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:
         """The job that writes the firing and these drafts."""
-        runtime, clock = self.runtime, self.runtime.database.clock
-        now_ms, lease_now = clock.now_ms(), clock.lease_ms()
-        new = self.firing_id is None
+        runtime, new = self.runtime, self.firing_id is None
+        now_ms, lease_now = runtime.database.clock.now_ms(), runtime.database.clock.lease_ms()
         deliveries = [NewDelivery(draft.values(now_ms), draft.attempts) for draft in drafts]
         background = [(draft, delivery) for draft, delivery in zip(drafts, deliveries, strict=True) if draft.background]
         admit_later = False
@@ -413,34 +404,29 @@ class Run:
             born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
             for (draft, delivery), birth in zip(background, born, strict=True):
                 draft.leased = birth.state == "leased"
-                delivery.values |= {
-                    "state": birth.state,
-                    "due_ms": birth.due_ms,
-                    "released_ms": birth.released_ms,
-                    "lease_ms": birth.lease_ms,
-                    "owner": runtime.owner if birth.state == "leased" else None,
-                    "fence": 1 if birth.state == "leased" else 0,
-                }
-        firing = self.new_columns() if new else None
+                its = {"due_ms": birth.due_ms, "released_ms": birth.released_ms, "lease_ms": birth.lease_ms}
+                owner = runtime.owner if draft.leased else None
+                delivery.values |= {"state": birth.state, "owner": owner, "fence": int(draft.leased), **its}
+        firing = self.new_columns(now_ms) if new else None
         if not new and self.outcome is not None:
             firing = self.ended_columns()
         notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
         gone = [draft.hook.id for draft in drafts if draft.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit_later, notes, gone, lease_now)
 
-    def new_columns(self) -> dict[str, Any]:
+    def new_columns(self, now_ms: int) -> dict[str, Any]:
         """The columns of a firing that is written for the first time."""
         context = self.context
-        kept, _ = redact(self.payload, context.event.private)
+        # Of the kept payload: a hash that took in a password could be tried out against guesses.
+        hashed = None if self.key is None else canonical_hash(redact(self.payload, context.event.private)[0])
         return {
             "uid": context.uid,
             "event": context.event.code,
             "moment": context.event.moment,
             "at_ms": context.at_ms,
-            "deadline_ms": self.runtime.database.clock.now_ms() + round(self.seconds_left() * 1000),
+            "deadline_ms": now_ms + round(self.seconds_left() * 1000),
             "idempotency_key": self.key,
-            # Of the kept payload: a hash that took in a password could be tried out against guesses.
-            "payload_hash": None if self.key is None else canonical_hash(kept),
+            "payload_hash": hashed,
             "replay_of": context.replay_of,
             "asked_by": context.asked_by,
             "depth": context.arrival.depth,
@@ -452,7 +438,7 @@ class Run:
         """The columns that are known once the row has ended."""
         row = self.row
         kept, hidden = redact(self.payload, self.context.event.private)
-        hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden))
+        hidden = (*hidden, *(pointer for pointer in row.hidden if pointer not in hidden)) if row.hidden else hidden
         return {
             "payload": self.text if kept is self.payload else dumps(kept),
             "hidden": dumps(list(hidden)) if hidden else None,
@@ -470,7 +456,7 @@ class Run:
     def record(self) -> Firing:
         """The firing as its caller sees it: with the whole payload, private values too."""
         row, context = self.row, self.context
-        return Firing(
+        return QuickFiring(
             id=firing_id(context.uid),
             event=context.event.code,
             moment=context.event.moment,

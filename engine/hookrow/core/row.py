@@ -74,7 +74,7 @@ class Row:
     def show(self, data: dict[str, Any]) -> None:
         """Let the hooks from here on see this payload: whole, and with null for what is private."""
         self.data = data
-        kept, self.hidden = redact(data, self.private)
+        kept, self.hidden = redact(data, self.private) if self.private else (data, ())
         self.views = {True: (data, None), False: (kept, None)}
         self.envelopes.clear()
 
@@ -196,6 +196,11 @@ class Row:
         else:
             draft.act = "park" if verdict.act in ("park", "fail") else "queue"
         return draft
+
+    def take_turns(self, hooks: Iterable[StoredHook]) -> None:
+        """The turns of hooks of which none is to be asked now."""
+        for hook in hooks:
+            self.turn(hook)
 
     def waits(self, hook: StoredHook) -> bool:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""

@@ -26,7 +26,7 @@ from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.local_time import LocalTime
-from hookrow.lang import Text
+from hookrow.lang import Language, Text
 from hookrow.observers import Observer, Watch
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
@@ -91,6 +91,7 @@ class Runtime:
         self.author_name: Final = actor()
         self.closed: bool = False
         self.routed: tuple[Mapping[str, Event], Events] | None = None
+        self.said: tuple[Config, tuple[int, ZoneInfo, Language]] | None = None
         self.pid: int = os.getpid()
         self.handover: Handover | None = None
         try:
@@ -214,6 +215,14 @@ class Runtime:
     def zone_of(self, config: Config) -> ZoneInfo:
         """`zone`, of a configuration that was read."""
         return zone_named(self.setting(config, "timezone"))
+
+    def said_of(self, config: Config) -> tuple[int, ZoneInfo, Language]:
+        """What every firing is told of the settings, read once a configuration: how many bytes a payload may have,
+        whose clocks `now` goes by, in which language clients are told of a refusal."""
+        if self.said is None or self.said[0] is not config:
+            language: Language = "ru" if config.settings.get("language") == "ru" else "en"
+            self.said = (config, (self.number(config, "payload_limit"), self.zone_of(config), language))
+        return self.said[1]
 
     def moment(self) -> LocalTime:
         """What `now` means in bodies and conditions at this moment."""

@@ -272,6 +272,7 @@ class Sending:
     async def drain(self, grace: float) -> None:
         """End the worker: what it sends may end within `grace` seconds, all else is given back."""
         self.runtime.renew()
+        self.runtime.database.writer.end_within(grace + LOCK)
         if self.worker is not None and self.worker_task is not None and not self.worker_task.done():
             await self.worker.drain(grace)
             await asyncio.wait([self.worker_task])

@@ -311,7 +311,7 @@ def turn(row: Sequence[RowPlace], now_ms: int) -> Turn | None:
     return Turn(seq, True, now_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Birth:
     """How a new row of the outbox is written."""
 

@@ -20,7 +20,7 @@ from hookrow.template.expression import Evaluation, Node
 from hookrow.template.grammar import DEEPEST, WORDS, Reader
 from hookrow.template.values import Fault, encode, is_list, kind, truth, weigh
 
-__all__ = ["Page", "Statement", "read_body", "render_all"]
+__all__ = ["Page", "PlainText", "Statement", "Value", "read_body", "render_all"]
 
 OPENING: Final = re.compile(r"\{([{%#])(-?)")
 QUOTED: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')

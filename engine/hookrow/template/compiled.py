@@ -31,6 +31,7 @@ from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.reasons.reason import Reason
 from hookrow.template.body import Page, Statement, read_body, render_all
 from hookrow.template.expression import Evaluation, Joined, Node
+from hookrow.template.flat import Flat
 from hookrow.template.grammar import Reader
 from hookrow.template.values import Fault, kind, truth
 
@@ -64,7 +65,7 @@ SAMPLE_WEBHOOK: Final = {"id": "evt_0", "type": "sample", "timestamp": "2026-01-
 """What `webhook` is when a template is tried out: no result, as for the first hook of a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """A payload as bodies and conditions see it. It is only read: the caller's payload stays as it is."""
 
@@ -89,11 +90,26 @@ def refuse_constant(_text: str) -> NoReturn:
 CHECKER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=refuse_constant)
 
 
-def check(text: str) -> None:
-    """Raises ValueError, RecursionError: the text is no JSON."""
+def is_json(text: str) -> bool:
+    """Whether a strict and quick reader takes it; what it refuses is `check`'s to judge."""
     try:
         orjson.loads(text)
-    except ValueError:  # or more than orjson reads: halves of surrogate pairs, a thousand levels
+    except ValueError:
+        return False
+    return True
+
+
+def fits(text: str, limit: int) -> bool:
+    """Whether UTF-8 can hold the text, in so many bytes."""
+    try:
+        return len(text.encode()) <= limit
+    except UnicodeEncodeError:
+        return False
+
+
+def check(text: str) -> None:
+    """Raises ValueError, RecursionError: the text is no JSON."""
+    if not is_json(text):  # or more than orjson reads: halves of surrogate pairs, a thousand levels
         CHECKER.decode(text)
 
 
@@ -105,6 +121,8 @@ class Body:
     statements: tuple[Statement, ...]
     names: frozenset[str] = frozenset()
     """The names that it reads."""
+    flat: Flat | None = None
+    """The same, where it is text and values alone."""
 
     @classmethod
     def compile(cls, source: str) -> Body:
@@ -128,6 +146,11 @@ class Body:
             raise refusal(fault, self.source, "body") from None
 
     def draw(self, view: View, webhook: Mapping[str, Any], limit: int) -> str:
+        if self.flat is not None:
+            page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text, moment=view.moment)
+            made = self.flat.write(page)
+            if made is not None and is_json(made[1]) and (made[0].isascii() or fits(made[0], limit)):
+                return made[0]
         page = Page(view.payload, webhook, fuel=FUEL, limit=limit, text=view.text, moment=view.moment)
         render_all(self.statements, page)
         text = page.written()
@@ -221,7 +244,7 @@ def compiled_body(source: str) -> Body:
         statements, names = read_body(source)
     except Fault as fault:
         raise refusal(fault, source, "body") from None
-    return Body(source, statements, names)
+    return Body(source, statements, names, Flat.of(statements))
 
 
 @lru_cache(REMEMBERED)

@@ -279,7 +279,7 @@ class Worker:
                 self.look = True
             if self.tend is not None:
                 self.slots.shut = await self.tend()
-            if self.slots.wanting() and await self.changed():
+            if not self.closing and self.slots.wanting() and await self.changed():
                 await self.claim()
             # Reading alone proves nothing: a standby and a full disk can be read.
             if not self.unrecorded and self.database.writer.failed is None:

@@ -12,10 +12,12 @@ from hookrow.transport import Transport
 from hookrow.transport.attempt import Tools
 from hookrow.transport.dialling import Peer
 from hookrow.transport.progress import Progress
-from hookrow.transport.straight import StraightTransport
+from hookrow.transport.straight import StraightTransport, straight
 
 if TYPE_CHECKING:
+    from hookrow.core.firing import Run
     from hookrow.core.runtime import Runtime
+    from hookrow.records import Firing
 
 __all__ = ["Direct"]
 
@@ -28,6 +30,12 @@ class Direct:
         self.loops = loops
         self.transport: Final = StraightTransport(Egress(), runtime.clock, self.reach)
         self.made: tuple[Config, Tools] | None = None
+
+    def asked(self, run: Run) -> Firing | None:
+        """Have the firing ask its hooks: without a loop where it waits for one thing at a time."""
+        alone = run.key is None and run.context.url is None and not run.context.together
+        run.here = self.tools() if alone else None
+        return (self.loops.run if run.here is None else straight)(run.ask_hooks())
 
     def tools(self) -> Tools | None:
         """What attempts in the calling thread are made with; None where the host brought a transport of its own."""

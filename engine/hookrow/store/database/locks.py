@@ -101,6 +101,7 @@ WAITS: Final = (
     Wait("a change of hooks or settings: the database, all waits together", CHANGE + RECORD, BUSY),
     Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
     Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),
+    Wait("the end of an engine: the database, all waits together, beyond the grace period", LOCK, "leases lapse"),
     Wait("the key file's folder: another command that changes keys", LOCK, "`Refused`"),
     Wait("a receiver's host name", "the hook's timeout", "`name_error`"),
     Wait("a program of the system that is asked something (macOS: `sysctl`)", 1, "it is done without"),

@@ -68,14 +68,13 @@ class Storage(Protocol):
 class Waiting:
     """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
 
-    __slots__ = ("answer", "answered", "error", "future", "job", "late", "loop", "told", "until")
+    __slots__ = ("answer", "answered", "error", "future", "job", "loop", "told", "until")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
         self.loop: Final = loop
         self.future: Any = future
         self.until: Final = now() + seconds
-        self.late: asyncio.TimerHandle | None = None
         self.answer: Any = None
         self.error: BaseException | None = None
         self.told: bool = False
@@ -98,6 +97,8 @@ class Writer:
     def __init__(self, database: Storage) -> None:
         self.database = database
         self.waiting: deque[Waiting] = deque()
+        self.looks: dict[asyncio.AbstractEventLoop, float] = {}
+        """When each loop next looks whether a job of its callers has waited too long: a timer a job would cost more."""
         self.lock: Final = threading.RLock()  # taken by itself: in a condition's own code an interrupt would keep it
         self.wake: Final = threading.Condition(self.lock)
         self.thread: threading.Thread | None = None
@@ -107,6 +108,8 @@ class Writer:
         self.checkpoint_due: bool = False
         self.failed: StorageError | None = None
         """Why the last commit failed; None as soon as one succeeded (docs/firing.md, storage trouble)."""
+        self.last: float = inf
+        """Until when jobs wait for the database, all together: its engine ends (monotonic seconds)."""
 
     def submit(self, job: Job[T], seconds: float = inf) -> Future[T]:
         """Queue a job; the future gives its result after the commit.
@@ -178,16 +181,34 @@ class Writer:
         """Queue a job; its `future`, the running loop's, gives the result after the commit."""
         loop = asyncio.get_running_loop()
         waiting = Waiting(job, loop, loop.create_future(), seconds)
-        if seconds != inf:
-            waiting.late = loop.call_later(seconds, self.too_late, waiting)
+        if waiting.until < self.looks.get(loop, inf):
+            self.look_at(loop, waiting.until)
         self.put(waiting)
         return waiting
 
-    def too_late(self, waiting: Waiting) -> None:
-        """In the caller's loop: a job that nobody has begun is taken back."""
-        if self.give_up(waiting):
+    def look_at(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
+        if loop not in self.looks:
+            self.looks = {each: when for each, when in self.looks.items() if not each.is_closed()}
+        self.looks[loop] = moment
+        loop.call_later(moment - now(), self.take_back, loop, moment)
+
+    def take_back(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
+        """In the callers' loop: jobs that nobody has begun in their time, until this moment, are taken back."""
+        moment = max(moment, now())  # a loop may be a little early
+        theirs = [waiting for waiting in self.waiting.copy() if waiting.loop is loop]
+        late = [waiting for waiting in theirs if waiting.until <= moment and self.give_up(waiting)]
+        for waiting in late:
             waiting.error = busy("")
-            settle([waiting])
+        settle(late)
+        if self.looks.get(loop, inf) <= moment:
+            del self.looks[loop]
+        first = min((waiting.until for waiting in theirs if waiting.until > moment), default=inf)
+        if first < self.looks.get(loop, inf):
+            self.look_at(loop, first)
+
+    def end_within(self, seconds: float) -> None:
+        """Whatever is still to be written waits for the database so long from now on, and not each job anew."""
+        self.last = min(self.last, now() + seconds)
 
     def give_up(self, waiting: Waiting) -> bool:
         """Take back a job that still waits for others'; False where it is under way."""
@@ -291,7 +312,7 @@ class Writer:
 
         Where a connection was lost in the commit, the next one is asked what became of it: a firing's id is known.
         """
-        until = min(waiting.until for waiting in batch)
+        until = min(self.last, *(waiting.until for waiting in batch))
         end = until
         answers: list[Any] | None = None
         while True:
@@ -389,8 +410,6 @@ class Writer:
 def settle(batch: list[Waiting]) -> None:
     """In the callers' loop: hand out the answers."""
     for waiting in batch:
-        if waiting.late is not None:
-            waiting.late.cancel()
         waiting.told = True
         if not waiting.future.done():
             tell(waiting)

@@ -64,7 +64,7 @@ class NewDelivery:
     attempts: Sequence[dict[str, Any]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """The row ids that a job got."""
 

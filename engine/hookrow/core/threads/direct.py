@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hookrow.core.threads.loops import Loops
 from hookrow.hook.egress import Egress
@@ -15,11 +15,25 @@ from hookrow.transport.progress import Progress
 from hookrow.transport.straight import StraightTransport, straight
 
 if TYPE_CHECKING:
-    from hookrow.core.firing import Run
+    from hookrow.core.drafts import FiringContext
     from hookrow.core.runtime import Runtime
     from hookrow.records import Firing
 
 __all__ = ["Direct"]
+
+
+class Asking(Protocol):
+    """A firing whose hooks are to be asked; `here`: what a thread makes requests with, without a loop."""
+
+    here: Tools | None
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def context(self) -> FiringContext: ...
+
+    async def ask_hooks(self) -> Firing | None: ...
 
 
 class Direct:
@@ -31,7 +45,7 @@ class Direct:
         self.transport: Final = StraightTransport(Egress(), runtime.clock, self.reach)
         self.made: tuple[Config, Tools] | None = None
 
-    def asked(self, run: Run) -> Firing | None:
+    def asked(self, run: Asking) -> Firing | None:
         """Have the firing ask its hooks: without a loop where it waits for one thing at a time."""
         alone = run.key is None and run.context.url is None and not run.context.together
         run.here = self.tools() if alone else None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from hookrow.clock import SystemClock
 from hookrow.hook.egress import Egress
 from hookrow.transport import Transport
-from hookrow.transport.dialling import Peer
-from hookrow.transport.progress import Progress
 from hookrow.transport.straight import StraightTransport, straight
 
 __all__ = ["DRIVERS", "asked", "closed", "transport_of"]
@@ -26,14 +23,10 @@ def transport_of(driver: str, egress: Egress | None = None, *, tls: Any = None, 
     if driver == "loop":
         return Transport(policy, clock, tls=tls, **how)
 
-    def reach(peer: Peer, egress: Egress, progress: Progress, seconds: float) -> socket.socket:
-        async def once() -> socket.socket:
-            async with Transport(egress, clock, **how) as dialling:
-                return await dialling.reach(peer, egress, progress, seconds)
+    def beside() -> Transport:
+        return Transport(policy, clock, **how)
 
-        return asyncio.run(once())
-
-    made = StraightTransport(policy, clock, reach)
+    made = StraightTransport(policy, clock, asyncio.run, beside)
     made.tls = tls
     return made
 

@@ -20,13 +20,12 @@ from hookrow.transport.pool import Pool
 from hookrow.transport.progress import Progress
 from hookrow.transport.wire import Transport
 
-__all__ = ["Reach", "StraightTransport", "straight"]
+__all__ = ["StraightTransport", "straight"]
 
 T = TypeVar("T")
 REAL: Final = SystemClock()
 """What a test sets by hand is none that a socket waits by."""
-Reach = Callable[[Peer, Egress, Progress, float], socket.socket]
-"""Looks a name up and dials, within so many seconds: `Transport.reach` on a loop."""
+Run = Callable[[Coroutine[Any, Any, socket.socket]], socket.socket]
 
 
 def straight(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -44,9 +43,11 @@ def straight(coroutine: Coroutine[Any, Any, T]) -> T:
 class StraightTransport(Transport):
     """The same for threads, as many at once as there are; a child of fork begins anew."""
 
-    def __init__(self, egress: Egress, clock: Clock, reach: Reach) -> None:
+    def __init__(self, egress: Egress, clock: Clock, run: Run, beside: Callable[[], Transport]) -> None:
+        """`run` runs a coroutine on a loop, in this thread or another; `beside` gives the running loop's transport."""
         super().__init__(egress, clock)
-        self.reach_on_loop = reach
+        self.run = run
+        self.beside = beside
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -66,8 +67,11 @@ class StraightTransport(Transport):
         return self.lines
 
     async def dial(self, peer: Peer, egress: Egress, progress: Progress, deadline: float) -> Line:  # type: ignore[override]
+        async def reached() -> socket.socket:
+            return await self.beside().reach(peer, egress, progress, deadline - self.now())
+
         pool = self.here()
-        made = Line(peer, pool, self.reach_on_loop(peer, egress, progress, deadline - self.now()))
+        made = Line(peer, pool, self.run(reached()))
         pool.open.add(made)
         try:
             if peer.tls:

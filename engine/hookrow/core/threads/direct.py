@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hookrow.core.threads.loops import Loops
@@ -10,8 +9,6 @@ from hookrow.hook.egress import Egress
 from hookrow.store.configuration.cache import Config
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Tools
-from hookrow.transport.dialling import Peer
-from hookrow.transport.progress import Progress
 from hookrow.transport.straight import StraightTransport, straight
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Direct"]
 
 
-class Asking(Protocol):
+class AskingFiring(Protocol):
     """A firing whose hooks are to be asked; `here`: what a thread makes requests with, without a loop."""
 
     here: Tools | None
@@ -42,10 +39,10 @@ class Direct:
     def __init__(self, runtime: Runtime, loops: Loops) -> None:
         self.runtime = runtime
         self.loops = loops
-        self.transport: Final = StraightTransport(Egress(), runtime.clock, self.reach)
+        self.transport: Final = StraightTransport(Egress(), runtime.clock, loops.run, self.beside)
         self.made: tuple[Config, Tools] | None = None
 
-    def asked(self, run: Asking) -> Firing | None:
+    def asked(self, run: AskingFiring) -> Firing | None:
         """Have the firing ask its hooks: without a loop where it waits for one thing at a time."""
         alone = run.key is None and run.context.url is None and not run.context.together
         run.here = self.tools() if alone else None
@@ -62,14 +59,11 @@ class Direct:
             made = self.made = (config, runtime.tools_over(self.transport, config))
         return made[1]
 
-    def reach(self, peer: Peer, egress: Egress, progress: Progress, seconds: float) -> socket.socket:
-        return self.loops.run(self.reached(peer, egress, progress, seconds))
-
-    async def reached(self, peer: Peer, egress: Egress, progress: Progress, seconds: float) -> socket.socket:
-        runtime = self.runtime
-        transport = runtime.tools(runtime.cache.config or runtime.config()).transport
+    def beside(self) -> Transport:
+        """The running loop's transport."""
+        transport = self.runtime.tools(self.runtime.cache.config or self.runtime.config()).transport
         assert isinstance(transport, Transport)
-        return await transport.reach(peer, egress, progress, seconds)
+        return transport
 
     def cancel(self) -> None:
         """Cut off what runs; no request is begun from now on."""

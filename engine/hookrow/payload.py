@@ -88,7 +88,10 @@ def dumps(value: object) -> str:
         ValueError: NaN or an infinity.
         TypeError: something that JSON has no form for.
     """
-    text = spelled(value)
+    try:
+        text = orjson.dumps(value, option=PLAIN_ONLY).decode()
+    except TypeError:  # as in `spelled`
+        return COMPACT.encode(value)
     return COMPACT.encode(value) if "null" in text else text  # it may stand for NaN
 
 

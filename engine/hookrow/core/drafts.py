@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
 from hookrow.delivery.comparing import Compared
-from hookrow.delivery.states import Would
+from hookrow.delivery.states import Would, births
 from hookrow.events import Event
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
@@ -22,7 +22,16 @@ from hookrow.store.outbox.breaker import Note
 if TYPE_CHECKING:
     from hookrow.store.outbox.writing import NewDelivery, Written
 
-__all__ = ["LONGEST_KEY", "NOT_ENQUEUED", "DeliveryDraft", "FiringContext", "Handover", "thawed"]
+__all__ = [
+    "LONGEST_KEY",
+    "NOT_ENQUEUED",
+    "DeliveryDraft",
+    "FiringContext",
+    "Handover",
+    "bear",
+    "bear_blocked",
+    "thawed",
+]
 
 T = TypeVar("T")
 UTC = ZoneInfo("UTC")
@@ -133,7 +142,7 @@ class DeliveryDraft:
             "mode": self.hook.mode,
             "state": self.state,
             "error": self.error,
-            "detail": keep(self.detail),
+            "detail": None if self.detail is None else keep(self.detail),
             "skipped": self.skipped,
             "status": self.status,
             "ms": self.ms,
@@ -181,6 +190,38 @@ class DeliveryDraft:
             compared=self.compared,
             row_id=row_id,
         )
+
+
+def bear(
+    background: Sequence[tuple[DeliveryDraft, NewDelivery]], now_ms: int, lease_now: int, owner: str | None
+) -> None:
+    """How background rows are born that wait for no order key; `owner` is whose worker the first is handed to."""
+    parked: list[bool] = []
+    leases: list[float] = []
+    for draft, _ in background:
+        parked.append(draft.act == "park")
+        leases.append(draft.hook.timeout)
+    born = births(parked, now_ms, lease=None if owner is None else leases, lease_now=lease_now)
+    for (draft, delivery), birth in zip(background, born, strict=True):
+        draft.leased = birth.state == "leased"
+        delivery.values |= {
+            "state": birth.state,
+            "due_ms": birth.due_ms,
+            "released_ms": birth.released_ms,
+            "lease_ms": birth.lease_ms,
+            "owner": owner if draft.leased else None,
+            "fence": int(draft.leased),
+        }
+
+
+def bear_blocked(background: Sequence[tuple[DeliveryDraft, NewDelivery]], now_ms: int, due_ms: int | None) -> None:
+    """The same of those whose turns are given afterwards; `due_ms` is when the first is due whatever comes of that."""
+    for draft, delivery in background:
+        if draft.act == "park":
+            delivery.values |= {"state": "parked", "due_ms": now_ms}
+        else:
+            delivery.values |= {"state": "blocked", "due_ms": due_ms}
+            due_ms = None
 
 
 class Handover(Protocol):

@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 
 from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, thawed
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, bear, bear_blocked, thawed
 from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.core.together import ask_together, parts
-from hookrow.delivery import states
 from hookrow.errors import StorageError
 from hookrow.events import redact
 from hookrow.hook.modes import ROW_LIMIT
@@ -27,7 +26,7 @@ from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_p
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
 from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
-from hookrow.store.outbox.breaker import Moved
+from hookrow.store.outbox.breaker import Moved, Note
 from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
 from hookrow.words import FiringOutcome
@@ -351,7 +350,8 @@ class Run:
         self.moved.resumed |= written.moved.resumed
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
-        self.ids.update({draft.seq: number for draft, number in zip(drafts, written.deliveries, strict=True)})
+        for draft, number in zip(drafts, written.deliveries, strict=True):
+            self.ids[draft.seq] = number
         if self.runtime.handover is not None:
             its = (self.context, drafts, job.deliveries, written)
             self.runtime.handover.handed_over(*its, whole=self.outcome is not None)
@@ -379,39 +379,35 @@ class Run:
         """The job that writes the firing and these drafts."""
         runtime, new = self.runtime, self.firing_id is None
         now_ms, lease_now = runtime.database.clock.now_ms(), runtime.database.clock.lease_ms()
-        deliveries = [NewDelivery(draft.values(now_ms), draft.attempts) for draft in drafts]
-        background = [(draft, delivery) for draft, delivery in zip(drafts, deliveries, strict=True) if draft.background]
-        admit_later = False
+        deliveries: list[NewDelivery] = []
+        background: list[tuple[DeliveryDraft, NewDelivery]] = []
+        notes: list[Note] = []
+        gone: list[int] = []
+        admit_later = ordered = False
+        for draft in drafts:
+            deliveries.append(NewDelivery(draft.values(now_ms), draft.attempts))
+            if draft.background:
+                background.append((draft, deliveries[-1]))
+                ordered = ordered or draft.order_key is not None
+            if draft.gone:
+                gone.append(draft.hook.id)
+            elif draft.note is not None:
+                notes.append(draft.note)
         if self.defer:
             for _, delivery in background:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
-        elif not new or any(draft.order_key is not None for draft, _ in background):
+        elif not new or ordered:
             # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
             # keys locks them all (PostgreSQL), which must not last until their commit.
             admit_later = bool(background) and not self.context.in_background
-            first_due = now_ms if self.context.in_background else None
-            for draft, delivery in background:
-                if draft.act == "park":
-                    delivery.values |= {"state": "parked", "due_ms": now_ms}
-                else:
-                    delivery.values |= {"state": "blocked", "due_ms": first_due}
-                    first_due = None
+            bear_blocked(background, now_ms, now_ms if self.context.in_background else None)
         elif background:
-            leases = [draft.hook.timeout for draft, _ in background]
             handover = runtime.handover if self.handover else None
-            lease = leases if handover is not None and handover.takes_over else None
-            parked = [draft.act == "park" for draft, _ in background]
-            born = states.births(parked, now_ms, lease=lease, lease_now=lease_now)
-            for (draft, delivery), birth in zip(background, born, strict=True):
-                draft.leased = birth.state == "leased"
-                its = {"due_ms": birth.due_ms, "released_ms": birth.released_ms, "lease_ms": birth.lease_ms}
-                owner = runtime.owner if draft.leased else None
-                delivery.values |= {"state": birth.state, "owner": owner, "fence": int(draft.leased), **its}
+            taken = handover is not None and handover.takes_over
+            bear(background, now_ms, lease_now, runtime.owner if taken else None)
         firing = self.new_columns(now_ms) if new else None
         if not new and self.outcome is not None:
             firing = self.ended_columns()
-        notes = [draft.note for draft in drafts if draft.note is not None and not draft.gone]
-        gone = [draft.hook.id for draft in drafts if draft.gone]
         return Rows(now_ms, firing, self.firing_id, deliveries, admit_later, notes, gone, lease_now)
 
     def new_columns(self, now_ms: int) -> dict[str, Any]:
@@ -468,7 +464,7 @@ class Run:
             shown_result=row.kept_result,
             has_result=row.has_result,
             veto=row.veto,
-            warnings=tuple(str(warning) for warning in row.warnings),
+            warnings=tuple(map(str, row.warnings)),
             deliveries=tuple(
                 draft.record(context, deferred=self.defer, row_id=self.ids.get(draft.seq, 0)) for draft in row.drafts
             ),

@@ -37,6 +37,7 @@ FALLBACK = Reason("unavailable")
 BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
 """The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
+CALLED_OFF = Reason("called_off")
 ABSENT: Any = object()
 
 
@@ -175,7 +176,7 @@ class Row:
             self.fail(draft, "paused", pause_reason(hook.paused_by, hook.paused_reason))
             return draft
         try:
-            if not self.holds(hook, private=waits):
+            if hook.condition and not self.holds(hook, private=waits):
                 draft.skipped, draft.detail = "condition_false", self.unmet(hook, private=waits)
                 return draft
             draft.sends = self.render(hook, private=waits)
@@ -184,7 +185,7 @@ class Row:
             self.fail(draft, error.code, error.problems[0].text)
             return draft
         draft.body = self.body_to_keep(hook) if waits and self.hidden else draft.sends
-        draft.order_key = None if shadow else self.key_of(hook)
+        draft.order_key = self.key_of(hook) if hook.order_key and not shadow else None
         if shadow and draft.shadow is not None and draft.shadow < plan.LEAST_WAIT * 1000:
             self.fail(draft, "deadline", Reason("deadline_passed"))
             return draft
@@ -204,7 +205,8 @@ class Row:
 
     def waits(self, hook: StoredHook) -> bool:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
-        return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
+        shadow = hook.shadow and self.context.event.moment == "before"  # spelled out: it costs no call
+        return hook.mode in WAITING and not (self.context.in_background or shadow)
 
     def end_trials(self) -> list[DeliveryDraft]:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
@@ -261,7 +263,7 @@ class Row:
         return True
 
     def holds(self, hook: StoredHook, *, private: bool) -> bool:
-        return not hook.condition or Condition.compile(hook.condition).test(self.view(private), self.webhook(private))
+        return Condition.compile(hook.condition).test(self.view(private), self.webhook(private))
 
     def unmet(self, hook: StoredHook, *, private: bool) -> str:
         """The parts of the hook's condition that are false, as they are written: no value of the payload."""
@@ -276,7 +278,7 @@ class Row:
 
     def key_of(self, hook: StoredHook) -> str | None:
         """The value at the hook's `order_key`, a long one's hash; None where there is none, or no order asked."""
-        if not hook.order_key or (hook.mode in WAITING and not self.context.in_background):
+        if hook.mode in WAITING and not self.context.in_background:
             return None
         value = get_pointer(self.kept, hook.order_key, ABSENT)
         if value is ABSENT or value is None:
@@ -345,7 +347,7 @@ class Row:
             return None
         if waits:
             self.concealer.learn(self.data)
-        draft.state, draft.detail = "cancelled", Reason("called_off")  # until it has answered
+        draft.state, draft.detail = "cancelled", CALLED_OFF  # until it has answered
         return Dispatch(
             hook=hook,
             webhook_id=delivery_id(context.uid, draft.seq),
@@ -380,7 +382,8 @@ class Row:
             draft.note = Note(
                 draft.hook.id, answer.kind != "failed", result.countable, result.status is not None, reason=reason
             )
-        self.warnings += [warned(draft.hook.name, warning) for warning in answer.warnings]
+        if answer.warnings:
+            self.warnings += [warned(draft.hook.name, warning) for warning in answer.warnings]
         if answer.kind == "changed" and self.context.arrival.fixed:
             self.warnings.append(warned(draft.hook.name, FIXED))
             answer = replace(answer, kind="ok", data=None, changes=())

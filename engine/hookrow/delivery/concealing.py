@@ -254,8 +254,6 @@ class Concealer:
 
     def answer(self, answer: ReplyOutcome) -> ReplyOutcome:
         """The answer with the words that people read concealed; what it changes and gives stays as it is."""
-        if self.idle and answer.detail is None:
-            return answer
         veto = answer.veto
         if veto is not None:
             errors = tuple({key: self.text(part) for key, part in error.items()} for error in veto.errors)

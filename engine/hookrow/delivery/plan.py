@@ -82,11 +82,12 @@ def state(hook: Planned, now_ms: int) -> State:
 def judge(hook: Planned, now_ms: int) -> Verdict:
     """What becomes of the hook at a firing of that moment, before its condition is asked."""
     found = state(hook, now_ms)
-    if found in SKIPS:
-        return SKIPS[found]
+    waits = hook.mode in WAITING
+    if found == "on":
+        return CALL if waits else QUEUE
     if found == "paused":
-        return PAUSED if hook.mode in WAITING else PARK
-    return CALL if hook.mode in WAITING else QUEUE
+        return PAUSED if waits else PARK
+    return SKIPS[found]
 
 
 def wait_for(timeout: float, left: float) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from hookrow.delivery.patching import Unpatchable, patched
@@ -30,6 +30,8 @@ LONGEST_RETRY_AFTER = 86_400
 MESSAGE_LIMIT, CODE_LIMIT, LIST_LIMIT = 1000, 100, 100
 NEVER_REPAIRED = ("data", "patch", "result")
 """What goes into the operation: half a character, NaN or a doubled key in it is never mended."""
+TOLD = ("message", "code", "status", "errors", "warnings")
+"""What is said to people, beside an `allow` too."""
 NOT_USABLE = object()
 """Stands for a word that can't be read; of no kind that any word may be of."""
 MEANT = Reason("veto_perhaps_meant")
@@ -75,7 +77,10 @@ class ReplyOutcome:
     """What a patch copied or moved: (pointer, pointer)."""
 
 
-@dataclass(frozen=True, slots=True)
+OK: Final = ReplyOutcome("ok")
+
+
+@dataclass(slots=True)
 class ReplyBody:
     """What a body says.
 
@@ -240,13 +245,15 @@ def allowed(
     """A reply with status 2xx, a JSON object that does not say no."""
     if "allow" in words and words["allow"] is not True:
         return bad_reply(Reason("allow_no_flag"))
-    warnings = [*content.notes, *refusal_of(words, 422)[1]]
+    warnings: list[Text | str] = list(content.notes)
+    if not words.keys().isdisjoint(TOLD):
+        warnings += refusal_of(words, 422)[1]
     if words and not any(key in words for key in KEYS):
         warnings.append(Reason("reply_unknown_keys"))
     if mode != "transform":
         if not {"data", "patch", "result"}.isdisjoint(words):
             warnings.append(Reason("data_not_expected"))
-        return ReplyOutcome("ok", warnings=tuple(warnings))
+        return ReplyOutcome("ok", warnings=tuple(warnings)) if warnings else OK
     for key, reason in content.broken.items():
         return bad_reply(Reason("member_unreadable", key=key, reason=reason))
     has_result, result = "result" in words, words.get("result")
@@ -376,7 +383,7 @@ def background(mode: Mode | str, status: int, headers: Headers = ()) -> ReplyOut
     """
     if mode == "forget":
         return ReplyOutcome("sent")
-    return ReplyOutcome("ok") if 200 <= status < 300 else bad_status(status, headers)
+    return OK if 200 <= status < 300 else bad_status(status, headers)
 
 
 def bad_status(status: int, headers: Headers) -> ReplyOutcome:

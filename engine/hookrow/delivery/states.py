@@ -336,18 +336,17 @@ def births(
     """
     held_now = now_ms if lease_now is None else lease_now
     born: list[Birth] = []
+    sent = 0  # rows that are not parked
     for index, parked in enumerate(held):
         if parked:
             born.append(Birth("parked", None, None))
             continue
-        first_blocked = sum(birth.state == "blocked" for birth in born) == 0
-        if all(birth.state == "parked" for birth in born):
+        if sent == 0:
             leased = None if lease is None else held_now + round(lease[index] * SECOND) + LEASE_MARGIN
             born.append(Birth("queued" if leased is None else "leased", now_ms, now_ms, leased))
-        elif first_blocked:
-            born.append(Birth("blocked", now_ms + STEP, None))
         else:
-            born.append(Birth("blocked", None, None))
+            born.append(Birth("blocked", now_ms + STEP if sent == 1 else None, None))
+        sent += 1
     return born
 
 

@@ -92,7 +92,8 @@ class Tools:
             return known
         if found is None:
             found = Concealer()
-        found.beware((*known.secrets, *known.short))
+        if known.secrets or known.short:
+            found.beware((*known.secrets, *known.short))
         if dispatch.url is not None:
             found.beware(hidden_secrets("", {}, [dispatch.url]))
         return found
@@ -328,7 +329,8 @@ def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchang
     answer = answered(dispatch, got)
     if answer.data is not None:
         conceal.learn(answer.data)
-    answer = conceal.answer(answer)
+    if answer.detail is not None or not conceal.idle:
+        answer = conceal.answer(answer)
     ms = round(got.times.get("total", 0.0))
     keeps_response = dispatch.mode != "forget" and got.status is not None
     keeps_body = keeps_response and (
@@ -348,7 +350,7 @@ def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchang
         "address": got.address,
         "status": got.status if keeps_response else None,
         "error": answer.error,
-        "detail": keep(answer.detail),
+        "detail": None if answer.detail is None else keep(answer.detail),
         "ms": ms,
         "times": dumps({**got.times, "limit": round(dispatch.timeout * 1000)}),
         "request_headers": dumps(sent.shown),

@@ -24,6 +24,7 @@ END: Final = re.compile(rb"\n\r?\n")
 ALONE: Final = re.compile(rb"\r(?!\n|\Z)")
 BEGINNING = b"HTTP/1."
 FOLD: Final = re.compile(r"\r?\n[ \t]+")
+HEEDED: Final = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
 LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -55,7 +56,8 @@ class Head:
             name, _, value = line.partition(":")
             value = value.strip(" \t\r")
             self.headers.append((name, value))
-            self.heed(name.lower(), value)
+            if (spoken := name.lower()) in HEEDED:
+                self.heed(spoken, value)
         if len(self.headers) > MOST_HEADERS:
             raise Broken(Reason("http_too_many_headers", limit=MOST_HEADERS))
         if self.chunked and self.length is not None:

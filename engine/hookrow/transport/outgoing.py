@@ -90,9 +90,9 @@ class Outgoing:
         """
         place = place_of(message.url)
         lines = [f"{message.method} {place.target} HTTP/1.1", f"Host: {place.host}"]
-        lines += [f"{name}: {value}" for name, value in message.headers]
+        lines += map(": ".join, message.headers)
         framed = "\n".join(lines).lower()
-        if any(name in framed for name in FRAMING):  # one look at all, since it is as good as never
+        if "content-length" in framed or "transfer-encoding" in framed:  # one look at all, since it is as good as never
             lines[2:] = [f"{name}: {value}" for name, value in message.headers if name.lower() not in FRAMING]
         lines.append(f"Content-Length: {len(message.body)}")
         head = "\r\n".join(lines)

@@ -44,6 +44,13 @@ BEGINS: Mapping[str, Phase] = {
     SENT: "wait",
     HEADED: "read",
 }
+SPANS: Final = (
+    ("name", NAMING, NAMED),
+    ("connect", CONNECTING, CONNECTED),
+    ("tls", SECURING, SECURED),
+    ("send", SENDING, SENT),
+    ("wait", SENT, HEADED),
+)
 
 
 class Progress:
@@ -111,21 +118,14 @@ class Progress:
     def times(self) -> dict[str, float]:
         """Milliseconds of each phase that ended, and `total`: name, connect, tls, send, wait, read."""
         now = self.clock.monotonic()
-        at = self.at
-        spans = {
-            "name": (at.get(NAMING), at.get(NAMED)),
-            "connect": (at.get(CONNECTING), at.get(CONNECTED)),
-            "tls": (at.get(SECURING), at.get(SECURED)),
-            "send": (at.get(SENDING), at.get(SENT)),
-            "wait": (at.get(SENT), at.get(HEADED)),
-            "read": (at.get(HEADED), now),
-            "total": (self.began, now),
-        }
-        return {
-            name: round(max(last - first, 0.0) * 1000, 1)
-            for name, (first, last) in spans.items()
-            if first is not None and last is not None
-        }
+        at, times = self.at, {}
+        for name, begun, ended in SPANS:
+            if begun in at and ended in at:
+                times[name] = round(max(at[ended] - at[begun], 0.0) * 1000, 1)
+        if HEADED in at:
+            times["read"] = round(max(now - at[HEADED], 0.0) * 1000, 1)
+        times["total"] = round(max(now - self.began, 0.0) * 1000, 1)
+        return times
 
 
 def endpoint(address: Any) -> str | None:

@@ -27,6 +27,8 @@ class Unreadable(Exception):
 
 def encoding_of(header: str) -> str | None:
     """The Content-Encoding that a body bears, `identity` left out; None for a plain one."""
+    if not header:
+        return None
     names = [name for part in header.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     return ", ".join(names) or None
 

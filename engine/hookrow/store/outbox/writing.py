@@ -119,19 +119,26 @@ class Rows:
     @classmethod
     def run_many(cls, connection: Connection, jobs: Sequence[Rows]) -> list[Written]:
         """Write all jobs' rows. Runs again from the start without harm if the transaction is rolled back."""
-        now_ms = max(job.now_ms for job in jobs)
+        now_ms = lease_now = new_firings = new_deliveries = new_attempts = 0
+        for job in jobs:
+            now_ms = max(now_ms, job.now_ms)
+            lease_now = max(lease_now, job.now_ms if job.lease_now is None else job.lease_now)
+            new_firings += job.firing_id is None
+            for delivery in job.deliveries:
+                new_deliveries += 1
+                new_attempts += len(delivery.attempts)
         firing_ids, delivery_ids, attempt_ids = allocate(
-            connection,
-            now_ms,
-            firings=sum(job.firing_id is None for job in jobs),
-            deliveries=sum(len(job.deliveries) for job in jobs),
-            attempts=sum(len(delivery.attempts) for job in jobs for delivery in job.deliveries),
+            connection, now_ms, firings=new_firings, deliveries=new_deliveries, attempts=new_attempts
         )
         firings: list[dict[str, Any]] = []
         finished: list[dict[str, Any]] = []
         deliveries: list[dict[str, Any]] = []
         attempts: list[dict[str, Any]] = []
         written: list[Written] = []
+        admitted: list[int] = []
+        parked: set[int] = set()
+        notes: list[Note] = []
+        gone: list[int] = []
         for job in jobs:
             number = job.firing_id if job.firing_id is not None else next(firing_ids)
             if job.firing_id is None:
@@ -142,10 +149,16 @@ class Rows:
             for delivery in job.deliveries:
                 ids.append(next(delivery_ids))
                 deliveries.append({**delivery.values, "id": ids[-1], "firing_id": number})
-                attempts.extend(
-                    {**attempt, "id": next(attempt_ids), "delivery_id": ids[-1]} for attempt in delivery.attempts
-                )
+                if delivery.values["state"] == "parked":
+                    parked.add(delivery.values["hook_id"])
+                if delivery.attempts:
+                    its = {"delivery_id": ids[-1]}
+                    attempts += [{**attempt, **its, "id": next(attempt_ids)} for attempt in delivery.attempts]
             written.append(Written(number, tuple(ids)))
+            if job.admit:
+                admitted.append(number)
+            notes += job.notes
+            gone += job.gone
         if firings:
             INSERT_FIRING.many(connection, firings)
         if finished:
@@ -154,19 +167,21 @@ class Rows:
             INSERT_DELIVERY.many(connection, deliveries)
         if attempts:
             INSERT_ATTEMPT.many(connection, attempts)
-        if any(job.waits for job in jobs):
+        if connection.dialect.name != "sqlite" and any(job.waits for job in jobs):
             announce(connection)
-        admit(connection, [each.firing for each, job in zip(written, jobs, strict=True) if job.admit], now_ms)
-        catch_up(connection, {each["hook_id"] for each in deliveries if each["state"] == "parked"}, now_ms)
-        lease_now = max(job.now_ms if job.lease_now is None else job.lease_now for job in jobs)
-        moved = note(connection, [each for job in jobs for each in job.notes], now_ms, lease_now)
-        moved.paused |= {hook for job in jobs for hook in job.gone if pause_gone(connection, hook, now_ms)}
-        for job, each in zip(jobs, written, strict=True):
-            # Told once, by the first firing of the hook.
-            for hook in {*job.gone, *(said.hook for said in job.notes)}:
-                each.moved.paused |= moved.paused & {hook}
-                each.moved.resumed |= moved.resumed & {hook}
-                moved.forget(hook)
+        if admitted:
+            admit(connection, admitted, now_ms)
+        if parked:
+            catch_up(connection, parked, now_ms)
+        if notes or gone:
+            moved = note(connection, notes, now_ms, lease_now)
+            moved.paused |= {hook for hook in gone if pause_gone(connection, hook, now_ms)}
+            for job, each in zip(jobs, written, strict=True):
+                # Told once, by the first firing of the hook.
+                for hook in {*job.gone, *(said.hook for said in job.notes)}:
+                    each.moved.paused |= moved.paused & {hook}
+                    each.moved.resumed |= moved.resumed & {hook}
+                    moved.forget(hook)
         return written
 
 

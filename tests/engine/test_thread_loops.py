@@ -135,6 +135,24 @@ def test_a_fork_leaves_the_parents_loops_alone(engine: HookEngine, caller: Calle
     assert len(receiver.requests) == 3
 
 
+def test_a_child_that_never_fires_holds_no_connection_open(
+    engine: HookEngine, caller: Caller, receiver: Receiver
+) -> None:
+    """The parent's are closed when the parent closes them."""
+    caller.fire()
+    end, ended = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ended)
+        os.read(end, 1)
+        os._exit(0)
+    os.close(end)
+    engine.close()
+    receiver.wait_idle(10)
+    os.close(ended)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_an_alarm_that_goes_off_in_a_fire(engine: HookEngine, caller: Caller, receiver: Receiver) -> None:
     """A host's own time limit, raised by a signal's handler: the request is let go and recorded, the next one works."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 REAL: Final = SystemClock()
 """What a test sets by hand is none that a socket waits by."""
 Run = Callable[[Coroutine[Any, Any, socket.socket]], socket.socket]
+alive: weakref.WeakSet[StraightTransport] = weakref.WeakSet()
 
 
 def straight(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -49,6 +51,7 @@ class StraightTransport(Transport):
         self.run = run
         self.beside = beside
         self.begin_anew()
+        alive.add(self)
 
     def begin_anew(self) -> None:
         self.pid: int = os.getpid()
@@ -95,6 +98,14 @@ class StraightTransport(Transport):
         self.here().close()
         if isinstance(timer, threading.Timer):
             timer.join()
+
+
+def after_fork_in_child() -> None:
+    for transport in list(alive):
+        transport.here()
+
+
+os.register_at_fork(after_in_child=after_fork_in_child)
 
 
 def later(seconds: float, call: Callable[[], None]) -> threading.Timer | None:

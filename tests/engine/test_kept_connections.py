@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,47 @@ async def test_a_reply_to_nobody_is_not_taken_for_the_next_requests(
         got = await post(transport, receiver.url)
         assert (got.error, got.body, got.reused) == (None, b"second", False)
         assert len(receiver.requests) == 2
+
+
+async def test_each_exchange_has_its_own_limit(transport: Transport, lag: Any) -> None:
+    """One timer of a connection looks after its exchanges: a shorter limit holds after a longer one, and the timer of
+    an exchange that is over ends no other."""
+    go, asked = threading.Event(), threading.Event()
+
+    def slow(peer: Peer) -> None:
+        peer.read()
+        peer.send(response(200, b"{}"))
+        peer.read()
+        asked.set()
+        peer.wait(go)
+        peer.send(response(200, b"late"))
+
+    async def within(seconds: float) -> Exchange:
+        request = outgoing(receiver.url)
+        return await exchange(transport, request, timeout=seconds, limit=100, keep=None, clock=SystemClock())
+
+    with Receiver(slow) as receiver:
+        await within(5)
+        began = asyncio.get_running_loop().time()
+        assert (await within(0.1)).error == "timeout"
+        assert asyncio.get_running_loop().time() - began <= lag.bound(0.1)
+        go.set()
+    go.clear()
+    asked.clear()
+    with Receiver(slow) as receiver:
+        await within(5)
+        (kept,) = transport.here().open
+        kept.limit(asyncio.get_running_loop().time())  # as an exchange left it whose time is up about now
+        second = asyncio.create_task(within(20))
+        assert await asyncio.to_thread(asked.wait, 20)
+        assert kept.timer is not None
+        assert kept.timer.when() > asyncio.get_running_loop().time() + 1
+        go.set()
+        got = await second
+        assert (got.error, got.body, got.reused) == (None, b"late", True)
+    await transport.aclose()
+    await asyncio.sleep(0)
+    assert kept.timer is None
 
 
 def mute(peer: Peer) -> None:

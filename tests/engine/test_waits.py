@@ -289,6 +289,7 @@ async def test_a_silent_server(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatc
 async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that lives answers BEGIN at once: a connection that does not is given up, and the firing is recorded."""
     monkeypatch.setattr("hookrow.store.database.server.GREETING", SHORT)
+    monkeypatch.setattr("hookrow.store.database.server.LATELY", 0)  # it answered a moment before it was stopped
     with HookEngine(pg, worker=False, transport=Network()) as engine:
         await asyncio.to_thread(with_hooks, engine)
         with engine.runtime.database.write() as connection:
@@ -359,6 +360,22 @@ async def test_all_waits_of_one_change_together(
                 await asyncio.to_thread(change)
             # A second for the server's own lag, which nobody measures; a lock alone would be waited for five.
             assert watch.took <= lag.bound(4 * SHORT + 1.25)
+
+
+async def test_two_locks_of_one_change_together(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its transaction: the hook's row is let go late, and then the deliveries are held."""
+    monkeypatch.setattr("hookrow.store.database.locks.CHANGE", 2.0)
+    async with AsyncHookEngine(pg, worker=False) as engine:
+        await engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
+        with kept(pg, "delivery"), psycopg.connect(pg.replace("+psycopg", "")) as other:
+            other.execute("SELECT id FROM hookrow.hook FOR UPDATE")
+            letting_go = threading.Timer(1.7, other.rollback)
+            letting_go.start()
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await engine.hooks.pause("a")
+            letting_go.join()
+            assert watch.took <= lag.bound(2.0 + 1)
 
 
 async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,9 @@ class Connection(asyncio.Protocol):
         self.handed: deque[bytes] | None = None
         self.more: asyncio.Future[None] | None = None
         self.fault: BaseException | None = None
+        self.deadline: float = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        """Looks at `deadline` no later than that; one for many exchanges, since few last that long."""
 
     # -- one exchange -------------------------------------------------------------------------------------------------
 
@@ -80,7 +83,7 @@ class Connection(asyncio.Protocol):
             Stale, Late
             Broken, Unreadable, OSError: what breaks it.
         """
-        timer = self.loop.call_at(deadline, self.fail, Late())
+        self.limit(deadline)
         try:
             await self.begin(talk, request)
             if self.handed is not None:
@@ -89,8 +92,29 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            timer.cancel()
             self.let_go()
+
+    def limit(self, deadline: float) -> None:
+        """From now on an exchange ends by then."""
+        self.deadline = deadline
+        if self.timer is None or self.timer.when() > deadline:
+            self.stop_timer()
+            self.timer = self.loop.call_at(deadline, self.look_at_time)
+
+    def look_at_time(self) -> None:
+        """The exchange that the timer was made for is over, or late."""
+        self.timer = None
+        if self.talk is None:
+            return
+        if self.loop.time() < self.deadline:
+            self.limit(self.deadline)
+        else:
+            self.fail(Late())
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def begin(self, talk: Talk, request: bytes) -> asyncio.Future[None]:
         """Write the request; the future is done when the reply was taken in, or so much that the rest is handed out."""
@@ -211,6 +235,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
+        self.stop_timer()
         self.forget(self)
         talk, reader = self.talk, self.reader
         if talk is None or self.over is None or (self.over.done() and self.handed is None):

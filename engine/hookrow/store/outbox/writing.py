@@ -17,7 +17,7 @@ from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
-from hookrow.store.outbox.batches import Insert
+from hookrow.store.outbox.batches import Insert, insert
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -159,14 +159,9 @@ class Rows:
                 admitted.append(number)
             notes += job.notes
             gone += job.gone
-        if firings:
-            INSERT_FIRING.many(connection, firings)
         if finished:
             FINISH_FIRING.many(connection, finished)
-        if deliveries:
-            INSERT_DELIVERY.many(connection, deliveries)
-        if attempts:
-            INSERT_ATTEMPT.many(connection, attempts)
+        insert(connection, (INSERT_FIRING, firings), (INSERT_DELIVERY, deliveries), (INSERT_ATTEMPT, attempts))
         if connection.dialect.name != "sqlite" and any(job.waits for job in jobs):
             announce(connection)
         if admitted:

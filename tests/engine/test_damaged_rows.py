@@ -20,6 +20,7 @@ import pytest
 
 from damaging import VALUES, Hand, columns_of
 from hookrow import Hook, HookEngine
+from hookrow.core.sending import idle
 from hookrow.errors import DatabaseDamaged, EngineClosed
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.worker.loop import Worker
@@ -78,7 +79,7 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
             worker = engine.sending.worker
             assert worker is not None
             until(lambda: hand.connection.execute(came).fetchone() == (len(innocent),))
-            until(lambda: not worker.tasks and not worker.slots.held)
+            until(lambda: idle(worker, engine.runtime.clock.now_ms()))
             assert worker.running
         told = [record for record in caplog.records if record.exc_info]
         assert not told, [(each.getMessage(), each.exc_info) for each in told][:3]

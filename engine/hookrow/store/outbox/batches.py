@@ -76,7 +76,10 @@ class Insert(Rowwise):
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert them in their order. Raises DBAPIError; IntegrityError where a constraint is broken."""
-        whole = [{**self.blank, **row} for row in rows]
+        self.whole(connection, [{**self.blank, **row} for row in rows])
+
+    def whole(self, connection: Connection, whole: Sequence[Mapping[str, Any]]) -> None:
+        """The same of rows that name all columns."""
         if connection.dialect.name == "sqlite":
             for _ in self.on_sqlite(connection, whole):
                 pass

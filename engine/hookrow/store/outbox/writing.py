@@ -70,7 +70,7 @@ class Written:
 
     firing: int
     deliveries: tuple[int, ...]
-    moved: Moved = field(default_factory=Moved)
+    moved: Moved | None = None
     """The hooks that its blocking hooks' attempts paused or resumed."""
 
 
@@ -142,13 +142,14 @@ class Rows:
         for job in jobs:
             number = job.firing_id if job.firing_id is not None else next(firing_ids)
             if job.firing_id is None:
-                firings.append({**(job.firing or {}), "id": number})
+                firings.append({**INSERT_FIRING.blank, **(job.firing or {}), "id": number})
             elif job.firing is not None:
                 finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
             ids = []
             for delivery in job.deliveries:
                 ids.append(next(delivery_ids))
-                deliveries.append({**delivery.values, "id": ids[-1], "firing_id": number})
+                of = {"id": ids[-1], "firing_id": number}
+                deliveries.append({**INSERT_DELIVERY.blank, **delivery.values, **of})
                 if delivery.values["state"] == "parked":
                     parked.add(delivery.values["hook_id"])
                 if delivery.attempts:
@@ -160,11 +161,11 @@ class Rows:
             notes += job.notes
             gone += job.gone
         if firings:
-            INSERT_FIRING.many(connection, firings)
+            INSERT_FIRING.whole(connection, firings)
         if finished:
             FINISH_FIRING.many(connection, finished)
         if deliveries:
-            INSERT_DELIVERY.many(connection, deliveries)
+            INSERT_DELIVERY.whole(connection, deliveries)
         if attempts:
             INSERT_ATTEMPT.many(connection, attempts)
         if connection.dialect.name != "sqlite" and any(job.waits for job in jobs):
@@ -178,6 +179,7 @@ class Rows:
             moved.paused |= {hook for hook in gone if pause_gone(connection, hook, now_ms)}
             for job, each in zip(jobs, written, strict=True):
                 # Told once, by the first firing of the hook.
+                each.moved = Moved()
                 for hook in {*job.gone, *(said.hook for said in job.notes)}:
                     each.moved.paused |= moved.paused & {hook}
                     each.moved.resumed |= moved.resumed & {hook}

@@ -17,6 +17,7 @@ from bench.measure import Bench, Row, at_least, delivered, interleave, limit
 from bench.peers import own, peers, procrastinate
 from bench.sides.program import ROOT, Program
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.database.address import POOLER
 
 __all__ = ["TITLE", "draining", "measure", "working"]
 
@@ -67,6 +68,8 @@ def measure(bench: Bench) -> Iterator[Row]:
 def on_postgres(bench: Bench) -> Iterator[Row]:
     if bench.postgres is None:
         return
+    from pgbouncer import missing, pgbouncer  # which needs the same package as the server
+
     url, count = bench.receiver.url, bench.count(DELIVERIES)
     with ExitStack() as stack:
         if (peer := procrastinate(bench)) is not None:
@@ -80,6 +83,13 @@ def on_postgres(bench: Bench) -> Iterator[Row]:
             "hookrow": lambda: delivered(bench, ours, count),
             "sqlite": lambda: delivered(bench, lite, count),
         }
+        if missing():
+            bench.note("PgBouncer is not installed (`apt-get install pgbouncer`): its row was left out.")
+        else:
+            pooler = stack.enter_context(pgbouncer(own(bench, "pooled"), "transaction"))
+            address = pooler.update_query_dict({POOLER: "transaction"}).render_as_string(hide_password=False)
+            pooled = stack.enter_context(Program("ours", [address, url], env=keys))
+            sides["pooled"] = lambda: delivered(bench, pooled, count)
         if peer is not None:
             sides["procrastinate"] = lambda: delivered(bench, peer, count)
         taken = interleave(sides, bench.rounds)
@@ -89,6 +99,9 @@ def on_postgres(bench: Bench) -> Iterator[Row]:
     yield at_least(
         "deliveries on PostgreSQL, ours on SQLite", taken["hookrow"], taken["sqlite"], 0.8, rate="deliveries"
     )
+    if "pooled" in taken:  # the goals hold for the direct connection
+        what = "deliveries through PgBouncer in transaction mode, directly"
+        yield at_least(what, taken["pooled"], taken["hookrow"], None, goal="—", rate="deliveries")
 
 
 def two_workers(bench: Bench) -> Iterator[Row]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import gettext
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["Both", "Language", "Plural", "Text", "current", "detect", "quoted", "use"]
+__all__ = ["Both", "Language", "Plural", "Speech", "Text", "current", "detect", "quoted", "use"]
 
 Language = Literal["ru", "en"]
 
@@ -22,6 +22,8 @@ class Speech:
     """The language that this process speaks; `use` sets it once at start."""
 
     language: Language = "en"
+    typed: Callable[[str], str] | None = None
+    """Puts commands that a text names as they are typed where this process was called; None: as they stand."""
 
 
 def use(language: Language) -> None:
@@ -72,6 +74,11 @@ def filled(message: str, values: Mapping[str, object], language: Language) -> st
     return message.format(**{k: inner(v) if f"«{{{k}}}»" in message else v for k, v in spoken.items()})
 
 
+def as_typed(message: str) -> str:
+    """The message with the commands in it as they are typed here."""
+    return message if Speech.typed is None else Speech.typed(message)
+
+
 class Text:
     """A message with its values, translated by `str()`.
 
@@ -90,7 +97,7 @@ class Text:
 
     def said(self, language: Language) -> str:
         """The text in this language, the texts among its values too."""
-        found = catalogue(self.domain, language).gettext(self.message)
+        found = as_typed(catalogue(self.domain, language).gettext(self.message))
         return filled(found, self.values, language) if self.values else found
 
     def __repr__(self) -> str:
@@ -116,7 +123,8 @@ class Plural(Text):
         """The text in this language, in the form for its number."""
         n = self.values["n"]
         assert isinstance(n, int)
-        return filled(catalogue(self.domain, language).ngettext(self.message, self.many, n), self.values, language)
+        found = catalogue(self.domain, language).ngettext(self.message, self.many, n)
+        return filled(as_typed(found), self.values, language)
 
 
 class Both:

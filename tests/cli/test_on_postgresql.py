@@ -199,7 +199,7 @@ def test_a_url_that_leads_nowhere(hookrow: Hookrow, url: str, said: str, words: 
 def test_a_database_without_our_tables(hookrow: Hookrow, db: str) -> None:
     """Commands make none by accident; `init` does."""
     ran = hookrow("--db", db, "hooks", "list", code=3)
-    assert "hookrow init" in ran.err
+    assert "hookrow --db URL init" in ran.err
     assert PASSWORD not in ran.err
     with psycopg.connect(db) as connection:
         assert connection.execute("SELECT to_regnamespace('hookrow')").fetchone() == (None,)

@@ -27,10 +27,10 @@ from standardwebhooks import Webhook
 
 from cli_runs import ROOT, Hookrow, environment, program
 from hookrow import HookEngine, lang
-from hookrow.cli.commands import demo
 from hookrow.cli.commands.listen import show
 from hookrow.cli.example.example import build, normalise
 from hookrow.cli.example.sample_hooks import SAMPLE_HOOKS
+from hookrow.cli.session import typed
 from hookrow.hook.modes import MODES
 from hookrow.testing.server import Answer, Came, Receiver
 
@@ -225,7 +225,7 @@ def test_lines_to_paste_name_the_program_as_it_was_called(
     """By its name where a shell finds it, else by its path."""
     monkeypatch.setattr(sys, "argv", [argv, "demo"])
     monkeypatch.setattr("shutil.which", lambda name: found)
-    assert demo.program_command() == expected
+    assert typed() == expected
 
 
 @pytest.mark.usefixtures("kept_example")
@@ -256,7 +256,7 @@ def test_the_demos_interface_has_live_events(monkeypatch: pytest.MonkeyPatch, ho
                 seen.extend(firing.id for firing in engine.log.page(limit=500) if firing.id not in known)
         return 0
 
-    monkeypatch.setattr(demo, "BETWEEN", 0.05)
+    monkeypatch.setattr("hookrow.cli.commands.demo.BETWEEN", 0.05)
     monkeypatch.setattr("hookrow.cli.commands.tui.open_on", interface)
     hookrow("demo", "--ui")
     assert seen

@@ -1,4 +1,5 @@
-"""A PostgreSQL dies under callers and its streaming standby is promoted: what was acknowledged, and what is there."""
+"""A PostgreSQL dies under callers and its streaming standby is promoted: what was acknowledged, and what is there.
+A pooler dies of several that one URL names."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from hookrow import Hook, HookEngine, LogFilter
+from pgbouncer import missing, pooler
 from postgres_pair import postgres_pair
 from scripted import Network
 
@@ -75,3 +77,53 @@ def test_what_was_acknowledged_survives_a_failover(postgres_server: str, synchro
     else:
         assert len(lost) >= 50, "the standby was held up: the test shows what is lost then"
         assert set(lost) <= set(acknowledged[at_risk - CALLERS * 5 : seen]), "what it had received is there"
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(missing(), reason="pgbouncer is not installed")
+def test_several_poolers_in_one_url(postgres_server: str) -> None:
+    """All lead to one server: a pooler dies, and the other is found; the server dies, they are told of the standby."""
+    retry = "server_login_retry = 1\n"
+    acknowledged: list[str] = []
+    failed: list[str] = []
+    ended = threading.Event()
+    with postgres_pair(synchronous=True) as pair:
+        primary, standby = (f"postgresql://postgres@127.0.0.1:{port}/postgres" for port in pair.ports)
+        with pooler(primary, "transaction", retry) as first, pooler(primary, "transaction", retry) as second:
+            hosts = "&".join(f"host=127.0.0.1:{each.door}" for each in (first, second))
+            url = f"postgresql://postgres@/postgres?{hosts}&hookrow_pooler=transaction"
+            with HookEngine(url, transport=Network()) as engine:
+                engine.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+
+                def calling() -> None:
+                    while not ended.wait(0.005):
+                        firing = engine.fire(AFTER, {})
+                        (acknowledged if firing.error is None else failed).append(firing.id)
+
+                def goes_on() -> float:
+                    began, seen = time.monotonic(), len(acknowledged)
+                    until(lambda: len(acknowledged) >= seen + AFTER_IT)
+                    return time.monotonic() - began
+
+                threads = [threading.Thread(target=calling) for _ in range(CALLERS)]
+                for thread in threads:
+                    thread.start()
+                try:
+                    goes_on()
+                    first.running.kill()
+                    without = goes_on()
+                    pair.fail_over()
+                    second.point_at(standby)
+                    promoted = goes_on()
+                finally:
+                    ended.set()
+                    for thread in threads:
+                        thread.join(60)
+                kept = set()
+                before: int | None = None
+                while page := engine.log.page(LogFilter(), before=before, limit=200):
+                    kept |= {each.id for each in page}
+                    before = page[-1].row_id
+    print(f"{AFTER_IT} more after a pooler died in {without:.1f} s, after a failover in {promoted:.1f} s")
+    print(f"failed: {len(failed)}")
+    assert set(acknowledged) <= kept

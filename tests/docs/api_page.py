@@ -10,6 +10,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import hookrow
 import hookrow.asgi
+import hookrow.contrib.django
+import hookrow.contrib.django.middleware
+import hookrow.contrib.fastapi
+import hookrow.contrib.flask
+import hookrow.metrics
+import hookrow.otel
 import hookrow.testing
 from hookrow.core.care.health import AsyncHealth, Health
 from hookrow.core.care.keys import AsyncKeys, Keys
@@ -19,9 +25,14 @@ from hookrow.core.hooks import Hooks
 from hookrow.core.log import AsyncLog, Log
 from hookrow.core.settings import AsyncSettings, Settings
 
-__all__ = ["DOORS", "MODULES", "documented", "engines_page", "given_page", "kit_page", "records_page"]
+__all__ = ["DOORS", "MODULES", "contrib_page", "documented", "engines_page", "given_page", "kit_page", "records_page"]
 
-MODULES = (hookrow, hookrow.asgi, hookrow.testing)
+CONTRIB = (
+    *(hookrow.contrib.django, hookrow.contrib.django.middleware, hookrow.contrib.fastapi, hookrow.contrib.flask),
+    *(hookrow.metrics, hookrow.otel),
+)
+KIT = (hookrow.asgi, hookrow.testing)
+MODULES = (hookrow, *KIT, *CONTRIB)
 DOORS = {
     "hooks": (Hooks, AsyncHooks),
     "log": (Log, AsyncLog),
@@ -198,7 +209,7 @@ def engines_page(made: str) -> str:
         "# The engines",
         made,
         "Further: [what you give them](api-given.md), [what they return](api-records.md);",
-        "[middleware, testing kit](api-kit.md); [errors](errors.md).",
+        "[middleware, testing kit](api-kit.md); [frameworks, metrics, traces](api-contrib.md); [errors](errors.md).",
         "Each name is at work in a program that runs as a test: [firing.md](../firing.md).",
         "Times are milliseconds where a name ends in `ms`, else seconds; sizes are bytes. Both engines have the same",
         "methods; `AsyncHookEngine`'s are awaited.",
@@ -249,4 +260,15 @@ def kit_page(made: str) -> str:
     """docs/reference/api-kit.md."""
     about = "`hookrow.wsgi` has the same names as `hookrow.asgi`; its `settle()` blocks, its functions can't be async."
     lines = ["# Middleware and testing kit", made, f"The engines: [api.md](api.md). {about}"]
-    return "\n".join([*lines, *(line for module in MODULES[1:] for line in api_of(module, module.__all__))]) + "\n"
+    return "\n".join([*lines, *(line for module in KIT for line in api_of(module, module.__all__))]) + "\n"
+
+
+def contrib_page(made: str) -> str:
+    """docs/reference/api-contrib.md."""
+    lines = [
+        "# Frameworks, metrics, traces",
+        made,
+        "The engines: [api.md](api.md). At work: [Django](../django.md), [FastAPI, Flask](../frameworks.md),",
+        "[metrics and traces](../observability.md).",
+    ]
+    return "\n".join([*lines, *(line for module in CONTRIB for line in api_of(module, module.__all__))]) + "\n"

@@ -1,4 +1,4 @@
-"""Every public name of `hookrow`, `hookrow.asgi` and `hookrow.testing` at work that docs/ has no example of."""
+"""Every public name at work that docs/ has no example of."""
 
 # ruff: noqa: D103, PT017, PT018 - a program to be read, as those of docs/
 
@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+
+from starlette.requests import HTTPConnection
 
 from hookrow import (
     Ambiguous,
@@ -71,6 +73,8 @@ from hookrow import (
     errors,
 )
 from hookrow.asgi import problem
+from hookrow.contrib import django as in_django
+from hookrow.contrib.fastapi import get_blocking_engine
 from hookrow.testing import (
     Answer,
     AsyncMemoryEngine,
@@ -249,3 +253,7 @@ with MemoryEngine() as altered, HookReceiver(changes({"order": {"id": 8}})) as e
         Hook(name="Edit", event="before_order_add", url=editor.url, wait_for_response=True, response_has_data=True)
     )
     assert altered.fire("before_order_add", {"order": {"id": 7}}).data == {"order": {"id": 8}}
+
+# in frameworks: what docs/django.md and docs/frameworks.md only name
+refused_with(errors.Misuse, lambda: get_blocking_engine(HTTPConnection({"type": "http", "state": {}})))
+in_django.close()

@@ -474,6 +474,7 @@ PAGES = {
     "reference/api-records.md": partial(names_page, "records_page"),
     "reference/api-records-2.md": partial(names_page, "more_records_page"),
     "reference/api-kit.md": partial(names_page, "kit_page"),
+    "reference/api-contrib.md": partial(names_page, "contrib_page"),
     "contributing/map.md": partial(map_page, ROOT / "engine" / "hookrow", "the engine", "map-interface.md"),
     "contributing/map-interface.md": partial(map_page, ROOT / "tui" / "hookrow_tui", "the interface", "map.md"),
     "reference/cli.md": commands_page,

@@ -15,7 +15,7 @@ import pytest
 from docs.api_page import MODULES, documented
 
 DOCS = Path(__file__).parents[2] / "docs"
-PROGRAM = re.compile(r"<!-- runs -->\n```python\n(.*?)```", re.DOTALL)
+PROGRAM = re.compile(r"<!-- (?:runs|django [^>]*) -->\n```python\n(.*?)```", re.DOTALL)
 RUNS = "\n".join(
     [block for page in sorted(DOCS.glob("*.md")) for block in PROGRAM.findall(page.read_text("utf-8"))]
     + [Path(__file__).with_name("every_name.py").read_text("utf-8")]

@@ -16,7 +16,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from hookrow import HookEngine
+from hookrow.contrib.django import engine, fire
 from hookrow.wsgi import HookMiddleware
 
 __all__ = ["application"]
@@ -35,13 +35,15 @@ settings.configure(
             "DISABLE_SERVER_SIDE_CURSORS": True,
         }
     },
+    INSTALLED_APPS=["hookrow.contrib.django"],
+    MIDDLEWARE=["hookrow.contrib.django.middleware.ProblemMiddleware"],
+    HOOKROW={"DATABASE": "default", "WORKER": False},
     ROOT_URLCONF=__name__,
     SECRET_KEY="only-for-tests",
     ALLOWED_HOSTS=["*"],
     USE_TZ=True,
 )
 django.setup()
-engine = HookEngine(os.environ["HOOKROW_DB"], worker=False)
 
 
 @csrf_exempt
@@ -53,7 +55,7 @@ def register(request: HttpRequest) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO customers (login) VALUES (%s) RETURNING id", [login])
             user = {"id": cursor.fetchone()[0], "login": login}
-        engine.fire("after_registration", {"user": user}, connection=connection)
+        fire("after_registration", {"user": user})
     return JsonResponse({"user": user}, status=201)
 
 
@@ -65,4 +67,4 @@ def new(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns: list[Any] = [path("organization/user/new", register), path("user/new", new)]
-application = HookMiddleware(get_wsgi_application(), engine, bind={"after_registration": []})
+application = HookMiddleware(get_wsgi_application(), engine(), bind={"after_registration": []})

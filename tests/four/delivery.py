@@ -7,14 +7,15 @@ from typing import Any
 
 from flask import Flask, request
 
-from hookrow import HookEngine, Vetoed
-from hookrow.wsgi import HookMiddleware, fired, problem
+from hookrow.contrib.flask import Hookrow
+from hookrow.wsgi import HookMiddleware, fired
 
 __all__ = ["app"]
 
-engine = HookEngine(os.environ["HOOKROW_DB"], worker=False)
+hooks = Hookrow()
 app = Flask(__name__)
-app.wsgi_app = HookMiddleware(app.wsgi_app, engine)  # type: ignore[method-assign]
+app.config["HOOKROW"] = {"URL": os.environ["HOOKROW_DB"], "WORKER": False}
+app.wsgi_app = HookMiddleware(app.wsgi_app, hooks.init_app(app))  # type: ignore[method-assign]
 
 
 @app.post("/organization/delivery_service/<int:number>/calculate")
@@ -27,12 +28,6 @@ def calculate(number: int) -> Any:
 @app.post("/handover")
 def handover() -> Any:
     """An event that no route means: fired by the handler."""
-    firing = engine.fire("before_order_setstatus", {"order": request.json})
+    firing = hooks.engine.fire("before_order_setstatus", {"order": request.json})
     firing.raise_for_veto()
     return {"order": firing.data["order"]}
-
-
-@app.errorhandler(Vetoed)
-def vetoed(stopped: Vetoed) -> Any:
-    """Problem details with the veto's status."""
-    return problem(stopped.firing), stopped.veto.status

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from hookrow import AsyncHookEngine
 from hookrow.asgi import HookMiddleware, fired
+from hookrow.contrib.fastapi import add_problem_handlers, lifespan
 from hookrow.metrics import Metrics
 
 __all__ = ["app"]
@@ -25,13 +26,13 @@ database = create_async_engine(os.environ["SHOP_DB"], connect_args={"prepare_thr
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with hooks:
-        yield
+async def own(app: FastAPI) -> AsyncIterator[None]:
+    yield
     await database.dispose()
 
 
-app = FastAPI(lifespan=lifespan)
+app = FastAPI(lifespan=lifespan(hooks, own))
+add_problem_handlers(app)
 app.add_middleware(HookMiddleware, engine=hooks, defer=["before_order_add"])
 
 

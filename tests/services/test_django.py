@@ -137,6 +137,8 @@ def test_djangos_words_become_a_url() -> None:
         connection.settings_dict["OPTIONS"] = {"sslmode": "verify-full", "pool": True, "isolation_level": 4}
         with override_settings(HOOKROW={"DATABASE": connection.alias}):
             assert place().url == "postgresql://irina:p%40ss@db.test:6543/shop?sslmode=verify-full"
+            connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True  # behind a pooler in transaction mode
+            assert place().url.endswith("?hookrow_pooler=transaction&sslmode=verify-full")
 
 
 def test_another_database_is_another_engine(tmp_path: Path) -> None:
@@ -207,7 +209,10 @@ def test_the_command_line_from_python(tmp_path: Path, capsys: pytest.CaptureFixt
         call_command(Command(), "settings", "list")
         assert "HOOKROW_EGRESS" in capsys.readouterr().out
         (tmp_path / "hooks.db").unlink()
-        for more, said in (((), "manage.py hookrow init"), (("--db", "other.db"), "hookrow --db other.db init")):
+        for more, said in (
+            ((), "manage.py hookrow init"),
+            (("--db", "other.db"), "manage.py hookrow --db other.db init"),
+        ):
             with pytest.raises(SystemExit) as ended:
                 call_command(Command(), "log", *more)
             assert (ended.value.code, f" {said}" in capsys.readouterr().err) == (3, True)

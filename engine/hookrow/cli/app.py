@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from hookrow.cli.catalogue import Lazy, option
+from hookrow.cli.catalogue import Lazy, name_commands, option
 from hookrow.cli.click_words import speak
+from hookrow.cli.session import Session
 from hookrow.lang import Text, detect
 
-if TYPE_CHECKING:
-    from hookrow.cli.session import Session
-
+AS_IT_IS = Session()
 __all__ = ["root", "run"]
 
 
@@ -58,9 +56,7 @@ def root(ctx: click.Context) -> int | None:
     path = ctx.obj.path
     if path is not None and not path.exists():
         none = Text(
-            "There is no database {path} yet. Create it: {hookrow} init, with samples: {hookrow} init --example",
-            path=path,
-            hookrow=ctx.obj.program,
+            "There is no database {path} yet. Create it: hookrow init, with samples: hookrow init --example", path=path
         )
         click.echo(f"\n{none}", err=True)
     hint = Text("The terminal interface needs a terminal. Over SSH: ssh -t HOST hookrow")
@@ -68,20 +64,23 @@ def root(ctx: click.Context) -> int | None:
     return 0
 
 
-def run(arguments: Sequence[str] | None = None, session: Session | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, session: Session = AS_IT_IS) -> int:
     """Run one command line and give its exit code. Nothing but a fault of this program has a traceback.
 
-    `session` names the database where `--db` does not; else it is $HOOKROW_DB, else ./hooks.db.
+    `session` names the database where `--db` does not (else it is $HOOKROW_DB, else ./hooks.db), and the program.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not stop a log
     speak(detect())
+    name_commands(session.program)
     try:
-        code = root.main(args=arguments, prog_name="hookrow", standalone_mode=False, obj=session)
+        code = root.main(args=arguments, prog_name=session.called, standalone_mode=False, obj=session)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every kind of end has its words and its code
         from hookrow.cli.exits import end
 
         return end(error)
+    finally:
+        name_commands("hookrow")  # of a process that goes on

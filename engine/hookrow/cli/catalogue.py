@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from copy import copy
+from functools import partial
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 import click
 
 from hookrow.cli.click_words import speak
-from hookrow.lang import Both, Plural, Text, detect
+from hookrow.lang import Both, Plural, Speech, Text, detect
 
 __all__ = [
     "COMMANDS",
@@ -28,6 +29,7 @@ __all__ = [
     "ReaderGone",
     "command",
     "family",
+    "name_commands",
     "option",
     "spoken",
 ]
@@ -202,12 +204,21 @@ class Option(click.Option):
         return super().get_help_record(ctx)
 
 
+def name_commands(program: str) -> None:
+    """From now on every text that names a command names it as it is typed here, in the place of `hookrow`."""
+    Speech.typed = None
+    if program != "hookrow":
+        command = re.compile(rf"\bhookrow(?= (?:{'|'.join(COMMANDS)})\b)")
+        Speech.typed = partial(command.sub, lambda _: program)
+
+
 def choose_database(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """What the command, or a command below it, works on."""
     if value is not None or ctx.obj is None:
         from hookrow.cli.session import Session
 
-        ctx.obj = Session(value)
+        ctx.obj = (ctx.obj or Session())._replace(db=value, named=True)
+        name_commands(ctx.obj.program)
 
 
 def choose_language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -266,8 +277,10 @@ class Spoken(click.Command):
         return found
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        example = EXAMPLES.get(ctx.command_path.partition(" ")[2])
+        called = str(ctx.find_root().info_name)
+        example = EXAMPLES.get(ctx.command_path.removeprefix(called).strip())
         if example is not None:
+            example = example.replace("hookrow", called, 1)
             with formatter.section(str(Text("Example"))):
                 formatter.write(f"{' ' * formatter.current_indent}{example}\n")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from hookrow.lang import Text
 if TYPE_CHECKING:
     from hookrow import HookEngine
 
-__all__ = ["Session", "database_url", "pass_session", "sqlite_path"]
+__all__ = ["Session", "database_url", "pass_session", "sqlite_path", "typed"]
 
 DEFAULT = "hooks.db"
 SQLITE = "sqlite:///"
@@ -27,8 +29,10 @@ class Session(NamedTuple):
     """One run of the command line: on which database, and by which command it is called."""
 
     db: str | None = None
-    called: str = ""
-    """What stands in a shell in the place of `hookrow --db URL`: `manage.py hookrow`."""
+    called: str = "hookrow"
+    """What was typed: `hookrow`, `python -m hookrow`, `manage.py hookrow`."""
+    named: bool = False
+    """`--db` named the database."""
 
     @property
     def url(self) -> str:
@@ -43,9 +47,9 @@ class Session(NamedTuple):
     @property
     def program(self) -> str:
         """What to type for another command on this database; a server's URL may hold a password."""
-        if self.called or self.db is None:
-            return self.called or "hookrow"
-        return f"hookrow --db {'URL' if self.path is None else quote(self.db)}"
+        if not self.named or self.db is None:
+            return self.called
+        return f"{self.called} --db {'URL' if self.path is None else quote(self.db)}"
 
     @contextmanager
     def engine(self) -> Iterator[HookEngine]:
@@ -68,9 +72,18 @@ class Session(NamedTuple):
         """
         path = self.path
         if path is not None and not path.exists():
-            raise NoDatabase(
-                Text("There is no database {path}. Create one: {hookrow} init", path=path, hookrow=self.program)
-            )
+            raise NoDatabase(Text("There is no database {path}. Create one: hookrow init", path=path))
+
+
+def typed() -> str:
+    """How this program is typed: by its name, else by the path by which it was called, else as Python's module."""
+    program = Path(sys.argv[0])
+    if program.name != "hookrow":
+        name = Path(sys.executable).name
+        found = shutil.which(name)
+        return f"{name if found == sys.executable else quote(sys.executable)} -m hookrow"
+    found = shutil.which("hookrow")
+    return "hookrow" if found and Path(found).resolve() == program.resolve() else quote(sys.argv[0])
 
 
 def database_url(text: str) -> str:

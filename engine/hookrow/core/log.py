@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hookrow.core.runtime import Runtime
+    from hookrow.hook.stored import StoredHook
 
 __all__ = ["AsyncLog", "Log"]
 
@@ -228,10 +229,7 @@ class Log:
         Raises:
             HookNotFound: there is no such hook.
         """
-        found = self.runtime.config().hooks.get(hook)
-        if found is None:
-            raise HookNotFound(Text("there is no hook {ref}", ref=hook))
-        return shadow_figures(self.runtime, found)
+        return shadow_figures(self.runtime, hook_of(self.runtime, hook))
 
     def candidate(self, hook: int) -> CandidateFigures | None:
         """How a hook's candidate compares with it (docs/trusting.md), and the newest firings in which they differ.
@@ -244,14 +242,19 @@ class Log:
         Raises:
             HookNotFound: there is no such hook.
         """
-        found = self.runtime.config().hooks.get(hook)
-        if found is None:
-            raise HookNotFound(Text("there is no hook {ref}", ref=hook))
-        return candidate_figures(self.runtime, found)
+        return candidate_figures(self.runtime, hook_of(self.runtime, hook))
 
     def overview(self) -> Overview:
         """All hooks together over the last hour, day and week, in steps; see `core.insight.overview`."""
         return overview(self.runtime)
+
+
+def hook_of(runtime: Runtime, number: int) -> StoredHook:
+    """The hook of this id, deleted or not. Raises HookNotFound."""
+    found = runtime.config().hooks.get(number)
+    if found is None:
+        raise HookNotFound(Text("there is no hook {ref}", ref=number))
+    return found
 
 
 class AsyncLog(Awaited[Log]):

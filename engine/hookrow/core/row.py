@@ -205,7 +205,8 @@ class Row:
 
     def waits(self, hook: StoredHook) -> bool:
         """Whether the operation waits for this hook: not for one in shadow, whose answer could decide something."""
-        return hook.mode in WAITING and not (self.context.in_background or (hook.shadow and self.context.before))
+        shadow = hook.shadow and self.context.event.moment == "before"  # spelled out: it costs no call
+        return hook.mode in WAITING and not (self.context.in_background or shadow)
 
     def end_trials(self) -> list[DeliveryDraft]:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import shutil
-import sys
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING
 from hookrow.cli import exits
 from hookrow.cli.catalogue import command, option
 from hookrow.cli.example.english import sample_of
-from hookrow.cli.session import database_url
+from hookrow.cli.session import database_url, typed
 from hookrow.cli.show.layout import Cell, Column, cut, table
 from hookrow.cli.show.output import (
     colours,
@@ -220,7 +217,7 @@ def asks_for_interface(ui: bool | None) -> bool:
 
 def say_next() -> None:
     """Three things to do next, each a line that can be pasted where this was called."""
-    hookrow = program_command()
+    hookrow = typed()
     interface = hookrow if find_spec("textual") else f"{hookrow} hooks list"
     own = interface if Path("hooks.db").exists() else f"{hookrow} init --example && {interface}"
     say("")
@@ -231,15 +228,6 @@ def say_next() -> None:
     ):
         say(f"{what}:")
         say(f"  {line}")
-
-
-def program_command() -> str:
-    """This program as a shell finds it: by name, else by the path by which it was called, else as Python's module."""
-    program = Path(sys.argv[0])
-    if program.name != "hookrow":
-        return f"{shlex.quote(sys.executable)} -m hookrow"
-    found = shutil.which("hookrow")
-    return "hookrow" if found and Path(found).resolve() == program.resolve() else shlex.quote(sys.argv[0])
 
 
 def open_interface(path: Path) -> int:

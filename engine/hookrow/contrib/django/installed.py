@@ -111,6 +111,9 @@ def url_of(alias: str) -> str:
     if host is not None and host.startswith("/"):  # a socket's folder, which has no place in a URL's own
         options["host"] = host
         host = None
+    query = {key: value for key, value in options.items() if key not in DJANGOS_OWN}
+    if known.get("DISABLE_SERVER_SIDE_CURSORS"):  # as Django wants it behind a pooler in transaction mode
+        query["hookrow_pooler"] = "transaction"
     address = URL.create(
         "postgresql",
         username=known["USER"] or None,
@@ -118,7 +121,7 @@ def url_of(alias: str) -> str:
         host=host,
         port=int(known["PORT"]) if known["PORT"] else None,
         database=name or None,
-        query={key: value for key, value in options.items() if key not in DJANGOS_OWN},
+        query=query,
     )
     return address.render_as_string(hide_password=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from hookrow.clock import DAY_MS, HOUR_MS, WEEK_MS
@@ -88,6 +88,16 @@ class Figures:
         }
 
 
+def shape(figures: ShadowFigures | CandidateFigures) -> JsonObject:
+    """Figures as `--json` prints them."""
+    shown = {each.name: getattr(figures, each.name) for each in fields(figures)}
+    return shown | {"since": rfc3339(shown.pop("since_ms")), "firings": list(figures.firings)}
+
+
+def percentile_told(p95_ms: int | None) -> int | str:
+    return "—" if p95_ms is None else p95_ms
+
+
 @dataclass(frozen=True, slots=True)
 class ShadowFigures:
     """What a hook in shadow was asked since a moment, and what its answers would have done.
@@ -130,17 +140,7 @@ class ShadowFigures:
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
-        return {
-            "asked": self.asked,
-            "refusals": self.refusals,
-            "vetoes": self.vetoes,
-            "changes": self.changes,
-            "failures": self.failures,
-            "p95_ms": self.p95_ms,
-            "since": rfc3339(self.since_ms),
-            "capped": self.capped,
-            "firings": list(self.firings),
-        }
+        return shape(self)
 
     def brief(self) -> str:
         """The same beside a hook's state."""
@@ -154,7 +154,7 @@ class ShadowFigures:
             asked=self.asked,
             refusals=self.refusals,
             failures=self.failures,
-            p95="—" if self.p95_ms is None else self.p95_ms,
+            p95=percentile_told(self.p95_ms),
         )
 
 
@@ -187,18 +187,7 @@ class CandidateFigures:
 
     def as_json(self) -> JsonObject:
         """The shape that `--json` prints."""
-        return {
-            "compared": self.compared,
-            "differ": self.differ,
-            "decisions": self.decisions,
-            "refusals": self.refusals,
-            "data": self.data,
-            "failures": self.failures,
-            "p95_ms": self.p95_ms,
-            "since": rfc3339(self.since_ms),
-            "capped": self.capped,
-            "firings": list(self.firings),
-        }
+        return shape(self)
 
     def brief(self) -> str:
         """The same beside a hook's state."""
@@ -212,7 +201,7 @@ class CandidateFigures:
             n=self.differ,
             all=self.compared,
             failures=self.failures,
-            p95="—" if self.p95_ms is None else self.p95_ms,
+            p95=percentile_told(self.p95_ms),
         )
 
 

@@ -289,6 +289,7 @@ async def test_a_silent_server(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatc
 async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that lives answers BEGIN at once: a connection that does not is given up, and the firing is recorded."""
     monkeypatch.setattr("hookrow.store.database.server.GREETING", SHORT)
+    monkeypatch.setattr("hookrow.store.database.server.LATELY", 0)  # it answered a moment before it was stopped
     with HookEngine(pg, worker=False, transport=Network()) as engine:
         await asyncio.to_thread(with_hooks, engine)
         with engine.runtime.database.write() as connection:

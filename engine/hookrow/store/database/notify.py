@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.outages import Outage
+from hookrow.store.database.prepared import queueing
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,7 +43,9 @@ def announce(connection: Connection) -> None:
 
     SQLite's workers look at `data_version` instead.
     """
-    if connection.dialect.name == "postgresql":
+    if (driver := queueing(connection)) is not None:
+        driver.later("SELECT pg_notify('hookrow_due', '')")
+    elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_notify('hookrow_due', '')")
 
 

@@ -11,6 +11,7 @@ import collections
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy import BindParameter, Connection, Insert, Table, bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["Prepared", "PreparedIn", "Upsert", "driver_noted", "savepoint", "sqlite_driver"]
+__all__ = ["Prepared", "PreparedIn", "Upsert", "driver_noted", "queueing", "savepoint", "say", "sqlite_driver"]
 
 NO_VALUES: Mapping[str, Any] = {}
 KEPT_DRIVER = "hookrow_driver"
@@ -147,18 +148,18 @@ class PreparedIn:
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """A part of a transaction that a broken constraint undoes alone; any other error undoes the whole."""
-    driver = sqlite_driver(connection)
-    if driver is None:
-        with connection.begin_nested():
-            yield
-        return
-    driver.execute("SAVEPOINT part")
+    run: Callable[[str], object] = connection.exec_driver_sql
+    if (driver := sqlite_driver(connection)) is not None:
+        run = driver.execute
+    elif queueing(connection) is not None:  # after a rollback of its own, psycopg forgets all that it prepared
+        run = partial(say, connection)
+    run("SAVEPOINT part")
     try:
         yield
     except IntegrityError:
-        driver.execute("ROLLBACK TO part")
+        run("ROLLBACK TO SAVEPOINT part")
         raise
-    driver.execute("RELEASE part")
+    run("RELEASE SAVEPOINT part")
 
 
 def row_of(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
@@ -181,6 +182,29 @@ def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
     """The driver's connection beneath one of SQLAlchemy's; None where it is another driver than `sqlite3`."""
     driver = connection.__dict__.get(KEPT_DRIVER) or connection.connection.driver_connection
     return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def queueing(connection: Connection) -> Any:
+    """The driver's connection where it is PostgreSQL's own kind of ours, which queues statements (`server.Server`)."""
+    driver: Any = connection.connection.driver_connection
+    return driver if hasattr(driver, "later") else None
+
+
+def say(connection: Connection, words: str, *values: str) -> Sequence[Sequence[Any]]:
+    """Run a statement behind those that are queued, in one round trip; gives its rows, as text. For `queueing` ones.
+
+    Raises:
+        DBAPIError: IntegrityError where a constraint is broken, by it or by what was queued.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.say(words, *values)  # type: ignore[no-any-return]
+    except driver.Error as error:
+        gone = driver.closed or driver.broken
+        if gone:
+            connection.invalidate()
+        kind = IntegrityError if isinstance(error, driver.IntegrityError) else DBAPIError
+        raise kind(None, None, error, connection_invalidated=gone) from None
 
 
 def wrapped(error: sqlite3.Error) -> DBAPIError:

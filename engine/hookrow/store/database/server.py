@@ -1,15 +1,23 @@
-"""PostgreSQL's connections: psycopg's own, whose every wait ends, and transactions that say how long they wait."""
+"""PostgreSQL's connections: psycopg's own, whose every wait ends, and transactions that say how long they wait.
+
+Each statement costs a round trip, and takes the interpreter's lock from the event loop several times. So what needs no
+answer waits until one is needed, or the commit, and goes with it in one round trip (libpq's pipeline mode).
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from math import inf
 from typing import Any
 
 import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.waiting import Wait
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -32,10 +40,12 @@ from hookrow.store.database.locks import (
     now,
 )
 from hookrow.store.database.moments import StorageClock
+from hookrow.store.database.rows import Numbers
 
 __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+LIMITS = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
 OWN_LIMITS = (
     "SELECT extract(epoch FROM current_setting('lock_timeout')::interval),"
@@ -45,6 +55,8 @@ MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
 INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0"
 """What is asked for is a page or less, and may be rare: an index, whatever the statistics expect, and no worker of the
 server's beside us, whose start takes longer than all the rest."""
+LATELY = 0.05
+"""Seconds for which a connection that has answered is taken for alive: BEGIN goes with what follows it."""
 KEPT = 5
 """Connections for reading that are kept when nobody needs them."""
 WRITING = 2
@@ -64,19 +76,36 @@ class Server(psycopg.Connection[Any]):
     """The administrator's, in seconds: for locks, for a statement."""
     is_new: bool = True
     """Its server, of which there may be several, has not told the time yet."""
+    heard: float = -inf
+    """When it last answered, by `locks.now`."""
+    numbers: Numbers
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue: deque[tuple[str, Sequence[str]]] = deque()
+        """Statements that no answer is needed of: they go before whatever goes next."""
+        self.prepared: dict[str, bytes] = {}
+        """The server's names for statements of the queue."""
+        self.last_failed: bool = False
+        """Of what was said last, it was the last statement that the server refused."""
 
     def begin(self, besides: str, clock: StorageClock) -> None:
-        """Begin a transaction with its limits, in one round trip. Nothing of them outlives it.
+        """Begin a transaction with its limits. Nothing of them outlives it.
+
+        It is one round trip; none where the connection, which may be gone without a word, has answered lately.
 
         Args:
             clock: is told what the server's says, with the same round trip.
         """
-        words = BEGIN
+        words, waits = BEGIN, None
+        asks, since = clock.asks and (self.is_new or clock.stale), clock.monotonic()
         if here.until is not None:
             locks, statement = self.own_limits
-            words += f"; SET LOCAL lock_timeout = {ms(min(left(LOCK), locks))}"
-            words += f"; SET LOCAL statement_timeout = {ms(min(left(ANSWER), statement))}"
-        asks, since = clock.asks and (self.is_new or clock.stale), clock.monotonic()
+            waits = [str(ms(min(left(LOCK), locks))), str(ms(min(left(ANSWER), statement)))]
+            if not besides and not asks and now() - self.heard < LATELY:
+                self.queue += (words, ()), (LIMITS, waits)
+                return
+            words += f"; SET LOCAL lock_timeout = {waits[0]}; SET LOCAL statement_timeout = {waits[1]}"
         with Until(GREETING):
             answer: Any = self.execute(words + besides + (MOMENT if asks else ""), prepare=False)
         if asks:
@@ -85,10 +114,103 @@ class Server(psycopg.Connection[Any]):
             clock.heard(float(answer.fetchone()[0]), since)
             self.is_new = False
 
+    def later(self, words: str, *values: str) -> None:
+        """Say this (parameters `$1` …) before whatever is said next, at the latest with the commit."""
+        self.queue.append((words, values))
+
+    def say(self, words: str, *values: str) -> list[tuple[str | None, ...]]:
+        """Say this, after what waits; the answer's rows, as text. Raises psycopg.Error, the first of all."""
+        self.queue.append((words, values))
+        return self.let_out()
+
+    def let_out(self) -> list[tuple[str | None, ...]]:
+        """Say what waits, in one round trip; the rows of the last answer. Raises psycopg.Error."""
+        said, self.queue = self.queue, deque()
+        return self.wait(self.piped(said))  # type: ignore[no-any-return]
+
+    def piped(self, said: Sequence[tuple[str, Sequence[str]]]) -> Generator[Any, Any, list[tuple[str | None, ...]]]:
+        """The steps of that: `psycopg`'s own pipeline waits for the socket at each statement."""
+        wire, fresh, answers = self.pgconn, dict[str, bytes](), list[Any]()
+        order: list[str] = []  # of what answers: a statement, or the preparing of one
+        wire.enter_pipeline_mode()
+        for words, given in said:
+            values = [value.encode() for value in given]
+            if self.prepare_threshold is None or not values:
+                wire.send_query_params(words.encode(), values)
+            else:
+                name = self.prepared.get(words) or fresh.get(words)
+                if name is None:
+                    name = fresh[words] = b"hookrow_%d" % (len(self.prepared) + len(fresh))
+                    wire.send_prepare(name, words.encode())
+                    order.append(words)
+                wire.send_query_prepared(name, values)
+            order.append("")
+        wire.pipeline_sync()
+        failed: Any = None
+        try:
+            while wire.flush():
+                yield Wait.RW
+                wire.consume_input()
+            while True:
+                while wire.is_busy():
+                    yield Wait.R
+                    wire.consume_input()
+                found = wire.get_result()
+                if found is None:
+                    if wire.status == ConnStatus.BAD:
+                        raise psycopg.OperationalError(str(Text("the connection was lost")))
+                    continue
+                if found.status == ExecStatus.PIPELINE_SYNC:
+                    break
+                if found.status == ExecStatus.FATAL_ERROR:
+                    failed, self.last_failed = failed or found, failed is None and len(answers) == len(order) - 1
+                elif found.status == ExecStatus.COMMAND_OK and order[len(answers)]:
+                    self.prepared[order[len(answers)]] = fresh[order[len(answers)]]
+                answers.append(found)
+        except psycopg.Error:
+            self.close()
+            if failed is None:
+                raise
+            raise error_from_result(failed) from None  # it said why, and hung up
+        wire.exit_pipeline_mode()
+        if failed is not None:
+            raise error_from_result(failed)
+        return rows_in(answers[-1])
+
+    def cursor(self, *given: Any, **named: Any) -> Any:
+        """For whatever else is said."""
+        if self.queue:
+            self.let_out()
+        return super().cursor(*given, **named)
+
+    def commit(self) -> None:
+        """Commit, together with what waits: where that is refused, nothing is."""
+        if not self.queue:
+            super().commit()
+            return
+        try:
+            self.say("COMMIT")
+        except psycopg.Error:
+            if not self.closed:
+                self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """What waits was never said."""
+        self.queue.clear()
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            return
+        super().rollback()
+        if self.prepared:  # psycopg has let go of all that it prepared, if anything, and of ours with it
+            self.prepared.clear()
+            self.execute("DEALLOCATE ALL", prepare=False)
+
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
         """Wait for one answer, as long as this thread may; `psycopg` asks ten times a second whether to go on."""
         until = None if here.until is None else min(here.until, now() + ANSWER) + SLACK
-        return super().wait(gen if until is None else self.ending(gen, until), *given, **named)
+        answer = super().wait(gen if until is None else self.ending(gen, until), *given, **named)
+        self.heard = now()
+        return answer
 
     def ending(self, gen: Generator[Any, Any, Any], until: float) -> Generator[Any, Any, Any]:
         """The same steps, ended where nothing comes."""
@@ -105,6 +227,15 @@ class Server(psycopg.Connection[Any]):
             return end.value
 
 
+def rows_in(answer: Any) -> list[tuple[str | None, ...]]:
+    """The rows of an answer, as text."""
+    found: list[tuple[str | None, ...]] = []
+    for row in range(answer.ntuples):
+        values = [answer.get_value(row, column) for column in range(answer.nfields)]
+        found.append(tuple(None if value is None else value.decode() for value in values))
+    return found
+
+
 def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | None) -> Engine:
     """The engine for `read` or `write`. Whether a connection still stands is asked by its transaction's BEGIN."""
     most = reading(address) if purpose == "read" else WRITING
@@ -116,13 +247,14 @@ def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | N
         pool_timeout=LOCK,
         hide_parameters=True,
     )
-    event.listen(made, "do_connect", lambda *_: connect(partial(parameters, address, login)))
+    numbers = Numbers()
+    event.listen(made, "do_connect", lambda *_: connect(partial(parameters, address, login), numbers))
     besides = INDEXED if purpose == "read" else ""
     event.listen(made, "begin", lambda connection: begin(connection, besides, clock))
     return made
 
 
-def connect(words: Callable[[], dict[str, Any]]) -> Server:
+def connect(words: Callable[[], dict[str, Any]], numbers: Numbers) -> Server:
     """A new connection, in a thread of its own: a name server that hangs can't be interrupted, nor a host's function
     that gives a password."""
     made: list[Any] = []
@@ -132,6 +264,7 @@ def connect(words: Callable[[], dict[str, Any]]) -> Server:
     def connecting() -> None:
         try:
             found: Any = Server.connect(**words())
+            found.numbers = numbers
             found.own_limits = tuple(float(each) or inf for each in found.execute(OWN_LIMITS).fetchone())
         except psycopg.errors.ConnectionTimeout as error:
             found = NoAnswer(str(error))

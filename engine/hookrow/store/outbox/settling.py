@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal, Protocol
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.delivery.comparing import Against, compare
@@ -20,10 +20,10 @@ from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, dec
 from hookrow.lang import Text
 from hookrow.payload import dumps
 from hookrow.reasons.reason import keep
-from hookrow.store.database.prepared import Prepared, PreparedIn, savepoint
+from hookrow.store.database.prepared import Prepared, PreparedIn, queueing, savepoint
 from hookrow.store.database.rows import allocate
-from hookrow.store.database.tables import BREAKERS, DELIVERIES
-from hookrow.store.outbox.batches import Update
+from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.outbox.batches import Noted, Update
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.outbox.parking import catch_up
@@ -101,10 +101,8 @@ OUTCOME: Final = {
 }
 """What a delivery's columns become by a result."""
 UPDATE = Update(DELIVERIES, ("id", "fence"), OUTCOME)
-UPDATE_LEASED = Update(DELIVERIES, ("id", "fence"), OUTCOME, "kept.state = 'leased'")
-FAILING = PreparedIn(
-    lambda hooks: select(BREAKERS.c.hook_id).where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)
-)
+NO_FAILURES = "NOT EXISTS (SELECT 1 FROM main.breaker WHERE breaker.hook_id = kept.hook_id AND breaker.failures > 0)"
+UPDATE_LEASED = Update(DELIVERIES, ("id", "fence"), OUTCOME, "kept.state = 'leased'", NO_FAILURES)
 WOULD = Prepared(
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
@@ -247,16 +245,19 @@ class Batch:
                 plain.setdefault(job.claimed.row_id, number)
             else:
                 others.add(job.claimed.hook_id)
-        others.update(
-            row.hook_id
-            for row in FAILING.all(self.connection, sorted({jobs[n].claimed.hook_id for n in plain.values()}))
-        )
-        numbers = [number for _, number in sorted(plain.items()) if jobs[number].claimed.hook_id not in others]
-        if not numbers:
+        chosen = {n: jobs[n] for _, n in sorted(plain.items()) if jobs[n].claimed.hook_id not in others}
+        if not chosen:
             return {}
-        changed = UPDATE_LEASED.many(self.connection, [self.arrived(jobs[number]) for number in numbers])
-        written = {number: jobs[number] for number in numbers if jobs[number].claimed.row_id in changed}
-        gaps = self.write_attempts(written)
+        arrived = [self.arrived(job) for job in chosen.values()]
+        gaps: set[int] = set()
+        if queueing(self.connection) is None:
+            changed = UPDATE_LEASED.many(self.connection, arrived)
+            gaps = self.write_attempts({n: job for n, job in chosen.items() if job.claimed.row_id in changed})
+        else:
+            noted = self.attempts(chosen)
+            rows = zip(arrived, map(noted.get, chosen), strict=True)
+            changed = Noted(UPDATE_LEASED, INSERT_ATTEMPT, "delivery_id").many(self.connection, list(rows))
+        written = {number: job for number, job in chosen.items() if job.claimed.row_id in changed}
         return {
             number: Settled(True, job.result.answer.kind, gap=number in gaps, attempts=job.claimed.attempts + 1)
             for number, job in written.items()
@@ -351,10 +352,19 @@ class Batch:
 
     def write_attempts(self, jobs: Mapping[int, Settle]) -> set[int]:
         """Log the requests; gives the jobs whose row could not be written. A gap must not cause a second request."""
+        rows = self.attempts(jobs)
+        if self.inserted(list(rows.values())):
+            return set()
+        gaps = {number for number, row in rows.items() if not self.inserted([row])}
+        log.error("%d attempts could not be logged; their deliveries are settled all the same", len(gaps))
+        return gaps
+
+    def attempts(self, jobs: Mapping[int, Settle]) -> dict[int, dict[str, Any]]:
+        """The rows of their requests."""
         logged = {number: job for number, job in jobs.items() if job.result.values}
         _, _, ids = allocate(self.connection, self.now_ms, attempts=len(logged))
-        rows = [
-            {
+        return {
+            number: {
                 **job.result.values,
                 "id": next(ids),
                 "delivery_id": job.claimed.row_id,
@@ -362,13 +372,8 @@ class Batch:
                 "origin": "redeliver" if job.by_hand else "worker",
                 "elsewhere": job.elsewhere,
             }
-            for job in logged.values()
-        ]
-        if self.inserted(rows):
-            return set()
-        gaps = {number for number, row in zip(logged, rows, strict=True) if not self.inserted([row])}
-        log.error("%d attempts could not be logged; their deliveries are settled all the same", len(gaps))
-        return gaps
+            for number, job in logged.items()
+        }
 
     def inserted(self, rows: list[dict[str, Any]]) -> bool:
         if not rows:

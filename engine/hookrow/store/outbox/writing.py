@@ -17,7 +17,7 @@ from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
-from hookrow.store.outbox.batches import Insert
+from hookrow.store.outbox.batches import Insert, insert
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -142,14 +142,13 @@ class Rows:
         for job in jobs:
             number = job.firing_id if job.firing_id is not None else next(firing_ids)
             if job.firing_id is None:
-                firings.append({**INSERT_FIRING.blank, **(job.firing or {}), "id": number})
+                firings.append({**(job.firing or {}), "id": number})
             elif job.firing is not None:
                 finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
             ids = []
             for delivery in job.deliveries:
                 ids.append(next(delivery_ids))
-                of = {"id": ids[-1], "firing_id": number}
-                deliveries.append({**INSERT_DELIVERY.blank, **delivery.values, **of})
+                deliveries.append({**delivery.values, "id": ids[-1], "firing_id": number})
                 if delivery.values["state"] == "parked":
                     parked.add(delivery.values["hook_id"])
                 if delivery.attempts:
@@ -160,14 +159,9 @@ class Rows:
                 admitted.append(number)
             notes += job.notes
             gone += job.gone
-        if firings:
-            INSERT_FIRING.whole(connection, firings)
         if finished:
             FINISH_FIRING.many(connection, finished)
-        if deliveries:
-            INSERT_DELIVERY.whole(connection, deliveries)
-        if attempts:
-            INSERT_ATTEMPT.many(connection, attempts)
+        insert(connection, (INSERT_FIRING, firings), (INSERT_DELIVERY, deliveries), (INSERT_ATTEMPT, attempts))
         if connection.dialect.name != "sqlite" and any(job.waits for job in jobs):
             announce(connection)
         if admitted:

@@ -18,7 +18,7 @@ import httpx
 from hookrow import AsyncHookEngine, Hook
 from hookrow.events import samples
 
-__all__ = ["EVENTS", "NEEDLE", "NEVER", "SELDOM", "SPAN_MS", "grow", "make", "seed"]
+__all__ = ["EVENTS", "NEEDLE", "NEVER", "SELDOM", "SPAN_MS", "grow", "make", "sown"]
 
 EVENTS = ("before_order_add", "after_registration", "before_order_update", "on_subscription", "before_user_update")
 SELDOM = "called-once"
@@ -51,10 +51,10 @@ def hooks() -> Iterator[Hook]:
     yield Hook(key=NEVER, name="Никогда", event="before_user_new", url="http://receiver.test/9/200")
 
 
-async def seed(path: Path, count: int = SEEDS) -> None:
+async def sown(url: str, count: int = SEEDS) -> None:
     """A database with some real firings: every tenth fails, every hundredth is dead."""
     transport = httpx.MockTransport(answer)
-    async with AsyncHookEngine(f"sqlite:///{path}", transport=transport) as engine:
+    async with AsyncHookEngine(url, transport=transport) as engine:
         for hook in hooks():
             await engine.hooks.ensure(hook)
         for number in range(count):
@@ -157,7 +157,7 @@ def settle(path: Path) -> None:
 def make(path: Path, count: int, seeds: int = SEEDS) -> None:
     """A database with a log of `count` firings. Where there is one already, it is taken."""
     if not path.exists():
-        asyncio.run(seed(path, seeds))
+        asyncio.run(sown(f"sqlite:///{path}", seeds))
         settle(path)
         grow(path, count)
 

@@ -17,7 +17,8 @@ from hookrow import HookEngine
 
 BEFORE, AFTER, ON = "before_order_add", "after_registration", "on_subscription"
 url, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-faulthandler.dump_traceback_later(30 + count / 5, exit=True)  # where it stands, should it stand still
+STILL = 60.0
+"""Seconds without an interrupt, or for the end, after which it says where it stands: a busy machine is only slow."""
 chance = random.Random(seed)
 engine = HookEngine(url)
 armed = threading.Event()
@@ -44,6 +45,7 @@ def beside(who: str) -> None:
 def strike() -> None:
     """Interrupt the main thread once it fires; now and then a second time, at once."""
     for _ in range(count):
+        faulthandler.dump_traceback_later(STILL, exit=True)
         armed.wait()
         time.sleep(chance.random() ** 2 * 0.006)
         if not armed.is_set():
@@ -53,6 +55,7 @@ def strike() -> None:
         if chance.random() < 0.1:
             time.sleep(chance.random() * 0.001)
             os.kill(os.getpid(), signal.SIGINT)
+    faulthandler.dump_traceback_later(STILL, exit=True)
     ended.set()
 
 

@@ -32,7 +32,18 @@ from hookrow.store.database.locks import FIRE, LET_GO, RECORD
 from hookrow.worker import Worker
 from silent import Silent
 
-__all__ = ["ASKED", "FED", "GATE_TIMEOUT", "OPENING", "cancelled", "feeder", "interrupted", "moody_receiver", "worker"]
+__all__ = [
+    "ASKED",
+    "FED",
+    "GATE_TIMEOUT",
+    "OPENING",
+    "WITHIN",
+    "cancelled",
+    "feeder",
+    "interrupted",
+    "moody_receiver",
+    "worker",
+]
 
 FED, ASKED = "before_order_add", "before_order_update"
 """Events: of the service that is killed; of the callers, with a hook that is waited for."""

@@ -172,13 +172,13 @@ class Chaos:
         """By SIGTERM: calls under way end, and what they promised is kept or handed over."""
         number = self.callers[name]
         until(lambda: self.listens(number))
-        began = time.monotonic()
         self.remember()
         self.tell("end", name, number)
+        began = time.monotonic()
         self.nursery.kill(number, signal.SIGTERM)
         self.nursery.gone(number, 2 * LEAVING)
-        self.remember()
         self.waited(f"{name} told to end", began, LEAVING)
+        self.remember()
 
     def stop(self) -> None:
         """A worker stands still, often past its leases; perhaps inside a transaction."""
@@ -274,7 +274,7 @@ class Chaos:
         while True:
             began = time.monotonic()
             try:
-                return change()
+                return self.timed(name, change)
             except HookNotFound:
                 return None  # the try before was committed, whatever it said
             except StorageError:
@@ -283,8 +283,14 @@ class Chaos:
                 if self.stopped:  # perhaps inside a transaction
                     self.go_on()
                 self.counts["refused"] = self.counts.get("refused", 0) + 1
-            finally:
-                self.waited(name, began, ANSWERED)
+
+    def timed(self, name: str, change: Callable[[], Any]) -> Any:
+        """One try, and what it took: not what the run itself asks meanwhile of a database that others hold up."""
+        began = time.monotonic()
+        try:
+            return change()
+        finally:
+            self.waited(name, began, ANSWERED)
 
     def waited(self, name: str, began: float, bound: float) -> None:
         """How long something took, and what of that was the machine's."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.log_rows import grow, seed
+from bench.log_rows import grow, sown
 from sqlalchemy import select, update
 
 from cli_runs import ROOT, Hookrow, program
@@ -175,7 +175,7 @@ def test_a_change_meanwhile_is_said(
 def test_killed_on_the_way(hookrow: Hookrow, folder: Path, postgres_url: str, kind: str) -> None:
     """`kill -9` in the midst of the log; run again, it goes on, and all is there once."""
     path = folder / "hooks.db"
-    asyncio.run(seed(path, 40))
+    asyncio.run(sown(url_of(path), 40))
     grow(path, 6000)
     target = postgres_url if kind == "server" else url_of(folder / "copy.db")
     hookrow("--db", target, "init")

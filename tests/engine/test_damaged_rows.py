@@ -20,8 +20,10 @@ import pytest
 
 from damaging import VALUES, Hand, columns_of
 from hookrow import Hook, HookEngine
+from hookrow.core.sending import idle
 from hookrow.errors import DatabaseDamaged, EngineClosed
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
+from hookrow.worker.loop import Worker
 
 EVENT = "after_registration"
 LATER = 2**42
@@ -77,7 +79,7 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
             worker = engine.sending.worker
             assert worker is not None
             until(lambda: hand.connection.execute(came).fetchone() == (len(innocent),))
-            until(lambda: not worker.tasks and not worker.slots.held)
+            until(lambda: idle(worker, engine.runtime.clock.now_ms()))
             assert worker.running
         told = [record for record in caplog.records if record.exc_info]
         assert not told, [(each.getMessage(), each.exc_info) for each in told][:3]
@@ -94,11 +96,17 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
 
 
 @pytest.mark.usefixtures("looking_each_time")
-@pytest.mark.parametrize(("table", "column"), [("hook", "timeout"), ("hook", "condition"), ("event", "methods")])
+@pytest.mark.parametrize(
+    ("table", "column", "claimed"),
+    [("hook", "timeout", False), ("hook", "timeout", True), ("hook", "condition", False), ("event", "methods", False)],
+)
 def test_a_hook_that_cannot_be_read_holds_all_up_and_loses_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str, *, claimed: bool
 ) -> None:
-    """It may be the gate that would have refused: nobody fires, workers wait and say why; put right, all goes on."""
+    """It may be the gate that would have refused: nobody fires, workers wait and say why; put right, all goes on.
+
+    `claimed`: it was changed between the worker's look at the hooks and its claim, which meets it first.
+    """
     path = tmp_path / "hooks.db"
     caplog.set_level(logging.WARNING)
     with (
@@ -111,9 +119,14 @@ def test_a_hook_that_cannot_be_read_holds_all_up_and_loses_nothing(
         hand.put("delivery", waiting.row_id, due_ms=LATER)
         begun = threading.Event()
 
+        def started(its: Worker) -> None:
+            if claimed:
+                its.tend = None
+            begun.set()
+
         def work() -> None:
             with suppress(EngineClosed):
-                engine.run_worker(started=lambda _: begun.set())
+                engine.run_worker(started=started)
 
         worker = threading.Thread(target=work)
         worker.start()

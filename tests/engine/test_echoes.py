@@ -21,6 +21,7 @@ from engine_bench import Bench
 from hookrow import AsyncHookEngine, Hook
 from hookrow.delivery.concealing import Concealer
 from hookrow.delivery.spellings import Hidden, raw
+from hookrow.payload import dumps
 from hookrow.secrets.secret import MASK
 from receivers import Receiver, send
 from scripted import answer
@@ -412,3 +413,16 @@ async def test_what_breaks_an_answer_is_told_without_what_it_repeats(tmp_path: P
                 await engine.fire(event, {"user": {"password": secret}} if event == EVENT else {"order": {}})
             cells = list(kept_cells(Bench(engine, None, None)))  # type: ignore[arg-type]
     assert not [cell for cell in cells if secret in cell[1]]
+
+
+def test_headers_that_came_before_are_looked_through_anew_for_what_was_learned_since() -> None:
+    """The text that is kept of the last headers is that of what is known now."""
+    headers = (("X-Echo", "plainsecret"), ("Date", "Sat, 28 Nov 2026 22:00:00 GMT"))
+    conceal = Concealer(["/order/phone"])
+    assert conceal.headers_text(headers) == conceal.headers_text(headers) == dumps(list(headers))
+    conceal.beware([Hidden("plainsecret", MASK)])
+    assert conceal.headers_text(headers) == dumps(conceal.headers(headers))
+    assert "plainsecret" not in conceal.headers_text(headers)
+    conceal.learn({"order": {"phone": "22:00:00"}})
+    assert "22:00:00" not in conceal.headers_text(headers)
+    assert conceal.headers_text(headers[1:]) == dumps(conceal.headers(headers[1:]))

@@ -27,6 +27,7 @@ from hookrow.clock import from_ms
 from hookrow.delivery.states import UNFINISHED
 from hookrow.errors import NotRedeliverable
 from hookrow.ids import delivery_id
+from hookrow.store.database.writer import Waiting
 from hookrow.store.outbox import Settle, Settled, Taken
 from hookrow.worker import Worker
 from scripted import HandClock
@@ -142,7 +143,7 @@ class Engine(RuleBasedStateMachine):
         self.worker: Worker | None = None
         writer = self.engine.runtime.database.writer
 
-        async def at_once(job: Any) -> Any:
+        def at_once(job: Any) -> Any:
             """A commit of its own for each job: which of them a thread would commit together is chance.
 
             Where it pauses or resumes a hook, the turn of what is leased already was given by what held before.
@@ -157,7 +158,16 @@ class Engine(RuleBasedStateMachine):
                 self.disturbed += bool(answer.resumed)
             return answer
 
-        writer.awrite = at_once  # type: ignore[method-assign]
+        async def awaited(job: Any) -> Any:
+            return at_once(job)
+
+        def posted(job: Any, back: Any) -> None:
+            waiting = Waiting(job, None, None, 0.0)
+            waiting.answer = at_once(job)
+            asyncio.get_running_loop().call_soon(back, waiting)
+
+        writer.awrite = awaited  # type: ignore[method-assign]
+        writer.post = posted  # type: ignore[method-assign]
 
     # -- the receivers ------------------------------------------------------------------------------------------------
 
@@ -377,8 +387,7 @@ class Engine(RuleBasedStateMachine):
         self.worker.closing = not start  # so it starts nothing, but claims, holds on and lets go as ever
         await self.worker.step()
         self.worker.closing = False
-        while self.worker.tasks:
-            await asyncio.wait(self.worker.tasks)
+        await self.worker.hand.empty.wait()
 
     async def perform(self, claimed: Any, hook: Any) -> Any:
         """An attempt, unless the worker is dead."""

@@ -161,7 +161,8 @@ def test_what_we_set_ends_with_the_transaction(url: str) -> None:
                 driver = connection.connection.driver_connection
                 assert isinstance(driver, psycopg.Connection)
                 assert driver.execute(asked).fetchall() == []
-                assert driver.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchall() == []
+                locks = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+                assert driver.execute(locks).fetchall() == []
 
 
 def test_the_callers_connection_stays_as_it_was(url: str, host: Engine) -> None:

@@ -362,6 +362,22 @@ async def test_all_waits_of_one_change_together(
             assert watch.took <= lag.bound(4 * SHORT + 1.25)
 
 
+async def test_two_locks_of_one_change_together(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its transaction: the hook's row is let go late, and then the deliveries are held."""
+    monkeypatch.setattr("hookrow.store.database.locks.CHANGE", 2.0)
+    async with AsyncHookEngine(pg, worker=False) as engine:
+        await engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
+        with kept(pg, "delivery"), psycopg.connect(pg.replace("+psycopg", "")) as other:
+            other.execute("SELECT id FROM hookrow.hook FOR UPDATE")
+            letting_go = threading.Timer(1.7, other.rollback)
+            letting_go.start()
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await engine.hooks.pause("a")
+            letting_go.join()
+            assert watch.took <= lag.bound(2.0 + 1)
+
+
 async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is for what it waits for: thousands of deliveries that go on with a hook may take longer."""
     change = hookstore.change

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from sqlalchemy import literal_column, update
 
+from hookrow.errors import StorageError
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.tables import DELIVERIES
-from hookrow.store.outbox import Claimed
+from hookrow.store.outbox import Claimed, Settle
+from hookrow.worker.trouble import Trouble
 from outbox_rows import (
     Result,
     add_hook,
@@ -22,7 +25,7 @@ from outbox_rows import (
     set_hook,
 )
 from scripted import HandClock
-from worker_bench import Receiver, now_ms, running, settled, worker_on
+from worker_bench import Receiver, now_ms, running, seen, settled, worker_on
 
 pytestmark = pytest.mark.anyio
 
@@ -220,6 +223,62 @@ async def test_no_receiver_waits_for_our_disk(database: Database) -> None:
             await receiver.until(lambda: len(receiver.sent) == 4)
             assert {rows(database)[each.row_id].state for each in claimed} == {"leased"}
         await settled(database, claimed[-1].row_id, "ok")
+
+
+async def test_a_sender_takes_row_after_row_and_nothing_of_the_call_that_began_it(database: Database) -> None:
+    """One task for a slot, not for a row; it outlives the call that handed its first row over."""
+    asked: ContextVar[str] = ContextVar("asked", default="nobody")
+    seen_by: set[tuple[int, str]] = set()
+
+    async def script(claimed: Claimed) -> Result:
+        seen_by.add((id(asyncio.current_task()), asked.get()))
+        return result()
+
+    hook = add_hook(database, "a")
+    written = [fire(database, [hook], now_ms(), owner="engine") for _ in range(4)]
+    leases = rows(database)
+    worker = worker_on(database, Receiver(script), owner="engine", concurrency=1)
+    asked.set("a call")
+    worker.take(
+        Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, leases[row].lease_ms)
+        for firing, (row,) in written
+    )
+    worker.start()
+    await worker.hand.empty.wait()
+    await worker.drain()
+    assert [who for _, who in seen_by] == ["nobody"]
+    assert {row.state for row in rows(database).values()} == {"ok"}
+
+
+@pytest.mark.parametrize("error", [StorageError("the disk is gone"), RuntimeError("a fault of ours")])
+async def test_a_success_that_cannot_be_recorded(database: Database, error: Exception, monkeypatch: Any) -> None:
+    """Storage in trouble: it is tried again. A fault of ours: the row goes again once its lease has lapsed. The sender
+    has other rows to send meanwhile."""
+    monkeypatch.setattr(Trouble, "failed", lambda self, error: 0.0)
+    once = Settle.run_many
+    broken: list[int] = []
+
+    def run_many(connection: Any, jobs: Any) -> Any:
+        if first in {job.claimed.row_id for job in jobs} and len(broken) < 3:  # its batch, then itself alone, twice
+            broken.append(first)
+            raise error
+        return once(connection, jobs)
+
+    hook = add_hook(database, "a")
+    monkeypatch.setattr(Settle, "run_many", run_many)
+    receiver = Receiver()
+    _, (first,) = fire(database, [hook], now_ms())
+    async with running(worker_on(database, receiver, concurrency=1)) as worker:
+        await seen(lambda: len(broken) > 0)
+        _, (second,) = fire(database, [hook], now_ms())
+        worker.wake()
+        await settled(database, second, "ok")
+        if isinstance(error, StorageError):
+            await settled(database, first, "ok")
+        await seen(lambda: not worker.hand.rows)
+    assert [each.row_id for each in receiver.sent] == [first, second]
+    assert rows(database)[first].state == ("ok" if isinstance(error, StorageError) else "leased")
+    assert not worker.unrecorded
 
 
 async def test_a_paused_hooks_row_is_let_go_before_it_is_sent(database: Database) -> None:

@@ -89,7 +89,7 @@ async def test_a_lost_lease_is_not_sent(database: Database) -> None:
     )
     assert [each.row_id for each in taken.rows] == [row]
     async with running(worker):
-        await seen(lambda: not worker.slots.held and not worker.tasks)
+        await seen(lambda: not worker.slots.held and not worker.hand.rows)
     assert receiver.sent == []
     assert rows(database)[row].owner == "other"
 
@@ -110,7 +110,7 @@ async def test_a_row_taken_over_is_not_sent_by_a_holder_that_trusts_its_own_cloc
     worker = worker_on(database, receiver, owner="engine")
     async with running(worker):
         worker.take([Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, lease)])
-        await seen(lambda: not worker.slots.held and not worker.tasks)
+        await seen(lambda: not worker.slots.held and not worker.hand.rows)
     assert receiver.sent == []
     assert rows(database)[row].owner == "other"
 

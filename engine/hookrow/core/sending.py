@@ -291,6 +291,6 @@ def candidate_of(hook: StoredHook, revision: int) -> StoredHook | None:
 
 def idle(worker: Worker, now_ms: int) -> bool:
     """Whether a worker has nothing in hand, and knows of nothing that is due."""
-    if worker.tasks or worker.slots.held or worker.look or worker.claiming:
+    if worker.hand.rows or worker.slots.held or worker.look or worker.claiming:
         return False
     return worker.next_ms is None or worker.next_ms > now_ms

@@ -93,6 +93,8 @@ class Concealer:
         self.short: tuple[Hidden, ...] = ()
         self.long: list[Hidden] = []
         """What is looked for anywhere in a text, longest first."""
+        self.last: tuple[tuple[tuple[str, str], ...], str] = (), "[]"
+        """The headers that were kept last, and how."""
         if secrets:
             self.beware(secrets)
 
@@ -118,6 +120,7 @@ class Concealer:
     def arrange(self) -> None:
         private = [each for each in self.values.values() if len(each.value) >= SHORTEST]
         self.long = sorted((*private, *self.secrets), key=lambda one: len(one.value), reverse=True)
+        self.last = (), "[]"
 
     @property
     def idle(self) -> bool:
@@ -248,6 +251,12 @@ class Concealer:
         if not cut and self.found(joined, (*self.long, *self.short)) is None and not self.values:
             return pairs
         return [(self.cut(name), self.header_value(value)) for name, value in pairs]
+
+    def headers_text(self, headers: tuple[tuple[str, str], ...]) -> str:
+        """The same as JSON; what came last time need not be looked through again."""
+        if headers != self.last[0]:
+            self.last = headers, dumps(self.headers(headers))
+        return self.last[1]
 
     def header_value(self, value: str) -> str:
         return MASK if self.found(value, self.short) is not None else self.cut(value, is_raw=True)

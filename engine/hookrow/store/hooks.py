@@ -21,6 +21,7 @@ from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
+from hookrow.store.database.locks import after_a_lock
 from hookrow.store.database.plain import reading
 from hookrow.store.database.tables import HOOKS
 
@@ -118,6 +119,7 @@ def load(connection: Connection, number: int) -> Row[Any]:
         HookNotFound
     """
     row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).first()
+    after_a_lock(connection)
     if row is None:
         raise HookNotFound(Text("there is no hook {ref}", ref=number))
     return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import Iterable
@@ -73,8 +72,8 @@ async def deliver_due(sending: Sending) -> int:
         begun = worker.begun
         await worker.claim()
         worker.start()
-        if worker.tasks:
-            await asyncio.wait(worker.tasks)
+        if worker.hand.rows:
+            await worker.hand.empty.wait()
         elif worker.begun == begun:  # nor did a result hand over a row that is sent by now
             return begun
 

@@ -354,7 +354,7 @@ def judged(tools: Tools, dispatch: Dispatch, sent: message.Message, got: Exchang
         "ms": ms,
         "times": dumps({**got.times, "limit": round(dispatch.timeout * 1000)}),
         "request_headers": dumps(sent.shown),
-        "response_headers": dumps(conceal.headers(got.headers)) if keeps_response and got.headers else None,
+        "response_headers": conceal.headers_text(got.headers) if keeps_response and got.headers else None,
         "response_body": kept_body(conceal, tools.limits, dispatch, got) if keeps_body else None,
         "response_length": got.length if keeps_response else None,
         "asked_by": dispatch.asked_by,

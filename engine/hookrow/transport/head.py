@@ -8,13 +8,16 @@ alone, NUL, two lengths, a length beside chunks, another transfer coding.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from hookrow.reasons.reason import Reason
 
-__all__ = ["Broken", "Head", "head_in"]
+__all__ = ["TOKEN", "Broken", "Head", "head_in"]
 
 MOST_HEADERS = 1000
+KEPT = 2048
+"""Bytes of a head that may be kept for the next one like it."""
 LINE = rb"[^\r\n\0]*\r?\n"
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 HEAD: Final = re.compile(
@@ -107,4 +110,11 @@ def head_in(data: bytes, start: int) -> tuple[Head, int] | None:
     found = HEAD.match(data)
     if found is None or found.end() != ended.end():
         raise Broken(Reason("http_bad_head" if data.startswith(BEGINNING) else "http_no_head"))
-    return Head(int(found[2]), found[1], found[3].decode("latin-1")), ended.end()
+    status, version, lines = int(found[2]), found[1], found[3].decode("latin-1")
+    return (kept if len(lines) <= KEPT else Head)(status, version, lines), ended.end()
+
+
+@lru_cache(64)
+def kept(status: int, version: bytes, lines: str) -> Head:
+    """A head that came before: a receiver's heads are mostly alike but for the second in `Date`. Raises Broken."""
+    return Head(status, version, lines)

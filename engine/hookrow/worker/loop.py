@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from hookrow.errors import EngineClosed, StorageError, Unrecorded
 from hookrow.store import outbox
@@ -21,12 +20,13 @@ from hookrow.store.database.database import Database
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.notify import Channel, Listener
 from hookrow.store.log.failing import Failing
-from hookrow.store.outbox import Claimed, ResultLike, Settle, Settled, Taken
-from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook, Leases, may_go, public
+from hookrow.store.outbox import Claimed, Taken
+from hookrow.worker.leases import RESERVE, ClockReading, CurrentHook
 from hookrow.worker.notices import HookOf, Notices, RaiseEvent
 from hookrow.worker.retention import Limits, Retention
-from hookrow.worker.slots import Held, Slots
-from hookrow.worker.trouble import Faults, Shortage, Trouble, recorded
+from hookrow.worker.sender import Perform, Sender
+from hookrow.worker.slots import Slots
+from hookrow.worker.trouble import Trouble
 
 __all__ = ["CurrentHook", "Perform", "Worker", "new_owner"]
 
@@ -41,15 +41,8 @@ BUSY = 2.0
 them is likely to write more; nothing tells a worker on SQLite of it."""
 LISTENING = 4
 """How much longer a worker may wait that is told of it (PostgreSQL): rows are still seen within a second."""
-MOST_TASKS = 4
-"""How many tasks a slot may have at most: the request in flight, and results that are not recorded yet."""
-SLOW = 1.0
-"""Seconds: a hook whose last attempt took longer gets half of the slots."""
 LAST_MOMENT = 1.0
 """Seconds in which aborted requests give their rows back."""
-
-
-Perform = Callable[[Claimed, Any], Awaitable[ResultLike]]
 
 
 def new_owner() -> str:
@@ -57,7 +50,7 @@ def new_owner() -> str:
     return secrets.token_hex(12)
 
 
-class Worker:
+class Worker(Sender):
     """Sends what is due until it is told to end.
 
     `run` is the loop; `take` hands over rows that `fire()` wrote as leased to this `owner`; `wake` says from any thread
@@ -94,37 +87,22 @@ class Worker:
             failing: told which hooks fail, and which work again.
             poll: seconds.
         """
-        self.database = database
-        self.clock = clock
-        self.perform = perform
-        self.hook_of = hook_of
-        self.tend = tend
-        self.notices: Final = Notices(hook_of, raise_event, failing)
-        self.retention: Final = None if limits is None else Retention(database, clock, limits)
+        super().__init__(
+            database,
+            clock,
+            perform=perform,
+            notices=Notices(hook_of, raise_event, failing),
+            owner=owner or new_owner(),
+            slots=Slots(concurrency),
+        )
         self.config_changed = config_changed
+        self.tend = tend
+        self.retention: Final = None if limits is None else Retention(database, clock, limits)
         self.listener: Final = Listener(database, self.hear) if database.notifies else None
-        self.owner: Final = owner or new_owner()
         self.poll = poll
-        self.slots: Final = Slots(concurrency)
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.begun: int = 0
-        """How many deliveries were started so far."""
-        self.leases: Final = Leases(database, clock, self.owner, self.slots)
-        self.once: bool = False  # somebody waits: results are not tried to be recorded without end
-        self.lost: list[StorageError] = []
-        self.trouble: Final = Trouble(clock)
-        self.shortage: Final = Shortage(clock)
-        self.faults: Final = Faults(database, clock)
-        self.unrecorded: set[int] = set()
-        self.suspects: set[int] = set()
-        """Rows in flight whose last attempt was interrupted."""
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.woken: Final = asyncio.Event()
         self.ended: Final = asyncio.Event()
-        self.running: bool = False
-        self.closing: bool = False
         self.leave_at: float = float("inf")
-        self.look: bool = True
         self.claiming: bool = False
         self.version: int = -1
         self.asked: float = float("-inf")
@@ -204,12 +182,14 @@ class Worker:
                 taken: Taken = await self.database.writer.awrite(claiming)
                 self.slots.hold(taken.rows, held, started)
                 self.start()
-                if not self.tasks and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
+                if not self.hand.rows and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
                     break
                 due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
                 await self.rest(due)
         except StorageError as error:
-            await asyncio.gather(*self.tasks, return_exceptions=True)  # what has left: what came of it is to be said
+            await asyncio.gather(
+                *self.hand.tasks, return_exceptions=True
+            )  # what has left: what came of it is to be said
             if not self.lost:
                 raise
             self.lost.append(error)
@@ -251,14 +231,10 @@ class Worker:
         self.slots.held.clear()
         await self.give_back(unsent)
         loop = asyncio.get_running_loop()
-        while self.tasks and loop.time() < self.leave_at:
+        while self.hand.rows and loop.time() < self.leave_at:
             self.woken.clear()
             await self.rest(self.leave_at - loop.time())
-        late = list(self.tasks)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=LAST_MOMENT)
+        await self.hand.let_go(LAST_MOMENT)
         if self.retention is not None:
             await self.retention.stop(LAST_MOMENT)
 
@@ -290,7 +266,7 @@ class Worker:
             self.look = True
             if await self.faults.ended(error):
                 return 0.0
-            pause = self.trouble.failed(error)
+            pause = self.trouble.failed(self.faults.hook or error)
             # Others could not record either: what they hold is not taken over before they had time to.
             self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)
             self.start()
@@ -352,137 +328,6 @@ class Worker:
     def suspected(self) -> bool:
         """Whether a row is here whose last attempt was interrupted: one at a time, or all would count as killers."""
         return bool(self.suspects) or any(each.claimed.error == outbox.INTERRUPTED for each in self.slots.unsent())
-
-    def start(self) -> None:
-        """Start held rows in free slots, unless too many results wait to be recorded."""
-        while not self.closing and len(self.tasks) < MOST_TASKS * self.slots.concurrency:
-            held = self.slots.next()
-            if held is None:
-                break
-            task = asyncio.get_running_loop().create_task(self.deliver(held), name=public(held.claimed))
-            self.tasks.add(task)
-            self.begun += 1
-            task.add_done_callback(self.landed)
-
-    def landed(self, task: asyncio.Task[None]) -> None:
-        """A delivery's task has ended."""
-        self.tasks.discard(task)
-        self.start()
-        # Else the loop has nothing to do before its time.
-        if not self.running or self.closing or (self.look and self.slots.wanting()):
-            self.woken.set()
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Unrecorded):
-            self.lost.append(error)
-        elif error is not None:
-            failed = "%s: its task failed (%s: %s); it goes again when its lease has lapsed"
-            log.error(failed, task.get_name(), type(error).__name__, error)
-
-    # -- one delivery -------------------------------------------------------------------------------------------------
-
-    async def deliver(self, held: Held) -> None:
-        """Send one row if it may go now, and have the result recorded."""
-        claimed, freed = held.claimed, False
-        try:
-            hook: CurrentHook | None = self.hook_of(claimed.hook_id)
-            if hook is None or not may_go(hook, claimed) or not await self.lasts(held, hook):
-                await self.give_back([claimed])
-                return
-            started = self.clock.monotonic()
-            if claimed.error == outbox.INTERRUPTED:
-                self.suspects.add(claimed.row_id)
-            try:
-                result = await self.perform(claimed, hook)
-            except asyncio.CancelledError:
-                await self.give_back([claimed], begun=True)
-                raise
-            if result.error == "key_error" and claimed.against is None:  # no attempt: it is held until its key is back
-                await self.give_back([claimed])
-                return
-            if result.error == "local_error":  # our own trouble, too: it waits a while
-                await self.give_back(
-                    [claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), result.detail)
-                )
-                return
-            self.shortage.worked(claimed.row_id)
-            quick = self.clock.monotonic() - started <= SLOW
-            well = self.slots.well[claimed.hook_id] = quick and not result.gone and result.answer.kind != "failed"
-            if well:
-                # The slot is the next row's: no receiver waits for our disk. What a failure means is recorded first.
-                self.slots.free(claimed.hook_id)
-                freed = True
-                self.start()
-            await self.record(claimed, result)
-        except Unrecorded:
-            raise
-        except StorageError as error:  # the hooks can't be read
-            await self.give_back([claimed], later_ms=self.shortage.failed(claimed.row_id, public(claimed), error.text))
-        except Exception as error:
-            if not await self.faults.ended(error, [claimed.row_id]):
-                raise
-        finally:
-            self.suspects.discard(claimed.row_id)
-            if not freed:
-                self.slots.free(claimed.hook_id)
-
-    async def record(self, claimed: Claimed, result: ResultLike) -> None:
-        """Have a result written, however long storage is in trouble; then tell what followed from it.
-
-        Raises:
-            Unrecorded: somebody waits for it, and it could not be written.
-        """
-        started, now_ms, held = self.clock.monotonic(), self.clock.now_ms(), self.clock.lease_ms()
-        owner = self.owner if not self.closing and self.slots.wanted() > 0 else ""
-        job = Settle(claimed, result, now_ms, random.uniform(-1, 1), owner=owner, room=self.slots.spare, lease_now=held)
-        settled: Settled | None = None
-        if self.once:
-            settled = await recorded(partial(self.database.writer.awrite, job), public(claimed))
-        while settled is None:
-            try:
-                settled = await self.database.writer.awrite(job)
-            except StorageError as error:
-                self.unrecorded.add(claimed.row_id)
-                await asyncio.sleep(self.trouble.failed(error))
-        self.unrecorded.discard(claimed.row_id)
-        if not settled.accepted:
-            log.warning("%s: its lease was lost meanwhile, the result is not recorded", public(claimed))
-            return
-        if settled.next:
-            await self.go_on(settled.next, held, started)
-        if settled.due or settled.state == "retrying":
-            self.look = True
-        if (settled.paused or settled.resumed) and self.config_changed is not None:
-            self.config_changed()
-        await self.notices.of_result(claimed, result, settled)
-
-    async def go_on(self, rows: Sequence[Claimed], lease_now: int, started: float) -> None:
-        """Rows that were leased with a result, at `lease_now` (milliseconds) and `started` (monotonic seconds)."""
-        if self.closing:
-            await self.give_back(list(rows))
-            return
-        self.slots.hold(rows, lease_now, started)
-        self.start()
-
-    async def give_back(self, rows: list[Claimed], *, begun: bool = False, later_ms: int = 0) -> None:
-        """Let rows go, unsent or cut short; if storage refuses, their leases lapse by themselves."""
-        if not rows:
-            return
-        now_ms = self.clock.now_ms()
-        try:
-            await self.database.writer.awrite(
-                lambda connection: outbox.give_back(connection, rows, now_ms, begun=begun, later_ms=later_ms)
-            )
-        except StorageError as error:
-            self.trouble.failed(error)
-        self.look = True
-
-    async def lasts(self, held: Held, hook: CurrentHook) -> bool:
-        """Whether the lease outlasts the request by a second; it is begun anew if it does not."""
-        try:
-            return await self.leases.lasts(held, max(hook.timeout, (held.claimed.shadow or 0) / 1000))
-        except StorageError as error:
-            self.trouble.failed(error)
-            return False
 
     async def watch_clock(self) -> ClockReading:
         """See whether the wall clock was set, before its word is taken for anything."""

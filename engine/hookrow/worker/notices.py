@@ -35,6 +35,10 @@ class Notices:
         self.raise_event = raise_event
         self.failing = failing
 
+    def silent(self, claimed: Claimed) -> bool:
+        """Whether nobody is to be told of a success from which nothing follows."""
+        return self.recorded is None and (self.failing is None or claimed.hook_id not in self.failing.rows)
+
     async def of_result(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
         if self.recorded is not None:

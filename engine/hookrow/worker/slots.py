@@ -30,6 +30,8 @@ class Slots:
         self.concurrency = concurrency
         self.held: dict[int, deque[Held]] = {}
         self.flying: dict[int, int] = {}
+        self.in_flight: int = 0
+        """The sum of them."""
         self.well: dict[int, bool] = {}
         self.shut: Collection[int] = frozenset()
         """The hooks that can't be sent to from here."""
@@ -89,7 +91,7 @@ class Slots:
     def wanted(self) -> int:
         """How many rows a claim may bring: for the free slots, and for each slot the next one, so that none waits."""
         held = sum(min(len(queue), max(self.most(hook) - self.busy(hook), 0)) for hook, queue in self.held.items())
-        return 2 * self.concurrency - sum(self.flying.values()) - held
+        return 2 * self.concurrency - self.in_flight - held
 
     def wanting(self) -> bool:
         """Whether it is time to claim: a slot is free for a row more, or half of them have no next one."""
@@ -97,7 +99,7 @@ class Slots:
 
     def room(self) -> int:
         """How many rows more could start now, beside those that are held and could."""
-        free = self.concurrency - sum(self.flying.values())
+        free = self.concurrency - self.in_flight
         return free - sum(
             min(len(queue), max(self.cap(hook) - self.busy(hook), 0)) for hook, queue in self.held.items()
         )
@@ -109,21 +111,24 @@ class Slots:
 
     def next(self) -> Held | None:
         """Take a slot for the next row that may start, hooks in turn; None if there is none."""
-        if sum(self.flying.values()) >= self.concurrency:
+        if self.in_flight >= self.concurrency:
             return None
         for hook, queue in self.held.items():
             if self.busy(hook) < self.cap(hook):
-                # To the end of the line, so that the next row is another hook's.
-                del self.held[hook]
                 found = queue.popleft()
-                if queue:
+                if not queue:
+                    del self.held[hook]
+                elif len(self.held) > 1:  # to the end of the line, so that the next row is another hook's
+                    del self.held[hook]
                     self.held[hook] = queue
                 self.flying[hook] = self.busy(hook) + 1
+                self.in_flight += 1
                 return found
         return None
 
     def free(self, hook: int) -> None:
         """A request has ended: its slot is free."""
+        self.in_flight -= 1
         left = self.busy(hook) - 1
         if left:
             self.flying[hook] = left

@@ -56,10 +56,10 @@ class Changing(Generic[T]):
         self.job: Final = job
 
     def __call__(self, connection: Connection) -> T:
-        at_work()
         before = list(self.author.left)
         try:
-            answer = self.job(connection)
+            with at_work():
+                answer = self.job(connection)
         except HookrowError:  # for instance that the hook was changed meanwhile: by the commit that was lost
             if not left(connection, before):
                 raise

@@ -35,6 +35,7 @@ __all__ = [
     "WAITS",
     "AtLeast",
     "Until",
+    "after_a_lock",
     "as_one_change",
     "at_work",
     "begin_immediate",
@@ -114,6 +115,8 @@ class Patience(threading.local):
     """Until when this thread waits for the database (monotonic seconds); None: without end."""
 
     until: float | None = float("inf")
+    locks: float = float("inf")
+    """Until when what has begun its work waits for locks."""
 
 
 here: Final = Patience()
@@ -152,11 +155,22 @@ class AtLeast(Until):
             here.until = max(self.before, now() + self.seconds)
 
 
-def at_work() -> None:
-    """From here on to the end of its transaction this thread's statements have limits of their own alone: there may be
-    much to do, such as thousands of deliveries that wait for a hook."""
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Inside, in its transaction, this thread's statements have limits of their own alone: there may be much to do,
+    such as thousands of deliveries that wait for a hook. Its waits for locks end together all the same."""
     if here.until is not None:
-        here.until = float("inf")
+        here.locks, here.until = here.until, float("inf")
+    try:
+        yield
+    finally:
+        here.locks = float("inf")
+
+
+def after_a_lock(connection: Connection) -> None:
+    """A lock may have been waited for: the next of this transaction has what is left (PostgreSQL)."""
+    if connection.dialect.name == "postgresql" and here.locks != float("inf"):
+        connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, max(here.locks - now(), 0.0)))}")
 
 
 def as_one_change(method: Callable[P, T]) -> Callable[P, T]:

@@ -26,7 +26,7 @@ from hookrow.lang import Text
 from hookrow.store.database.failures import Interrupted, Unsure, busy
 from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
-__all__ = ["Job", "Many", "Writer"]
+__all__ = ["Job", "Many", "Waiting", "Writer"]
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -66,14 +66,15 @@ class Storage(Protocol):
 
 
 class Waiting:
-    """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future)."""
+    """A job and who waits for its answer: a thread (a Future) or a coroutine (a loop's future, or a callback)."""
 
-    __slots__ = ("answer", "answered", "error", "future", "job", "loop", "told", "until")
+    __slots__ = ("answer", "answered", "back", "error", "future", "job", "loop", "told", "until")
 
     def __init__(self, job: Job[Any], loop: asyncio.AbstractEventLoop | None, future: Any, seconds: float) -> None:
         self.job: Final = job
         self.loop: Final = loop
         self.future: Any = future
+        self.back: Callable[[Waiting], None] | None = None
         self.until: Final = now() + seconds
         self.answer: Any = None
         self.error: BaseException | None = None
@@ -185,6 +186,12 @@ class Writer:
             self.look_at(loop, waiting.until)
         self.put(waiting)
         return waiting
+
+    def post(self, job: Job[Any], back: Callable[[Waiting], None]) -> None:
+        """Queue a job; `back` is called on the running loop with its answer or error: no task need wait for it."""
+        waiting = Waiting(job, asyncio.get_running_loop(), None, inf)
+        waiting.back = back
+        self.put(waiting)
 
     def look_at(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
         if loop not in self.looks:
@@ -410,6 +417,9 @@ class Writer:
 def settle(batch: list[Waiting]) -> None:
     """In the callers' loop: hand out the answers."""
     for waiting in batch:
+        if waiting.back is not None:
+            waiting.back(waiting)
+            continue
         waiting.told = True
         if not waiting.future.done():
             tell(waiting)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Select,
+    Table,
     and_,
     cast,
     delete,
@@ -64,14 +65,14 @@ SAMPLE = 1000
 held_firings: Final = select(DELIVERIES.c.firing_id).where(
     DELIVERIES.c.state.in_(KEPT), DELIVERIES.c.state.not_in(("ok", "sent", "skipped"))
 )
-one_firings_deliveries: Final = select(func.count()).where(DELIVERIES.c.firing_id == FIRINGS.c.id).scalar_subquery()
-one_firings_attempts: Final = (
-    select(func.count())
-    .select_from(ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id))
-    .where(DELIVERIES.c.firing_id == FIRINGS.c.id)
-    .scalar_subquery()
-)
-
+its_delivery: Final = DELIVERIES.c.firing_id == FIRINGS.c.id
+WITH_ATTEMPTS: Final = ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
+LONG: Final = {
+    FIRINGS: (FIRINGS.c.payload, FIRINGS.c.data),
+    DELIVERIES: (DELIVERIES.c.body,),
+    ATTEMPTS: (ATTEMPTS.c.response_body, ATTEMPTS.c.request_headers, ATTEMPTS.c.response_headers),
+}
+"""The columns that make a row large."""
 
 later: Final = REVISIONS.alias("later")
 OWN_PAUSES = select(REVISIONS.c.id).where(
@@ -162,20 +163,26 @@ class Purging:
 
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
-        wanted = select(FIRINGS.c.id, one_firings_deliveries + one_firings_attempts + 1)
+        sqlite = self.database.dialect == "sqlite"
+
+        def of_all(value: Callable[[Table], ColumnElement[int]]) -> ColumnElement[int]:
+            parts = ((DELIVERIES, DELIVERIES), (WITH_ATTEMPTS, ATTEMPTS))
+            theirs = (select(value(table)).select_from(source).where(its_delivery) for source, table in parts)
+            return sum((each.scalar_subquery() for each in theirs), literal_column("0"))
+
+        rows = of_all(lambda _: func.count()) + 1
+        size = of_all(lambda table: func.coalesce(func.sum(octets(table, sqlite)), literal_column("0")))
+        wanted = select(FIRINGS.c.id, rows, octets(FIRINGS, sqlite) + size)
         wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.lease_now), finished(self.now_ms))
         if self.before_ms is not None:
             wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < id_at(self.before_ms))
         with self.database.read() as connection:
-            rows = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
-            fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count in rows))
-            found = [number for number, _ in rows[: max(fit, 1)]]
-            # On PostgreSQL another process may purge some between the two statements: these have no size any more.
-            measured = dict.fromkeys(found, 0)
-            measured |= {number: int(size) for number, size in connection.execute(sizes_of(connection, found))}
+            found = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
+        fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count, _ in found))
+        found = found[: max(fit, 1)]
         if self.before_ms is None:
-            found = found[: 1 + sum(up_to < self.over for up_to in accumulate(measured[number] for number in found))]
-        return {number: measured[number] for number in found}
+            found = found[: 1 + sum(up_to < self.over for up_to in accumulate(size for *_, size in found))]
+        return {number: int(size) for number, _, size in found}
 
     def step_pauses(self) -> bool:
         """As `step`, of the revisions that say that the engine paused or resumed a hook."""
@@ -246,34 +253,31 @@ def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int, leas
     return list(found)
 
 
-def sizes_of(connection: Connection, firings: Sequence[int] | Select[Any]) -> Select[Any]:
-    """The statement that gives each of these firings' ids and bytes, its deliveries' and attempts' included.
+def octets(table: Table, sqlite: bool) -> ColumnElement[int]:
+    """The bytes of a row: of its long columns, and 300 for the rest of it."""
 
-    Counted are the long columns, and 300 for the rest of each row.
-    """
-    # `length` of a text counts characters; SQLite's octet_length came with 3.43.
-    sqlite = connection.dialect.name == "sqlite"
-
-    def octets(column: Column[Any]) -> ColumnElement[int]:
+    def of(column: Column[Any]) -> ColumnElement[int]:
+        # `length` of a text counts characters; SQLite's octet_length came with 3.43.
         counted = func.length(cast(column, LargeBinary)) if sqlite else func.octet_length(column)
         return func.coalesce(counted, literal_column("0"))
 
-    whole = ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
+    return sum(map(of, LONG[table]), literal_column("300"))
+
+
+def sizes_of(connection: Connection, firings: Sequence[int] | Select[Any]) -> Select[Any]:
+    """The statement that gives each of these firings' ids and bytes, its deliveries' and attempts' included."""
+    sqlite = connection.dialect.name == "sqlite"
     parts = (
-        (FIRINGS, FIRINGS.c.id, (FIRINGS.c.payload, FIRINGS.c.data)),
-        (DELIVERIES, DELIVERIES.c.firing_id, (DELIVERIES.c.body,)),
-        (
-            whole,
-            DELIVERIES.c.firing_id,
-            (ATTEMPTS.c.response_body, ATTEMPTS.c.request_headers, ATTEMPTS.c.response_headers),
-        ),
+        (FIRINGS, FIRINGS, FIRINGS.c.id),
+        (DELIVERIES, DELIVERIES, DELIVERIES.c.firing_id),
+        (WITH_ATTEMPTS, ATTEMPTS, DELIVERIES.c.firing_id),
     )
     rows = union_all(
         *(
-            select(number.label("id"), sum(map(octets, columns), literal_column("300")).label("bytes"))
-            .select_from(table)
+            select(number.label("id"), octets(table, sqlite).label("bytes"))
+            .select_from(source)
             .where(number.in_(firings))
-            for table, number, columns in parts
+            for source, table, number in parts
         )
     ).subquery()
     return select(rows.c.id, func.sum(rows.c.bytes).label("bytes")).group_by(rows.c.id)

@@ -89,6 +89,11 @@ class Settled:
     attempts: int = 0
     next: tuple[Claimed, ...] = ()
 
+    @property
+    def simple(self) -> bool:
+        """Nothing follows from it."""
+        return self.accepted and not (self.next or self.due or self.dead or self.paused or self.resumed)
+
 
 OUTCOME: Final = {
     **{
@@ -162,6 +167,8 @@ class Settle:
     room: Callable[[int], int] = no_room
     lease_now: int | None = None
     """The moment by the clock of leases (`StorageClock`), if that is another."""
+    began: float = 0.0
+    """The same moment by the monotonic clock, for whoever holds what is leased by it."""
 
     many: ClassVar[bool] = True
 

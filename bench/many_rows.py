@@ -1,0 +1,107 @@
+"""Goal F on PostgreSQL (`make bench-full`): pages of a log of 5 million firings, and purging it beside callers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Event, Thread
+from typing import Any
+
+from sqlalchemy import event
+
+from bench.goals.f import pages
+from bench.log_rows_server import make
+from bench.measure import Bench, Row, limit
+from bench.peers import own
+from hookrow import HookEngine
+from hookrow.events import samples
+from hookrow.store.database.opening import open_database
+from hookrow.store.log.purge import PAUSE, Purging
+
+__all__ = ["on_postgres"]
+
+TURNS, SECONDS = 12, 10
+"""A caller without a purge and beside one, in turn; so many times, so long."""
+CALL_PAUSE = 0.01
+EVENT = "after_registration"
+NIGHT = 8
+"""Hours."""
+
+
+def on_postgres(bench: Bench, few: int, many: int) -> Iterator[Row]:
+    """Both logs in databases of their own; the pages, then the purge."""
+    urls = []
+    for name, count in (("few_rows", few), ("many_rows", many)):
+        urls.append(own(bench, name))
+        make(urls[-1], count, bench.seeds)
+    with HookEngine(urls[0], worker=False) as short, HookEngine(urls[1], worker=False) as long:
+        yield from pages(bench, short, long, many, "PostgreSQL: ")
+    yield from purging(urls[1], many)
+
+
+def purging(url: str, count: int) -> Iterator[Row]:
+    """Its statements one by one, what its neighbours' calls take without it and beside it, and how long it needs."""
+    alone: list[float] = []
+    beside: list[float] = []
+    with closing(open_database(url)) as database, HookEngine(url, worker=False) as engine:
+        taken = statements(database)
+        # What is older than a day, so that there is enough of it.
+        purge = Purging(database, days=1, most_bytes=1 << 60, now_ms=time.time_ns() // 1_000_000)
+        for _ in range(TURNS):
+            alone += calls(engine, SECONDS)
+            ended = Event()
+            thread = Thread(target=gone, args=(purge, ended))
+            thread.start()
+            beside += calls(engine, SECONDS)
+            ended.set()
+            thread.join()
+    head = f"PostgreSQL, a purge at {count:,}: "
+    every = [took for each in taken.values() for took in each]
+    yield limit(f"{head}its statements, p99 of {len(every):,}", percentile(every), 100, "ms")
+    slowest = max(taken, key=lambda each: percentile(taken[each]))
+    yield limit(f"… the slowest, «{slowest}», p99", percentile(taken[slowest]), 100, "ms")
+    ratio = percentile(beside) / percentile(alone)
+    said = [f"{percentile(each):.1f} ms" for each in (beside, alone)]
+    yield Row(f"{head}p99 of calls beside it, without it", *said, f"{ratio:.2f}", "—", "≤ 1.1", ratio <= 1.1)
+    rate = purge.firings / (TURNS * SECONDS)
+    yield Row(f"{head}firings a second", f"{rate:,.0f}", "", "", "—", "—", None)
+    yield limit(f"… all {count:,}", count / rate / 3600, NIGHT, "h")
+
+
+def gone(purge: Purging, ended: Event) -> None:
+    """Purge as a worker does, until it is told to stop."""
+    while not ended.is_set() and purge.step():
+        ended.wait(PAUSE)
+
+
+def percentile(values: list[float], of: int = 99) -> float:
+    return sorted(values)[len(values) * of // 100]
+
+
+def calls(engine: HookEngine, seconds: float) -> list[float]:
+    """Milliseconds of each of a caller's firings, for so long."""
+    found, end, payload = [], time.perf_counter() + seconds, samples()[EVENT]
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        engine.fire(EVENT, payload)
+        found.append((time.perf_counter() - began) * 1000)
+        time.sleep(CALL_PAUSE)
+    return found
+
+
+def statements(database: Any) -> dict[str, list[float]]:
+    """Milliseconds of each statement that this database is asked from now on, by their first words."""
+    found: dict[str, list[float]] = {}
+
+    def before(connection: Any, *_: Any) -> None:
+        connection.info["asked"] = time.perf_counter()
+
+    def after(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        took = (time.perf_counter() - connection.info["asked"]) * 1000
+        found.setdefault(" ".join(statement.split())[:40], []).append(took)
+
+    for purpose in ("read", "write"):
+        event.listen(database.engine(purpose), "before_cursor_execute", before)
+        event.listen(database.engine(purpose), "after_cursor_execute", after)
+    return found

@@ -1,0 +1,59 @@
+"""What a worker has in hand, and the tasks that carry it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextvars import copy_context
+from typing import Any, Final
+
+__all__ = ["Hand"]
+
+log: Final = logging.getLogger("hookrow")
+
+
+class Hand:
+    """Rows in flight, and results that are not recorded yet: `rows` of them.
+
+    `tasks` are the senders, each with one row after another, and what follows from results.
+    """
+
+    def __init__(self) -> None:
+        self.rows: int = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.empty: Final = asyncio.Event()
+        self.empty.set()
+        self.context: Final = copy_context()  # a sender outlives the call whose firing it began with
+
+    def take(self) -> None:
+        """A row more."""
+        self.rows += 1
+        self.empty.clear()
+
+    def put_down(self) -> None:
+        """A row less."""
+        self.rows -= 1
+        if not self.rows:
+            self.empty.set()
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have it run as a task."""
+        task = self.context.copy().run(asyncio.get_running_loop().create_task, work)
+        self.tasks.add(task)
+        task.add_done_callback(self.ended)
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A task has ended."""
+        self.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a fault of Hookrow's own", exc_info=error)
+
+    async def let_go(self, seconds: float) -> None:
+        """Cancel the tasks; they have so long to end."""
+        late = list(self.tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=seconds)

@@ -20,14 +20,16 @@ from bench.peers import environment, servers  # noqa: E402
 from bench.receiver import Receiver  # noqa: E402
 from bench.report import Report  # noqa: E402
 
-GOALS = (*"abcdefgh", "language")
+GOALS = (*"abcdefgh", "tls", "language")
 TINY = 0.02
 
 
 def main() -> int:
     """Print the table; with `--write`, keep it in docs/contributing/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("goals", nargs="*", default=list(GOALS), metavar="GOAL", help="a to h; language, growth, soak")
+    parser.add_argument(
+        "goals", nargs="*", default=list(GOALS), metavar="GOAL", help="a to h; tls, language, growth, soak"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--full", action="store_true", help="5 million firings, growth and soak too")
     parser.add_argument("--tiny", action="store_true", help="each benchmark once, as small as it goes")

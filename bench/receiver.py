@@ -1,8 +1,9 @@
 """The receiver of every comparison: HTTP/1.1 with Content-Length, 200 and `{}`, no more; in a process of its own.
 
-Run as a program it prints its port and ends with its standard input. A request's path says how it is answered: `/20`
-after 20 ms, `/dead` never (the connection is closed). `GET /count` gives the number of POSTs so far, `GET /late` the
-milliseconds between a body's `"sent_ns"` and its arrival, and forgets them. The wall clocks are one machine's.
+Run as a program it prints its port and ends with its standard input; given the file of a certificate it speaks TLS.
+A request's path says how it is answered: `/20` after 20 ms, `/dead` never (the connection is closed), `/close` at once,
+for the last time on its connection. `GET /count` gives the number of POSTs so far, `GET /late` the milliseconds between
+a body's `"sent_ns"` and its arrival, and forgets them. The wall clocks are one machine's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ import psutil
 
 __all__ = ["Receiver"]
 
+LAST = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 SENT = re.compile(rb'"sent_ns": ?(\d+)')
 
@@ -56,8 +59,10 @@ class Quick(asyncio.Protocol):
         elif path == b"/late":
             self.give(Quick.late)
             Quick.late = []
-        elif path == b"/dead":
+        elif path in (b"/dead", b"/close"):
             Quick.count += 1
+            if path == b"/close":
+                self.transport.write(LAST)
             self.transport.close()
         else:
             Quick.count += 1
@@ -73,10 +78,14 @@ class Quick(asyncio.Protocol):
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
 
-async def main() -> None:
+async def main(certificate: str | None = None) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Quick, "127.0.0.1", 0, backlog=2048)
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await loop.create_server(Quick, "127.0.0.1", 0, backlog=2048, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     ended = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ended.set)
@@ -86,13 +95,14 @@ async def main() -> None:
 class Receiver:
     """Starts the process; a `with` block ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        given = [] if certificate is None else [certificate]
         self.process = subprocess.Popen(
-            [sys.executable, Path(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, Path(__file__), *given], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http{'s' if given else ''}://127.0.0.1:{self.port}/"
         self.watched = psutil.Process(self.process.pid)
 
     def __enter__(self) -> Self:
@@ -131,4 +141,4 @@ class Receiver:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
-from hookrow import AsyncHookEngine
+from hookrow import AsyncHookEngine, HookEngine
 
-__all__ = ["MODES", "fired", "word"]
+__all__ = ["GATE", "MODES", "RECORD", "TRANSFORM", "fired", "fired_here", "word"]
 
 GATE = {"event": "before_order_add", "wait_for_response": True}
 TRANSFORM = {"event": "before_order_update", "wait_for_response": True, "response_has_data": True}
@@ -23,6 +24,13 @@ async def fired(engine: AsyncHookEngine, event: str, payload: dict[str, Any]) ->
     firing = await engine.send_own(await engine.fire(event, payload))
     [delivery] = firing.deliveries
     return delivery, loop.time() - began
+
+
+def fired_here(engine: HookEngine, event: str, payload: dict[str, Any]) -> Any:
+    """The same of a waiting hook, in this thread."""
+    began = time.monotonic()
+    [delivery] = engine.fire(event, payload).deliveries
+    return delivery, time.monotonic() - began
 
 
 def word(delivery: Any) -> str:

@@ -14,8 +14,8 @@ def test_the_benchmarks_of_sending_run() -> None:
 
 @pytest.mark.torture
 def test_growth_and_soak_run() -> None:
-    """The dimensions of growth, and the soak."""
-    said = tiny_bench("growth", "soak")
+    """The dimensions of growth, the soak, and TLS."""
+    said = tiny_bench("growth", "soak", "tls")
     for word in (
         "hooks on one event",
         "payload bytes",
@@ -23,5 +23,6 @@ def test_growth_and_soak_run() -> None:
         "worker processes",
         "firings in the log",
         "memory",
+        "a handshake each",
     ):
         assert word in said

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from front_door import GATE, RECORD, fired, word
-from hookrow import AsyncHookEngine, Hook
+from front_door import GATE, RECORD, fired, fired_here, word
+from hookrow import AsyncHookEngine, Hook, HookEngine
 from receivers import Receiver, reply, send
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,8 @@ async def engine(tmp_path: Path, anyio_backend: str) -> AsyncIterator[AsyncHookE
 async def test_what_follows_an_answer_is_thrown_away(engine: AsyncHookEngine, name: str) -> None:
     """For who waits and for who does not; the next request has a connection of its own, and its own answer."""
     content, gate, record, status = SAME_PACKET[name]
-    with Receiver(send(content, then="keep"), send(content, then="keep"), reply(200)) as receiver:
+    sent = send(content, then="keep")
+    with Receiver(sent, sent, sent, reply(200)) as receiver, HookEngine(engine.url, worker=False) as blocking:
         hooks: list[Any] = [
             await engine.hooks.add(Hook(name=mode, url=receiver.url, timeout=10, **how))
             for mode, how in (("gate", GATE), ("record", RECORD))
@@ -48,7 +50,12 @@ async def test_what_follows_an_answer_is_thrown_away(engine: AsyncHookEngine, na
         for how, wanted in ((GATE, gate), (RECORD, record)):
             delivery, _ = await fired(engine, how["event"], {"order": {}})
             assert (word(delivery), delivery.status) == (wanted, status)
+            await engine.hooks.resume(hooks[0].id)
+        delivery, _ = await asyncio.to_thread(fired_here, blocking, GATE["event"], {"order": {}})
+        assert (word(delivery), delivery.status) == (gate, status)
         for hook in hooks:
             await engine.hooks.resume(hook.id)
         delivery, _ = await fired(engine, GATE["event"], {"order": {}})
+        assert (word(delivery), delivery.status) == ("ok", 200)
+        delivery, _ = await asyncio.to_thread(fired_here, blocking, GATE["event"], {"order": {}})
         assert (word(delivery), delivery.status) == ("ok", 200)

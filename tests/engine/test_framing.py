@@ -147,6 +147,14 @@ def test_what_can_be_read_in_two_ways_is_refused(reply: bytes) -> None:
     assert read([reply])[::4] == (None, "Broken")
 
 
+@pytest.mark.parametrize("trailer", [b"X\r: a\r\n", b"X: a\rb\r\n", b"X: \0\r\n", b" X: a\r\n", b": a\r\n", b"X: a\n"])
+def test_a_trailer_is_held_to_the_rules_of_a_header(trailer: bytes) -> None:
+    """It is thrown away; where it ends must be plain all the same."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert read([head + b"0\r\nX: a\r\n\r\n"])[2:] == (True, False, "")
+    assert read([head + b"0\r\n" + trailer + b"\r\n"])[4] == "Unreadable"
+
+
 ENDLESS = {
     "interim answers": (b"", b"HTTP/1.1 103 Early\r\n\r\n"),
     "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from drivers import DRIVERS, asked, closed, transport_of
 from hookrow.clock import SystemClock
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
@@ -28,19 +29,25 @@ LIMIT = 1_048_576
 JSON = [("content-type", "application/json")]
 
 
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    """On the running loop, or in a thread of its own."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def transport(anyio_backend: str) -> AsyncIterator[Transport]:
+async def transport(anyio_backend: str, driver: str) -> AsyncIterator[Transport]:
     """The shipped transport under the default policy."""
-    made = Transport(Egress(), SystemClock())
+    made = transport_of(driver)
     yield made
-    await made.aclose()
+    await closed(made)
 
 
 async def post(transport: httpx.AsyncBaseTransport, url: str, **how: Any) -> Exchange:
     """One exchange of a small JSON body; a waiting hook's unless `keep` says otherwise."""
     request = outgoing(url, b'{"a": 1}', JSON)
     given = {"timeout": 5.0, "limit": LIMIT, "keep": None, **how}
-    return await exchange(transport, request, clock=SystemClock(), **given)
+    return await asked(transport, exchange(transport, request, clock=SystemClock(), **given))
 
 
 DEFLATED = zlib.compress(b'{"allow": true}')
@@ -154,6 +161,7 @@ async def test_a_background_exchange_is_decided_by_its_status(transport: Transpo
         assert (got.error, got.status, got.complete) == (None, 200, False)
 
 
+@pytest.mark.parametrize("driver", ["loop"], indirect=True)  # no thread waits for these
 async def test_forget_is_done_once_the_request_is_out(transport: Transport) -> None:
     """Whatever the receiver says then, or if it says nothing, is not a failure, and nothing of it is returned."""
     with Receiver(reply(500, b"secret"), hold, send(b"nonsense")) as receiver:
@@ -163,6 +171,7 @@ async def test_forget_is_done_once_the_request_is_out(transport: Transport) -> N
         assert len(receiver.wait(3)) == 3
 
 
+@pytest.mark.parametrize("driver", ["loop"], indirect=True)  # no thread waits for these
 async def test_forget_fails_where_the_request_did_not_go_out(transport: Transport) -> None:
     """A port that nobody listens on."""
     with socket.socket() as free:
@@ -196,7 +205,7 @@ async def test_compression_is_not_asked_for_twice(transport: Transport) -> None:
     request = {"accept-encoding": "identity", "content-type": "application/json", "user-agent": "Hookrow/1"}
     with Receiver(reply(200, b"{}")) as receiver:
         made = outgoing(receiver.url, b"{}", request.items())
-        await exchange(transport, made, timeout=5, limit=LIMIT, keep=None, clock=SystemClock())
+        await asked(transport, exchange(transport, made, timeout=5, limit=LIMIT, keep=None, clock=SystemClock()))
         [got] = receiver.requests
     names = sorted(name.lower() for name, _ in got.headers)
     assert names == ["accept-encoding", "content-length", "content-type", "host", "user-agent"]
@@ -213,17 +222,17 @@ async def test_compression_is_not_asked_for_twice(transport: Transport) -> None:
     ],
 )
 async def test_tls_is_verified(
-    anyio_backend: str, names: tuple[str, ...], days: tuple[int, int], trusted: bool, error: str | None
+    driver: str, names: tuple[str, ...], days: tuple[int, int], trusted: bool, error: str | None
 ) -> None:
     """Trusted and right; else self-signed, for another name, expired, not yet valid: no request leaves."""
     authority = Authority()
     context = ssl.create_default_context()
-    transport = Transport(Egress(), SystemClock(), tls=authority.trust(context) if trusted else context)
+    transport = transport_of(driver, tls=authority.trust(context) if trusted else context)
     with Receiver(reply(200, b"{}"), tls=authority.server(*names, days=days)) as receiver:
         got = await post(transport, receiver.url)
         assert got.error == error
         assert bool(receiver.requests) is (error is None)
-    await transport.aclose()
+    await closed(transport)
 
 
 async def test_plain_http_on_a_tls_port_is_a_tls_error(transport: Transport) -> None:
@@ -256,7 +265,7 @@ async def test_a_broken_handshake_is_a_tls_error(transport: Transport, how: str)
         assert "connect" in got.times
 
 
-async def test_looking_a_name_up_is_timed_and_told(anyio_backend: str) -> None:
+async def test_looking_a_name_up_is_timed_and_told(driver: str) -> None:
     """The look-up has its own time; where the limit passes in it the sentence says so, without the URL's secrets."""
     hang = threading.Event()
 
@@ -265,11 +274,12 @@ async def test_looking_a_name_up_is_timed_and_told(anyio_backend: str) -> None:
             hang.wait(10)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    async with Transport(Egress(), SystemClock(), getaddrinfo=resolve) as transport:
-        with Receiver(reply(200)) as receiver:
-            good = await post(transport, f"http://good.test:{receiver.port}/")
-            late = await post(transport, f"http://me:password@hung.test:{receiver.port}/?token=t0k3n", timeout=1)
+    transport = transport_of(driver, getaddrinfo=resolve)
+    with Receiver(reply(200)) as receiver:
+        good = await post(transport, f"http://good.test:{receiver.port}/")
+        late = await post(transport, f"http://me:password@hung.test:{receiver.port}/?token=t0k3n", timeout=1)
     hang.set()
+    await closed(transport)
     assert set(good.times) == {"name", "connect", "send", "wait", "read", "total"}
     assert late.error == "timeout"
     assert "looking up" in str(late.detail)
@@ -311,20 +321,20 @@ async def test_an_endless_reply_ends(transport: Transport, name: str) -> None:
             assert (await post(transport, receiver.url)).error is None
 
 
-async def test_the_address_connected_to_is_the_one_that_was_checked(anyio_backend: str) -> None:
+async def test_the_address_connected_to_is_the_one_that_was_checked(driver: str) -> None:
     """A name that resolves inside is refused where it is dialled, whatever it said before; nothing is sent."""
     answers = [["127.0.0.1"]]
 
     def resolve(host: str, port: int, *args: Any, **more: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers[0]]
 
-    transport = Transport(Egress.parse("public"), SystemClock(), getaddrinfo=resolve)
+    transport = transport_of(driver, Egress.parse("public"), getaddrinfo=resolve)
     with Receiver(reply(200, b"{}")) as receiver:
         port = receiver.url.rstrip("/").rpartition(":")[2]
         got = await post(transport, f"http://receiver.test:{port}/")
         assert (got.error, got.sent) == ("blocked_address", False)
         assert receiver.requests == []
-    await transport.aclose()
+    await closed(transport)
 
 
 async def test_hung_names_do_not_delay_a_healthy_one(anyio_backend: str, lag: Any) -> None:
@@ -383,6 +393,7 @@ async def test_errors_of_other_transports_have_the_same_words(raised: Exception,
     assert "secret" not in str(got.detail)
 
 
+@pytest.mark.parametrize("driver", ["loop"], indirect=True)  # a thread's: tests/engine/test_thread_loops.py
 async def test_cancelling_lets_go_of_the_connection(transport: Transport) -> None:
     """A cancelled exchange raises, and the receiver sees the connection end."""
     with Receiver(hold) as receiver:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from hookrow.clock import to_ms
 from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.base import Engine
+from hookrow.core.calls import call_in_hand
 from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
 from hookrow.core.hooks import Hooks
@@ -24,6 +25,7 @@ from hookrow.core.insight.tapping import tap
 from hookrow.core.log import Log
 from hookrow.core.settings import Settings
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
+from hookrow.core.threads.direct import Direct
 from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import Portal
 from hookrow.core.transaction import is_async, run_sync
@@ -56,6 +58,7 @@ class HookEngine(Engine):
         runtime = self.runtime
         self.portal: Portal = Portal()
         self.loops: Loops = Loops(self.portal, runtime.close_transport)
+        self.direct: Direct = Direct(runtime, self.loops)
         self.hooks = off_loops(Hooks)(runtime)
         self.log = off_loops(Log)(runtime)
         self.settings = off_loops(Settings)(runtime)
@@ -88,13 +91,18 @@ class HookEngine(Engine):
             self.portal.call(self.end(grace))
             self.portal.close()
         if not self.portal.wait_for_threads(until - now()):
-            self.loops.cancel()
+            self.cut_off()
             self.portal.wait_for_threads(until + LET_GO - now())
         self.loops.close()
+        self.direct.close()
         self.runtime.close()
 
+    def cut_off(self) -> None:
+        self.loops.cancel()
+        self.direct.cancel()
+
     async def end(self, grace: float) -> None:
-        asyncio.get_running_loop().call_later(grace, self.loops.cancel)  # calls end at once, on whatever loop
+        asyncio.get_running_loop().call_later(grace, self.cut_off)  # calls end at once, on whatever loop, or on none
         await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
         await self.sending.aclose(grace)
 
@@ -119,7 +127,7 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            arrival = self.arrival(depth, traceparent)
+            arrival = self.arrival(depth, traceparent, call_in_hand(self.runtime))
             run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)
@@ -144,7 +152,7 @@ class HookEngine(Engine):
             return self.with_enqueue(new)
         self.ensure_worker()
         with self.portal.in_thread():
-            firing = new.fire_here(self.loops.run)
+            firing = new.fire_here(self.direct)
         self.fired_by_handler(event)
         return self.with_enqueue(firing)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,8 @@ from hookrow.words import FiringOutcome
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
+    from hookrow.core.threads.direct import Direct
+    from hookrow.transport.attempt import Tools
 
 __all__ = ["Run"]
 
@@ -83,6 +85,7 @@ class Run:
         self.ids: dict[int, int] = {}
         self.moved: Final = Moved()
         self.ended: Firing | None = None
+        self.here: Tools | None = None  # what a thread makes requests with, without a loop
 
     def seconds_left(self) -> float:
         """Seconds until the row's deadline."""
@@ -119,21 +122,17 @@ class Run:
             raise
         return self.ended
 
-    def fire_here(self, wait: Callable[[Coroutine[Any, Any, Any]], Any]) -> Firing:
-        """`fire` in a thread, which commits by itself: only requests and other firings need the event loop.
-
-        Args:
-            wait: runs a coroutine on the engine's loop and waits for it.
-        """
+    def fire_here(self, direct: Direct) -> Firing:
+        """`fire` in a thread, which commits by itself, and asks its hooks by itself where it asks one at a time."""
         if not self.hooks:
             return self.record()
         try:
             with self.observed():
-                self.ended = wait(self.ask_hooks()) if self.asks() else None
+                self.ended = direct.asked(self) if self.asks() else None
                 if self.ended is None:
                     self.ended = self.finish_here()
                     if self.moved.paused or self.moved.resumed:
-                        wait(self.raise_own_events())
+                        direct.loops.run(self.raise_own_events())
         except BaseException as error:
             if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
                 end_in_thread(self)
@@ -191,7 +190,7 @@ class Run:
         for part in parts(self.row, self.hooks) if self.context.together else zip(self.hooks, strict=True):
             draft = self.row.turn(part[0]) if len(part) == 1 else None
             if draft is None or draft.act == "call" or (draft.background and self.context.url is not None):
-                tools = tools or self.runtime.tools(self.runtime.cache.config or self.runtime.config())
+                tools = tools or self.here or self.runtime.tools(self.runtime.cache.config or self.runtime.config())
                 if draft is None:
                     await ask_together(self.row, part, tools, self.seconds_left, self.flush)
                 else:
@@ -347,8 +346,9 @@ class Run:
         self.runtime.unrecorded.worked()
         self.firing_id = written.firing
         self.written += len(drafts)
-        self.moved.paused |= written.moved.paused
-        self.moved.resumed |= written.moved.resumed
+        if written.moved is not None:
+            self.moved.paused |= written.moved.paused
+            self.moved.resumed |= written.moved.resumed
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
         for draft, number in zip(drafts, written.deliveries, strict=True):
@@ -360,11 +360,12 @@ class Run:
     async def committed(self, job: Any, least: float = SLACK, drafts: Sequence[DeliveryDraft] = ()) -> Any:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
-        waiting = self.runtime.database.writer.begin(job, self.patience(least))
-        began = self.runtime.clock.monotonic()
+        writer, seconds, began = self.runtime.database.writer, self.patience(least), self.runtime.clock.monotonic()
+        waiting = None if self.here is not None else writer.begin(job, seconds)
         try:
-            return await waiting.future
+            return writer.write(job, seconds) if waiting is None else await waiting.future
         except asyncio.CancelledError:
+            assert waiting is not None
             with suppress(Exception):  # what the caller is told is that it was cancelled
                 answer = await over(waiting.awaited_again())
                 if isinstance(job, Begin) and isinstance(answer, Written):

@@ -264,18 +264,21 @@ class Runtime:
             return kit.tools
         own: Transport | None = None
         if self.given_transport is None:
-            policy = self.policy(config)
-            own = Transport(policy, self.clock) if kit is None or kit.transport is None else kit.transport
-            own.egress = policy
-        transport = own or self.given_transport
-        assert transport is not None
-        limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
-        tools = Tools(transport, self.vault, self.clock, limits, self.watch)
+            own = Transport(Egress(), self.clock) if kit is None or kit.transport is None else kit.transport
+        tools = self.tools_over(own or self.given_transport, config)
         # A host that runs one loop after another leaves closed ones behind. Several threads may be here at once.
         for closed in [each for each in list(self.kits) if each.is_closed()]:
             self.kits.pop(closed, None)
         self.kits[loop] = Kit(config, tools, own)
         return tools
+
+    def tools_over(self, transport: Transport | httpx.AsyncBaseTransport | None, config: Config) -> Tools:
+        """What attempts over this transport are made with under this configuration."""
+        assert transport is not None
+        if isinstance(transport, Transport):
+            transport.egress = self.policy(config)
+        limits = Limits(self.number(config, "reply_limit"), self.number(config, "reply_kept"))
+        return Tools(transport, self.vault, self.clock, limits, self.watch)
 
     async def close_transport(self) -> None:
         """Close what attempts on the running loop are made with; the next attempt makes it anew."""

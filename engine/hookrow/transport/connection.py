@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hookrow.transport.framing import ReplyReader
-from hookrow.transport.head import Broken, Head
-from hookrow.transport.progress import CONNECTING, HEADED, SENDING, SENT, Progress, endpoint
+from hookrow.transport.head import Broken
+from hookrow.transport.progress import SENDING, SENT, endpoint
 from hookrow.transport.reading import Unreadable
+from hookrow.transport.taking import Late, Taking, Talk
 
 if TYPE_CHECKING:
     from hookrow.hook.egress import Egress
 
-__all__ = ["Connection", "Late", "Stale", "Talk"]
+__all__ = ["Connection"]
 
 
 Told: TypeAlias = "Callable[[Connection], None]"
-
-
-class Stale(ConnectionError):
-    """A kept connection broke before the reply's first byte: the request may go out once more."""
-
-
-class Late(TimeoutError):
-    """The exchange's time has run out."""
-
-
-class Talk(Protocol):
-    """What a connection needs to know of an exchange, and tells it."""
-
-    progress: Progress
-
-    def headed(self, head: Head) -> bool:
-        """The head is there; gives whether the body is to be handed out by `Connection.pieces`."""
-        ...
-
-    def took(self, piece: bytes) -> bool:
-        """A piece of the body came; gives whether that is enough. Raises Unreadable."""
-        ...
-
-    def ended(self) -> None:
-        """The body's end was seen."""
-        ...
-
-    async def read(self, pieces: AsyncIterator[bytes]) -> None:
-        """Take in a body that is handed out. Raises Unreadable."""
-        ...
 
 
 class Connection(asyncio.Protocol):
@@ -64,10 +33,8 @@ class Connection(asyncio.Protocol):
         """The policy under which its address was allowed last."""
         self.expires: float = 0.0
         self.open: bool = False
-        self.talk: Talk | None = None
-        self.reader: ReplyReader = ReplyReader()
+        self.taking: Taking | None = None
         self.over: asyncio.Future[None] | None = None
-        self.handed: deque[bytes] | None = None
         self.more: asyncio.Future[None] | None = None
         self.fault: BaseException | None = None
         self.deadline: float = 0.0
@@ -85,9 +52,10 @@ class Connection(asyncio.Protocol):
         """
         self.limit(deadline)
         try:
-            await self.begin(talk, request)
-            if self.handed is not None:
-                await talk.read(self.pieces())
+            taking = self.taking = Taking(talk)
+            await self.begin(taking, request)
+            if taking.handed is not None:
+                await talk.read(self.pieces(taking))
         except BaseException:
             self.abort()
             raise
@@ -104,7 +72,7 @@ class Connection(asyncio.Protocol):
     def look_at_time(self) -> None:
         """The exchange that the timer was made for is over, or late."""
         self.timer = None
-        if self.talk is None:
+        if self.taking is None:
             return
         if self.loop.time() < self.deadline:
             self.limit(self.deadline)
@@ -116,27 +84,27 @@ class Connection(asyncio.Protocol):
             self.timer.cancel()
             self.timer = None
 
-    def begin(self, talk: Talk, request: bytes) -> asyncio.Future[None]:
+    def begin(self, taking: Taking, request: bytes) -> asyncio.Future[None]:
         """Write the request; the future is done when the reply was taken in, or so much that the rest is handed out."""
-        progress = talk.progress
+        progress = taking.talk.progress
         progress.address = self.place
         progress.mark(SENDING)
-        self.talk, self.reader, self.handed, self.fault = talk, ReplyReader(), None, None
+        self.fault = None
         self.over = self.loop.create_future()
         self.wire.write(request)
         if not self.wire.get_write_buffer_size():
             progress.mark(SENT)
         return self.over
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self, taking: Taking) -> AsyncIterator[bytes]:
         """The rest of a body, no faster than it is asked for."""
-        assert self.handed is not None
+        assert taking.handed is not None
         while True:
-            while self.handed:
-                yield self.handed.popleft()
+            while taking.handed:
+                yield taking.handed.popleft()
             if self.fault is not None:
                 raise self.fault
-            if self.reader.done:
+            if taking.reader.done:
                 return
             self.more = self.loop.create_future()
             self.wire.resume_reading()
@@ -144,13 +112,10 @@ class Connection(asyncio.Protocol):
 
     def let_go(self) -> None:
         """The exchange is over: the connection is kept where it may be."""
-        talk, reader = self.talk, self.reader
-        self.talk = self.over = None
-        if not self.open or talk is None:
+        taking, self.taking, self.over = self.taking, None, None
+        if not self.open or taking is None:
             return
-        head = reader.head
-        clean = reader.done and not reader.excess and head is not None and head.keeps and talk.progress.sent
-        if clean and 200 <= head.status < 600:  # type: ignore[union-attr]
+        if taking.clean:
             self.wire.resume_reading()
             self.keep(self)
         else:
@@ -187,64 +152,34 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=0)  # `resume_writing` says when the last byte was handed over
 
     def resume_writing(self) -> None:
-        if self.talk is not None and not self.talk.progress.sent:
-            self.talk.progress.mark(SENT)
+        if self.taking is not None and not self.taking.talk.progress.sent:
+            self.taking.talk.progress.mark(SENT)
 
     def data_received(self, data: bytes) -> None:
-        talk, reader = self.talk, self.reader
-        if talk is None:
+        taking = self.taking
+        if taking is None:
             self.abort()
             return
         if self.over is None or self.fault is not None:
             return
-        pieces: list[bytes] = []
-        broken: Broken | Unreadable | None = None
-        before = reader.head
         try:
-            reader.feed(data, pieces)
+            told = taking.take(data)
         except (Broken, Unreadable) as error:
-            broken = error
-        if before is None and reader.head is not None:
-            talk.progress.mark(HEADED)
-            if talk.headed(reader.head):
-                self.handed = deque()
-        if self.handed is not None:
-            self.handed.extend(pieces)
-            self.wire.pause_reading()
-        elif self.took(talk, pieces):
-            return
-        if broken is not None:
-            self.fail(broken)
-        elif self.handed is not None:
-            self.tell()
-        elif reader.done:
-            talk.ended()
-            self.tell()
-
-    def took(self, talk: Talk, pieces: list[bytes]) -> bool:
-        """Give the pieces to the exchange; whether that ended it."""
-        try:
-            if not any(talk.took(piece) for piece in pieces):
-                return False
-        except Unreadable as error:
             self.fail(error)
-        else:
+            return
+        if taking.handed is not None:
+            self.wire.pause_reading()
+        if taking.enough:
             self.abort()
+        if told:
             self.tell()
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
         self.stop_timer()
         self.forget(self)
-        talk, reader = self.talk, self.reader
-        if talk is None or self.over is None or (self.over.done() and self.handed is None):
+        taking = self.taking
+        if taking is None or self.over is None or (self.over.done() and taking.handed is None):
             return
-        if reader.to_the_end and exc is None:
-            reader.done = True
-            if self.handed is None:
-                talk.ended()
-            self.tell()
-        elif self.fault is None and not reader.done:
-            reused = CONNECTING not in talk.progress.at
-            self.tell(Stale() if reused and not reader.seen else exc or ConnectionResetError())
+        if self.fault is None and not taking.reader.done:
+            self.tell(taking.cut(exc))

@@ -11,12 +11,12 @@ from hookrow.clock import Clock
 from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
-from hookrow.transport.connection import Late
 from hookrow.transport.faults import fault, faults, too_late
 from hookrow.transport.head import Head
 from hookrow.transport.outgoing import Outgoing
 from hookrow.transport.progress import Progress
 from hookrow.transport.reading import Reading, encoding_of
+from hookrow.transport.taking import Late
 from hookrow.transport.wire import Transport
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ async def exchange(
     detail: Text | None = None
     try:
         if isinstance(transport, Transport):
-            await transport.send(request, talk, asyncio.get_running_loop().time() + timeout)
+            await transport.send(request, talk, timeout)
         else:
             await talk.limited(transport, request, timeout)
     except Late:

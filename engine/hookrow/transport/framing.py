@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from hookrow.payload import MIB
 from hookrow.reasons.reason import Reason
-from hookrow.transport.head import Head, head_in
+from hookrow.transport.head import TOKEN, Head, head_in
 from hookrow.transport.reading import Unreadable
 
 __all__ = ["HEAD_LIMIT", "REPLY_LIMIT", "ReplyReader"]
@@ -19,6 +19,7 @@ REPLY_LIMIT = 80 * MIB
 """Bytes of a whole reply on the wire: the longest body that is counted, and its framing."""
 LINE_LIMIT = 8 * 1024
 TRAILERS_LIMIT = 4 * 1024
+TRAILER: Final = re.compile(rb"%b:[^\r\n\0]*\r\n" % TOKEN)
 SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 
@@ -136,7 +137,7 @@ class ReplyReader:
             else:
                 self.done = True
             return
-        elif self.state == "trailers" and line.endswith(b"\r\n") and b":" in line:
+        elif self.state == "trailers" and TRAILER.fullmatch(line) is not None:
             self.trailing += len(line)
             if self.trailing <= TRAILERS_LIMIT:
                 return

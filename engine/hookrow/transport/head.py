@@ -13,7 +13,7 @@ from typing import Final
 
 from hookrow.reasons.reason import Reason
 
-__all__ = ["Broken", "Head", "head_in"]
+__all__ = ["TOKEN", "Broken", "Head", "head_in"]
 
 MOST_HEADERS = 1000
 KEPT = 2048

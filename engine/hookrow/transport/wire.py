@@ -13,12 +13,13 @@ from hookrow.clock import Clock
 from hookrow.errors import Misuse
 from hookrow.hook.egress import Egress
 from hookrow.lang import Text
-from hookrow.transport.connection import Connection, Late, Stale, Talk
+from hookrow.transport.connection import Connection
 from hookrow.transport.dialling import Peer, client_tls, dialled, judge, secured
 from hookrow.transport.names import Resolver
 from hookrow.transport.outgoing import Outgoing
 from hookrow.transport.pool import Pool
 from hookrow.transport.progress import NAMED, NAMING, Progress
+from hookrow.transport.taking import Late, Stale, Talk
 
 __all__ = ["Transport"]
 
@@ -46,7 +47,7 @@ class Transport:
         self.getaddrinfo = getaddrinfo
         self.home: tuple[int, asyncio.AbstractEventLoop] | None = None
         self.resolver: Resolver | None = None
-        self.pool: Pool | None = None
+        self.pool: Pool[Connection] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,8 +63,8 @@ class Transport:
         if self.resolver is not None:
             await self.resolver.close()
 
-    async def send(self, request: Outgoing, talk: Talk, deadline: float) -> None:
-        """Send the request and let `talk` take in the reply, until `deadline` by the loop's clock.
+    async def send(self, request: Outgoing, talk: Talk, seconds: float) -> None:
+        """Send the request and let `talk` take in the reply, within so many seconds.
 
         Raises:
             Late: the time ran out.
@@ -71,31 +72,43 @@ class Transport:
             Blocked, Broken, Unreadable, OSError: told in the words of docs/reference/outcomes.md by
                 `hookrow.transport.faults`.
         """
-        pool, progress, peer = self.here(), talk.progress, request.place.peer
+        pool, progress, peer, egress = self.here(), talk.progress, request.place.peer, self.egress
+        deadline = self.now() + seconds
         progress.host, progress.port = peer.host, peer.port
         content = request.content
         kept = pool.take(peer)
         if kept is not None:
-            if kept.judged is not self.egress:
+            if kept.judged is not egress:
                 try:
-                    judge(self.egress, str(kept.peer[0]), progress)
+                    judge(egress, str(kept.peer[0]), progress)
                 except BaseException:
                     kept.abort()
                     raise
-                kept.judged = self.egress
+                kept.judged = egress
             try:
                 await kept.exchange(talk, content, deadline)
             except Stale:
                 progress.restart()
             else:
                 return
-        made = await self.dial(pool, peer, progress, deadline)
+        made = await self.dial(peer, egress, progress, deadline)
+        made.judged = egress
         await made.exchange(talk, content, deadline)
 
-    async def dial(self, pool: Pool, peer: Peer, progress: Progress, deadline: float) -> Connection:
+    async def dial(self, peer: Peer, egress: Egress, progress: Progress, deadline: float) -> Connection:
         """A new connection. Raises what `send` does."""
-        limited = asyncio.timeout_at(deadline)
-        egress = self.egress
+        pool = self.here()
+        made = Connection(peer, pool.keep, pool.forget)
+        await self.reach(peer, egress, progress, deadline - self.now(), made)
+        pool.open.add(made)
+        return made
+
+    async def reach(
+        self, peer: Peer, egress: Egress, progress: Progress, seconds: float, protocol: asyncio.Protocol | None = None
+    ) -> socket.socket:
+        """A connected socket, given to the protocol, behind TLS, if there is one. Raises what `send` does."""
+        self.here()
+        limited = asyncio.timeout(seconds)
         try:
             async with limited:
                 if peer.literal:
@@ -106,24 +119,27 @@ class Transport:
                     addresses = await self.resolver.look_up(peer.host)
                     progress.mark(NAMED)
                 found = await dialled(addresses, peer.port, egress, progress)
-                if peer.tls and self.tls is None:
-                    self.tls = client_tls()
-                made = Connection(peer, pool.keep, pool.forget)
-                await secured(made, found, self.tls if peer.tls else None, peer.host, progress)
+                if protocol is not None:
+                    if peer.tls and self.tls is None:
+                        self.tls = client_tls()
+                    await secured(protocol, found, self.tls if peer.tls else None, peer.host, progress)
         except TimeoutError:
             if limited.expired():
                 raise Late from None
             raise
-        made.judged = egress
-        pool.open.add(made)
-        return made
+        return found
 
-    def here(self) -> Pool:
+    def now(self) -> float:
+        """Seconds by the clock of the loop."""
+        return asyncio.get_running_loop().time()
+
+    def here(self) -> Pool[Connection]:
         """The pool, whose loop this must be. Raises Misuse."""
-        home = (os.getpid(), asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        home = (os.getpid(), loop)
         if self.pool is None:
             self.home = home
-            self.pool = Pool(home[1])
+            self.pool = Pool(loop.time, loop.call_later)
             self.resolver = Resolver(self.clock, self.getaddrinfo)
         elif self.home != home:
             raise Misuse(Text("A transport belongs to the event loop and process that used it first."))

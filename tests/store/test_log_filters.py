@@ -14,7 +14,6 @@ from sqlalchemy import Connection, delete, event, func, insert, select, update
 from hookrow.ids import new_uid
 from hookrow.records import FIRING_OUTCOMES, LogFilter
 from hookrow.store.database.database import Database
-from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import DELIVERIES, REVISIONS
 from hookrow.store.hooks import Author, change, create
 from hookrow.store.log import finding as log_ids
@@ -487,21 +486,3 @@ def test_until_finds_what_was_committed_late(database: Database) -> None:
         assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000)) == [late]
         assert log_ids.ids(connection, LogFilter(until_ms=at - 1_000_000), before=late) == []
         assert log_ids.ids(connection, LogFilter(until_ms=at + 1)) == [last, late]
-
-
-def test_a_page_asks_its_rows_one_by_one(postgres_url: str) -> None:
-    """On PostgreSQL, whatever the statistics say: joined to all firings a page took 0.4 s at 1.5 million."""
-    database, asked = open_database(postgres_url), []
-    hook = database.writer.write(partial(made_hook, key="a", event=EVENTS[0]))
-
-    def note(connection: Any, cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        asked.append((statement, given))
-
-    with database.read() as connection:
-        event.listen(database.engine("read"), "before_cursor_execute", note)
-        log_ids.ids(connection, LogFilter(event=EVENTS[0], hook=hook), before=log_ids.NO_ID, limit=50)
-        event.remove(database.engine("read"), "before_cursor_execute", note)
-        found, plan = next(each for each in asked if "EXISTS" in each[0]), "EXPLAIN "
-        said = "\n".join(connection.exec_driver_sql(plan + found[0], found[1]).scalars())
-    assert ("Join" in said or "Nested Loop" in said, "SubPlan" in said) == (False, True)
-    database.close()

@@ -135,7 +135,7 @@ class IdStream:
         return chosen.where(row_is(more)) if more else chosen
 
 
-ROW_BY_ROW = literal_column("0")
+ROW_BY_ROW: ColumnElement[int] = literal_column("0")
 """Of an OFFSET: with it PostgreSQL asks for each row that a page needs, and does not join half the log for it."""
 
 

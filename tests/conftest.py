@@ -6,7 +6,6 @@ import asyncio
 import gc
 import math
 import os
-import secrets
 import shutil
 import signal
 import threading
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -27,6 +26,7 @@ from seconds import Seconds
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database
+    from postgres_copies import Copies
 
 
 OURS = ("HOOKROW_TEST_", "HOOKROW_SEED", "HOOKROW_EXAMPLES", "HOOKROW_MINUTES")
@@ -229,13 +229,11 @@ def postgres_server() -> Iterator[str]:
 @contextmanager
 def postgres_database(server: str, template: str = "template0") -> Iterator[str]:
     """The URL (`postgresql://…`, for SQLAlchemy and psycopg alike) of a new database, a copy of this one."""
-    name = f"hookrow_{secrets.token_hex(6)}"
+    from postgres_copies import make, url_of
+
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        # What says no schema finds nothing, and what counts on seeing others' commits fails: our statements do neither.
-        connection.execute(f"ALTER DATABASE {name} SET search_path = ''")
-        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        name = make(connection, template)
+        yield url_of(server, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -255,11 +253,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> Iterator[str]:
-    """The same on PostgreSQL: the name of a database."""
+def postgres_copies(postgres_server: str) -> Iterator[Copies]:
+    """The same on PostgreSQL."""
+    from postgres_copies import Copies
+
     with postgres_database(postgres_server) as url:
         opened(url).close()
-        yield urlsplit(url).path[1:]
+        with closing(Copies(postgres_server, urlsplit(url).path[1:])) as copies:
+            yield copies
 
 
 def opened(url: str) -> Database:
@@ -276,8 +277,8 @@ def prepared_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
         shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "hooks.db")
         yield f"sqlite:///{folder / 'hooks.db'}"
         return
-    template: str = request.getfixturevalue("postgres_template")
-    with postgres_database(request.getfixturevalue("postgres_server"), template) as url:
+    copies: Copies = request.getfixturevalue("postgres_copies")
+    with copies.lent() as url:
         yield url.replace("postgresql://", "postgresql+psycopg://")
 
 

@@ -23,6 +23,7 @@ from hookrow import Hook, HookEngine
 from hookrow.core.sending import idle
 from hookrow.errors import DatabaseDamaged, EngineClosed
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
+from hookrow.worker.loop import Worker
 
 EVENT = "after_registration"
 LATER = 2**42
@@ -95,11 +96,17 @@ def test_a_worker_ends_what_it_cannot_read_and_sends_the_rest(
 
 
 @pytest.mark.usefixtures("looking_each_time")
-@pytest.mark.parametrize(("table", "column"), [("hook", "timeout"), ("hook", "condition"), ("event", "methods")])
+@pytest.mark.parametrize(
+    ("table", "column", "claimed"),
+    [("hook", "timeout", False), ("hook", "timeout", True), ("hook", "condition", False), ("event", "methods", False)],
+)
 def test_a_hook_that_cannot_be_read_holds_all_up_and_loses_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str, *, claimed: bool
 ) -> None:
-    """It may be the gate that would have refused: nobody fires, workers wait and say why; put right, all goes on."""
+    """It may be the gate that would have refused: nobody fires, workers wait and say why; put right, all goes on.
+
+    `claimed`: it was changed between the worker's look at the hooks and its claim, which meets it first.
+    """
     path = tmp_path / "hooks.db"
     caplog.set_level(logging.WARNING)
     with (
@@ -112,9 +119,14 @@ def test_a_hook_that_cannot_be_read_holds_all_up_and_loses_nothing(
         hand.put("delivery", waiting.row_id, due_ms=LATER)
         begun = threading.Event()
 
+        def started(its: Worker) -> None:
+            if claimed:
+                its.tend = None
+            begun.set()
+
         def work() -> None:
             with suppress(EngineClosed):
-                engine.run_worker(started=lambda _: begun.set())
+                engine.run_worker(started=started)
 
         worker = threading.Thread(target=work)
         worker.start()

@@ -266,7 +266,7 @@ class Worker(Sender):
             self.look = True
             if await self.faults.ended(error):
                 return 0.0
-            pause = self.trouble.failed(error)
+            pause = self.trouble.failed(self.faults.hook or error)
             # Others could not record either: what they hold is not taken over before they had time to.
             self.leases.take_over_nothing(Trouble.LONGEST + RESERVE)
             self.start()

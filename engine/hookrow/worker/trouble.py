@@ -7,13 +7,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from functools import partial
 from typing import Final, TypeVar
 
+from sqlalchemy import Connection
+
 from hookrow.clock import Clock
-from hookrow.errors import StorageError, Unrecorded
+from hookrow.errors import DatabaseDamaged, StorageError, Unrecorded
 from hookrow.lang import Text
 from hookrow.store import outbox
+from hookrow.store.configuration.cache import read_config
 from hookrow.store.database.database import Database
 from hookrow.store.database.locks import LOCK
 from hookrow.store.database.outages import Outage
@@ -96,22 +98,34 @@ class Faults:
         self.database = database
         self.clock = clock
         self.told: Final[set[str]] = set()
+        self.hook: DatabaseDamaged | None = None
 
     async def ended(self, error: Exception, rows: Collection[int] | None = None) -> bool:
         """Whether unfinished deliveries were found that can't be read, of these or of all: they are ended, each told.
 
-        Else the fault is ours, and its traceback is told, once.
+        Else it may be a hook that can't be read, which ends no delivery: `hook`. Or the fault is ours: its traceback is
+        told, once.
         """
+        self.hook = None
         if isinstance(error, StorageError):
             return False
-        ending = partial(outbox.end_damaged, now_ms=self.clock.now_ms(), rows=rows)
+
+        def ending(connection: Connection) -> tuple[list[tuple[str, str]], DatabaseDamaged | None]:
+            ended = outbox.end_damaged(connection, self.clock.now_ms(), rows)
+            try:
+                if not ended:
+                    read_config(connection, 0)
+            except DatabaseDamaged as damaged:
+                return ended, damaged
+            return ended, None
+
         found: list[tuple[str, str]] = []
         with suppress(Exception):  # what is told is the first fault
-            found = await self.database.writer.awrite(ending)
+            found, self.hook = await self.database.writer.awrite(ending)
         for delivery, why in found:
             log.error("%s: its row can't be read, no Hookrow wrote it so: %s; it is ended", delivery, why)
         kind = f"{type(error).__name__}: {error}"
-        if not found and kind not in self.told and len(self.told) < Shortage.ROWS:
+        if not found and not self.hook and kind not in self.told and len(self.told) < Shortage.ROWS:
             self.told.add(kind)
             log.error("a fault of Hookrow's own", exc_info=error)
         return bool(found)

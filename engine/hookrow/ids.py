@@ -13,6 +13,7 @@ LETTERS = frozenset(ALPHABET)
 FIRING = "evt_"
 DELIVERY = "msg_"
 UID = 20
+HALF = 2**50 - 1
 DRAWN = 256
 POOL: list[int] = []
 os.register_at_fork(after_in_child=POOL.clear)  # two processes must not draw the same
@@ -36,7 +37,13 @@ def spell(number: int, width: int) -> str:
 
 def new_uid(now_ms: int, randomness: int | None = None) -> str:
     """A firing's uid: 44 bits of time, 56 of randomness, so that it sorts by time and never collides."""
-    return spell((now_ms << 56) | (random_bits() if randomness is None else randomness), UID)
+    number = (now_ms << 56) | (random_bits() if randomness is None else randomness)
+    high, low = number >> 50, number & HALF
+    return (
+        f"{PAIRS[high >> 40 & 1023]}{PAIRS[high >> 30 & 1023]}{PAIRS[high >> 20 & 1023]}{PAIRS[high >> 10 & 1023]}"
+        f"{PAIRS[high & 1023]}{PAIRS[low >> 40]}{PAIRS[low >> 30 & 1023]}{PAIRS[low >> 20 & 1023]}"
+        f"{PAIRS[low >> 10 & 1023]}{PAIRS[low & 1023]}"
+    )
 
 
 def random_bits() -> int:

@@ -120,7 +120,7 @@ def admit(payload: Payload, limit_bytes: int) -> tuple[JsonObject, str]:
     Raises:
         InvalidPayload: as `normalise`.
     """
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise InvalidPayload("", Text("A payload is a JSON object, not {kind}.", kind=type(payload).__name__))
     # A round trip through JSON is quicker than any walk. It is the whole answer if it gives back an equal value: then
     # there was no tuple, no key that had to be turned into text, nothing that JSON has no form for.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from hookrow.clock import Clock
 from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of, traceparent_of
-from hookrow.core.calls import call_in_hand
+from hookrow.core.calls import CallInHand, call_in_hand
 from hookrow.core.context import context_for
 from hookrow.core.events import Catalogue
 from hookrow.core.explaining import Explaining
@@ -154,7 +154,8 @@ class Engine(ABC):
         run = self.new_run(arrival, event, payload, found, began, **how)
         if isinstance(run, Firing):
             return self.with_enqueue(run)
-        self.sending.start_worker()
+        if not self.sending.takes_over:
+            self.sending.start_worker()
         firing = await run.fire()
         self.fired_by_handler(event)
         return self.with_enqueue(firing)
@@ -186,9 +187,9 @@ class Engine(ABC):
         Args:
             found: the hooks, or why they can't be read, where they were asked for already; `began`: since when.
         """
-        if arrival is None:
-            arrival = self.arrival(depth, traceparent)
         call = call_in_hand(self.runtime)
+        if arrival is None:
+            arrival = self.arrival(depth, traceparent, call)
         known = None if call is None else call.take(event, payload, deferred=defer, key=idempotency_key)
         if known is not None:
             return known
@@ -203,9 +204,8 @@ class Engine(ABC):
         except StorageError as error:
             return self.unreadable(event, payload, deadline, error)
 
-    def arrival(self, depth: int | str | None, traceparent: str | None) -> Arrival:
+    def arrival(self, depth: int | str | None, traceparent: str | None, call: CallInHand | None) -> Arrival:
         """How a call of `fire` came about; what it does not say itself is known of the API call in hand."""
-        call = call_in_hand(self.runtime)
         arrival = PLAIN if call is None else call.arrival
         if depth is not None:
             arrival = replace(arrival, depth=depth_of(depth))

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from hookrow.clock import to_ms
 from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.base import Engine
+from hookrow.core.calls import call_in_hand
 from hookrow.core.care.health import Health
 from hookrow.core.care.keys import Keys
 from hookrow.core.hooks import Hooks
@@ -126,7 +127,7 @@ class HookEngine(Engine):
         if connection is not None:
             if is_async(connection):
                 raise TransactionMisuse(Text("an async connection belongs to AsyncHookEngine"))
-            arrival = self.arrival(depth, traceparent)
+            arrival = self.arrival(depth, traceparent, call_in_hand(self.runtime))
             run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
             firing = run_sync(self.runtime.database, connection, run.enqueue)
             self.fired_by_handler(event)

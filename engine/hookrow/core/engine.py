@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from hookrow.clock import to_ms
 from hookrow.core.base import Engine
+from hookrow.core.calls import call_in_hand
 from hookrow.core.care.health import AsyncHealth, Health
 from hookrow.core.care.keys import AsyncKeys, Keys
 from hookrow.core.changes.awaited import AsyncHooks
@@ -96,7 +97,7 @@ class AsyncHookEngine(Engine):
         """
         if connection is not None:
             await self.runtime.config_asked(min(FIRE, deadline))
-            arrival = self.arrival(depth, traceparent)
+            arrival = self.arrival(depth, traceparent, call_in_hand(self.runtime))
             run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
             self.sending.start_worker()
             firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)

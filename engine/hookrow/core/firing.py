@@ -346,8 +346,9 @@ class Run:
         self.runtime.unrecorded.worked()
         self.firing_id = written.firing
         self.written += len(drafts)
-        self.moved.paused |= written.moved.paused
-        self.moved.resumed |= written.moved.resumed
+        if written.moved is not None:
+            self.moved.paused |= written.moved.paused
+            self.moved.resumed |= written.moved.resumed
         if self.moved.paused or self.moved.resumed:
             self.runtime.cache.forget()
         for draft, number in zip(drafts, written.deliveries, strict=True):

@@ -106,6 +106,7 @@ class ConfigCache:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.sqlite: bool = database.dialect == "sqlite"
         self.lock: threading.RLock = threading.RLock()
         self.config: Config | None = None
         self.seen: int = -1
@@ -125,7 +126,8 @@ class ConfigCache:
             DatabaseBusy: it took longer, for this thread or for another that asks.
             StorageError: it can't be read.
         """
-        sqlite, now = self.database.dialect == "sqlite", self.now()
+        sqlite = self.sqlite
+        now = time.monotonic() if sqlite else self.now()  # noqa: TID251 - as `now`
         if self.config is not None and now - self.looked < (LOOK if sqlite else PG_LOOK):
             return self.config
         if sqlite and self.config is not None and self.looked > float("-inf"):
@@ -145,7 +147,7 @@ class ConfigCache:
                 raise
 
     def now(self) -> float:
-        if self.database.dialect == "sqlite":
+        if self.sqlite:
             return time.monotonic()  # noqa: TID251 - a test's clock may stand still
         return self.database.clock.monotonic()
 

@@ -42,7 +42,7 @@ from hookrow.store.database.locks import (
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
-from hookrow.store.database.prepared import Prepared
+from hookrow.store.database.prepared import Prepared, driver_noted, sqlite_driver
 from hookrow.store.database.standing import FileId, file_id, mark_damage, refuse_damaged, replaced, schema_in
 from hookrow.store.database.tables import VERSION_NUMBER
 from hookrow.store.database.writer import Writer
@@ -320,7 +320,7 @@ class Database:
         if self.path is None or connection.in_transaction():
             connection.commit()
         else:
-            driver: Any = connection.connection.driver_connection
+            driver: Any = sqlite_driver(connection)
             try:
                 driver.execute("COMMIT")
             except sqlite3.Error as error:
@@ -337,7 +337,7 @@ class Database:
     def writing_connection(self) -> Connection:
         if self.kept is None:
             self.kept_file = None if self.path is None else file_id(self.path)
-            self.kept = self.engine("write").connect()
+            self.kept = driver_noted(self.engine("write").connect())
         return self.kept
 
     def let_kept_go(self) -> None:

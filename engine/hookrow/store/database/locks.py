@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from hookrow.store.database.failures import damaged
+from hookrow.store.database.prepared import sqlite_driver
 from hookrow.store.database.tables import TABLES
 
 __all__ = [
@@ -259,7 +260,7 @@ def wait_for_nobody(connection: sqlite3.Connection, record: Any) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Take SQLite's write lock, waiting up to LOCK for other processes; not where this connection has it already."""
-    driver: Any = connection.connection.driver_connection
+    driver: Any = sqlite_driver(connection)
     if driver.in_transaction:
         return
     try:

@@ -19,9 +19,11 @@ from sqlalchemy import BindParameter, Connection, Insert, Table, bindparam
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["Prepared", "PreparedIn", "Upsert", "queueing", "savepoint", "say"]
+__all__ = ["Prepared", "PreparedIn", "Upsert", "driver_noted", "queueing", "savepoint", "say", "sqlite_driver"]
 
 NO_VALUES: Mapping[str, Any] = {}
+KEPT_DRIVER = "hookrow_driver"
+"""Where a connection has the driver's beneath it, if that was noted: each statement asks for it."""
 MOST_IDS = 512
 """Ids in one statement; more are asked for in parts."""
 
@@ -170,9 +172,15 @@ def no_values(values: Mapping[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
+def driver_noted(connection: Connection) -> Connection:
+    """For a connection that is never given another one of the driver's."""
+    connection.__dict__[KEPT_DRIVER] = connection.connection.driver_connection
+    return connection
+
+
 def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
     """The driver's connection beneath one of SQLAlchemy's; None where it is another driver than `sqlite3`."""
-    driver = connection.connection.driver_connection
+    driver = connection.__dict__.get(KEPT_DRIVER) or connection.connection.driver_connection
     return driver if isinstance(driver, sqlite3.Connection) else None
 
 

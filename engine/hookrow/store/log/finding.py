@@ -135,6 +135,10 @@ class IdStream:
         return chosen.where(row_is(more)) if more else chosen
 
 
+ROW_BY_ROW: ColumnElement[int] = literal_column("0")
+"""Of an OFFSET: with it PostgreSQL asks for each row that a page needs, and does not join half the log for it."""
+
+
 def of_firing(wanted: LogFilter) -> list[Any]:
     """The filter's conditions on the firing itself, but for its outcome and its id."""
     found: list[Any] = []
@@ -162,13 +166,13 @@ def of_delivery(wanted: LogFilter) -> list[Any]:
 def row_holds(of_delivery: Sequence[Any]) -> Any:
     """Some delivery of the firing for which all of this is true."""
     its = select(1).select_from(DELIVERIES).where(DELIVERIES.c.firing_id == FIRINGS.c.id, *of_delivery)
-    return exists(its.correlate(FIRINGS))
+    return exists(its.correlate(FIRINGS).offset(ROW_BY_ROW))
 
 
 def row_is(of_firing: Sequence[Any]) -> Any:
     """The delivery's firing, for which all of this is true."""
     its = select(1).select_from(FIRINGS).where(FIRINGS.c.id == DELIVERIES.c.firing_id, *of_firing)
-    return exists(its.correlate(DELIVERIES))
+    return exists(its.correlate(DELIVERIES).offset(ROW_BY_ROW))
 
 
 def streams(connection: Connection, wanted: LogFilter) -> list[IdStream]:

@@ -70,7 +70,7 @@ class Written:
 
     firing: int
     deliveries: tuple[int, ...]
-    moved: Moved = field(default_factory=Moved)
+    moved: Moved | None = None
     """The hooks that its blocking hooks' attempts paused or resumed."""
 
 
@@ -173,6 +173,7 @@ class Rows:
             moved.paused |= {hook for hook in gone if pause_gone(connection, hook, now_ms)}
             for job, each in zip(jobs, written, strict=True):
                 # Told once, by the first firing of the hook.
+                each.moved = Moved()
                 for hook in {*job.gone, *(said.hook for said in job.notes)}:
                     each.moved.paused |= moved.paused & {hook}
                     each.moved.resumed |= moved.resumed & {hook}

@@ -125,7 +125,7 @@ def test_what_is_advised_works(disk: Path, capsys: pytest.CaptureFixture[str]) -
         hookrow("fire", EVENT)
     filler = fill(disk)
     for command in (("fire", EVENT), ("hooks", "pause", "a", "--yes"), ("log",)):
-        assert "hookrow prune --days 7" in hookrow(*command, code=3)
+        assert f"hookrow --db {disk / 'hooks.db'} prune --days 7" in hookrow(*command, code=3)
     assert "3 firings deleted" in hookrow("prune", "--days", "0")
     hookrow("fire", EVENT)
     reserve.release(disk / "hooks.db")

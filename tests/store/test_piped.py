@@ -180,7 +180,10 @@ def test_a_connection_lost_on_the_way_is_begun_again(database: Database) -> None
     hook = add_hook(database, "a")
     fire(database, [hook])
     with psycopg.connect(database.address.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hookrow'")
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'hookrow'"
+        )
     fire(database, [hook])
     assert len(rows(database)) == 2
 

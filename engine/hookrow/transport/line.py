@@ -38,7 +38,7 @@ class Line:
     def __init__(self, key: Peer, pool: Pool[Line], wire: socket.socket) -> None:
         self.key: Peer = key
         self.pool = pool
-        self.wire = wire
+        self.wire: socket.socket = wire
         self.peer: Any = (key.host, key.port)
         with suppress(OSError):  # it may be gone by now, and the request will say so
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,7 +58,8 @@ class Line:
         """Put it behind TLS. Raises Late, EngineClosed, OSError."""
         progress.mark(SECURING)
         name = self.key.host.rstrip(".")
-        self.wire = wire = tls.wrap_socket(self.wire, server_hostname=name, do_handshake_on_connect=False)
+        wire = tls.wrap_socket(self.wire, server_hostname=name, do_handshake_on_connect=False)
+        self.wire = wire
         while True:
             try:
                 wire.do_handshake()

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from hookrow.clock import Clock, SystemClock
 from hookrow.hook.egress import Egress
-from hookrow.transport.dialling import Peer, client_tls
+from hookrow.transport.dialling import Peer
 from hookrow.transport.line import Line
 from hookrow.transport.pool import Pool
 from hookrow.transport.progress import Progress
@@ -78,9 +78,7 @@ class StraightTransport(Transport):
         pool.open.add(made)
         try:
             if peer.tls:
-                if self.tls is None:
-                    self.tls = client_tls()
-                made.secure(self.tls, progress, deadline)
+                made.secure(self.own_tls(), progress, deadline)
         except BaseException:
             made.abort()
             raise

@@ -120,14 +120,18 @@ class Transport:
                     progress.mark(NAMED)
                 found = await dialled(addresses, peer.port, egress, progress)
                 if protocol is not None:
-                    if peer.tls and self.tls is None:
-                        self.tls = client_tls()
-                    await secured(protocol, found, self.tls if peer.tls else None, peer.host, progress)
+                    await secured(protocol, found, self.own_tls() if peer.tls else None, peer.host, progress)
         except TimeoutError:
             if limited.expired():
                 raise Late from None
             raise
         return found
+
+    def own_tls(self) -> ssl.SSLContext:
+        """What connections are secured with, made when the first one needs it: the system's certificates are read."""
+        if self.tls is None:
+            self.tls = client_tls()
+        return self.tls
 
     def now(self) -> float:
         """Seconds by the clock of the loop."""

@@ -57,6 +57,10 @@ class Worker(Sender):
     that something may be due; `drain` ends it. `send_firings` does without the loop.
     """
 
+    running: bool
+    closing: bool
+    look: bool
+
     def __init__(
         self,
         database: Database,

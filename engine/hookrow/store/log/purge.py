@@ -10,7 +10,7 @@ fails on and on makes a thousand a day.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -67,7 +67,7 @@ held_firings: Final = select(DELIVERIES.c.firing_id).where(
 )
 its_delivery: Final = DELIVERIES.c.firing_id == FIRINGS.c.id
 WITH_ATTEMPTS: Final = ATTEMPTS.join(DELIVERIES, DELIVERIES.c.id == ATTEMPTS.c.delivery_id)
-LONG: Final = {
+LONG: Final[Mapping[Table, tuple[Column[Any], ...]]] = {
     FIRINGS: (FIRINGS.c.payload, FIRINGS.c.data),
     DELIVERIES: (DELIVERIES.c.body,),
     ATTEMPTS: (ATTEMPTS.c.response_body, ATTEMPTS.c.request_headers, ATTEMPTS.c.response_headers),

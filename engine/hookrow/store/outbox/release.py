@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 RELEASED = Happening("released")
-firing_of = attrgetter("firing_id")
+firing_of: Final = attrgetter("firing_id")
 LONGEST_HOLD = LONGEST_LEASE + 2000
 """Milliseconds: a lease that reaches further was written by another clock, before the machine was started anew."""
 

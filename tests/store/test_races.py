@@ -21,7 +21,7 @@ from hookrow.store.hooks import create
 from hookrow.store.moving import Goal, move
 from hookrow.store.outbox.breaker import Note, note
 from hookrow.store.outbox.claims import give_back
-from hookrow.store.outbox.parking import park, unpark
+from hookrow.store.outbox.parking import cancel, park, uncancel, unpark
 from hookrow.store.outbox.settling import Settle
 from hookrow.store.outbox.writing import Begin, Rows, Written
 from outbox_rows import T0, add_hook, breaker, change_hook, claim, failed, fire, hook_row, set_hook, settle, state
@@ -262,3 +262,27 @@ def test_a_result_beside_the_end_of_its_hooks_pause(
 
     at_once(resuming, giving_back if given_back else Settle(claimed, failed(), T0 + 10))
     assert state(database, row) == ("queued" if given_back else "retrying")
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_result_beside_the_restoring_of_its_hook(
+    database: Database, at_once: Callable[[Any, Any], tuple[Any, Any]], given_back: bool, paused: bool
+) -> None:
+    """The same where the hook had been deleted: its row is not left cancelled, or parked if the hook is paused."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    (claimed,) = claim(database, T0).rows
+    if paused:
+        change_hook(database, hook, park, paused_by="person")
+    change_hook(database, hook, cancel, deleted_ms=T0)
+
+    def restoring(connection: Connection) -> None:
+        set_hook(connection, hook, deleted_ms=None)
+        uncancel(connection, hook, T0 + 5)
+
+    def giving_back(connection: Connection) -> int:
+        return give_back(connection, [claimed], T0 + 10)
+
+    at_once(restoring, giving_back if given_back else Settle(claimed, failed(), T0 + 10))
+    assert state(database, row) == ("parked" if paused else "queued" if given_back else "retrying")

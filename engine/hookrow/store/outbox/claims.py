@@ -393,11 +393,14 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
     firings: set[int] = set()
     keys: set[tuple[int, str | None]] = set()
     parked: set[int] = set()
+    cancelled: set[int] = set()
     for row in rows:
         change = decide(standing(row), Happening(cause), now_ms)
         assert change is not None
         if change.state == "parked":
             parked.add(row.hook_id)
+        elif change.reason == "hook_deleted":
+            cancelled.add(row.hook_id)
         changes.append(
             {
                 "row": row.id,
@@ -413,7 +416,7 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
             keys.add((row.hook_id, row.order_key))
     if changes:
         connection.execute(UNLEASE, changes)
-        catch_up(connection, parked, now_ms)
+        catch_up(connection, parked, now_ms, cancelled=cancelled)
         advance(connection, firings, now_ms)
         free_keys(connection, keys, now_ms)
 

@@ -90,15 +90,18 @@ def uncancel(connection: Connection, hook: int, now_ms: int) -> int:
     return move(connection, hook, "hook_restored", ("cancelled",), standing_of(connection, hook), now_ms)
 
 
-def catch_up(connection: Connection, hooks: Collection[int], now_ms: int) -> None:
-    """Rows of these hooks were just written as parked, by a process that may not have seen the hooks' latest change.
+def catch_up(connection: Connection, parked: Collection[int], now_ms: int, *, cancelled: Collection[int] = ()) -> None:
+    """Rows of these hooks were just written as parked or, since the hook was deleted, as cancelled: by a process that
+    may not have seen the hooks' latest change.
 
     Where the hook is on again they go on, where it was deleted they are cancelled: nobody else would look at them.
     """
-    for hook in sorted(hooks):
+    for hook in sorted({*parked, *cancelled}):
         # Locked on PostgreSQL: a change that commits later must see these rows.
         connection.execute(select(HOOKS.c.id).where(HOOKS.c.id == hook).with_for_update(read=True))
         standing = standing_of(connection, hook)
+        if standing != "deleted" and hook in cancelled:
+            uncancel(connection, hook, now_ms)
         if standing == "on":
             unpark(connection, hook, now_ms)
         elif standing == "deleted":

@@ -127,6 +127,10 @@ def is_parked(change: Change | None) -> bool:
     return change is not None and change.state == "parked"
 
 
+def goes_with_its_hook(change: Change | None) -> bool:
+    return change is not None and change.reason == "hook_deleted"
+
+
 def no_room(hook: int) -> int:
     return 0
 
@@ -299,8 +303,10 @@ class Batch:
             WOULD.many(self.connection, self.would)
         if self.let_go:
             FREE_LEASE.many(self.connection, self.let_go)
-        # On PostgreSQL a hook may have been resumed while these rows were still leased to somebody.
-        catch_up(self.connection, {current[n].hook_id for n, each in changes.items() if is_parked(each)}, self.now_ms)
+        # On PostgreSQL a hook may have been resumed, or restored, while these rows were still leased to somebody.
+        parked = {current[n].hook_id for n, each in changes.items() if is_parked(each)}
+        cancelled = {current[n].hook_id for n, each in changes.items() if goes_with_its_hook(each)}
+        catch_up(self.connection, parked, self.now_ms, cancelled=cancelled)
         due = advance(self.connection, self.firings, self.now_ms)
         taken = self.take_next(due, accepted)
         leased = sum(len(rows) for rows in taken.values())

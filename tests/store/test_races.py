@@ -285,4 +285,5 @@ def test_a_result_beside_the_restoring_of_its_hook(
         return give_back(connection, [claimed], T0 + 10)
 
     at_once(restoring, giving_back if given_back else Settle(claimed, failed(), T0 + 10))
-    assert state(database, row) == ("parked" if paused else "queued" if given_back else "retrying")
+    going_on = "queued" if given_back else "retrying"
+    assert state(database, row) == ("parked" if paused else going_on)

@@ -250,6 +250,31 @@ def test_parent_and_child_of_a_fork_both_fire(url: str, receiver: Receiver, kind
     assert came == wanted
 
 
+LOADING = """
+import sys, threading
+from hookrow import HookEngine
+engine = HookEngine(sys.argv[1])
+def seen(event, arguments):
+    if event == "import" and threading.current_thread().name.startswith("hookrow"):
+        print(arguments[0], file=sys.stderr)
+sys.addaudithook(seen)
+for event in ("after_registration", "before_order_add"):
+    engine.fire(event, {"order": {}})
+engine.close()
+"""
+
+
+def test_no_thread_of_ours_loads_a_module(url: str, receiver: Receiver) -> None:
+    """A child that is forked meanwhile would wait for that module for ever: the first delivery's are there before."""
+    with HookEngine(url, worker=False) as engine:
+        secret = {"url": receiver.url, "auth_login": "u", "auth_password": "p"}
+        engine.hooks.add(Hook.model_validate({"name": "a", "event": "after_registration", **secret}))
+        engine.hooks.add(Hook.model_validate({"name": "b", "event": EVENT, "wait_for_response": True, **secret}))
+    done = script(LOADING, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    receiver.wait(2)
+
+
 GEVENT, EVENTLET = "import gevent.monkey; gevent.monkey.patch_all()", "import eventlet; eventlet.monkey_patch()"
 
 

@@ -17,10 +17,11 @@ from sqlalchemy import URL, Connection
 from hookrow.clock import Clock, SystemClock, zone_named
 from hookrow.core.actor import actor
 from hookrow.core.arrival import Arrival
-from hookrow.core.care.sealing import Sealing
+from hookrow.core.care.sealing import Sealing, all_tokens
 from hookrow.core.drafts import Handover
 from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
+from hookrow.delivery.message import user_agent
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
@@ -31,7 +32,7 @@ from hookrow.observers import Observer, Watch
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
-from hookrow.secrets.vault import Place, Vault
+from hookrow.secrets.vault import Place, Vault, load_cipher
 from hookrow.store import hooks as hookstore
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
@@ -154,7 +155,19 @@ class Runtime:
         found, known = self.cache.get(seconds), self.sealing.known
         if known is not None and known.read is found and not known.shut:
             return known.made
+        if self.wants_worker:
+            self.load_for_sending(found)
         return self.sealing.marked(found)
+
+    @staticmethod
+    def load_for_sending(config: Config) -> None:
+        """Load what a delivery needs now, in the thread that asks.
+
+        A child that is forked while another thread loads a module waits for that module for ever.
+        """
+        user_agent()
+        if any(all_tokens(hook) for hook in config.hooks.values()):
+            load_cipher()
 
     async def config_asked(self, seconds: float = inf) -> Config:
         """The same for the running loop, which no slow or silent server holds up: it is asked in a thread, once for all

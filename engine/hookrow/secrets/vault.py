@@ -22,7 +22,7 @@ from hookrow.reasons.reason import Reason
 from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 from hookrow.secrets.secret import Secret
 
-__all__ = ["Place", "Vault"]
+__all__ = ["Place", "Vault", "load_cipher"]
 
 
 NONCE_BYTES: Final = 12  # 96 bits, by NIST SP 800-38D
@@ -152,6 +152,12 @@ class Vault:
         """The same value sealed with the active key; the token itself if it already is. Raises as seal and open do."""
         secret = Secret(self.open(token, place))
         return token if token.split(".")[1] == self.reload().active_id else self.seal(secret, place)
+
+
+def load_cipher() -> None:
+    """Load the cipher, which processes without secrets do without."""
+    import cryptography.exceptions
+    import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
 
 
 def taken_apart(token: str, place: Place) -> tuple[str, bytes, bytes]:

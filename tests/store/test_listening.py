@@ -27,6 +27,7 @@ from hookrow.store.database.opening import open_database
 from hookrow.store.database.server import Server
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import add_hook, fire, pause, resume, rows, state
+from postgres_kept import KeptPostgres
 from schemas import ours
 from scripted import HandClock
 from silent import Silent
@@ -200,16 +201,21 @@ async def test_an_edit_is_heard(database: Database, other: Database) -> None:
         await seen(lambda: list(cache.get().hooks) == [hook])
 
 
-def test_a_transaction_begun_early_and_committed_late_is_seen(database: Database, postgres_url: str) -> None:
-    """The number that moves with every commit moves with this one too, for who hears no word of it."""
+def test_a_transaction_begun_early_and_committed_late_is_seen(own_postgres: KeptPostgres) -> None:
+    """The number that moves with every commit moves with this one too, for who hears no word of it.
+
+    On a server of its own: the number is the server's, and other tests' commits move it.
+    """
+    database = open_database(own_postgres.url.replace("postgresql://", "postgresql+psycopg://"))
     hook = add_hook(database, "a")
-    with psycopg.connect(postgres_url) as early:
+    with psycopg.connect(own_postgres.url) as early:
         early.execute("SELECT pg_current_xact_id()")
         fire(database, [hook])
         before = database.data_version()
         early.commit()
         assert database.data_version() != before
         assert database.data_version() == database.data_version()
+    database.close()
 
 
 # -- announcing -------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from hookrow.cli.click_words import speak
 from hookrow.cli.session import Session
 from hookrow.lang import Text, detect
 
-AS_IT_IS = Session()
 __all__ = ["root", "run"]
+
+AS_IT_IS = Session()
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

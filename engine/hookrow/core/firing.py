@@ -246,7 +246,9 @@ class Run:
         self.outcome = "allowed"
         if (veto := self.row.veto) is not None:
             self.outcome = "vetoed" if veto.by == "hook" else "failed"
-        drafts = (self.row.end_trials() if self.row.trials else self.row.drafts)[self.written :]
+        if self.row.trials:
+            self.row.end_trials()
+        drafts = self.row.drafts[self.written :]
         if self.row.troubled:
             for draft in self.row.drafts:
                 failed = self.runtime.failing.before(draft.hook.id) if draft.error is not None else 0

@@ -208,7 +208,7 @@ class Row:
         shadow = hook.shadow and self.context.event.moment == "before"  # spelled out: it costs no call
         return hook.mode in WAITING and not (self.context.in_background or shadow)
 
-    def end_trials(self) -> list[DeliveryDraft]:
+    def end_trials(self) -> None:
         """After the last hook's turn: note what each candidate's hook did; one that both left out is none."""
         for own, trial in self.trials:
             left_out = own.skipped is not None and trial.skipped is not None
@@ -226,7 +226,6 @@ class Row:
                 trial.compared = compare(against.effect, its)
             self.drafts.append(trial)
         self.trials.clear()
-        return self.drafts
 
     def refuse_beforehand(self, hooks: Iterable[StoredHook]) -> None:
         """Judge beforehand whether these hooks, of which none may be asked, make the firing refused."""

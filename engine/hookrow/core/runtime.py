@@ -153,9 +153,10 @@ class Runtime:
             raise EngineClosed(Text("the engine is closed"))
         self.renew()
         found, known = self.cache.get(seconds), self.sealing.known
-        if known is not None and known.read is found and not known.shut:
-            return known.made
-        if self.wants_worker:
+        if known is not None and known.read is found:
+            if not known.shut:
+                return known.made
+        elif self.wants_worker:
             self.load_for_sending(found)
         return self.sealing.marked(found)
 

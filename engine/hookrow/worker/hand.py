@@ -39,7 +39,7 @@ class Hand:
 
     def keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Have it run as a task."""
-        task = self.context.copy().run(asyncio.get_running_loop().create_task, work)
+        task = asyncio.get_running_loop().create_task(work, context=self.context.copy())
         self.tasks.add(task)
         task.add_done_callback(self.ended)
 

@@ -191,9 +191,8 @@ class Worker(Sender):
                 due = self.poll if taken.next_ms is None else max((taken.next_ms - now_ms) / 1000, 0.01)
                 await self.rest(due)
         except StorageError as error:
-            await asyncio.gather(
-                *self.hand.tasks, return_exceptions=True
-            )  # what has left: what came of it is to be said
+            # What has left: what came of it is to be said.
+            await asyncio.gather(*self.hand.tasks, return_exceptions=True)
             if not self.lost:
                 raise
             self.lost.append(error)

@@ -45,8 +45,8 @@ from hookrow.store.database.rows import Numbers
 __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-LIMITS = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
+LIMITS = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)"
 OWN_LIMITS = (
     "SELECT extract(epoch FROM current_setting('lock_timeout')::interval),"
     " extract(epoch FROM current_setting('statement_timeout')::interval)"

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     Connection,
     and_,
     bindparam,
@@ -36,7 +35,7 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
-from hookrow.store.outbox.probes import OF_ROW, parked_heads
+from hookrow.store.outbox.probes import LEASE_NOW, OF_ROW, parked_heads
 from hookrow.store.outbox.release import EARLIER, advance, free_keys, held_back, pending, unheld_at
 from hookrow.store.outbox.shadows import shown
 
@@ -59,7 +58,6 @@ __all__ = [
 
 MOST_LAPSED = 500
 """Lapsed leases taken back in one transaction."""
-LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
 unheld: Final = unheld_at(LEASE_NOW)
 
 

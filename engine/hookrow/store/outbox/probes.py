@@ -13,7 +13,7 @@ from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.due import NOW
 from hookrow.store.outbox.release import EARLIER, state_in, unheld_at
 
-__all__ = ["MOST_PROBES", "OF_ROW", "PARKED_HEAD", "parked_heads"]
+__all__ = ["LEASE_NOW", "MOST_PROBES", "OF_ROW", "PARKED_HEAD", "parked_heads"]
 
 MOST_PROBES = 100
 """The oldest parked rows of a hook, of which one may be its breaker's probe."""

@@ -10,6 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 from sqlalchemy import Connection, bindparam, update
@@ -23,7 +24,7 @@ from hookrow.reasons.reason import keep
 from hookrow.store.database.prepared import Prepared, PreparedIn, queueing, savepoint
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import DELIVERIES
-from hookrow.store.outbox.batches import Noted, Update
+from hookrow.store.outbox.batches import Insert, Noted, Update
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.outbox.parking import catch_up
@@ -129,6 +130,12 @@ def is_parked(change: Change | None) -> bool:
 
 def goes_with_its_hook(change: Change | None) -> bool:
     return change is not None and change.reason == "hook_deleted"
+
+
+@cache
+def noted_with(attempts: Insert) -> Noted:
+    """What arrived, each with its attempt's row, in one statement."""
+    return Noted(UPDATE_LEASED, attempts, "delivery_id")
 
 
 def no_room(hook: int) -> int:
@@ -267,7 +274,7 @@ class Batch:
         else:
             noted = self.attempts(chosen)
             rows = zip(arrived, map(noted.get, chosen), strict=True)
-            changed = Noted(UPDATE_LEASED, INSERT_ATTEMPT, "delivery_id").many(self.connection, list(rows))
+            changed = noted_with(INSERT_ATTEMPT).many(self.connection, list(rows))
         written = {number: job for number, job in chosen.items() if job.claimed.row_id in changed}
         return {
             number: Settled(True, job.result.answer.kind, gap=number in gaps, attempts=job.claimed.attempts + 1)

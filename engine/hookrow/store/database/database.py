@@ -30,7 +30,7 @@ from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
-from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
+from hookrow.store.database.failures import Interrupted, busy, interrupted, late, translate, unsure
 from hookrow.store.database.locks import (
     LOCK,
     Until,
@@ -121,7 +121,13 @@ class Database:
             found = self.engines.get(purpose)
             if found is None:
                 found = self.engines[purpose] = self.make_engine(purpose)
+                event.listen(found, "checkin", self.returned)
             return found
+
+    def returned(self, driver: Any, record: Any) -> None:
+        """What was in use while this was closed would lie open in a pool that nobody empties any more."""
+        if self.closed:
+            record.invalidate()
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
@@ -278,13 +284,17 @@ class Database:
             raised = unsure(error) if committing and error.connection_invalidated else self.meant(error)
             raise raised from None
 
+    def busy(self) -> DatabaseBusy:
+        """The error for a caller whose time was up before this process wrote for it."""
+        return busy("") if self.path is not None else late("")
+
     def alone(self) -> AbstractContextManager[None]:
         """Hold `process_lock`.
 
         Raises:
             DatabaseBusy
         """
-        return locks.holding(self.process_lock, partial(busy, ""))
+        return locks.holding(self.process_lock, self.busy)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

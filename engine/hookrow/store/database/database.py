@@ -31,14 +31,7 @@ from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, late, translate, unsure
-from hookrow.store.database.locks import (
-    LOCK,
-    Until,
-    begin_immediate,
-    begin_plain,
-    enter_wal,
-    wait_for_nobody,
-)
+from hookrow.store.database.locks import LOCK, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
@@ -106,6 +99,8 @@ class Database:
         self.config_seen: tuple[int, int, float] = (-1, -1, float("-inf"))
         """What the last commit of the writer found, as `config_in` says it."""
         self.committed: Callable[[float], None] | None = None  # told how many seconds a commit took
+        self.busy: Callable[[], DatabaseBusy] = partial(late if self.path is None else busy, "")
+        """Makes the error for a caller whose time was up before this process wrote for it."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -121,13 +116,9 @@ class Database:
             found = self.engines.get(purpose)
             if found is None:
                 found = self.engines[purpose] = self.make_engine(purpose)
-                event.listen(found, "checkin", self.returned)
+                # What was in use while this was closed would lie open in a pool that nobody empties any more.
+                event.listen(found, "checkin", lambda _, record: record.invalidate() if self.closed else None)
             return found
-
-    def returned(self, driver: Any, record: Any) -> None:
-        """What was in use while this was closed would lie open in a pool that nobody empties any more."""
-        if self.closed:
-            record.invalidate()
 
     def make_engine(self, purpose: str) -> Engine:
         if self.dialect == "postgresql":
@@ -283,10 +274,6 @@ class Database:
                 raise Interrupted(translate(error, self.path).text) from None
             raised = unsure(error) if committing and error.connection_invalidated else self.meant(error)
             raise raised from None
-
-    def busy(self) -> DatabaseBusy:
-        """The error for a caller whose time was up before this process wrote for it."""
-        return busy("") if self.path is not None else late("")
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold `process_lock`.

@@ -60,7 +60,7 @@ class Storage(Protocol):
 
     def relieve(self) -> None: ...
 
-    def busy(self) -> DatabaseBusy: ...
+    busy: Callable[[], DatabaseBusy]
 
     config_seen: tuple[int, int, float]
 

@@ -379,6 +379,50 @@ async def test_two_locks_of_one_change_together(pg: str, lag: Any, monkeypatch: 
             assert watch.took <= lag.bound(2.0 + 1)
 
 
+async def test_all_rows_of_one_change_together(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One statement changes them: it would wait for each of those who hold them anew."""
+    monkeypatch.setattr("hookrow.store.database.locks.CHANGE", 2.0)
+    nth = "(SELECT id FROM hookrow.delivery ORDER BY id LIMIT 1 OFFSET %s)"
+    held = f"SELECT id FROM hookrow.delivery WHERE id = {nth} FOR UPDATE"
+    async with AsyncHookEngine(pg, worker=False) as engine:
+        await engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
+        for number in range(2):
+            await engine.fire(AFTER, {"n": number})
+        address = pg.replace("+psycopg", "")
+        with psycopg.connect(address) as first, psycopg.connect(address) as second:
+            first.execute(held, [0])
+            second.execute(held, [1])
+            letting_go = threading.Timer(1.7, first.rollback)
+            letting_go.start()
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await engine.hooks.pause("a")
+            letting_go.join()
+            assert watch.took <= lag.bound(2.0 + 1)
+        await engine.hooks.pause("a")
+        assert {each.state for row in await engine.log.page() for each in row.deliveries} == {"parked"}
+
+
+def test_who_stands_still_in_a_transaction_holds_nobody_up(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is stopped, or whose machine is: the server ends its session, and what it did is begun again."""
+    monkeypatch.setattr("hookrow.store.database.server.STILL", SHORT)
+    ours: list[int] = []
+    with HookEngine(pg, worker=False) as engine, psycopg.connect(pg.replace("+psycopg", ""), autocommit=True) as other:
+
+        def job(connection: Connection) -> int:
+            pid = connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7), pg_backend_pid()").one()[1]
+            ours.append(pid)
+            if len(ours) == 1:
+                with other.transaction():
+                    other.execute("SET LOCAL lock_timeout = '20s'")
+                    other.execute("SELECT pg_advisory_xact_lock(7)")  # had when the server has ended that session
+            return int(connection.exec_driver_sql("SELECT 7").scalar_one())
+
+        engine.runtime.database.writer.write(lambda connection: None)
+        assert engine.runtime.database.writer.write(job) == 7
+    assert len(set(ours)) == 2
+
+
 async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is for what it waits for: thousands of deliveries that go on with a hook may take longer."""
     change = hookstore.change

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -380,27 +380,28 @@ async def test_two_locks_of_one_change_together(pg: str, lag: Any, monkeypatch: 
 
 
 async def test_all_rows_of_one_change_together(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One statement changes them: it would wait for each of those who hold them anew."""
+    """The hook is let go late, then one of its deliveries after another, each in time by itself."""
     monkeypatch.setattr("hookrow.store.database.locks.CHANGE", 2.0)
-    nth = "(SELECT id FROM hookrow.delivery ORDER BY id LIMIT 1 OFFSET %s)"
-    held = f"SELECT id FROM hookrow.delivery WHERE id = {nth} FOR UPDATE"
+    row = "SELECT id FROM hookrow.delivery WHERE id = %s FOR UPDATE"
     async with AsyncHookEngine(pg, worker=False) as engine:
         await engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
-        for number in range(2):
-            await engine.fire(AFTER, {"n": number})
-        address = pg.replace("+psycopg", "")
-        with psycopg.connect(address) as first, psycopg.connect(address) as second:
-            first.execute(held, [0])
-            second.execute(held, [1])
-            letting_go = threading.Timer(1.7, first.rollback)
-            letting_go.start()
+        rows = [(await engine.fire(AFTER, {"n": number})).deliveries[0].row_id for number in range(5)]
+        with ExitStack() as stack:
+            others = [stack.enter_context(psycopg.connect(pg.replace("+psycopg", ""))) for _ in (None, *rows)]
+            others[0].execute("SELECT id FROM hookrow.hook FOR UPDATE")
+            for other, number in zip(others[1:], rows, strict=True):
+                other.execute(row, [number])
+            timers = [threading.Timer(1.7 + 0.2 * number, other.rollback) for number, other in enumerate(others)]
+            for timer in timers:
+                timer.start()
             watch = Watch()
             with pytest.raises(DatabaseBusy):
                 await engine.hooks.pause("a")
-            letting_go.join()
             assert watch.took <= lag.bound(2.0 + 1)
+            for timer in timers:
+                timer.join()
         await engine.hooks.pause("a")
-        assert {each.state for row in await engine.log.page() for each in row.deliveries} == {"parked"}
+        assert {each.state for firing in await engine.log.page() for each in firing.deliveries} == {"parked"}
 
 
 def test_who_stands_still_in_a_transaction_holds_nobody_up(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,9 @@ def interrupted(error: DBAPIError, *, committing: bool) -> bool:
     if "57014" in states:
         return False  # its time was up
     ended = any(state.startswith("57P") for state in states)
-    return ended or not states.isdisjoint(("25P03", "40P01", "40001")) or (error.connection_invalidated and not committing)
+    return (
+        ended or not states.isdisjoint(("25P03", "40P01", "40001")) or (error.connection_invalidated and not committing)
+    )
 
 
 Meaning = Callable[[str], StorageError]

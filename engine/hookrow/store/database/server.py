@@ -49,7 +49,7 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
 LIMITED = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 LIMITS = "SELECT " + ", ".join(f"set_config('{name}', ${n}, true)" for n, name in enumerate(LIMITED, 1))
-OWN_LIMITS = "SELECT " + ", ".join(f"extract(epoch FROM current_setting('{name}')::interval)" for name in LIMITED)
+OWN_LIMITS = "SELECT " + ", ".join(f"extract(epoch FROM current_setting('{name}')::interval)" for name in LIMITED)  # noqa: S608 - names of our own
 MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
 INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0"
 """What is asked for is a page or less, and may be rare: an index, whatever the statistics expect, and no worker of the

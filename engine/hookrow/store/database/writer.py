@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
-from hookrow.store.database.failures import Interrupted, Unsure, busy
+from hookrow.store.database.failures import Interrupted, Unsure
 from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
@@ -59,6 +59,8 @@ class Storage(Protocol):
     def checkpoint(self) -> bool: ...
 
     def relieve(self) -> None: ...
+
+    busy: Callable[[], DatabaseBusy]
 
     config_seen: tuple[int, int, float]
 
@@ -175,7 +177,7 @@ class Writer:
             return future.result(None if seconds == inf else seconds)
         except TimeoutError:
             if not future.done() and self.give_up(waiting):
-                raise busy("") from None
+                raise self.database.busy() from None
             return future.result()  # it is under way, and ends by itself
 
     async def awrite(self, job: Job[T], seconds: float = inf) -> T:
@@ -210,7 +212,7 @@ class Writer:
         theirs = [waiting for waiting in self.waiting.copy() if waiting.loop is loop]
         late = [waiting for waiting in theirs if waiting.until <= moment and self.give_up(waiting)]
         for waiting in late:
-            waiting.error = busy("")
+            waiting.error = self.database.busy()
         settle(late)
         if self.looks.get(loop, inf) <= moment:
             del self.looks[loop]

@@ -1,4 +1,5 @@
-"""Goal F on PostgreSQL (`make bench-full`): pages of a log of 5 million firings, and purging it beside callers."""
+"""Goal F on PostgreSQL (`make bench-full`; alone: `python -m bench many_rows --full`): pages of a log of 5 million
+firings, and purging it beside callers."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from bench.goals.f import pages
+from bench.goals.f import LARGE, MIDDLE, SMALL, pages
 from bench.log_rows_server import TABLES, connected, make
 from bench.measure import Bench, Row, limit
 from bench.peers import own
@@ -21,8 +22,9 @@ from hookrow.events import samples
 from hookrow.store.database.opening import open_database
 from hookrow.store.log.purge import PAUSE, Purging
 
-__all__ = ["on_postgres"]
+__all__ = ["TITLE", "measure"]
 
+TITLE = "F on PostgreSQL"
 TURNS, SECONDS = 12, 10
 """A caller without a purge and beside one, in turn; so many times, so long."""
 CALL_PAUSE = 0.01
@@ -31,14 +33,16 @@ NIGHT = 8
 """Hours."""
 
 
-def on_postgres(bench: Bench, few: int, many: int) -> Iterator[Row]:
+def measure(bench: Bench) -> Iterator[Row]:
     """Both logs in databases of their own; the pages, then the purge."""
-    urls = []
-    for name, count in (("few_rows", few), ("many_rows", many)):
+    if bench.postgres is None:
+        return
+    urls, many = [], bench.count(LARGE if bench.full else MIDDLE)
+    for name, count in (("few_rows", bench.count(SMALL)), ("many_rows", many)):
         urls.append(own(bench, name))
         make(urls[-1], count, bench.seeds)
     with HookEngine(urls[0], worker=False) as short, HookEngine(urls[1], worker=False) as long:
-        yield from pages(bench, short, long, many, "PostgreSQL: ")
+        yield from pages(bench, short, long, many)
     yield from purging(urls[1], many)
 
 
@@ -58,7 +62,7 @@ def purging(url: str, count: int) -> Iterator[Row]:
             beside += calls(engine, SECONDS)
             ended.set()
             thread.join()
-    head = f"PostgreSQL, a purge at {count:,}: "
+    head = f"a purge at {count:,}: "
     every = [took for each in taken.values() for took in each]
     slowest = max(taken, key=lambda each: percentile(clock(taken[each])))
     for what, found in (

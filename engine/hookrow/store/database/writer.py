@@ -102,6 +102,11 @@ class Writer:
         self.waiting: deque[Waiting] = deque()
         self.looks: dict[asyncio.AbstractEventLoop, float] = {}
         """When each loop next looks whether a job of its callers has waited too long: a timer a job would cost more."""
+        self.gathering: set[asyncio.AbstractEventLoop] = set()
+        """The loops in whose present turn jobs were queued of which the thread is still to be told."""
+        self.several: bool = False
+        """The last commit answered several jobs of a loop: as many come in one of its turns, and are committed as one.
+        The thread would begin with the first few, and a commit costs as much as ten rows."""
         self.lock: Final = threading.RLock()  # taken by itself: in a condition's own code an interrupt would keep it
         self.wake: Final = threading.Condition(self.lock)
         self.thread: threading.Thread | None = None
@@ -233,7 +238,18 @@ class Writer:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
             self.waiting.append(waiting)
-            self.wake_thread()
+            if waiting.loop is None or not self.several or self.thread is None:
+                self.wake_thread()
+            elif waiting.loop not in self.gathering:
+                self.gathering.add(waiting.loop)
+                waiting.loop.call_soon(self.gathered, waiting.loop)
+
+    def gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a loop's next turn: what the one before has queued may be committed."""
+        self.gathering.discard(loop)
+        with self.lock:
+            if self.waiting:
+                self.wake_thread()
 
     def wake_thread(self) -> None:
         """With `lock` held: let the thread see what is new; it may have ended meanwhile."""
@@ -393,6 +409,7 @@ class Writer:
             elif waiting.future.set_running_or_notify_cancel():
                 tell(waiting)
         for loop, theirs in loops.items():
+            self.several = len(theirs) > 1
             # A loop that was closed meanwhile: nobody waits there any more, but the thread must live for the others.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, theirs)

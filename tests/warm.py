@@ -31,7 +31,7 @@ from typing import Any
 
 from execnet.gateway_io import Popen2IO, Popen2IOMaster
 
-__all__ = ["Warm", "Worker"]
+__all__ = ["Warm", "Worker", "run_warm"]
 
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER (prctl(2)): whose parent ends becomes a child of this process."""
@@ -77,6 +77,17 @@ class Warm(subprocess.Popen[Any]):
                 os.close(given)
         if devnull is not None:
             os.close(devnull)
+
+
+def run_warm(argv: Sequence[str], *, timeout: float | None = 60, **how: Any) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run`, with what it wrote as text."""
+    with Warm(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how) as running:
+        try:
+            out, err = running.communicate(timeout=timeout)
+        except BaseException:
+            running.kill()
+            raise
+    return subprocess.CompletedProcess(list(argv), running.returncode, out, err)
 
 
 class Worker(Popen2IOMaster):

@@ -21,6 +21,7 @@ import crash_children
 from crash_sizes import until
 from hookrow import HookEngine
 from hookrow.ids import delivery_id
+from warm import Warm
 
 PROGRAM = Path(crash_children.__file__)
 TESTS = PROGRAM.parent
@@ -33,8 +34,8 @@ class Nursery:
         self.folder = folder
         paths = [TESTS, TESTS.parent / "engine", TESTS.parent / "tui"]
         self.env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
-        self.process = subprocess.Popen(
-            [sys.executable, PROGRAM, folder],
+        self.process = Warm(
+            [sys.executable, str(PROGRAM), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -18,6 +18,7 @@ from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, StorageError, UseAsyncEngine
 from hookrow.store.database.locks import LET_GO, LOCK
 from receivers import Receiver, hold, reply
+from warm import Warm, run_warm
 
 EVENT = "before_order_add"
 PAYLOAD = {"order": {"id": 7}}
@@ -49,11 +50,16 @@ def ours() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("hookrow")]
 
 
-def script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a service of a few lines in a process of its own."""
-    # From 3.12 on Python warns of every fork() beside a thread: that it goes well is what is tested.
-    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", code, *arguments]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+# From 3.12 on Python warns of every fork() beside a thread: that it goes well is what is tested.
+UNWARNED = "import warnings\nwarnings.filterwarnings('ignore', 'This process', DeprecationWarning)\n"
+
+
+def script(code: str, *arguments: str, by_exec: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a service of a few lines in a process of its own; by `exec` where it matters what is imported when."""
+    command = [sys.executable, "-c", UNWARNED + code, *arguments]
+    if by_exec:
+        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    return run_warm(command, env=ENVIRONMENT)
 
 
 def test_no_thread_before_the_first_need(url: str, receiver: Receiver) -> None:
@@ -270,7 +276,7 @@ def test_no_thread_of_ours_loads_a_module(url: str, receiver: Receiver) -> None:
         secret = {"url": receiver.url, "auth_login": "u", "auth_password": "p"}
         engine.hooks.add(Hook.model_validate({"name": "a", "event": "after_registration", **secret}))
         engine.hooks.add(Hook.model_validate({"name": "b", "event": EVENT, "wait_for_response": True, **secret}))
-    done = script(LOADING, url)
+    done = script(LOADING, url, by_exec=True)
     assert (done.returncode, done.stderr) == (0, "")
     receiver.wait(2)
 
@@ -286,7 +292,7 @@ def test_patched_threads_are_refused_in_words(url: str, patch: str, preloaded: b
     if preloaded:
         made += "engine = make()\nif os.fork():\n    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
         fired = "engine.fire('before_order_add', {})"
-    done = script(f"{made}{patch}\n{fired}", url)
+    done = script(f"{made}{patch}\n{fired}", url, by_exec=True)
     assert done.returncode == 1
     assert "UnsupportedHost: " in done.stderr
     assert "gunicorn -k gthread" in done.stderr
@@ -385,9 +391,8 @@ except KeyboardInterrupt:
 """
     with Receiver(hold) as receiver:
         prepared(url, receiver, waits=True)
-        with subprocess.Popen(
-            [sys.executable, "-c", code, url], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
-        ) as process:
+        command = [sys.executable, "-c", code, url]
+        with Warm(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
             receiver.wait(1)
             process.send_signal(2)
             assert process.communicate(timeout=20)[0] == "['cancelled']\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hookrow.errors import IdempotencyConflict
 from hookrow.reasons.reason import Reason
 from receivers import Receiver, reply
 from scripted import answer, fails
+from warm import run_warm
 
 pytestmark = pytest.mark.anyio
 
@@ -130,9 +130,7 @@ async def test_another_process_joins_too(tmp_path: Path) -> None:
             await engine.hooks.add(Hook(name="h", event="before_order_add", url=receiver.url, wait_for_response=True))
             first = asyncio.ensure_future(engine.fire("before_order_add", {"order": {"id": 7}}, idempotency_key="k"))
             await asyncio.to_thread(receiver.wait, 1)
-            done = await asyncio.to_thread(
-                subprocess.run, [sys.executable, "-c", OTHER, url], capture_output=True, text=True, check=True
-            )
+            done = await asyncio.to_thread(run_warm, [sys.executable, "-c", OTHER, url])
             assert done.stdout.split() == [(await first).id, "True"]
         assert len(receiver.requests) == 1
 
@@ -145,7 +143,8 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_fire(bench: Bench,
         "import sys; from hookrow import HookEngine\n"
         "with HookEngine(sys.argv[1], worker=False) as engine: engine.hooks.update('h', active=False)"
     )
-    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, f"sqlite:///{tmp_path}/hooks.db"], check=True)
+    done = await asyncio.to_thread(run_warm, [sys.executable, "-c", code, f"sqlite:///{tmp_path}/hooks.db"])
+    assert done.returncode == 0, done.stderr
     assert (await bench.fire()).deliveries[0].skipped == "inactive"
 
 

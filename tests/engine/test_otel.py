@@ -31,6 +31,7 @@ from hookrow.testing import HookReceiver, MemoryEngine, allows, fails, vetoes
 from hookrow.testing.fixtures import hook_receiver
 from hosting import gate
 from scripted import Network, answer
+from warm import run_warm
 
 __all__ = ["hook_receiver"]
 BEFORE, AFTER = "before_order_add", "after_registration"
@@ -146,7 +147,7 @@ def worker(url: str, **env: str) -> subprocess.CompletedProcess[str]:
     """`hookrow worker --drain --otel`, in a process of its own."""
     command = [sys.executable, "-m", "hookrow", "worker", "--drain", "--otel", "--db", url]
     known = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    return subprocess.run(command, env={**known, **env}, capture_output=True, text=True, timeout=60, check=False)
+    return run_warm(command, env={**known, **env})
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:

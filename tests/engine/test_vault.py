@@ -20,6 +20,7 @@ from hookrow.errors import KeyMissing, KeyUnsafe, KeyWrong
 from hookrow.secrets import vault
 from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file, write_key_file
 from hookrow.secrets.vault import Place, Vault
+from warm import Warm
 
 HERE = Place("hook", "a1", "auth_password")
 PROPERTY = settings(max_examples=60, deadline=None)
@@ -330,10 +331,7 @@ def test_processes_that_race_make_one_key(tmp_path: Path) -> None:
     database = tmp_path / "hooks.db"
     environ = {**os.environ, "PYTHONPATH": str(Path(vault.__file__).parents[2])}
     command = [sys.executable, "-c", script, str(database)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
-        for _ in range(2)
-    ]
+    children = [Warm(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(2)]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"

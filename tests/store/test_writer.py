@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from hookrow.store.database.standing import refuse_damaged
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 from schemas import ours
+from warm import Warm
 
 
 def firing(uid: str | None = None, **more: Any) -> Rows:
@@ -182,7 +182,7 @@ def test_two_processes_read_then_write_without_an_error(database: Database) -> N
     """Nothing lost, nothing «locked» (FACTS: deferred transactions lost a quarter)."""
     database.writer.write(lambda connection: settings.store(connection, "n", "0"))
     url = database.address.render_as_string(hide_password=False)
-    children = [subprocess.Popen([sys.executable, "-c", CHILD, url, "150"]) for _ in range(2)]
+    children = [Warm([sys.executable, "-c", CHILD, url, "150"]) for _ in range(2)]
     assert [child.wait(60) for child in children] == [0, 0]
     with database.read() as connection:
         assert ours(connection, "SELECT value FROM main.setting WHERE name = 'n'").scalar() == "300"

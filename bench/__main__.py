@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument(
         "goals", nargs="*", default=list(GOALS), metavar="GOAL", help="a to h; tls, language, growth, soak"
     )
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--full", action="store_true", help="5 million firings, growth and soak too")
     parser.add_argument("--tiny", action="store_true", help="each benchmark once, as small as it goes")
     parser.add_argument("--write", action="store_true", help="write docs/contributing/performance.md")

@@ -8,10 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.machine import pace
 from bench.receiver import Receiver
 from bench.sides.program import Program
 
-__all__ = ["Bench", "Row", "Sample", "Side", "at_least", "at_most", "delivered", "each", "interleave", "limit", "timed"]
+__all__ = [
+    "Bench",
+    "Row",
+    "Sample",
+    "Side",
+    "at_least",
+    "at_most",
+    "delivered",
+    "each",
+    "interleave",
+    "limit",
+    "paces",
+    "spread",
+    "timed",
+]
+
+
+SETTLED = 1.5
+"""Seconds in which a side ends what it began: results are recorded, and what Hookrow committed is moved into the file a
+second later. Its cost belongs to the sample."""
+
+paces: list[float] = []
+"""What `pace` said before each sample, since somebody emptied it."""
 
 
 @dataclass(slots=True)
@@ -107,6 +130,7 @@ def interleave(sides: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[s
     taken = {name: Side() for name in sides}
     for _ in range(rounds):
         for name, call in sides.items():
+            paces.append(pace())
             taken[name].samples.append(call())
     return taken
 
@@ -120,7 +144,7 @@ def delivered(bench: Bench, program: Program, count: int, do: str = "fire", conc
     cpu, began = program.cpu(), time.perf_counter()
     run(bench, program, count, do, concurrency)
     seconds = time.perf_counter() - began
-    time.sleep(0.15)  # results are still being recorded: their cost belongs to the sample
+    time.sleep(SETTLED if bench.rounds > 1 else 0.15)
     return Sample(seconds, program.cpu() - cpu, count)
 
 

@@ -58,8 +58,10 @@ def redis(bench: Bench) -> Iterator[str | None]:
                     break
             time.sleep(0.02)
         bench.servers.append(process.pid)
-        yield f"redis://127.0.0.1:{port}"
-        process.terminate()
+        try:
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from bench.measure import Bench, Row
+from bench.measure import Bench, Row, paces
 from bench.plot import Plot
 
 __all__ = ["Report"]
@@ -32,6 +33,7 @@ class Report:
         print(self.machine, flush=True)
         for name in goals:
             module = load(name)
+            paces.clear()
             found: list[Row | Plot] = []
             self.parts[name] = module.TITLE, found
             print(f"\n{module.TITLE}", flush=True)
@@ -65,7 +67,11 @@ class Report:
     def section(self, title: str, found: Sequence[Row | Plot]) -> str:
         """A goal's table and plots, with what the reader needs to judge them."""
         date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        lines = [f"### {title}", "", f"`{self.command}`, {date} UTC, {self.machine}.", ""]
+        lines = [f"### {title}", "", f"`{self.command}`, {date} UTC, {self.machine}."]
+        if paces:
+            taken = f"{statistics.median(paces):.2f} ms of processor time ({min(paces):.2f} – {max(paces):.2f})"
+            lines.append(f"A fixed loop of Python beside it took {taken}.")
+        lines.append("")
         lines += [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
         lines += [f"| {' | '.join(cells(each))} |" for each in found if isinstance(each, Row)]
         plots = [each for each in found if isinstance(each, Plot)]

@@ -83,14 +83,14 @@ async def test_a_firing_that_queues(tmp_path: Path) -> None:
     """One background hook that nobody sends for: its body, the record, the writer and back; one after another."""
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
         await engine.hooks.add(Hook(name="told", event=EVENT, url="http://127.0.0.1:9/", body=BODY))
-        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 306 * MORE
+        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 279 * MORE
 
 
 async def test_a_firing_that_waits(tmp_path: Path, receiver: Any) -> None:
     """One waiting hook: the request, its reply, the record handed to the writer."""
     async with AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
         await engine.hooks.add(Hook(name="gate", event=EVENT, url=receiver.url, body=BODY, wait_for_response=True))
-        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 552 * MORE
+        assert await calls(lambda: engine.fire(EVENT, PAYLOAD)) < 542 * MORE
 
 
 async def test_a_background_delivery(tmp_path: Path, receiver: Any) -> None:
@@ -112,7 +112,7 @@ async def test_a_background_delivery(tmp_path: Path, receiver: Any) -> None:
             assert worker.hand.rows
             await worker.hand.empty.wait()
 
-        assert await calls(once) < 748 * MORE
+        assert await calls(once) < 730 * MORE
 
 
 async def test_a_background_delivery_commits_twice(tmp_path: Path, receiver: Any) -> None:

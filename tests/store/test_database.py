@@ -209,6 +209,15 @@ def test_a_database_for_reading_is_said_to_be_one(database: Database) -> None:
         database.writer.write(job)
 
 
+def test_a_connection_in_use_while_its_database_is_closed_is_closed_after(database: Database) -> None:
+    """What a cancelled caller's thread still reads: nobody empties the pool that it goes back to."""
+    with database.read() as connection:
+        driver: Any = connection.connection.driver_connection
+        database.close()
+    with pytest.raises(Exception, match="closed"):
+        driver.execute("SELECT 1")
+
+
 def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
     """What does not fit is refused whole; with room again, all goes on and nothing is damaged."""
     database = open_database(f"sqlite:///{tmp_path}/hooks.db")

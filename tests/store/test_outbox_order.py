@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
-from hookrow.store.outbox import Settle
+from hookrow.store.outbox import Settle, release
 from hookrow.store.outbox.writing import DELIVERIES, release_deferred
 from outbox_rows import (
     T0,
@@ -170,6 +170,21 @@ def test_one_key_goes_one_after_another_and_blocks_only_itself(database: Databas
     assert settle(database, again, result(), T0 + 10_000).due
     assert one(database, T0 + 10_000).row_id == second
     assert state(database, third) == "queued"
+
+
+def test_many_keys_are_freed_in_two_statements(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows give theirs back at once; a key of which a row is under way is not freed."""
+    hook, asked = add_hook(database, "a"), list[int]()
+    first = [fire(database, [hook], T0 + n, keys=[str(n)])[1][0] for n in range(5)]
+    second = [fire(database, [hook], T0 + 5 + n, keys=[str(n)])[1][0] for n in range(5)]
+    taken = claim(database, T0 + 10)
+    assert ids(taken) == first
+    look, change = release.OF_KEYS.all, release.MAKE_DUE.many
+    monkeypatch.setattr(release.OF_KEYS, "all", lambda c, given: asked.append(len(given)) or look(c, given))
+    monkeypatch.setattr(release.MAKE_DUE, "many", lambda c, given: asked.append(len(given)) or change(c, given))
+    ended = [Settle(claimed, result(), T0 + 10) for claimed in taken.rows[:3]]
+    assert all(each.due for each in database.writer.write(lambda c: Settle.run_many(c, ended)))
+    assert (asked, ids(claim(database, T0 + 10))) == ([3, 3], second[:3])
 
 
 def test_a_row_that_waits_for_its_key_releases_the_next(database: Database) -> None:

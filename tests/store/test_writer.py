@@ -46,6 +46,64 @@ def test_many_callers_commit_together_and_get_their_own_ids(database: Database) 
     assert len({each.firing for each in written}) == 256 == count(database, "firing")
 
 
+def test_the_jobs_of_one_turn_of_a_loop_go_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where callers come many at a time the thread is told once a turn; a lone one's commit begins at once."""
+    writer, told = database.writer, 0
+    wake = writer.wake_thread
+
+    def counted() -> None:
+        nonlocal told
+        told += 1
+        wake()
+
+    monkeypatch.setattr(writer, "wake_thread", counted)
+
+    async def once(jobs: int) -> tuple[int, int]:
+        """How often the thread was told of so many jobs in their own turn, and in all."""
+        nonlocal told
+        told = 0
+        futures = [writer.begin(firing()).future for _ in range(jobs)]
+        at_once = told
+        await asyncio.gather(*futures)
+        return at_once, told
+
+    async def runs() -> list[tuple[int, int]]:
+        gate = threading.Event()
+        writer.submit(lambda connection: gate.wait(10))  # the first ones gather behind this
+        first = [writer.begin(firing()).future for _ in range(8)]
+        gate.set()
+        await asyncio.gather(*first)
+        return [await once(8), await once(1), await once(1)]
+
+    assert asyncio.run(runs()) == [(0, 1), (0, 1), (1, 1)]
+    assert count(database, "firing") == 18
+
+
+def test_a_loop_that_ends_in_the_turn_of_its_jobs_leaves_them_to_be_written(database: Database) -> None:
+    """Nobody tells the thread of them any more: the engine's end does."""
+    writer = database.writer
+
+    async def several() -> None:
+        gate = threading.Event()
+        writer.submit(lambda connection: gate.wait(10))
+        jobs = [writer.begin(firing()).future for _ in range(2)]
+        gate.set()
+        await asyncio.gather(*jobs)
+
+    asyncio.run(several())
+    loop = asyncio.new_event_loop()
+
+    def last() -> None:
+        writer.post(firing(), lambda answered: None)
+        loop.stop()
+
+    loop.call_soon(last)
+    loop.run_forever()
+    loop.close()
+    writer.close()
+    assert count(database, "firing") == 3
+
+
 def test_a_failing_job_does_not_sink_its_neighbours(database: Database) -> None:
     """A constraint, a declared error, a bug: each goes to its own caller, the rest is committed."""
     taken = new_uid(T0)

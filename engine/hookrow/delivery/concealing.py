@@ -264,6 +264,8 @@ class Concealer:
     def answer(self, answer: ReplyOutcome) -> ReplyOutcome:
         """The answer with the words that people read concealed; what it changes and gives stays as it is."""
         veto = answer.veto
+        if veto is None and answer.detail is None and not answer.warnings:
+            return answer
         if veto is not None:
             errors = tuple({key: self.text(part) for key, part in error.items()} for error in veto.errors)
             veto = Refusal(self.cut(veto.message), self.cut(veto.code), veto.status, errors)

@@ -70,7 +70,9 @@ class ExchangeState:
 
     def headed(self, head: Head) -> bool:
         self.status = head.status
-        self.headers = tuple((name, value[:HEADER_KEPT]) for name, value in head.headers[:HEADERS_KEPT])
+        if head.shown is None:
+            head.shown = tuple((name, value[:HEADER_KEPT]) for name, value in head.headers[:HEADERS_KEPT])
+        self.headers = head.shown
         self.reading = Reading(encoding_of(head.encoding), keep=self.keep, bound=self.bound)
         return self.reading.inflater is not None
 

@@ -43,10 +43,10 @@ class Head:
     """A reply's status and headers, and what they say of its body.
 
     `length` in bytes, None where the body is `chunked` or goes on to the connection's end; `keeps`: the connection may
-    be used again.
+    be used again; `shown`: the headers as they are logged, once somebody has made that.
     """
 
-    __slots__ = ("chunked", "encoding", "headers", "keeps", "length", "status")
+    __slots__ = ("chunked", "encoding", "headers", "keeps", "length", "shown", "status")
 
     def __init__(self, status: int, version: bytes, lines: str) -> None:
         self.status: Final = status
@@ -54,6 +54,7 @@ class Head:
         self.chunked: bool = False
         self.encoding: str = ""
         self.keeps: bool = version == b"1"
+        self.shown: tuple[tuple[str, str], ...] | None = None
         self.headers: Final[list[tuple[str, str]]] = []
         for line in FOLD.sub(" ", lines).split("\n")[:-1]:
             name, _, value = line.partition(":")

@@ -30,15 +30,8 @@ from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
-from hookrow.store.database.failures import Interrupted, busy, interrupted, translate, unsure
-from hookrow.store.database.locks import (
-    LOCK,
-    Until,
-    begin_immediate,
-    begin_plain,
-    enter_wal,
-    wait_for_nobody,
-)
+from hookrow.store.database.failures import Interrupted, busy, interrupted, late, translate, unsure
+from hookrow.store.database.locks import LOCK, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
@@ -109,6 +102,8 @@ class Database:
         self.config_seen: tuple[int, int, float] = (-1, -1, float("-inf"))
         """What the last commit of the writer found, as `config_in` says it."""
         self.committed: Callable[[float], None] | None = None  # told how many seconds a commit took
+        self.busy: Callable[[], DatabaseBusy] = partial(late if self.path is None else busy, "")
+        """Makes the error for a caller whose time was up before this process wrote for it."""
         self.writer: Writer = Writer(self)
         self.closed: bool = False
         self.reached: bool = False
@@ -124,6 +119,8 @@ class Database:
             found = self.engines.get(purpose)
             if found is None:
                 found = self.engines[purpose] = self.make_engine(purpose)
+                # What was in use while this was closed would lie open in a pool that nobody empties any more.
+                event.listen(found, "checkin", lambda _, record: record.invalidate() if self.closed else None)
             return found
 
     def make_engine(self, purpose: str) -> Engine:
@@ -288,7 +285,7 @@ class Database:
         Raises:
             DatabaseBusy
         """
-        return locks.holding(self.process_lock, partial(busy, ""))
+        return locks.holding(self.process_lock, self.busy)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

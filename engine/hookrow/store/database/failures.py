@@ -26,7 +26,7 @@ class Unsure(StorageError):
     """A transaction was perhaps committed: it must not be begun again."""
 
 
-def busy(reason: str) -> StorageError:
+def busy(reason: str) -> DatabaseBusy:
     """The error for a lock that others kept for too long."""
     return DatabaseBusy(
         Text(
@@ -40,7 +40,7 @@ def locked(reason: str) -> StorageError:
     return DatabaseBusy(Text("another session holds a lock on the database; try again when it has ended"))
 
 
-def late(reason: str) -> StorageError:
+def late(reason: str) -> DatabaseBusy:
     """The error for a server, or another thread that asks it, that took too long."""
     return DatabaseBusy(
         Text("the database did not answer in time: another session may hold it up, or the server is out of reach")

@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
-from hookrow.store.database.failures import Interrupted, Unsure, busy
+from hookrow.store.database.failures import Interrupted, Unsure
 from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
@@ -59,6 +59,8 @@ class Storage(Protocol):
     def checkpoint(self) -> bool: ...
 
     def relieve(self) -> None: ...
+
+    busy: Callable[[], DatabaseBusy]
 
     config_seen: tuple[int, int, float]
 
@@ -100,6 +102,11 @@ class Writer:
         self.waiting: deque[Waiting] = deque()
         self.looks: dict[asyncio.AbstractEventLoop, float] = {}
         """When each loop next looks whether a job of its callers has waited too long: a timer a job would cost more."""
+        self.gathering: set[asyncio.AbstractEventLoop] = set()
+        """The loops in whose present turn jobs were queued of which the thread is still to be told."""
+        self.several: bool = False
+        """The last commit answered several jobs of a loop: as many come in one of its turns, and are committed as one.
+        The thread would begin with the first few, and a commit costs as much as ten rows."""
         self.lock: Final = threading.RLock()  # taken by itself: in a condition's own code an interrupt would keep it
         self.wake: Final = threading.Condition(self.lock)
         self.thread: threading.Thread | None = None
@@ -170,7 +177,7 @@ class Writer:
             return future.result(None if seconds == inf else seconds)
         except TimeoutError:
             if not future.done() and self.give_up(waiting):
-                raise busy("") from None
+                raise self.database.busy() from None
             return future.result()  # it is under way, and ends by itself
 
     async def awrite(self, job: Job[T], seconds: float = inf) -> T:
@@ -205,7 +212,7 @@ class Writer:
         theirs = [waiting for waiting in self.waiting.copy() if waiting.loop is loop]
         late = [waiting for waiting in theirs if waiting.until <= moment and self.give_up(waiting)]
         for waiting in late:
-            waiting.error = busy("")
+            waiting.error = self.database.busy()
         settle(late)
         if self.looks.get(loop, inf) <= moment:
             del self.looks[loop]
@@ -231,7 +238,18 @@ class Writer:
             if self.closed:
                 raise EngineClosed(Text("the engine is closed"))
             self.waiting.append(waiting)
-            self.wake_thread()
+            if waiting.loop is None or not self.several or self.thread is None:
+                self.wake_thread()
+            elif waiting.loop not in self.gathering:
+                self.gathering.add(waiting.loop)
+                waiting.loop.call_soon(self.gathered, waiting.loop)
+
+    def gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a loop's next turn: what the one before has queued may be committed."""
+        self.gathering.discard(loop)
+        with self.lock:
+            if self.waiting:
+                self.wake_thread()
 
     def wake_thread(self) -> None:
         """With `lock` held: let the thread see what is new; it may have ended meanwhile."""
@@ -391,6 +409,7 @@ class Writer:
             elif waiting.future.set_running_or_notify_cancel():
                 tell(waiting)
         for loop, theirs in loops.items():
+            self.several = len(theirs) > 1
             # A loop that was closed meanwhile: nobody waits there any more, but the thread must live for the others.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, theirs)

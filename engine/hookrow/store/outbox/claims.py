@@ -389,7 +389,7 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
     """Let leased rows go back to where they waited, due at once or so much later."""
     changes: list[dict[str, Any]] = []
     firings: set[int] = set()
-    keys: set[tuple[int, str | None]] = set()
+    keys: dict[tuple[int, str | None], int] = {}
     parked: set[int] = set()
     cancelled: set[int] = set()
     for row in rows:
@@ -411,7 +411,7 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
         )
         if change.turn:
             firings.add(row.firing_id)
-            keys.add((row.hook_id, row.order_key))
+            keys[row.hook_id, row.order_key] = row.id
     if changes:
         connection.execute(UNLEASE, changes)
         catch_up(connection, parked, now_ms, cancelled=cancelled)

@@ -50,7 +50,7 @@ def end_damaged(connection: Connection, now_ms: int, rows: Collection[int] | Non
     found = connection.execute(ROWS if rows is None else ROWS.where(DELIVERIES.c.id.in_(rows))).all()
     ended: list[tuple[str, str]] = []
     firings: set[int] = set()
-    keys: set[tuple[int, str | None]] = set()
+    keys: dict[tuple[int, str | None], int] = {}
     for row in found:
         faults = list(damage(row)) or ([] if rows is None else list(damaged_texts(connection, row)))
         if not faults:
@@ -73,7 +73,7 @@ def end_damaged(connection: Connection, now_ms: int, rows: Collection[int] | Non
         if row.firing is not None:
             firings.add(row.firing)
         if row.hook is not None and isinstance(row.order_key, str):
-            keys.add((row.hook, row.order_key))
+            keys[row.hook, row.order_key] = row.id
     advance(connection, firings, now_ms)
     free_keys(connection, keys, now_ms)
     return ended

@@ -9,7 +9,7 @@ at no cost, and the end of the row before it makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
@@ -150,23 +150,19 @@ HELD_BACK = PreparedIn(
         ),
     )
 )
-KEY_HEAD = (
-    select(EARLIER.c.id, EARLIER.c.state, EARLIER.c.due_ms)
-    .where(EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.order_key == bindparam("key"), KEYED_EARLIER)
-    .order_by(EARLIER.c.id)
-    .limit(1)
+OF_KEYS = PreparedIn(
+    lambda rows: select(
+        select(func.min(EARLIER.c.id)).where(OF_ITS_KEY).scalar_subquery().label("first"),
+        exists(select(1).where(OF_ITS_KEY, UNDER_WAY)).label("busy"),
+    ).where(DELIVERIES.c.id.in_(rows))
 )
-KEY_BUSY = select(
-    exists(
-        select(1).where(
-            EARLIER.c.hook_id == bindparam("hook"), EARLIER.c.order_key == bindparam("key"), KEYED_EARLIER, UNDER_WAY
-        )
-    )
-)
-MAKE_DUE = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.due_ms.is_(None))
-    .values(due_ms=bindparam("due"))
+"""Of the order keys that these rows have: the first unfinished row, and whether one is under way."""
+MAKE_DUE = Update(
+    DELIVERIES,
+    ("id",),
+    {"due_ms": "given.due_ms"},
+    "kept.due_ms IS NULL",
+    "kept.state IN ('queued', 'retrying')",
 )
 HEADS = (
     select(func.min(EARLIER.c.id))
@@ -297,21 +293,18 @@ def held_back(connection: Connection, rows: Iterable[Any]) -> set[int]:
     return {row.id for row in HELD_BACK.all(connection, keyed)}
 
 
-def free_keys(connection: Connection, keys: Iterable[tuple[int, str | None]], now_ms: int) -> list[int]:
-    """Make the next delivery of each (hook, order key) due, unless one is under way; returns the ids made due."""
-    wanted = sorted({(hook, key) for hook, key in keys if key is not None})
-    if not wanted:
-        return []
+def free_keys(connection: Connection, keys: Mapping[tuple[int, str | None], int], now_ms: int) -> bool:
+    """Make the next delivery of each (hook, order key), given with a row that has them, due, unless one is under way.
+
+    Returns whether any was made due.
+    """
+    rows = [row for (_, key), row in keys.items() if key is not None]
+    if not rows:
+        return False
     lock_keys(connection)
-    due: list[int] = []
-    for hook, key in wanted:
-        values = {"hook": hook, "key": key}
-        head = connection.execute(KEY_HEAD, values).first()
-        if head is None or not waits(head) or connection.execute(KEY_BUSY, values).scalar():
-            continue
-        connection.execute(MAKE_DUE, {"row": head.id, "due": now_ms})
-        due.append(head.id)
-    return due
+    free = [{"id": row.first, "due_ms": now_ms} for row in OF_KEYS.all(connection, rows) if row.first and not row.busy]
+    unique = {each["id"]: each for each in free}  # the last row is asked for twice where there are three
+    return bool(unique and MAKE_DUE.many(connection, list(unique.values())))
 
 
 def waiting_again(connection: Connection, hook: int) -> None:

@@ -240,7 +240,7 @@ class Batch:
         self.let_go: list[dict[str, Any]] = []
         self.would: list[dict[str, Any]] = []
         self.firings: set[int] = set()
-        self.keys: set[tuple[int, str | None]] = set()
+        self.keys: dict[tuple[int, str | None], int] = {}
 
     def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
         """Write them: first those from which nothing follows, as most are."""
@@ -329,7 +329,7 @@ class Batch:
                 Settled(
                     accepted=True,
                     state=job.claimed.state if change is None else change.state,
-                    due=len(due) > leased or bool(freed) or hook in moved.resumed,
+                    due=len(due) > leased or freed or hook in moved.resumed,
                     dead=change is not None and change.state == "dead",
                     paused="gone" if hook in gone else paused,
                     resumed=hook in moved.resumed,
@@ -445,7 +445,7 @@ class Batch:
         if change.turn:
             self.firings.add(claimed.firing_id)
         if change.finished:
-            self.keys.add((row.hook_id, row.order_key))
+            self.keys[row.hook_id, row.order_key] = row.id
         return change
 
     def columns(self, job: Settle, row: int, fence: int, change: Change) -> dict[str, Any]:

@@ -47,8 +47,7 @@ log: Final = logging.getLogger("hookrow")
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
 CACHE = -500
-"""KiB of pages that an SQLite connection keeps (as a negative number): the newest ends of tables and indexes, and what
-leads to them. Four times as many, SQLite's own default, save no processor time."""
+"""KiB of pages that an SQLite connection keeps, negated; SQLite's own 2,000 save no processor time."""
 LARGE_WAL = 64 * MIB
 """Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
 PATIENCE_MS = 100

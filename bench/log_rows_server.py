@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from bench.log_rows import BATCH, NEEDLE, SEEDS, SELDOM, SPAN_MS, sown
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 
-__all__ = ["connected", "grow", "make"]
+__all__ = ["TABLES", "connected", "grow", "make"]
 
 TABLES = {table.name: [column.name for column in table.columns] for table in (FIRINGS, DELIVERIES, ATTEMPTS)}
 SETTLED = """
@@ -26,7 +26,7 @@ UPDATE delivery SET state = 'vetoed' WHERE seq = 1 AND firing_id = (SELECT min(i
 """
 QUICKLY = """
 SET search_path = hookrow; SET synchronous_commit = off; SET session_replication_role = replica;
-SET maintenance_work_mem = '512MB'; SET work_mem = '512MB'; SET max_parallel_maintenance_workers = 0;
+SET maintenance_work_mem = '512MB'; SET work_mem = '512MB';
 """
 """No foreign key is looked up for rows that are copied with what they point to."""
 SOWN = """

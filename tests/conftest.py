@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import settings, strategies
 
 from postgres_kept import KeptPostgres, kept_postgres
 from seconds import Seconds
@@ -70,6 +71,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # What is collected stays, and what tests make is mostly gone before the collector would look for it: with its own
     # thresholds it takes a fifth of the time.
     gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """The processes that run the tests are forked from one that has imported what all of them import.
+
+    Not where coverage is measured: it is of what is run, and not of what was imported before.
+    """
+    strategies.text().validate()  # what Hypothesis knows of all Unicode is reckoned once, and kept on disk
+    if sys.platform == "linux" and not config.pluginmanager.has_plugin("_cov"):
+        from execnet import gateway_io
+
+        from warm import Worker
+
+        gateway_io.Popen2IOMaster = Worker
 
 
 def pytest_collection_finish() -> None:

@@ -2,6 +2,8 @@
 
 `Warm` stands where `subprocess.Popen` would. What depends on the very start of a program (what it imports and when, its
 command line, its interpreter's options) is started by `subprocess`; so is everything where there is no Linux.
+
+The processes that pytest-xdist spreads the tests over are such programs too (`Worker`).
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from fcntl import ioctl
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Warm"]
+from execnet.gateway_io import Popen2IO, Popen2IOMaster
+
+__all__ = ["Warm", "Worker"]
 
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER (prctl(2)): whose parent ends becomes a child of this process."""
@@ -40,10 +45,12 @@ class Warm(subprocess.Popen[Any]):
 
     Args:
         on_terminal: standard input is the terminal that it is to be controlled by.
+        fertile: what it starts warm itself is forked from a parent that was forked before it.
     """
 
-    def __init__(self, argv: Sequence[str], *, on_terminal: bool = False, **how: Any) -> None:
+    def __init__(self, argv: Sequence[str], *, on_terminal: bool = False, fertile: bool = False, **how: Any) -> None:
         self.on_terminal = on_terminal
+        self.fertile = fertile
         super().__init__(argv, **how)
 
     def _execute_child(
@@ -58,6 +65,7 @@ class Warm(subprocess.Popen[Any]):
             "cwd": os.getcwd() if cwd is None else str(cwd),
             "session": start_new_session or self.on_terminal,
             "terminal": self.on_terminal,
+            "fertile": self.fertile,
         }
         streams = [own if given == -1 else given for own, given in enumerate((p2cread, c2pwrite, errwrite))]
         self.pid = parent().start(job, streams)
@@ -71,18 +79,24 @@ class Warm(subprocess.Popen[Any]):
             os.close(devnull)
 
 
+class Worker(Popen2IOMaster):
+    """A process of pytest-xdist, in place of execnet's own: what all tests import is imported once for all of them."""
+
+    def __init__(self, args: Sequence[str], execmodel: Any) -> None:
+        # Plugins were imported by what they are plugins of; their assertions are not what is tested.
+        quiet = "from _pytest.assertion.rewrite import AssertionRewritingHook as hook\n"
+        quiet += "hook._warn_already_imported = lambda *_: None\n"
+        argv = [sys.executable, "-c", quiet + args[-1]]
+        self.popen = Warm(argv, fertile=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        Popen2IO.__init__(self, self.popen.stdin, self.popen.stdout, execmodel)
+
+
 class Parent:
     """The process that has imported everything, and forks."""
 
-    def __init__(self) -> None:
-        self.asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environ = {**os.environ, **AT_IMPORT}
-        command = [sys.executable, __file__, str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            command, env=environ, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        theirs.close()
-        assert self.asking.recv(100) == b"ready"
+    def __init__(self, asking: socket.socket, ended: Callable[[], object]) -> None:
+        self.asking = asking
+        self.ended = ended
         atexit.register(self.close)
 
     def start(self, job: dict[str, Any], streams: list[int]) -> int:
@@ -97,22 +111,41 @@ class Parent:
 
     def close(self) -> None:
         self.asking.close()
-        self.process.wait(20)
+        self.ended()
+
+
+inherited: Parent | None = None
+"""Of a fertile process."""
 
 
 @cache
 def parent() -> Parent:
     """One for this process."""
-    return Parent()
+    return inherited or started()
+
+
+def started() -> Parent:
+    """One that is made for this process."""
+    asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environ = {**os.environ, **AT_IMPORT}
+    command = [sys.executable, __file__, str(theirs.fileno())]
+    process = subprocess.Popen(
+        command, env=environ, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    theirs.close()
+    assert asking.recv(100) == b"ready"
+    return Parent(asking, lambda: process.wait(20))
 
 
 def import_all() -> None:
-    """The engine, its command line, the interface, and what they import late."""
+    """The engine, its command line, the interface, what they import late, and what most tests stand on."""
     for package in ("hookrow", "hookrow_tui"):
         for each in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if "__main__" not in each.name and "versions" not in each.name and not each.name.endswith("env"):
                 importlib.import_module(each.name)
     for name in ("sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg", "textual.widgets"):
+        importlib.import_module(name)
+    for name in ("pytest", "hypothesis.stateful", "django.http", "fastapi"):
         importlib.import_module(name)
 
 
@@ -129,13 +162,28 @@ def serve(asked: socket.socket) -> dict[str, Any] | None:
             if number:
                 os.write(told, str(number).encode())
                 os._exit(0)
-            for each in (asked.fileno(), heard, told):
+            for each in (asked.detach(), heard, told):
                 os.close(each)
             return json.loads(said) | {"streams": streams}
         os.waitpid(between, 0)
         asked.send(os.read(heard, 100))
         for each in (heard, told, *streams):
             os.close(each)
+
+
+def fork_parent(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Fork a parent for what this job's process will start warm. Returns as `serve`: in it, and in its children."""
+    global inherited
+    asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    number = os.fork()
+    if number == 0:
+        asking.close()
+        for each in {*job["streams"]}:
+            os.close(each)
+        return serve(asked)
+    asked.close()
+    inherited = Parent(asking, lambda: os.waitpid(number, 0))
+    return job
 
 
 def become(job: dict[str, Any]) -> None:
@@ -184,13 +232,18 @@ def run(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["warm"] = sys.modules["__main__"]  # who is born here and imports it
     asked = socket.socket(fileno=int(sys.argv[1]))
-    import_all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # as where the tests import it
+        import_all()
     gc.collect()
     gc.freeze()
     assert len(os.listdir("/proc/self/task")) == 1, "a thread would be missing in each child"
     asked.send(b"ready")
     job = serve(asked)
+    if job is not None and job["fertile"]:
+        job = fork_parent(job)
     if job is not None:
         become(job)
         run(job["argv"])

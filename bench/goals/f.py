@@ -17,7 +17,7 @@ from bench.measure import Bench, Row, limit
 from hookrow import HookEngine
 from hookrow.records import LogFilter
 
-__all__ = ["TITLE", "filters", "index_share", "large_log", "measure", "pages", "took"]
+__all__ = ["LARGE", "MIDDLE", "SMALL", "TITLE", "filters", "index_share", "large_log", "measure", "pages", "took"]
 
 TITLE = "F. The log"
 SMALL, MIDDLE, LARGE = 10_000, 300_000, 5_000_000
@@ -90,13 +90,9 @@ def measure(bench: Bench) -> Iterator[Row]:
         said = f"{reference * 1000:.1f} ms"
         yield limit(f"the banner's figures, {count:,}", statistics.median(banner) * 1000, 5, "ms", reference=said)
     yield limit("index bytes of row bytes", index_share(large) * 100, 20, "%")
-    if bench.full and bench.postgres is not None:
-        from bench.many_rows import on_postgres
-
-        yield from on_postgres(bench, bench.count(SMALL), count)
 
 
-def pages(bench: Bench, few: HookEngine, many: HookEngine, count: int, where: str = "") -> Iterator[Row]:
+def pages(bench: Bench, few: HookEngine, many: HookEngine, count: int) -> Iterator[Row]:
     """Pages of 50 records from the top and from the middle of what a filter finds."""
     ratios: dict[str, float] = {}
     times: dict[str, list[float]] = {}
@@ -116,13 +112,13 @@ def pages(bench: Bench, few: HookEngine, many: HookEngine, count: int, where: st
     worst = max(ratios, key=lambda name: ratios[name])
     ratio = statistics.median(ratios.values())
     fits = ratios[worst] <= 1.5
-    head = f"{where}a page of 50 at {count:,} against {bench.count(SMALL):,}, p50"
+    head = f"a page of 50 at {count:,} against {bench.count(SMALL):,}, p50"
     yield Row(f"{head}: median of {len(ratios)} pages", "", "", f"{ratio:.2f}", "—", "≤ 1.5", ratio <= 1.5)
     yield Row(f"{head}: the worst, «{worst}»", "", "", f"{ratios[worst]:.2f}", "—", "≤ 1.5", fits)
     slowest = max(times, key=lambda name: max(times[name]))
     every = sorted(value for values in times.values() for value in values)
-    yield limit(f"{where}… p99 of all filters' pages", every[len(every) * 99 // 100] * 1000, 5, "ms")
-    yield limit(f"{where}… the slowest filter's p50, «{slowest}»", statistics.median(times[slowest]) * 1000, None, "ms")
+    yield limit("… p99 of all filters' pages", every[len(every) * 99 // 100] * 1000, 5, "ms")
+    yield limit(f"… the slowest filter's p50, «{slowest}»", statistics.median(times[slowest]) * 1000, None, "ms")
 
 
 def middle(engine: HookEngine) -> int:

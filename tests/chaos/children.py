@@ -70,6 +70,8 @@ class Child:
     def __init__(self, folder: str, speed: float, seed: int) -> None:
         self.folder, self.speed = Path(folder), speed
         self.dice = random.Random(seed)
+        self.name = f"{os.getpid()}-{time.monotonic():.3f}"
+        """Nobody else's in the run: in half an hour the system gives a process's number again."""
         self.sentinel = Sentinel(self.folder / f"lag-{os.getpid()}")
         said = logging.StreamHandler()
         said.setFormatter(Said())
@@ -153,7 +155,7 @@ def feeder(db: str, folder: str, speed: float, seed: int, pause: float) -> None:
                 mine.acknowledged(firing)
             except StorageError:
                 word = "refused"
-            mine.call(f"{os.getpid()}-feeder-{number}", word, began, FIRE + WITHIN)
+            mine.call(f"{mine.name}-feeder-{number}", word, began, FIRE + WITHIN)
             time.sleep(pause)
 
 
@@ -167,7 +169,7 @@ class Callers:
     def next(self) -> dict[str, Any]:
         """The arguments of the next call; a third have an idempotency key, and are committed as running first."""
         self.number += 1
-        name = f"{os.getpid()}-{self.who}-{self.number}"
+        name = f"{self.mine.name}-{self.who}-{self.number}"
         given: dict[str, Any] = {"event": ASKED, "payload": {"call": name}}
         if self.dice.random() < 0.33:
             given["idempotency_key"] = name

@@ -178,6 +178,7 @@ class Chaos:
         self.nursery.kill(number, signal.SIGTERM)
         self.nursery.gone(number, 2 * LEAVING)
         self.waited(f"{name} told to end", began, LEAVING)
+        (self.folder / f"listens-{number}").unlink()  # another process may get its number
         self.remember()
 
     def stop(self) -> None:

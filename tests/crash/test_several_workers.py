@@ -19,7 +19,7 @@ from hookrow import HookEngine
 WORKERS = 3
 SIZES = [
     pytest.param("postgresql", 90, (1, WORKERS), 0, id="check"),  # speed is no matter for a busy machine
-    pytest.param("postgresql", 2000, (1, 2, 4), 2.5, id="torture", marks=pytest.mark.torture),
+    pytest.param("postgresql", 2000, (1, 2, 4, 8), 2.5, id="torture", marks=pytest.mark.torture),
 ]
 SECONDS = [
     pytest.param("postgresql", 3, 0.4, id="check"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from seconds import TABLE, exceeded, whole
 
 ROOT = Path(__file__).parents[2]
@@ -67,9 +68,15 @@ def test_a_whole_run_fails_by_it(tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environ["PYTHONPATH"] = str(ROOT / "tests")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=600, check=False)
     said = (done.returncode, "about 7 minutes" in done.stdout, "tests/dear cost" in done.stdout)
     assert said == (1, True, True), done.stdout
+
+
+def test_the_processes_of_a_run_are_forked(pytestconfig: pytest.Config) -> None:
+    """From one that has imported what they all would; except for coverage, and where there is no fork to be trusted."""
+    spread = "PYTEST_XDIST_WORKER" in os.environ and not pytestconfig.pluginmanager.has_plugin("_cov")
+    assert (warm.inherited is not None) == (spread and sys.platform == "linux")
 
 
 PART = [{"keyword": "veto"}, {"markexpr": "torture"}, {"deselect": ["x"]}, {"collectonly": True}, {"ignore": ["x"]}]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +377,51 @@ async def test_two_locks_of_one_change_together(pg: str, lag: Any, monkeypatch: 
                 await engine.hooks.pause("a")
             letting_go.join()
             assert watch.took <= lag.bound(2.0 + 1)
+
+
+async def test_all_rows_of_one_change_together(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hook is let go late, then one of its deliveries after another, each in time by itself."""
+    monkeypatch.setattr("hookrow.store.database.locks.CHANGE", 2.0)
+    row = "SELECT id FROM hookrow.delivery WHERE id = %s FOR UPDATE"
+    async with AsyncHookEngine(pg, worker=False) as engine:
+        await engine.hooks.add(Hook(key="a", name="a", event=AFTER, url="http://receiver.test/a"))
+        rows = [(await engine.fire(AFTER, {"n": number})).deliveries[0].row_id for number in range(5)]
+        with ExitStack() as stack:
+            others = [stack.enter_context(psycopg.connect(pg.replace("+psycopg", ""))) for _ in (None, *rows)]
+            others[0].execute("SELECT id FROM hookrow.hook FOR UPDATE")
+            for other, number in zip(others[1:], rows, strict=True):
+                other.execute(row, [number])
+            timers = [threading.Timer(1.7 + 0.2 * number, other.rollback) for number, other in enumerate(others)]
+            for timer in timers:
+                timer.start()
+            watch = Watch()
+            with pytest.raises(DatabaseBusy):
+                await engine.hooks.pause("a")
+            assert watch.took <= lag.bound(2.0 + 1)
+            for timer in timers:
+                timer.join()
+        await engine.hooks.pause("a")
+        assert {each.state for firing in await engine.log.page() for each in firing.deliveries} == {"parked"}
+
+
+def test_who_stands_still_in_a_transaction_holds_nobody_up(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is stopped, or whose machine is: the server ends its session, and what it did is begun again."""
+    monkeypatch.setattr("hookrow.store.database.server.STILL", SHORT)
+    ours: list[int] = []
+    with HookEngine(pg, worker=False) as engine, psycopg.connect(pg.replace("+psycopg", ""), autocommit=True) as other:
+
+        def job(connection: Connection) -> int:
+            pid = connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7), pg_backend_pid()").one()[1]
+            ours.append(pid)
+            if len(ours) == 1:
+                with other.transaction():
+                    other.execute("SET LOCAL lock_timeout = '20s'")
+                    other.execute("SELECT pg_advisory_xact_lock(7)")  # had when the server has ended that session
+            return int(connection.exec_driver_sql("SELECT 7").scalar_one())
+
+        engine.runtime.database.writer.write(lambda connection: None)
+        assert engine.runtime.database.writer.write(job) == 7
+    assert len(set(ours)) == 2
 
 
 async def test_a_change_with_much_to_do_is_not_cut_short(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,8 +106,8 @@ class Slots:
 
     def beginning(self) -> dict[int, int]:
         """How many requests could begin now, of each hook that is known here."""
-        known = {*self.held, *self.flying, *self.well}
-        return {hook: min(self.cap(hook) - self.busy(hook), max(self.room(), 0)) for hook in known}
+        room = max(self.room(), 0)
+        return {hook: min(self.cap(hook) - self.busy(hook), room) for hook in {*self.held, *self.flying, *self.well}}
 
     def next(self) -> Held | None:
         """Take a slot for the next row that may start, hooks in turn; None if there is none."""

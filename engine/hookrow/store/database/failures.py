@@ -152,7 +152,7 @@ def interrupted(error: DBAPIError, *, committing: bool) -> bool:
 
     The connection was lost before COMMIT was sent; or the server said why it ended it: a deadlock (40P01), a conflict
     of two that ran at once (40001), an administrator or a shutdown (57P..: said instead of an answer, so it committed
-    nothing).
+    nothing), a limit for a process that stands still in its transaction (25P03).
     """
     states: set[str] = set()
     cause: BaseException | None = error.orig
@@ -162,7 +162,9 @@ def interrupted(error: DBAPIError, *, committing: bool) -> bool:
     if "57014" in states:
         return False  # its time was up
     ended = any(state.startswith("57P") for state in states)
-    return ended or not states.isdisjoint(("40P01", "40001")) or (error.connection_invalidated and not committing)
+    return (
+        ended or not states.isdisjoint(("25P03", "40P01", "40001")) or (error.connection_invalidated and not committing)
+    )
 
 
 Meaning = Callable[[str], StorageError]

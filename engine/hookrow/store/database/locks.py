@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from hookrow.store.database.failures import damaged
@@ -32,10 +32,12 @@ __all__ = [
     "RECORD",
     "RESTART",
     "SLACK",
+    "STILL",
     "WAITS",
     "AtLeast",
     "Until",
     "after_a_lock",
+    "all_locked",
     "as_one_change",
     "at_work",
     "begin_immediate",
@@ -71,6 +73,8 @@ PAUSE: Final = 0.05
 """Between two such tries."""
 SLACK: Final = 0.2
 """Given to a server that ends a wait by itself, before the connection is taken for silent."""
+STILL: Final = 5.0
+"""For the next statement of a transaction that writes: a process that stands still meanwhile holds nobody up longer."""
 LET_GO: Final = 6.0
 """For a cancelled or interrupted call to let go: a commit under way ends first."""
 
@@ -96,6 +100,7 @@ WAITS: Final = (
     Wait("PostgreSQL: a free connection, where all of an engine's are in use", LOCK, BUSY),
     Wait("PostgreSQL: a kept connection that has gone silent", GREETING, "a new connection is made"),
     Wait("PostgreSQL: one statement of a command, the interface, a worker", ANSWER, BUSY),
+    Wait("PostgreSQL: a process that stands still in a transaction that writes", STILL, "it is begun again"),
     Wait("PostgreSQL: a server that restarts", RESTART, "`StorageError`"),
     Wait("`fire()`: the database, all waits together, or what is left of the deadline", FIRE, BUSY),
     Wait("`fire()`: at least, to record what hooks were asked", RECORD, BUSY),
@@ -173,6 +178,18 @@ def after_a_lock(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, max(here.locks - now(), 0.0)))}")
 
 
+def all_locked(connection: Connection, rows: Select[Any]) -> None:
+    """Lock these rows before one statement changes them: it would wait for each of their holders anew, as long as a
+    lone lock may be waited for. All these waits end together (PostgreSQL)."""
+    if connection.dialect.name != "postgresql" or here.locks == float("inf"):
+        return
+    ends = limit("statement_timeout", max(here.locks - now(), 0.0))
+    (whole, _) = connection.exec_driver_sql(f"SELECT current_setting('statement_timeout'), {ends}").one()
+    connection.execute(select(func.count()).select_from(rows.with_for_update().subquery()))
+    connection.execute(text("SELECT set_config('statement_timeout', :whole, true)"), {"whole": whole})
+    after_a_lock(connection)
+
+
 def as_one_change(method: Callable[P, T]) -> Callable[P, T]:
     """A method whose waits for the database are bounded together, by CHANGE, until its transaction does its work."""
 
@@ -239,7 +256,7 @@ def insist(connection: sqlite3.Connection, statement: str) -> None:
 
 def ms(seconds: float) -> int:
     """Whole milliseconds, for a server that takes 0 for no limit."""
-    return max(round(seconds * 1000), 1)
+    return 0 if seconds == float("inf") else max(round(seconds * 1000), 1)
 
 
 def limit(name: str, seconds: float) -> str:

@@ -33,6 +33,7 @@ from hookrow.store.database.locks import (
     PAUSE,
     RESTART,
     SLACK,
+    STILL,
     Until,
     here,
     left,
@@ -46,11 +47,9 @@ __all__ = ["NoAnswer", "Server", "begun", "engine_for"]
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
-LIMITS = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)"
-OWN_LIMITS = (
-    "SELECT extract(epoch FROM current_setting('lock_timeout')::interval),"
-    " extract(epoch FROM current_setting('statement_timeout')::interval)"
-)
+LIMITED = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+LIMITS = "SELECT " + ", ".join(f"set_config('{name}', ${n}, true)" for n, name in enumerate(LIMITED, 1))
+OWN_LIMITS = "SELECT " + ", ".join(f"extract(epoch FROM current_setting('{name}')::interval)" for name in LIMITED)  # noqa: S608 - names of our own
 MOMENT = "; SELECT extract(epoch FROM clock_timestamp()) * 1000"
 INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0"
 """What is asked for is a page or less, and may be rare: an index, whatever the statistics expect, and no worker of the
@@ -72,8 +71,8 @@ class NoAnswer(psycopg.OperationalError):
 class Server(psycopg.Connection[Any]):
     """A connection that is given up, from this side, where the server says nothing for too long."""
 
-    own_limits: tuple[float, float] = (inf, inf)
-    """The administrator's, in seconds: for locks, for a statement."""
+    own_limits: tuple[float, ...] = (inf,) * len(LIMITED)
+    """The administrator's, in seconds: for locks, for a statement, for standing still."""
     is_new: bool = True
     """Its server, of which there may be several, has not told the time yet."""
     heard: float = -inf
@@ -100,12 +99,12 @@ class Server(psycopg.Connection[Any]):
         words, waits = BEGIN, None
         asks, since = clock.asks and (self.is_new or clock.stale), clock.monotonic()
         if here.until is not None:
-            locks, statement = self.own_limits
-            waits = [str(ms(min(left(LOCK), locks))), str(ms(min(left(ANSWER), statement)))]
+            ours = (left(LOCK), left(ANSWER), inf if besides else STILL)  # a reader holds nobody up
+            waits = [ms(min(each)) for each in zip(ours, self.own_limits, strict=True)]
             if not besides and not asks and now() - self.heard < LATELY:
-                self.queue += (words, ()), (LIMITS, waits)
+                self.queue += (words, ()), (LIMITS, list(map(str, waits)))
                 return
-            words += f"; SET LOCAL lock_timeout = {waits[0]}; SET LOCAL statement_timeout = {waits[1]}"
+            words += "".join(f"; SET LOCAL {name} = {wait}" for name, wait in zip(LIMITED, waits, strict=True))
         with Until(GREETING):
             answer: Any = self.execute(words + besides + (MOMENT if asks else ""), prepare=False)
         if asks:

@@ -23,6 +23,7 @@ from hookrow.delivery.states import (
     decide,
     hook_standing,
 )
+from hookrow.store.database.locks import all_locked
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, HOOKS
 from hookrow.store.outbox.release import advance, pending, state_in, unheld_at, waiting_again
@@ -140,6 +141,7 @@ def move(
         its += [NOTABLE, state_in(states)]
     if states == ("cancelled",):
         its.append(WITH_HOOK)
+    all_locked(connection, select(DELIVERIES.c.id).where(*its).order_by(DELIVERIES.c.id))
     # Whose turn may change: firings in which something is blocked behind such a row, or the row itself will be.
     firings = set(
         connection.execute(

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookrow import errors
     from hookrow.clock import Clock
-    from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.core.blocking import HookEngine
+    from hookrow.core.engine import AsyncHookEngine
     from hookrow.core.insight.insight import ConditionMatches
     from hookrow.core.insight.overview import Overview, Step, Stretch
     from hookrow.core.insight.rehearsal import Rehearsal, RehearsedBody, RehearsedFailure
@@ -122,7 +123,8 @@ __all__ = [
 ]
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "hookrow.core": ("AsyncHookEngine", "HookEngine"),
+    "hookrow.core.blocking": ("HookEngine",),
+    "hookrow.core.engine": ("AsyncHookEngine",),
     "hookrow.clock": ("Clock",),
     "hookrow.core.insight.insight": ("ConditionMatches",),
     "hookrow.core.insight.rehearsal": ("Rehearsal", "RehearsedBody", "RehearsedFailure"),

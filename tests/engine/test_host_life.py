@@ -58,8 +58,8 @@ def script(code: str, *arguments: str, by_exec: bool = False) -> subprocess.Comp
     """Run a service of a few lines in a process of its own; by `exec` where it matters what is imported when."""
     command = [sys.executable, "-c", UNWARNED + code, *arguments]
     if by_exec:
-        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
-    return run_warm(command, env=ENVIRONMENT)
+        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    return run_warm(command, env=ENVIRONMENT, timeout=300)
 
 
 def test_no_thread_before_the_first_need(url: str, receiver: Receiver) -> None:

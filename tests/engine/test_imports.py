@@ -65,7 +65,8 @@ def test_a_request_of_our_own_needs_no_httpx(tmp_path: Path) -> None:
 
 
 def test_who_only_fires_needs_no_models(tmp_path: Path) -> None:
-    """16 MB that come with `Hook` (pydantic, SQLModel, the ORM), 2 with the other database's dialect."""
+    """16 MB that come with `Hook` (pydantic, SQLModel, the ORM), 2 with the other database's dialect; and of our own
+    modules none that looks at the log, changes hooks or fires anew."""
     url = f"sqlite:///{tmp_path}/hooks.db"
     with hookrow.HookEngine(url, worker=False) as engine:
         engine.hooks.add(hookrow.Hook(name="a", event="after_registration", url="http://127.0.0.1:9/"))
@@ -73,6 +74,8 @@ def test_who_only_fires_needs_no_models(tmp_path: Path) -> None:
         "import sys\nfrom hookrow import HookEngine\n"
         f"with HookEngine({url!r}) as engine:\n"
         "    assert engine.fire('after_registration', {}).deliveries[0].state == 'queued'\n"
+        "    ours = {f'hookrow.core.{part}' for part in ('log', 'hooks', 'replaying', 'explaining', 'insight')}\n"
+        "    assert ours & sys.modules.keys() == set()\n"
         "    assert engine.log.page()[0].event == 'after_registration'\n"
         "assert {'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql'} & sys.modules.keys() == set()"
     )

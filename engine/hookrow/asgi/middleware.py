@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Unpack
 
 from hookrow.asgi.bodies import Message, Receive, RequestBody, ResponseBody, Scope, Send, text_headers
-from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import Arrival, FireArgs
+from hookrow.core.blocking import HookEngine
 from hookrow.core.calls import handling
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.events import Event
 from hookrow.middleware.call import ApiCall
 from hookrow.middleware.problem import PROBLEM

@@ -25,7 +25,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.types import Lifespan, StatefulLifespan
 
-from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.blocking import HookEngine
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.errors import IdempotencyConflict, Misuse, Vetoed
 from hookrow.lang import Text
 from hookrow.middleware.problem import PROBLEM, refusal

@@ -18,7 +18,7 @@ from __future__ import annotations
 from flask import Flask, Response, current_app
 
 from hookrow.contrib.settings import checked, engine_for
-from hookrow.core import HookEngine
+from hookrow.core.blocking import HookEngine
 from hookrow.errors import IdempotencyConflict, Misuse, Vetoed
 from hookrow.lang import Text
 from hookrow.middleware.problem import PROBLEM, refusal

@@ -11,7 +11,7 @@ from hookrow.errors import InvalidInput, Problem
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core import HookEngine
+    from hookrow.core.blocking import HookEngine
 
 __all__ = ["NAMES", "checked", "engine_for"]
 
@@ -63,7 +63,7 @@ def no_setting(name: str, known: Iterable[str]) -> Text:
 
 def engine_for(settings: Mapping[str, Any], url: str | os.PathLike[str]) -> HookEngine:
     """The engine by settings that were checked. Raises InvalidInput, and as `HookEngine` does."""
-    from hookrow.core import HookEngine
+    from hookrow.core.blocking import HookEngine
 
     return HookEngine(
         url,

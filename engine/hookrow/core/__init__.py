@@ -1,8 +1,5 @@
-"""`HookEngine` and `AsyncHookEngine`: fire, explain, replay, redeliver, hooks, log."""
+"""The engines, and what they are made of: fire, explain, replay, redeliver, hooks, log."""
 
 from __future__ import annotations
 
-from hookrow.core.blocking import HookEngine
-from hookrow.core.engine import AsyncHookEngine
-
-__all__ = ["AsyncHookEngine", "HookEngine"]
+__all__: list[str] = []

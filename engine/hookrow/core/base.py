@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -14,10 +15,7 @@ from hookrow.core.arrival import PLAIN, Arrival, FireArgs, depth_of, traceparent
 from hookrow.core.calls import CallInHand, call_in_hand
 from hookrow.core.context import context_for
 from hookrow.core.events import Catalogue
-from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
-from hookrow.core.hooks import Hooks
-from hookrow.core.replaying import Replaying
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.errors import StorageError, TransactionMisuse
@@ -39,11 +37,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine as SQLEngine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from hookrow.core.explaining import Explaining
+    from hookrow.core.hooks import Hooks
+    from hookrow.core.replaying import Replaying
+
 __all__ = ["Engine"]
 
 
 class Engine(ABC):
-    """An engine, whoever waits for it. `AsyncHookEngine` is awaited, `HookEngine` blocks."""
+    """An engine, whoever waits for it. `AsyncHookEngine` is awaited, `HookEngine` blocks.
+
+    What a process that fires and sends does not need is loaded at its first use, by the thread that asks for it.
+    """
 
     def __init__(
         self,
@@ -90,15 +95,29 @@ class Engine(ABC):
             observers=observers,
         )
         self.sending: Final = Sending(self.runtime)
-        self.hook_door: Final = Hooks(self.runtime)
-        self.explaining: Final = Explaining(self.hook_door)
-        self.replaying: Final = Replaying(self.explaining)
         self.events: Final = Catalogue(self.runtime)
         self._assemble()
 
-    @abstractmethod
-    def _assemble(self) -> None:
+    def _assemble(self) -> None:  # noqa: B027 (not every kind has something)
         """Make what this kind of engine has beside that."""
+
+    @cached_property
+    def hook_door(self) -> Hooks:
+        from hookrow.core.hooks import Hooks
+
+        return Hooks(self.runtime)
+
+    @cached_property
+    def explaining(self) -> Explaining:
+        from hookrow.core.explaining import Explaining
+
+        return Explaining(self.hook_door)
+
+    @cached_property
+    def replaying(self) -> Replaying:
+        from hookrow.core.replaying import Replaying
+
+        return Replaying(self.explaining)
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ import atexit
 import weakref
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -16,14 +17,6 @@ from hookrow.clock import to_ms
 from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.base import Engine
 from hookrow.core.calls import call_in_hand
-from hookrow.core.care.health import Health
-from hookrow.core.care.keys import Keys
-from hookrow.core.hooks import Hooks
-from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
-from hookrow.core.insight.tapping import tap
-from hookrow.core.log import Log
-from hookrow.core.settings import Settings
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
 from hookrow.core.threads.direct import Direct
 from hookrow.core.threads.loops import Loops
@@ -34,13 +27,19 @@ from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
-from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import LET_GO, now
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
+    from hookrow.core.care.health import Health
+    from hookrow.core.care.keys import Keys
+    from hookrow.core.hooks import Hooks
+    from hookrow.core.insight.insight import ConditionMatches
+    from hookrow.core.insight.rehearsal import Rehearsal
+    from hookrow.core.log import Log
+    from hookrow.core.settings import Settings
     from hookrow.hook.model import Hook
+    from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 
 __all__ = ["HookEngine"]
 
@@ -48,23 +47,46 @@ __all__ = ["HookEngine"]
 class HookEngine(Engine):
     """The engine for threads. Use it as `with HookEngine(url) as engine:`; calls block, threads start at first need."""
 
-    hooks: Hooks
-    log: Log
-    settings: Settings
-    keys: Keys
-    health: Health
-
     def _assemble(self) -> None:
-        runtime = self.runtime
         self.portal: Portal = Portal()
-        self.loops: Loops = Loops(self.portal, runtime.close_transport)
-        self.direct: Direct = Direct(runtime, self.loops)
-        self.hooks = off_loops(Hooks)(runtime)
-        self.log = off_loops(Log)(runtime)
-        self.settings = off_loops(Settings)(runtime)
-        self.keys = off_loops(Keys)(runtime)
-        self.health = off_loops(Health)(runtime)
+        self.loops: Loops = Loops(self.portal, self.runtime.close_transport)
+        self.direct: Direct = Direct(self.runtime, self.loops)
         atexit.register(close_at_exit, weakref.ref(self))
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """The hooks, and all that changes them."""
+        from hookrow.core.hooks import Hooks
+
+        return off_loops(Hooks)(self.runtime)
+
+    @cached_property
+    def log(self) -> Log:
+        """What happened, and its figures."""
+        from hookrow.core.log import Log
+
+        return off_loops(Log)(self.runtime)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What every process on this database obeys."""
+        from hookrow.core.settings import Settings
+
+        return off_loops(Settings)(self.runtime)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys that encrypt its secrets."""
+        from hookrow.core.care.keys import Keys
+
+        return off_loops(Keys)(self.runtime)
+
+    @cached_property
+    def health(self) -> Health:
+        """The database's state, for monitoring."""
+        from hookrow.core.care.health import Health
+
+        return off_loops(Health)(self.runtime)
 
     def __enter__(self) -> Self:
         self.ensure_worker()
@@ -173,6 +195,8 @@ class HookEngine(Engine):
     ) -> Path:
         """As `AsyncHookEngine.backup`; `progress` is told in the calling thread."""
         forbid_running_loop()
+        from hookrow.store.database.backup import back_up
+
         return back_up(self.runtime.database, target, replace=replace, progress=progress)
 
     def explain(self, event: str, payload: Payload | None = None, *, at: datetime | None = None) -> list[Explained]:
@@ -183,6 +207,8 @@ class HookEngine(Engine):
     def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """As `AsyncHookEngine.condition_matches`."""
         forbid_running_loop()
+        from hookrow.core.insight.insight import condition_matches
+
         return condition_matches(self.runtime, event, condition, last=last)
 
     def rehearse(
@@ -190,16 +216,20 @@ class HookEngine(Engine):
         hook: Hook,
         wanted: LogFilter | None = None,
         *,
-        limit: int = MOST,
+        limit: int = 10_000,
         progress: Callable[[int, int], object] | None = None,
     ) -> Rehearsal:
         """As `AsyncHookEngine.rehearse`; `progress` is told in the calling thread."""
         forbid_running_loop()
+        from hookrow.core.insight.rehearsal import Candidate, rehearse
+
         return rehearse(self.runtime, Candidate.of(hook), wanted, limit=limit, progress=progress)
 
     def last_payload(self, event: str) -> JsonObject | None:
         """As `AsyncHookEngine.last_payload`."""
         forbid_running_loop()
+        from hookrow.core.insight.insight import last_payload
+
         return last_payload(self.runtime, event)
 
     def replay(
@@ -229,6 +259,8 @@ class HookEngine(Engine):
     def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
         """As `AsyncHookEngine.tap`."""
         forbid_running_loop()
+        from hookrow.core.insight.tapping import tap
+
         return self.portal.call(tap(self.replaying, attempt, to=to, with_auth=with_auth))
 
     def test(self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False) -> Tested:

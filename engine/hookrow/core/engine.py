@@ -5,31 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hookrow.clock import to_ms
 from hookrow.core.base import Engine
 from hookrow.core.calls import call_in_hand
-from hookrow.core.care.health import AsyncHealth, Health
-from hookrow.core.care.keys import AsyncKeys, Keys
-from hookrow.core.changes.awaited import AsyncHooks
-from hookrow.core.insight.insight import ConditionMatches, condition_matches, last_payload
-from hookrow.core.insight.rehearsal import MOST, Candidate, Rehearsal, rehearse
-from hookrow.core.insight.tapping import tap
-from hookrow.core.log import AsyncLog, Log
-from hookrow.core.settings import AsyncSettings, Settings
 from hookrow.core.transaction import run_async
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
-from hookrow.store.database.backup import back_up
 from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
+    from hookrow.core.care.health import AsyncHealth
+    from hookrow.core.care.keys import AsyncKeys
+    from hookrow.core.changes.awaited import AsyncHooks
+    from hookrow.core.insight.insight import ConditionMatches
+    from hookrow.core.insight.rehearsal import Rehearsal
+    from hookrow.core.log import AsyncLog
+    from hookrow.core.settings import AsyncSettings
     from hookrow.hook.model import Hook
+    from hookrow.results import Explained, Redelivered, Replayed, Tapped, Tested
 
 __all__ = ["AsyncHookEngine"]
 
@@ -37,18 +36,40 @@ __all__ = ["AsyncHookEngine"]
 class AsyncHookEngine(Engine):
     """The engine for an event loop. Use it as `async with AsyncHookEngine(url) as engine:`."""
 
-    hooks: AsyncHooks
-    log: AsyncLog
-    settings: AsyncSettings
-    keys: AsyncKeys
-    health: AsyncHealth
+    @cached_property
+    def hooks(self) -> AsyncHooks:
+        """The hooks, and all that changes them."""
+        from hookrow.core.changes.awaited import AsyncHooks
 
-    def _assemble(self) -> None:
-        self.hooks = AsyncHooks(self.hook_door)
-        self.log = AsyncLog(Log(self.runtime))
-        self.settings = AsyncSettings(Settings(self.runtime))
-        self.keys = AsyncKeys(Keys(self.runtime))
-        self.health = AsyncHealth(Health(self.runtime))
+        return AsyncHooks(self.hook_door)
+
+    @cached_property
+    def log(self) -> AsyncLog:
+        """What happened, and its figures."""
+        from hookrow.core.log import AsyncLog, Log
+
+        return AsyncLog(Log(self.runtime))
+
+    @cached_property
+    def settings(self) -> AsyncSettings:
+        """What every process on this database obeys."""
+        from hookrow.core.settings import AsyncSettings, Settings
+
+        return AsyncSettings(Settings(self.runtime))
+
+    @cached_property
+    def keys(self) -> AsyncKeys:
+        """The keys that encrypt its secrets."""
+        from hookrow.core.care.keys import AsyncKeys, Keys
+
+        return AsyncKeys(Keys(self.runtime))
+
+    @cached_property
+    def health(self) -> AsyncHealth:
+        """The database's state, for monitoring."""
+        from hookrow.core.care.health import AsyncHealth, Health
+
+        return AsyncHealth(Health(self.runtime))
 
     async def __aenter__(self) -> Self:
         self.sending.start_worker()
@@ -135,6 +156,8 @@ class AsyncHookEngine(Engine):
             Refused: the file exists.
             StorageError, DatabaseDamaged
         """
+        from hookrow.store.database.backup import back_up
+
         return await asyncio.to_thread(back_up, self.runtime.database, target, replace=replace, progress=progress)
 
     # -- again --------------------------------------------------------------------------------------------------------
@@ -158,6 +181,8 @@ class AsyncHookEngine(Engine):
         Raises:
             EventNotFound, InvalidTemplate
         """
+        from hookrow.core.insight.insight import condition_matches
+
         return await asyncio.to_thread(condition_matches, self.runtime, event, condition, last=last)
 
     async def rehearse(
@@ -165,7 +190,7 @@ class AsyncHookEngine(Engine):
         hook: Hook,
         wanted: LogFilter | None = None,
         *,
-        limit: int = MOST,
+        limit: int = 10_000,
         progress: Callable[[int, int], object] | None = None,
     ) -> Rehearsal:
         """Take recorded firings of its event through a hook as it is to be, saved or not; nothing is sent or saved.
@@ -178,11 +203,15 @@ class AsyncHookEngine(Engine):
         Raises:
             EventNotFound, InvalidTemplate
         """
+        from hookrow.core.insight.rehearsal import Candidate, rehearse
+
         candidate = Candidate.of(hook)
         return await asyncio.to_thread(rehearse, self.runtime, candidate, wanted, limit=limit, progress=progress)
 
     async def last_payload(self, event: str) -> JsonObject | None:
         """The event's newest recorded payload; None where nothing is recorded. Raises EventNotFound."""
+        from hookrow.core.insight.insight import last_payload
+
         return await asyncio.to_thread(last_payload, self.runtime, event)
 
     async def replay(
@@ -238,6 +267,8 @@ class AsyncHookEngine(Engine):
             InvalidInput: `to` is no URL to send to.
             KeyProblem: `with_auth`, and a secret can't be opened.
         """
+        from hookrow.core.insight.tapping import tap
+
         return await tap(self.replaying, attempt, to=to, with_auth=with_auth)
 
     async def test(

@@ -34,8 +34,6 @@ __all__ = ["FALLBACK", "Row"]
 
 FALLBACK = Reason("unavailable")
 """What the caller is told where a hook set to `stop` failed and names no message of its own."""
-BUILT_IN = (FALLBACK.said("ru"), FALLBACK.said("en"))
-"""The same in a hook's own field: the form used to fill it in."""
 FIXED = Reason("data_for_form")
 CALLED_OFF = Reason("called_off")
 ABSENT: Any = object()
@@ -298,7 +296,8 @@ class Row:
             return
         draft.state = "failed"
         if not plan.allowed_after_failure(hook.on_failure, self.context.event.moment):
-            own = "" if hook.fallback_message in BUILT_IN else hook.fallback_message
+            built_in = (FALLBACK.said("ru"), FALLBACK.said("en"))  # the form used to fill it in
+            own = "" if hook.fallback_message in built_in else hook.fallback_message
             message = own or FALLBACK.said(self.context.language)
             self.veto = Veto(
                 by="failure",

@@ -169,6 +169,8 @@ class Runtime:
         user_agent()
         if any(all_tokens(hook) for hook in config.hooks.values()):
             load_cipher()
+        if not config.settings.get("egress_allow", "").isascii():
+            import idna  # noqa: F401 (names of hosts)
 
     async def config_asked(self, seconds: float = inf) -> Config:
         """The same for the running loop, which no slow or silent server holds up: it is asked in a thread, once for all

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, cast
-
-import idna
 
 from hookrow.errors import InvalidSetting, Problem
 from hookrow.lang import Text
@@ -303,10 +302,12 @@ def endpoint(word: str) -> Allowed:
     known = literal(host)
     if known is not None:
         return Allowed(ip_network(known), "", number)
-    try:
-        name = idna.encode(host.rstrip("."), uts46=True).decode("ascii").lower()
-    except idna.IDNAError:
-        name = host.rstrip(".").lower()
+    name = host.rstrip(".").lower()
+    if not name.isascii():
+        import idna
+
+        with suppress(idna.IDNAError):
+            name = idna.encode(host.rstrip("."), uts46=True).decode("ascii")
     if not NAME.fullmatch(name):
         raise wrong
     return Allowed(None, name, number)

@@ -42,7 +42,8 @@ from hookrow.store.configuration.revisions import Changing
 from hookrow.store.configuration.settings import OFF, ON
 
 if TYPE_CHECKING:
-    from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.core.blocking import HookEngine
+    from hookrow.core.engine import AsyncHookEngine
     from hookrow.records import LogFilter
     from hookrow.store.configuration.cache import Config
 

@@ -16,7 +16,8 @@ from hookrow.hookfile.references import KEPT
 from hookrow.safetext import UNSAFE, in_yaml
 
 if TYPE_CHECKING:
-    from hookrow.core import AsyncHookEngine, HookEngine
+    from hookrow.core.blocking import HookEngine
+    from hookrow.core.engine import AsyncHookEngine
     from hookrow.hook.model import Hook
 
 __all__ = ["export_hooks"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.blocking import HookEngine
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.log import Log
 from hookrow.errors import InvalidInput, Problem, StorageError
 from hookrow.lang import Text

@@ -7,7 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from hookrow.core import AsyncHookEngine, HookEngine
+from hookrow.core.blocking import HookEngine
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.errors import StorageError
 from hookrow.metrics.collector import Metrics, Scrape, client
 

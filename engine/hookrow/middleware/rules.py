@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar, Unpack
 from urllib.parse import quote
 
-from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.arrival import UNSEEN, Arrival, Barrier, FireArgs, depth_of, traceparent_of
+from hookrow.core.blocking import HookEngine
 from hookrow.core.calls import CallInHand, call_in_hand
 from hookrow.core.drafts import LONGEST_KEY
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.errors import (
     IdempotencyConflict,
     InvalidInput,

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hookrow.core import AsyncHookEngine, HookEngine
 from hookrow.core.base import Engine
+from hookrow.core.blocking import HookEngine
+from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.events import Event
@@ -126,7 +127,7 @@ class InMemory(Engine):
         return self.calls.standing()
 
     def _assemble(self) -> None:
-        super()._assemble()  # type: ignore[safe-super]
+        super()._assemble()
         self.calls: Fired = Fired(self.runtime)
 
     def with_enqueue(self, firing: Firing, connection: CallerConnection | None = None) -> Firing:

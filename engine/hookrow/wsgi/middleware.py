@@ -9,8 +9,8 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar, Unpack
 
-from hookrow.core import HookEngine
 from hookrow.core.arrival import Arrival, FireArgs
+from hookrow.core.blocking import HookEngine
 from hookrow.core.calls import CallInHand, within
 from hookrow.errors import InvalidInput, Misuse, Problem
 from hookrow.events import Event

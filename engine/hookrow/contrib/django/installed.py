@@ -16,7 +16,7 @@ from hookrow.errors import InvalidInput
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
-    from hookrow.core import HookEngine
+    from hookrow.core.blocking import HookEngine
     from hookrow.payload import Payload
     from hookrow.records import Firing
 

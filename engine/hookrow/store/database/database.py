@@ -46,6 +46,8 @@ log: Final = logging.getLogger("hookrow")
 
 AUTOCHECKPOINT = 10_000
 """Pages of WAL before SQLite checkpoints by itself; the writer checkpoints when idle."""
+CACHE = -500
+"""KiB of pages that an SQLite connection keeps, negated; SQLite's own 2,000 save no processor time."""
 LARGE_WAL = 64 * MIB
 """Bytes of WAL beyond which readers that overlap are waited for, so that it can be emptied."""
 PATIENCE_MS = 100
@@ -190,6 +192,7 @@ class Database:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA wal_autocheckpoint={AUTOCHECKPOINT}")
+        cursor.execute(f"PRAGMA cache_size={CACHE}")
         cursor.close()
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import math
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 from hypothesis import settings, strategies
@@ -53,8 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
     Ctrl+C works in what the tests start, also where the tests themselves run in the background of a shell, which
     starts them with the signal ignored: children inherit that. What whoever runs them has set for programs of theirs
     (Hookrow too, and PostgreSQL, git, terminals) is not asked, no proxy stands between the tests and 127.0.0.1, and
-    what is started writes UTF-8. Hypothesis does not time its examples, of which it makes others each time.
+    what is started writes UTF-8. Hypothesis does not time its examples, of which it makes others each time. Nor does
+    httpx time what a service of the tests answers: its five seconds are over early on a busy machine.
     """
+    patience = inspect.signature(httpx.Client).parameters["timeout"].default
+    vars(patience).update(dict.fromkeys(vars(patience), 60.0))
     for name in list(os.environ):
         if name.upper().startswith(THEIRS) and not name.startswith(OURS):
             del os.environ[name]

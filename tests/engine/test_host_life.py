@@ -53,7 +53,7 @@ def script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a service of a few lines in a process of its own."""
     # From 3.12 on Python warns of every fork() beside a thread: that it goes well is what is tested.
     command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", code, *arguments]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 
 def test_no_thread_before_the_first_need(url: str, receiver: Receiver) -> None:

@@ -76,8 +76,8 @@ def start(path: Path, log: Path, most: int) -> int:
 
 
 def wait(true: Callable[[], bool]) -> None:
-    """Wait for what another process does, at most 60 s."""
-    end = time.monotonic() + 60
+    """Wait for what another process does; five minutes are a hang, one is a machine that is busy."""
+    end = time.monotonic() + 300
     while not true():
         assert time.monotonic() < end
         time.sleep(0.001)
@@ -111,7 +111,7 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     child = start(path, log, ROWS)
     reader = open_database(f"sqlite:///{path}", clock=FastClock())
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end and any(row.state != "ok" for row in rows(reader).values()):
             time.sleep(0.05)
         found = rows(reader)

@@ -133,13 +133,13 @@ class Terminal:
         os.write(self.master, data.encode() if isinstance(data, str) else data)
 
     def settle(self, quiet: float = 0.5, seconds: float = 20.0) -> None:
-        """Wait until nothing was written for `quiet` seconds."""
+        """Wait until nothing was written for `quiet` seconds, in which the machine was in time: else it may still come."""
         limit = time.monotonic() + seconds
         with self.news:
             while True:
-                before = len(self.raw)
+                before, until = len(self.raw), time.monotonic() + quiet
                 self.news.wait_for(lambda before=before: len(self.raw) > before, quiet)
-                if len(self.raw) == before:
+                if len(self.raw) == before and time.monotonic() - until < quiet / 10:
                     self.rested = before
                     return
                 assert time.monotonic() < limit, "the program never stops writing"
@@ -160,6 +160,8 @@ class Terminal:
             self.settle()
         before = len(self.raw)
         self.send(data)
+        with self.news:  # a busy machine may answer later than it is quiet for
+            self.news.wait_for(lambda: len(self.raw) > before, 5.0)
         self.wait_for(shown)
         self.settle(0.3)
         return len(self.raw) - before

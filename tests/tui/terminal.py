@@ -133,7 +133,7 @@ class Terminal:
         os.write(self.master, data.encode() if isinstance(data, str) else data)
 
     def settle(self, quiet: float = 0.5, seconds: float = 20.0) -> None:
-        """Wait until nothing was written for `quiet` seconds, in which the machine was in time: else it may still come."""
+        """Wait until nothing was written for `quiet` seconds, while the machine was in time: else it may come yet."""
         limit = time.monotonic() + seconds
         with self.news:
             while True:

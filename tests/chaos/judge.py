@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from chaos.children import ASKED, GATE_TIMEOUT, WITHIN
 from chaos.run import CANDIDATE, GATE, SHADOW, Chaos
+from hookrow.delivery.states import MOST_ATTEMPTS
 from hookrow.ids import delivery_id
 from hookrow.store.database.locks import FIRE, RECORD
 
@@ -178,9 +179,10 @@ def of_deliveries(history: History) -> int:
             assert len(requests) - cut <= 1, f"a hook that was waited for was asked twice: {name}"
             continue
         assert len(requests) - cut <= row.fence, f"sent without a claim of its own: {name}"
-        assert row.attempts <= (1 if row.hook in TRIED else 10), name
+        assert row.attempts <= (1 if row.hook in TRIED else MOST_ATTEMPTS), name
         taken = [each for each in requests if each.status == "200" or (row.hook == "forget" and each.status != "cut")]
-        assert taken or row.hook in ("forget", *TRIED), f"finished, and never taken: {name}"
+        given_up = row.state == "dead" and row.attempts == MOST_ATTEMPTS <= len(requests)
+        assert taken or given_up or row.hook in ("forget", *TRIED), f"finished, and never taken: {name}"
         if len(taken) > 1:
             again += len(taken) - 1
             known = row.id in run.in_flight or run.speed > 1
@@ -222,7 +224,7 @@ def crowded(call: Call) -> bool:
 
 
 def of_order(history: History) -> None:
-    """Of one order key nothing is sent before the one before it was taken."""
+    """Of one order key nothing is sent before the one before it was taken, or given up."""
     before: dict[str, float] = {}
     for name, row in history.rows.items():
         if row.hook != "keyed" or row.order_key is None or row.state == "cancelled":
@@ -230,7 +232,8 @@ def of_order(history: History) -> None:
         requests = history.requests[name]
         first = min(each.moment for each in requests)
         assert first >= before.get(row.order_key, 0.0), f"an order key was overtaken: {name}"
-        before[row.order_key] = min(each.moment for each in requests if each.status == "200")
+        taken = [each.moment for each in requests if each.status == "200"]
+        before[row.order_key] = min(taken, default=max(each.moment for each in requests))  # it was given up
 
 
 def of_silences(history: History) -> None:

@@ -56,6 +56,27 @@ def backlog(database: Database, hooks: list[int], count: int, dice: random.Rando
     return made
 
 
+def test_rows_behind_their_key_are_written_once(database: Database) -> None:
+    """When their hook goes on: each row stands in a dozen indexes."""
+    hooks = [add_hook(database, key) for key in "abc"]
+    written: list[int] = []
+    backlog(database, hooks, 60)
+    for name in ("pause", "resume"):
+        SWITCHES[name](database, hooks[0], T0 + 100 * SECOND)  # the turn is the keyed hook's, and it is none of its keys'
+    pause(database, hooks[1], T0 + 100 * SECOND)
+
+    def note(_: Any, cursor: Any, statement: str, *__: Any) -> None:
+        if statement.startswith("UPDATE"):
+            written.append(cursor.rowcount)
+
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        resume(database, hooks[1], T0 + 101 * SECOND)
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
+    assert 60 <= sum(written) <= 60 + 10, written
+
+
 @pytest.mark.parametrize("order", [["pause", "resume"], ["delete", "restore"]])
 def test_statements_do_not_grow_with_the_deliveries(database: Database, order: list[str]) -> None:
     """Of each of the three hooks: the first, behind which others wait for their turn, the keyed one, the last."""

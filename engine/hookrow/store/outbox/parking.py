@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, literal_column, or_, select, update
 
 from hookrow.delivery.states import (
     FINISHED,
@@ -26,7 +26,7 @@ from hookrow.delivery.states import (
 from hookrow.store.database.locks import all_locked
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, HOOKS
-from hookrow.store.outbox.release import advance, pending, state_in, unheld_at, waiting_again
+from hookrow.store.outbox.release import advance, due_of_firsts, pending, state_in, unheld_at, waiting_again
 
 __all__ = [
     "BREAKERS",
@@ -160,16 +160,16 @@ def move(
             )
         ).scalars()
     )
-    moved = 0
+    moved, resumed = 0, cause == "hook_resumed"
     for change, alternatives in kinds(cause, states, standing, now_ms).items():
         # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside them.
         values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
         values["done_ms"] = now_ms if change.state in FINISHED else None
-        if change.due_ms is not None:
-            values["due_ms"] = change.due_ms
-        elif change.state in PENDING:
-            values["due_ms"] = func.coalesce(DELIVERIES.c.due_ms, now_ms)
-        result = connection.execute(update(DELIVERIES).where(*its, or_(*alternatives)).values(**values))
+        if change.due_ms is not None or change.state in PENDING:
+            due = func.coalesce(DELIVERIES.c.due_ms, now_ms) if change.due_ms is None else literal(change.due_ms)
+            values["due_ms"] = due_of_firsts(due) if resumed else due
+        changing = update(DELIVERIES).where(*its, or_(*alternatives)).values(**values)
+        result = connection.execute(changing, {"hook": hook} if resumed else {})
         moved += result.rowcount
     if moved and standing == "on":
         waiting_again(connection, hook)

@@ -52,6 +52,7 @@ __all__ = [
     "EARLIER",
     "admit",
     "advance",
+    "due_of_firsts",
     "free_keys",
     "held_back",
     "is_held",
@@ -178,6 +179,7 @@ WAIT_AGAIN = (
         DELIVERIES.c.order_key.is_not(None),
         unfinished,
         DELIVERIES.c.state.in_(("queued", "retrying")),
+        DELIVERIES.c.due_ms.is_not(None),
         DELIVERIES.c.id.not_in(HEADS),
     )
     .values(due_ms=None)
@@ -305,6 +307,11 @@ def free_keys(connection: Connection, keys: Mapping[tuple[int, str | None], int]
     free = [{"id": row.first, "due_ms": now_ms} for row in OF_KEYS.all(connection, rows) if row.first and not row.busy]
     unique = {each["id"]: each for each in free}  # the last row is asked for twice where there are three
     return bool(unique and MAKE_DUE.many(connection, list(unique.values())))
+
+
+def due_of_firsts(due: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`due`, but nothing where an earlier row of its order key is unfinished: what `waiting_again` would take back."""
+    return case((or_(DELIVERIES.c.order_key.is_(None), DELIVERIES.c.id.in_(HEADS)), due), else_=None)
 
 
 def waiting_again(connection: Connection, hook: int) -> None:

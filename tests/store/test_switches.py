@@ -62,7 +62,7 @@ def test_rows_behind_their_key_are_written_once(database: Database) -> None:
     written: list[int] = []
     backlog(database, hooks, 60)
     for name in ("pause", "resume"):
-        SWITCHES[name](database, hooks[0], T0 + 100 * SECOND)  # the turn is the keyed hook's, and it is none of its keys'
+        SWITCHES[name](database, hooks[0], T0 + 100 * SECOND)  # now it is the turn of the keyed
     pause(database, hooks[1], T0 + 100 * SECOND)
 
     def note(_: Any, cursor: Any, statement: str, *__: Any) -> None:

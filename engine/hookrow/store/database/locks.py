@@ -172,18 +172,27 @@ def at_work() -> Iterator[None]:
         here.locks = float("inf")
 
 
+def left_for_locks(connection: Connection) -> float | None:
+    """Seconds that this thread's change may still wait for locks (PostgreSQL); None where nothing counts them."""
+    if connection.dialect.name != "postgresql" or here.locks == float("inf"):
+        return None
+    return max(here.locks - now(), 0.0)
+
+
 def after_a_lock(connection: Connection) -> None:
     """A lock may have been waited for: the next of this transaction has what is left (PostgreSQL)."""
-    if connection.dialect.name == "postgresql" and here.locks != float("inf"):
-        connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, max(here.locks - now(), 0.0)))}")
+    seconds = left_for_locks(connection)
+    if seconds is not None:
+        connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, seconds))}")
 
 
 def all_locked(connection: Connection, rows: Select[Any]) -> None:
     """Lock these rows before one statement changes them: it would wait for each of their holders anew, as long as a
     lone lock may be waited for. All these waits end together (PostgreSQL)."""
-    if connection.dialect.name != "postgresql" or here.locks == float("inf"):
+    seconds = left_for_locks(connection)
+    if seconds is None:
         return
-    ends = limit("statement_timeout", max(here.locks - now(), 0.0))
+    ends = limit("statement_timeout", seconds)
     (whole, _) = connection.exec_driver_sql(f"SELECT current_setting('statement_timeout'), {ends}").one()
     connection.execute(select(func.count()).select_from(rows.with_for_update().subquery()))
     connection.execute(text("SELECT set_config('statement_timeout', :whole, true)"), {"whole": whole})

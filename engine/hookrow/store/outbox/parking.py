@@ -160,16 +160,15 @@ def move(
             )
         ).scalars()
     )
-    moved, resumed = 0, cause == "hook_resumed"
+    moved = 0
     for change, alternatives in kinds(cause, states, standing, now_ms).items():
         # Whose lease somebody took by hand keeps it: it is being sent, and no worker may send it beside them.
         values: dict[str, Any] = {"state": change.state, "skipped": change.reason}
         values["done_ms"] = now_ms if change.state in FINISHED else None
         if change.due_ms is not None or change.state in PENDING:
             due = func.coalesce(DELIVERIES.c.due_ms, now_ms) if change.due_ms is None else literal(change.due_ms)
-            values["due_ms"] = due_of_firsts(due) if resumed else due
-        changing = update(DELIVERIES).where(*its, or_(*alternatives)).values(**values)
-        result = connection.execute(changing, {"hook": hook} if resumed else {})
+            values["due_ms"] = due_of_firsts(hook, due) if cause == "hook_resumed" else due
+        result = connection.execute(update(DELIVERIES).where(*its, or_(*alternatives)).values(**values))
         moved += result.rowcount
     if moved and standing == "on":
         waiting_again(connection, hook)

@@ -309,9 +309,10 @@ def free_keys(connection: Connection, keys: Mapping[tuple[int, str | None], int]
     return bool(unique and MAKE_DUE.many(connection, list(unique.values())))
 
 
-def due_of_firsts(due: ColumnElement[Any]) -> ColumnElement[Any]:
+def due_of_firsts(hook: int, due: ColumnElement[Any]) -> ColumnElement[Any]:
     """`due`, but nothing where an earlier row of its order key is unfinished: what `waiting_again` would take back."""
-    return case((or_(DELIVERIES.c.order_key.is_(None), DELIVERIES.c.id.in_(HEADS)), due), else_=None)
+    first = DELIVERIES.c.id.in_(HEADS.params(hook=hook))
+    return case((or_(DELIVERIES.c.order_key.is_(None), first), due), else_=None)
 
 
 def waiting_again(connection: Connection, hook: int) -> None:

@@ -174,12 +174,14 @@ class Sender:
         )
 
     def recorded(self, posted: Waiting) -> None:
-        """A success was recorded, or could not be; mostly nothing follows from it."""
+        """A success was recorded, or could not be; mostly nothing follows from it but the next rows of its firing."""
         job: Any = posted.job
-        if posted.error is None and posted.answer.simple and self.notices.silent(job.claimed):
-            self.put_down()
-        else:
+        simple = posted.error is None and posted.answer.simple and self.notices.silent(job.claimed)
+        if not simple or (posted.answer.next and self.closing):
             self.hand.keep(self.see_to(posted))
+            return
+        self.slots.hold(posted.answer.next, job.held_now, job.began)
+        self.put_down()
 
     async def see_to(self, posted: Waiting) -> None:
         """What follows from a result; or once more, however long storage is in trouble."""

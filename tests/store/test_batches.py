@@ -166,9 +166,7 @@ def test_both_ways_leave_the_same(module_database: Database, cases: list[dict[st
 
 
 @pytest.mark.parametrize("hooks", [1, 2])
-def test_a_plain_result_asks_for_no_row(
-    module_database: Database, monkeypatch: pytest.MonkeyPatch, hooks: int
-) -> None:
+def test_a_plain_result_asks_for_no_row(module_database: Database, monkeypatch: pytest.MonkeyPatch, hooks: int) -> None:
     """So that the test above compares two ways: most results take the short one, those with rows behind them too."""
     fire(module_database, [add_hook(module_database, f"h{next(numbers)}") for _ in range(hooks)])
     (claimed,) = claim(module_database).rows

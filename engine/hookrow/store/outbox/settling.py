@@ -76,8 +76,8 @@ class Settled:
 
     `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
     rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
-    could not be logged. `attempts`: how many automatic ones the delivery has had. `next`: the rows of the same firing
-    whose turn has come by it, leased to the same owner.
+    could not be logged. `attempts`: how many automatic ones the delivery has had. `again_ms`: when the next one is due.
+    `next`: the rows of the same firing whose turn has come by it, leased to the same owner.
     """
 
     accepted: bool
@@ -88,6 +88,7 @@ class Settled:
     resumed: bool = False
     gap: bool = False
     attempts: int = 0
+    again_ms: int | None = None
     next: tuple[Claimed, ...] = ()
 
     @property
@@ -344,6 +345,7 @@ class Batch:
                     resumed=hook in moved.resumed,
                     gap=number in gaps,
                     attempts=job.claimed.attempts if change is None else change.attempts,
+                    again_ms=change.due_ms if change is not None and change.state == "retrying" else None,
                 )
             )
             # Told once, by the first result of the hook.

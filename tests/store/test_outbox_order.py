@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.outbox import Settle, release
 from hookrow.store.outbox.writing import DELIVERIES, release_deferred
 from outbox_rows import (
@@ -94,6 +97,46 @@ def test_no_more_rows_come_with_results_than_there_is_room_for(database: Databas
     settled = database.writer.write(lambda connection: Settle.run_many(connection, jobs))
     assert [len(each.next) for each in settled] == [1, 1, 0]
     assert all(each.due for each in settled)
+
+
+def steps_of_a_result(path: Path, hooks: int) -> int:
+    """How many steps SQLite's machine makes for the result of a row in the middle of a firing with so many hooks."""
+    with closing(open_database(f"sqlite:///{path}/hooks-{hooks}.db")) as database:
+        firing, made = fire(database, [add_hook(database, f"h{number}") for number in range(hooks)])
+        middle = made[hooks // 2]
+
+        def ended(connection: Connection) -> None:
+            earlier = DELIVERIES.c.id < middle
+            connection.execute(update(DELIVERIES).where(earlier).values(state="ok", released_ms=T0, due_ms=None))
+            release.admit(connection, [firing], T0)
+
+        database.writer.write(ended)
+        claimed, steps = one(database), 0
+        assert claimed.row_id == middle
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        def job(connection: Connection) -> Any:
+            driver: Any = connection.connection.driver_connection
+            driver.set_progress_handler(step, 1)
+            try:
+                return Settle(claimed, result(), T0, owner="w1", room=lambda hook: 9)(connection)
+            finally:
+                driver.set_progress_handler(None, 0)
+
+        assert [each.row_id for each in database.writer.write(job).next] == [made[hooks // 2 + 1]]
+        return steps
+
+
+def test_a_result_costs_the_same_however_many_hooks_its_firing_has(tmp_path: Path) -> None:
+    """Whose turn it is takes a few steps in indexes. A walk over the firing's rows made a result of 1,000 twice as
+    dear as one of ten."""
+    steps_of_a_result(tmp_path, 8)  # what is asked once a process
+    few, many = steps_of_a_result(tmp_path, 12), steps_of_a_result(tmp_path, 120)
+    assert few <= many < few + 50
 
 
 def test_a_slow_row_holds_the_next_back_for_a_second(database: Database) -> None:

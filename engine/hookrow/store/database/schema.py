@@ -39,6 +39,7 @@ INDEXES: Final = (
     # Each kind of delivery by itself, so that conditions that never met are not looked for among the rows of one.
     "delivery_kind ON delivery (hook_id, state, coalesce(status, 0), firing_id)",
     "delivery_due ON delivery (hook_id, due_ms) WHERE state IN ('blocked', 'queued', 'retrying')",
+    "delivery_blocked ON delivery (firing_id, seq) WHERE state = 'blocked'",
     "delivery_leased ON delivery (lease_ms) WHERE state = 'leased'",
     "delivery_notable ON delivery (state, firing_id) WHERE state NOT IN ('ok', 'sent', 'skipped')",
     "delivery_usual ON delivery (state, firing_id) WHERE state IN ('ok', 'sent', 'skipped')",

@@ -45,7 +45,7 @@ from hookrow.delivery.states import (
 )
 from hookrow.ids import id_at
 from hookrow.store.database.prepared import PreparedIn
-from hookrow.store.database.tables import DELIVERIES
+from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.outbox.batches import Update
 
 __all__ = [
@@ -96,31 +96,28 @@ UNDER_WAY = or_(
     and_(state_in(("queued", "retrying"), EARLIER), EARLIER.c.due_ms.is_not(None)),
 )
 
+BLOCKED = EARLIER.c.state == literal_column("'blocked'")
+"""The term of the index `delivery_blocked`."""
 PASSED_OVER = and_(EARLIER.c.released_ms.is_(None), state_in(("parked", *FINISHED), EARLIER))
 """As `states.turn` says: taken out before their own turn had come, and blocking hooks' rows."""
 
 
 def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
     """The rows on which the turn depends: the first two that are blocked, and what stands before them down to the row
-    that counts. A firing may have a thousand."""
-    first = (
-        select(EARLIER.c.firing_id, func.min(EARLIER.c.seq).label("seq"))
-        .where(EARLIER.c.firing_id.in_(firings), EARLIER.c.state == literal_column("'blocked'"))
-        .group_by(EARLIER.c.firing_id)
-        .subquery("first")
-    )
-    same = EARLIER.c.firing_id == first.c.firing_id
+    that counts. Each is a step in an index, since a firing may have a thousand and every result asks."""
+    ours = and_(EARLIER.c.firing_id == FIRINGS.c.id, BLOCKED)
+    moving = select(FIRINGS.c.id, select(func.min(EARLIER.c.seq)).where(ours).scalar_subquery().label("seq"))
+    first = moving.where(FIRINGS.c.id.in_(firings)).cte("first").prefix_with("MATERIALIZED")
+    same = EARLIER.c.firing_id == first.c.id
     before = select(func.max(EARLIER.c.seq)).where(same, EARLIER.c.seq < first.c.seq, ~PASSED_OVER)
-    second = select(func.min(EARLIER.c.seq)).where(
-        same, EARLIER.c.seq > first.c.seq, EARLIER.c.state == literal_column("'blocked'")
-    )
+    second = select(func.min(EARLIER.c.seq)).where(same, EARLIER.c.seq > first.c.seq, BLOCKED)
     return (
         select(
             *(DELIVERIES.c[name] for name in ("id", "firing_id", "seq", "state", "attempts", "released_ms", "due_ms")),
             DELIVERIES.c.hook_id,
             DELIVERIES.c.order_key,
         )
-        .join_from(first, DELIVERIES, DELIVERIES.c.firing_id == first.c.firing_id)
+        .join_from(first, DELIVERIES, DELIVERIES.c.firing_id == first.c.id)
         .where(
             DELIVERIES.c.seq >= func.coalesce(before.scalar_subquery(), first.c.seq),
             DELIVERIES.c.seq <= func.coalesce(second.scalar_subquery(), first.c.seq),
@@ -195,7 +192,7 @@ STUCK = (
             select(1).where(
                 EARLIER.c.firing_id == DELIVERIES.c.firing_id,
                 EARLIER.c.seq < DELIVERIES.c.seq,
-                EARLIER.c.state == "blocked",
+                BLOCKED,
             )
         ),
     )

@@ -28,7 +28,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
@@ -277,8 +277,10 @@ class Feed:
                 return
             self.waiting.append(tell)
             if self.thread is None:
-                self.thread = threading.Thread(target=self.run, name="hookrow-observer", daemon=True)
-                self.thread.start()
+                thread = threading.Thread(target=self.run, name="hookrow-observer", daemon=True)
+                with suppress(RuntimeError):  # there is no room for one: it is told later, or at the end
+                    thread.start()
+                    self.thread = thread
             self.changed.notify()
 
     def run(self) -> None:
@@ -314,7 +316,9 @@ class Feed:
 
     def join(self, seconds: float) -> None:
         """Wait until what is left is told, at most so long."""
-        if self.thread is not None and self.thread is not threading.current_thread():
+        if self.thread is None:
+            self.run()
+        elif self.thread is not threading.current_thread():
             self.thread.join(seconds)
 
 

@@ -195,20 +195,6 @@ def test_closing_twice_is_harmless_and_a_closed_engine_says_so(url: str) -> None
         engine.fire(EVENT, PAYLOAD)
 
 
-def test_a_service_that_forgets_to_close_loses_nothing(url: str, receiver: Receiver) -> None:
-    """At exit the last commit is done, and the process ends by itself."""
-    prepared(url, receiver, waits=True)
-    code = """
-import sys
-from hookrow import HookEngine
-HookEngine(sys.argv[1]).fire("before_order_add", {"order": {}})
-"""
-    done = script(code, url)
-    assert (done.returncode, done.stderr) == (0, "")
-    with HookEngine(url, worker=False) as engine:
-        assert [each.outcome for each in engine.log.page()] == ["allowed"]
-
-
 @pytest.mark.anyio
 async def test_the_sync_engine_on_a_running_loop_names_the_other_one(url: str) -> None:
     """It would stop everything that runs there."""

@@ -314,7 +314,7 @@ def test_a_project_that_reloads_itself(tmp_path: Path, hook_receiver: HookReceiv
         assert server.stdout is not None
         try:
             for _ in range(2):
-                next(line for line in server.stdout if "Starting development server" in line)
+                next(line for line in server.stdout if "development server at" in line)  # Django 6 names its kind
                 with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=30) as client:
                     client.base_url = httpx.URL(f"http://127.0.0.1:{port}")
                     registers(client, hook_receiver)

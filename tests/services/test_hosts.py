@@ -125,6 +125,6 @@ def test_under_gunicorn(tmp_path: Path, hook_receiver: HookReceiver, arguments: 
         finally:
             server.send_signal(signal.SIGTERM)
             said = server.stderr.read()
-    assert (server.returncode, "Traceback" in said) == (0, False)
+    assert (server.returncode, "Traceback" in said) == (0, False), said
     assert [each.event for each in hook_receiver.received] == ["before_order_add"] * 5 + ["after_registration"]
     assert hook_receiver.received[-1].data["user"] == {"name": "I", "id": 7}

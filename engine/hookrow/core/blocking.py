@@ -20,7 +20,7 @@ from hookrow.core.calls import call_in_hand
 from hookrow.core.threads.bridge import forbid_running_loop, off_loops
 from hookrow.core.threads.direct import Direct
 from hookrow.core.threads.loops import Loops
-from hookrow.core.threads.portal import Portal
+from hookrow.core.threads.portal import NoThread, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
 from hookrow.hook.modes import ROW_LIMIT
@@ -28,6 +28,7 @@ from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.store.database.locks import LET_GO, now
+from hookrow.store.database.outages import Outage
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class HookEngine(Engine):
         self.portal: Portal = Portal()
         self.loops: Loops = Loops(self.portal, self.runtime.close_transport)
         self.direct: Direct = Direct(self.runtime, self.loops)
+        self.idle: Outage = Outage(self.runtime.clock, "deliveries wait: no worker can be started", "a worker started")
         atexit.register(close_at_exit, weakref.ref(self))
 
     @cached_property
@@ -96,7 +98,11 @@ class HookEngine(Engine):
         """Start this process's worker, where it is wanted and does not run."""
         self.runtime.renew()
         if self.runtime.wants_worker and not self.sending.takes_over:
-            self.portal.call(self.begin())
+            try:
+                self.portal.call(self.begin())
+                self.idle.worked()
+            except NoThread as error:  # what is queued is sent by whatever worker comes next
+                self.idle.failed(error)
 
     async def begin(self) -> None:
         self.sending.start_worker()

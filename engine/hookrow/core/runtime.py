@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault, load_cipher
 from hookrow.store import hooks as hookstore
+from hookrow.store.aside import aside
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
@@ -182,7 +184,7 @@ class Runtime:
         look = self.looks.get(loop)
         if look is None or look.done():
             self.looks = {each: asked for each, asked in self.looks.items() if not each.is_closed()}
-            look = self.looks[loop] = loop.run_in_executor(self.reading(), self.config, seconds)
+            look = self.looks[loop] = aside(partial(self.config, seconds), self.reading())
             look.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # everybody may have gone
         try:
             async with asyncio.timeout(None if seconds == inf else seconds):
@@ -330,7 +332,7 @@ class Runtime:
             with self.database.read(seconds) as connection:
                 return logstore.firing_by_uid(connection, config, uid)
 
-        return await asyncio.get_running_loop().run_in_executor(self.reading(), ask)
+        return await aside(ask, self.reading())
 
     def reading(self) -> ThreadPoolExecutor:
         """The threads in which a loop has the database read."""
@@ -342,7 +344,7 @@ class Runtime:
         """Close what belongs to the running loop."""
         await self.close_transport()
         if self.watch is not None:
-            await asyncio.to_thread(self.watch.close)
+            await aside(self.watch.close)
 
     def close(self) -> None:
         """Write what waits, close every connection."""

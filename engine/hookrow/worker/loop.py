@@ -16,6 +16,7 @@ from typing import Final
 
 from hookrow.errors import EngineClosed, StorageError, Unrecorded
 from hookrow.store import outbox
+from hookrow.store.aside import aside
 from hookrow.store.database.database import Database
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.notify import Channel, Listener
@@ -300,7 +301,7 @@ class Worker(Sender):
         if self.database.dialect == "sqlite":
             version = self.database.data_version()
         else:
-            version = await asyncio.to_thread(self.database.data_version)
+            version = await aside(self.database.data_version)
         before, self.version = self.version, version
         return version != before
 

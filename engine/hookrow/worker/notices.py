@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from hookrow.errors import StorageError
 from hookrow.ids import delivery_id, firing_id
 from hookrow.payload import JsonObject
+from hookrow.store.aside import aside
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import Claimed, ResultLike, Settled
 
@@ -50,7 +51,7 @@ class Notices:
         ):
             hook = self.hook_of(claimed.hook_id)
             if hook is not None:
-                await asyncio.to_thread(self.failing.saw, hook, failed=result.error is not None, error=result.error)
+                await aside(partial(self.failing.saw, hook, failed=result.error is not None, error=result.error))
         if settled.dead:
             dead: JsonObject = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
             dead |= {"event": claimed.event, "attempts": settled.attempts}

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from hookrow.errors import EngineClosed, StorageError
+from hookrow.store.aside import aside
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
 from hookrow.store.database.moments import StorageClock
@@ -60,12 +62,12 @@ class Retention:
             days, most_bytes = self.limits()
             held = self.clock.lease_ms()
             purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=now_ms, lease_now=held)
-            while not self.stopped.is_set() and await asyncio.to_thread(purging.step):
+            while not self.stopped.is_set() and await aside(purging.step):
                 await self.rest()
             if purging.firings:
                 log.info("retention: %d finished firings were deleted", purging.firings)
             if self.database.path is not None:
-                await asyncio.to_thread(reserve.keep, self.database.path)
+                await aside(partial(reserve.keep, self.database.path))
         except StorageError as error:
             log.warning("retention has to wait: %s", error)
         except EngineClosed:

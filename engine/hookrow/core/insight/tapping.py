@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,6 +11,7 @@ from hookrow.errors import NotRedeliverable
 from hookrow.hook.elsewhere import elsewhere, stays_here
 from hookrow.hook.stored import SEALED, StoredHook
 from hookrow.results import Tapped
+from hookrow.store.aside import aside
 from hookrow.store.log.following import attempt_by_row
 from hookrow.store.log.reading import attempt_from
 from hookrow.transport import Transport
@@ -48,7 +48,7 @@ async def tap(replaying: Replaying, number: int, *, to: str | None, with_auth: b
         with runtime.database.read() as connection:
             return attempt_by_row(connection, config, number)
 
-    found = await asyncio.get_running_loop().run_in_executor(runtime.reading(), ask)
+    found = await aside(ask, runtime.reading())
     if found is None:
         return None
     firing, delivery, attempt = found

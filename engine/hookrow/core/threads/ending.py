@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hookrow.errors import EngineClosed, StorageError
+from hookrow.store.aside import started
 from hookrow.store.database.locks import LET_GO, RECORD
 from hookrow.store.outbox.ending import Ending
 
@@ -55,15 +56,18 @@ def end_in_thread(firing: Unended) -> None:
         except (StorageError, EngineClosed) as error:
             firing.runtime.unrecorded.failed(f"cancelled: {error}")
 
-    begin(end).join(LET_GO)
+    ending = begin(end)
+    if ending is None:
+        end()
+    else:
+        ending.join(LET_GO)
 
 
-def begin(end: Callable[[], None], tries: int = 3) -> threading.Thread:
-    """Start it in a thread, also where somebody holds ctrl+c down; it may be started twice."""
+def begin(end: Callable[[], None], tries: int = 3) -> threading.Thread | None:
+    """Start it in a thread, also where somebody holds ctrl+c down; it may be started twice. None: none can be."""
     try:
         ending = threading.Thread(target=end, name="hookrow-ending")
-        ending.start()
-        return ending
+        return ending if started(ending) else None
     except INTERRUPTS:
         if not tries:
             raise

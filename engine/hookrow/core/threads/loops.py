@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
+from hookrow.store.aside import started
 
 __all__ = ["Loops"]
 
@@ -111,9 +112,9 @@ class Loops:
     def set_timer(self) -> None:
         """With `lock` held: see to idle loops later. One timer at a time, so that no call pays for it."""
         if self.timer is None:
-            self.timer = threading.Timer(KEPT, self.reap)
-            self.timer.name, self.timer.daemon = "hookrow-loops", True
-            self.timer.start()
+            timer = threading.Timer(KEPT, self.reap)
+            timer.name, timer.daemon = "hookrow-loops", True
+            self.timer = timer if started(timer) else None
 
     def reap(self) -> None:
         """Close the loops that nobody has used for a while."""
@@ -172,8 +173,10 @@ class Loops:
         """In a thread of its own: this one may be running a loop, and no other runs inside it."""
         if loops:
             ending = threading.Thread(target=self.end_all, args=(loops,))
-            ending.start()
-            ending.join()
+            if started(ending):
+                ending.join()
+            else:
+                self.end_all(loops)
 
 
 def before_fork() -> None:

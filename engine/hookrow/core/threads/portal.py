@@ -12,11 +12,16 @@ from typing import Any, TypeVar
 
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
+from hookrow.store.aside import started
 from hookrow.store.database.locks import LET_GO
 
-__all__ = ["Portal"]
+__all__ = ["NoThread", "Portal"]
 
 T = TypeVar("T")
+
+
+class NoThread(RuntimeError):
+    """The loop's thread can't be started: there is no room for one, or the interpreter is ending."""
 
 
 class Portal:
@@ -85,20 +90,27 @@ class Portal:
         self.renew()
         with self.lock:
             if self.loop is None:
-                self.loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(target=self.loop.run_forever, name="hookrow-loop", daemon=True)
-                self.thread.start()
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="hookrow-loop", daemon=True)
+                if not started(thread):
+                    loop.close()
+                    raise NoThread("no thread can be started")
+                self.loop, self.thread = loop, thread
             return self.loop
 
     def begin(self, coroutine: Coroutine[Any, Any, T], ended: Callable[[], object]) -> Future[T]:
         """Start a coroutine there; `ended` is called when it has let go, cancelled or not.
 
         Raises:
-            EngineClosed
+            EngineClosed, NoThread
         """
-        if self.closing:
-            coroutine.close()
-            raise EngineClosed(Text("the engine is closed"))
+        try:
+            if self.closing:
+                raise EngineClosed(Text("the engine is closed"))
+            loop = self.running()
+        except BaseException:
+            coroutine.close()  # nobody will ever await it
+            raise
 
         async def watched() -> T:
             task = asyncio.current_task()
@@ -110,13 +122,14 @@ class Portal:
                 self.calls.discard(task)
                 ended()
 
-        return asyncio.run_coroutine_threadsafe(watched(), self.running())
+        return asyncio.run_coroutine_threadsafe(watched(), loop)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
 
         Raises:
             EngineClosed: the engine is closed, or was meanwhile.
+            NoThread
         """
         ended = threading.Event()
         future = self.begin(coroutine, ended.set)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection
 
+from hookrow.store.aside import aside
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.outages import Outage
 from hookrow.store.database.prepared import queueing
@@ -89,7 +90,7 @@ class Listener:
         import psycopg
 
         own = f"hookrow_{secrets.token_hex(8)}"
-        words = await asyncio.to_thread(self.database.pg_parameters)  # a host's function may give the password
+        words = await aside(self.database.pg_parameters)  # a host's function may give the password
         connection = await psycopg.AsyncConnection.connect(**words)
         async with connection:
             self.connection = connection

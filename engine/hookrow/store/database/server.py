@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
+from hookrow.store.aside import started
 from hookrow.store.database.address import IN_OURS, Login, for_driver, parameters, reading
 from hookrow.store.database.locks import (
     ANSWER,
@@ -275,8 +276,10 @@ def connect(words: Callable[[], dict[str, Any]], numbers: Numbers) -> Server:
                 found.close()
 
     thread = threading.Thread(target=connecting, name="hookrow-connect", daemon=True)
-    thread.start()
-    thread.join(left(CONNECT))
+    if started(thread):
+        thread.join(left(CONNECT))
+    else:
+        connecting()
     with guard:
         awaited = bool(made)
     if not made:

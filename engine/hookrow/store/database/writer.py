@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
+from hookrow.store.aside import started
 from hookrow.store.database.failures import Interrupted, Unsure
 from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
 
@@ -243,6 +244,9 @@ class Writer:
             elif waiting.loop not in self.gathering:
                 self.gathering.add(waiting.loop)
                 waiting.loop.call_soon(self.gathered, waiting.loop)
+            alone = self.thread is None
+        if alone:
+            self.carry_out_first()
 
     def gathered(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a loop's next turn: what the one before has queued may be committed."""
@@ -255,8 +259,7 @@ class Writer:
         """With `lock` held: let the thread see what is new; it may have ended meanwhile."""
         if self.thread is None:
             thread = threading.Thread(target=self.run, name="hookrow-writer", daemon=True)
-            thread.start()  # it waits for `lock`
-            self.thread = thread
+            self.thread = thread if started(thread) else None  # it waits for `lock`
         self.wake.notify()
 
     def look_after(self) -> None:
@@ -284,12 +287,18 @@ class Writer:
                     self.checkpoint_due = not self.database.checkpoint()
                 lull = min(2 * lull, LONGEST_LULL)
                 continue
-            # Paused by a fork: the lock is held over the fork and nothing is begun.
-            with self.running:
-                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
-                self.carry_out(batch)
-                lull, seen = LULL, self.commits
-            self.answer(batch)
+            seen = self.carry_out_first()
+            lull = LULL
+
+    def carry_out_first(self) -> int:
+        """Commit what has waited longest, and answer; how many commits there were by then."""
+        # Paused by a fork: the lock is held over the fork and nothing is begun.
+        with self.running:
+            batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
+            self.carry_out(batch)
+            commits = self.commits
+        self.answer(batch)
+        return commits
 
     def carry_out(self, batch: list[Waiting]) -> None:
         """With `running` held: commit, and see to the WAL."""

@@ -1,0 +1,40 @@
+"""Work for other threads, also where there are none to be had: no room for one, or the interpreter is ending.
+
+Once its main thread has ended Python takes nothing more into executors, and 3.12 starts no thread: what a service that
+forgot to close has in hand is sent and recorded all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TypeVar
+
+__all__ = ["aside", "started"]
+
+T = TypeVar("T")
+
+
+def started(thread: threading.Thread) -> bool:
+    """Whether a new thread could be started."""
+    with suppress(RuntimeError):
+        thread.start()
+        return True
+    return False
+
+
+def aside(call: Callable[[], T], pool: Executor | None = None) -> asyncio.Future[T]:
+    """What `call` gives or raises, for the running loop: from another thread, or from this one where there is none."""
+    loop = asyncio.get_running_loop()
+    with suppress(RuntimeError):
+        return loop.run_in_executor(pool, copy_context().run, call)
+    done: asyncio.Future[T] = loop.create_future()
+    try:
+        done.set_result(call())
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to who waits
+        done.set_exception(error)
+    return done

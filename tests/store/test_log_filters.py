@@ -276,7 +276,7 @@ def test_what_is_rare_is_found_by_its_index(large: tuple[Database, int, int], wi
         told = plans(database, lambda connection, wanted=wanted: log_ids.ids(connection, wanted, limit=50))  # type: ignore[misc]
         assert told
         for plan in told:
-            known = ("delivery_notable", "firing_refused", "firing_event")
+            known = ("delivery_notable", "delivery_blocked", "firing_refused", "firing_event")
             assert any(name in plan for name in known), (outcome, plan)
             assert "Seq Scan" not in plan
             assert not plan.startswith("SCAN")

@@ -131,6 +131,32 @@ async def test_a_firing_is_claimed_once(database: Database, monkeypatch: pytest.
     assert taken == made[:1]
 
 
+async def test_a_retry_is_not_looked_for_before_its_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is due is known. A claim after each failure went through all hooks: of a thousand a tenth are dead."""
+    hooks = [add_hook(database, f"h{number}") for number in range(20)]
+    claims: list[Any] = []
+    claim = outbox.claim
+
+    def counted(*args: Any, **given: Any) -> Any:
+        claims.append(given)
+        return claim(*args, **given)
+
+    async def fails(claimed: Claimed) -> Result:
+        return failed(503)
+
+    monkeypatch.setattr(outbox, "claim", counted)
+    monkeypatch.setattr("hookrow.worker.loop.BUSY", 0.0)  # else its own commits look like those of others meanwhile
+    clock = HandClock(now_ms())
+    fire(database, hooks, clock.wall)
+    receiver = Receiver(fails)
+    async with running(worker_on(database, receiver, poll=60.0, clock=clock)) as worker:
+        await receiver.until(lambda: len(receiver.sent) == len(hooks))
+        await worker.hand.empty.wait()
+        assert len(claims) <= 5
+        assert worker.next_ms is not None
+        assert worker.next_ms <= min(row.due_ms for row in rows(database).values())
+
+
 async def test_a_hook_that_is_not_well_gathers_no_rows(database: Database) -> None:
     """One of it may come with a result while none is here; of a hook that is well as many as there are slots."""
     worker = worker_on(database, Receiver(), concurrency=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -66,10 +67,11 @@ def test_a_column_more_is_written(new_database: Database, monkeypatch: pytest.Mo
             monkeypatch.setattr(module, f"INSERT_{name.upper()}", wider, raising=module is writing)
     fire(database, [add_hook(database, "a")])
     (claimed,) = claim(database).rows
-    assert claimed.last
     made = result()
     made.values["shade"] = 9
-    assert settle(database, replace(claimed, last=way == "plain"), made).accepted
+    if way == "other":
+        monkeypatch.setattr(Settle, "plain", False)
+    assert settle(database, claimed, made).accepted
 
     def shades(connection: Connection) -> list[Any]:
         both = f"SELECT shade FROM {prefix}delivery UNION ALL SELECT shade FROM {prefix}attempt"
@@ -89,6 +91,7 @@ def case() -> st.SearchStrategy[dict[str, Any]]:
             "stale": st.sampled_from([False, False, False, True]),
             "twice": st.booleans(),
             "elsewhere": st.sampled_from([False, False, False, True]),
+            "room": st.integers(0, 2),
         }
     )
 
@@ -119,10 +122,14 @@ def play(database: Database, cases: list[dict[str, Any]], failing: list[bool], *
         row = claimed.get(first)
         if row is None:
             continue  # an earlier one of its order key goes first
-        row = replace(row, last=row.last and plain, fence=row.fence - each["stale"])
-        job = Settle(row, made_of(each["what"], T0 + 3), T0 + 9, elsewhere=each["elsewhere"])
+        row = replace(row, fence=row.fence - each["stale"])
+        room = {"owner": "w1", "room": lambda hook, each=each: each["room"]} if each["room"] else {}
+        job = Settle(row, made_of(each["what"], T0 + 3), T0 + 9, elsewhere=each["elsewhere"], **room)
         jobs += [job] * (1 + each["twice"])
-    settled: list[Settled] = database.writer.write(lambda connection: Settle.run_many(connection, jobs)) if jobs else []
+    with pytest.MonkeyPatch.context() as patch:
+        if not plain:
+            patch.setattr(Settle, "plain", False)
+        settled: list[Settled] = database.writer.write(partial(Settle.run_many, jobs=jobs)) if jobs else []
     theirs = [row for row in rows(database).values() if row.hook_id in hooks]
     places = {row.id: number for number, row in enumerate(theirs)}
     ours = {"id", "firing_id", "hook_id"}
@@ -133,7 +140,7 @@ def play(database: Database, cases: list[dict[str, Any]], failing: list[bool], *
         if each.delivery_id in places
     ]
     moved = [(hook_row(database, hook).paused_by, (breaker(database, hook) or [0])[1:]) for hook in hooks]
-    said = [replace(each, next=()) for each in settled]
+    said = [(replace(each, next=()), [places[row.row_id] for row in each.next]) for each in settled]
     database.writer.write(clear)
     return [kept, tried, moved, said]
 
@@ -158,12 +165,15 @@ def test_both_ways_leave_the_same(module_database: Database, cases: list[dict[st
     assert plain == other
 
 
-def test_a_plain_result_asks_for_no_row(module_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the test above compares two ways: most results take the short one."""
-    fire(module_database, [add_hook(module_database, f"h{next(numbers)}")])
+@pytest.mark.parametrize("hooks", [1, 2])
+def test_a_plain_result_asks_for_no_row(module_database: Database, monkeypatch: pytest.MonkeyPatch, hooks: int) -> None:
+    """So that the test above compares two ways: most results take the short one, those with rows behind them too."""
+    fire(module_database, [add_hook(module_database, f"h{next(numbers)}") for _ in range(hooks)])
     (claimed,) = claim(module_database).rows
     monkeypatch.setattr(settling.Batch, "settle_others", None)
-    assert settle(module_database, claimed, result()) == Settled(True, "ok", attempts=1)
+    settled = settle(module_database, claimed, result(), owner="w1", room=lambda hook: 1)
+    assert (replace(settled, next=()), len(settled.next)) == (Settled(True, "ok", attempts=1), hooks - 1)
     with module_database.read() as connection:
         (found,) = connection.execute(select(DELIVERIES.c.state).where(DELIVERIES.c.id == claimed.row_id)).scalars()
     assert found == "ok"
+    module_database.writer.write(clear)

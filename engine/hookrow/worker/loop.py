@@ -112,7 +112,6 @@ class Worker(Sender):
         self.version: int = -1
         self.asked: float = float("-inf")
         self.busy_until: float = float("-inf")
-        self.next_ms: int | None = None
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -312,9 +311,9 @@ class Worker(Sender):
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, lease_now=held, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         claiming = partial(claiming, recovering=started >= self.leases.unsure_until, suspects=int(not self.suspected()))
-        self.look, self.claiming = False, True
+        self.look, self.claiming, self.next_ms = False, True, None
         taken: Taken = await self.database.writer.awrite(partial(claiming, free=self.slots.beginning()))
-        self.next_ms = taken.next_ms
+        self.next_ms = min((each for each in (self.next_ms, taken.next_ms) if each is not None), default=None)
         self.look |= taken.more
         if taken.rows:
             self.busy_until = asyncio.get_running_loop().time() + BUSY

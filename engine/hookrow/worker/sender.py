@@ -69,6 +69,8 @@ class Sender:
         self.running: bool = False
         self.closing: bool = False
         self.look: bool = True
+        self.next_ms: int | None = None
+        """When something is due next, as far as is known."""
 
     def start(self) -> None:
         """Start held rows in free slots, unless too many results wait to be recorded."""
@@ -174,12 +176,14 @@ class Sender:
         )
 
     def recorded(self, posted: Waiting) -> None:
-        """A success was recorded, or could not be; mostly nothing follows from it."""
+        """A success was recorded, or could not be; mostly nothing follows from it but the next rows of its firing."""
         job: Any = posted.job
-        if posted.error is None and posted.answer.simple and self.notices.silent(job.claimed):
-            self.put_down()
-        else:
+        simple = posted.error is None and posted.answer.simple and self.notices.silent(job.claimed)
+        if not simple or (posted.answer.next and self.closing):
             self.hand.keep(self.see_to(posted))
+            return
+        self.slots.hold(posted.answer.next, job.held_now, job.began)
+        self.put_down()
 
     async def see_to(self, posted: Waiting) -> None:
         """What follows from a result; or once more, however long storage is in trouble."""
@@ -228,11 +232,19 @@ class Sender:
             return
         if settled.next:
             await self.go_on(settled.next, job.held_now, job.began)
-        if settled.due or settled.state == "retrying":
+        if settled.due:
             self.look = True
+        if settled.again_ms is not None:
+            self.goes_again(settled.again_ms)
         if (settled.paused or settled.resumed) and self.config_changed is not None:
             self.config_changed()
         await self.notices.of_result(claimed, job.result, settled)
+
+    def goes_again(self, at_ms: int) -> None:
+        """A row is due again at this moment. That needs no look: each failure's would go through all hooks."""
+        if self.next_ms is None or at_ms < self.next_ms:
+            self.next_ms = at_ms
+            self.woken.set()
 
     async def go_on(self, rows: Sequence[Claimed], lease_now: int, started: float) -> None:
         """Rows that were leased with a result, at `lease_now` (milliseconds) and `started` (monotonic seconds)."""

@@ -76,8 +76,8 @@ class Settled:
 
     `accepted` is false where the lease had been lost: nothing was written. `state` is the delivery's now. `due`: other
     rows are due now because of it. `paused` and `resumed`: the engine did so to the hook. `gap`: the attempt itself
-    could not be logged. `attempts`: how many automatic ones the delivery has had. `next`: the rows of the same firing
-    whose turn has come by it, leased to the same owner.
+    could not be logged. `attempts`: how many automatic ones the delivery has had. `again_ms`: when the next one is due.
+    `next`: the rows of the same firing whose turn has come by it, leased to the same owner.
     """
 
     accepted: bool
@@ -88,12 +88,13 @@ class Settled:
     resumed: bool = False
     gap: bool = False
     attempts: int = 0
+    again_ms: int | None = None
     next: tuple[Claimed, ...] = ()
 
     @property
     def simple(self) -> bool:
-        """Nothing follows from it."""
-        return self.accepted and not (self.next or self.due or self.dead or self.paused or self.resumed)
+        """Nothing follows from it but `next`."""
+        return self.accepted and not (self.due or self.dead or self.paused or self.resumed)
 
 
 OUTCOME: Final = {
@@ -197,11 +198,10 @@ class Settle:
 
     @property
     def plain(self) -> bool:
-        """It has arrived, and nothing but its own row changes by it, as far as this job knows."""
+        """It has arrived, and nothing but its own row changes by it and whose turn it is, as far as this job knows."""
         claimed = self.claimed
         return (
-            claimed.last
-            and claimed.order_key is None
+            claimed.order_key is None
             and claimed.shadow is None
             and self.result.answer.kind in ("ok", "sent")
             and not (self.by_hand or self.elsewhere or claimed.probe or self.result.gone)
@@ -243,15 +243,28 @@ class Batch:
         self.keys: dict[tuple[int, str | None], int] = {}
 
     def settle(self, jobs: Sequence[Settle]) -> list[Settled]:
-        """Write them: first those from which nothing follows, as most are."""
+        """Write them: first the plain ones, as most are; then the turns are given that follow from any."""
         settled = self.settle_plain(jobs)
         rest = [number for number in range(len(jobs)) if number not in settled]
         if rest:
             settled.update(zip(rest, self.settle_others([jobs[number] for number in rest]), strict=True))
+        if self.firings or self.keys:
+            self.give_turns({number: jobs[number] for number, each in settled.items() if each.accepted}, settled)
         return [settled[number] for number in range(len(jobs))]
 
+    def give_turns(self, jobs: Mapping[int, Settle], settled: Mapping[int, Settled]) -> None:
+        """What has become due by these results: leased to those who have room for it, else a claim finds it."""
+        due = advance(self.connection, self.firings, self.now_ms)
+        taken = self.take_next(due, jobs)
+        left = len(due) > sum(len(rows) for rows in taken.values())
+        freed = free_keys(self.connection, self.keys, self.now_ms)
+        for number, job in jobs.items():
+            settled[number].next = tuple(taken.get(number, ()))
+            settled[number].due |= freed or (left and job.claimed.firing_id in self.firings)
+
     def settle_plain(self, jobs: Sequence[Settle]) -> dict[int, Settled]:
-        """Write the successes that change nothing but their own row, with one statement; by the jobs' numbers.
+        """Write the successes that change nothing but their own row and whose turn it is, with one statement; by the
+        jobs' numbers.
 
         What is no longer leased as it was is left to `settle_others`. So are all results of a hook of which one is not
         plain, or whose failures are counted: the breaker takes them in their order.
@@ -276,6 +289,7 @@ class Batch:
             rows = zip(arrived, map(noted.get, chosen), strict=True)
             changed = noted_with(INSERT_ATTEMPT).many(self.connection, list(rows))
         written = {number: job for number, job in chosen.items() if job.claimed.row_id in changed}
+        self.firings.update(job.claimed.firing_id for job in written.values() if not job.claimed.last)
         return {
             number: Settled(True, job.result.answer.kind, gap=number in gaps, attempts=job.claimed.attempts + 1)
             for number, job in written.items()
@@ -314,10 +328,6 @@ class Batch:
         parked = {current[n].hook_id for n, each in changes.items() if is_parked(each)}
         cancelled = {current[n].hook_id for n, each in changes.items() if goes_with_its_hook(each)}
         catch_up(self.connection, parked, self.now_ms, cancelled=cancelled)
-        due = advance(self.connection, self.firings, self.now_ms)
-        taken = self.take_next(due, accepted)
-        leased = sum(len(rows) for rows in taken.values())
-        freed = free_keys(self.connection, self.keys, self.now_ms)
         settled: list[Settled] = []
         for number, job in enumerate(jobs):
             if number not in accepted:
@@ -329,13 +339,13 @@ class Batch:
                 Settled(
                     accepted=True,
                     state=job.claimed.state if change is None else change.state,
-                    due=len(due) > leased or freed or hook in moved.resumed,
+                    due=hook in moved.resumed,
                     dead=change is not None and change.state == "dead",
                     paused="gone" if hook in gone else paused,
                     resumed=hook in moved.resumed,
                     gap=number in gaps,
                     attempts=job.claimed.attempts if change is None else change.attempts,
-                    next=tuple(taken.get(number, ())),
+                    again_ms=change.due_ms if change is not None and change.state == "retrying" else None,
                 )
             )
             # Told once, by the first result of the hook.
@@ -442,7 +452,7 @@ class Batch:
                     "new_compared": compared(claimed, result),
                 }
             )
-        if change.turn:
+        if change.turn and not claimed.last:
             self.firings.add(claimed.firing_id)
         if change.finished:
             self.keys[row.hook_id, row.order_key] = row.id

@@ -128,6 +128,10 @@ def lines(run: Chaos, name: str) -> Iterable[list[str]]:
     return [each.split() for each in path.read_text().splitlines()] if path.exists() else []
 
 
+UNMADE = re.compile(r"Exception ignored in: <function BaseEventLoop\.__del__.*?no attribute '_closed'\n", re.DOTALL)
+"""What Python says of a loop of asyncio that ctrl+c found half made."""
+
+
 def judged(run: Chaos) -> dict[str, int | float]:
     """Hold the history; its figures."""
     history = History(run)
@@ -137,7 +141,7 @@ def judged(run: Chaos) -> dict[str, int | float]:
     of_silences(history)
     slowest = of_waits(history)
     run.place.whole()
-    said = run.nursery.errors()
+    said = UNMADE.sub("", run.nursery.errors())
     assert "Traceback" not in said, said
     assert not any(words in said for words in ("never retrieved", "task failed", "fault of Hookrow")), said
     words = Counter(call.word for call in history.calls.values())

@@ -9,19 +9,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from hookrow.events import CATALOGUE, Event
 from hookrow.store.configuration import catalogue, settings
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.tables import HOOKS
-from hookrow.store.hooks import create
+from hookrow.store.database.tables import DELIVERIES, HOOKS
+from hookrow.store.hooks import create, load
 from hookrow.store.moving import Goal, move
 from hookrow.store.outbox.breaker import Note, note
 from hookrow.store.outbox.claims import give_back
 from hookrow.store.outbox.parking import cancel, park, uncancel, unpark
+from hookrow.store.outbox.release import lock_keys
 from hookrow.store.outbox.settling import Settle
 from hookrow.store.outbox.writing import Begin, Rows, Written
 from outbox_rows import T0, add_hook, breaker, change_hook, claim, failed, fire, hook_row, set_hook, settle, state
@@ -287,3 +288,131 @@ def test_a_result_beside_the_restoring_of_its_hook(
     at_once(restoring, giving_back if given_back else Settle(claimed, failed(), T0 + 10))
     going_on = "queued" if given_back else "retrying"
     assert state(database, row) == ("parked" if paused else going_on)
+
+
+# -- the order of locks -----------------------------------------------------------------------------------------------
+
+
+def test_nobody_who_fires_waits_for_a_change_of_the_hook(database: Database, other: Database) -> None:
+    """A pause locks thousands of deliveries before it commits; what is fired meanwhile is parked by the next claim."""
+    hook = add_hook(database, "a")
+    changing, fired = threading.Event(), threading.Event()
+    tries: list[str] = []
+
+    def pausing(connection: Connection) -> None:
+        tries.append("pause")
+        load(connection, hook)
+        set_hook(connection, hook, paused_by="person")
+        park(connection, hook, T0)
+        changing.set()
+        assert fired.wait(LIMIT)
+
+    change = database.writer.submit(pausing)
+    assert changing.wait(LIMIT)
+    _, (row,) = fire(other, [hook])
+    fired.set()
+    change.result(LIMIT)
+    assert len(tries) == 1  # else the server ended it, since it stood still
+    assert (claim(other, T0).rows, state(database, row)) == ([], "parked")
+
+
+def test_a_change_of_a_hook_holds_none_of_its_rows_while_it_waits_for_keys(
+    database: Database, other: Database, postgres_url: str
+) -> None:
+    """Who has that lock gives the turn to such a row: each would wait for the other, and one begin again."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], keys=["k"])
+    tries: list[str] = []
+
+    def pausing(connection: Connection) -> int:
+        tries.append("pause")
+        load(connection, hook)
+        return park(connection, hook, T0)
+
+    def turning(connection: Connection) -> None:
+        tries.append("turn")
+        lock_keys(connection)
+        late = other.writer.submit(pausing)
+        found.append(late)
+        while not waiting(postgres_url):
+            assert not late.done()
+        connection.execute(update(DELIVERIES).where(DELIVERIES.c.id == row).values(due_ms=T0 + 1))
+
+    found: list[Future[int]] = []
+    database.writer.submit(turning).result(LIMIT)
+    assert (found[0].result(LIMIT), tries) == (1, ["turn", "pause"])
+
+
+def test_a_change_of_a_hook_locks_all_that_it_touches_in_one_order(
+    database: Database, other: Database, postgres_url: str
+) -> None:
+    """Rows of the hooks behind it too, which wait for their turn: a result locks several of them by their ids."""
+    first, second = add_hook(database, "a"), add_hook(database, "b")
+    _, (_, behind) = fire(database, [first, second])
+    _, (later, _) = fire(database, [first, second])
+    tries: list[str] = []
+
+    def pausing(connection: Connection) -> int:
+        tries.append("pause")
+        load(connection, first)
+        set_hook(connection, first, paused_by="person")
+        return park(connection, first, T0)
+
+    def turning(connection: Connection) -> None:
+        tries.append("turn")
+        own = update(DELIVERIES).values(fence=DELIVERIES.c.fence)
+        connection.execute(own.where(DELIVERIES.c.id == behind))
+        late = other.writer.submit(pausing)
+        found.append(late)
+        while not waiting(postgres_url):
+            assert not late.done()
+        connection.execute(own.where(DELIVERIES.c.id == later))
+
+    found: list[Future[int]] = []
+    database.writer.submit(turning).result(LIMIT)
+    assert (found[0].result(LIMIT), tries) == (2, ["turn", "pause"])
+
+
+def test_blocked_rows_are_claimed_when_nobody_looks_at_keys(database: Database, other: Database) -> None:
+    """A claim has locked rows by then, so it doesn't wait for whoever looks: they are taken the next time."""
+    hooks = [add_hook(database, "a"), add_hook(database, "b")]
+    _, (_, behind) = fire(database, hooks)
+    (_,) = claim(database, T0).rows
+    late = T0 + 3_600_000
+    looking, claimed = threading.Event(), threading.Event()
+
+    def holding_keys(connection: Connection) -> None:
+        lock_keys(connection)
+        looking.set()
+        assert claimed.wait(LIMIT)
+
+    keys = database.writer.submit(holding_keys)
+    assert looking.wait(LIMIT)
+    assert behind not in [each.row_id for each in claim(other, late, recovering=False).rows]
+    claimed.set()
+    keys.result(LIMIT)
+    assert behind in [each.row_id for each in claim(other, late, recovering=False).rows]
+
+
+def test_no_statement_leaves_the_server_waiting_for_the_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg sends the rows of an `executemany` one after another, and the server's limit for idle transactions does
+    not count meanwhile: a process that stands still there would keep its locks for good."""
+
+    def refused(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(psycopg.Cursor, "executemany", refused)
+    hooks = [add_hook(database, "a"), add_hook(database, "b")]
+    for number in range(3):
+        fire(database, hooks, T0 + number, keys=["k", None])
+        fire(database, hooks, T0 + number)
+    taken = claim(database, T0 + 10).rows
+    given, lapsed, *rest = taken
+    database.writer.write(lambda connection: give_back(connection, [given, lapsed], T0 + 20, begun=True))
+    jobs = [Settle(each, failed(), T0 + 30) for each in rest]
+    assert all(settled.accepted for settled in database.writer.write(lambda found: Settle.run_many(found, jobs)))
+    again = claim(database, T0 + 3_600_000).rows
+    assert {given.row_id, lapsed.row_id} < {each.row_id for each in again}
+    assert claim(database, T0 + 7_200_000).recovered == len(again)

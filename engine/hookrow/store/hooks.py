@@ -118,7 +118,7 @@ def load(connection: Connection, number: int) -> Row[Any]:
     Raises:
         HookNotFound
     """
-    row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).first()
+    row = connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).first()
     after_a_lock(connection)
     if row is None:
         raise HookNotFound(Text("there is no hook {ref}", ref=number))
@@ -229,7 +229,9 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
     """
     count = 0
     for number in sorted({each.hook for each in sealed_values(connection)}):
-        row = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
+        row = dict(
+            connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).one()._mapping
+        )
         candidate = HookCandidate.read(row["candidate"])
         own = resealed(vault, row["uid"], {name: row[name] for name in SEALED if row[name] is not None})
         tried = {} if candidate is None else resealed(vault, row["uid"], candidate.encrypted)
@@ -261,7 +263,9 @@ def abandon(connection: Connection, key: str, author: Author) -> int:
     """
     lost = sealed_by(connection, key)
     for number, fields in lost.items():
-        before = dict(connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update()).one()._mapping)
+        before = dict(
+            connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).one()._mapping
+        )
         values: dict[str, Any] = dict.fromkeys(fields)
         if "custom_header_value" in fields:
             values["custom_header"] = ""

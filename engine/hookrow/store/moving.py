@@ -48,7 +48,7 @@ def move(connection: Connection, number: int, goal: Goal, author: Author) -> Non
         select(HOOKS.c.position, HOOKS.c.id)
         .where(HOOKS.c.event == event, HOOKS.c.deleted_ms.is_(None))
         .order_by(HOOKS.c.id)  # whoever locks several locks them in this order
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     row = sorted((each.position, each.id) for each in rows)
     ids = {each.id for each in rows}

@@ -91,7 +91,9 @@ def take_back(
     """
     told = []
     for each in sorted(undone.parts, key=lambda part: part.hook_id):
-        current = connection.execute(select(HOOKS).where(HOOKS.c.id == each.hook_id).with_for_update()).first()
+        current = connection.execute(
+            select(HOOKS).where(HOOKS.c.id == each.hook_id).with_for_update(key_share=True)
+        ).first()
         if current is None:
             raise HookNotFound(Text("there is no hook {ref}", ref=each.hook_id))
         if current.revision != each.revision:

@@ -86,7 +86,8 @@ def keep_events(database: Database, own: Sequence[Event]) -> bool:
 
     def job(connection: Connection) -> None:
         # Sorted: two services that start at once with the same events in different orders must not deadlock.
-        connection.execute(KEEP, [{"code": code, **changed[code]} for code in sorted(changed)])
+        for code in sorted(changed):
+            connection.execute(KEEP, {"code": code, **changed[code]})
 
     database.writer.write(job)
     return True

@@ -189,12 +189,16 @@ def after_a_lock(connection: Connection) -> None:
 def all_locked(connection: Connection, rows: Select[Any]) -> None:
     """Lock these rows before one statement changes them: it would wait for each of their holders anew, as long as a
     lone lock may be waited for. All these waits end together (PostgreSQL)."""
+    if connection.dialect.name != "postgresql":
+        return
+    locking = select(func.count()).select_from(rows.with_for_update(key_share=True).subquery())
     seconds = left_for_locks(connection)
     if seconds is None:
+        connection.execute(locking)
         return
     ends = limit("statement_timeout", seconds)
     (whole, _) = connection.exec_driver_sql(f"SELECT current_setting('statement_timeout'), {ends}").one()
-    connection.execute(select(func.count()).select_from(rows.with_for_update().subquery()))
+    connection.execute(locking)
     connection.execute(text("SELECT set_config('statement_timeout', :whole, true)"), {"whole": whole})
     after_a_lock(connection)
 

@@ -87,10 +87,11 @@ class Prepared:
         return self.execute(driver, connection, values).rowcount
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it for each of these, all with the same keys."""
+        """Run it for each of these, all with the same keys. A server is to have few: there it is a round trip each."""
         driver = sqlite_driver(connection)
         if driver is None:
-            connection.execute(self.statement, rows)
+            for row in rows:  # sent together, the server would wait for the rest of them without any limit
+                connection.execute(self.statement, row)
             return
         self.compile(connection)
         given = ({**self.constants, **row} for row in rows) if self.constants else rows

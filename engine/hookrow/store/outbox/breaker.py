@@ -17,6 +17,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.store.configuration.revisions import ENGINE, Author, revise
 from hookrow.store.database.prepared import Prepared, PreparedIn, Upsert
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, park, unpark
+from hookrow.store.outbox.release import lock_keys
 
 __all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
 
@@ -28,10 +29,14 @@ ROW = Prepared(
         hook_id=bindparam("hook"), failures=0, wait_ms=0
     )
 )
+COUNTED = PreparedIn(
+    lambda hooks: select(BREAKERS.c.hook_id).where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)
+)
+"""Of these hooks those whose failures are counted; others' successes don't wait for one another."""
 OF_HOOKS = PreparedIn(
     lambda hooks: (
         select(BREAKERS)
-        .where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)  # successes don't wait for one another
+        .where(BREAKERS.c.hook_id.in_(hooks), BREAKERS.c.failures > 0)
         .order_by(BREAKERS.c.hook_id)
         .with_for_update()
     )
@@ -82,6 +87,9 @@ def note(connection: Connection, notes: Sequence[Note], now_ms: int, lease_now: 
         return moved
     hooks = sorted({each.hook for each in notes})
     failing = {each.hook for each in notes if each.countable and not each.success}
+    if not failing and not COUNTED.all(connection, hooks):
+        return moved
+    lock_keys(connection)  # a commit may come here more than once, each time with other hooks
     if failing:
         ROW.many(connection, [{"hook": hook} for hook in sorted(failing)])
     rows = OF_HOOKS.all(connection, hooks)
@@ -137,7 +145,7 @@ def revised(
     connection: Connection, values: Mapping[str, Any], action: str, now_ms: int, *conditions: ColumnElement[bool]
 ) -> bool:
     """Change the hook for which all of this is true, with a revision by the engine itself; False if there is none."""
-    row = connection.execute(select(HOOKS).where(*conditions).with_for_update()).first()
+    row = connection.execute(select(HOOKS).where(*conditions).with_for_update(key_share=True)).first()
     if row is None:
         return False
     revise(connection, dict(row._mapping), values, Author(ENGINE, now_ms), action)
@@ -167,7 +175,9 @@ def take_probe(connection: Connection, hook: int, timeout: float, lease_now: int
 
 def to_probe(connection: Connection, hook: int, lease_now: int) -> Breaker | None:
     """The hook's breaker, locked, where its next probe may go now."""
-    row = connection.execute(select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update()).first()
+    # Who has it locked holds it against a claim, which has rows already and doesn't wait.
+    locked = select(BREAKERS).where(BREAKERS.c.hook_id == hook).with_for_update(skip_locked=True)
+    row = connection.execute(locked).first()
     return None if row is None or row.probe_ms is None or row.probe_ms > lease_now else breaker_from(row)
 
 

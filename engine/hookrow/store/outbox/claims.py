@@ -32,11 +32,12 @@ from hookrow.hook.modes import WAITING
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.outbox.batches import Update
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
 from hookrow.store.outbox.probes import LEASE_NOW, OF_ROW, parked_heads
-from hookrow.store.outbox.release import EARLIER, advance, free_keys, held_back, pending, unheld_at
+from hookrow.store.outbox.release import EARLIER, advance, give_on, held_back, keys_locked, pending, unheld_at
 from hookrow.store.outbox.shadows import shown
 
 __all__ = [
@@ -154,38 +155,33 @@ LAPSED = Prepared(
     .limit(MOST_LAPSED)
     .with_for_update(skip_locked=True, of=DELIVERIES)
 )
-LEASE = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"))
-    .values(
-        state=bindparam("new_state"),
-        owner=bindparam("new_owner"),
-        lease_ms=bindparam("until"),
-        fence=DELIVERIES.c.fence + 1,
-        released_ms=func.coalesce(DELIVERIES.c.released_ms, bindparam("now")),
-        begun_ms=case((DELIVERIES.c.takeovers > 0, cast(bindparam("now"), BigInteger)), else_=None),
-    )
+LEASE = Update(
+    DELIVERIES,
+    ("id",),
+    {
+        **{name: f"given.{name}" for name in ("state", "owner", "lease_ms")},
+        "fence": "kept.fence + 1",
+        "released_ms": "coalesce(kept.released_ms, given.released_ms)",
+        "begun_ms": "CASE WHEN kept.takeovers > 0 THEN given.released_ms END",
+    },
 )
 WAIT_FOR_KEY = (
     update(DELIVERIES)
     .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.state == "blocked")
     .values(state="queued", due_ms=None, released_ms=bindparam("now"))
 )
-UNLEASE = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), leased, DELIVERIES.c.fence == bindparam("its_fence"))
-    .values(
-        state=bindparam("new_state"),
-        due_ms=func.coalesce(cast(bindparam("due"), BigInteger), DELIVERIES.c.due_ms),
-        skipped=bindparam("reason"),
-        done_ms=bindparam("done"),
-        owner=None,
-        lease_ms=None,
-    )
+UNLEASE = Update(
+    DELIVERIES,
+    ("id", "fence"),
+    {
+        **{name: f"given.{name}" for name in ("state", "skipped", "done_ms")},
+        "due_ms": "coalesce(given.due_ms, kept.due_ms)",
+        "owner": "NULL",
+        "lease_ms": "NULL",
+    },
+    "kept.state = 'leased'",
 )
-TAKEN_OVER = Prepared(
-    update(DELIVERIES).where(DELIVERIES.c.id == bindparam("row")).values(takeovers=DELIVERIES.c.takeovers + 1)
-)
+TAKEN_OVER = Update(DELIVERIES, ("id", "fence"), {"takeovers": "kept.takeovers + 1"})
 NUMBER = (
     select(func.count() + 1 + DELIVERIES.c.takeovers).where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id).scalar_subquery()
 )
@@ -263,8 +259,16 @@ def claim(
     chosen: list[list[Any]] = []
     probes: set[int] = set()
     timeouts: dict[int, float] = {}
-    for hook in sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0):
-        stands = hook_standing(hook.active, hook.paused_by is not None, hook.deleted_ms is not None)
+    hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
+    standings = {
+        each.id: hook_standing(each.active, each.paused_by is not None, each.deleted_ms is not None) for each in hooks
+    }
+    for hook in hooks:
+        # Written by a process that had not seen the change of the hook yet. Before any row is locked, as a change does.
+        if hook.due_ms is not None and standings[hook.id] != "on":
+            (cancel if standings[hook.id] == "deleted" else park)(connection, hook.id, now_ms)
+    for hook in hooks:
+        stands = standings[hook.id]
         timeouts[hook.id] = hook.timeout
         if stands == "on":
             if hook.due_ms is None or hook.due_ms > now_ms:
@@ -275,19 +279,13 @@ def claim(
             taken.more |= len(due) > room
             chosen.append(list(due[: max(room, 0)]))
             continue
-        if hook.due_ms is not None:
-            # Written by a process that had not seen the change of the hook yet.
-            if stands == "deleted":
-                cancel(connection, hook.id, now_ms)
-            else:
-                park(connection, hook.id, now_ms)
         breaks = stands == "held" and hook.paused_by == "breaker" and hook.active
         if breaks and hook.probe_ms is not None and hook.probe_ms <= held_now and limit > 0:
             heads = parked_heads(connection, hook.id, now_ms, held_now)
             if heads is None:
                 put_off(connection, hook.id, held_now)
             elif not heads:
-                if try_again(connection, hook.id, now_ms, held_now):
+                if keys_locked(connection) and try_again(connection, hook.id, now_ms, held_now):
                     taken.resumed.append(hook.id)
             elif take_probe(connection, hook.id, hook.timeout, held_now):
                 probes.add(heads[0].id)
@@ -346,7 +344,12 @@ def lease(
     limit: int,
     lease_now: int,
 ) -> list[Claimed]:
-    """Lease the first `limit` of these rows, but for those whose order key holds them back."""
+    """Lease the first `limit` of these rows, but for those whose order key holds them back.
+
+    Those that go although rows before them are unfinished are left for the next look where keys are looked at just now.
+    """
+    if any(row.state == "blocked" for row in rows) and not keys_locked(connection):
+        rows = [row for row in rows if row.state != "blocked"]
     leases: dict[int, dict[str, Any]] = {}
     released: set[int] = set()
     held = held_back(connection, [row for row in rows if row.state == "blocked"])
@@ -363,11 +366,11 @@ def lease(
         assert change is not None
         until = lease_ms(max(timeouts[row.hook_id], (row.shadow or 0) / 1000), lease_now)
         leases[row.id] = {
-            "row": row.id,
-            "new_state": change.state,
-            "new_owner": owner,
-            "until": until,
-            "now": now_ms,
+            "id": row.id,
+            "state": change.state,
+            "owner": owner,
+            "lease_ms": until,
+            "released_ms": now_ms,
         }
     if leases:
         LEASE.many(connection, list(leases.values()))
@@ -401,22 +404,21 @@ def unlease(connection: Connection, rows: Sequence[Any], cause: Cause, now_ms: i
             cancelled.add(row.hook_id)
         changes.append(
             {
-                "row": row.id,
-                "its_fence": row.fence,
-                "new_state": change.state,
-                "due": None if change.due_ms is None else change.due_ms + later_ms,
-                "reason": change.reason,
-                "done": now_ms if change.finished else None,
+                "id": row.id,
+                "fence": row.fence,
+                "state": change.state,
+                "due_ms": None if change.due_ms is None else change.due_ms + later_ms,
+                "skipped": change.reason,
+                "done_ms": now_ms if change.finished else None,
             }
         )
         if change.turn:
             firings.add(row.firing_id)
             keys[row.hook_id, row.order_key] = row.id
     if changes:
-        connection.execute(UNLEASE, changes)
+        UNLEASE.many(connection, changes)
         catch_up(connection, parked, now_ms, cancelled=cancelled)
-        advance(connection, firings, now_ms)
-        free_keys(connection, keys, now_ms)
+        give_on(connection, firings, keys, now_ms)
 
 
 def renew(connection: Connection, *, owner: str, fences: Mapping[int, int], lease_now: int) -> dict[int, int]:
@@ -446,7 +448,7 @@ def give_back(
         ).all()
         held += [row for row in found if row.fence == fences[row.id]]
     if held and begun:
-        TAKEN_OVER.many(connection, [{"row": row.id} for row in held])
+        TAKEN_OVER.many(connection, [{"id": row.id, "fence": row.fence} for row in held])
     unlease(connection, held, "given_back", now_ms, later_ms)
     if held:
         announce(connection)  # another worker may send them at once

@@ -13,7 +13,7 @@ from hookrow.ids import delivery_id
 from hookrow.reasons.reason import Reason, keep
 from hookrow.records import loads
 from hookrow.store.database.tables import DELIVERIES, FIRINGS, HOOKS
-from hookrow.store.outbox.release import advance, free_keys
+from hookrow.store.outbox.release import give_on
 
 __all__ = ["DAMAGED", "end_damaged"]
 
@@ -74,8 +74,7 @@ def end_damaged(connection: Connection, now_ms: int, rows: Collection[int] | Non
             firings.add(row.firing)
         if row.hook is not None and isinstance(row.order_key, str):
             keys[row.hook, row.order_key] = row.id
-    advance(connection, firings, now_ms)
-    free_keys(connection, keys, now_ms)
+    give_on(connection, firings, keys, now_ms)
     return ended
 
 

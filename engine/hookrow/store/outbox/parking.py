@@ -10,7 +10,19 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from hookrow.delivery.states import (
     FINISHED,
@@ -23,10 +35,10 @@ from hookrow.delivery.states import (
     decide,
     hook_standing,
 )
-from hookrow.store.database.locks import all_locked
+from hookrow.store.database.locks import after_a_lock, all_locked
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, HOOKS
-from hookrow.store.outbox.release import advance, due_of_firsts, pending, state_in, unheld_at, waiting_again
+from hookrow.store.outbox.release import advance, due_of_firsts, lock_keys, pending, state_in, unheld_at, waiting_again
 
 __all__ = [
     "BREAKERS",
@@ -73,6 +85,7 @@ def unpark(connection: Connection, hook: int, now_ms: int) -> int:
     standing = standing_of(connection, hook)
     if standing != "on":
         return 0
+    lock_keys(connection)
     anew = {"failures": 0, "since_ms": None, "wait_ms": 0, "probe_ms": None}
     connection.execute(update(BREAKERS).where(BREAKERS.c.hook_id == hook, BREAKERS.c.failures > 0).values(anew))
     return move(connection, hook, "hook_resumed", ("parked",), standing, now_ms)
@@ -141,7 +154,17 @@ def move(
         its += [NOTABLE, state_in(states)]
     if states == ("cancelled",):
         its.append(WITH_HOOK)
-    all_locked(connection, select(DELIVERIES.c.id).where(*its).order_by(DELIVERIES.c.id))
+    lock_keys(connection)
+    after_a_lock(connection)
+    # What is blocked behind them too: a result that gives the turn on locks such rows in the same order.
+    moving = select(DELIVERIES.c.id, DELIVERIES.c.firing_id, DELIVERIES.c.seq).where(*its).cte("moving")
+    behind = select(AFTER.c.id).join_from(
+        moving,
+        AFTER,
+        and_(AFTER.c.firing_id == moving.c.firing_id, AFTER.c.seq > moving.c.seq, AFTER.c.state == "blocked"),
+    )
+    both = union(select(moving.c.id), behind)
+    all_locked(connection, select(DELIVERIES.c.id).where(DELIVERIES.c.id.in_(both)).order_by(DELIVERIES.c.id))
     # Whose turn may change: firings in which something is blocked behind such a row, or the row itself will be.
     firings = set(
         connection.execute(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -53,9 +53,11 @@ __all__ = [
     "admit",
     "advance",
     "due_of_firsts",
-    "free_keys",
+    "give_on",
     "held_back",
     "is_held",
+    "keys_locked",
+    "lock_keys",
     "pending",
     "state_in",
     "unfinished",
@@ -127,13 +129,14 @@ def around_the_turn(firings: Sequence[BindParameter[Any]]) -> Select[Any]:
 
 
 AROUND_THE_TURN = PreparedIn(around_the_turn)
-RELEASE = Update(
+MOVE_ON = Update(
     DELIVERIES,
     ("id",),
     {name: f"given.{name}" for name in ("state", "due_ms", "released_ms")},
     "kept.state = 'blocked'",
+    "(given.state <> 'blocked' OR kept.due_ms IS NULL)",
 )
-SET_LIMIT = Update(DELIVERIES, ("id",), {"due_ms": "given.due_ms"}, "kept.state = 'blocked'", "kept.due_ms IS NULL")
+"""Releases a blocked row, or says until when it is blocked if nobody has."""
 OF_ITS_KEY = and_(
     EARLIER.c.hook_id == DELIVERIES.c.hook_id, EARLIER.c.order_key == DELIVERIES.c.order_key, KEYED_EARLIER
 )
@@ -199,6 +202,7 @@ STUCK = (
     .limit(500)
 )
 KEY_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('hookrow order'))")
+TRY_KEY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('hookrow order'))")
 
 
 def advance(connection: Connection, firings: Collection[int], now_ms: int) -> list[int]:
@@ -221,8 +225,7 @@ def advance_rows(connection: Connection, firings: list[list[Any]], now_ms: int, 
     They go on together: there may be thousands, and a statement for each would hold the database for as many round
     trips.
     """
-    released: list[dict[str, Any]] = []
-    limits: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
     behind: list[int] = []
     going = [(rows, [place_of(row) for row in rows]) for rows in firings]
     while going:
@@ -237,7 +240,7 @@ def advance_rows(connection: Connection, firings: list[list[Any]], now_ms: int, 
             if found.now:
                 turns.append((rows, places, index))
             elif rows[index].due_ms is None:
-                limits.append({"id": rows[index].id, "due_ms": found.due_ms})
+                changes.append({"id": rows[index].id, "state": "blocked", "due_ms": found.due_ms, "released_ms": None})
         held = held_back(connection, [rows[index] for rows, _, index in turns])
         for rows, places, index in turns:
             row = rows[index]
@@ -245,15 +248,13 @@ def advance_rows(connection: Connection, firings: list[list[Any]], now_ms: int, 
             assert change is not None
             waits = row.id in held
             due_ms = None if waits else change.due_ms
-            released.append({"id": row.id, "state": change.state, "due_ms": due_ms, "released_ms": now_ms})
+            changes.append({"id": row.id, "state": change.state, "due_ms": due_ms, "released_ms": now_ms})
             places[index] = RowPlace(row.seq, change.state, row.attempts, now_ms, change.due_ms, waits)
             if not waits:
                 due.append(row.id)
         going = [(rows, places) for rows, places, _ in turns]
-    if released:
-        RELEASE.many(connection, released)
-    if limits:
-        SET_LIMIT.many(connection, limits)
+    if changes:
+        MOVE_ON.many(connection, sorted(changes, key=itemgetter("id")))  # in the order in which a hook's change locks
     return behind
 
 
@@ -278,9 +279,18 @@ def waits(row: Any) -> bool:
 
 
 def lock_keys(connection: Connection) -> None:
-    """On PostgreSQL one transaction at a time looks at order keys: two that don't see each other would strand a row."""
+    """On PostgreSQL one transaction at a time looks at order keys: two that don't see each other would strand a row.
+
+    Whoever has this lock may wait for rows of others, so whoever waits for it must hold none that others may want:
+    it comes after a hook's, and before the rows of a change or those to which a result gives the turn.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(KEY_LOCK)
+
+
+def keys_locked(connection: Connection) -> bool:
+    """As `lock_keys` for who holds rows already, and therefore doesn't wait; whether nobody else has the lock."""
+    return connection.dialect.name != "postgresql" or bool(connection.execute(TRY_KEY_LOCK).scalar_one())
 
 
 def held_back(connection: Connection, rows: Iterable[Any]) -> set[int]:
@@ -292,15 +302,26 @@ def held_back(connection: Connection, rows: Iterable[Any]) -> set[int]:
     return {row.id for row in HELD_BACK.all(connection, keyed)}
 
 
-def free_keys(connection: Connection, keys: Mapping[tuple[int, str | None], int], now_ms: int) -> bool:
-    """Make the next delivery of each (hook, order key), given with a row that has them, due, unless one is under way.
+def give_on(
+    connection: Connection, firings: Collection[int], keys: Mapping[tuple[int, str | None], int], now_ms: int
+) -> tuple[list[int], bool]:
+    """After rows ended: `advance` their firings, and make the next delivery of each of their keys due.
 
-    Returns whether any was made due.
+    Args:
+        keys: (hook, order key), given with a row that has them.
+
+    Returns:
+        What `advance` does; and whether a delivery of a key was made due.
     """
     rows = [row for (_, key), row in keys.items() if key is not None]
-    if not rows:
-        return False
-    lock_keys(connection)
+    if rows:  # before any row of others: who has the lock may wait for those
+        lock_keys(connection)
+    due = advance(connection, firings, now_ms)
+    return due, bool(rows) and free_keys(connection, rows, now_ms)
+
+
+def free_keys(connection: Connection, rows: Sequence[int], now_ms: int) -> bool:
+    """Make the next delivery of the order key of each of these rows due, unless one is under way; whether any was."""
     free = [{"id": row.first, "due_ms": now_ms} for row in OF_KEYS.all(connection, rows) if row.first and not row.busy]
     unique = {each["id"]: each for each in free}  # the last row is asked for twice where there are three
     return bool(unique and MAKE_DUE.many(connection, list(unique.values())))
@@ -314,5 +335,4 @@ def due_of_firsts(hook: int, due: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def waiting_again(connection: Connection, hook: int) -> None:
     """After many rows of a hook came back at once: only the first of each order key is due."""
-    lock_keys(connection)
     connection.execute(WAIT_AGAIN, {"hook": hook})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Final, Literal, Protocol
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.delivery.comparing import Against, compare
@@ -21,14 +21,14 @@ from hookrow.delivery.states import AttemptOutcome, Change, Happening, Kind, dec
 from hookrow.lang import Text
 from hookrow.payload import dumps
 from hookrow.reasons.reason import keep
-from hookrow.store.database.prepared import Prepared, PreparedIn, queueing, savepoint
+from hookrow.store.database.prepared import PreparedIn, queueing, savepoint
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.batches import Insert, Noted, Update
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
 from hookrow.store.outbox.parking import catch_up
-from hookrow.store.outbox.release import advance, free_keys, is_held
+from hookrow.store.outbox.release import give_on, is_held
 from hookrow.store.outbox.writing import INSERT_ATTEMPT
 
 __all__ = ["ResultLike", "Settle", "Settled"]
@@ -110,16 +110,8 @@ OUTCOME: Final = {
 UPDATE = Update(DELIVERIES, ("id", "fence"), OUTCOME)
 NO_FAILURES = "NOT EXISTS (SELECT 1 FROM main.breaker WHERE breaker.hook_id = kept.hook_id AND breaker.failures > 0)"
 UPDATE_LEASED = Update(DELIVERIES, ("id", "fence"), OUTCOME, "kept.state = 'leased'", NO_FAILURES)
-WOULD = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
-    .values(would=bindparam("new_would"), changes=bindparam("new_changes"), compared=bindparam("new_compared"))
-)
-FREE_LEASE = Prepared(
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id == bindparam("row"), DELIVERIES.c.fence == bindparam("its_fence"))
-    .values(owner=None, lease_ms=None)
-)
+WOULD = Update(DELIVERIES, ("id", "fence"), {name: f"given.{name}" for name in ("would", "changes", "compared")})
+FREE_LEASE = Update(DELIVERIES, ("id", "fence"), {"owner": "NULL", "lease_ms": "NULL"})
 NOW_STANDING = PreparedIn(
     lambda rows: WITH_HOOK.where(DELIVERIES.c.id.in_(rows)).order_by(DELIVERIES.c.id).with_for_update(of=DELIVERIES)
 )
@@ -254,10 +246,9 @@ class Batch:
 
     def give_turns(self, jobs: Mapping[int, Settle], settled: Mapping[int, Settled]) -> None:
         """What has become due by these results: leased to those who have room for it, else a claim finds it."""
-        due = advance(self.connection, self.firings, self.now_ms)
+        due, freed = give_on(self.connection, self.firings, self.keys, self.now_ms)
         taken = self.take_next(due, jobs)
         left = len(due) > sum(len(rows) for rows in taken.values())
-        freed = free_keys(self.connection, self.keys, self.now_ms)
         for number, job in jobs.items():
             settled[number].next = tuple(taken.get(number, ()))
             settled[number].due |= freed or (left and job.claimed.firing_id in self.firings)
@@ -438,18 +429,18 @@ class Batch:
         happening = Happening("redelivered" if job.by_hand else "answered", answer)
         change = None if job.elsewhere else decide(stands, happening, job.now_ms, job.jitter)
         if change is None:
-            self.let_go.append({"row": row.id, "its_fence": row.fence})
+            self.let_go.append({"id": row.id, "fence": row.fence})
             return None
         self.updates.append(self.columns(job, row.id, row.fence, change))
         if row.shadow is not None and result.answer.kind != "void":
             changes = getattr(result.answer, "changes", ())
             self.would.append(
                 {
-                    "row": row.id,
-                    "its_fence": row.fence,
-                    "new_would": would(result.answer.kind),
-                    "new_changes": dumps([list(each) for each in changes]) if changes else None,
-                    "new_compared": compared(claimed, result),
+                    "id": row.id,
+                    "fence": row.fence,
+                    "would": would(result.answer.kind),
+                    "changes": dumps([list(each) for each in changes]) if changes else None,
+                    "compared": compared(claimed, result),
                 }
             )
         if change.turn and not claimed.last:

@@ -80,7 +80,7 @@ def take_over(
     """Take these rows, whose leases have lapsed, from whoever held them."""
     unknown = [row for row in rows if row.begun_ms is None]
     if unknown:
-        TAKEN_OVER.many(connection, [{"row": row.id} for row in unknown])
+        TAKEN_OVER.many(connection, [{"id": row.id, "fence": row.fence} for row in unknown])
         unlease(connection, unknown, "lease_lapsed", now_ms)
     begun = [row for row in rows if row.begun_ms is not None]
     if not begun:

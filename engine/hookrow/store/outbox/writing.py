@@ -17,7 +17,7 @@ from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.rows import allocate
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS, REVISIONS
-from hookrow.store.outbox.batches import Insert, insert
+from hookrow.store.outbox.batches import Insert, Update, insert
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.parking import catch_up
 from hookrow.store.outbox.release import admit
@@ -49,11 +49,7 @@ DELIVERY_BY_PLACE = Prepared(
     select(DELIVERIES.c.id).where(DELIVERIES.c.firing_id == bindparam("its"), DELIVERIES.c.seq == bindparam("place"))
 )
 FINISHED = ("outcome", "data", "result", "veto", "warnings", "ms", "deferred", "hidden", "payload")
-FINISH_FIRING = Prepared(
-    update(FIRINGS)
-    .where(FIRINGS.c.id == bindparam("row"))
-    .values({name: bindparam(f"new_{name}") for name in FINISHED})
-)
+FINISH_FIRING = Update(FIRINGS, ("id",), {name: f"given.{name}" for name in FINISHED})
 
 
 @dataclass(slots=True)
@@ -144,7 +140,7 @@ class Rows:
             if job.firing_id is None:
                 firings.append({**(job.firing or {}), "id": number})
             elif job.firing is not None:
-                finished.append({"row": number, **{f"new_{name}": job.firing.get(name) for name in FINISHED}})
+                finished.append({"id": number, **{name: job.firing.get(name) for name in FINISHED}})
             ids = []
             for delivery in job.deliveries:
                 ids.append(next(delivery_ids))
@@ -164,10 +160,10 @@ class Rows:
         insert(connection, (INSERT_FIRING, firings), (INSERT_DELIVERY, deliveries), (INSERT_ATTEMPT, attempts))
         if connection.dialect.name != "sqlite" and any(job.waits for job in jobs):
             announce(connection)
-        if admitted:
-            admit(connection, admitted, now_ms)
         if parked:
             catch_up(connection, parked, now_ms)
+        if admitted:
+            admit(connection, admitted, now_ms)
         if notes or gone:
             moved = note(connection, notes, now_ms, lease_now)
             moved.paused |= {hook for hook in gone if pause_gone(connection, hook, now_ms)}

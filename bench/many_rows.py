@@ -20,7 +20,8 @@ from bench.peers import own
 from hookrow import HookEngine
 from hookrow.events import samples
 from hookrow.store.database.opening import open_database
-from hookrow.store.log.purge import PAUSE, Purging
+from hookrow.store.log.purge import Purging
+from hookrow.worker.retention import PAUSE
 
 __all__ = ["TITLE", "measure"]
 

@@ -62,6 +62,8 @@ class Chaos:
         self.silences: list[tuple[str, float, float]] = []
         self.in_flight: set[int] = set()
         self.stopped: list[int] = []
+        self.unsure = 0.0
+        """Until when processes may not know that the server's clock was set."""
         self.troubles: list[tuple[str, float, float]] = []
         """What ailed the database: its name, from when, until when (infinity: still)."""
         self.hands: dict[str, threading.Thread] = {}
@@ -123,8 +125,11 @@ class Chaos:
 
     def watch(self) -> None:
         """In a thread: what is in flight while something ails can't be recorded, perhaps, and goes again."""
-        while not self.ended.wait(0.25):
-            if any(until_ == float("inf") for _, _, until_ in self.troubles):
+        while not self.ended.wait(0.25 if time.monotonic() > self.unsure else 0.05):
+            ailing, now = any(until_ == float("inf") for _, _, until_ in self.troubles), time.monotonic()
+            if ailing and now < self.unsure:  # nobody may be able to ask
+                self.unsure = now + UNSURE
+            if ailing or now < self.unsure:
                 self.remember()
 
     def ailing(self, began: float, ended: float) -> bool:
@@ -305,13 +310,11 @@ class Chaos:
         if self.place.kind == "sqlite":
             self.set_clock(self.dice.choice([-HOUR, HOUR, HOUR]))
             return
-        # A worker that starts later takes living leases for lapsed (0016); who asked for the time just before, and is
-        # slow, takes such leases for a while after it.
+        # A worker that starts later takes living leases for lapsed (0016), those too that others take who have not
+        # asked for the time since.
         self.remember()
         self.set_clock(HOUR)
-        for _ in range(5):
-            time.sleep(0.2)
-            self.remember()
+        self.unsure = time.monotonic() + UNSURE
 
     # -- from the first deed to the last delivery ---------------------------------------------------------------------
 
@@ -382,3 +385,5 @@ class Chaos:
 
 AFTERWARDS = 8.0
 """Seconds after a trouble in which what it did may be felt: a connection that went silent, a pause between tries."""
+UNSURE = 1.0
+"""Seconds after a jump of the server's clock in which all who can ask it have done so."""

@@ -49,6 +49,7 @@ __all__ = [
     "chunks",
     "drop",
     "hold_restored",
+    "keep_hooks",
     "park",
     "standing_of",
     "uncancel",
@@ -110,9 +111,8 @@ def catch_up(connection: Connection, parked: Collection[int], now_ms: int, *, ca
 
     Where the hook is on again they go on, where it was deleted they are cancelled: nobody else would look at them.
     """
+    keep_hooks(connection, {*parked, *cancelled})
     for hook in sorted({*parked, *cancelled}):
-        # Locked on PostgreSQL: a change that commits later must see these rows.
-        connection.execute(select(HOOKS.c.id).where(HOOKS.c.id == hook).with_for_update(read=True))
         standing = standing_of(connection, hook)
         if standing != "deleted" and hook in cancelled:
             uncancel(connection, hook, now_ms)
@@ -120,6 +120,12 @@ def catch_up(connection: Connection, parked: Collection[int], now_ms: int, *, ca
             unpark(connection, hook, now_ms)
         elif standing == "deleted":
             cancel(connection, hook, now_ms)
+
+
+def keep_hooks(connection: Connection, hooks: Collection[int]) -> None:
+    """Lock them as they are (PostgreSQL): a change that commits later must see the rows that are written here."""
+    for hook in sorted(hooks):
+        connection.execute(select(HOOKS.c.id).where(HOOKS.c.id == hook).with_for_update(read=True))
 
 
 def kinds(

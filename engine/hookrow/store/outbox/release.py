@@ -209,6 +209,8 @@ def advance(connection: Connection, firings: Collection[int], now_ms: int) -> li
     """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now."""
     due: list[int] = []
     moving = sorted(firings)
+    if moving:
+        lock_keys(connection)
     while moving:
         rows = AROUND_THE_TURN.all(connection, moving)
         moving = advance_rows(connection, [list(group) for _, group in groupby(rows, firing_of)], now_ms, due)
@@ -279,7 +281,8 @@ def waits(row: Any) -> bool:
 
 
 def lock_keys(connection: Connection) -> None:
-    """On PostgreSQL one transaction at a time looks at order keys: two that don't see each other would strand a row.
+    """On PostgreSQL one transaction at a time gives turns and looks at order keys: two that don't see each other would
+    strand a row.
 
     Whoever has this lock may wait for rows of others, so whoever waits for it must hold none that others may want:
     it comes after a hook's, and before the rows of a change or those to which a result gives the turn.
@@ -298,7 +301,6 @@ def held_back(connection: Connection, rows: Iterable[Any]) -> set[int]:
     keyed = [row.id for row in rows if row.order_key is not None]
     if not keyed:
         return set()
-    lock_keys(connection)
     return {row.id for row in HELD_BACK.all(connection, keyed)}
 
 
@@ -314,14 +316,13 @@ def give_on(
         What `advance` does; and whether a delivery of a key was made due.
     """
     rows = [row for (_, key), row in keys.items() if key is not None]
-    if rows:  # before any row of others: who has the lock may wait for those
-        lock_keys(connection)
     due = advance(connection, firings, now_ms)
     return due, bool(rows) and free_keys(connection, rows, now_ms)
 
 
 def free_keys(connection: Connection, rows: Sequence[int], now_ms: int) -> bool:
     """Make the next delivery of the order key of each of these rows due, unless one is under way; whether any was."""
+    lock_keys(connection)
     free = [{"id": row.first, "due_ms": now_ms} for row in OF_KEYS.all(connection, rows) if row.first and not row.busy]
     unique = {each["id"]: each for each in free}  # the last row is asked for twice where there are three
     return bool(unique and MAKE_DUE.many(connection, list(unique.values())))

@@ -27,7 +27,7 @@ from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.batches import Insert, Noted, Update
 from hookrow.store.outbox.breaker import Moved, Note, note, pause_gone
 from hookrow.store.outbox.claims import WITH_HOOK, Claimed, lease, standing
-from hookrow.store.outbox.parking import catch_up
+from hookrow.store.outbox.parking import catch_up, keep_hooks
 from hookrow.store.outbox.release import give_on, is_held
 from hookrow.store.outbox.writing import INSERT_ATTEMPT
 
@@ -303,6 +303,8 @@ class Batch:
                 accepted[number], current[number] = job, row
             elif row is not None:
                 rows[row.id] = row
+        # Their results may be parked or cancelled, and the hook comes before what breakers and turns are locked by.
+        keep_hooks(self.connection, {row.hook_id for row in current.values() if standing(row).hook != "on"})
         gaps = self.write_attempts(accepted)
         moved, gone = self.take_note(list(accepted.values()))
         changes = {

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
 from hookrow.ids import new_uid
+from hookrow.lang import Text
 from hookrow.store.configuration import settings
+from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.standing import refuse_damaged
+from hookrow.store.database.writer import Waiting
 from hookrow.store.outbox.writing import NewDelivery, Rows
 from outbox_rows import T0, add_hook
 from schemas import ours
@@ -44,6 +47,29 @@ def test_many_callers_commit_together_and_get_their_own_ids(database: Database) 
     with ThreadPoolExecutor(64) as pool:
         written = list(pool.map(lambda _: database.writer.write(firing()), range(256)))
     assert len({each.firing for each in written}) == 256 == count(database, "firing")
+
+
+def test_nobody_waits_for_what_others_try_alone(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is lost, each try takes two seconds: whoever has the least time is first, and whose time has
+    passed by then is told so, not tried."""
+    writer, moment, tried = database.writer, 100.0, list[list[float]]()
+    monkeypatch.setattr(writer_module, "now", lambda: moment)
+    batch = [Waiting(firing(), None, Future(), seconds) for seconds in (9.0, 1.0, 5.0, 3.0)]
+    answered: dict[float, float] = {}
+    for each in batch:
+        each.future.add_done_callback(lambda _, each=each: answered.update({each.until - 100: moment - 100}))
+
+    def lost(theirs: list[Waiting], _: float) -> None:
+        nonlocal moment
+        tried.append([each.until - 100 for each in theirs])
+        moment += 2
+        raise StorageError(Text("the connection was lost"))
+
+    monkeypatch.setattr(writer, "attempt", lost)
+    writer.commit(batch)
+    assert tried == [[9.0, 1.0, 5.0, 3.0], [3.0], [5.0], [9.0]]
+    assert answered == {1.0: 2.0, 3.0: 4.0, 5.0: 6.0, 9.0: 8.0}
+    assert all(isinstance(each.future.exception(), StorageError) for each in batch)
 
 
 def test_the_jobs_of_one_turn_of_a_loop_go_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +189,8 @@ CHILD = """
 import sys
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.standing import refuse_damaged
+from hookrow.store.database.writer import Waiting
+from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.configuration import settings
 database = open_database(sys.argv[1])

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from math import inf
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -332,8 +333,12 @@ class Writer:
                 if isinstance(error, StorageError):
                     self.failed = error
                 return
-            for waiting in batch:
-                self.commit([waiting])
+            for waiting in sorted(batch, key=attrgetter("until")):
+                if waiting.until > now():
+                    self.commit([waiting])
+                else:  # while others were waited for
+                    waiting.error = error if isinstance(error, StorageError) else self.database.busy()
+                self.answer([waiting])
         # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
         if patient:
             self.answer(

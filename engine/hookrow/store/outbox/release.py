@@ -206,19 +206,22 @@ TRY_KEY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('hookrow order'))
 
 
 def advance(connection: Connection, firings: Collection[int], now_ms: int) -> list[int]:
-    """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now."""
+    """Give the turn on in these firings, as far as it goes; returns the ids of rows that are due now.
+
+    The caller has the lock on order keys.
+    """
     due: list[int] = []
     moving = sorted(firings)
-    if moving:
-        lock_keys(connection)
     while moving:
         rows = AROUND_THE_TURN.all(connection, moving)
         moving = advance_rows(connection, [list(group) for _, group in groupby(rows, firing_of)], now_ms, due)
     return due
 
 
-admit = advance
-"""For rows just written as `blocked`: gives the first of them its turn, and each that may go with it."""
+def admit(connection: Connection, firings: Collection[int], now_ms: int) -> list[int]:
+    """As `advance`, for rows just written as `blocked`: the first of them gets its turn, and each that may go too."""
+    lock_keys(connection)
+    return advance(connection, firings, now_ms)
 
 
 def advance_rows(connection: Connection, firings: list[list[Any]], now_ms: int, due: list[int]) -> list[int]:
@@ -271,7 +274,8 @@ def unstick(connection: Connection, now_ms: int) -> int:
     """
     old = id_at(now_ms - 2 * STEP)  # younger rows may be on their way
     found = connection.execute(STUCK, {"old": old}).scalars().all()
-    advance(connection, found, now_ms)
+    if found:
+        admit(connection, found, now_ms)
     return len(found)
 
 
@@ -316,13 +320,14 @@ def give_on(
         What `advance` does; and whether a delivery of a key was made due.
     """
     rows = [row for (_, key), row in keys.items() if key is not None]
+    if firings or rows:
+        lock_keys(connection)
     due = advance(connection, firings, now_ms)
     return due, bool(rows) and free_keys(connection, rows, now_ms)
 
 
 def free_keys(connection: Connection, rows: Sequence[int], now_ms: int) -> bool:
     """Make the next delivery of the order key of each of these rows due, unless one is under way; whether any was."""
-    lock_keys(connection)
     free = [{"id": row.first, "due_ms": now_ms} for row in OF_KEYS.all(connection, rows) if row.first and not row.busy]
     unique = {each["id"]: each for each in free}  # the last row is asked for twice where there are three
     return bool(unique and MAKE_DUE.many(connection, list(unique.values())))

@@ -64,14 +64,20 @@ class Silent:
         looking.register(near, selectors.EVENT_READ)
         looking.register(far, selectors.EVENT_READ)
 
+    def passing(self, data: bytes) -> tuple[bytes, bool]:
+        """What of this is passed on, and whether more is afterwards."""
+        return data, True
+
     def pass_on(self, looking: selectors.BaseSelector, wire: socket.socket) -> None:
         other = self.wires.get(wire)
         if other is None:
             return
         with contextlib.suppress(OSError):
             if data := wire.recv(65536):
-                other.sendall(data)
-                return
+                passed, more = self.passing(data)
+                other.sendall(passed)
+                if more:
+                    return
         for each in (wire, other):
             looking.unregister(each)
             self.wires.pop(each)

@@ -8,17 +8,39 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from hookrow import Hook, HookEngine, StorageError
+from hookrow.records import LogFilter
 from hookrow.store.configuration.revisions import Changing
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.server import Server
 from hookrow.store.hooks import Author, change
 from outbox_rows import add_hook
+from scripted import Network
+from silent import Silent
 
-EVENT = "after_registration"
+EVENT, GATED = "after_registration", "before_order_add"
 COMMIT = Server.commit
+COMMITTED = b"C\0\0\0\x0bCOMMIT\0"
+"""The server's answer to a COMMIT."""
+WORDS = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+SHUTDOWN = b"E" + (len(WORDS) + 4).to_bytes(4, "big") + WORDS
+
+
+class HangingUp(Silent):
+    """A server that ends a connection between its answer to a COMMIT and the end of the pipeline."""
+
+    times: int = 0
+    word: bytes = b""
+
+    def passing(self, data: bytes) -> tuple[bytes, bool]:
+        answer, found, _ = data.partition(COMMITTED)
+        if not found or not self.times:
+            return data, True
+        self.times -= 1
+        return answer + found + self.word, False
 
 
 @pytest.fixture
@@ -81,6 +103,29 @@ def test_a_change_whose_commit_was_lost_is_made_once(
         "setting": before[0],
     }
     assert hooks == changed[what]
+
+
+@pytest.mark.parametrize("word", [b"", SHUTDOWN], ids=["silent", "told"])
+def test_a_connection_that_ends_after_the_answer_to_its_commit(postgres_url: str, word: bytes) -> None:
+    """A server that is shut down just then says so in the place of the pipeline's end: what it has answered stands."""
+    address = make_url(postgres_url)
+    with (
+        HangingUp(address) as server,
+        HookEngine(server.url(address), worker=False, transport=Network()) as engine,
+    ):
+        server.word = word
+        engine.hooks.add(Hook(key="a", name="a", event=EVENT, url="http://receiver.test/"))
+        engine.hooks.add(Hook(key="g", name="g", event=GATED, url="http://receiver.test/", wait_for_response=True))
+        for write in (
+            lambda: engine.fire(EVENT, {"n": 1}).raise_for_error(),
+            lambda: engine.fire(GATED, {"n": 2}).raise_for_error(),
+            lambda: engine.hooks.update("a", {"name": "new"}, revision=1),
+        ):
+            server.times = 1
+            write()
+            assert not server.times
+        assert [firing.payload["n"] for firing in engine.log.page(LogFilter())] == [2, 1]
+        assert [(hook.key, hook.revision) for hook in engine.hooks.list()] == [("a", 2), ("g", 1)]
 
 
 def test_a_server_that_stays_away_leaves_it_open(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:

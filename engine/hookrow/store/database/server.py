@@ -129,7 +129,10 @@ class Server(psycopg.Connection[Any]):
         return self.wait(self.piped(said))  # type: ignore[no-any-return]
 
     def piped(self, said: Sequence[tuple[str, Sequence[str]]]) -> Generator[Any, Any, list[tuple[str | None, ...]]]:
-        """The steps of that: `psycopg`'s own pipeline waits for the socket at each statement."""
+        """The steps of that: `psycopg`'s own pipeline waits for the socket at each statement.
+
+        Where the connection ends after the last answer, as by a server that shuts down just then, the answer stands.
+        """
         wire, fresh, answers = self.pgconn, dict[str, bytes](), list[Any]()
         order: list[str] = []  # of what answers: a statement, or the preparing of one
         wire.enter_pipeline_mode()
@@ -162,6 +165,8 @@ class Server(psycopg.Connection[Any]):
                     continue
                 if found.status == ExecStatus.PIPELINE_SYNC:
                     break
+                if len(answers) == len(order):
+                    raise error_from_result(found)
                 if found.status == ExecStatus.FATAL_ERROR:
                     failed, self.last_failed = failed or found, failed is None and len(answers) == len(order) - 1
                 elif found.status == ExecStatus.COMMAND_OK and order[len(answers)]:
@@ -169,11 +174,11 @@ class Server(psycopg.Connection[Any]):
                 answers.append(found)
         except psycopg.Error:
             self.close()
-            if failed is None:
+            if failed is None and len(answers) < len(order):
                 raise
-            raise error_from_result(failed) from None  # it said why, and hung up
-        wire.exit_pipeline_mode()
-        if failed is not None:
+        else:
+            wire.exit_pipeline_mode()
+        if failed is not None:  # it said why, and has perhaps hung up
             raise error_from_result(failed)
         return rows_in(answers[-1])
 
@@ -185,8 +190,7 @@ class Server(psycopg.Connection[Any]):
 
     def commit(self) -> None:
         """Commit, together with what waits: where that is refused, nothing is."""
-        if not self.queue:
-            super().commit()
+        if not self.queue and self.pgconn.transaction_status == TransactionStatus.IDLE:
             return
         try:
             self.say("COMMIT")
@@ -198,7 +202,7 @@ class Server(psycopg.Connection[Any]):
     def rollback(self) -> None:
         """What waits was never said."""
         self.queue.clear()
-        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+        if self.closed or self.pgconn.transaction_status == TransactionStatus.IDLE:
             return
         super().rollback()
         if self.prepared:  # psycopg has let go of all that it prepared, if anything, and of ours with it

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any, Final
 
@@ -29,11 +29,11 @@ from sqlalchemy import (
     Text,
     and_,
     any_,
+    bindparam,
     cast,
     delete,
     exists,
     func,
-    literal,
     literal_column,
     not_,
     or_,
@@ -47,7 +47,9 @@ from hookrow.ids import id_at
 from hookrow.store.configuration.revisions import ENGINE, REVISIONS
 from hookrow.store.database import reserve
 from hookrow.store.database.database import Database
+from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
+from hookrow.store.log.finding import words
 
 __all__ = ["BATCH", "Purged", "Purging", "kept_bytes", "purge", "size"]
 
@@ -169,21 +171,12 @@ class Purging:
 
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
-        sqlite = self.database.dialect == "sqlite"
-
-        def of_all(value: Callable[[Table], ColumnElement[int]]) -> ColumnElement[int]:
-            parts = ((DELIVERIES, DELIVERIES), (WITH_ATTEMPTS, ATTEMPTS))
-            theirs = (select(value(table)).select_from(source).where(its_delivery) for source, table in parts)
-            return sum((each.scalar_subquery() for each in theirs), literal_column("0"))
-
-        rows = of_all(lambda _: func.count()) + 1
-        size = of_all(lambda table: func.coalesce(func.sum(octets(table, sqlite)), literal_column("0")))
-        wanted = select(FIRINGS.c.id, rows, octets(FIRINGS, sqlite) + size)
-        wanted = wanted.where(FIRINGS.c.id > self.after, ~held(self.lease_now), finished(self.now_ms))
+        values = {"after": self.after, "most": BATCH, **moments(self.now_ms, self.lease_now)}
         if self.before_ms is not None:
-            wanted = wanted.where(FIRINGS.c.at_ms < self.before_ms, FIRINGS.c.id < id_at(self.before_ms))
+            values |= {"before_ms": self.before_ms, "before": id_at(self.before_ms)}
+        look = statements(self.database.dialect == "sqlite").looks[self.before_ms is not None]
         with self.database.read() as connection:
-            found = connection.execute(wanted.order_by(FIRINGS.c.id).limit(BATCH)).all()
+            found = look.all(connection, values)
         fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count, _ in found))
         found = found[: max(fit, 1)]
         if self.before_ms is None:
@@ -222,47 +215,82 @@ class Purging:
             return found, gone
 
 
-def held(lease_now: int) -> ColumnElement[bool]:
-    """A delivery of the firing is unfinished, dead, or being sent again by hand."""
-    sent_by_hand = DELIVERIES.c.lease_ms > lease_now
+def moments(now_ms: int, lease_now: int) -> dict[str, int]:
+    """The values of `unheld`."""
+    return {
+        "lease_now": lease_now,
+        "ended_before_ms": now_ms - FINISHED_LATE_MS,
+        "kept_back_since_ms": now_ms - DEFERRED_MS,
+    }
+
+
+def unheld() -> ColumnElement[bool]:
+    """A firing may go.
+
+    None of its deliveries is unfinished, dead, or being sent again by hand; none of its hooks is waited for any more,
+    and its host no longer thinks about what it keeps back.
+    """
+    sent_by_hand = DELIVERIES.c.lease_ms > bindparam("lease_now")
     its: Select[Any] = select(literal_column("1")).where(
-        DELIVERIES.c.firing_id == FIRINGS.c.id, or_(DELIVERIES.c.state.in_(KEPT), sent_by_hand)
+        its_delivery, or_(DELIVERIES.c.state.in_(words(*KEPT)), sent_by_hand)
     )
-    return exists(its.offset(literal_column("0")))  # else PostgreSQL may join it to all deliveries for a batch's sake
+    held = exists(its.offset(literal_column("0")))  # else PostgreSQL may join it to all deliveries for a batch's sake
+    kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > bindparam("kept_back_since_ms"))
+    ended = or_(FIRINGS.c.outcome != "cancelled", FIRINGS.c.deadline_ms < bindparam("ended_before_ms"))
+    return and_(~held, ended, not_(kept_back))
 
 
-def finished(now_ms: int) -> ColumnElement[bool]:
-    """No hook of the firing is waited for any more, and its host no longer thinks about what it keeps back."""
-    kept_back = and_(FIRINGS.c.deferred, FIRINGS.c.at_ms > now_ms - DEFERRED_MS)
-    return and_(
-        or_(FIRINGS.c.outcome != "cancelled", FIRINGS.c.deadline_ms < now_ms - FINISHED_LATE_MS), not_(kept_back)
-    )
+class Statements:
+    """What a batch is asked and deleted with, made once: to make it anew took longer than to run it."""
+
+    def __init__(self, sqlite: bool) -> None:
+        def of_all(value: Callable[[Table], ColumnElement[int]]) -> ColumnElement[int]:
+            parts = ((DELIVERIES, DELIVERIES), (WITH_ATTEMPTS, ATTEMPTS))
+            theirs = (select(value(table)).select_from(source).where(its_delivery) for source, table in parts)
+            return sum((each.scalar_subquery() for each in theirs), literal_column("0"))
+
+        def among(column: Column[int]) -> ColumnElement[bool]:
+            # They go as one value: some hundred parameters cost more than deleting what they name.
+            if sqlite:
+                return column.in_(select(func.json_each(bindparam("ids", type_=Text)).table_valued("value").c.value))
+            return column == any_(cast(func.translate(bindparam("ids", type_=Text), "[]", "{}"), ARRAY(BigInteger)))
+
+        rows = of_all(lambda _: func.count()) + 1
+        size = of_all(lambda table: func.coalesce(func.sum(octets(table, sqlite)), literal_column("0")))
+        look = select(FIRINGS.c.id, rows, octets(FIRINGS, sqlite) + size)
+        look = look.where(FIRINGS.c.id > bindparam("after"), unheld()).order_by(FIRINGS.c.id).limit(bindparam("most"))
+        by_age = FIRINGS.c.at_ms < bindparam("before_ms"), FIRINGS.c.id < bindparam("before")
+        self.looks: Final = Prepared(look), Prepared(look.where(*by_age))
+        """The oldest firings that may go, with their rows and bytes: all of them; by age."""
+        theirs = select(DELIVERIES.c.id).where(among(DELIVERIES.c.firing_id))
+        self.lock: Final = Prepared(theirs.order_by(DELIVERIES.c.id).with_for_update())
+        self.unheld: Final = Prepared(select(FIRINGS.c.id).where(among(FIRINGS.c.id), unheld()))
+        self.deletes: Final = (
+            Prepared(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(theirs))),
+            Prepared(delete(DELIVERIES).where(among(DELIVERIES.c.firing_id))),
+            Prepared(delete(FIRINGS).where(among(FIRINGS.c.id))),
+        )
+        self.pauses: Final = Prepared(delete(REVISIONS).where(among(REVISIONS.c.id)))
+
+
+statements: Final = cache(Statements)
 
 
 def purge_batch(connection: Connection, found: Sequence[int], now_ms: int, lease_now: int) -> list[int]:
     """Delete those of these firings that may go still, in the caller's transaction; which they were."""
-    if connection.dialect.name == "postgresql":  # where nobody else is kept from a row that was only looked at
-        theirs = select(DELIVERIES.c.id).where(among(DELIVERIES.c.firing_id, found, connection))
-        connection.execute(theirs.order_by(DELIVERIES.c.id).with_for_update())
-    wanted = select(FIRINGS.c.id).where(among(FIRINGS.c.id, found, connection), ~held(lease_now), finished(now_ms))
-    ids = list(connection.execute(wanted).scalars())
-    deliveries = select(DELIVERIES.c.id).where(among(DELIVERIES.c.firing_id, ids, connection))
-    connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.delivery_id.in_(deliveries)))
-    connection.execute(delete(DELIVERIES).where(among(DELIVERIES.c.firing_id, ids, connection)))
-    connection.execute(delete(FIRINGS).where(among(FIRINGS.c.id, ids, connection)))
+    sqlite = connection.dialect.name == "sqlite"
+    ours, these = statements(sqlite), {"ids": json.dumps(found)}
+    if not sqlite:  # where nobody else is kept from a row that was only looked at
+        ours.lock.all(connection, these)
+    ids = [number for (number,) in ours.unheld.all(connection, {**these, **moments(now_ms, lease_now)})]
+    for each in ours.deletes:
+        each.run(connection, {"ids": json.dumps(ids)})
     return ids
-
-
-def among(column: Column[int], ids: Sequence[int], connection: Connection) -> ColumnElement[bool]:
-    """It is one of these, which go as one value: some hundred parameters cost more than deleting what they name."""
-    if connection.dialect.name == "postgresql":
-        return column == any_(cast(literal("{" + ",".join(map(str, ids)) + "}", Text), ARRAY(BigInteger)))
-    return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
 
 def purge_pauses(connection: Connection, found: Sequence[int], now_ms: int, lease_now: int) -> list[int]:
     """Delete these revisions, in the caller's transaction. They were not the newest; no other has become so since."""
-    connection.execute(delete(REVISIONS).where(among(REVISIONS.c.id, found, connection)))
+    statements(connection.dialect.name == "sqlite").pauses.run(connection, {"ids": json.dumps(found)})
     return list(found)
 
 

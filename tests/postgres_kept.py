@@ -48,8 +48,9 @@ def kept_postgres(name: str) -> Iterator[KeptPostgres]:
         start_new_session=True,  # ctrl+c is for pytest; the keeper ends when the pipe does
         env={
             **os.environ,
-            "LC_ALL": "C.UTF-8",
-        },  # in the locale C the server tells no large letter beyond ASCII from small
+            "LC_ALL": "C.UTF-8",  # in the locale C the server tells no large letter beyond ASCII from small
+            "PYTHONWARNINGS": "ignore:XDG_RUNTIME_DIR",  # which a machine of CI has not, and the server does not need
+        },
     )
     with keeper:
         yield KeptPostgres(keeper)

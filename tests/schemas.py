@@ -87,6 +87,7 @@ PG_SHAPE = {
     "triggers": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
     "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'hookrow'::regnamespace",
     "sequences": "SELECT sequencename, data_type::text FROM pg_sequences WHERE schemaname = 'hookrow'",
+    "options": "SELECT relname, unnest(reloptions) FROM pg_class WHERE relnamespace = 'hookrow'::regnamespace",
 }
 SQLITE_SHAPE = {
     "columns": 'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_master t,'

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -88,6 +89,17 @@ def test_the_oldest_schema_becomes_todays(database: Database, tmp_path: Path, mo
     upgraded.close()
     for table, rows in before.items():
         assert [{name: row[name] for name in rows[0]} for row in after[table]] == rows, table
+
+
+def test_when_a_table_is_vacuumed_stays_its_administrators(postgres_url: str) -> None:
+    """What was set before the upgrade is not set anew."""
+    oldest = make_oldest(postgres_url)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("ALTER TABLE hookrow.delivery SET (autovacuum_vacuum_scale_factor = 0.4)")
+    with closing(open_database(oldest)) as database:
+        options = dict(shape(database)["options"])
+    assert options["delivery"] == "autovacuum_vacuum_scale_factor=0.4"
+    assert options["firing"] == options["attempt"] == "autovacuum_vacuum_scale_factor=0.05"
 
 
 def test_an_upgraded_database_is_opened_and_works(oldest: str) -> None:

@@ -53,6 +53,9 @@ INDEXES: Final = (
     "attempt_delivery ON attempt (delivery_id, number)",
     "attempt_failed ON attempt (at_ms) WHERE error IS NOT NULL",
 )
+VACUUMED = ("firing", "delivery", "attempt")
+"""The tables from which a purge takes as many rows as come: PostgreSQL frees their place after a twentieth of them,
+where its default is a fifth (docs/postgresql.md, many rows)."""
 CONFIGURED = ("hook", "event", "setting")
 """The tables whose every change raises `config_version`."""
 
@@ -68,7 +71,10 @@ def indexes(dialect: str) -> list[str]:
 
 
 def triggers(dialect: str) -> list[str]:
-    """The statements that make `config_version` rise by itself, whoever changes a hook, an event or a setting."""
+    """The statements that make `config_version` rise by itself, whoever changes a hook, an event or a setting.
+
+    On PostgreSQL also the sequence of row numbers, and when the log's tables are vacuumed.
+    """
     ours = f"{PG_SCHEMA}." if dialect == "postgresql" else ""
     raised = f"UPDATE {ours}config_version SET n = n + 1 WHERE id = 1;"  # noqa: S608 - two names of our own
     if dialect == "sqlite":
@@ -89,6 +95,7 @@ def triggers(dialect: str) -> list[str]:
             for table in CONFIGURED
         ),
         f"CREATE SEQUENCE {ours}row_number",
+        *(f"ALTER TABLE {ours}{table} SET (autovacuum_vacuum_scale_factor = 0.05)" for table in VACUUMED),
     ]
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hookrow import Event, Hook, HookEngine, lang
+from hookrow import AsyncHookEngine, Event, Hook, HookEngine, lang
 from hookrow.cli.app import run
 from hookrow.glance import glance
 from hookrow.ids import id_at
 from hookrow.store.database.database import Database
+from hookrow.store.database.plain import Ask
 from hookrow.store.log.figures import Calls, HookCall, failing_now, last_day
 from hookrow.testing import HookReceiver, ManualClock, MemoryEngine, allows, fails
 
@@ -141,6 +147,53 @@ def test_the_logger_tells_once_a_minute_and_once_when_it_works_again(
         engine.fire("before_order_add", ORDER)
         engine.fire("before_order_add", ORDER)
         assert said(caplog) == [], "two of the last five did not fail"
+
+
+def test_who_asks_the_log_about_a_hook_holds_up_nobody_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first failure in a minute is looked up; a database that is slow then costs its own caller time alone."""
+    entered, go = threading.Event(), threading.Event()
+    with HookReceiver(fails(404)) as receiver, engine_on(database) as engine, ThreadPoolExecutor(1) as pool:
+        engine.hooks.add(gate("g", receiver))
+        asking = engine.runtime.database.asking
+
+        def slow() -> AbstractContextManager[Ask]:
+            entered.set()
+            assert go.wait(60)
+            return asking()
+
+        monkeypatch.setattr(engine.runtime.database, "asking", slow)
+        first = pool.submit(engine.fire, "before_order_add", ORDER)
+        try:
+            assert entered.wait(60)
+            for _ in range(2):
+                assert engine.fire("before_order_add", ORDER).deliveries[0].error == "bad_status"
+            assert not first.done()
+        finally:
+            go.set()
+        assert first.result(60).deliveries[0].error == "bad_status"
+        assert engine.runtime.failing.before(engine.hooks.get("g").id or 0) == 3
+
+
+@pytest.mark.anyio
+async def test_a_call_does_not_wait_for_a_free_thread(tmp_path: Path, lag: Any) -> None:
+    """What is noted of a failing hook for the logger goes to a thread of the host's pool, which may be full."""
+    go, loop = threading.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with HookReceiver(fails(404)) as receiver:
+        async with AsyncHookEngine(f"sqlite:///{tmp_path / 'hooks.db'}", worker=False) as engine:
+            await engine.fire("before_order_update", ORDER)  # whose first look takes what it takes
+            await engine.hooks.add(gate("g", receiver))
+            full = loop.run_in_executor(None, go.wait, 60)
+            try:
+                began = loop.time()
+                firing = await engine.fire("before_order_add", ORDER, deadline=1.0)
+                assert loop.time() - began <= lag.bound(1.25)
+                assert firing.deliveries[0].error == "bad_status"
+            finally:
+                go.set()
+            assert await full
 
 
 def test_a_worker_tells_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,7 @@ from hookrow.ids import firing_id
 from hookrow.payload import admit, canonical_hash, dumps, get_pointer, pointer_parts, put
 from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
-from hookrow.store.aside import aside
+from hookrow.store.aside import aside, in_time
 from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
 from hookrow.store.outbox.breaker import Moved, Note
 from hookrow.store.outbox.ending import Ending
@@ -221,7 +221,8 @@ class Run:
         if self.moved.paused or self.moved.resumed:
             await self.raise_own_events()
         if self.row.troubled or self.runtime.failing.rows:
-            await aside(self.note_failures)
+            with suppress(StorageError):
+                await in_time(aside(self.note_failures), self.patience())
         return self.record()
 
     def finish_here(self) -> Firing:

@@ -35,12 +35,11 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place, Vault, load_cipher
 from hookrow.store import hooks as hookstore
-from hookrow.store.aside import aside
+from hookrow.store.aside import aside, in_time
 from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.address import Login
-from hookrow.store.database.failures import late
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
@@ -185,12 +184,7 @@ class Runtime:
         if look is None or look.done():
             self.looks = {each: asked for each, asked in self.looks.items() if not each.is_closed()}
             look = self.looks[loop] = aside(partial(self.config, seconds), self.reading())
-            look.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # everybody may have gone
-        try:
-            async with asyncio.timeout(None if seconds == inf else seconds):
-                return await asyncio.shield(look)
-        except TimeoutError:
-            raise late("") from None
+        return await in_time(look, seconds)
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
@@ -332,7 +326,7 @@ class Runtime:
             with self.database.read(seconds) as connection:
                 return logstore.firing_by_uid(connection, config, uid)
 
-        return await aside(ask, self.reading())
+        return await in_time(aside(ask, self.reading()), seconds)
 
     def reading(self) -> ThreadPoolExecutor:
         """The threads in which a loop has the database read."""

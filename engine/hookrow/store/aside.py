@@ -12,9 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
+from math import inf
 from typing import TypeVar
 
-__all__ = ["aside", "started"]
+from hookrow.store.database.failures import late
+
+__all__ = ["aside", "in_time", "started"]
 
 T = TypeVar("T")
 
@@ -38,3 +41,17 @@ def aside(call: Callable[[], T], pool: Executor | None = None) -> asyncio.Future
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to who waits
         done.set_exception(error)
     return done
+
+
+async def in_time(answer: asyncio.Future[T], seconds: float) -> T:
+    """The answer of another thread, which goes on if it takes longer: that it is free to begin has no bound.
+
+    Raises:
+        DatabaseBusy: it took longer.
+    """
+    answer.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # everybody may have gone
+    try:
+        async with asyncio.timeout(None if seconds == inf else seconds):
+            return await asyncio.shield(answer)
+    except TimeoutError:
+        raise late("") from None

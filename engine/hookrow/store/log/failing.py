@@ -51,33 +51,42 @@ class Failing:
 
     def saw(self, hook: Any, *, failed: bool, error: str | None = None) -> None:
         """A call's result is committed. May read the database: not for an event loop."""
+        if failed:
+            self.again(hook, error)
+            return
         with self.lock:
-            if failed:
-                self.again(hook, error)
-                return
             row = self.rows.pop(hook.id, None)
         if row is not None and row.said is not None:
             log.warning("hook %s works again; %d calls in a row had failed", hook.key or hook.id, row.failures)
 
     def again(self, hook: Any, error: str | None) -> None:
         now = self.clock.monotonic()
-        row = self.rows.get(hook.id)
-        if row is None or now - row.asked >= PAUSE:
-            row = self.rows[hook.id] = self.recorded(hook.id, now, row)
-        else:
+        with self.lock:
+            row = self.rows.get(hook.id)
+            ask = row is None or now - row.asked >= PAUSE
+            if row is None:
+                row = self.rows[hook.id] = FailureRun(0, all_of_them=False, asked=now)
             row.failures += 1
-        if row.every_time and (row.said is None or now - row.said >= PAUSE):
+            if ask:
+                row.asked = now
+        if ask:  # without the lock: a database that does not answer holds up nobody else whose call failed
+            self.look(hook.id, row)
+        with self.lock:
+            if not row.every_time or (row.said is not None and now - row.said < PAUSE):
+                return
             row.said = now
-            stops = ", on_failure is stop" if hook.on_failure == "stop" else ""
-            named = hook.key or hook.id
-            log.warning("hook %s fails every time: %d calls in a row, %s%s", named, row.failures, error, stops)
+        stops = ", on_failure is stop" if hook.on_failure == "stop" else ""
+        named = hook.key or hook.id
+        log.warning("hook %s fails every time: %d calls in a row, %s%s", named, row.failures, error, stops)
 
-    def recorded(self, hook: int, now: float, known: FailureRun | None) -> FailureRun:
+    def look(self, hook: int, row: FailureRun) -> None:
         """What all processes recorded of it; while the database can't be read, what this one saw."""
-        said = None if known is None else known.said
         try:
             with self.database.asking() as ask:
                 calls = calls_of(ask, hook, self.database.clock.now_ms() - DAY_MS, AT_LEAST)
         except StorageError:
-            return FailureRun((0 if known is None else known.failures) + 1, all_of_them=False, asked=now, said=said)
-        return FailureRun(len(calls.failed_in_a_row), len(calls.failed_in_a_row) == len(calls.known), now, said)
+            row.all_of_them = False
+            return
+        with self.lock:
+            row.failures = len(calls.failed_in_a_row)
+            row.all_of_them = row.failures == len(calls.known)

@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from hookrow.errors import DatabaseBusy
 from hookrow.records import LogFilter
+from hookrow_tui.log.reader import read_detail
 from hookrow_tui.log.screen import LogScreen
 from hookrow_tui.log.taking import write_file
 from hookrow_tui.presenters.log.list import Place
@@ -223,6 +224,24 @@ async def test_more_of_a_long_reply_is_shown_on_demand() -> None:
         await at.press("escape")
         await go(at, 1)
         await until(at.pilot, lambda: len(pane.content) <= before, "the first part of another reply")
+
+
+async def test_a_tab_just_chosen_is_read_for_the_width_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detail that comes to be read before the tab has its place waits for it."""
+    widths: list[int] = []
+
+    def noted(engine: Any, row: Any, reader: Any, of_tabs: dict[str, int], limit: int) -> Any:
+        widths.append(of_tabs["2"])
+        return read_detail(engine, row, reader, of_tabs, limit)
+
+    async with open_log() as at:
+        screen = log_of(at)
+        monkeypatch.setattr("hookrow_tui.log.screen.read_detail", noted)
+        screen.action_tab("2")
+        assert screen.pane("2").size.width == 0
+        screen.read_detail()
+        await until(at.pilot, lambda: bool(widths), "the detail")
+        assert widths == [78]
 
 
 async def test_a_database_that_can_not_be_read_is_a_line_not_an_end() -> None:

@@ -157,6 +157,9 @@ class LogScreen(Page[None]):
         if row is None or reader is None:
             return
         wide, limit = self.has_class("-wide"), self.limit
+        if not all(self.pane(tab).size.width for tab in (SHOWN[True] if wide else (self.tab,))):
+            self.rest()  # a tab just chosen is not laid out yet: its text would be broken after two letters
+            return
         sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
         widths = {tab: self.pane(sight[tab]).columns for tab in TABS}
         asked = self.feed.ask(

@@ -69,9 +69,8 @@ class Run:
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover: bool = handover
-        plain, text = admit(payload, context.payload_limit)
-        self.text: Final = text
-        self.row: Final = Row(context, plain, text)
+        plain, self.text = admit(payload, context.payload_limit)
+        self.row: Final = Row(context, plain, self.text)
         if context.arrival.barrier is not None:
             self.row.refuse_beforehand(hooks)
         self.payload = plain

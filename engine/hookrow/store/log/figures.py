@@ -33,8 +33,9 @@ ERRORS = frozenset({"failed", "dead"})
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = """
 SELECT firing_id, state, error, status, ms, would, shadow IS NOT NULL, against IS NOT NULL,
-    EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
-        AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere)
+    CASE WHEN state IN ('skipped', 'cancelled', 'dropped') THEN false
+        ELSE EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
+            AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere) END
 FROM main.delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
 """
 HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER}

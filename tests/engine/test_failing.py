@@ -65,6 +65,8 @@ def test_failures_without_a_request_count(database: Database) -> None:
             assert (seen_at_once.figures, seen_at_once.summary) == (figures, summary)
         engine.hooks.pause("c")  # which says so itself
         assert set(engine.log.summary().failing) == {ids["t"]}
+        engine.hooks.update("t", {"active": False})  # and so does this
+        assert engine.log.summary().failing == ()
 
 
 KNOWN = {"f": True, "o": False, "?": None}

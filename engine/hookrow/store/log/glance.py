@@ -74,7 +74,7 @@ class Summary:
     paused: Sequence[int]
     """Ids of paused hooks, those set to `stop` first."""
     failing: Sequence[int] = ()
-    """Ids of hooks that are called and whose last calls all failed, those set to `stop` first."""
+    """Ids of hooks that are on and whose last calls all failed, those set to `stop` first."""
 
 
 def summary(ask: Ask, hooks: Iterable[Any], now_ms: int) -> Summary:
@@ -92,5 +92,5 @@ def summary(ask: Ask, hooks: Iterable[Any], now_ms: int) -> Summary:
         errors_last_hour=number(FAILED, first=id_at(now_ms - HOUR_MS), cap=CAP),
         dead=number(DEAD, cap=CAP),
         paused=tuple(hook.id for hook in known if hook.paused),
-        failing=tuple(failing_now(ask, [hook.id for hook in known if not hook.paused], now_ms)),
+        failing=tuple(failing_now(ask, [hook.id for hook in known if hook.active and not hook.paused], now_ms)),
     )

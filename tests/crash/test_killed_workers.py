@@ -27,8 +27,11 @@ REPEATS = sizes(sqlite=(2, 25), postgresql=(1, 25))
 SECONDS = sizes(sqlite=(6, 60), postgresql=(3, 60))
 
 
-def finish(court: Any, speed: float = SPEED, seconds: float = 60.0, *, alone: bool = True) -> None:
-    """A worker that nobody kills ends the work; then it is told to end, and does."""
+def finish(court: Any, speed: float = SPEED, seconds: float = 300.0, *, alone: bool = True) -> None:
+    """A worker that nobody kills ends the work; then it is told to end, and does.
+
+    A row that three kills met waits for its next attempt for half an hour, by these clocks for four and a half minutes.
+    """
     if alone:
         court.quiet()
     last = court.nursery.start("worker", db=court.db, speed=speed)

@@ -15,6 +15,7 @@ from test_mended import Lending
 from test_real_terminal import FIRST_HOOK, HERE, PROGRAM, RESETS, env, in_form, opened
 
 from hookrow import Hook, HookEngine
+from hookrow_tui.terminal import crashes
 from hookrow_tui.terminal.editor import NotRun, edit_text
 
 __all__ = ["env"]  # the fixture of its own folder
@@ -129,6 +130,19 @@ def test_an_error_that_comes_again_and_again_ends_it_in_order(env: dict[str, str
     (path,) = (state / "hookrow").glob("crash-*.txt")
     assert str(path).encode() in terminal.raw
     assert "ZeroDivisionError" in path.read_text("utf-8")
+
+
+def test_the_errors_of_one_process_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the second comes a second later: the file that was named holds both."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    moments = iter(("20261129-094410", "20261129-094411"))
+    monkeypatch.setattr("hookrow_tui.terminal.crashes.time.strftime", lambda _: next(moments))
+    crashes.name_of.cache_clear()
+    first, second = crashes.keep_traceback(ValueError("one")), crashes.keep_traceback(ValueError("two"))
+    crashes.name_of.cache_clear()
+    assert first is not None
+    assert first == second
+    assert [word in first.read_text("utf-8") for word in ("one", "two")] == [True, True]
 
 
 def test_a_list_that_cannot_be_read_has_a_page(env: dict[str, str]) -> None:

@@ -69,8 +69,9 @@ class Run:
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
         self.handover: bool = handover
-        plain, self.text = admit(payload, context.payload_limit)
-        self.row: Final = Row(context, plain, self.text)
+        plain, text = admit(payload, context.payload_limit)
+        self.text: Final = text
+        self.row: Final = Row(context, plain, text)
         if context.arrival.barrier is not None:
             self.row.refuse_beforehand(hooks)
         self.payload = plain
@@ -494,7 +495,6 @@ async def raise_event(runtime: Runtime, code: str, payload: Mapping[str, Any], w
 
 def write_event(runtime: Runtime, connection: Connection, code: str, payload: Mapping[str, Any]) -> None:
     """Write one of the engine's own events in the transaction of its cause."""
-    config = runtime.config()
-    if hooks := config.rows.get(code, ()):
+    if hooks := (config := runtime.config()).rows.get(code, ()):
         context = context_for(runtime, config, code, ROW_LIMIT, OF_ITS_OWN, in_background=True)
         Run(runtime, context, payload, hooks).enqueue(connection)

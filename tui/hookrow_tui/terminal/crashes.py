@@ -6,6 +6,7 @@ import os
 import time
 import traceback
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from hookrow.errors import HookrowError
@@ -22,7 +23,7 @@ def keep_traceback(error: BaseException) -> Path | None:
     try:
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hookrow"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+        path = folder / name_of(os.getpid())
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
             file.writelines(traceback.format_exception(error))
         for old in sorted(folder.glob("crash-*.txt"))[:-KEPT]:
@@ -31,6 +32,12 @@ def keep_traceback(error: BaseException) -> Path | None:
     except (OSError, RuntimeError):
         return None
     return path
+
+
+@cache
+def name_of(process: int) -> str:
+    """One file for all errors of a process: that of its first is the one that is told of."""
+    return f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{process}.txt"
 
 
 def mishap(error: BaseException) -> HookrowError:

@@ -189,8 +189,6 @@ CHILD = """
 import sys
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.standing import refuse_damaged
-from hookrow.store.database.writer import Waiting
-from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.configuration import settings
 database = open_database(sys.argv[1])

@@ -119,6 +119,11 @@ class LogScreen(Page[None]):
     def pane(self, tab: Tab) -> Pane:
         return self.query_one(f"#pane{tab}", Pane)
 
+    @property
+    def in_sight(self) -> tuple[Tab, ...]:
+        """The tabs whose panes are on the screen."""
+        return SHOWN[True] if self.has_class("-wide") else (self.tab,)
+
     # Reading
 
     def begin(self) -> None:
@@ -157,7 +162,7 @@ class LogScreen(Page[None]):
         if row is None or reader is None:
             return
         wide, limit = self.has_class("-wide"), self.limit
-        if not all(self.pane(tab).size.width for tab in (SHOWN[True] if wide else (self.tab,))):
+        if not all(self.pane(tab).size.width for tab in self.in_sight):
             self.rest()  # a tab just chosen is not laid out yet: its text would be broken after two letters
             return
         sight: dict[Tab, Tab] = {"1": "1", "2": "2", "3": "2", "4": "4"} if wide else dict.fromkeys(TABS, self.tab)
@@ -187,7 +192,7 @@ class LogScreen(Page[None]):
     def show_panes(self, *, top: bool) -> None:
         """Draw the panes that are in sight."""
         laid, wide = self.laid, self.has_class("-wide")
-        for tab in SHOWN[wide] if wide else (self.tab,):
+        for tab in self.in_sight:
             lines = [] if laid is None else laid.lines[tab]
             if wide and tab == "2" and laid is not None and laid.detail.delivery is not None:
                 lines = [*lines, (), *laid.lines["3"]]

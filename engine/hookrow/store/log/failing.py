@@ -72,6 +72,8 @@ class Failing:
         if ask:  # without the lock: a database that does not answer holds up nobody else whose call failed
             self.look(hook.id, row)
         with self.lock:
+            if self.rows.get(hook.id) is not row:  # it has worked meanwhile
+                return
             if not row.every_time or (row.said is not None and now - row.said < PAUSE):
                 return
             row.said = now

@@ -37,7 +37,7 @@ def finish(court: Any, speed: float = SPEED, seconds: float = 300.0, *, alone: b
     last = court.nursery.start("worker", db=court.db, speed=speed)
     end = time.monotonic() + seconds
     while not court.done():
-        assert time.monotonic() < end, court.ask("SELECT state, count(*) FROM delivery GROUP BY state")
+        assert time.monotonic() < end, [court.ask("SELECT id, state, owner FROM delivery"), court.nursery.errors()]
         time.sleep(0.02)
     court.nursery.kill(last, signal.SIGTERM)
     court.nursery.gone(last)
@@ -119,7 +119,7 @@ def test_a_zombies_result_is_refused(courts: Callable[..., Any]) -> None:
     court.fire_fast(SPEED)
     zombie = court.nursery.start("worker", db=court.db, speed=SPEED)
     until(lambda: court.sends().total() == 1)
-    os.kill(zombie, signal.SIGSTOP)
+    court.stop(zombie)
     finish(court, alone=False)
     os.kill(zombie, signal.SIGCONT)
     until(lambda: "lease was lost" in court.nursery.errors() or "not recorded" in court.nursery.errors())

@@ -35,6 +35,12 @@ engine.open_engine = FakeEngine
 sys.exit(run("sqlite:///fake.db", lang="en"))
 """
 
+STUMBLING = """
+from hookrow_tui.terminal.typeahead import TypeAhead
+takes = TypeAhead.takes
+TypeAhead.takes = lambda self, event: broken() if getattr(event, "key", "") == "x" else takes(self, event)
+"""
+
 
 def broken(env: dict[str, str], breaks: str) -> Terminal:
     """The interface with something of it broken."""
@@ -101,12 +107,12 @@ def test_ctrl_z_without_a_shell_does_nothing(env: dict[str, str]) -> None:
 
 
 def test_an_error_of_our_own_is_said_and_the_screen_stays(env: dict[str, str], tmp_path: Path) -> None:
-    """In a handler, in what opens a screen, in a worker; the details are in a file of mode 0600, without values."""
-    breaks = "HooksScreen.action_log = broken; HistoryScreen.compose = broken; FakeEngine.last_payload = broken"
+    """In a handler, in what opens a screen, over a key; the details are in a file of mode 0600, without values."""
+    breaks = "HooksScreen.action_log = broken; HistoryScreen.compose = broken\n" + STUMBLING
     with broken(env, breaks) as terminal:
         terminal.wait_for(FIRST_HOOK)
         terminal.settle()
-        for key in ("l", "h"):
+        for key in ("l", "h", "x"):
             terminal.settle()
             terminal.send(key)
             terminal.wait_for("An error of Hookrow's own")

@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from apps import TERMINAL, until
+from apps import TERMINAL, Shown, until
 from screens import drawn
-from textual.pilot import Pilot
+from textual.events import Key
+from textual.widgets import Static
 
 import hookrow_tui
 from hookrow import Hook, HookEngine, StorageError
@@ -24,7 +26,7 @@ from hookrow.errors import NoDatabase
 from hookrow.glance import glance
 from hookrow.lang import use
 from hookrow_tui.app import HookrowApp
-from hookrow_tui.engine import open_engine
+from hookrow_tui.engine import Troubled, open_engine
 from hookrow_tui.form.screen import FormScreen
 from hookrow_tui.help import HelpScreen
 from hookrow_tui.hooks.screen import HooksScreen
@@ -32,6 +34,7 @@ from hookrow_tui.hooks.table import HookTable
 from hookrow_tui.hooks.unusable import UnusablePage
 from hookrow_tui.presenters.form import drafts
 from hookrow_tui.terminal.look import choose
+from hookrow_tui.terminal.mended import screen_of
 from hookrow_tui.terminal.typeahead import SILENCE
 
 pytestmark = pytest.mark.anyio
@@ -51,13 +54,11 @@ def filled(path: Path) -> str:
     return url
 
 
-class Starting:
+@dataclass
+class Starting(Shown):
     """An interface whose engine opens when the test says so."""
 
-    def __init__(self, app: HookrowApp, pilot: Pilot[int], gate: threading.Event) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.gate = gate
+    gate: threading.Event
 
     @property
     def hooks(self) -> HooksScreen:
@@ -99,7 +100,7 @@ async def starting(url: str, fault: StorageError | None = None) -> AsyncIterator
     app = HookrowApp(url, start=start, glance=glance, look=choose(TERMINAL, "utf-8"))
     try:
         async with app.run_test(size=(80, 24)) as pilot:
-            yield Starting(app, pilot, gate)
+            yield Starting(app, pilot, None, gate)
     finally:
         gate.set()
 
@@ -134,11 +135,11 @@ async def test_keys_work_while_the_engine_is_opened(tmp_path: Path) -> None:
     async with starting(url) as at:
         await at.stands()
         before = at.cursor
-        await at.pilot.press("j")
+        await at.press("j")
         assert at.cursor != before
-        await at.pilot.press("slash", *"third", "enter")
+        await at.press("slash", *"third", "enter")
         assert at.cursor == "Third"
-        await at.pilot.press("escape", "f1")
+        await at.press("escape", "f1")
         assert isinstance(at.app.screen, HelpScreen)
 
 
@@ -148,7 +149,7 @@ async def test_what_needs_the_engine_waits_for_it_and_what_follows_waits_behind_
     async with starting(url) as at:
         await at.stands()
         chosen = at.cursor
-        await at.pilot.press("enter", "end", "!", "tab")
+        await at.press("enter", "end", "!", "tab")
         assert at.cursor == chosen
         assert at.app.screen is at.hooks
         assert "opening…" in drawn(at.app)
@@ -164,18 +165,39 @@ async def test_a_database_that_cannot_be_used_has_a_page_with_the_keys_that_work
     url = await asyncio.to_thread(filled, tmp_path)
     async with starting(url, StorageError("the disk is on fire")) as at:
         await at.stands()
-        await at.pilot.press("space", "enter")
+        await at.press("space", "enter")
         at.gate.set()
         await until(at.pilot, lambda: isinstance(at.app.screen, UnusablePage), "the page")
         await until(at.pilot, lambda: "the disk is on fire" in drawn(at.app), "the reason")
         assert "First" not in drawn(at.app)
-        await at.pilot.press("n", "l", "escape")
+        await at.press("n", "l", "escape")
         assert len(at.app.screen_stack) == 2
         at.app.start = lambda url: HookEngine(url, worker=False, create=False)
         await asyncio.sleep(SILENCE)
-        await at.pilot.press("r")
+        await at.press("r")
         await until(at.pilot, lambda: at.app.screen is at.hooks and at.hooks.opened, "the list")
         assert [row.hook.revision for row in at.hooks.rows] == [2, 1, 1]  # the pause; nothing was switched off
+
+
+async def test_what_comes_as_the_app_ends_finds_no_screen_and_that_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys, the engine's trouble, Ctrl+Z's return: Textual handles messages after it has taken its screens away."""
+    url = await asyncio.to_thread(filled, tmp_path)
+    async with starting(url, StorageError("the disk is on fire")) as at:
+        await at.stands()
+        app = at.app
+
+        async def after_the_screens() -> None:
+            await close_all()
+            assert not app.screen_stack
+            for message in (Key("f1", None), Key("\ufffd", "\ufffd"), Troubled("the disk is on fire")):
+                app.post_message(message)
+            app.forget_terminal()
+            assert screen_of(app) is screen_of(Static()) is None
+
+        close_all = app._close_all
+        monkeypatch.setattr(app, "_close_all", after_the_screens)
 
 
 async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> None:
@@ -184,7 +206,7 @@ async def test_where_nothing_can_be_seen_the_engine_tells(tmp_path: Path) -> Non
     async with starting(url + "?timeout=5") as at:
         await until(at.pilot, lambda: bool(at.app.workers), "the engine's worker")
         assert not at.hooks.rows
-        await at.pilot.press("j", "down")
+        await at.press("j", "down")
         assert "opening…" in drawn(at.app)
         await at.opens()
         assert "3 hooks" in drawn(at.app)

@@ -32,7 +32,7 @@ from hookrow_tui.engine import Answered, Follower, Glanced, Moved, Opened, Troub
 from hookrow_tui.presenters.failures import sentence
 from hookrow_tui.terminal.crashes import keep_traceback, mishap
 from hookrow_tui.terminal.look import OURS, PLAIN, Look
-from hookrow_tui.terminal.mended import endure, has_shell
+from hookrow_tui.terminal.mended import endure, has_shell, screen_of
 from hookrow_tui.terminal.repaint import Change, TerminalPicture
 from hookrow_tui.terminal.terminal import Harmless, latin_key, on_end_signals
 from hookrow_tui.terminal.typeahead import TypeAhead
@@ -149,8 +149,8 @@ class HookrowApp(App[int]):
         self.trouble = ""
         self.follower = Follower(message.engine, self)
         self.follower.start()
-        if self.read_only:
-            self.screen.query(KeyBar).refresh()
+        for screen in self.screen_stack if self.read_only else ():
+            screen.query(KeyBar).refresh()
         self.tell_pages()
 
     # Questions to the engine
@@ -268,6 +268,8 @@ class HookrowApp(App[int]):
         """A list whose keys do nothing would look as if all were well: another page takes its place."""
         from hookrow_tui.hooks.unusable import UnusablePage
 
+        if not self.screen_stack:
+            return  # the app ends
         if isinstance(self.screen, UnusablePage):
             self.screen.notice(reason)
             return
@@ -382,7 +384,7 @@ class HookrowApp(App[int]):
     def forget_terminal(self, _: object = None) -> None:
         """Another program wrote on the terminal: paint all of it next time."""
         self.shown.forget()
-        self.screen.refresh()
+        self.refresh()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         self.ahead.painted(screen)
@@ -413,13 +415,13 @@ class HookrowApp(App[int]):
     def survives(self, pump: MessagePump, message: Message, error: Exception) -> bool:
         """An error of ours in a handler: said, and the screen is as before. A screen that can't be opened is left; an
         error that comes again and again, or at the start, ends the program."""
-        screen = pump if isinstance(pump, Screen) else getattr(pump, "screen", None)
+        screen = screen_of(pump)
         if screen in self.broken:
             return True  # it is being left
         opening = isinstance(message, Compose | Mount)
         now = monotonic()
         self.mishaps = [at for at in self.mishaps if now - at < ENDURED[1]] + [now]
-        if self.is_headless or len(self.mishaps) > ENDURED[0] or (opening and screen in (None, self.screen_stack[0])):
+        if self.is_headless or len(self.mishaps) > ENDURED[0] or (opening and screen in (None, *self.screen_stack[:1])):
             self.fatal = error
             return False
         if opening and screen is not None:

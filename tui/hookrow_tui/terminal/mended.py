@@ -24,13 +24,24 @@ from typing import Any
 from textual import events
 from textual._time import get_time
 from textual._xterm_parser import XTermParser
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.constants import ESCAPE_DELAY
+from textual.dom import NoScreen
 from textual.drivers import linux_driver
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.screen import Screen
 
-__all__ = ["KeyParser", "SteadyCursor", "endure", "has_shell", "lend_terminal", "read_any_bytes", "read_keys"]
+__all__ = [
+    "KeyParser",
+    "SteadyCursor",
+    "endure",
+    "has_shell",
+    "lend_terminal",
+    "read_any_bytes",
+    "read_keys",
+    "screen_of",
+]
 
 LONE = re.compile(r"\x1b(?![\[\]OPX^_])")
 """An Esc that begins no sequence of a terminal."""
@@ -141,6 +152,14 @@ def has_shell() -> bool:
             number = parent
     except (OSError, ValueError, IndexError):
         return False
+
+
+def screen_of(pump: MessagePump) -> Screen[Any] | None:
+    """The screen that it stands on, or that is open if it is the app; None if there is none, or none any more."""
+    try:
+        return pump if isinstance(pump, Screen) else getattr(pump, "screen", None)
+    except (NoScreen, ScreenStackError):
+        return None
 
 
 def endure(survives: Callable[[MessagePump, Message, Exception], bool]) -> None:

@@ -23,6 +23,8 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
+from hookrow_tui.terminal.mended import screen_of
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -88,6 +90,8 @@ class TypeAhead:
 
     def admits(self, event: events.Event) -> bool:
         """Whether this event's turn has come; else it is kept until then."""
+        if not self.app.screen_stack:
+            return False  # the app ends
         if event is self.released:
             self.released = None
             return True
@@ -103,11 +107,19 @@ class TypeAhead:
     def start(self) -> None:
         """Hand on one event after the other from now on."""
         self.task = asyncio.create_task(self.run(), name="typeahead")
+        self.task.add_done_callback(self.stumbled)
 
     def end(self) -> None:
         """The app ends."""
         if self.task is not None:
             self.task.cancel()
+
+    def stumbled(self, task: asyncio.Task[None]) -> None:
+        """An error of ours over some input: that input goes, it is said as any other error, and the keyboard lives."""
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.queue.clear()
+            self.start()
+            self.app._handle_exception(error)
 
     async def run(self) -> None:
         while True:
@@ -139,8 +151,7 @@ class TypeAhead:
         """Whether something opens that this event waits for."""
         stack = self.app.screen_stack
         for each in [*self.asked]:
-            owner = each.owner if isinstance(each.owner, Screen) else getattr(each.owner, "screen", None)
-            if owner not in stack:
+            if screen_of(each.owner) not in stack:
                 self.asked.discard(each)  # its screen was left
         if self.asked:
             return True

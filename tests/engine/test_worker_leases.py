@@ -8,10 +8,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from hookrow.errors import StorageError
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox import Claimed
 from hookrow.worker.trouble import Trouble
 from outbox_rows import (
@@ -113,6 +115,31 @@ async def test_a_row_taken_over_is_not_sent_by_a_holder_that_trusts_its_own_cloc
         await seen(lambda: not worker.slots.held and not worker.hand.rows)
     assert receiver.sent == []
     assert rows(database)[row].owner == "other"
+
+
+async def test_a_row_leased_before_the_clock_was_set_is_not_sent_unasked(database: Database) -> None:
+    """Its turn came with a result that waited to be recorded while the database's clock was set: to others its lease
+    has lapsed, whatever the monotonic clock says."""
+    clock = HandClock(now_ms())
+    hook = add_hook(database, "a")
+    receiver = Receiver()
+    worker = worker_on(database, receiver, owner="engine", clock=clock)
+    came, before = [], clock.wall - 3_600_000
+    for _ in range(2):
+        firing, (row,) = fire(database, [hook], before, owner="engine")
+        lease = rows(database)[row].lease_ms
+        came.append(Claimed(row, firing, "u" * 20, 1, "e", before, hook, 1, "notify", "{}", 1, lease))
+    lapsed, taken = came
+    database.writer.write(
+        lambda c: c.execute(update(DELIVERIES).where(DELIVERIES.c.id == taken.row_id).values(owner="other", fence=2))
+    )
+    worker.leases.take_over_nothing(60)  # it has seen that the clock was set
+    async with running(worker):
+        worker.slots.hold([lapsed, taken], before, clock.monotonic())
+        worker.wake()
+        await settled(database, lapsed.row_id, "ok")
+        await seen(lambda: not worker.slots.held and not worker.hand.rows)
+    assert [each.row_id for each in receiver.sent] == [lapsed.row_id]
 
 
 async def test_a_raised_timeout_begins_the_lease_anew(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,13 +20,27 @@ from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import DELIVERIES, HOOKS
 from hookrow.store.hooks import create, load
 from hookrow.store.moving import Goal, move
+from hookrow.store.outbox import claims
 from hookrow.store.outbox.breaker import Note, note
 from hookrow.store.outbox.claims import give_back
 from hookrow.store.outbox.parking import cancel, park, uncancel, unpark
 from hookrow.store.outbox.release import lock_keys
 from hookrow.store.outbox.settling import Settle
 from hookrow.store.outbox.writing import Begin, Rows, Written
-from outbox_rows import T0, add_hook, breaker, change_hook, claim, failed, fire, hook_row, set_hook, settle, state
+from outbox_rows import (
+    T0,
+    add_hook,
+    breaker,
+    change_hook,
+    claim,
+    failed,
+    fire,
+    hook_row,
+    ids,
+    set_hook,
+    settle,
+    state,
+)
 
 LIMIT = 30.0
 VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention_days")
@@ -133,6 +148,57 @@ def test_a_failure_after_a_breaker_that_another_closes(
 
     at_once(closing, failure(hook, T0 + 20))
     assert (breaker(database, hook).failures, breaker(database, hook).since_ms) == (1, T0 + 20)
+
+
+# -- changes of hooks -------------------------------------------------------------------------------------------------
+
+HELD_AND_ON = pytest.mark.parametrize(
+    ("held", "on", "back"),
+    [({"paused_by": "person"}, {"paused_by": None}, unpark), ({"deleted_ms": T0}, {"deleted_ms": None}, uncancel)],
+)
+"""A hook that is held, its rows written by a process that had not seen it; and the change that takes it back."""
+
+
+@HELD_AND_ON
+def test_a_claim_does_nothing_by_what_a_hook_was_before_it_looked_again(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch, held: Any, on: Any, back: Any
+) -> None:
+    """Taken back between the claim's look at the hooks and what it does: the row is sent, not parked or cancelled for
+    ever."""
+    hook = add_hook(database, "a", **held)
+    _, (row,) = fire(database, [hook])
+    look = claims.HOOKS_NOW.all
+
+    def looked(connection: Connection) -> Any:
+        found = look(connection)
+        change_hook(other, hook, back, **on)
+        return found
+
+    monkeypatch.setattr(claims, "HOOKS_NOW", SimpleNamespace(all=looked))
+    assert ids(claim(database, T0 + 1000)) == [row]
+
+
+@HELD_AND_ON
+def test_a_claim_leaves_alone_what_is_being_changed(
+    database: Database, other: Database, held: Any, on: Any, back: Any
+) -> None:
+    """Whoever takes it back sees the rows as they are; the claim does not wait for the commit."""
+    hook = add_hook(database, "a", **held)
+    _, (row,) = fire(database, [hook])
+    changed, gate = threading.Event(), threading.Event()
+
+    def taking_back(connection: Connection) -> None:
+        set_hook(connection, hook, **on)
+        changed.set()
+        assert gate.wait(LIMIT)
+        back(connection, hook, T0)
+
+    late = other.writer.submit(taking_back)
+    assert changed.wait(LIMIT)
+    assert claim(database, T0 + 1000).rows == []
+    gate.set()
+    late.result(LIMIT)
+    assert ids(claim(database, T0 + 2000)) == [row]
 
 
 # -- idempotency keys -------------------------------------------------------------------------------------------------

@@ -75,9 +75,13 @@ class Leases:
 
     async def lasts(self, held: Held, timeout: float) -> bool:
         """Whether the lease outlasts a request of `timeout` seconds by `RESERVE`; it is begun anew if it does not."""
-        if held.until - self.clock.monotonic() < timeout + RESERVE:
+        if self.left(held) < timeout + RESERVE:
             await self.hold_on([held])
-        return held.until - self.clock.monotonic() >= timeout + RESERVE
+        return self.left(held) >= timeout + RESERVE
+
+    def left(self, held: Held) -> float:
+        """Seconds of its lease, by both clocks: that of leases may have been set while the row was being leased."""
+        return min(held.until - self.clock.monotonic(), (held.claimed.lease_ms - self.clock.lease_ms()) / 1000)
 
     async def renew(self) -> None:
         """Hold all unsent rows on, together, once the first of them has used up a third of its lease."""
@@ -97,6 +101,7 @@ class Leases:
             if until is None:
                 held.until = float("-inf")
             else:
+                held.claimed.lease_ms = until
                 held.length = (until - now) / 1000
                 held.until = started + held.length
 

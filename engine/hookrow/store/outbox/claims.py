@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.comparing import Against
-from hookrow.delivery.states import LEASE_MARGIN, Cause, Happening, Standing, decide, hook_standing
+from hookrow.delivery.states import LEASE_MARGIN, Cause, Happening, Standing, decide
 from hookrow.hook.modes import WAITING
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
@@ -35,7 +35,7 @@ from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.batches import Update
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
 from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
-from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, park
+from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, hook_now, park
 from hookrow.store.outbox.probes import LEASE_NOW, OF_ROW, parked_heads
 from hookrow.store.outbox.release import EARLIER, advance, give_on, held_back, keys_locked, pending, unheld_at
 from hookrow.store.outbox.shadows import shown
@@ -142,6 +142,12 @@ HOOKS_NOW = Prepared(
 )
 OF_HOOK = tuple(HOOKS.c[name] for name in ("active", "paused_by", "deleted_ms", "timeout"))
 WITH_HOOK = select(*OF_ROW, *OF_HOOK).join_from(DELIVERIES, HOOKS, HOOKS.c.id == DELIVERIES.c.hook_id)
+STANDING_STILL = (
+    select(HOOKS.c.id, *OF_HOOK)
+    .where(HOOKS.c.id.in_(bindparam("hooks", expanding=True)))
+    .with_for_update(read=True, skip_locked=True)
+)
+"""Those of these hooks that nobody is changing, and from now on nobody does."""
 CANDIDATES = Prepared(
     select(*OF_ROW)
     .where(DELIVERIES.c.hook_id == bindparam("hook"), pending, DELIVERIES.c.due_ms <= NOW, unheld)
@@ -230,8 +236,8 @@ def lease_ms(timeout: float, lease_now: int) -> int:
 
 def standing(row: Any) -> Standing:
     """What `decide` is to know of a row joined with its hook."""
-    hook = hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
-    return Standing(row.state, row.attempts, row.released_ms is not None, hook, row.skipped, row.shadow is not None)
+    released = row.released_ms is not None
+    return Standing(row.state, row.attempts, released, hook_now(row), row.skipped, row.shadow is not None)
 
 
 def claim(
@@ -260,13 +266,14 @@ def claim(
     probes: set[int] = set()
     timeouts: dict[int, float] = {}
     hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
-    standings = {
-        each.id: hook_standing(each.active, each.paused_by is not None, each.deleted_ms is not None) for each in hooks
-    }
-    for hook in hooks:
-        # Written by a process that had not seen the change of the hook yet. Before any row is locked, as a change does.
-        if hook.due_ms is not None and standings[hook.id] != "on":
-            (cancel if standings[hook.id] == "deleted" else park)(connection, hook.id, now_ms)
+    standings = {each.id: hook_now(each) for each in hooks}
+    # Written by a process that had not seen the change of the hook yet. Before any row is locked, as a change does; and
+    # no change is under way: one that takes the other back would not see what becomes of these rows here.
+    late = [each.id for each in hooks if each.due_ms is not None and standings[each.id] != "on"]
+    for each in connection.execute(STANDING_STILL, {"hooks": late}).all() if late else ():
+        standings[each.id] = hook_now(each)
+        if standings[each.id] != "on":
+            (cancel if standings[each.id] == "deleted" else park)(connection, each.id, now_ms)
     for hook in hooks:
         stands = standings[hook.id]
         timeouts[hook.id] = hook.timeout

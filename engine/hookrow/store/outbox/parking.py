@@ -49,6 +49,7 @@ __all__ = [
     "chunks",
     "drop",
     "hold_restored",
+    "hook_now",
     "keep_hooks",
     "park",
     "standing_of",
@@ -68,8 +69,11 @@ def standing_of(connection: Connection, hook: int) -> HookStanding:
     row = connection.execute(
         select(HOOKS.c.active, HOOKS.c.paused_by, HOOKS.c.deleted_ms).where(HOOKS.c.id == hook)
     ).first()
-    if row is None:
-        return "deleted"
+    return "deleted" if row is None else hook_now(row)
+
+
+def hook_now(row: Any) -> HookStanding:
+    """What the hook in a row means for its deliveries."""
     return hook_standing(row.active, row.paused_by is not None, row.deleted_ms is not None)
 
 

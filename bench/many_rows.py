@@ -54,7 +54,7 @@ def purging(url: str, count: int) -> Iterator[Row]:
     with closing(open_database(url)) as database, HookEngine(url, worker=False) as engine:
         taken, before = statements(database), standing(url)
         # What is older than a day, so that there is enough of it.
-        purge = Purging(database, days=1, most_bytes=1 << 60, now_ms=time.time_ns() // 1_000_000)
+        purge = Purging(database, days=1, most_bytes=1 << 60, now_ms=time.time_ns() // 1_000_000, gentle=True)
         for _ in range(TURNS):
             alone += calls(engine, SECONDS)
             ended = Event()

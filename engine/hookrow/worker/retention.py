@@ -60,8 +60,8 @@ class Retention:
             if ended:
                 log.warning("%d firings had not ended when their process died", ended)
             days, most_bytes = self.limits()
-            held = self.clock.lease_ms()
-            purging = Purging(self.database, days=days, most_bytes=most_bytes, now_ms=now_ms, lease_now=held)
+            moment = {"now_ms": now_ms, "lease_now": self.clock.lease_ms()}
+            purging = Purging(self.database, days=days, most_bytes=most_bytes, gentle=True, **moment)
             while not self.stopped.is_set() and await aside(purging.step):
                 await self.rest()
             if purging.firings:

@@ -57,6 +57,9 @@ BATCH = 200
 """Firings in one transaction, at most."""
 BATCH_ROWS = 500
 """Rows in one transaction, unless a single firing has more: a `fire()` meanwhile waits for so many at the longest."""
+GENTLE_ROWS = 100
+"""The same on PostgreSQL where nobody waits for the purge: its server works on it beside the callers' statements, and
+so their 99th percentile is what it is without (docs/postgresql.md)."""
 PAUSE = 0.01
 """Seconds between two batches, so that other processes get the lock."""
 KEPT = ("blocked", "queued", "leased", "retrying", "parked", "dead")
@@ -112,10 +115,19 @@ class Purging:
     """
 
     def __init__(
-        self, database: Database, *, days: float, most_bytes: int, now_ms: int, lease_now: int | None = None
+        self,
+        database: Database,
+        *,
+        days: float,
+        most_bytes: int,
+        now_ms: int,
+        lease_now: int | None = None,
+        gentle: bool = False,
     ) -> None:
-        """`lease_now`: the moment by the clock of leases (`StorageClock`), if that is another."""
+        """`lease_now`: the moment by the clock of leases (`StorageClock`), if that is another. `gentle`: as retention
+        does it, see `GENTLE_ROWS`."""
         self.database = database
+        self.rows: Final = GENTLE_ROWS if gentle and database.dialect != "sqlite" else BATCH_ROWS
         self.most_bytes = most_bytes
         self.now_ms = now_ms
         self.lease_now: Final = now_ms if lease_now is None else lease_now
@@ -171,13 +183,13 @@ class Purging:
 
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
-        values = {"after": self.after, "most": BATCH, **moments(self.now_ms, self.lease_now)}
+        values = {"after": self.after, "most": min(BATCH, self.rows // 2), **moments(self.now_ms, self.lease_now)}
         if self.before_ms is not None:
             values |= {"before_ms": self.before_ms, "before": id_at(self.before_ms)}
         look = statements(self.database.dialect == "sqlite").looks[self.before_ms is not None]
         with self.database.read() as connection:
             found = look.all(connection, values)
-        fit = sum(up_to <= BATCH_ROWS for up_to in accumulate(count for _, count, _ in found))
+        fit = sum(up_to <= self.rows for up_to in accumulate(count for _, count, _ in found))
         found = found[: max(fit, 1)]
         if self.before_ms is None:
             found = found[: 1 + sum(up_to < self.over for up_to in accumulate(size for *_, size in found))]

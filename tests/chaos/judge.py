@@ -128,7 +128,7 @@ def lines(run: Chaos, name: str) -> Iterable[list[str]]:
     return [each.split() for each in path.read_text().splitlines()] if path.exists() else []
 
 
-UNMADE = re.compile(r"Exception ignored in: <function BaseEventLoop\.__del__.*?no attribute '_closed'\n", re.DOTALL)
+UNMADE = re.compile(r"Exception ignored in: <function BaseEventLoop\.__del__.*?no attribute '_\w+'\n", re.DOTALL)
 """What Python says of a loop of asyncio that ctrl+c found half made."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields, make_dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from hookrow.core.arrival import PLAIN, Arrival
@@ -17,6 +17,7 @@ from hookrow.lang import Language, Text
 from hookrow.payload import dumps, storable
 from hookrow.reasons.reason import Reason, keep
 from hookrow.records import Delivery
+from hookrow.store.log.thawed import QuickDelivery
 from hookrow.store.outbox.breaker import Note
 
 if TYPE_CHECKING:
@@ -30,31 +31,12 @@ __all__ = [
     "Handover",
     "bear",
     "bear_blocked",
-    "thawed",
 ]
 
-T = TypeVar("T")
 UTC = ZoneInfo("UTC")
 NOT_ENQUEUED = "not_enqueued"
 LONGEST_KEY = 300
 """Characters of a key, of idempotency or of order: PostgreSQL's indexes take no long texts."""
-
-
-def thawed(frozen: type[T]) -> type[T]:
-    """A class with the same slots, whose instances become the frozen one's once they are made: a frozen dataclass sets
-    each field by a call, and a record has two dozen."""
-
-    def freeze(self: Any) -> None:
-        self.__class__ = frozen
-
-    named: list[tuple[str, Any, Any]] = []
-    for each in fields(frozen):  # type: ignore[arg-type]
-        how: Any = {"default": each.default, "default_factory": each.default_factory}
-        named.append((each.name, each.type, field(**{key: said for key, said in how.items() if said is not MISSING})))
-    return make_dataclass(frozen.__name__, named, namespace={"__post_init__": freeze}, eq=False, repr=False, slots=True)
-
-
-QuickDelivery: Final = thawed(Delivery)
 
 
 @dataclass(slots=True)

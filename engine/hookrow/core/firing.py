@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from hookrow.core.arrival import OF_ITS_OWN
 from hookrow.core.context import checked_key, context_for
-from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, bear, bear_blocked, thawed
+from hookrow.core.drafts import NOT_ENQUEUED, DeliveryDraft, FiringContext, bear, bear_blocked
 from hookrow.core.row import Row
 from hookrow.core.threads.ending import cut_short, end_awaited, end_in_thread, over
 from hookrow.core.together import ask_together, parts
@@ -27,6 +27,7 @@ from hookrow.reasons.reason import Reason, kept_value
 from hookrow.records import Firing
 from hookrow.store.aside import aside, in_time
 from hookrow.store.database.locks import FIRE, RECORD, SLACK, Until
+from hookrow.store.log.thawed import QuickFiring
 from hookrow.store.outbox.breaker import Moved, Note
 from hookrow.store.outbox.ending import Ending
 from hookrow.store.outbox.writing import LATE_MS, Begin, NewDelivery, Rows, Written
@@ -42,7 +43,6 @@ __all__ = ["Run"]
 log: Final = logging.getLogger("hookrow")
 POLL = 0.02  # seconds between two looks at a firing of the same key that runs elsewhere
 UNWATCHED: Final = nullcontext()
-QuickFiring: Final = thawed(Firing)
 CALLED = ("ok", "changed", "vetoed", "refused", "failed", "dead")
 """States of deliveries of which something is known as the firing ends."""
 

@@ -19,6 +19,7 @@ from hookrow.store.database.prepared import PreparedIn
 from hookrow.store.database.rows import kinds_of
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.log.finding import ids
+from hookrow.store.log.thawed import QuickDelivery, QuickFiring
 
 __all__ = ["attempt_from", "attempts", "by_ids", "deep_hooks", "firing_by_uid", "page", "payloads"]
 
@@ -81,9 +82,10 @@ def by_ids(connection: Connection, config: Config, wanted: Iterable[int]) -> lis
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for row in deliveries:
         found[row.firing_id].append(row)
+    refs = {number: hook_ref(config, number) for number in {row.hook_id for row in deliveries}}
     replayed = {row.replay_of for row in REPLAYED_OF.all(connection, [row.uid for row in rows.values()])}
     with reading("firing"):
-        return [firing_from(rows[number], found[number], config, replayed) for number in order if number in rows]
+        return [firing_from(rows[number], found[number], refs, replayed) for number in order if number in rows]
 
 
 def firing_by_uid(connection: Connection, config: Config, uid: str) -> Firing | None:
@@ -106,11 +108,11 @@ def payloads(connection: Connection, event: str, last: int) -> Iterator[tuple[in
             yield row.at_ms, loads(row.payload)
 
 
-def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: Collection[str]) -> Firing:
+def firing_from(row: Any, deliveries: Sequence[Any], refs: Mapping[int, HookRef], replayed: Collection[str]) -> Firing:
     """The record of a firing's row and its deliveries' rows; `replayed` are the uids of those that were fired anew."""
     payload = loads(row.payload)
     warned = [from_kept(each) or each for each in loads(row.warnings) or ()]
-    return Firing(
+    return QuickFiring(
         id=firing_id(row.uid),
         event=row.event,
         moment=row.moment,
@@ -123,7 +125,7 @@ def firing_from(row: Any, deliveries: Sequence[Any], config: Config, replayed: C
         veto=veto_from(loads(row.veto)),
         warnings=tuple(map(str, warned)),
         reason=next((each for each in warned if isinstance(each, Reason) and each.code == INTERRUPTED), None),
-        deliveries=tuple(delivery_from(each, row, config) for each in deliveries),
+        deliveries=tuple(delivery_from(each, row, refs[each.hook_id]) for each in deliveries),
         ms=row.ms,
         hidden=loads(row.hidden) or (),
         replay_of=None if row.replay_of is None else firing_id(row.replay_of),
@@ -154,11 +156,11 @@ def as_detail(column: str | None) -> JsonObject:
     }
 
 
-def delivery_from(row: Any, firing: Any, config: Config) -> Delivery:
-    return Delivery(
+def delivery_from(row: Any, firing: Any, hook: HookRef) -> Delivery:
+    return QuickDelivery(
         id=delivery_id(firing.uid, row.seq),
         firing_id=firing_id(firing.uid),
-        hook=hook_ref(config, row.hook_id),
+        hook=hook,
         seq=row.seq,
         position=row.position,
         mode=row.mode,

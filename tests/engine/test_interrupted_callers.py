@@ -12,6 +12,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from sqlalchemy import func, select
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.firing import Run
+from hookrow.core.threads import ending
+from hookrow.core.threads.loops import Loops
+from hookrow.core.threads.portal import Portal
 from hookrow.ids import delivery_id
 from hookrow.store.database.locks import Until, holding
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
@@ -206,6 +210,56 @@ def test_an_interrupt_leaves_no_lock_of_the_process_taken() -> None:
         with pytest.raises(Late), Until(0.01), holding(lock, Late):
             pass
         other.submit(lock.release).result()  # it is the other thread's still
+
+
+class StuckFiring:
+    """A firing whose end can't be recorded before the test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.gate = threading.Event(), threading.Event()
+        self.runtime: Any = SimpleNamespace(database=SimpleNamespace(writer=self))
+
+    def ending(self) -> Any:
+        return None
+
+    def patience(self, least: float) -> float:
+        return least
+
+    def write(self, job: Any, seconds: float) -> None:
+        self.asked.set()
+        assert self.gate.wait(10), "somebody waits for it"
+
+
+def test_all_that_an_interrupted_call_waits_for_has_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted from the interrupt: what letting go of the hooks took is not waited for once more to record the
+    end, which goes on by itself."""
+    clock = [1000.0]
+    monkeypatch.setattr(ending, "now", lambda: clock[0])
+    monkeypatch.setattr(ending, "LET_GO", 3600.0)
+
+    async def asking() -> None:
+        asyncio.get_running_loop().call_soon(strike)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            clock[0] += ending.LET_GO  # a commit under way ends first
+
+    def strike() -> None:
+        raise KeyboardInterrupt
+
+    loops = Loops(Portal(), nothing_kept)
+    with pytest.raises(KeyboardInterrupt) as struck:
+        loops.run(asking())
+    firing = StuckFiring()
+    ending.end_in_thread(firing, struck.value)
+    assert firing.asked.wait(30)
+    assert not firing.gate.is_set()
+    firing.gate.set()
+    loops.close()
+
+
+async def nothing_kept() -> None:
+    """What an engine lets go of with its loop."""
 
 
 @pytest.mark.anyio

@@ -136,7 +136,7 @@ class Run:
                         direct.loops.run(self.raise_own_events())
         except BaseException as error:
             if self.ended is None and cut_short(error, begun=bool(self.row.drafts)):
-                end_in_thread(self)
+                end_in_thread(self, error)
             raise
         return self.ended
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.store.aside import started
-from hookrow.store.database.locks import LET_GO, RECORD
+from hookrow.store.database.locks import LET_GO, RECORD, now
 from hookrow.store.outbox.ending import Ending
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["INTERRUPTS", "Unended", "cut_short", "end_awaited", "end_in_thread", "over"]
+__all__ = ["INTERRUPTS", "Unended", "cut_short", "end_awaited", "end_in_thread", "let_go_by", "over"]
 
 INTERRUPTS = (KeyboardInterrupt, SystemExit)
 """What signal handlers raise in the main thread, between any two steps."""
@@ -44,7 +44,14 @@ def cut_short(error: BaseException, *, begun: bool) -> bool:
     return begun or isinstance(error, (asyncio.CancelledError, EngineClosed, *INTERRUPTS))
 
 
-def end_in_thread(firing: Unended) -> None:
+def let_go_by(error: BaseException) -> float:
+    """By when a call lets go that this interrupted: all that it still waits for has one limit, from the first time that
+    somebody asks."""
+    by: float = vars(error).setdefault("let_go_by", now() + LET_GO)
+    return by
+
+
+def end_in_thread(firing: Unended, error: BaseException) -> None:
     """Record how far it came before its caller learns of it: in another thread, since no signal is handled there."""
     once = threading.Lock()
 
@@ -60,7 +67,9 @@ def end_in_thread(firing: Unended) -> None:
     if ending is None:
         end()
     else:
-        ending.join(LET_GO)
+        by = let_go_by(error)
+        del vars(error)["let_go_by"]  # a handler may raise the same object again
+        ending.join(max(by - now(), 0.0))
 
 
 def begin(end: Callable[[], None], tries: int = 3) -> threading.Thread | None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
@@ -75,6 +76,7 @@ class Loops:
                 sound = task.done() and isinstance(error, Exception)
                 if sound:
                     raise
+                let_go_by(error)
                 # A signal's handler raised it, and may have hit anything: what else it broke is nobody's to be told of.
                 loop.set_exception_handler(lambda loop, context: None)
                 if not task.done():

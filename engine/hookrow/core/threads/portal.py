@@ -10,10 +10,11 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from hookrow.core.threads.ending import let_go_by
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
 from hookrow.store.aside import started
-from hookrow.store.database.locks import LET_GO
+from hookrow.store.database.locks import LET_GO, now
 
 __all__ = ["NoThread", "Portal"]
 
@@ -137,10 +138,10 @@ class Portal:
             return future.result()
         except CancelledError:
             raise EngineClosed(Text("the engine is closed")) from None
-        except BaseException:
+        except BaseException as error:
             if not future.done():
                 future.cancel()
-                ended.wait(LET_GO)
+                ended.wait(let_go_by(error) - now())
             raise
 
     async def join(self, coroutine: Coroutine[Any, Any, T]) -> T:

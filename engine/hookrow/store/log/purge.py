@@ -57,7 +57,7 @@ BATCH = 200
 """Firings in one transaction, at most."""
 BATCH_ROWS = 500
 """Rows in one transaction, unless a single firing has more: a `fire()` meanwhile waits for so many at the longest."""
-GENTLE_ROWS = 100
+GENTLE_ROWS = 80
 """The same on PostgreSQL where nobody waits for the purge: its server works on it beside the callers' statements, and
 so their 99th percentile is what it is without (docs/postgresql.md)."""
 PAUSE = 0.01
@@ -183,7 +183,7 @@ class Purging:
 
     def candidates(self) -> dict[int, int]:
         """The oldest firings that may go, as many as make a batch and no more than are too many; with their bytes."""
-        values = {"after": self.after, "most": min(BATCH, self.rows // 2), **moments(self.now_ms, self.lease_now)}
+        values = {"after": self.after, "most": self.rows * BATCH // BATCH_ROWS, **moments(self.now_ms, self.lease_now)}
         if self.before_ms is not None:
             values |= {"before_ms": self.before_ms, "before": id_at(self.before_ms)}
         look = statements(self.database.dialect == "sqlite").looks[self.before_ms is not None]

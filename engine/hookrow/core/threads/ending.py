@@ -67,8 +67,7 @@ def end_in_thread(firing: Unended, error: BaseException) -> None:
     if ending is None:
         end()
     else:
-        by = let_go_by(error)
-        del vars(error)["let_go_by"]  # a handler may raise the same object again
+        by = vars(error).pop("let_go_by", now() + LET_GO)  # taken off: a handler may raise the same object again
         ending.join(max(by - now(), 0.0))
 
 

@@ -76,7 +76,7 @@ class Loops:
                 sound = task.done() and isinstance(error, Exception)
                 if sound:
                     raise
-                let_go_by(error)
+                let_go_by(error)  # its time runs from here, for what is recorded after this too
                 # A signal's handler raised it, and may have hit anything: what else it broke is nobody's to be told of.
                 loop.set_exception_handler(lambda loop, context: None)
                 if not task.done():

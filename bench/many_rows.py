@@ -5,29 +5,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from threading import Event, Thread
 from typing import Any
-
-from sqlalchemy import event
 
 from bench.goals.f import LARGE, MIDDLE, SMALL, pages
 from bench.log_rows_server import TABLES, connected, make
 from bench.measure import Bench, Row, limit
-from bench.peers import own
+from bench.peers import own as of_its_own
+from bench.sides.program import Program
+from bench.sides.purging import Purge
 from hookrow import HookEngine
 from hookrow.events import samples
 from hookrow.store.database.opening import open_database
-from hookrow.store.log.purge import Purging
-from hookrow.worker.retention import PAUSE
 
 __all__ = ["TITLE", "measure"]
 
 TITLE = "F on PostgreSQL"
 TURNS, SECONDS = 12, 10
-"""A caller without a purge and beside one, in turn; so many times, so long."""
+"""A caller without a purge, beside one, and in its process, in turn; so many times, so long."""
 CALL_PAUSE = 0.01
 EVENT = "after_registration"
 NIGHT = 8
@@ -40,7 +36,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         return
     urls, many = [], bench.count(LARGE if bench.full else MIDDLE)
     for name, count in (("few_rows", bench.count(SMALL)), ("many_rows", many)):
-        urls.append(own(bench, name))
+        urls.append(of_its_own(bench, name))
         make(urls[-1], count, bench.seeds)
     with HookEngine(urls[0], worker=False) as short, HookEngine(urls[1], worker=False) as long:
         yield from pages(bench, short, long, many)
@@ -48,21 +44,30 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def purging(url: str, count: int) -> Iterator[Row]:
-    """Its statements one by one, what its neighbours' calls take without it and beside it, and how long it needs."""
+    """Its statements one by one, what its neighbours' calls take without it and beside it, and how long it needs.
+
+    It runs in a process of its own, as `hookrow worker` is one, and, in turn, in the callers' process, where it takes
+    the interpreter's lock from them too.
+    """
     alone: list[float] = []
     beside: list[float] = []
-    with closing(open_database(url)) as database, HookEngine(url, worker=False) as engine:
-        taken, before = statements(database), standing(url)
-        # What is older than a day, so that there is enough of it.
-        purge = Purging(database, days=1, most_bytes=1 << 60, now_ms=time.time_ns() // 1_000_000, gentle=True)
+    within: list[float] = []
+    with (
+        Program("purging", [url]) as other,
+        closing(open_database(url)) as database,
+        HookEngine(url, worker=False) as engine,
+    ):
+        own, before, last = Purge(database), standing(url), 0
         for _ in range(TURNS):
             alone += calls(engine, SECONDS)
-            ended = Event()
-            thread = Thread(target=gone, args=(purge, ended))
-            thread.start()
+            other.ask("begin", after=last)
             beside += calls(engine, SECONDS)
-            ended.set()
-            thread.join()
+            last = other.ask("end")["done"]
+            own.begin(last)
+            within += calls(engine, SECONDS)
+            last = own.end()
+        done = other.ask("taken")["done"]
+    taken = done["statements"]
     head = f"a purge at {count:,}: "
     every = [took for each in taken.values() for took in each]
     slowest = max(taken, key=lambda each: percentile(clock(taken[each])))
@@ -72,10 +77,11 @@ def purging(url: str, count: int) -> Iterator[Row]:
     ):
         row = limit(what, percentile(clock(found)), 100, "ms")
         yield replace(row, cpu=f"{percentile([server for _, server in found]):.1f} ms")
-    ratio = percentile(beside) / percentile(alone)
-    said = [f"{percentile(each):.1f} ms" for each in (beside, alone)]
-    yield Row(f"{head}p99 of calls beside it, without it", *said, f"{ratio:.2f}", "—", "≤ 1.1", ratio <= 1.1)
-    rate = purge.firings / (TURNS * SECONDS)
+    for what, calls_then in ((f"{head}p99 of calls beside it", beside), ("… in the process of its callers", within)):
+        ratio = percentile(calls_then) / percentile(alone)
+        said = [f"{percentile(each):.1f} ms" for each in (calls_then, alone)]
+        yield Row(f"{what}, without it", *said, f"{ratio:.2f}", "—", "≤ 1.1", ratio <= 1.1)
+    rate = done["firings"] / (TURNS * SECONDS)
     yield Row(f"{head}firings a second", f"{rate:,.0f}", "", "", "—", "—", None)
     yield limit(f"… all {count:,}", count / rate / 3600, NIGHT, "h")
     after = standing(url)
@@ -83,12 +89,6 @@ def purging(url: str, count: int) -> Iterator[Row]:
     yield Row(f"{head}tables and indexes after it, before it", *said, "", "—", "—", None)
     vacuums = f"{after['vacuums'] - before['vacuums']} vacuums"
     yield Row("… dead rows that wait for the server's vacuum", f"{after['dead']:,}", vacuums, "", "—", "—", None)
-
-
-def gone(purge: Purging, ended: Event) -> None:
-    """Purge as a worker does, until it is told to stop."""
-    while not ended.is_set() and purge.step():
-        ended.wait(PAUSE)
 
 
 def standing(url: str) -> dict[str, Any]:
@@ -118,31 +118,4 @@ def calls(engine: HookEngine, seconds: float) -> list[float]:
         engine.fire(EVENT, payload)
         found.append((time.perf_counter() - began) * 1000)
         time.sleep(CALL_PAUSE)
-    return found
-
-
-def served(connection: Any) -> float:
-    """Milliseconds of processor time that the connection's server process has taken, where this machine tells."""
-    process = connection.connection.driver_connection.info.backend_pid
-    with suppress(OSError):
-        return int(Path(f"/proc/{process}/schedstat").read_text("ascii").split()[0]) / 1e6
-    return 0.0
-
-
-def statements(database: Any) -> dict[str, list[tuple[float, float]]]:
-    """Of each statement that this database is asked from now on, by their first words: milliseconds by the clock, and
-    of the server's processor time, which others' load does not change."""
-    found: dict[str, list[tuple[float, float]]] = {}
-
-    def before(connection: Any, *_: Any) -> None:
-        connection.info["asked"] = served(connection), time.perf_counter()
-
-    def after(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        before, asked = connection.info["asked"]
-        took = (time.perf_counter() - asked) * 1000
-        found.setdefault(" ".join(statement.split())[:40], []).append((took, served(connection) - before))
-
-    for purpose in ("read", "write"):
-        event.listen(database.engine(purpose), "before_cursor_execute", before)
-        event.listen(database.engine(purpose), "after_cursor_execute", after)
     return found

@@ -80,7 +80,7 @@ COMMANDS: dict[str, Listed] = {
         "care.settings", Text("List and change settings shared by all processes on this database."), CARE
     ),
     "keys": Listed("care.keys", Text("Create, change and check the key that encrypts secrets."), CARE),
-    "db": Listed("care.db", Text("Upgrade or back up the database."), CARE),
+    "db": Listed("care.db", Text("Back up, restore, check, copy or upgrade the database."), CARE),
 }
 
 

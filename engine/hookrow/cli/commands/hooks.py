@@ -383,7 +383,7 @@ def pause(session: Session, refs: tuple[str, ...], reason: str, yes: bool) -> in
     return exits.DONE
 
 
-@subcommand("resume", Text("Resume paused hooks; their waiting deliveries are sent."))
+@subcommand("resume", Text("Resume paused hooks; their waiting deliveries go on."))
 @many
 @pass_session
 def resume(session: Session, refs: tuple[str, ...]) -> None:
@@ -468,7 +468,12 @@ def rollback(
 
 @subcommand("test", Text("Send one test request to a hook now; nothing is recorded."))
 @one
-@option("--payload", type=click.File("rb"), metavar="FILE|-", says=Text("Payload to send; else the event's sample."))
+@option(
+    "--payload",
+    type=click.File("rb"),
+    metavar="FILE|-",
+    says=Text("Payload to send; else the event's last recorded one, else its sample."),
+)
 @as_json
 @pass_session
 def test(session: Session, ref: str, payload: Any, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from hookrow.cli.catalogue import option
 from hookrow.clock import SystemClock, from_ms, to_ms
 from hookrow.errors import HookNotFound, InvalidInput, InvalidPayload, Problem
 from hookrow.lang import Text
-from hookrow.words import OUTCOMES, WOULD, Listing, Word, outcome_code, read_word
+from hookrow.words import DIFFERS, OUTCOMES, PROBLEM, WOULD, Listing, Word, outcome_code, read_word
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
@@ -100,12 +100,16 @@ class Would(click.Choice[str]):
         return super().convert(read_word(WOULD, value) or value, param, ctx)
 
 
-def filter_options(function: Any) -> Any:
-    """Add the log's filters to a command; they mean the same everywhere."""
+INCLUDED = Text("Only firings that include this hook (ID, key or exact name).")
+FOUND = (*OUTCOMES.values(), PROBLEM, DIFFERS)
+
+
+def filter_options(function: Any, hook: Text = INCLUDED) -> Any:
+    """Add the log's filters to a command; they find the same everywhere. `hook`: its help, where it does more."""
     options = (
         option("--event", metavar="EVENT", says=Text("Only firings of this event.")),
-        option("--hook", metavar="HOOK", says=Text("Only firings that include this hook (ID, key or exact name).")),
-        option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(OUTCOMES.values())),
+        option("--hook", metavar="HOOK", says=hook),
+        option("--outcome", type=Outcome(), metavar="OUTCOME", says=outcome_help(FOUND)),
         option(
             "--since",
             metavar="TIME",

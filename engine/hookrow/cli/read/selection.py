@@ -106,6 +106,9 @@ def again_options(function: Any) -> Any:
     return selection_options(function)
 
 
+THIS_HOOK = Text("Only this hook's deliveries (ID, key or exact name); a replay calls this hook alone.")
+
+
 def selection_options(function: Any) -> Any:
     """Add the ways to choose and to go through what was chosen."""
     options = (
@@ -114,7 +117,7 @@ def selection_options(function: Any) -> Any:
     )
     for add in reversed(options):
         function = add(function)
-    return click.argument("refs", metavar="[ID]...", nargs=-1)(filter_options(function))
+    return click.argument("refs", metavar="[ID]...", nargs=-1)(filter_options(function, THIS_HOOK))
 
 
 def selected(engine: HookEngine, refs: Sequence[str], options: dict[str, Any]) -> Iterator[tuple[str, Firing]]:

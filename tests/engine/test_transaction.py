@@ -103,6 +103,37 @@ def test_a_rolled_back_savepoint_leaves_nothing_and_the_rest_stands(engine: Hook
     assert [each.id for each in engine.log.page()] == [kept.id]
 
 
+def test_what_a_transaction_fires_for_a_paused_hook_waits_until_it_is_resumed(
+    engine: HookEngine, host: Engine, network: Network
+) -> None:
+    """A claim parks it, after the commit."""
+    paused = engine.hooks.list(event=AFTER)[1]
+    engine.hooks.pause(paused.id, "maintenance")
+    with host.begin() as connection:
+        firing = engine.fire(AFTER, PAYLOAD, connection=connection)
+    assert engine.drain(10)
+    assert [each.outcome for each in engine.log.get(firing.id).deliveries] == ["ok", "parked", "sent"]
+    engine.hooks.resume(paused.id)
+    assert engine.drain(10)
+    assert network.paths() == ["w", "b", "a"]
+
+
+@pytest.mark.parametrize("either_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", ["resume", "remove"])
+def test_an_open_transaction_that_fired_for_a_paused_hook_keeps_nobody_from_it(
+    engine: HookEngine, host: Engine, network: Network, change: str
+) -> None:
+    """It may go on for minutes. On SQLite it keeps everybody from everything."""
+    paused = engine.hooks.list(event=AFTER)[1]
+    engine.hooks.pause(paused.id, "maintenance")
+    with host.begin() as connection:
+        firing = engine.fire(AFTER, PAYLOAD, connection=connection)
+        getattr(engine.hooks, change)(paused.id)
+    assert engine.drain(10)
+    its = engine.log.get(firing.id).deliveries[1]
+    assert (its.outcome, its.skipped) == (("sent", None) if change == "resume" else ("cancelled", "hook_deleted"))
+
+
 def test_a_before_event_in_a_transaction_is_misuse(engine: HookEngine, host: Engine) -> None:
     """Whatever hooks there are, also none: the hooks must be asked before."""
     with host.connect() as connection, pytest.raises(TransactionMisuse, match="defer"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from hookrow.errors import DatabaseBusy, EngineClosed, KeyTaken, StorageError
 from hookrow.ids import new_uid
@@ -23,8 +23,9 @@ from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.standing import refuse_damaged
+from hookrow.store.database.tables import HOOKS
 from hookrow.store.database.writer import Waiting
-from hookrow.store.outbox.writing import NewDelivery, Rows
+from hookrow.store.outbox.writing import Begin, NewDelivery, Rows
 from outbox_rows import T0, add_hook
 from schemas import ours
 from warm import Warm
@@ -153,6 +154,34 @@ def test_a_failing_job_does_not_sink_its_neighbours(database: Database) -> None:
     assert count(database, "firing") == 3
     with database.read() as connection:
         assert ours(connection, "SELECT count(*) FROM main.setting WHERE name = 'refused'").scalar() == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_row_that_somebody_keeps_holds_up_no_neighbour(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants it is told after the limit; what was to be committed with it is committed."""
+    monkeypatch.setattr("hookrow.store.database.server.LOCK", 0.5)
+    hook = add_hook(database, "a")
+    keeper = open_database(database.address.render_as_string(hide_password=False))
+    database.writer.pause()
+    with keeper.write(20) as keeping:
+        keeping.execute(select(HOOKS.c.id).with_for_update())
+        wanting = database.writer.submit(
+            lambda c: c.execute(update(HOOKS).where(HOOKS.c.id == hook).values(position=5))
+        )
+        others = [database.writer.submit(firing()) for _ in range(3)]
+        database.writer.go_on()
+        with pytest.raises(DatabaseBusy, match="another session holds a lock"):
+            wanting.result(30)
+        assert len({other.result(30).firing for other in others}) == 3
+    keeper.close()
+
+
+def test_a_firing_that_is_begun_again_finds_itself(database: Database) -> None:
+    """Its first commit was taken for lost and arrived after all: it does not wait for the end of another call's."""
+    job = Begin(firing(idempotency_key="k", payload_hash="h", outcome=None, deadline_ms=T0 + 30_000))
+    assert database.writer.write(job) == database.writer.write(job)
+    assert job.proof is not None
+    assert count(database, "firing") == 1
 
 
 def test_a_delivery_without_its_hook_is_refused(database: Database) -> None:

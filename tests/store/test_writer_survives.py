@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
-from hookrow.store.database.failures import Unsure
+from hookrow.store.database.failures import RowLocked, Unsure
+from hookrow.store.database.locks import here
 from hookrow.store.database.opening import open_database
 
 
@@ -104,6 +106,71 @@ def test_what_was_perhaps_committed_is_not_begun_again(sqlite: Database, monkeyp
     assert [type(future.exception(10)) for future in futures] == [Unsure, Unsure]
     assert ran == [0, 1]
     assert isinstance(sqlite.writer.failed, Unsure)
+
+
+def test_no_wait_is_added_to_a_commit_that_took_all_the_time(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its caller waited for the commit's answer, and then once more to be told whether it is there."""
+    moment, asked = 100.0, list[float]()
+
+    class Provable:
+        def __call__(self, connection: Connection) -> int:
+            return 1
+
+        def proof(self, connection: Connection) -> bool:
+            return True
+
+    @contextmanager
+    def silent(seconds: float) -> Iterator[None]:
+        nonlocal moment
+        asked.append(seconds)
+        yield
+        if len(asked) == 1:
+            moment += took
+            raise Unsure("lost")
+
+    monkeypatch.setattr(writer_module, "now", lambda: moment)
+    monkeypatch.setattr(sqlite, "write", silent)
+    monkeypatch.setattr(sqlite, "config_in", lambda _: (0, 0, 0.0))
+    took = 4.0
+    assert sqlite.writer.write(Provable(), 5.0) == 1
+    assert asked == [5.0, 1.0]
+    took = 5.0
+    asked.clear()
+    with pytest.raises(Unsure):
+        sqlite.writer.write(Provable(), 5.0)
+    assert asked == [5.0]
+
+
+def test_who_waits_for_a_row_holds_up_nobody_elses_job(sqlite: Database) -> None:
+    """PostgreSQL: another session keeps one row for the whole limit. It is not told whose job wanted it."""
+    brief: list[bool] = []
+
+    def wants_it(connection: Connection) -> None:
+        brief.append(here.brief)
+        raise RowLocked("locked")
+
+    with held(sqlite):
+        jobs = [sqlite.writer.submit(each) for each in (lambda _: 1, wants_it, lambda _: 2)]
+    assert [type(each.exception(10)) for each in jobs] == [type(None), RowLocked, type(None)]
+    assert brief == [False, True]
+    with pytest.raises(RowLocked):
+        sqlite.writer.write(wants_it)
+    assert brief == [False, True, False]
+
+
+def test_where_everything_is_locked_a_batch_ends(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole table is: its jobs are not tried one after another for minutes."""
+    monkeypatch.setattr(writer_module, "RESTART", 0.0)
+    tried: list[int] = []
+
+    def wants_it(connection: Connection) -> None:
+        tried.append(1)
+        raise RowLocked("locked")
+
+    with held(sqlite):
+        jobs = [sqlite.writer.submit(wants_it) for _ in range(3)]
+    assert [type(each.exception(10)) for each in jobs] == [RowLocked] * 3
+    assert len(tried) == 1
 
 
 def test_a_thread_that_finds_nobody_writing_commits_by_itself(sqlite: Database) -> None:

@@ -175,13 +175,22 @@ class DeliveryDraft:
 
 
 def bear(
-    background: Sequence[tuple[DeliveryDraft, NewDelivery]], now_ms: int, lease_now: int, owner: str | None
+    background: Sequence[tuple[DeliveryDraft, NewDelivery]],
+    now_ms: int,
+    lease_now: int,
+    owner: str | None,
+    *,
+    in_transaction: bool,
 ) -> None:
-    """How background rows are born that wait for no order key; `owner` is whose worker the first is handed to."""
+    """How background rows are born that wait for no order key; `owner` is whose worker the first is handed to.
+
+    In the caller's transaction a worker's claim parks them: who writes one as parked keeps its hook as it is
+    (PostgreSQL), which must not last until their commit.
+    """
     parked: list[bool] = []
     leases: list[float] = []
     for draft, _ in background:
-        parked.append(draft.act == "park")
+        parked.append(draft.act == "park" and not in_transaction)
         leases.append(draft.hook.timeout)
     born = births(parked, now_ms, lease=None if owner is None else leases, lease_now=lease_now)
     for (draft, delivery), birth in zip(background, born, strict=True):
@@ -196,10 +205,15 @@ def bear(
         }
 
 
-def bear_blocked(background: Sequence[tuple[DeliveryDraft, NewDelivery]], now_ms: int, due_ms: int | None) -> None:
-    """The same of those whose turns are given afterwards; `due_ms` is when the first is due whatever comes of that."""
+def bear_blocked(background: Sequence[tuple[DeliveryDraft, NewDelivery]], now_ms: int, *, in_transaction: bool) -> None:
+    """The same of those whose turns are given afterwards.
+
+    In the caller's transaction the first is due and a worker's claim gives the turns: a look at order keys locks them
+    all (PostgreSQL), which must not last until their commit.
+    """
+    due_ms = now_ms if in_transaction else None
     for draft, delivery in background:
-        if draft.act == "park":
+        if draft.act == "park" and not in_transaction:
             delivery.values |= {"state": "parked", "due_ms": now_ms}
         else:
             delivery.values |= {"state": "blocked", "due_ms": due_ms}

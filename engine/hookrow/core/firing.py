@@ -402,14 +402,13 @@ class Run:
             for _, delivery in background:
                 delivery.values |= {"state": "cancelled", "skipped": NOT_ENQUEUED}
         elif not new or ordered:
-            # Inside the caller's transaction the first is due and a worker's claim gives the turns: a look at order
-            # keys locks them all (PostgreSQL), which must not last until their commit.
             admit_later = bool(background) and not self.context.in_background
-            bear_blocked(background, now_ms, now_ms if self.context.in_background else None)
+            bear_blocked(background, now_ms, in_transaction=self.context.in_background)
         elif background:
             handover = runtime.handover if self.handover else None
             taken = handover is not None and handover.takes_over
-            bear(background, now_ms, lease_now, runtime.owner if taken else None)
+            owner = runtime.owner if taken else None
+            bear(background, now_ms, lease_now, owner, in_transaction=self.context.in_background)
         firing = self.new_columns(now_ms) if new else None
         if not new and self.outcome is not None:
             firing = self.ended_columns()

@@ -15,11 +15,26 @@ from hookrow.lang import Text
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.reserve import reserve_of
 
-__all__ = ["Interrupted", "Unsure", "busy", "damaged", "interrupted", "late", "translate", "unshared", "unsure"]
+__all__ = [
+    "Interrupted",
+    "RowLocked",
+    "Unsure",
+    "busy",
+    "damaged",
+    "interrupted",
+    "late",
+    "translate",
+    "unshared",
+    "unsure",
+]
 
 
 class Interrupted(StorageError):
     """A transaction was rolled back by no fault of what it wrote: it may be begun again from the start."""
+
+
+class RowLocked(DatabaseBusy):
+    """Another session kept a lock on rows or a table, on PostgreSQL: what does not want them is not held up."""
 
 
 class Unsure(StorageError):
@@ -37,7 +52,7 @@ def busy(reason: str) -> DatabaseBusy:
 
 
 def locked(reason: str) -> StorageError:
-    return DatabaseBusy(Text("another session holds a lock on the database; try again when it has ended"))
+    return RowLocked(Text("another session holds a lock on the database; try again when it has ended"))
 
 
 def late(reason: str) -> DatabaseBusy:

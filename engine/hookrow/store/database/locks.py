@@ -51,6 +51,7 @@ __all__ = [
     "ms",
     "now",
     "wait_for_nobody",
+    "waiting_briefly",
 ]
 
 LOCK: Final = 5.0
@@ -122,6 +123,8 @@ class Patience(threading.local):
     until: float | None = float("inf")
     locks: float = float("inf")
     """Until when what has begun its work waits for locks."""
+    brief: bool = False
+    """It waits for hardly any lock."""
 
 
 here: Final = Patience()
@@ -158,6 +161,16 @@ class AtLeast(Until):
         self.before: float | None = here.until
         if self.before is not None and self.seconds is not None:
             here.until = max(self.before, now() + self.seconds)
+
+
+@contextmanager
+def waiting_briefly() -> Iterator[None]:
+    """Inside, this thread's transactions wait for hardly any lock (PostgreSQL): somebody has kept one for long."""
+    here.brief = True
+    try:
+        yield
+    finally:
+        here.brief = False
 
 
 @contextmanager

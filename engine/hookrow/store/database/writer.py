@@ -25,8 +25,8 @@ from sqlalchemy import Connection
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
 from hookrow.lang import Text
 from hookrow.store.aside import started
-from hookrow.store.database.failures import Interrupted, Unsure
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now
+from hookrow.store.database.failures import Interrupted, RowLocked, Unsure
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now, waiting_briefly
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
 
@@ -312,14 +312,16 @@ class Writer:
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
         patient: list[Waiting] = []
+        apart = False
         try:
             self.persist(batch)
         except DatabaseBusy as error:
             self.failed = error
             # Their time is up; the others have more, unless it is not the jobs' limit that was reached.
             up = now() + SLACK
-            late = [waiting for waiting in batch if waiting.until <= up] or batch
-            for waiting in late:
+            late = [waiting for waiting in batch if waiting.until <= up]
+            apart = not late and len(batch) > 1 and isinstance(error, RowLocked)
+            for waiting in late or batch:
                 waiting.error = error
             patient = [waiting for waiting in batch if waiting.error is None]
         except (DatabaseReadOnly, Unsure) as error:
@@ -340,11 +342,26 @@ class Writer:
                     waiting.error = error if isinstance(error, StorageError) else self.database.busy()
                 self.answer([waiting])
         # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
+        if apart:
+            self.commit_apart(batch)
         if patient:
             self.answer(
                 [waiting for waiting in batch if waiting.error is not None]
             )  # the others may wait as long again
             self.commit(patient)
+
+    def commit_apart(self, batch: list[Waiting]) -> None:
+        """One of these, it is not known which, waits for a row that somebody keeps: the others need not (PostgreSQL).
+
+        Each is tried by itself, with a short wait; what has not come to it after RESTART keeps the error of all.
+        """
+        end = now() + RESTART
+        with waiting_briefly():
+            for waiting in batch:
+                if now() < end:
+                    waiting.error = None
+                    self.commit([waiting])
+                self.answer([waiting])
 
     def persist(self, batch: list[Waiting]) -> None:
         """One transaction, begun again for a while where the server ended it.
@@ -380,13 +397,15 @@ class Writer:
                 return
 
     def proved(self, batch: list[Waiting], error: StorageError, until: float) -> bool:
-        """Whether the server has what this batch wrote. Raises the error where none of its jobs can be looked for."""
+        """Whether the server has what this batch wrote. Raises the error where none of its jobs can be looked for, or
+        the wait for the commit's answer took all of their time."""
         proof = next(filter(None, (getattr(waiting.job, "proof", None) for waiting in batch)), None)
-        if proof is None:
+        seconds = until - now()
+        if proof is None or seconds <= 0:
             raise error
         found: bool | None = None
         try:
-            with self.database.write(max(until - now(), SLACK)) as connection:
+            with self.database.write(seconds) as connection:
                 found = bool(proof(connection))
         except StorageError:
             if found is None:

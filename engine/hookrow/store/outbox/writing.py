@@ -270,6 +270,9 @@ class Begin:
         firing = self.rows.firing or {}
         self.wrote = False
         found = running(connection, firing["event"], firing["idempotency_key"], self.rows.now_ms)
+        if found is not None and found.uid == firing["uid"]:  # an earlier try's commit that arrived after all
+            self.wrote = True
+            return Written(found.id, ())
         if found is not None:
             if found.payload_hash != firing["payload_hash"]:
                 raise IdempotencyConflict(

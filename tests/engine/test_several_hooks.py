@@ -11,6 +11,8 @@ import pytest
 from hookrow import Hook, HookEngine
 from hookrow.errors import ChangedMeanwhile, HookNotFound, InvalidHook
 from hookrow.secrets.keyring import KeyRing
+from hookrow.store.outbox import Note, note
+from outbox_rows import claim, result, settle
 
 EVENT = "before_order_add"
 
@@ -155,6 +157,29 @@ def test_only_ones_own_change_is_taken_back_and_not_over_a_colleagues(
     assert engine.hooks.get("h1").name == "by olga"
     be("nobody")
     assert engine.hooks.last_change() is None
+
+
+@pytest.mark.parametrize("by", ["resume", "pause"])
+def test_a_breakers_pause_that_an_undo_brings_back_is_probed(engine: HookEngine, by: str) -> None:
+    """A resumption closes the breaker, and so does a late success beneath a person's pause: taken back, the hook is
+    tried at once, and goes on."""
+    hook, now = engine.hooks.get("h1").id or 0, engine.runtime.clock.now_ms()
+    database = engine.runtime.database
+    engine.fire(EVENT, {"order": {"id": 7}})
+    for number in range(10):
+        failure = Note(hook, success=False, countable=True)
+        database.writer.write(lambda c, f=failure, n=number: note(c, [f], now + n * 7000))  # type: ignore[misc]
+    if by == "resume":
+        engine.hooks.resume("h1")
+    else:
+        engine.hooks.pause("h1", "by hand")
+        database.writer.write(lambda c: note(c, [Note(hook, success=True)], now + 70_000))
+    undo(engine)
+    assert engine.hooks.get("h1").paused_by == "breaker"
+    (probe,) = [each for each in claim(database, now + 80_000).rows if each.hook_id == hook]
+    assert probe.probe
+    assert settle(database, probe, result(at_ms=now), now + 80_001).resumed
+    assert engine.hooks.get("h1").paused_by is None
 
 
 def test_secrets_do_not_come_back_and_do_not_go_elsewhere(engine: HookEngine) -> None:

@@ -157,6 +157,17 @@ async def test_a_retry_is_not_looked_for_before_its_time(database: Database, mon
         assert worker.next_ms <= min(row.due_ms for row in rows(database).values())
 
 
+async def test_a_worker_that_starts_tries_what_the_breaker_has_paused_for_ever(database: Database) -> None:
+    """An undo of earlier versions left such hooks: their breaker is closed, so nothing is due."""
+    hook = add_hook(database, "a", paused_by="breaker")
+    _, (row,) = fire(database, [hook], now_ms())
+    database.writer.write(lambda connection: outbox.park(connection, hook, now_ms()))
+    receiver = Receiver()
+    async with running(worker_on(database, receiver)):
+        await settled(database, row, "ok")
+    assert [each.probe for each in receiver.sent] == [True]
+
+
 async def test_a_hook_that_is_not_well_gathers_no_rows(database: Database) -> None:
     """One of it may come with a result while none is here; of a hook that is well as many as there are slots."""
     worker = worker_on(database, Receiver(), concurrency=8)

@@ -273,6 +273,28 @@ def test_a_breaker_with_nothing_to_probe_resumes_on_trial(database: Database) ->
     assert breaker(database, hook).wait_ms == 60_000
 
 
+def test_hooks_that_an_undo_left_paused_for_ever_are_probed(database: Database) -> None:
+    """Earlier versions: paused by the breaker, and the breaker closed, or never there. One that fails again rests
+    twice as long; an open breaker keeps its time, and a person's pause stands."""
+    closed, none, waits, person = (add_hook(database, key) for key in "abcd")
+    for hook in (closed, waits):
+        open_breaker(database, hook)
+    _, made = fire(database, [closed, none, waits, person])
+    change_hook(database, none, outbox.park, paused_by="breaker")
+    pause(database, person)
+    change = update(BREAKERS).where(BREAKERS.c.hook_id == closed).values(failures=0, wait_ms=0, probe_ms=None)
+    database.writer.write(lambda c: c.execute(change))
+    assert claim(database, T0 - 1).rows == []
+    for _ in range(2):
+        database.writer.write(outbox.reopen_closed)
+    probes = claim(database, T0 + 5000, recovering=False).rows
+    assert {(each.hook_id, each.probe) for each in probes} == {(hook, True) for hook in (closed, none, waits)}
+    for each in probes:
+        settle(database, each, failed(503), T0 + 6000)
+    assert {breaker(database, hook).wait_ms for hook in (closed, none, waits)} == {60_000}
+    assert (breaker(database, person), state(database, made[3])) == (None, "parked")
+
+
 def test_a_receiver_that_is_gone_pauses_its_hook_until_a_person_resumes(database: Database) -> None:
     """410: the hook is paused, the row parked; no probe ever goes; resuming brings the row back."""
     hook = add_hook(database, "a")

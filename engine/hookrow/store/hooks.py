@@ -194,6 +194,8 @@ def follow(connection: Connection, before: Mapping[str, Any], after: Mapping[str
         outbox.park(connection, number, now_ms)
     elif held(before) and not held(after):
         outbox.unpark(connection, number, now_ms)
+    if after["paused_by"] == "breaker" != before["paused_by"]:
+        outbox.reopen(connection, [number])
 
 
 class Sealed(NamedTuple):

@@ -342,6 +342,7 @@ class Worker(Sender):
         """Put right what was written by a clock that has been set back since."""
         try:
             await self.leases.mend_clock()
+            await self.database.writer.awrite(outbox.reopen_closed)  # earlier versions left hooks so
         except StorageError as error:
             await self.rest(self.trouble.failed(error))
         self.look = True

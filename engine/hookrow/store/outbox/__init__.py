@@ -6,7 +6,7 @@ what), `settling` (what came of it), `parking` (many rows follow their hook), `r
 
 from __future__ import annotations
 
-from hookrow.store.outbox.breaker import Note, note, pause_gone
+from hookrow.store.outbox.breaker import Note, note, pause_gone, reopen, reopen_closed
 from hookrow.store.outbox.claims import (
     Claimed,
     Taken,
@@ -44,6 +44,8 @@ __all__ = [
     "pause_gone",
     "recover",
     "renew",
+    "reopen",
+    "reopen_closed",
     "uncancel",
     "unpark",
     "unstick",

@@ -6,20 +6,20 @@ finds out whether the receiver is back. `states.after_attempt` decides; here it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select, update
 
-from hookrow.delivery.states import CLOSED, STEP, Breaker, after_attempt
+from hookrow.delivery.states import CLOSED, FIRST_REST, OPENS_AFTER, STEP, Breaker, after_attempt
 from hookrow.reasons.reason import Reason, keep
 from hookrow.store.configuration.revisions import ENGINE, Author, revise
 from hookrow.store.database.prepared import Prepared, PreparedIn, Upsert
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, park, unpark
 from hookrow.store.outbox.release import lock_keys
 
-__all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "take_probe", "try_again"]
+__all__ = ["Moved", "Note", "note", "pause_gone", "put_off", "reopen", "reopen_closed", "take_probe", "try_again"]
 
 
 # Rows are never deleted; one with no failures is a closed breaker. A process on PostgreSQL that waits for a row finds
@@ -46,6 +46,8 @@ WRITE = Prepared(
     .where(BREAKERS.c.hook_id == bindparam("hook"))
     .values({name: bindparam(f"new_{name}") for name in ("failures", "since_ms", "wait_ms", "probe_ms")})
 )
+PAUSED = select(HOOKS.c.id).where(HOOKS.c.paused_by == "breaker")
+OPEN = exists(select(1).where(BREAKERS.c.hook_id == HOOKS.c.id, BREAKERS.c.probe_ms.is_not(None)))
 
 
 @dataclass(slots=True)
@@ -163,6 +165,25 @@ def resume(connection: Connection, hook: int, now_ms: int) -> bool:
         return False
     unpark(connection, hook, now_ms)
     return True
+
+
+def reopen(connection: Connection, hooks: Collection[int]) -> None:
+    """See that hooks which the breaker has paused are probed, at once where their breaker is closed.
+
+    It was closed while a person had the hook paused or resumed, and their undo brings the breaker's pause back.
+    """
+    lock_keys(connection)  # a late success may be closing it just now
+    for hook in sorted(hooks):
+        ROW.run(connection, {"hook": hook})
+        closed = (BREAKERS.c.hook_id == hook, BREAKERS.c.probe_ms.is_(None), BREAKERS.c.hook_id.in_(PAUSED))
+        opened = {"failures": OPENS_AFTER, "wait_ms": FIRST_REST, "probe_ms": 0}
+        connection.execute(update(BREAKERS).where(*closed).values(opened))
+
+
+def reopen_closed(connection: Connection) -> None:
+    """As `reopen`, wherever it is needed."""
+    if found := connection.execute(PAUSED.where(~OPEN)).scalars().all():
+        reopen(connection, found)
 
 
 def take_probe(connection: Connection, hook: int, timeout: float, lease_now: int) -> bool:

@@ -74,6 +74,27 @@ async def test_a_success_at_home_settles_and_cancels_the_retry(bench: Bench) -> 
     assert len(bench.network.requests) == 2
 
 
+async def test_a_redelivery_that_is_cancelled_holds_nothing(bench: Bench) -> None:
+    """The delivery may be sent again at once, not only when the lease would have lapsed; its retry stays."""
+    firing = await dead_or_retrying(bench)
+    begun = asyncio.Event()
+
+    async def hangs(request: httpx.Request) -> httpx.Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    bench.network.on("h", hangs, answer(200))
+    by_hand = asyncio.create_task(bench.engine.redeliver(firing.id))
+    await begun.wait()
+    by_hand.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await by_hand
+    assert (await bench.engine.log.get(firing.id)).deliveries[0].outcome == "retrying"
+    [done] = await bench.engine.redeliver(firing.id)
+    assert done.ok
+
+
 async def test_a_failure_by_hand_leaves_the_retry(bench: Bench) -> None:
     """The pending retry is neither moved nor counted."""
     firing = await dead_or_retrying(bench)

@@ -61,6 +61,19 @@ def test_its_turn_in_the_firing_comes_meanwhile(database: Database) -> None:
     assert rows(database)[second].state == "ok"
 
 
+def test_its_retry_becomes_due_meanwhile_and_the_person_is_gone(database: Database) -> None:
+    """A worker knows when the lease lapses, by the clock of leases, and looks then: nobody else would wake it."""
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook])
+    settle(database, one(database), failed())
+    lease = by_hand(database, row, T0 + 4000)
+    assert claim(database, T0 + 4500).next_ms == T0 + 5000
+    taken = claim(database, T0 + 5000)
+    assert (taken.rows, taken.next_ms) == ([], lease.lease_ms)
+    assert claim(database, T0 + 5000, lease_now=T0 + 6000).next_ms == lease.lease_ms - 1000
+    assert ids(claim(database, lease.lease_ms)) == [row]
+
+
 def test_a_colleague_drops_it_meanwhile(database: Database) -> None:
     """Not while it is being sent; afterwards, where it failed again."""
     hook = add_hook(database, "a")

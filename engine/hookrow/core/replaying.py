@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
 from hookrow.delivery.states import ANSWERED
-from hookrow.errors import FiringNotFound, NotRedeliverable
+from hookrow.errors import EngineClosed, FiringNotFound, NotRedeliverable
 from hookrow.hook.elsewhere import elsewhere
 from hookrow.hook.modes import ROW_LIMIT, WAITING
 from hookrow.ids import delivery_place, firing_uid
@@ -200,8 +201,13 @@ class Replaying:
             return claimed
 
         claimed = await writer.awrite(lease)
-        dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
-        result = await perform(runtime.tools(runtime.config()), dispatch)
+        try:
+            dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
+            result = await perform(runtime.tools(runtime.config()), dispatch)
+        except BaseException:  # a cancelled one, too
+            with suppress(EngineClosed):
+                writer.submit(partial(outbox.let_go, claimed=claimed))
+            raise
         elsewhere = to is not None
         clock = runtime.database.clock
         job = Settle(claimed, result, clock.now_ms(), by_hand=True, elsewhere=elsewhere, lease_now=clock.lease_ms())

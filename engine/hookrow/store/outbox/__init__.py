@@ -19,7 +19,7 @@ from hookrow.store.outbox.due import mend_clock, next_due
 from hookrow.store.outbox.parking import cancel, drop, park, uncancel, unpark
 from hookrow.store.outbox.release import admit, unstick
 from hookrow.store.outbox.settling import ResultLike, Settle, Settled
-from hookrow.store.outbox.takeover import INTERRUPTED, claim, lease_for_redelivery, recover
+from hookrow.store.outbox.takeover import INTERRUPTED, claim, lease_for_redelivery, let_go, recover
 
 __all__ = [
     "INTERRUPTED",
@@ -37,6 +37,7 @@ __all__ = [
     "end_damaged",
     "give_back",
     "lease_for_redelivery",
+    "let_go",
     "mend_clock",
     "next_due",
     "note",

@@ -34,9 +34,9 @@ from hookrow.store.database.prepared import Prepared, PreparedIn
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, FIRINGS
 from hookrow.store.outbox.batches import Update
 from hookrow.store.outbox.breaker import put_off, take_probe, try_again
-from hookrow.store.outbox.due import BUSY, NOW, leased, next_due
+from hookrow.store.outbox.due import BUSY, LEASE_NOW, NOW, leased, next_due
 from hookrow.store.outbox.parking import BREAKERS, HOOKS, cancel, catch_up, chunks, hook_now, park
-from hookrow.store.outbox.probes import LEASE_NOW, OF_ROW, parked_heads
+from hookrow.store.outbox.probes import OF_ROW, parked_heads
 from hookrow.store.outbox.release import EARLIER, advance, give_on, held_back, keys_locked, pending, unheld_at
 from hookrow.store.outbox.shadows import shown
 

@@ -27,9 +27,9 @@ from hookrow.delivery.states import LONGEST_LEASE, LONGEST_REST, PENDING, STEP, 
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox.parking import BREAKERS, HOOKS
-from hookrow.store.outbox.release import pending, state_in
+from hookrow.store.outbox.release import pending, state_in, unheld_at
 
-__all__ = ["BUSY", "NOW", "held_by_hook", "lapsed", "leased", "mend_clock", "next_due", "timeless"]
+__all__ = ["BUSY", "LEASE_NOW", "NOW", "held_by_hook", "lapsed", "leased", "mend_clock", "next_due", "timeless"]
 
 COUNTED = 1001
 """Lapsed rows are counted up to here."""
@@ -43,6 +43,7 @@ may_have_wished: Final = func.coalesce(DELIVERIES.c.status, 0).in_((429, 503))
 leased: Final = DELIVERIES.c.state == literal_column("'leased'")
 """The term of the index `delivery_leased`."""
 NOW: BindParameter[Any] = bindparam("now")
+LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
 
 
 def hooks_with_pending_rows() -> CTE:
@@ -62,11 +63,15 @@ def hooks_with_pending_rows() -> CTE:
 
 BUSY = hooks_with_pending_rows()
 THEIRS = and_(DELIVERIES.c.hook_id == BUSY.c.hook, pending)
+LATER = and_(THEIRS, DELIVERIES.c.due_ms > NOW)
+BY_HAND = and_(THEIRS, DELIVERIES.c.due_ms <= NOW, ~unheld_at(LEASE_NOW))
 NEXT_DUE = Prepared(
     select(
-        func.min(select(func.min(DELIVERIES.c.due_ms)).where(THEIRS, DELIVERIES.c.due_ms > NOW).scalar_subquery())
+        func.min(select(func.min(DELIVERIES.c.due_ms)).where(LATER).scalar_subquery()).label("due_ms"),
+        func.min(select(func.min(DELIVERIES.c.lease_ms)).where(BY_HAND).scalar_subquery()).label("lease_ms"),
     ).select_from(BUSY)
 )
+"""After a claim has taken what is due: what a person sends by hand is left, and goes when its lease lapses."""
 NEXT_LAPSE = Prepared(select(func.min(DELIVERIES.c.lease_ms)).where(leased))
 PROBED = exists().where(  # a join would be taken for a walk over all hooks
     HOOKS.c.id == BREAKERS.c.hook_id,
@@ -79,9 +84,10 @@ NEXT_PROBE = Prepared(select(func.min(BREAKERS.c.probe_ms)).where(PROBED))
 
 def next_due(connection: Connection, now_ms: int, lease_now: int | None = None) -> int | None:
     """When the next row becomes due, the next lease lapses or the next breaker may be probed, after now."""
-    ahead = 0 if lease_now is None else lease_now - now_ms
-    due = NEXT_DUE.scalar(connection, {"now": now_ms})
-    others = [NEXT_LAPSE.scalar(connection), NEXT_PROBE.scalar(connection)]
+    held_now = now_ms if lease_now is None else lease_now
+    ahead = held_now - now_ms
+    [(due, by_hand)] = NEXT_DUE.all(connection, {"now": now_ms, "lease_now": held_now})
+    others = [by_hand, NEXT_LAPSE.scalar(connection), NEXT_PROBE.scalar(connection)]
     moments = [due, *(None if moment is None else moment - ahead for moment in others)]
     return min((moment for moment in moments if moment is not None), default=None)
 

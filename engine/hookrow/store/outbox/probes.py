@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, select
 
 from hookrow.delivery.states import STEP
 from hookrow.store.database.prepared import Prepared
 from hookrow.store.database.tables import DELIVERIES
-from hookrow.store.outbox.due import NOW
+from hookrow.store.outbox.due import LEASE_NOW, NOW
 from hookrow.store.outbox.release import EARLIER, state_in, unheld_at
 
-__all__ = ["LEASE_NOW", "MOST_PROBES", "OF_ROW", "PARKED_HEAD", "parked_heads"]
+__all__ = ["MOST_PROBES", "OF_ROW", "PARKED_HEAD", "parked_heads"]
 
 MOST_PROBES = 100
 """The oldest parked rows of a hook, of which one may be its breaker's probe."""
-LEASE_NOW: BindParameter[Any] = bindparam("lease_now")
 OF_ROW = tuple(
     DELIVERIES.c[name]
     for name in (

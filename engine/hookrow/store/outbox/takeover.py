@@ -20,13 +20,14 @@ from hookrow.errors import DeliveryNotFound, NotRedeliverable
 from hookrow.hook.checks import public_url
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason, keep
+from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, HOOKS
 from hookrow.store.outbox import claims
 from hookrow.store.outbox.claims import LAPSED, TAKEN_OVER, WITH_HOOK, Claimed, Taken, lease_ms, load, unlease
 from hookrow.store.outbox.release import is_held
-from hookrow.store.outbox.settling import Settle, Settled
+from hookrow.store.outbox.settling import FREE_LEASE, Settle, Settled
 
-__all__ = ["INTERRUPTED", "MOST_INTERRUPTED", "Lost", "claim", "lease_for_redelivery", "recover", "take_over"]
+__all__ = ["INTERRUPTED", "MOST_INTERRUPTED", "Lost", "claim", "lease_for_redelivery", "let_go", "recover", "take_over"]
 
 INTERRUPTED = "interrupted"
 MOST_INTERRUPTED = 5
@@ -177,3 +178,9 @@ def lease_for_redelivery(
         .values(owner=owner, lease_ms=lease_ms(row.timeout, held_now), fence=DELIVERIES.c.fence + 1)
     )
     return load(connection, [row_id], set())[0]
+
+
+def let_go(connection: Connection, claimed: Claimed) -> None:
+    """End the lease of a redelivery of which nothing is recorded: a retry that is due does not wait until it lapses."""
+    FREE_LEASE.many(connection, [{"id": claimed.row_id, "fence": claimed.fence}])
+    announce(connection)

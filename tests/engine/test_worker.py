@@ -12,6 +12,7 @@ from sqlalchemy import literal_column, update
 from hookrow.errors import StorageError
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
+from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import DELIVERIES
 from hookrow.store.outbox import Claimed, Settle
 from hookrow.worker.trouble import Trouble
@@ -166,6 +167,37 @@ async def test_a_worker_that_starts_tries_what_the_breaker_has_paused_for_ever(d
     async with running(worker_on(database, receiver)):
         await settled(database, row, "ok")
     assert [each.probe for each in receiver.sent] == [True]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_workers_on_one_file_with_nothing_to_do_come_to_rest(database: Database) -> None:
+    """A claim that finds nothing leads to no other one: neither its own nor that of another process."""
+    fire(database, [add_hook(database, "a", paused_by="person")], now_ms())
+    other = open_database(database.address.render_as_string(hide_password=False))
+    workers = [worker_on(each, Receiver()) for each in (database, other)]
+    claims: list[int] = []
+
+    def counted(worker: Any) -> Any:
+        claim = worker.claim
+
+        async def claiming() -> None:
+            claims[-1] += 1
+            await claim()
+
+        return claiming
+
+    for worker in workers:
+        await worker.mend_clock()
+        worker.claim = counted(worker)  # type: ignore[method-assign]
+    for _ in range(8):
+        claims.append(0)
+        for worker in workers:
+            worker.asked = float("-inf")  # as if a quarter of a second had passed
+            await worker.step()
+            worker.database.checkpoint()  # as after a second without work
+    other.close()
+    assert claims[0] == 2
+    assert claims[3:] == [0] * 5
 
 
 async def test_a_hook_that_is_not_well_gathers_no_rows(database: Database) -> None:

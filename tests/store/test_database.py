@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, delete, insert
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, NoDatabase, StorageError
 from hookrow.store.configuration import settings
@@ -23,6 +23,7 @@ from hookrow.store.configuration.cache import ConfigCache
 from hookrow.store.database.backup import back_up
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.tables import HOOKS
 from hookrow.store.outbox.writing import FIRINGS
 from outbox_rows import T0, add_hook, fire
 from schemas import ours
@@ -266,6 +267,22 @@ def test_a_new_look_never_repeats_an_old_number(database: Database) -> None:
         fresh = database.data_version()
         assert fresh not in seen
         seen.add(fresh)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_empty_wal_is_not_emptied_again(database: Database) -> None:
+    """What a transaction left that wrote nothing; SQLite itself counts that as a change, and who follows looks anew."""
+    add_hook(database, "a")
+    for _ in range(2):
+        assert database.checkpoint()
+        assert os.stat(f"{database.path}-wal").st_size == 0
+        before = database.data_version()
+        database.writer.write(lambda connection: None)
+        assert database.checkpoint()
+        assert database.data_version() == before
+        add_hook(database, "b")
+        assert database.data_version() != before
+        database.writer.write(lambda connection: connection.execute(delete(HOOKS).where(HOOKS.c.key == "b")))
 
 
 def write_firings(database: Database, hook: int, count: int) -> None:

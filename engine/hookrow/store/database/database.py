@@ -28,7 +28,7 @@ from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, StorageError
 from hookrow.lang import Text
 from hookrow.payload import MIB
-from hookrow.store.database import locks, readonly
+from hookrow.store.database import locks, readonly, standing
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, late, translate, unsure
 from hookrow.store.database.locks import LOCK, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
@@ -354,8 +354,8 @@ class Database:
         Returns:
             Whether the WAL is empty now, or there is none. A long reader keeps it: try again.
         """
-        if self.path is None or self.read_only:
-            return True
+        if self.read_only or not standing.wal_size(self.path):
+            return True  # SQLite would take the emptying of an empty WAL for a change, of which every worker hears
         try:
             with self.alone():
                 driver: Any = self.writing_connection().connection.driver_connection
@@ -374,12 +374,7 @@ class Database:
 
         Behind one reader that stays it can't be emptied; then it is tried again when it has grown by as much once more.
         """
-        if self.path is None:
-            return
-        try:
-            grown = os.stat(f"{self.path}-wal").st_size
-        except OSError:
-            return
+        grown = standing.wal_size(self.path)
         if grown > self.wal_limit:
             self.wal_limit = LARGE_WAL if self.checkpoint(PATIENCE_MS) else grown + LARGE_WAL
         elif grown < LARGE_WAL:

@@ -12,7 +12,7 @@ from hookrow.lang import Text
 from hookrow.store.database.locks import LOCK
 from hookrow.store.database.schema import VERSION_TABLE
 
-__all__ = ["FileId", "clear_damage", "file_id", "mark_damage", "refuse_damaged", "replaced", "schema_in"]
+__all__ = ["FileId", "clear_damage", "file_id", "mark_damage", "refuse_damaged", "replaced", "schema_in", "wal_size"]
 
 FileId = tuple[int, int]
 """A file's device and inode: another file under the same name has others."""
@@ -28,6 +28,14 @@ def file_id(path: Path) -> FileId | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def wal_size(path: Path | None) -> int:
+    """How many bytes its WAL has; 0 where there is none."""
+    try:
+        return os.stat(f"{path}-wal").st_size if path is not None else 0
+    except OSError:
+        return 0
 
 
 def replaced(path: Path) -> StorageError:

@@ -189,3 +189,12 @@ def pause(database: Database, hook: int, now_ms: int = T0) -> int:
 def resume(database: Database, hook: int, now_ms: int = T0) -> int:
     """As a person resumes it."""
     return change_hook(database, hook, outbox.unpark, now_ms, paused_by=None)  # type: ignore[no-any-return]
+
+
+def waiting(postgres_url: str) -> int:
+    """How many transactions of this database wait for another."""
+    import psycopg
+
+    asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        return len(connection.execute(asked).fetchall())

@@ -40,6 +40,7 @@ from outbox_rows import (
     set_hook,
     settle,
     state,
+    waiting,
 )
 
 LIMIT = 30.0
@@ -61,13 +62,6 @@ def other(database: Database) -> Iterator[Database]:
     made = open_database(database.address.render_as_string(hide_password=False) + "&application_name=other")
     yield made
     made.close()
-
-
-def waiting(postgres_url: str) -> int:
-    """How many transactions of this database wait for another."""
-    asked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        return len(connection.execute(asked).fetchall())
 
 
 @pytest.fixture

@@ -334,7 +334,11 @@ class Importer:
             uid = hookstore.new_uid() if step.stored is None else step.stored.uid
             prepared.append((step, uid, *self.hooks.sealed(uid, step.values, step.stored)))
 
+        touched = [step.stored.id for step in steps if step.stored is not None and (step.removed or step.values)]
+        placed = {str(step.values["event"]) for step in steps if "event" in step.values}
+
         def job(connection: Connection) -> None:
+            hookstore.hold(connection, touched, placed)
             for each in changes:
                 change_setting(connection, author, f"{PREFIX}{each.event}", ON if each.after else OFF)
             for step in steps:

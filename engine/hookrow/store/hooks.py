@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hookrow.errors import CandidateInTheWay, ChangedMeanwhile, HookNotFound, KeyTaken
@@ -21,7 +21,7 @@ from hookrow.reasons.reason import keep
 from hookrow.secrets.vault import Place, Vault
 from hookrow.store import outbox
 from hookrow.store.configuration.revisions import Author, history, record, revise
-from hookrow.store.database.locks import after_a_lock
+from hookrow.store.database.locks import after_a_lock, all_locked
 from hookrow.store.database.plain import reading
 from hookrow.store.database.tables import HOOKS
 
@@ -31,6 +31,7 @@ __all__ = [
     "change",
     "create",
     "history",
+    "hold",
     "hold_order",
     "new_uid",
     "next_position",
@@ -51,6 +52,27 @@ def hold_order(connection: Connection, event: str) -> None:
     """One transaction at a time gives the hooks of an event their places; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"order {event}", 0))))
+
+
+def hold(connection: Connection, hooks: Collection[int] | Select[Any], events: Collection[str] = ()) -> None:
+    """Lock what a transaction is to change of several hooks, before anything else of theirs (docs/decisions/0022).
+
+    Args:
+        events: of which hooks get places, by whatever way.
+    """
+    for event in sorted(events):
+        hold_order(connection, event)
+    all_locked(connection, select(HOOKS.c.id).where(HOOKS.c.id.in_(hooks)).order_by(HOOKS.c.id))
+
+
+def hold_place(connection: Connection, number: int, changes: Mapping[str, Any]) -> None:
+    """As `hold_order`, where a change gives the hook a place after all others: before its row is locked, as `move`."""
+    if "event" not in changes and changes.get("position", 0) is not None:
+        return
+    now = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
+    event = changes.get("event", now)
+    if changes.get("position", 0) is None or (event != now and "position" not in changes):
+        hold_order(connection, event)
 
 
 def next_position(connection: Connection, event: str) -> int:
@@ -143,6 +165,7 @@ def change(
         CandidateInTheWay: its candidate does not go with it, and stays.
         KeyTaken: another hook has the new key.
     """
+    hold_place(connection, number, changes)
     before = dict(load(connection, number)._mapping)
     if before["deleted_ms"] is not None and action not in ("restore", "undo"):
         raise HookNotFound(Text("the hook {ref} was deleted", ref=number))
@@ -230,7 +253,9 @@ def reseal_all(connection: Connection, vault: Vault, author: Author) -> int:
         KeyMissing, KeyWrong: one can't be opened; nothing is changed then.
     """
     count = 0
-    for number in sorted({each.hook for each in sealed_values(connection)}):
+    hooks = sorted({each.hook for each in sealed_values(connection)})
+    hold(connection, hooks)
+    for number in hooks:
         row = dict(
             connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).one()._mapping
         )
@@ -264,6 +289,7 @@ def abandon(connection: Connection, key: str, author: Author) -> int:
     for this key alone goes on, without them. A candidate goes as a whole.
     """
     lost = sealed_by(connection, key)
+    hold(connection, lost)
     for number, fields in lost.items():
         before = dict(
             connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).one()._mapping

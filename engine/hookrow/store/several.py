@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.tables import HOOKS
-from hookrow.store.hooks import change
+from hookrow.store.hooks import change, hold
 from hookrow.store.moving import Goal, move
 
 __all__ = ["Several", "change_several", "move_several"]
@@ -27,6 +27,7 @@ def change_several(
     """
     action, values = meaning(what, reason, author.at_ms)
     changed = []
+    hold(connection, revisions)
     for number, revision in sorted(revisions.items()):
         paused = connection.execute(select(HOOKS.c.paused_by).where(HOOKS.c.id == number)).scalar()
         stands = (what == "pause" and paused not in (None, "breaker")) or (what == "resume" and paused is None)
@@ -52,9 +53,12 @@ def move_several(connection: Connection, numbers: Sequence[int], by: int, author
     Raises:
         HookNotFound
     """
+    alive = HOOKS.c.deleted_ms.is_(None)
+    events = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id.in_(numbers), alive).distinct()).scalars().all()
+    hold(connection, select(HOOKS.c.id).where(HOOKS.c.event.in_(events), alive), events)
     rows = connection.execute(
         select(HOOKS.c.id, HOOKS.c.event, HOOKS.c.position)
-        .where(HOOKS.c.id.in_(numbers), HOOKS.c.deleted_ms.is_(None))
+        .where(HOOKS.c.id.in_(numbers), alive)
         .order_by(HOOKS.c.event, HOOKS.c.position, HOOKS.c.id)
     ).all()
     for row in reversed(rows) if by > 0 else rows:

@@ -16,7 +16,7 @@ from hookrow.lang import Text, quoted
 from hookrow.records import OwnChange, UndonePart
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.tables import HOOKS, REVISIONS
-from hookrow.store.hooks import change
+from hookrow.store.hooks import change, hold
 
 __all__ = ["last_change", "take_back"]
 
@@ -90,6 +90,10 @@ def take_back(
         HookNotFound, KeyTaken
     """
     told = []
+    moved = {
+        each.before["event"] for each in undone.parts if each.before and each.before["event"] != each.after["event"]
+    }
+    hold(connection, [each.hook_id for each in undone.parts], moved)
     for each in sorted(undone.parts, key=lambda part: part.hook_id):
         current = connection.execute(
             select(HOOKS).where(HOOKS.c.id == each.hook_id).with_for_update(key_share=True)

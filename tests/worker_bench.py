@@ -64,7 +64,7 @@ class Receiver:
 def worker_on(database: Database, receiver: Receiver, **given: Any) -> Worker:
     """A worker that reads hooks fresh each time."""
 
-    def hook_of(number: int) -> Any:
+    async def hook_of(number: int) -> Any:
         return hook_from(hook_row(database, number))
 
     clock = given.pop("clock", None)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from engine_bench import Bench
-from hookrow import HookEngine
+from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.errors import StorageError
-from scripted import answer
+from hookrow.observers import DeliveryObserved, Observer
+from hookrow.store.configuration.cache import Config, ConfigCache
+from scripted import Network, answer
+from silent import Silent
+from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 AFTER = "after_registration"
@@ -241,3 +248,90 @@ async def test_what_is_kept_back_outlives_a_purge(bench: Bench) -> None:
     await bench.fire(defer=True)
     bench.clock.forward(2 * 86_400)
     assert (await bench.engine.log.prune(days=0)).firings == 1
+
+
+# -- a worker on the service's loop ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pg(postgres_url: str) -> str:
+    """An empty database on PostgreSQL."""
+    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def asked_in(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The threads in which the hooks are read, each time that somebody asks."""
+    threads: list[threading.Thread] = []
+    look = ConfigCache.look
+
+    def noted(cache: ConfigCache, sqlite: bool) -> Config:
+        threads.append(threading.current_thread())
+        return look(cache, sqlite)
+
+    monkeypatch.setattr(ConfigCache, "look", noted)
+    return threads
+
+
+async def test_a_silent_server_holds_up_no_worker_on_the_services_loop(
+    pg: str, asked_in: list[threading.Thread]
+) -> None:
+    """Rows are held when the server goes silent: the hooks are asked for aside, and the loop goes on meanwhile."""
+    address, here = make_url(pg), threading.current_thread()
+    async with AsyncHookEngine(pg, worker=False) as direct:
+        await direct.hooks.add(Hook(name="a", event=AFTER, url="http://receiver.test/a"))
+    answering = asyncio.Event()
+
+    async def late(request: httpx.Request) -> httpx.Response:
+        await answering.wait()
+        return httpx.Response(200)
+
+    network = Network(a=late)
+    with Silent(address) as proxy:
+        async with AsyncHookEngine(proxy.url(address), transport=network) as engine:
+            fired = [await engine.fire(AFTER, {"n": n}) for n in range(20)]
+            worker = engine.sending.worker
+            assert worker is not None
+            await seen(lambda: len(network.requests) == 16 and bool(worker.slots.held))  # of a hook that is not known
+            proxy.silent.set()
+            engine.runtime.cache.forget()
+            asked_in.clear()
+            answering.set()
+            await seen(lambda: bool(asked_in))
+            assert here not in asked_in
+            proxy.silent.clear()
+            await seen(lambda: not worker.hand.rows and not worker.slots.held)
+    assert len(network.requests) == len(fired)
+    assert here not in asked_in
+
+
+async def test_a_worker_reads_nothing_on_its_loop(
+    pg: str, asked_in: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do those that it tells, nor retention, nor a command that waits for its own: each asks for the hooks anew."""
+    monkeypatch.setattr("hookrow.store.configuration.cache.PG_LOOK", 0.0)
+    monkeypatch.setattr("hookrow.worker.retention.FIRST", 0.0)
+    told: list[str] = []
+
+    class Told(Observer):
+        def on_delivery(self, delivery: DeliveryObserved) -> None:
+            told.append(delivery.outcome)
+
+    network = Network(gone=answer(410))
+    engine = AsyncHookEngine(pg, transport=network, observers=[Told()])
+    asked_in.clear()
+    async with engine:
+        for name in ("a", "gone"):
+            url = f"http://receiver.test/{name}"
+            await engine.hooks.add(Hook(name=name, event=AFTER, url=url, fire_and_forget=False))
+        firing = await engine.fire(AFTER, {"n": 1})
+        worker = engine.sending.worker
+        assert worker is not None
+        assert worker.retention is not None
+        retention = worker.retention
+        await seen(lambda: retention.due > engine.runtime.clock.monotonic() and retention.task is None)
+        await seen(lambda: told == ["ok"] and not worker.hand.rows)
+        await engine.send_own(firing)
+        assert asked_in
+        assert threading.current_thread() not in asked_in
+    assert sorted(network.paths()) == ["a", "gone"]

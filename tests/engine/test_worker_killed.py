@@ -55,7 +55,7 @@ def work(path: Path, log: Path, most: int) -> None:
         await asyncio.sleep(0.002)
         return result()
 
-    def hook_of(number: int) -> Any:
+    async def hook_of(number: int) -> Any:
         if number not in hooks:
             hooks[number] = hook_from(hook_row(database, number))
         return hooks[number]
@@ -154,7 +154,7 @@ def work_until_killed(url: str, ahead_ms: int, poison: int) -> None:
         await asyncio.sleep(0.03)
         return result()
 
-    def hook_of(number: int) -> Any:
+    async def hook_of(number: int) -> Any:
         if number not in hooks:
             hooks[number] = hook_from(hook_row(database, number))
         return hooks[number]

@@ -184,7 +184,7 @@ class Log:
 
         Pending and dead deliveries stay, whatever their age. Raises StorageError.
         """
-        kept, room = self.runtime.retention()
+        kept, room = self.runtime.retention(self.runtime.config())
         return purge(
             self.runtime.database,
             days=kept if days is None else days,

@@ -59,7 +59,7 @@ class Replaying:
         """Fire a recorded payload anew, through today's hooks or one of them. Raises FiringNotFound, InvalidInput."""
         number = None if hook is None else self.explaining.hooks.find(hook).id
         runtime, to = self.runtime, elsewhere(to)
-        config = runtime.config()
+        config = await runtime.config_asked()
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
         if recorded is None or uid is None:
@@ -108,7 +108,7 @@ class Replaying:
             FiringNotFound, NotRedeliverable, InvalidInput
         """
         runtime, to = self.runtime, elsewhere(to)
-        config = runtime.config()
+        config = await runtime.config_asked()
         uid = firing_uid(ref)
         firing = None if uid is None else await runtime.firing(config, uid)
         if firing is None:
@@ -202,8 +202,9 @@ class Replaying:
 
         claimed = await writer.awrite(lease)
         try:
+            config = await runtime.config_asked()
             dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
-            result = await perform(runtime.tools(runtime.config()), dispatch)
+            result = await perform(runtime.tools(config), dispatch)
         except BaseException:  # a cancelled one, too
             with suppress(EngineClosed):
                 writer.submit(partial(outbox.let_go, claimed=claimed))

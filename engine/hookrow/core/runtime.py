@@ -312,9 +312,8 @@ class Runtime:
 
         return job
 
-    def retention(self) -> tuple[float, int]:
-        """How many days, and how many bytes, of finished firings are kept, now."""
-        config = self.config()
+    def retention(self, config: Config) -> tuple[float, int]:
+        """How many days, and how many bytes, of finished firings are kept."""
         return self.number(config, "retention_days"), self.number(config, "retention_bytes")
 
     # -- reading and life ---------------------------------------------------------------------------------------------

@@ -85,10 +85,10 @@ class Sending:
             self.runtime.database.clock,
             owner=self.runtime.owner,
             perform=self.send_claimed,
-            hook_of=lambda number: self.runtime.config().hooks.get(number),
+            hook_of=self.hook_now,
             tend=self.key_pauses.tend,
             raise_event=partial(raise_event, self.runtime),
-            limits=self.runtime.retention,
+            limits=self.retention,
             config_changed=self.runtime.cache.forget,
             failing=self.runtime.failing,
             concurrency=concurrency,
@@ -97,9 +97,17 @@ class Sending:
             worker.notices.recorded = self.settled
         return worker
 
-    def settled(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
+    async def hook_now(self, number: int) -> StoredHook | None:
+        """The hook of an id as it stands. A loop has others to serve: it never reads the database itself."""
+        return (await self.runtime.config_asked()).hooks.get(number)
+
+    async def retention(self) -> tuple[float, int]:
+        """What the settings keep, as they stand."""
+        return self.runtime.retention(await self.runtime.config_asked())
+
+    async def settled(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell observers of a delivery that has come to its end."""
-        watch, hook = self.runtime.watch, self.runtime.config().hooks.get(claimed.hook_id)
+        watch, hook = self.runtime.watch, await self.hook_now(claimed.hook_id)
         if watch is not None and hook is not None and settled.state in FINISHED:
             watch.delivery(
                 DeliveryObserved(
@@ -241,7 +249,8 @@ class Sending:
             origin="worker",
         )
         # The worker has just asked for the hook as it stands: no second look is needed.
-        result = await perform(self.runtime.tools(self.runtime.cache.config or self.runtime.config()), dispatch)
+        config = self.runtime.cache.config or await self.runtime.config_asked()
+        result = await perform(self.runtime.tools(config), dispatch)
         if result.error == "key_error" and claimed.against is None:
             self.runtime.sealing.failed(hook)
         return result
@@ -265,7 +274,7 @@ class Sending:
 
     async def as_logged(self, firing: Firing) -> Firing:
         """The firing as the log has it now; what only its caller may see stays."""
-        config, uid = self.runtime.config(), firing.id.partition("_")[2]
+        config, uid = await self.runtime.config_asked(), firing.id.partition("_")[2]
         found = await self.runtime.firing(config, uid)
         return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
 

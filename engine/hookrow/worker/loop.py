@@ -83,7 +83,7 @@ class Worker(Sender):
         Args:
             perform: makes one attempt of a claimed row with the hook as it stands now. A receiver's failure is a
                 result; what it raises is a fault of ours, and the row goes again when its lease has lapsed.
-            hook_of: the hook of an id, from the cache; None if there is none.
+            hook_of: the hook of an id, from the cache or asked for aside; None if there is none.
             tend: awaited at each step, to hold what can't be sent; gives the hooks of which no row may be claimed.
             raise_event: fires a system event.
             limits: what the settings keep; without it this worker deletes nothing.

@@ -21,9 +21,9 @@ log: Final = logging.getLogger("hookrow")
 SYSTEM_EVENTS = frozenset({"hook.paused", "hook.resumed", "delivery.dead"})
 """Raised by the engine itself; their own deliveries raise none."""
 
-HookOf = Callable[[int], Any]
+HookOf = Callable[[int], Awaitable[Any]]
 RaiseEvent = Callable[[str, JsonObject], Awaitable[None]]
-Recorded = Callable[[Claimed, ResultLike, Settled], None]
+Recorded = Callable[[Claimed, ResultLike, Settled], Awaitable[None]]
 
 
 class Notices:
@@ -43,13 +43,13 @@ class Notices:
     async def of_result(self, claimed: Claimed, result: ResultLike, settled: Settled) -> None:
         """Tell what a recorded result led to."""
         if self.recorded is not None:
-            self.recorded(claimed, result, settled)
+            await self.recorded(claimed, result, settled)
         if (
             self.failing is not None
             and claimed.shadow is None
             and (result.error is not None or claimed.hook_id in self.failing.rows)
         ):
-            hook = self.hook_of(claimed.hook_id)
+            hook = await self.hook_of(claimed.hook_id)
             if hook is not None:
                 await aside(partial(self.failing.saw, hook, failed=result.error is not None, error=result.error))
         if settled.dead:
@@ -65,7 +65,7 @@ class Notices:
 
     async def tell(self, code: str, hook_id: int, payload: JsonObject, claimed: Claimed | None = None) -> None:
         """Raise one; what a system event's own delivery (`claimed`) caused is only logged."""
-        hook = self.hook_of(hook_id)
+        hook = await self.hook_of(hook_id)
         named = {"id": hook_id, "key": hook.key if hook else None, "name": hook.name if hook else None}
         about = "" if claimed is None else f", {delivery_id(claimed.uid, claimed.seq)}"
         log.warning("%s: hook %s%s", code, named["key"] or hook_id, about)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -32,7 +32,7 @@ EVERY = 600.0
 PAUSE = 0.1
 """Seconds between two batches: nobody is in a hurry."""
 
-Limits = Callable[[], tuple[float, int]]
+Limits = Callable[[], Awaitable[tuple[float, int]]]
 """The settings `retention_days` and `retention_bytes` as they stand."""
 
 
@@ -59,7 +59,7 @@ class Retention:
             ended = await self.database.writer.awrite(lambda connection: end_interrupted(connection, now_ms))
             if ended:
                 log.warning("%d firings had not ended when their process died", ended)
-            days, most_bytes = self.limits()
+            days, most_bytes = await self.limits()
             moment = {"now_ms": now_ms, "lease_now": self.clock.lease_ms()}
             purging = Purging(self.database, days=days, most_bytes=most_bytes, gentle=True, **moment)
             while not self.stopped.is_set() and await aside(purging.step):

@@ -111,9 +111,8 @@ class Sender:
         """Send one row if it may go now, and have the result recorded; gives whether `recorded` is still to be told."""
         claimed, freed = held.claimed, False
         try:
-            hook: CurrentHook | None = self.notices.hook_of(claimed.hook_id)
-            if hook is None or not may_go(hook, claimed) or not await self.lasts(held, hook):
-                await self.give_back([claimed])
+            hook = await self.hook_for(held)
+            if hook is None:
                 return False
             started = self.clock.monotonic()
             if claimed.error == outbox.INTERRUPTED:
@@ -150,6 +149,20 @@ class Sender:
             if not freed:
                 self.slots.free(claimed.hook_id)
         return False
+
+    async def hook_for(self, held: Held) -> CurrentHook | None:
+        """The hook of a row that may go now; of one that may not, None: it is given back."""
+        claimed, found = held.claimed, None
+        try:
+            hook: CurrentHook | None = await self.notices.hook_of(claimed.hook_id)
+            if hook is not None and may_go(hook, claimed) and await self.lasts(held, hook):
+                found = hook
+        except asyncio.CancelledError:  # the database is silent, and the worker has to leave: nothing was sent
+            await self.give_back([claimed])
+            raise
+        if found is None:
+            await self.give_back([claimed])
+        return found
 
     async def broke(self, claimed: Claimed, error: Exception) -> None:
         """A delivery ended by an error that is none of its receiver's."""

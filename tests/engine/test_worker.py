@@ -380,6 +380,7 @@ async def test_an_attempt_that_breaks_goes_again_after_its_lease(
     receiver = Receiver(script)
     async with running(worker_on(database, receiver, clock=clock)) as worker:
         await receiver.until(lambda: len(receiver.sent) == 1)
+        await worker.hand.empty.wait()
         clock.forward(10.5)
         worker.wake()
         await settled(database, row, "ok")

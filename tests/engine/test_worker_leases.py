@@ -14,7 +14,7 @@ from hookrow.errors import StorageError
 from hookrow.store import outbox
 from hookrow.store.database.database import Database
 from hookrow.store.database.tables import DELIVERIES
-from hookrow.store.outbox import Claimed
+from hookrow.store.outbox import Claimed, Settle
 from hookrow.worker.trouble import Trouble
 from outbox_rows import (
     T0,
@@ -94,6 +94,50 @@ async def test_a_lost_lease_is_not_sent(database: Database) -> None:
         await seen(lambda: not worker.slots.held and not worker.hand.rows)
     assert receiver.sent == []
     assert rows(database)[row].owner == "other"
+
+
+@pytest.mark.parametrize("unrecorded", [False, True], ids=["in flight", "its result unrecorded"])
+async def test_a_worker_takes_nothing_over_from_itself(
+    database: Database, unrecorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process stood still, or storage was in trouble, for longer than a lease, and nobody else took the row: it is
+    held on, and not sent again."""
+    clock = HandClock(now_ms())
+    hook = add_hook(database, "a")
+    _, (row,) = fire(database, [hook], clock.wall)
+    answering, refusing = asyncio.Event(), unrecorded
+    tries = 0
+    once = Settle.run_many
+
+    def run_many(connection: Any, jobs: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if refusing:
+            raise StorageError("locked")
+        return once(connection, jobs)
+
+    async def script(claimed: Claimed) -> Result:
+        if not unrecorded:
+            await answering.wait()
+        return result()
+
+    monkeypatch.setattr(Settle, "run_many", run_many)
+    monkeypatch.setattr(Trouble, "failed", lambda self, error: 0.01)
+    receiver = Receiver(script)
+    async with running(worker_on(database, receiver, clock=clock)) as worker:
+        await receiver.until(lambda: len(receiver.sent) == 1)
+        await seen(lambda: tries > 0 or not unrecorded)
+        before = rows(database)[row]
+        clock.forward(10.5)
+        worker.wake()
+        await seen(lambda: rows(database)[row].lease_ms > before.lease_ms)
+        refusing = False
+        answering.set()
+        await settled(database, row, "ok")
+        await seen(lambda: not worker.hand.rows)
+    kept = rows(database)[row]
+    assert [each.fence for each in receiver.sent] == [1]
+    assert (kept.fence, kept.takeovers) == (before.fence, 0)
 
 
 async def test_a_row_taken_over_is_not_sent_by_a_holder_that_trusts_its_own_clock(database: Database) -> None:

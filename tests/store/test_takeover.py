@@ -54,6 +54,23 @@ def test_from_then_on_an_interrupted_attempt_is_recorded(database: Database) -> 
     assert one(database, kept.due_ms).number == 3
 
 
+def test_what_its_own_process_has_in_hand_is_held_on(database: Database) -> None:
+    """By its fence: what was lost in between and claimed anew is another row. Others take it over all the same."""
+    hook = add_hook(database, "a")
+    fire(database, [hook])
+    claimed = one(database)
+    now = T0 + DEAD
+    hand = {(claimed.row_id, claimed.fence)}
+    taken = claim(database, now, in_hand=hand)
+    kept = rows(database)[claimed.row_id]
+    assert (taken.recovered, taken.rows) == (0, [])
+    assert (kept.fence, kept.takeovers, kept.owner) == (claimed.fence, 0, "w1")
+    assert kept.lease_ms == taken.next_ms == now + claimed.lease_ms - T0
+    [stolen] = claim(database, now + DEAD, owner="w2").rows
+    assert (stolen.row_id, stolen.fence) == (claimed.row_id, claimed.fence + 1)
+    assert claim(database, now + 2 * DEAD, in_hand=hand).recovered == 1
+
+
 def test_what_kills_every_process_is_dead_after_five(database: Database) -> None:
     """And only that: a result in between begins the count anew."""
     hook = add_hook(database, "a")

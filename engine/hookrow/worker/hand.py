@@ -8,32 +8,34 @@ from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any, Final
 
+from hookrow.store.outbox import Claimed
+
 __all__ = ["Hand"]
 
 log: Final = logging.getLogger("hookrow")
 
 
 class Hand:
-    """Rows in flight, and results that are not recorded yet: `rows` of them.
+    """Rows in flight, and those whose results are not recorded yet: `rows`, each by its id and fence.
 
     `tasks` are the senders, each with one row after another, and what follows from results.
     """
 
     def __init__(self) -> None:
-        self.rows: int = 0
+        self.rows: set[tuple[int, int]] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.empty: Final = asyncio.Event()
         self.empty.set()
         self.context: Final = copy_context()  # a sender outlives the call whose firing it began with
 
-    def take(self) -> None:
+    def take(self, claimed: Claimed) -> None:
         """A row more."""
-        self.rows += 1
+        self.rows.add((claimed.row_id, claimed.fence))
         self.empty.clear()
 
-    def put_down(self) -> None:
+    def put_down(self, claimed: Claimed) -> None:
         """A row less."""
-        self.rows -= 1
+        self.rows.discard((claimed.row_id, claimed.fence))
         if not self.rows:
             self.empty.set()
 

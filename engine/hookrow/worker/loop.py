@@ -311,6 +311,7 @@ class Worker(Sender):
         claiming = partial(outbox.claim, owner=self.owner, now_ms=now_ms, lease_now=held, limit=self.slots.wanted())
         claiming = partial(claiming, per_hook=self.slots.allowances(), otherwise=max(self.slots.concurrency // 2, 1))
         claiming = partial(claiming, recovering=started >= self.leases.unsure_until, suspects=int(not self.suspected()))
+        claiming = partial(claiming, in_hand=self.hand.rows)  # itself: it may wait for long to be run
         self.look, self.claiming, self.next_ms = False, True, None
         taken: Taken = await self.database.writer.awrite(partial(claiming, free=self.slots.beginning()))
         self.next_ms = min((each for each in (self.next_ms, taken.next_ms) if each is not None), default=None)

@@ -79,17 +79,17 @@ class Sender:
 
     def next_row(self) -> Held | None:
         """Take the next row in hand that may go now."""
-        if not self.slots.held or self.closing or self.hand.rows >= MOST_IN_HAND * self.slots.concurrency:
+        if not self.slots.held or self.closing or len(self.hand.rows) >= MOST_IN_HAND * self.slots.concurrency:
             return None
         held = self.slots.next()
         if held is not None:
-            self.hand.take()
+            self.hand.take(held.claimed)
             self.begun += 1
         return held
 
-    def put_down(self) -> None:
+    def put_down(self, claimed: Claimed) -> None:
         """A row is in hand no longer."""
-        self.hand.put_down()
+        self.hand.put_down(claimed)
         self.start()
         # Else the loop has nothing to do before its time.
         if not self.running or self.closing or (self.look and self.slots.wanting()):
@@ -103,7 +103,7 @@ class Sender:
                 posted = await self.deliver(held)
             finally:
                 if not posted:
-                    self.put_down()
+                    self.put_down(held.claimed)
             held = self.next_row()
             self.start()  # a hook that has turned out to be well may use more slots
 
@@ -196,7 +196,7 @@ class Sender:
             self.hand.keep(self.see_to(posted))
             return
         self.slots.hold(posted.answer.next, job.held_now, job.began)
-        self.put_down()
+        self.put_down(job.claimed)
 
     async def see_to(self, posted: Waiting) -> None:
         """What follows from a result; or once more, however long storage is in trouble."""
@@ -212,7 +212,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 (as in `deliver`)
             await self.broke(job.claimed, error)
         finally:
-            self.put_down()
+            self.put_down(job.claimed)
 
     async def record(self, claimed: Claimed, result: ResultLike) -> None:
         """Have a result written, however long storage is in trouble; then tell what followed from it.

@@ -9,7 +9,7 @@ attempt `interrupted` is recorded, and the schedule spaces the next one. A deliv
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -23,7 +23,7 @@ from hookrow.reasons.reason import Reason, keep
 from hookrow.store.database.notify import announce
 from hookrow.store.database.tables import ATTEMPTS, DELIVERIES, HOOKS
 from hookrow.store.outbox import claims
-from hookrow.store.outbox.claims import LAPSED, TAKEN_OVER, WITH_HOOK, Claimed, Taken, lease_ms, load, unlease
+from hookrow.store.outbox.claims import LAPSED, TAKEN_OVER, WITH_HOOK, Claimed, Taken, lease_ms, load, renew, unlease
 from hookrow.store.outbox.release import is_held
 from hookrow.store.outbox.settling import FREE_LEASE, Settle, Settled
 
@@ -64,14 +64,27 @@ class Lost:
 
 
 def recover(
-    connection: Connection, now_ms: int, lease_now: int | None = None
+    connection: Connection,
+    now_ms: int,
+    lease_now: int | None = None,
+    owner: str = "",
+    in_hand: Collection[tuple[int, int]] = (),
 ) -> tuple[int, list[tuple[Claimed, Lost, Settled]]]:
     """Take back what a dead process held: its lease has lapsed.
+
+    Args:
+        in_hand: rows (id, fence) that this process, the `owner`, sends or whose results it still has to record: it
+            lives, and nobody else has taken them. They are held on.
 
     Returns:
         How many rows; and the attempts that were recorded as interrupted, with what they led to.
     """
-    rows = LAPSED.all(connection, {"lease_now": now_ms if lease_now is None else lease_now})
+    held_now = now_ms if lease_now is None else lease_now
+    rows = LAPSED.all(connection, {"lease_now": held_now})
+    mine = {row.id: row.fence for row in rows if (row.id, row.fence) in in_hand}
+    if mine:
+        renew(connection, owner=owner, fences=mine, lease_now=held_now)
+        rows = [row for row in rows if row.id not in mine]
     return len(rows), take_over(connection, rows, now_ms, lease_now)
 
 
@@ -116,6 +129,7 @@ def claim(
     recovering: bool = True,
     free: Mapping[int, int] | None = None,
     suspects: int = 1,
+    in_hand: Collection[tuple[int, int]] = (),
 ) -> Taken:
     """Lease due rows; see `claims.claim`.
 
@@ -123,8 +137,9 @@ def claim(
         recovering: take lapsed leases back first; not right after the clock jumped, when living ones look lapsed.
         free: how many requests to a hook may begin at once, where it is known; else `otherwise`.
         suspects: how many rows may be taken whose last attempt was interrupted.
+        in_hand: see `recover`.
     """
-    recovered, interrupted = recover(connection, now_ms, lease_now) if recovering else (0, [])
+    recovered, interrupted = recover(connection, now_ms, lease_now, owner, in_hand) if recovering else (0, [])
 
     def may_begin(rows: Sequence[Any]) -> Iterator[Any]:
         left, room = suspects, {row.hook_id: (free or {}).get(row.hook_id, otherwise) for row in rows if row.takeovers}

@@ -11,14 +11,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed, HookrowError, InvalidSetting, KeyMissing, StorageError, UseAsyncEngine
+from hookrow.store.database.database import Database
 from hookrow.store.database.locks import LET_GO, LOCK
+from outbox_rows import rows
 from receivers import Receiver, hold, reply
+from scripted import Network
 from warm import Warm, run_warm
+from worker_bench import seen
 
 EVENT = "before_order_add"
 PAYLOAD = {"order": {"id": 7}}
@@ -145,6 +150,33 @@ def test_closing_gives_leases_back(url: str) -> None:
         engine.close(grace=0.1)
         with HookEngine(url, worker=False) as later:
             assert later.log.get(firing.id).deliveries[0].outcome == "queued"
+
+
+@pytest.mark.anyio
+async def test_what_is_fired_while_the_engine_closes_waits_for_no_lease(database: Database) -> None:
+    """Its worker starts nothing more: the row is queued, for the next worker to send at once as a first attempt."""
+    url = database.address.render_as_string(hide_password=False)
+    answering = asyncio.Event()
+
+    async def late(request: httpx.Request) -> httpx.Response:
+        await answering.wait()
+        return httpx.Response(200)
+
+    network = Network(a=late)
+    engine = AsyncHookEngine(url, transport=network)
+    await engine.hooks.add(Hook(name="a", event="after_registration", url="http://receiver.test/a"))
+    first = await engine.fire("after_registration", {"n": 0})
+    await seen(lambda: len(network.requests) == 1)
+    worker = engine.sending.worker
+    closing = asyncio.create_task(engine.close())
+    await seen(lambda: worker is not None and worker.closing)
+    fired = [first, *[await engine.fire("after_registration", {"n": n}) for n in (1, 2)]]
+    assert engine.sending.worker is worker
+    answering.set()
+    await closing
+    kept = [rows(database)[each.deliveries[0].row_id] for each in fired]
+    assert [(each.state, each.fence) for each in kept] == [("sent", 1), ("queued", 0), ("queued", 0)]
+    assert len(network.requests) == 1
 
 
 def test_closing_ends_a_fire_of_another_thread(url: str) -> None:

@@ -231,6 +231,39 @@ async def test_draining_lets_requests_end_and_gives_the_rest_back(database: Data
     assert sorted(row.state for row in rows(database, ids).values()) == ["ok"] + ["queued"] * 5
 
 
+@pytest.mark.parametrize("ended", [False, True], ids=["while it ends", "after its end"])
+async def test_what_is_handed_to_a_worker_that_ends_is_given_back(database: Database, ended: bool) -> None:
+    """The row was born before the worker was told to end: nobody sends it here, and another worker need not wait."""
+    hook = add_hook(database, "a")
+    fire(database, [hook], now_ms())
+    answering = asyncio.Event()
+
+    async def script(claimed: Claimed) -> Result:
+        await answering.wait()
+        return result()
+
+    receiver = Receiver(script)
+    worker = worker_on(database, receiver, owner="engine")
+    task = asyncio.create_task(worker.run())
+    await receiver.until(lambda: len(receiver.sent) == 1)
+    firing, (row,) = fire(database, [hook], now_ms(), owner="engine")
+    lease = rows(database)[row].lease_ms
+    late = Claimed(row, firing, "u" * 20, 1, "e", now_ms(), hook, 1, "notify", "{}", 1, lease)
+    drained = asyncio.create_task(worker.drain(60.0))
+    await seen(lambda: worker.closing)
+    if not ended:
+        worker.take([late])
+        await settled(database, row, "queued")
+    answering.set()
+    await drained
+    await task
+    if ended:
+        await asyncio.to_thread(worker.take, [late])
+        await settled(database, row, "queued")
+    kept = rows(database)[row]
+    assert (kept.owner, kept.takeovers, len(receiver.sent)) == (None, 0, 1)
+
+
 async def test_draining_aborts_what_outlasts_the_grace(database: Database, lag: Any) -> None:
     """A receiver that hangs is left after the grace period; its row is due again at once, uncounted."""
     hook = add_hook(database, "a")

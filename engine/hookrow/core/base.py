@@ -173,7 +173,7 @@ class Engine(ABC):
         run = self.new_run(arrival, event, payload, found, began, **how)
         if isinstance(run, Firing):
             return self.with_enqueue(run)
-        if not self.sending.takes_over:
+        if not self.sending.working:
             self.sending.start_worker()
         firing = await run.fire()
         self.fired_by_handler(event)

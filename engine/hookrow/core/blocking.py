@@ -97,7 +97,7 @@ class HookEngine(Engine):
     def ensure_worker(self) -> None:
         """Start this process's worker, where it is wanted and does not run."""
         self.runtime.renew()
-        if self.runtime.wants_worker and not self.sending.takes_over:
+        if self.runtime.wants_worker and not self.sending.working:
             try:
                 self.portal.call(self.begin())
                 self.idle.worked()

@@ -57,14 +57,19 @@ class Sending:
         self.worker_task: asyncio.Task[None] | None = None
 
     @property
-    def takes_over(self) -> bool:
-        """Whether rows may be born leased to this process and handed over in memory."""
+    def working(self) -> bool:
+        """Whether this process has a worker at work, which may be ending."""
         return self.worker is not None and self.worker_task is not None and not self.worker_task.done()
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether rows may be born leased to this process and handed over in memory; not to a worker that is ending."""
+        return self.working and self.worker is not None and not self.worker.closing
 
     def start_worker(self) -> None:
         """Start the engine's own worker on the running loop, once."""
         self.runtime.renew()
-        if not self.runtime.wants_worker or self.takes_over:
+        if not self.runtime.wants_worker or self.working:
             return
         loop = asyncio.get_running_loop()
         self.worker = self.new_worker()
@@ -137,7 +142,7 @@ class Sending:
 
     async def send_due(self, timeout: float | None, concurrency: int, started: Callable[[Worker], None] | None) -> bool:
         """Send all that is due; see `AsyncHookEngine.drain`. Raises DatabaseReadOnly, KeyProblem, StorageError."""
-        if self.takes_over and self.worker is not None and self.worker_task is not None:
+        if self.working and self.worker is not None and self.worker_task is not None:
             self.worker.wake_here()
             return await self.until_idle(self.worker, self.worker_task, timeout)
         task = asyncio.ensure_future(self.run_worker(concurrency, started))

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -125,14 +124,24 @@ class Worker(Sender):
         if here is not None and self.loop in (here, None):
             self.hold(rows, lease_now, started)
         elif self.loop is not None:
-            with suppress(RuntimeError):  # its loop is closed: the leases lapse
+            try:
                 self.loop.call_soon_threadsafe(self.hold, rows, lease_now, started)
+            except RuntimeError:  # its loop is closed
+                self.decline(rows)
 
     def hold(self, rows: Iterable[Claimed], lease_now: int, started: float) -> None:
         """Take over rows that were leased for this worker elsewhere; as `slots.Slots.hold`."""
+        if self.closing:  # they were born before it was
+            self.decline(rows)
+            return
         self.slots.hold(rows, lease_now, started)
         if self.running:
             self.start()
+
+    def decline(self, rows: Iterable[Claimed]) -> None:
+        """Give back rows that came too late to be sent, from any thread; nobody waits for it."""
+        now_ms = self.clock.now_ms()
+        self.database.writer.submit(partial(outbox.give_back, rows=list(rows), now_ms=now_ms))
 
     def wake(self) -> None:
         """Something may be due. From any thread; only a hint, the poll finds it too."""
@@ -184,7 +193,7 @@ class Worker(Sender):
                 claiming = partial(outbox.claim_firings, owner=self.owner, now_ms=now_ms, lease_now=held)
                 claiming = partial(claiming, firings=firings, limit=self.slots.room(), first_only=first_only)
                 taken: Taken = await self.database.writer.awrite(claiming)
-                self.slots.hold(taken.rows, held, started)
+                self.hold(taken.rows, held, started)
                 self.start()
                 if not self.hand.rows and not self.slots.held and (taken.next_ms is None or self.shortage.waits):
                     break

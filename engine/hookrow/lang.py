@@ -46,9 +46,17 @@ def detect(option: str | None = None, environ: Mapping[str, str] | None = None) 
     return "ru" if locale.lower().startswith("ru") else "en"
 
 
-@cache
 def catalogue(domain: str, language: Language) -> gettext.NullTranslations:
     """The compiled messages of a package (`hookrow`, `hookrow_tui`); English is the msgid itself."""
+    try:
+        return opened(domain, language)
+    except OSError:  # no descriptor is left: what is to be said is said all the same
+        return gettext.NullTranslations()
+
+
+@cache
+def opened(domain: str, language: Language) -> gettext.NullTranslations:
+    """The same, from its file."""
     if language == "en":
         return gettext.NullTranslations()
     folder = Path(__file__).parent / "locale"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gettext
 import os
 import resource
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from hookrow import Hook, HookEngine
 from hookrow.clock import SystemClock
+from hookrow.lang import Text, opened
 from hookrow.store.database.database import Database
 from hookrow.store.outbox import Claimed
 from hookrow.testing import HookReceiver
@@ -146,8 +148,13 @@ def out_of_descriptors() -> Iterator[None]:
             os.close(each)
 
 
-def test_a_process_without_descriptors(tmp_path: Path, hook_receiver: HookReceiver) -> None:
-    """A real one: `on_failure` of a waiting hook decides; nothing is held against the receiver."""
+def test_a_process_without_descriptors(
+    tmp_path: Path, hook_receiver: HookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real one: `on_failure` of a waiting hook decides; nothing is held against the receiver. The words for it are
+    not loaded yet."""
+    monkeypatch.setattr(gettext, "_translations", {})
+    opened.cache_clear()
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as engine:
         for event, more in (
             ("before_user_new", "stop"),
@@ -163,6 +170,7 @@ def test_a_process_without_descriptors(tmp_path: Path, hook_receiver: HookReceiv
     assert (stopped.outcome, stopped.deliveries[0].error) == ("failed", "local_error")
     assert (passed.outcome, passed.deliveries[0].error) == ("allowed", "local_error")
     assert "Too many open files" in str(stopped.deliveries[0].detail)
+    assert Text("Stopped; unsent deliveries stay queued.").said("ru").startswith("Остановлен")
 
 
 def test_a_thread_that_gets_no_loop_of_its_own(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -140,8 +141,8 @@ class Worker(Sender):
 
     def decline(self, rows: Iterable[Claimed]) -> None:
         """Give back rows that came too late to be sent, from any thread; nobody waits for it."""
-        now_ms = self.clock.now_ms()
-        self.database.writer.submit(partial(outbox.give_back, rows=list(rows), now_ms=now_ms))
+        with suppress(EngineClosed):  # their leases lapse
+            self.database.writer.submit(partial(outbox.give_back, rows=list(rows), now_ms=self.clock.now_ms()))
 
     def wake(self) -> None:
         """Something may be due. From any thread; only a hint, the poll finds it too."""

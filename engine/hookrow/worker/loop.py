@@ -140,7 +140,7 @@ class Worker(Sender):
             self.start()
 
     def decline(self, rows: Iterable[Claimed]) -> None:
-        """Give back rows that came too late to be sent, from any thread; nobody waits for it."""
+        """Give back rows that came too late to be sent, from any thread, without waiting for it."""
         with suppress(EngineClosed):  # their leases lapse
             self.database.writer.submit(partial(outbox.give_back, rows=list(rows), now_ms=self.clock.now_ms()))
 

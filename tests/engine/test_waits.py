@@ -24,7 +24,8 @@ from hookrow.core.firing import Run, raise_event
 from hookrow.errors import DatabaseBusy, Refused
 from hookrow.store import hooks as hookstore
 from hookrow.store.database.database import Database
-from hookrow.store.database.locks import FIRE, RECORD, WAITS, Until
+from hookrow.store.database.locks import FIRE, RECORD, SLACK, WAITS, Until
+from hookrow.store.database.server import TICK, NoAnswer, Server
 from schemas import in_public, ours
 from scripted import Network
 from silent import Silent
@@ -277,7 +278,7 @@ async def test_a_silent_server(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatc
         watch = Watch()
         with pytest.raises(DatabaseBusy):
             await asyncio.to_thread(engine.fire, BEFORE, {"n": 1}, deadline=1)
-        assert watch.took <= lag.bound(RECORD + 0.25 + 0.25)  # `psycopg` looks ten times a second, once on either way
+        assert watch.took <= lag.bound(RECORD + SLACK + 2 * TICK)
         watch = Watch()
         with pytest.raises(DatabaseBusy, match="did not answer"):
             await asyncio.to_thread(engine.hooks.list)
@@ -285,6 +286,21 @@ async def test_a_silent_server(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatc
         proxy.silent.clear()
         await asyncio.to_thread(engine.fire, BEFORE, {"n": 2})
         assert await asyncio.to_thread(recorded, engine) == [2, 0]
+
+
+async def test_a_limit_is_kept_to_some_hundredths_of_a_second(pg: str, lag: Any) -> None:
+    """psycopg by itself asks ten times a second whether to wait on."""
+    with Silent(make_url(pg)) as proxy:
+        connection = Server.connect(proxy.url(make_url(pg)).replace("+psycopg", ""))
+        proxy.silent.set()
+
+        def asked() -> float:
+            watch = Watch()
+            with Until(0.01), pytest.raises(NoAnswer):
+                connection.execute("SELECT 1")
+            return watch.took
+
+        assert await asyncio.to_thread(asked) <= lag.bound(0.01 + SLACK + 2 * TICK)
 
 
 async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ from hookrow.store.database.locks import (
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.rows import Numbers
 
-__all__ = ["NoAnswer", "Server", "begun", "engine_for"]
+__all__ = ["TICK", "NoAnswer", "Server", "begun", "engine_for"]
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Said, whatever the role's default is: what is written counts on seeing what others committed meanwhile."""
@@ -57,6 +57,8 @@ INDEXED = "; SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_
 server's beside us, whose start takes longer than all the rest."""
 LATELY = 0.05
 """Seconds for which a connection that has answered is taken for alive: BEGIN goes with what follows it."""
+TICK = 0.02
+"""Seconds after which psycopg asks whether to wait on; a tenth, as it would, is added to every limit."""
 KEPT = 5
 """Connections for reading that are kept when nobody needs them."""
 WRITING = 2
@@ -211,9 +213,12 @@ class Server(psycopg.Connection[Any]):
             self.execute("DEALLOCATE ALL", prepare=False)
 
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
-        """Wait for one answer, as long as this thread may; `psycopg` asks ten times a second whether to go on."""
-        until = None if here.until is None else min(here.until, now() + ANSWER) + SLACK
-        answer = super().wait(gen if until is None else self.ending(gen, until), *given, **named)
+        """Wait for one answer, as long as this thread may."""
+        if here.until is None:
+            answer = super().wait(gen, *given, **named)
+        else:
+            until = min(here.until, now() + ANSWER) + SLACK
+            answer = super().wait(self.ending(gen, until), *(given or (TICK,)), **named)
         self.heard = now()
         return answer
 

@@ -380,7 +380,9 @@ async def test_a_draft_of_a_hook_that_was_changed_meanwhile_asks(state_home: Pat
         assert gone.exists()
         await at.press("escape")
         await until(at.pilot, lambda: closed(at), "the list")
-        await at.press("enter", "enter", *(["space"] if taken == "theirs" else []), "tab", "enter")
+        await at.press("enter", "enter")
+        await until(at.pilot, lambda: type(at.app.screen).__name__ == "ConflictScreen", "both sides again")
+        await at.press(*(["space"] if taken == "theirs" else []), "tab", "enter")
         await until(at.pilot, lambda: type(at.app.screen) is FormScreen, "the form")
         form = at.app.screen
         assert isinstance(form, FormScreen)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection, select
 
 from engine_bench import Bench
-from scripted import answer
+from hookrow import Hook, HookEngine
+from hookrow.core.firing import write_event
+from hookrow.store.database.tables import DELIVERIES
+from scripted import Network, answer
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +83,21 @@ async def test_a_system_events_own_hook_raises_none(bench: Bench) -> None:
     await bench.gate("watch", event="hook.paused")
     await bench.fire()
     assert bench.network.paths() == ["w", "watch"]
+
+
+def test_one_that_is_written_with_its_cause_waits_for_no_lease(either_url: str) -> None:
+    """Nobody hands its rows to this process's worker, which finds them by itself."""
+    network = Network()
+    with HookEngine(either_url, transport=network) as engine:
+        engine.hooks.add(Hook(key="watch", name="watch", event="hook.paused", url="http://receiver.test/watch"))
+        engine.fire("after_registration", {})
+        engine.ensure_worker()
+        assert engine.sending.takes_over
+
+        def job(connection: Connection) -> list[str]:
+            write_event(engine.runtime, connection, "hook.paused", {"by": "person"})
+            return list(connection.execute(select(DELIVERIES.c.state)).scalars())
+
+        assert engine.runtime.database.writer.write(job) == ["queued"]
+        assert engine.drain(10)
+        assert network.paths() == ["watch"]

@@ -118,6 +118,21 @@ def test_what_a_transaction_fires_for_a_paused_hook_waits_until_it_is_resumed(
     assert network.paths() == ["w", "b", "a"]
 
 
+@pytest.mark.parametrize("key", ["", "/user/id"], ids=["without a key", "by a key"])
+def test_what_stands_behind_a_paused_hook_goes_at_once(
+    engine: HookEngine, host: Engine, network: Network, key: str
+) -> None:
+    """The claim that parks the row before it has looked already whether it is due."""
+    for place, name in enumerate(("first", "second")):
+        url = f"http://receiver.test/{name}"
+        engine.hooks.add(Hook(key=name, name=name, event="on_subscription", url=url, position=place, order_key=key))
+    engine.hooks.pause("first", "maintenance")
+    with host.begin() as connection:
+        engine.fire("on_subscription", PAYLOAD, connection=connection)
+    assert engine.drain(10)
+    assert network.paths() == ["second"]
+
+
 @pytest.mark.parametrize("either_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("change", ["resume", "remove"])
 def test_an_open_transaction_that_fired_for_a_paused_hook_keeps_nobody_from_it(

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from sqlalchemy import literal_column, update
+from sqlalchemy import Connection, literal_column, update
 
 from hookrow.errors import StorageError
 from hookrow.store import outbox
@@ -167,6 +167,77 @@ async def test_a_worker_that_starts_tries_what_the_breaker_has_paused_for_ever(d
     async with running(worker_on(database, receiver)):
         await settled(database, row, "ok")
     assert [each.probe for each in receiver.sent] == [True]
+
+
+async def test_it_tries_them_again_where_storage_was_in_trouble(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they stayed so until the next start."""
+    hook = add_hook(database, "a", paused_by="breaker")
+    _, (row,) = fire(database, [hook], now_ms())
+    database.writer.write(lambda connection: outbox.park(connection, hook, now_ms()))
+    reopen, failures = outbox.reopen_closed, [StorageError("locked")]
+
+    def failing(connection: Connection) -> None:
+        if failures:
+            raise failures.pop()
+        reopen(connection)
+
+    monkeypatch.setattr(outbox, "reopen_closed", failing)
+    async with running(worker_on(database, Receiver())):
+        await settled(database, row, "ok")
+
+
+async def test_a_hook_that_comes_after_the_end_was_told_sends_nothing(database: Database) -> None:
+    """The hooks are asked aside (PostgreSQL): meanwhile the worker may be told to end."""
+    _, (row,) = fire(database, [add_hook(database, "a")], now_ms())
+    receiver, asked, answers = Receiver(), asyncio.Event(), asyncio.Event()
+    worker = worker_on(database, receiver)
+    plain = worker.notices.hook_of
+
+    async def slow(number: int) -> Any:
+        asked.set()
+        await answers.wait()
+        return await plain(number)
+
+    worker.notices.hook_of = slow
+    working = asyncio.create_task(worker.run())
+    await asked.wait()
+    ending = asyncio.create_task(worker.drain(5.0))
+    await seen(lambda: worker.closing)
+    answers.set()
+    await ending
+    await working
+    assert receiver.sent == []
+    assert (rows(database)[row].state, rows(database)[row].takeovers) == ("queued", 0)
+
+
+async def test_one_suspect_at_a_time_also_while_its_hook_is_asked_for(database: Database) -> None:
+    """Of two whose last attempts were interrupted the second waits: it would count as a killer with the first."""
+    firings = [fire(database, [add_hook(database, key)], now_ms())[1][0] for key in "ab"]
+    suspect = update(DELIVERIES).where(DELIVERIES.c.id.in_(firings)).values(takeovers=1, error="interrupted")
+    database.writer.write(lambda connection: connection.execute(suspect))
+    receiver, asked, answers = Receiver(), list[int](), asyncio.Event()
+    worker = worker_on(database, receiver)
+    plain = worker.notices.hook_of
+
+    async def slow(number: int) -> Any:
+        asked.append(number)
+        await answers.wait()
+        return await plain(number)
+
+    worker.notices.hook_of = slow
+    async with running(worker):
+        await seen(lambda: bool(asked))
+        for _ in range(3):
+            claims = worker.database.writer.commits
+            worker.look = True
+            worker.wake()
+            await seen(lambda: worker.database.writer.commits > claims)  # noqa: B023 (seen at once)
+        assert len(asked) == 1
+        answers.set()
+        for row in firings:
+            await settled(database, row, "ok")
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

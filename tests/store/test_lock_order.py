@@ -15,6 +15,7 @@ from hookrow import HookEngine
 from hookrow.hook.modes import key_pause
 from hookrow.hookfile import import_hooks
 from hookrow.reasons.reason import keep
+from hookrow.store import hooks as hooks_module
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
@@ -154,3 +155,13 @@ def test_an_edit_that_gives_a_place_asks_for_places_before_the_hook(
     database.writer.submit(moving).result(LIMIT)
     assert found[0].result(LIMIT)
     assert len(tries) == 2
+
+
+def test_who_abandons_a_key_looks_again_behind_the_lock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who held the hook has given it another secret, by another key: that one stays."""
+    hook = two_hooks(database)[0]
+    found = [{hook: ("auth_password",)}, {}]
+    monkeypatch.setattr(hooks_module, "sealed_by", lambda *_: found.pop(0))
+    assert database.writer.write(lambda connection: abandon(connection, "k1", Author("olga", T0))) == 0
+    with database.read() as connection:
+        assert load(connection, hook).revision == 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -16,7 +19,7 @@ from sqlalchemy import Connection
 from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import RowLocked, Unsure
-from hookrow.store.database.locks import here
+from hookrow.store.database.locks import SLACK, here
 from hookrow.store.database.opening import open_database
 
 
@@ -60,6 +63,23 @@ def test_a_caller_that_gave_up_is_left_alone(sqlite: Database) -> None:
         assert given_up.cancel()
     assert patient.result(10) == 2
     assert sqlite.writer.write(lambda c: 3) == 3
+
+
+def test_a_job_that_is_taken_back_while_the_thread_gathers_is_left_alone(sqlite: Database) -> None:
+    """How many there are is no promise: whoever's time is up removes its own, without a lock."""
+
+    class Shrinking(deque[Any]):
+        lies: bool = False
+
+        def __len__(self) -> int:
+            lies, self.lies = self.lies, False
+            return super().__len__() + lies
+
+    sqlite.writer.waiting = waiting = Shrinking()
+    with held(sqlite):
+        both = [sqlite.writer.submit(lambda c, n=n: n) for n in (1, 2)]
+        waiting.lies = True
+    assert [each.result(10) for each in both] == [1, 2]
 
 
 def test_a_loop_that_was_closed_is_left_alone(sqlite: Database) -> None:
@@ -143,19 +163,36 @@ def test_no_wait_is_added_to_a_commit_that_took_all_the_time(sqlite: Database, m
 
 def test_who_waits_for_a_row_holds_up_nobody_elses_job(sqlite: Database) -> None:
     """PostgreSQL: another session keeps one row for the whole limit. It is not told whose job wanted it."""
-    brief: list[bool] = []
+    waits: list[float] = []
 
     def wants_it(connection: Connection) -> None:
-        brief.append(here.brief)
+        waits.append(here.lock)
         raise RowLocked("locked")
 
     with held(sqlite):
         jobs = [sqlite.writer.submit(each) for each in (lambda _: 1, wants_it, lambda _: 2)]
     assert [type(each.exception(10)) for each in jobs] == [type(None), RowLocked, type(None)]
-    assert brief == [False, True]
+    assert waits == [inf, SLACK]
     with pytest.raises(RowLocked):
         sqlite.writer.write(wants_it)
-    assert brief == [False, True, False]
+    assert waits == [inf, SLACK, inf]
+
+
+def test_who_waits_for_a_row_waits_on_when_the_others_are_done(sqlite: Database) -> None:
+    """The first try leaves everybody half of their time; who is let in then has the rest."""
+    waits: list[float] = []
+
+    def wants_it(connection: Connection) -> int:
+        waits.append(here.lock)
+        if len(waits) < 3:
+            raise RowLocked("locked")
+        return 3
+
+    with held(sqlite):
+        jobs = [sqlite.writer.submit(each, 20) for each in (lambda _: 1, wants_it, lambda _: 2)]
+    assert [each.result(10) for each in jobs] == [1, 3, 2]
+    assert waits[0] <= 10
+    assert waits[1:] == [SLACK, inf]
 
 
 def test_where_everything_is_locked_a_batch_ends(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -496,4 +496,4 @@ def write_event(runtime: Runtime, connection: Connection, code: str, payload: Ma
     """Write one of the engine's own events in the transaction of its cause."""
     if hooks := (config := runtime.config()).rows.get(code, ()):
         context = context_for(runtime, config, code, ROW_LIMIT, OF_ITS_OWN, in_background=True)
-        Run(runtime, context, payload, hooks).enqueue(connection)
+        Run(runtime, context, payload, hooks, handover=False).enqueue(connection)  # a worker finds them by itself

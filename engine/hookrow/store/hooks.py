@@ -288,8 +288,8 @@ def abandon(connection: Connection, key: str, author: Author) -> int:
     A custom header goes with its name, an old signing secret with the one that took its place. A hook that was paused
     for this key alone goes on, without them. A candidate goes as a whole.
     """
-    lost = sealed_by(connection, key)
-    hold(connection, lost)
+    hold(connection, list(sealed_by(connection, key)))
+    lost = sealed_by(connection, key)  # who held one may have given it another secret
     for number, fields in lost.items():
         before = dict(
             connection.execute(select(HOOKS).where(HOOKS.c.id == number).with_for_update(key_share=True)).one()._mapping

@@ -109,6 +109,7 @@ class Worker(Sender):
         self.ended: Final = asyncio.Event()
         self.leave_at: float = float("inf")
         self.claiming: bool = False
+        self.reopened: bool = False  # the hooks that earlier versions left paused by a closed breaker
         self.version: int = -1
         self.asked: float = float("-inf")
         self.busy_until: float = float("-inf")
@@ -264,6 +265,9 @@ class Worker(Sender):
         try:
             await self.watch_clock()
             await self.leases.renew()
+            if not self.reopened:
+                await self.database.writer.awrite(outbox.reopen_closed)
+                self.reopened = True
             if await self.leases.sweep():
                 self.look = True
             if self.tend is not None:
@@ -353,7 +357,6 @@ class Worker(Sender):
         """Put right what was written by a clock that has been set back since."""
         try:
             await self.leases.mend_clock()
-            await self.database.writer.awrite(outbox.reopen_closed)  # earlier versions left hooks so
         except StorageError as error:
             await self.rest(self.trouble.failed(error))
         self.look = True

@@ -84,6 +84,8 @@ class Sender:
         held = self.slots.next()
         if held is not None:
             self.hand.take(held.claimed)
+            if held.claimed.error == outbox.INTERRUPTED:
+                self.suspects.add(held.claimed.row_id)
             self.begun += 1
         return held
 
@@ -115,8 +117,6 @@ class Sender:
             if hook is None:
                 return False
             started = self.clock.monotonic()
-            if claimed.error == outbox.INTERRUPTED:
-                self.suspects.add(claimed.row_id)
             try:
                 result = await self.perform(claimed, hook)
             except asyncio.CancelledError:
@@ -155,7 +155,7 @@ class Sender:
         claimed, found = held.claimed, None
         try:
             hook: CurrentHook | None = await self.notices.hook_of(claimed.hook_id)
-            if hook is not None and may_go(hook, claimed) and await self.lasts(held, hook):
+            if hook is not None and may_go(hook, claimed) and await self.lasts(held, hook) and not self.closing:
                 found = hook
         except asyncio.CancelledError:  # the database is silent, and the worker has to leave: nothing was sent
             await self.give_back([claimed])

@@ -42,6 +42,7 @@ __all__ = [
     "at_work",
     "begin_immediate",
     "begin_plain",
+    "each_lock",
     "enter_wal",
     "here",
     "holding",
@@ -51,7 +52,6 @@ __all__ = [
     "ms",
     "now",
     "wait_for_nobody",
-    "waiting_briefly",
 ]
 
 LOCK: Final = 5.0
@@ -123,8 +123,8 @@ class Patience(threading.local):
     until: float | None = float("inf")
     locks: float = float("inf")
     """Until when what has begun its work waits for locks."""
-    brief: bool = False
-    """It waits for hardly any lock."""
+    lock: float = float("inf")
+    """The most seconds for one lock, where that is less than LOCK."""
 
 
 here: Final = Patience()
@@ -164,13 +164,13 @@ class AtLeast(Until):
 
 
 @contextmanager
-def waiting_briefly() -> Iterator[None]:
-    """Inside, this thread's transactions wait for hardly any lock (PostgreSQL): somebody has kept one for long."""
-    here.brief = True
+def each_lock(seconds: float) -> Iterator[None]:
+    """Inside, this thread's transactions wait no longer for one lock, whatever they have left (PostgreSQL)."""
+    before, here.lock = here.lock, min(here.lock, seconds)
     try:
         yield
     finally:
-        here.brief = False
+        here.lock = before
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def after_a_lock(connection: Connection) -> None:
     """A lock may have been waited for: the next of this transaction has what is left (PostgreSQL)."""
     seconds = left_for_locks(connection)
     if seconds is not None:
-        connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, seconds))}")
+        connection.exec_driver_sql(f"SELECT {limit('lock_timeout', min(LOCK, here.lock, seconds))}")
 
 
 def all_locked(connection: Connection, rows: Select[Any]) -> None:

@@ -102,7 +102,7 @@ class Server(psycopg.Connection[Any]):
         words, waits = BEGIN, None
         asks, since = clock.asks and (self.is_new or clock.stale), clock.monotonic()
         if here.until is not None:
-            lock = left(SLACK if here.brief else LOCK)
+            lock = left(min(LOCK, here.lock))
             ours = (lock, left(ANSWER), inf if besides else STILL)  # a reader holds nobody up
             waits = [ms(min(each)) for each in zip(ours, self.own_limits, strict=True)]
             if not besides and not asks and now() - self.heard < LATELY:

@@ -26,7 +26,7 @@ from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClose
 from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.failures import Interrupted, RowLocked, Unsure
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, left, now, waiting_briefly
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, each_lock, left, now
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
 
@@ -295,8 +295,12 @@ class Writer:
         """Commit what has waited longest, and answer; how many commits there were by then."""
         # Paused by a fork: the lock is held over the fork and nothing is begun.
         with self.running:
-            batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))]
-            self.carry_out(batch)
+            batch: list[Waiting] = []
+            with suppress(IndexError):  # callers take theirs back meanwhile
+                while len(batch) < MOST:
+                    batch.append(self.waiting.popleft())
+            if batch:
+                self.carry_out(batch)
             commits = self.commits
         self.answer(batch)
         return commits
@@ -343,25 +347,34 @@ class Writer:
                 self.answer([waiting])
         # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
         if apart:
-            self.commit_apart(batch)
+            patient = self.commit_apart(batch)
         if patient:
             self.answer(
                 [waiting for waiting in batch if waiting.error is not None]
             )  # the others may wait as long again
             self.commit(patient)
 
-    def commit_apart(self, batch: list[Waiting]) -> None:
+    def commit_apart(self, batch: list[Waiting]) -> list[Waiting]:
         """One of these, it is not known which, waits for a row that somebody keeps: the others need not (PostgreSQL).
 
         Each is tried by itself, with a short wait; what has not come to it after RESTART keeps the error of all.
+
+        Returns:
+            Those that may wait on: their half of the time is over.
         """
         end = now() + RESTART
-        with waiting_briefly():
+        patient: list[Waiting] = []
+        with each_lock(SLACK):
             for waiting in batch:
-                if now() < end:
+                if now() < min(end, waiting.until):
                     waiting.error = None
                     self.commit([waiting])
-                self.answer([waiting])
+                if isinstance(waiting.error, RowLocked) and now() + SLACK < waiting.until < inf:
+                    waiting.error = None
+                    patient.append(waiting)
+                else:
+                    self.answer([waiting])
+        return patient
 
     def persist(self, batch: list[Waiting]) -> None:
         """One transaction, begun again for a while where the server ended it.
@@ -414,7 +427,8 @@ class Writer:
 
     def attempt(self, batch: list[Waiting], seconds: float) -> None:
         kinds: dict[type, list[Waiting]] = {}
-        with self.database.write(seconds) as connection:
+        # Of several, one that waits for a row leaves the others half of their time.
+        with each_lock(seconds / 2 if len(batch) > 1 else inf), self.database.write(seconds) as connection:
             for waiting in batch:
                 kind = type(waiting.job)
                 if getattr(kind, "many", False):

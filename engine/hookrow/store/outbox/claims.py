@@ -269,11 +269,15 @@ def claim(
     standings = {each.id: hook_now(each) for each in hooks}
     # Written by a process that had not seen the change of the hook yet. Before any row is locked, as a change does; and
     # no change is under way: one that takes the other back would not see what becomes of these rows here.
-    late = [each.id for each in hooks if each.due_ms is not None and standings[each.id] != "on"]
+    left, late = 0, [each.id for each in hooks if each.due_ms is not None and standings[each.id] != "on"]
     for each in connection.execute(STANDING_STILL, {"hooks": late}).all() if late else ():
         standings[each.id] = hook_now(each)
         if standings[each.id] != "on":
-            (cancel if standings[each.id] == "deleted" else park)(connection, each.id, now_ms)
+            leave = cancel if standings[each.id] == "deleted" else park
+            left += leave(connection, each.id, now_ms)
+    if left:  # what they held up may be another hook's, and due now
+        hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
+        standings = {each.id: hook_now(each) for each in hooks}
     for hook in hooks:
         stands = standings[hook.id]
         timeouts[hook.id] = hook.timeout

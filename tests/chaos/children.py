@@ -7,6 +7,7 @@ line: `name word began elapsed bound lag told…` (see `Call` in judge.py).
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import hashlib
 import json
 import logging
@@ -64,6 +65,19 @@ class Said(logging.Formatter):
         return f"{time.monotonic():.3f} {os.getpid()} {super().format(record)}"
 
 
+def where(*_: Any) -> None:
+    """Say where each thread and each task of this process stands: it was told to end, and does not."""
+    faulthandler.dump_traceback(sys.stderr)
+    with suppress(RuntimeError):  # no loop runs in this thread
+        for task in asyncio.all_tasks():
+            step: Any = task.get_coro()
+            print(task.get_name(), file=sys.stderr)
+            while getattr(step, "cr_frame", None) is not None:
+                print(f"  {step.cr_code.co_filename}:{step.cr_frame.f_lineno} {step.__name__}", file=sys.stderr)
+                step = step.cr_await
+            print(f"  waits for {step!r}", file=sys.stderr, flush=True)
+
+
 class Child:
     """What all children are given: the database, the clock, and the folder in which they write."""
 
@@ -73,6 +87,7 @@ class Child:
         self.name = f"{os.getpid()}-{time.monotonic():.3f}"
         """Nobody else's in the run: in half an hour the system gives a process's number again."""
         self.sentinel = Sentinel(self.folder / f"lag-{os.getpid()}")
+        signal.signal(signal.SIGUSR1, where)
         said = logging.StreamHandler()
         said.setFormatter(Said())
         logging.basicConfig(handlers=[said], level=logging.WARNING)

@@ -181,7 +181,12 @@ class Chaos:
         self.tell("end", name, number)
         began = time.monotonic()
         self.nursery.kill(number, signal.SIGTERM)
-        self.nursery.gone(number, 2 * LEAVING)
+        try:
+            self.nursery.gone(number, 2 * LEAVING)
+        except AssertionError:
+            self.nursery.kill(number, signal.SIGUSR1)
+            time.sleep(1)  # it says where it stands
+            raise
         self.waited(f"{name} told to end", began, LEAVING)
         (self.folder / f"listens-{number}").unlink()  # another process may get its number
         self.remember()

@@ -62,3 +62,9 @@ def untraced() -> Iterator[None]:
 def outcomes() -> Callable[[Any], list[str]]:
     """The outcomes of a firing's deliveries, in order, with the reason of what was left out."""
     return lambda firing: [each.skipped or each.error or each.outcome for each in firing.deliveries]
+
+
+@pytest.fixture
+def pg(postgres_url: str) -> str:
+    """An empty database on PostgreSQL."""
+    return postgres_url.replace("postgresql://", "postgresql+psycopg://")

@@ -254,12 +254,6 @@ async def test_what_is_kept_back_outlives_a_purge(bench: Bench) -> None:
 
 
 @pytest.fixture
-def pg(postgres_url: str) -> str:
-    """An empty database on PostgreSQL."""
-    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
-
-
-@pytest.fixture
 def asked_in(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
     """The threads in which the hooks are read, each time that somebody asks."""
     threads: list[threading.Thread] = []

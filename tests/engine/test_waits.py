@@ -222,12 +222,6 @@ async def test_fire_behind_others_jobs(url: str, engine: HookEngine, lag: Any) -
 # -- PostgreSQL alone -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pg(postgres_url: str) -> str:
-    """An empty database on PostgreSQL."""
-    return postgres_url.replace("postgresql://", "postgresql+psycopg://")
-
-
 @pytest.mark.usefixtures("short")
 def test_a_question_while_somebody_holds_a_lock(pg: str) -> None:
     """Of a command, of the interface; and a firing whose hooks can't be read."""

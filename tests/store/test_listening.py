@@ -31,27 +31,14 @@ from postgres_kept import KeptPostgres
 from schemas import ours
 from scripted import HandClock
 from silent import Silent
+from two_processes import database, other
 from worker_bench import Receiver, now_ms, running, seen, worker_on
+
+__all__ = ["database", "other"]
 
 pytestmark = pytest.mark.anyio
 NEVER = 1000.0
 """A worker's pause that no test outlasts: what it sends, it was told of."""
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    """An empty database on PostgreSQL."""
-    made = open_database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def other(database: Database) -> Iterator[Database]:
-    """The same, as another process has it."""
-    made = open_database(database.address.render_as_string(hide_password=False))
-    yield made
-    made.close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -18,32 +18,17 @@ from hookrow.reasons.reason import keep
 from hookrow.store import hooks as hooks_module
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.database import Database
-from hookrow.store.database.opening import open_database
 from hookrow.store.hooks import abandon, change, create, hold_order, load, reseal_all
 from hookrow.store.moving import Goal, move
 from hookrow.store.outbox.parking import park
 from hookrow.store.several import change_several, move_several
 from hookrow.store.undoing import last_change, take_back
 from outbox_rows import T0, set_hook, waiting
+from two_processes import database, other
+
+__all__ = ["database", "other"]
 
 LIMIT = 30.0
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    """An empty database on PostgreSQL."""
-    made = open_database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def other(database: Database) -> Iterator[Database]:
-    """The same, as another process has it."""
-    # Engines of one process on one URL write in turn; these two are as apart as two processes.
-    made = open_database(database.address.render_as_string(hide_password=False) + "&application_name=other")
-    yield made
-    made.close()
 
 
 def two_hooks(database: Database, keys: str = "ab", **given: Any) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,6 @@ from hookrow.events import CATALOGUE, Event
 from hookrow.store.configuration import catalogue, settings
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.database.database import Database
-from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import DELIVERIES, HOOKS
 from hookrow.store.hooks import create, load
 from hookrow.store.moving import Goal, move
@@ -42,26 +41,12 @@ from outbox_rows import (
     state,
     waiting,
 )
+from two_processes import database, other
+
+__all__ = ["database", "other"]
 
 LIMIT = 30.0
 VALUE = select(settings.TABLE.c.value).where(settings.TABLE.c.name == "retention_days")
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    """An empty database on PostgreSQL."""
-    made = open_database(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def other(database: Database) -> Iterator[Database]:
-    """The same, as another process has it."""
-    # Engines of one process on one URL write in turn; these two are as apart as two processes.
-    made = open_database(database.address.render_as_string(hide_password=False) + "&application_name=other")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -266,4 +266,4 @@ class Engine(ABC):
                 )
             )
         context = context_for(self.runtime, config, event, deadline, arrival, in_background=True)
-        return Run(self.runtime, context, payload, config.rows.get(event, ()), handover=False)
+        return Run(self.runtime, context, payload, config.rows.get(event, ()))

@@ -68,7 +68,7 @@ class Run:
         self.hooks = hooks
         self.key: Final = None if idempotency_key is None else checked_key(idempotency_key)
         self.defer = defer
-        self.handover: bool = handover
+        self.handover: bool = handover and not context.in_background  # nobody sees its rows before the commit
         plain, text = admit(payload, context.payload_limit)
         self.text: Final = text
         self.row: Final = Row(context, plain, text)
@@ -496,4 +496,4 @@ def write_event(runtime: Runtime, connection: Connection, code: str, payload: Ma
     """Write one of the engine's own events in the transaction of its cause."""
     if hooks := (config := runtime.config()).rows.get(code, ()):
         context = context_for(runtime, config, code, ROW_LIMIT, OF_ITS_OWN, in_background=True)
-        Run(runtime, context, payload, hooks, handover=False).enqueue(connection)  # a worker finds them by itself
+        Run(runtime, context, payload, hooks).enqueue(connection)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from hookrow.delivery.comparing import Against
-from hookrow.delivery.states import LEASE_MARGIN, Cause, Happening, Standing, decide
+from hookrow.delivery.states import LEASE_MARGIN, Cause, Happening, HookStanding, Standing, decide
 from hookrow.hook.modes import WAITING
 from hookrow.store.database.notify import announce
 from hookrow.store.database.prepared import Prepared, PreparedIn
@@ -240,6 +240,13 @@ def standing(row: Any) -> Standing:
     return Standing(row.state, row.attempts, released, hook_now(row), row.skipped, row.shadow is not None)
 
 
+def concerned(connection: Connection) -> tuple[list[Any], dict[int, HookStanding]]:
+    """The hooks that have waiting rows or a breaker to probe, whose row is due first before the others; and how they
+    stand."""
+    hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
+    return hooks, {each.id: hook_now(each) for each in hooks}
+
+
 def claim(
     connection: Connection,
     *,
@@ -265,8 +272,7 @@ def claim(
     chosen: list[list[Any]] = []
     probes: set[int] = set()
     timeouts: dict[int, float] = {}
-    hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
-    standings = {each.id: hook_now(each) for each in hooks}
+    hooks, standings = concerned(connection)
     # Written by a process that had not seen the change of the hook yet. Before any row is locked, as a change does; and
     # no change is under way: one that takes the other back would not see what becomes of these rows here.
     left, late = 0, [each.id for each in hooks if each.due_ms is not None and standings[each.id] != "on"]
@@ -276,8 +282,7 @@ def claim(
             leave = cancel if standings[each.id] == "deleted" else park
             left += leave(connection, each.id, now_ms)
     if left:  # what they held up may be another hook's, and due now
-        hooks = sorted(HOOKS_NOW.all(connection), key=lambda each: each.due_ms or 0)
-        standings = {each.id: hook_now(each) for each in hooks}
+        hooks, standings = concerned(connection)
     for hook in hooks:
         stands = standings[hook.id]
         timeouts[hook.id] = hook.timeout

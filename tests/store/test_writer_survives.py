@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from hookrow.errors import StorageError
 from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import RowLocked, Unsure
@@ -92,6 +93,94 @@ def test_a_loop_that_was_closed_is_left_alone(sqlite: Database) -> None:
         loop.run_until_complete(asyncio.wait([task]))
         loop.close()
     assert sqlite.writer.write(lambda c: 2) == 2
+
+
+def test_a_caller_who_handles_a_jobs_error_is_left_alone(sqlite: Database) -> None:
+    """Several jobs fail together; one caller has his error while those of others are still repeated.
+
+    He awaits something in its handler, as a cancelled firing does that records its end: his coroutine was closed by
+    what took the variables out of the next error's frames, and his task waited for ever."""
+    handles, tries = threading.Event(), list[int]()
+
+    def fails_twice(connection: Connection) -> None:
+        tries.append(1)
+        assert len(tries) == 1 or handles.wait(10)
+        connection.exec_driver_sql("SELECT * FROM nowhere")
+
+    async def caller(other: asyncio.Task[None]) -> str:
+        try:
+            await sqlite.writer.awrite(lambda c: None, 0.0)
+        except StorageError:
+            handles.set()
+            await asyncio.wait([other])
+        return "goes on"
+
+    async def main() -> tuple[Any, ...]:
+        with held(sqlite):
+            other = asyncio.create_task(sqlite.writer.awrite(fails_twice))
+            both = asyncio.gather(caller(other), other, return_exceptions=True)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            return tuple(await both)
+
+    said, failed = asyncio.run(main())
+    assert said == "goes on"
+    assert isinstance(failed, StorageError)
+
+
+def test_whoever_handles_an_error_of_many_is_left_alone(sqlite: Database) -> None:
+    """It is one object: while one of them handles it, a question of another's fails."""
+
+    async def caller(given: asyncio.Future[None], asked: asyncio.Event, *, asks: bool) -> str:
+        try:
+            await given
+        except ValueError:
+            await asyncio.sleep(0)  # the other has it, too, by then
+            if asks:
+                with pytest.raises(StorageError):
+                    sqlite.writer.write(lambda c: c.exec_driver_sql("SELECT * FROM nowhere"))
+                asked.set()
+            await asked.wait()
+        return "goes on"
+
+    async def main() -> list[str]:
+        given, asked = asyncio.get_running_loop().create_future(), asyncio.Event()
+        both = asyncio.gather(caller(given, asked, asks=True), caller(given, asked, asks=False))
+        await asyncio.sleep(0)
+        given.set_exception(ValueError())
+        async with asyncio.timeout(10):
+            return await both
+
+    assert asyncio.run(main()) == ["goes on", "goes on"]
+
+
+def test_an_error_of_ours_keeps_its_frames(sqlite: Database) -> None:
+    """A response that streams waits in the handler of one, and the next question fails while the same is handled."""
+    given = list[StorageError]()
+
+    def ask() -> None:
+        sqlite.writer.write(lambda c: c.exec_driver_sql("SELECT * FROM nowhere"))
+
+    def stream() -> Iterator[str]:
+        try:
+            ask()
+        except StorageError as error:
+            given.append(error)
+            yield "failed"
+            yield "goes on"
+
+    def again() -> None:
+        try:
+            raise given[0]
+        except StorageError:
+            ask()
+
+    said = stream()
+    assert next(said) == "failed"
+    with pytest.raises(StorageError) as second:
+        again()
+    assert second.value is not given[0]
+    assert next(said) == "goes on"
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -6,11 +6,21 @@ import re
 import sqlite3
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, DiskFull, NoDatabase, StorageError
+from hookrow.errors import (
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseReadOnly,
+    DiskFull,
+    HookrowError,
+    NoDatabase,
+    StorageError,
+)
 from hookrow.lang import Text
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.reserve import reserve_of
@@ -27,6 +37,9 @@ __all__ = [
     "unshared",
     "unsure",
 ]
+
+SUSPENDED = CO_COROUTINE | CO_ASYNC_GENERATOR
+"""Flags of code whose frames a task waits in; drivers here have none."""
 
 
 class Interrupted(StorageError):
@@ -140,15 +153,20 @@ def other(reason: str) -> StorageError:
 def without_values(error: BaseException) -> None:
     """Take their variables out of the frames in which an error came about: a connection's hold its password.
 
-    What is raised instead of it carries them along, also `from None`, to whoever records frames.
+    What is raised instead of it carries them along, also `from None`, to whoever records frames. Not out of frames that
+    somebody may be suspended in: to clear a coroutine's ends it, and its task waits for ever. So an error of ours, in
+    whose handling this one came about, is left to those who were given it.
     """
     seen: set[int] = set()
     beneath: list[BaseException | None] = [error]
     while beneath:
         each = beneath.pop()
-        if each is not None and id(each) not in seen:
+        if each is not None and id(each) not in seen and not isinstance(each, HookrowError):
             seen.add(id(each))
-            traceback.clear_frames(each.__traceback__)
+            for frame, _ in traceback.walk_tb(each.__traceback__):
+                if not frame.f_code.co_flags & SUSPENDED:
+                    with suppress(RuntimeError):  # it runs
+                        frame.clear()
             beneath += [each.__cause__, each.__context__, getattr(each, "orig", None)]
 
 

@@ -316,7 +316,7 @@ class Writer:
     def commit(self, batch: list[Waiting]) -> None:
         """Run a batch in one transaction; if that fails, each of its jobs in one of its own."""
         patient: list[Waiting] = []
-        apart = False
+        apart = alone = False
         try:
             self.persist(batch)
         except DatabaseBusy as error:
@@ -334,18 +334,18 @@ class Writer:
             for waiting in batch:
                 waiting.error = error
         except BaseException as error:  # noqa: BLE001 (a job may raise anything; it goes to its own caller)
-            if len(batch) == 1:
-                batch[0].error = error
-                if isinstance(error, StorageError):
-                    self.failed = error
-                return
-            for waiting in sorted(batch, key=attrgetter("until")):
-                if waiting.until > now():
-                    self.commit([waiting])
-                else:  # while others were waited for
-                    waiting.error = error if isinstance(error, StorageError) else self.database.busy()
-                self.answer([waiting])
+            alone = len(batch) > 1
+            if isinstance(error, StorageError) and not alone:
+                self.failed = error
+            for waiting in batch:
+                waiting.error = error if isinstance(error, StorageError) or not alone else self.database.busy()
         # Outside the handler: callers hold its error by then, which is to be no context of whatever fails next.
+        if alone:
+            for waiting in sorted(batch, key=attrgetter("until")):
+                if waiting.until > now():  # else it was, while others were waited for
+                    waiting.error = None
+                    self.commit([waiting])
+                self.answer([waiting])
         if apart:
             patient = self.commit_apart(batch)
         if patient:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from hookrow.errors import StorageError
+from hookrow.errors import DatabaseBusy, StorageError
+from hookrow.store.database import locks as locks_module
 from hookrow.store.database import writer as writer_module
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import RowLocked, Unsure
@@ -282,6 +283,38 @@ def test_who_waits_for_a_row_waits_on_when_the_others_are_done(sqlite: Database)
     assert [each.result(10) for each in jobs] == [1, 3, 2]
     assert waits[0] <= 10
     assert waits[1:] == [SLACK, inf]
+
+
+@pytest.mark.parametrize("first", ["row", "silence"])
+def test_whoever_waits_on_for_a_row_is_answered_in_time(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Behind the row that one job wants the server falls silent, and another that has more time is tried meanwhile."""
+    moment, answered = 100.0, dict[str, float]()
+
+    def wants_it(connection: Connection) -> None:
+        raise RowLocked("locked")
+
+    def meets_silence(connection: Connection) -> None:
+        nonlocal moment
+        assert here.until is not None
+        if here.lock == SLACK:  # tried by itself
+            moment = here.until
+            raise DatabaseBusy("silent")
+
+    def waits(name: str) -> Future[None]:
+        job, seconds = {"row": (wants_it, 1.0), "silence": (meets_silence, 5.0)}[name]
+        future = sqlite.writer.submit(job, seconds)
+        future.add_done_callback(lambda _: answered.__setitem__(name, moment))
+        return future
+
+    for module in (writer_module, locks_module):
+        monkeypatch.setattr(module, "now", lambda: moment)
+    with held(sqlite):
+        both = [waits(each) for each in sorted(("row", "silence"), key=lambda each: each != first)]
+    assert {type(each.exception(10)) for each in both} <= {RowLocked, type(None)}
+    assert answered["row"] <= 101.0
+    assert answered["silence"] <= 105.0
 
 
 def test_where_everything_is_locked_a_batch_ends(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

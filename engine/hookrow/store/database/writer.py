@@ -26,7 +26,7 @@ from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClose
 from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.failures import Interrupted, RowLocked, Unsure
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, each_lock, left, now
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, Until, each_lock, left, now
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
 
@@ -357,21 +357,21 @@ class Writer:
     def commit_apart(self, batch: list[Waiting]) -> list[Waiting]:
         """One of these, it is not known which, waits for a row that somebody keeps: the others need not (PostgreSQL).
 
-        Each is tried by itself, with a short wait; what has not come to it after RESTART keeps the error of all.
-
-        Returns:
-            Those that may wait on: their half of the time is over.
+        Each is tried by itself, with a short wait; all together no longer than RESTART, or than the first has that gives
+        up its turn. Gives those that may wait on.
         """
         end = now() + RESTART
         patient: list[Waiting] = []
         with each_lock(SLACK):
-            for waiting in batch:
+            for waiting in sorted(batch, key=attrgetter("until")):
                 if now() < min(end, waiting.until):
                     waiting.error = None
-                    self.commit([waiting])
-                if isinstance(waiting.error, RowLocked) and now() + SLACK < waiting.until < inf:
+                    with Until(end - now()):
+                        self.commit([waiting])
+                if isinstance(waiting.error, DatabaseBusy) and now() + SLACK < waiting.until < inf:
                     waiting.error = None
                     patient.append(waiting)
+                    end = min(end, waiting.until)
                 else:
                     self.answer([waiting])
         return patient

@@ -357,8 +357,8 @@ class Writer:
     def commit_apart(self, batch: list[Waiting]) -> list[Waiting]:
         """One of these, it is not known which, waits for a row that somebody keeps: the others need not (PostgreSQL).
 
-        Each is tried by itself, with a short wait; all together no longer than RESTART, or than the first has that gives
-        up its turn. Gives those that may wait on.
+        Each is tried by itself, with a short wait; all together no longer than RESTART, or than the first has that
+        gives up its turn. Gives those that may wait on.
         """
         end = now() + RESTART
         patient: list[Waiting] = []

@@ -6,7 +6,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -20,6 +19,7 @@ from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
+from hookrow.forks.lazy import cached_property
 from hookrow.hook.egress import Egress
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text

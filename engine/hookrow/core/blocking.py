@@ -7,7 +7,6 @@ import atexit
 import weakref
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -23,6 +22,7 @@ from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import NoThread, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import TransactionMisuse
+from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload

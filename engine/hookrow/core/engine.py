@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +12,7 @@ from hookrow.clock import to_ms
 from hookrow.core.base import Engine
 from hookrow.core.calls import call_in_hand
 from hookrow.core.transaction import run_async
+from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from hookrow.core.drafts import LONGEST_KEY, DeliveryDraft, FiringContext
@@ -18,6 +17,7 @@ from hookrow.delivery.message import envelope
 from hookrow.delivery.states import would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import redact
+from hookrow.forks.lazy import cached_property
 from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook

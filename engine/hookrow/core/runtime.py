@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from hookrow.delivery import plan
 from hookrow.delivery.message import user_agent
 from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.events import Event, Events
+from hookrow.forks.locks import lock_for
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.local_time import LocalTime
@@ -95,6 +97,7 @@ class Runtime:
         self.routed: tuple[Mapping[str, Event], Events] | None = None
         self.said: tuple[Config, tuple[int, ZoneInfo, Language]] | None = None
         self.pid: int = os.getpid()
+        self.lock: threading.RLock = lock_for(self)
         self.handover: Handover | None = None
         try:
             self.vault: Final = Vault.for_database(self.database.path, os.environ, keys)
@@ -198,13 +201,16 @@ class Runtime:
 
     def renew(self) -> None:
         """In a child of fork: leave the parent's loop, worker and connections alone, and begin anew."""
-        if os.getpid() != self.pid:
-            require_real_threads()  # gunicorn patches after the fork what was loaded before it
-            self.pid = os.getpid()
-            self.cache.after_fork()
-            self.reset()
-            if self.handover is not None:
-                self.handover.reset()
+        if os.getpid() == self.pid:
+            return
+        require_real_threads()  # gunicorn patches after the fork what was loaded before it
+        with self.lock:  # several threads of the child may come at once
+            if os.getpid() != self.pid:
+                self.cache.after_fork()
+                self.reset()
+                if self.handover is not None:
+                    self.handover.reset()
+                self.pid = os.getpid()  # last: who finds it uses all this
 
     def event(self, config: Config, code: str) -> Event:
         """An event of the stored catalogue. Raises EventNotFound, which names similar ones."""
@@ -304,6 +310,7 @@ class Runtime:
         Raises (when run):
             TransactionMisuse: it was released before.
         """
+        self.renew()
         number = firing.row_id
 
         def job(connection: Connection) -> None:

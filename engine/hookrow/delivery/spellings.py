@@ -12,10 +12,10 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from html import unescape
 from urllib.parse import quote, quote_plus
 
+from hookrow.forks.lazy import cached_property
 from hookrow.payload import MIB
 
 __all__ = ["Hidden", "TooMuch", "raw", "views"]

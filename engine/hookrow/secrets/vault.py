@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from hookrow.errors import KeyMissing, KeyWrong
+from hookrow.forks.locks import lock_for
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
@@ -52,7 +53,7 @@ class Vault:
         self.environ = environ
         self.given = keys
         self.loaded: KeyRing | None = None
-        self.lock: Final = threading.Lock()
+        self.lock: threading.RLock = lock_for(self)
         self.made: Path | None = None
         self.notice: Text | None = None
 

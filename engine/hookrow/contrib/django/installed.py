@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.db import connections, transaction
 
 from hookrow.contrib.settings import checked, engine_for
 from hookrow.errors import InvalidInput
+from hookrow.forks.locks import lock_for
 from hookrow.lang import Text
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Made:
     """This process's engine, and where it is. A fork takes it along: it begins anew there by itself."""
 
     def __init__(self) -> None:
-        self.lock: Final = Lock()
+        self.lock: RLock = lock_for(self)
         self.place: Located | None = None
         self.engine: HookEngine | None = None
 

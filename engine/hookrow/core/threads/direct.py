@@ -55,7 +55,7 @@ class Direct:
             return None
         config = runtime.cache.config or runtime.config()
         made = self.made
-        if made is None or made[0] is not config:
+        if made is None or made[0] is not config or made[1].watch is not runtime.watch:  # a child has its own
             made = self.made = (config, runtime.tools_over(self.transport, config))
         return made[1]
 

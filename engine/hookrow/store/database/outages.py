@@ -7,6 +7,7 @@ import threading
 from typing import Final
 
 from hookrow.clock import Clock
+from hookrow.forks.locks import lock_for
 
 __all__ = ["Outage"]
 
@@ -25,22 +26,24 @@ class Outage:
         self.failing: Final = failing
         self.works: Final = works
         self.level: Final = level
-        self.lock: Final = threading.Lock()
+        self.lock: threading.RLock = lock_for(self)
         self.count: int = 0
         self.said: float = 0.0
 
     def failed(self, reason: object) -> None:
         """Once more."""
+        now = self.clock.monotonic()
         with self.lock:
             self.count += 1
-            now = self.clock.monotonic()
-            if self.count == 1:
-                log.log(self.level, "%s: %s", self.failing, reason)
-            elif now - self.said >= self.QUIET:
-                log.log(self.level, "%s, %d times so far: %s", self.failing, self.count, reason)
-            else:
+            count = self.count
+            if count > 1 and now - self.said < self.QUIET:
                 return
             self.said = now
+        # Without the lock: a log that is slow to write holds up nobody whose firing is recorded.
+        if count == 1:
+            log.log(self.level, "%s: %s", self.failing, reason)
+        else:
+            log.log(self.level, "%s, %d times so far: %s", self.failing, count, reason)
 
     def worked(self) -> None:
         """It is over, if it was."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.clock import DAY_MS, Clock
 from hookrow.errors import StorageError
+from hookrow.forks.locks import lock_for
 from hookrow.store.log.figures import AT_LEAST, LAST_FEW, calls_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Failing:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self.clock = clock
-        self.lock: Final = threading.Lock()
+        self.lock: threading.RLock = lock_for(self)
         self.rows: dict[int, FailureRun] = {}
 
     def before(self, hook: int) -> int:

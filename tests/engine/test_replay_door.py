@@ -95,6 +95,24 @@ async def test_a_redelivery_that_is_cancelled_holds_nothing(bench: Bench) -> Non
     assert done.ok
 
 
+async def test_a_redelivery_that_is_cancelled_as_it_begins_holds_nothing(bench: Bench) -> None:
+    """Its lease is being committed: it is had, and let go."""
+    firing = await dead_or_retrying(bench)
+    writer = bench.engine.runtime.database.writer
+    writer.running.acquire()
+    by_hand = asyncio.create_task(bench.engine.redeliver(firing.id))
+    while not writer.waiting:  # noqa: ASYNC110 (the queue tells nobody)
+        await asyncio.sleep(0)
+    by_hand.cancel()
+    await asyncio.sleep(0)
+    writer.running.release()
+    with pytest.raises(asyncio.CancelledError):
+        await by_hand
+    [done] = await bench.engine.redeliver(firing.id)
+    assert done.ok
+    assert len(bench.network.requests) == 2
+
+
 async def test_a_failure_by_hand_leaves_the_retry(bench: Bench) -> None:
     """The pending retry is neither moved nor counted."""
     firing = await dead_or_retrying(bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,7 @@ from hookrow.core.arrival import Arrival, traceparent_of
 from hookrow.core.context import context_for
 from hookrow.core.explaining import Explaining
 from hookrow.core.firing import Run
+from hookrow.core.threads.ending import over
 from hookrow.delivery.states import ANSWERED
 from hookrow.errors import EngineClosed, FiringNotFound, NotRedeliverable
 from hookrow.hook.elsewhere import elsewhere
@@ -30,6 +32,7 @@ from hookrow.worker.trouble import recorded
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from hookrow.store.database.writer import Waiting
 
 __all__ = ["Replaying"]
 
@@ -200,14 +203,13 @@ class Replaying:
             deeds.note(connection, author, "redeliver", [delivery.id])
             return claimed
 
-        claimed = await writer.awrite(lease)
+        claimed = await self.leased(writer.begin(lease))
         try:
             config = await runtime.config_asked()
             dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
             result = await perform(runtime.tools(config), dispatch)
         except BaseException:  # a cancelled one, too
-            with suppress(EngineClosed):
-                writer.submit(partial(outbox.let_go, claimed=claimed))
+            self.let_go(claimed)
             raise
         elsewhere = to is not None
         clock = runtime.database.clock
@@ -215,5 +217,19 @@ class Replaying:
         await recorded(partial(writer.awrite, job), delivery.id)
         runtime.cache.forget()  # a 410 pauses the hook
         return result
+
+    async def leased(self, taking: Waiting) -> outbox.Claimed:
+        """The lease as it is committed. If the call is cancelled meanwhile, it is let go."""
+        try:
+            claimed: outbox.Claimed = await taking.future
+        except asyncio.CancelledError:
+            with suppress(Exception):  # it was not to be had
+                self.let_go(await over(taking.awaited_again()))
+            raise
+        return claimed
+
+    def let_go(self, claimed: outbox.Claimed) -> None:
+        with suppress(EngineClosed):
+            self.runtime.database.writer.submit(partial(outbox.let_go, claimed=claimed))
 
     # -- test ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import threading
 import weakref
 from collections.abc import Callable
 from datetime import datetime
@@ -27,7 +28,9 @@ from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
-from hookrow.store.database.locks import LET_GO, now
+from hookrow.store.aside import started
+from hookrow.store.database.failures import interrupted_commit
+from hookrow.store.database.locks import LET_GO, held, now
 from hookrow.store.database.outages import Outage
 from hookrow.worker import Worker
 
@@ -53,6 +56,7 @@ class HookEngine(Engine):
         self.loops: Loops = Loops(self.portal, self.runtime.close_transport)
         self.direct: Direct = Direct(self.runtime, self.loops)
         self.idle: Outage = Outage(self.runtime.clock, "deliveries wait: no worker can be started", "a worker started")
+        self.closer: threading.Thread | None = None
         atexit.register(close_at_exit, weakref.ref(self))
 
     @cached_property
@@ -111,7 +115,15 @@ class HookEngine(Engine):
         self.close()
 
     def close(self, grace: float = 5.0) -> None:
-        """As `AsyncHookEngine.close`. Calling it twice is harmless."""
+        """As `AsyncHookEngine.close`. Calling it twice is harmless.
+
+        In a signal handler that interrupted a call of this engine it returns at once; the engine ends after that call.
+        """
+        if self.portal.inside or held(self.runtime.database.writer.running):
+            self.close_beside(grace)
+            return
+        if self.closer is not None and self.closer is not threading.current_thread():
+            self.closer.join()
         if self.runtime.closed:
             return
         until = now() + grace
@@ -124,6 +136,21 @@ class HookEngine(Engine):
         self.loops.close()
         self.direct.close()
         self.runtime.close()
+
+    def close_beside(self, grace: float) -> None:
+        """In a signal's handler that interrupted a call of its thread: the engine ends when that has, by itself or cut
+        off. Raises NoThread."""
+        if self.closer is None or not self.closer.is_alive():
+            closer = threading.Thread(target=self.close, args=(grace,), name="hookrow-closer")
+            if not started(closer):
+                raise NoThread("no thread can be started")
+            self.closer = closer
+
+    def forbid_waiting(self) -> None:
+        """What waits for the loop's thread may wait for a commit. Raises UseAsyncEngine, DatabaseBusy."""
+        forbid_running_loop()
+        if held(self.runtime.database.writer.running):
+            raise interrupted_commit()
 
     def cut_off(self) -> None:
         self.loops.cancel()
@@ -249,7 +276,7 @@ class HookEngine(Engine):
         dry_run: bool = False,
     ) -> Replayed:
         """As `AsyncHookEngine.replay`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         self.ensure_worker()
         return self.portal.call(
             self.replaying.replay(ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
@@ -259,24 +286,24 @@ class HookEngine(Engine):
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
     ) -> list[Redelivered]:
         """As `AsyncHookEngine.redeliver`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         return self.portal.call(self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
 
     def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
         """As `AsyncHookEngine.tap`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         from hookrow.core.insight.tapping import tap
 
         return self.portal.call(tap(self.replaying, attempt, to=to, with_auth=with_auth))
 
     def test(self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False) -> Tested:
         """As `AsyncHookEngine.test`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         return self.portal.call(self.explaining.test(hook, payload, keep_secrets=keep_secrets))
 
     def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """As `AsyncHookEngine.run_worker`; blocks until the worker has drained."""
-        forbid_running_loop()
+        self.forbid_waiting()
         self.portal.call(self.sending.run_worker(concurrency, started))
 
     def drain(
@@ -287,12 +314,12 @@ class HookEngine(Engine):
         started: Callable[[Worker], None] | None = None,
     ) -> bool:
         """As `AsyncHookEngine.drain`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         return self.portal.call(self.sending.send_due(timeout, concurrency, started))
 
     def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """As `AsyncHookEngine.send_own`."""
-        forbid_running_loop()
+        self.forbid_waiting()
         return self.portal.call(self.sending.send_own(firing, progress))
 
 

@@ -152,7 +152,8 @@ class MemoryEngine(InMemory, HookEngine):
     def close(self, grace: float = 5.0) -> None:
         """As `HookEngine.close`; the database is removed."""
         super().close(grace)
-        self.forget()
+        if self.runtime.closed:  # not yet in a signal handler
+            self.forget()
 
 
 class AsyncMemoryEngine(InMemory, AsyncHookEngine):

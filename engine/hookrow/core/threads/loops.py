@@ -44,7 +44,7 @@ class Loops:
         alive.add(self)
 
     def begin_anew(self) -> None:
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()  # a signal's handler may come to it again
         self.idle: list[tuple[asyncio.AbstractEventLoop, float]] = []
         self.busy: dict[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] = {}
         self.timer: threading.Timer | None = None

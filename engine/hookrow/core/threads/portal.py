@@ -36,15 +36,15 @@ class Portal:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()  # a signal's handler may fire meanwhile
         self.left: threading.Condition = threading.Condition(self.lock)
         self.pid: int = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self.calls: set[asyncio.Task[Any]] = set()
         """What other threads wait for."""
-        self.threads: int = 0
-        """How many of them do something by themselves."""
+        self.threads: list[int] = []
+        """Which of them do something by themselves; twice where a signal's handler does so in the middle of that."""
 
     @property
     def started(self) -> bool:
@@ -59,17 +59,24 @@ class Portal:
             EngineClosed
         """
         self.renew()
+        me = threading.get_ident()
         with self.lock:
             if self.closing:
                 raise EngineClosed(Text("the engine is closed"))
-            self.threads += 1
+            self.threads.append(me)
         try:
             yield
         finally:
+            self.threads.remove(me)
             with self.lock:
-                self.threads -= 1
                 if self.closing:
                     self.left.notify_all()
+
+    @property
+    def inside(self) -> bool:
+        """Whether this thread is, in a signal's handler that asks."""
+        self.renew()
+        return threading.get_ident() in self.threads
 
     def wait_for_threads(self, seconds: float) -> bool:
         """Take no new ones, and let those that are inside end, within so many seconds; whether they have."""

@@ -30,7 +30,7 @@ from hookrow.lang import Text
 from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly, standing
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
-from hookrow.store.database.failures import Interrupted, busy, interrupted, late, translate, unsure
+from hookrow.store.database.failures import Interrupted, busy, interrupted, interrupted_commit, late, translate, unsure
 from hookrow.store.database.locks import LOCK, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
@@ -284,6 +284,8 @@ class Database:
         Raises:
             DatabaseBusy
         """
+        if locks.held(self.process_lock):
+            raise interrupted_commit()
         return locks.holding(self.process_lock, self.busy)
 
     @contextmanager

@@ -64,6 +64,13 @@ def busy(reason: str) -> DatabaseBusy:
     )
 
 
+def interrupted_commit() -> DatabaseBusy:
+    """The error for a signal's handler that would write in the middle of its own thread's commit."""
+    return DatabaseBusy(
+        Text("a signal handler interrupted this thread in a commit; it can write nothing before it has returned")
+    )
+
+
 def locked(reason: str) -> StorageError:
     return RowLocked(Text("another session holds a lock on the database; try again when it has ended"))
 

@@ -44,6 +44,7 @@ __all__ = [
     "begin_plain",
     "each_lock",
     "enter_wal",
+    "held",
     "here",
     "holding",
     "insist",
@@ -235,6 +236,11 @@ def now() -> float:
 def left(most: float) -> float:
     """Seconds that this thread may still wait, at most these."""
     return most if here.until is None else max(min(most, here.until - now()), 0.0)
+
+
+def held(lock: threading.RLock) -> bool:
+    """Whether this thread has it: a signal's handler runs in the thread that it interrupts."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClose
 from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.failures import Interrupted, RowLocked, Unsure
-from hookrow.store.database.locks import PAUSE, RESTART, SLACK, Until, each_lock, left, now
+from hookrow.store.database.locks import PAUSE, RESTART, SLACK, Until, each_lock, held, left, now
 
 __all__ = ["Job", "Many", "Waiting", "Writer"]
 
@@ -150,7 +150,8 @@ class Writer:
         looked_after = True
         # An interrupt may come between the taking of the lock and a note of it: the lock itself knows whose it is.
         try:
-            mine = not self.waiting and self.running.acquire(blocking=False)
+            # A signal's handler in the middle of a commit can't wait for those who wait for that.
+            mine = (not self.waiting or held(self.running)) and self.running.acquire(blocking=False)
             if mine:
                 if self.closed:
                     raise EngineClosed(Text("the engine is closed"))

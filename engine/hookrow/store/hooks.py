@@ -67,12 +67,17 @@ def hold(connection: Connection, hooks: Collection[int] | Select[Any], events: C
 
 def hold_place(connection: Connection, number: int, changes: Mapping[str, Any]) -> None:
     """As `hold_order`, where a change gives the hook a place after all others: before its row is locked, as `move`."""
-    if "event" not in changes and changes.get("position", 0) is not None:
-        return
-    now = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
-    event = changes.get("event", now)
-    if changes.get("position", 0) is None or (event != now and "position" not in changes):
-        hold_order(connection, event)
+    if "event" in changes or changes.get("position", 0) is None:
+        now = connection.execute(select(HOOKS.c.event).where(HOOKS.c.id == number)).scalar()
+        event = put_last(now, changes)
+        if event is not None:
+            hold_order(connection, event)
+
+
+def put_last(now: str | None, changes: Mapping[str, Any]) -> str | None:
+    """The event after all of whose hooks these changes put one that hangs at `now`; None: it is not put there."""
+    event: str | None = changes.get("event", now)
+    return event if changes.get("position", 0) is None or (event != now and "position" not in changes) else None
 
 
 def next_position(connection: Connection, event: str) -> int:
@@ -175,9 +180,9 @@ def change(
     if not values:
         return False
     keep_candidate(before, values)
-    moved = values.get("event", before["event"]) != before["event"]
-    if values.get("position", 0) is None or (moved and "position" not in changes):
-        values["position"] = next_position(connection, values.get("event", before["event"]))
+    event = put_last(before["event"], changes)
+    if event is not None:
+        values["position"] = next_position(connection, event)
     key = values.get("key", before["key"]) or made_key(connection, number)
     if key_owner(connection, key) not in (None, number):
         raise taken(key)

@@ -300,12 +300,12 @@ class AsyncHookEngine(Engine):
     ) -> bool:
         """Send all deliveries that are due, and return: for scripts that end. Whether none is due any more.
 
-        Retries that are due later stay queued, and so does what is parked. Deliveries that another process sends are
-        not waited for.
+        Retries that are due later stay queued, and so does what is parked. What this engine sends is waited for, also
+        where others called this at the same time; what another process sends is not.
 
         Args:
             timeout: seconds; what is in flight then may take up to 5 more.
-            concurrency, started: as `run_worker`, where no worker of this engine runs yet.
+            concurrency, started: as `run_worker`, where the engine's own worker does not run.
 
         Raises:
             DatabaseReadOnly: this user may not write the database.
@@ -315,7 +315,10 @@ class AsyncHookEngine(Engine):
         return await self.sending.send_due(timeout, concurrency, started)
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
-        """Send the outbox until `worker.drain()` is awaited on its loop; `started` is given the worker.
+        """Send the outbox until `worker.drain()` is awaited on its loop, or the engine is closed.
+
+        Args:
+            started: given the worker before it begins.
 
         Raises:
             DatabaseReadOnly: this user may not write the database.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.core.arrival import traceparent_of
 from hookrow.delivery.reply import ReplyOutcome
 from hookrow.delivery.states import FINISHED
-from hookrow.errors import DatabaseReadOnly
+from hookrow.errors import DatabaseReadOnly, EngineClosed
 from hookrow.hook.stored import StoredHook
 from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
@@ -43,7 +43,11 @@ PROGRESS = 0.1
 
 
 class Sending:
-    """What leaves an engine in background, in this process."""
+    """What leaves an engine in background, in this process.
+
+    A worker belongs to who made it, who alone ends it; but `drain` ends all that are `at_work`. The engine's own is
+    `worker`: rows are handed over to it alone, no other takes its place, and it stays there when it has ended.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -55,11 +59,14 @@ class Sending:
         """What belongs to this process and its event loop alone."""
         self.worker: Worker | None = None
         self.worker_task: asyncio.Task[None] | None = None
+        self.at_work: dict[Worker, asyncio.Task[None]] = {}
+        self.ending: bool = False
 
     @property
     def working(self) -> bool:
-        """Whether this process has a worker at work, which may be ending."""
-        return self.worker is not None and self.worker_task is not None and not self.worker_task.done()
+        """Whether this process has a worker of the engine's own at work, which may be ending."""
+        task = self.worker_task
+        return task is not None and not task.done() and not task.get_loop().is_closed()
 
     @property
     def takes_over(self) -> bool:
@@ -69,12 +76,41 @@ class Sending:
     def start_worker(self) -> None:
         """Start the engine's own worker on the running loop, once."""
         self.runtime.renew()
-        if not self.runtime.wants_worker or self.working:
+        if not self.runtime.wants_worker or self.working or self.ending:
             return
-        loop = asyncio.get_running_loop()
         self.worker = self.new_worker()
-        self.worker.loop = loop  # at once: a thread may hand rows over before its task has begun
-        self.worker_task = loop.create_task(self.work(self.worker), name="hookrow-worker")
+        self.worker_task = self.begin(self.worker, partial(self.work, self.worker))
+
+    def begin(self, worker: Worker, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Have a worker work in a task on the running loop. Raises EngineClosed, also while it is being closed."""
+        if self.ending:
+            raise EngineClosed(Text("the engine is closed"))
+        self.forget_lost()
+        loop = asyncio.get_running_loop()
+        worker.loop = loop  # at once: a thread may hand rows over before its task has begun
+        task = self.at_work[worker] = loop.create_task(work(), name="hookrow-worker")
+        task.add_done_callback(partial(self.left, worker))
+        return task
+
+    def left(self, worker: Worker, task: asyncio.Task[None]) -> None:
+        """A worker has ended: what it gave back is due for those that are still here."""
+        self.at_work.pop(worker, None)
+        for each in self.at_work_here():
+            each.wake_here()
+
+    def at_work_here(self) -> list[Worker]:
+        """The workers on the running loop."""
+        here = asyncio.get_running_loop()
+        return [worker for worker, task in list(self.at_work.items()) if task.get_loop() is here]
+
+    def forget_lost(self) -> None:
+        """Workers whose loop was closed under them: others send what they had not begun."""
+        for worker, task in list(self.at_work.items()):
+            if task.get_loop().is_closed():
+                del self.at_work[worker]
+                worker.closing = True  # what is left of its tasks is run once more as it is collected, on any loop
+                if unsent := [held.claimed for held in worker.slots.unsent()]:
+                    worker.decline(unsent)
 
     async def work(self, worker: Worker) -> None:
         """The worker's task. Cancelled as its loop ends (`asyncio.run`), it closes the connections of that loop."""
@@ -129,50 +165,50 @@ class Sending:
 
     async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
         """Drain the outbox; see `AsyncHookEngine.run_worker`. Raises DatabaseReadOnly, KeyProblem."""
+        await self.begun(concurrency, started)[1]
+
+    def begun(self, concurrency: int, started: Callable[[Worker], None] | None) -> tuple[Worker, asyncio.Task[None]]:
+        """A worker of the caller's own, and its task. Raises DatabaseReadOnly, KeyProblem, EngineClosed."""
         database = self.runtime.database
         if database.read_only:
             raise DatabaseReadOnly(
                 Text("this user may only read the database {path}", path=database.path or database.url)
             )
         self.runtime.require_keys()
-        self.worker = self.new_worker(concurrency)
+        worker = self.new_worker(concurrency)
         if started is not None:
-            started(self.worker)
-        await self.worker.run()
+            started(worker)
+        return worker, self.begin(worker, worker.run)
 
     async def send_due(self, timeout: float | None, concurrency: int, started: Callable[[Worker], None] | None) -> bool:
         """Send all that is due; see `AsyncHookEngine.drain`. Raises DatabaseReadOnly, KeyProblem, StorageError."""
-        if self.working and self.worker is not None and self.worker_task is not None:
-            self.worker.wake_here()
-            return await self.until_idle(self.worker, self.worker_task, timeout)
-        task = asyncio.ensure_future(self.run_worker(concurrency, started))
+        own, its = self.worker, self.worker_task
+        if own is not None and its is not None and own in self.at_work_here():
+            own.wake_here()
+            return await self.until_idle(own, its, timeout)
+        worker, task = self.begun(concurrency, started)
         try:
-            await asyncio.wait([task], timeout=0)  # it has made its worker by then, or failed
-            if task.done() or self.worker is None:
-                await task
-                return False
-            return await self.until_idle(self.worker, task, timeout)
+            return await self.until_idle(worker, task, timeout)
         finally:
-            if self.worker is not None and not task.done():
-                await self.worker.drain(GRACE)
-                await task
-            self.worker = None
+            await self.end(worker, task, GRACE)
+            await task
 
     async def until_idle(self, worker: Worker, task: asyncio.Future[None], timeout: float | None) -> bool:
-        """Wait until a worker has nothing to send now; whether it has come to that, within so many seconds.
+        """Wait until a worker has nothing to send now, nor has another one here; whether it has come to that, within so
+        many seconds.
 
         Raises:
             StorageError: the database can't be read or written for LOCK seconds.
         """
         loop = asyncio.get_running_loop()
         began = working = loop.time()
-        while not idle(worker, self.runtime.clock.now_ms()):
-            now = loop.time()
+        while not all(idle(each, self.runtime.clock.now_ms()) for each in (worker, *self.at_work_here())):
+            at = loop.time()
             if worker.trouble.failures == 0:
-                working = now
-            elif now - working > LOCK:
+                working = at
+            elif at - working > LOCK:
                 await self.runtime.database.writer.awrite(lambda connection: None)  # what is wrong with it
-            if timeout is not None and now - began >= timeout:
+            if timeout is not None and at - began >= timeout:
                 return False
             if (await asyncio.wait([task], timeout=STEP))[0]:  # somebody has ended it, or it failed
                 task.result()
@@ -180,9 +216,9 @@ class Sending:
         return True
 
     def nudge(self) -> None:
-        """Something may be due: a hint for this process's worker."""
-        if self.worker is not None:
-            self.worker.wake()
+        """Something may be due: a hint for this process's workers."""
+        for worker in list(self.at_work):
+            worker.wake()
 
     def handed_over(
         self,
@@ -193,8 +229,8 @@ class Sending:
         *,
         whole: bool,
     ) -> None:
-        """After the commit: give the worker what was born leased to it, or wake it for the rest."""
-        if self.worker is None or not any(draft.background for draft in drafts):
+        """After the commit: give the engine's own worker what was born leased to it, or have all look for the rest."""
+        if not (self.at_work or self.worker) or not any(draft.background for draft in drafts):
             return
         claimed = [
             Claimed(
@@ -222,10 +258,10 @@ class Sending:
             for draft, delivery, number in zip(drafts, deliveries, written.deliveries, strict=True)
             if delivery.values["state"] == "leased"
         ]
-        if claimed:
+        if claimed and self.worker is not None:
             self.worker.take(claimed)
         else:
-            self.worker.wake()
+            self.nudge()
 
     async def send_claimed(self, claimed: Claimed, hook: StoredHook) -> AttemptResult:
         """The worker's way to one attempt of a queued delivery."""
@@ -264,7 +300,7 @@ class Sending:
         """Send a firing's untried background deliveries in order, one attempt each."""
         if any(delivery.outcome in ("queued", "parked") for delivery in firing.deliveries):
             worker = self.new_worker()
-            sending = asyncio.ensure_future(worker.send_firings({firing.row_id}))
+            sending = self.begin(worker, partial(worker.send_firings, {firing.row_id}))
             try:
                 while not sending.done():
                     await asyncio.wait([sending], timeout=PROGRESS)
@@ -284,18 +320,28 @@ class Sending:
         return firing if found is None else replace(found, payload=firing.payload, data=firing.data)
 
     async def drain(self, grace: float) -> None:
-        """End the worker: what it sends may end within `grace` seconds, all else is given back."""
+        """End all workers, for good: what they send may end within `grace` seconds, all else is given back."""
         self.runtime.renew()
+        self.ending = True
         self.runtime.database.writer.end_within(grace + LOCK)
-        if self.worker is not None and self.worker_task is not None and not self.worker_task.done():
-            await self.worker.drain(grace)
-            await asyncio.wait([self.worker_task])
+        self.forget_lost()
+        await asyncio.gather(*(self.end(worker, task, grace) for worker, task in self.at_work.items()))
+
+    async def end(self, worker: Worker, task: asyncio.Task[None], grace: float) -> None:
+        """End a worker; its task may have failed."""
+        loop = task.get_loop()
+        if loop is asyncio.get_running_loop():
+            if not task.done():
+                await worker.drain(grace)
+                await asyncio.wait([task])
+        elif loop.is_running():  # in another thread, where it may be stopped meanwhile
+            there = asyncio.run_coroutine_threadsafe(self.end(worker, task, grace), loop)
+            await asyncio.wait([asyncio.wrap_future(there)], timeout=grace + LOCK)
 
     async def aclose(self, grace: float) -> None:
-        """End the worker within `grace` seconds, close what belongs to the running loop."""
+        """End all workers within `grace` seconds, close what belongs to the running loop."""
         await self.drain(grace)
         await self.runtime.aclose()
-        self.worker = self.worker_task = None
 
 
 def candidate_of(hook: StoredHook, revision: int) -> StoredHook | None:

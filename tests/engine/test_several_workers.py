@@ -16,6 +16,8 @@ import pytest
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.sending import idle
 from hookrow.errors import EngineClosed
+from hookrow.store.database.database import Database
+from hookrow.store.database.writer import Writer
 from hookrow.worker import Worker
 from outbox_rows import rows
 from scripted import Network
@@ -313,3 +315,94 @@ def test_an_engine_closes_whose_workers_loop_is_closed(
     asyncio.run(second())
     with HookEngine(url, worker=False) as later:
         assert [each.state for each in rows(later.runtime.database).values()] == ["queued"]
+
+
+# -- commits under way as the engine closes ---------------------------------------------------------------------------
+
+
+@contextmanager
+def kept(writer: Writer) -> Iterator[None]:
+    """Nothing is committed; for a while only, since closing a writer waits for it on the loop."""
+    taken, done = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        with writer.running:
+            taken.set()
+            done.wait(2)
+
+    keeping = threading.Thread(target=keep)
+    keeping.start()
+    taken.wait()
+    yield
+    done.set()
+    keeping.join()
+
+
+def at_rest(engine: AsyncHookEngine | HookEngine) -> Worker:
+    """Its worker looks for nothing by itself: no claim of its own stands before the firing's commit."""
+
+    async def never() -> bool:
+        return False
+
+    worker = engine.sending.worker
+    assert worker is not None
+    worker.changed = never  # type: ignore[method-assign]
+    return worker
+
+
+async def test_a_commit_under_way_as_the_engine_closes(database: Database, network: Network) -> None:
+    """The row was to be handed over to its worker: it is given back, for the next one to send at once."""
+    url = database.address.render_as_string(hide_password=False)
+    engine = AsyncHookEngine(url, transport=network)
+    await engine.hooks.add(Hook(name="a", event=EVENT, url="http://receiver.test/a"))
+    await engine.fire(EVENT, {"n": 1})
+    await seen(lambda: bool(network.requests))
+    writer, worker = engine.runtime.database.writer, at_rest(engine)
+    await seen(lambda: not writer.waiting and not worker.hand.rows and not worker.claiming)
+    with kept(writer):
+        firing = asyncio.create_task(engine.fire(EVENT, {"n": 2}))
+        await seen(lambda: bool(writer.waiting))
+        closing = asyncio.create_task(engine.close())
+        await seen(lambda: engine.sending.worker_task is None or engine.sending.worker_task.done())
+    await closing
+    assert (await firing).allowed
+    row = rows(database)[(await firing).deliveries[0].row_id]
+    assert (row.state, row.fence, row.owner) == ("queued", 1, None)
+
+
+def test_a_threads_commit_under_way_as_the_engine_closes(url: str) -> None:
+    """The same where the worker's loop is gone by then."""
+    network, fired = Network(), list[Any]()
+    engine = HookEngine(url, transport=network)
+    engine.fire(EVENT, {"n": 1})
+    while not network.requests:
+        threading.Event().wait(0.005)
+    writer, worker = engine.runtime.database.writer, at_rest(engine)
+    while writer.waiting or worker.hand.rows or worker.claiming:
+        threading.Event().wait(0.005)
+    threads = [threading.Thread(target=lambda: fired.append(engine.fire(EVENT, {"n": 2})))]
+    threads.append(threading.Thread(target=engine.close))
+    with writer.running:
+        threads[0].start()
+        while not writer.waiting:
+            threading.Event().wait(0.005)
+        threads[1].start()
+        while engine.portal.started:
+            threading.Event().wait(0.005)
+    for each in threads:
+        each.join(20)
+    with HookEngine(url, worker=False) as later:
+        assert [each.deliveries[0].outcome for each in later.log.page()] == ["queued", "sent"]
+        assert later.drain(5)
+
+
+def test_a_worker_that_has_ended_declines_rows(url: str) -> None:
+    """At once: its loop may have been stopped, and is not closed yet."""
+    declined: list[Any] = []
+    loop = asyncio.new_event_loop()
+    with HookEngine(url, worker=False) as engine:
+        worker = engine.sending.new_worker()
+        worker.loop, worker.closing, worker.decline = loop, True, declined.extend  # type: ignore[method-assign]
+        worker.take(["a row"])  # type: ignore[list-item]
+    loop.close()
+    assert declined == ["a row"]

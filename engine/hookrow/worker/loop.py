@@ -118,6 +118,9 @@ class Worker(Sender):
 
     def take(self, rows: Iterable[Claimed]) -> None:
         """Rows that were committed as leased to this owner; from any thread."""
+        if self.closing:  # its loop may run no more
+            self.decline(rows)
+            return
         lease_now, started = self.clock.lease_ms(), self.clock.monotonic()
         try:
             here = asyncio.get_running_loop()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import Context, ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 EVENT, OTHER = "after_registration", "before_order_add"
+whose: ContextVar[Any] = ContextVar("whose", default="nobody's")
 
 
 class Held:
@@ -406,3 +410,62 @@ def test_a_worker_that_has_ended_declines_rows(url: str) -> None:
         worker.take(["a row"])  # type: ignore[list-item]
     loop.close()
     assert declined == ["a row"]
+
+
+# -- whose context ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_engines_own_worker_has_nobodys_context(url: str, network: Network) -> None:
+    """Not that of the call which was the first to need it: neither its requests nor what it does by itself."""
+    contexts: dict[str, set[Any]] = {"request": set(), "tend": set()}
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        contexts["request"].add(whose.get())
+        return httpx.Response(200)
+
+    async def tend() -> set[int]:
+        contexts["tend"].add(whose.get())
+        return set()
+
+    network.on("a", noted)
+    async with unstarted(url, network) as engine:
+        engine.sending.key_pauses.tend = tend  # type: ignore[method-assign]
+        whose.set("the first call's")
+        await engine.fire(EVENT, {"n": 1})
+        await seen(lambda: all(contexts.values()))
+    assert contexts == {"request": {"nobody's"}, "tend": {"nobody's"}}
+
+
+async def test_a_worker_that_is_waited_for_has_its_callers_context(url: str, network: Network) -> None:
+    """Who runs one may want to know its requests by it."""
+    contexts: list[Any] = []
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        contexts.append(whose.get())
+        return httpx.Response(200)
+
+    network.on("a", noted)
+    async with AsyncHookEngine(url, worker=False, transport=network) as engine:
+        await engine.fire(EVENT, {"n": 1})
+        whose.set("mine")
+        assert await engine.drain()
+    assert contexts == ["mine"]
+
+
+def test_a_threads_loop_keeps_no_context(url: str) -> None:
+    """It serves other calls afterwards: what a service keeps of the first one in its context is free."""
+
+    class Request: ...
+
+    with HookEngine(url, worker=False) as engine:
+
+        def call() -> tuple[weakref.ref[Request], asyncio.AbstractEventLoop | None]:
+            request = Request()
+            whose.set(request)
+            return weakref.ref(request), engine.loops.take()
+
+        request, loop = Context().run(call)
+        assert loop is not None
+        gc.collect()
+        assert request() is None
+        engine.loops.give_back(loop, sound=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -78,17 +79,24 @@ class Sending:
         self.runtime.renew()
         if not self.runtime.wants_worker or self.working or self.ending:
             return
-        self.worker = self.new_worker()
-        self.worker_task = self.begin(self.worker, partial(self.work, self.worker))
+        alone = Context()  # it outlives the call that happens to need it first, and works for all
+        self.worker = alone.run(self.new_worker)
+        self.worker_task = self.begin(self.worker, partial(self.work, self.worker), alone)
 
-    def begin(self, worker: Worker, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Have a worker work in a task on the running loop. Raises EngineClosed, also while it is being closed."""
+    def begin(
+        self, worker: Worker, work: Callable[[], Coroutine[Any, Any, None]], context: Context | None = None
+    ) -> asyncio.Task[None]:
+        """Have a worker work in a task on the running loop. Raises EngineClosed, also while it is being closed.
+
+        Args:
+            context: None: the caller's, who waits for it.
+        """
         if self.ending:
             raise EngineClosed(Text("the engine is closed"))
         self.forget_lost()
         loop = asyncio.get_running_loop()
         worker.loop = loop  # at once: a thread may hand rows over before its task has begun
-        task = self.at_work[worker] = loop.create_task(work(), name="hookrow-worker")
+        task = self.at_work[worker] = loop.create_task(work(), name="hookrow-worker", context=context)
         task.add_done_callback(partial(self.left, worker))
         return task
 

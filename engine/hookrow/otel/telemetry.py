@@ -116,7 +116,7 @@ class Telemetry:
         if traceparent is not None:
             within = context_of(traceparent, remote=origin != "fire")
         elif origin == "worker":
-            within = Context()  # what is current there belongs to whoever was the first to need the worker
+            within = Context()  # what is current there belongs to whoever runs the worker
         start = at_ms * 1_000_000
         around = self.tracer.start_span(
             f"deliver {hook.key}",

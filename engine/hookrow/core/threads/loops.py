@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from contextvars import Context
 from typing import Any, TypeVar
 
 from hookrow.core.threads.ending import let_go_by
@@ -93,7 +94,7 @@ class Loops:
                 return None
             # The one that was used last: its connections are the freshest.
             try:
-                loop = self.idle.pop()[0] if self.idle else asyncio.new_event_loop()
+                loop = self.idle.pop()[0] if self.idle else Context().run(asyncio.new_event_loop)  # kept by no call's
             except OSError:  # no descriptor is left: the portal's has its own already
                 return None
             self.busy[loop] = None

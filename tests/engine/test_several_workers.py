@@ -469,3 +469,22 @@ def test_a_threads_loop_keeps_no_context(url: str) -> None:
         gc.collect()
         assert request() is None
         engine.loops.give_back(loop, sound=True)
+
+
+# -- send_own() -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_report_of_progress_that_fails(url: str, network: Network) -> None:
+    """The request under way ends and is recorded before its caller learns of it."""
+    held = Held(network, "a")
+
+    def progress(firing: Any) -> None:
+        held.answering.set()
+        raise BrokenPipeError("nobody reads")
+
+    async with AsyncHookEngine(url, worker=False, transport=network) as engine:
+        firing = await engine.fire(EVENT, {"n": 1})
+        with within(), pytest.raises(BrokenPipeError):
+            await engine.send_own(firing, progress)
+        assert engine.sending.at_work == {}
+        assert await outcomes(engine) == ["sent"]

@@ -314,10 +314,8 @@ class Sending:
                     await asyncio.wait([sending], timeout=PROGRESS)
                     if progress is not None:
                         progress(await self.as_logged(firing))
-            except asyncio.CancelledError:  # ctrl+c: what has left may end, the rest is given back
-                await worker.drain(GRACE)
-                await asyncio.wait([sending])
-                raise
+            finally:  # ctrl+c, or nobody reads of its progress any more: what has left may end, the rest is given back
+                await self.end(worker, sending, GRACE)
             sending.result()
         return await self.as_logged(firing)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from contextvars import copy_context
 from math import inf
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from hookrow.store.database.failures import late
 
-__all__ = ["aside", "in_time", "started"]
+__all__ = ["apart", "aside", "in_time", "started"]
 
 T = TypeVar("T")
 
@@ -40,6 +40,23 @@ def aside(call: Callable[[], T], pool: Executor | None = None) -> asyncio.Future
         done.set_result(call())
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to who waits
         done.set_exception(error)
+    return done
+
+
+def apart(call: Callable[[], T]) -> Future[T]:
+    """What `call` gives or raises, from a thread of its own: it may hang, as name servers do, and no exit waits for it."""
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # who gives up waiting ends nothing
+    inside = copy_context()
+
+    def work() -> None:
+        try:
+            done.set_result(inside.run(call))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised to who waits
+            done.set_exception(error)
+
+    if not started(threading.Thread(target=work, name="hookrow-apart", daemon=True)):
+        work()
     return done
 
 

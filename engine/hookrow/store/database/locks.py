@@ -58,7 +58,8 @@ __all__ = [
 LOCK: Final = 5.0
 """For a lock or a transaction of somebody else's."""
 CONNECT: Final = 5.0
-"""For a connection to PostgreSQL: its name looked up, the server reached, the user let in."""
+"""For a connection to PostgreSQL: its name looked up, the server reached, of several the one that is wanted, the user
+let in."""
 GREETING: Final = 2.0
 """For the answer to BEGIN, for which a server that lives waits for nothing: a connection that is silent is given up."""
 ANSWER: Final = 9.0
@@ -98,7 +99,7 @@ WAITS: Final = (
     Wait("SQLite: another process's transaction", LOCK, BUSY),
     Wait("SQLite: another engine of this process that writes to the file", LOCK, BUSY),
     Wait("PostgreSQL: another session's lock", LOCK, BUSY),
-    Wait("PostgreSQL: a connection (name, network, login)", CONNECT, BUSY),
+    Wait("PostgreSQL: a connection (name, network, login), all hosts of the URL together", CONNECT, BUSY),
     Wait("PostgreSQL: a free connection, where all of an engine's are in use", LOCK, BUSY),
     Wait("PostgreSQL: a kept connection that has gone silent", GREETING, "a new connection is made"),
     Wait("PostgreSQL: one statement of a command, the interface, a worker", ANSWER, BUSY),

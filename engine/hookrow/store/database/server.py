@@ -6,15 +6,16 @@ answer waits until one is needed, or the commit, and goes with it in one round t
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from math import inf
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_attempts
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.waiting import Wait
@@ -24,7 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
-from hookrow.store.aside import started
+from hookrow.store.aside import apart
 from hookrow.store.database.address import IN_OURS, Login, for_driver, parameters, reading
 from hookrow.store.database.locks import (
     ANSWER,
@@ -265,39 +266,58 @@ def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | N
 
 
 def connect(words: Callable[[], dict[str, Any]], numbers: Numbers) -> Server:
-    """A new connection, in a thread of its own: a name server that hangs can't be interrupted, nor a host's function
-    that gives a password."""
-    made: list[Any] = []
-    guard = threading.Lock()
-    awaited = True
+    """A new connection, made in threads of their own: a name server that hangs can't be interrupted, nor a host's
+    function that gives a password.
 
-    def connecting() -> None:
-        try:
-            found: Any = Server.connect(**words())
-            found.numbers = numbers
-            found.own_limits = tuple(float(each) or inf for each in found.execute(OWN_LIMITS).fetchone())
-        except psycopg.errors.ConnectionTimeout as error:
-            found = NoAnswer(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to who waits
-            found = error
-        with guard:
-            made.append(found)
-            if not awaited and isinstance(found, Server):
-                found.close()
+    Of several addresses (hosts of the URL, addresses of a name) each has its share of the time before the next is
+    tried beside it: one that is gone without a word takes nothing from the others, and a slow one is not given up.
+    """
+    end = now() + left(CONNECT)
+    tried: list[Future[Server]] = []
+    failed: list[BaseException] = []
+    found: Future[Server] | None = None
+    try:
+        attempts = deque(apart(lambda: conninfo_attempts(words())).result(left(CONNECT)))
+        pending: set[Future[Server]] = set()
+        while attempts or pending:
+            if attempts:
+                tried.append(apart(partial(reach, attempts.popleft(), numbers)))
+                pending.add(tried[-1])
+            ended, pending = wait(pending, max(end - now(), 0) / (len(attempts) + 1), FIRST_COMPLETED)
+            for each in ended:
+                if (error := each.exception()) is None:
+                    found = each
+                    return each.result()
+                failed.append(error)
+            if not ended and not attempts:
+                raise TimeoutError
+    except TimeoutError:
+        raise NoAnswer(str(Text("no connection in time"))) from None
+    finally:
+        for each in tried:
+            if each is not found:
+                each.add_done_callback(let_go)
+    last = failed[-1]
+    if len(failed) == 1 or not isinstance(last, psycopg.Error):
+        raise last
+    raise type(last)("\n".join(str(each) for each in reversed(failed)))
 
-    thread = threading.Thread(target=connecting, name="hookrow-connect", daemon=True)
-    if started(thread):
-        thread.join(left(CONNECT))
-    else:
-        connecting()
-    with guard:
-        awaited = bool(made)
-    if not made:
-        raise NoAnswer(str(Text("no connection in time")))
-    if isinstance(made[0], Exception):
-        raise made[0]
-    found: Server = made[0]
-    return found
+
+def reach(words: dict[str, Any], numbers: Numbers) -> Server:
+    """A connection to one address, and what it has to be asked first. Raises psycopg.Error."""
+    try:
+        made = Server.connect(**words)
+        made.numbers = numbers
+        made.own_limits = tuple(float(each) or inf for each in made.execute(OWN_LIMITS).fetchone() or ())
+    except psycopg.errors.ConnectionTimeout as error:
+        raise NoAnswer(str(error)) from None
+    return made
+
+
+def let_go(late: Future[Server]) -> None:
+    """Close what came after another, or too late."""
+    if late.exception() is None:
+        late.result().close()
 
 
 def begun(engine: Engine, *, again: bool) -> Connection:

@@ -219,6 +219,25 @@ async def test_fire_behind_others_jobs(url: str, engine: HookEngine, lag: Any) -
     assert (await asyncio.to_thread(recorded, engine), done) == ([0], [])
 
 
+async def test_all_connections_in_use(url: str, lag: Any) -> None:
+    """Who asks for one more is told so, when its own time is over."""
+    on_file = url.startswith("sqlite")
+    few = url if on_file else f"{url}{'&' if '?' in url else '?'}hookrow_connections=3"
+    with HookEngine(few, worker=False) as engine:
+        database = engine.runtime.database
+        held = [database.connected("read") for _ in range(15 if on_file else 3)]
+        watch = Watch()
+
+        def asking() -> None:
+            with pytest.raises(DatabaseBusy, match="in use"), database.read(SHORT):
+                pass
+
+        await asyncio.to_thread(asking)
+        assert watch.took <= lag.bound(SHORT + 0.25)
+        for each in held:
+            each.close()
+
+
 # -- PostgreSQL alone -------------------------------------------------------------------------------------------------
 
 
@@ -313,19 +332,6 @@ async def test_a_stopped_backend_is_replaced(pg: str, lag: Any, monkeypatch: pyt
         finally:
             os.kill(backend, signal.SIGCONT)
         assert await asyncio.to_thread(recorded, engine) == [1]
-
-
-def test_all_connections_in_use(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks for one more is told so."""
-    monkeypatch.setattr("hookrow.store.database.server.LOCK", SHORT)
-    few = make_url(pg).update_query_dict({"hookrow_connections": "3"}).render_as_string(hide_password=False)
-    with HookEngine(few, worker=False) as engine:
-        database = engine.runtime.database
-        held = [database.connected("read") for _ in range(3)]
-        with pytest.raises(DatabaseBusy, match="in use"), database.read():
-            pass
-        for each in held:
-            each.close()
 
 
 def test_what_may_take_long(pg: str) -> None:

@@ -44,7 +44,7 @@ def aside(call: Callable[[], T], pool: Executor | None = None) -> asyncio.Future
 
 
 def apart(call: Callable[[], T]) -> Future[T]:
-    """What `call` gives or raises, from a thread of its own: it may hang, as name servers do, and no exit waits for it."""
+    """What `call` gives or raises, from a thread of its own, for which no exit waits: a name server may hang."""
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # who gives up waiting ends nothing
     inside = copy_context()

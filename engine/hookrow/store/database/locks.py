@@ -15,7 +15,11 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from hookrow.errors import DatabaseBusy
+from hookrow.lang import Text
 from hookrow.store.database.failures import damaged
 from hookrow.store.database.prepared import sqlite_driver
 from hookrow.store.database.tables import TABLES
@@ -35,6 +39,7 @@ __all__ = [
     "STILL",
     "WAITS",
     "AtLeast",
+    "Pool",
     "Until",
     "after_a_lock",
     "all_locked",
@@ -100,7 +105,7 @@ WAITS: Final = (
     Wait("SQLite: another engine of this process that writes to the file", LOCK, BUSY),
     Wait("PostgreSQL: another session's lock", LOCK, BUSY),
     Wait("PostgreSQL: a connection (name, network, login), all hosts of the URL together", CONNECT, BUSY),
-    Wait("PostgreSQL: a free connection, where all of an engine's are in use", LOCK, BUSY),
+    Wait("a free connection, where all of an engine's are in use", LOCK, BUSY),
     Wait("PostgreSQL: a kept connection that has gone silent", GREETING, "a new connection is made"),
     Wait("PostgreSQL: one statement of a command, the interface, a worker", ANSWER, BUSY),
     Wait("PostgreSQL: a process that stands still in a transaction that writes", STILL, "it is begun again"),
@@ -242,6 +247,29 @@ def left(most: float) -> float:
 def held(lock: threading.RLock) -> bool:
     """Whether this thread has it: a signal's handler runs in the thread that it interrupts."""
     return bool(lock._is_owned())  # type: ignore[attr-defined]
+
+
+class Pool(QueuePool):
+    """Connections of which there are only so many: for a free one each thread waits as long as it may."""
+
+    @property
+    def _timeout(self) -> float:
+        return left(LOCK)
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        """SQLAlchemy's, one for all."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """A free connection, or a new one.
+
+        Raises:
+            DatabaseBusy: all are in use.
+        """
+        try:
+            return super().connect()
+        except PoolTimeout:
+            raise DatabaseBusy(Text("all connections to the database are in use; try again")) from None
 
 
 @contextmanager

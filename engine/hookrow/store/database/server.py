@@ -21,9 +21,7 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.waiting import Wait
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hookrow.errors import DatabaseBusy
 from hookrow.lang import Text
 from hookrow.store.aside import apart
 from hookrow.store.database.address import IN_OURS, Login, for_driver, parameters, reading
@@ -36,6 +34,7 @@ from hookrow.store.database.locks import (
     RESTART,
     SLACK,
     STILL,
+    Pool,
     Until,
     here,
     left,
@@ -255,7 +254,7 @@ def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | N
         execution_options={"schema_translate_map": IN_OURS},
         pool_size=min(KEPT, most),
         max_overflow=max(most - KEPT, 0),
-        pool_timeout=LOCK,
+        poolclass=Pool,
         hide_parameters=True,
     )
     numbers = Numbers()
@@ -325,9 +324,6 @@ def begun(engine: Engine, *, again: bool) -> Connection:
 
     Args:
         again: try anew for a while where the server ended one, or is not there: it was there before.
-
-    Raises:
-        DatabaseBusy: all are in use.
     """
     started, end = now(), inf
     while True:
@@ -340,8 +336,6 @@ def begun(engine: Engine, *, again: bool) -> Connection:
                     connection.invalidate()
                 connection.close()
                 raise
-        except PoolTimeout:
-            raise DatabaseBusy(Text("all connections to the database are in use; try again")) from None
         except DBAPIError:
             moment = now()
             end = min(end, moment + RESTART)

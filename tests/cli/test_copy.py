@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 from bench.log_rows import grow, sown
-from sqlalchemy import select, update
+from sqlalchemy import make_url, select, update
 
 from cli_runs import ROOT, Hookrow, program
 from crash_sizes import until
+from hookrow.core.care.copying import see_same
 from hookrow.store import copying
+from hookrow.store.database.database import Database
 from hookrow.store.database.moments import KEPT_AS
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import BREAKERS, DELIVERIES, FIRINGS, TABLES, VERSION_NUMBER
 from receivers import Receiver, reply
+from silent import Silent
 
 Add = Callable[..., dict[str, Any]]
 EVENT = "after_registration"
@@ -140,6 +143,33 @@ def test_a_target_that_is_none(add: Add, hookrow: Hookrow, target: str, code: in
     add("http://127.0.0.1:9/", event=EVENT)
     said = hookrow("db", "copy", "--to", target, code=code).err
     assert len(said.splitlines()) == 1
+
+
+def test_the_database_by_another_name(hookrow: Hookrow, key: str, postgres_url: str) -> None:
+    """A server has several: which database of which server it is says the server, not a URL."""
+    hookrow("--db", postgres_url, "init")
+    with Silent(make_url(postgres_url)) as another_way:
+        said = hookrow("--db", postgres_url, "db", "copy", "--to", another_way.url(make_url(postgres_url)), code=5).err
+        assert "the database itself" in said
+
+
+def test_another_database_whose_url_differs_only_in_parameters(postgres_url: str) -> None:
+    """They may name the server, and the database too."""
+    url = make_url(postgres_url).set(database=None)
+    source, target = (
+        Database(url.update_query_dict({"dbname": name})) for name in (str(make_url(postgres_url).database), "postgres")
+    )
+    with closing(source), closing(target):
+        see_same(source, target)
+
+
+def test_a_link_is_the_file_itself(add: Add, hookrow: Hookrow, folder: Path) -> None:
+    """One that is followed, and a second name."""
+    add("http://127.0.0.1:9/", event=EVENT)
+    (folder / "soft.db").symlink_to(folder / "hooks.db")
+    (folder / "hard.db").hardlink_to(folder / "hooks.db")
+    for name in ("soft.db", "hard.db"):
+        assert "the database itself" in hookrow("db", "copy", "--to", name, code=5).err
 
 
 def test_a_used_target_is_refused(add: Add, hookrow: Hookrow, folder: Path) -> None:

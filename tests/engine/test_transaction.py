@@ -239,6 +239,15 @@ def test_another_database_is_refused(engine: HookEngine, tmp_path: Path) -> None
     other.dispose()
 
 
+@pytest.mark.parametrize("either_url", ["postgresql"], indirect=True)
+def test_a_time_zone_of_the_callers_own(engine: HookEngine, host: Engine) -> None:
+    """The database is known for the engine's all the same: Django sets one on each of its connections."""
+    with host.begin() as connection:
+        connection.execute(text("SET LOCAL TimeZone = 'Asia/Tokyo'"))
+        engine.fire(AFTER, PAYLOAD, connection=connection)
+    assert [firing.payload for firing in engine.log.page()] == [PAYLOAD]
+
+
 def test_a_failing_write_raises_and_is_a_storage_error(
     engine: HookEngine, host: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from hookrow.errors import TransactionMisuse, WrongDatabase
 from hookrow.lang import Text
-from hookrow.store.database.address import IN_OURS
+from hookrow.store.database.address import IN_OURS, PG_PLACE
 from hookrow.store.database.failures import translate
 from hookrow.store.database.locks import FIRE, LOCK, limits
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["borrowed", "is_async", "is_django", "run_async", "run_sync"]
 
 T = TypeVar("T")
-PG_PLACE = "SELECT current_database() || '/' || pg_postmaster_start_time()"
-"""Which database of which running server this is."""
 THEIRS = "current_setting('lock_timeout'), current_setting('statement_timeout')"
 RESTORE = text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)")
 NO_TRANSACTION = Text("connection= needs an open transaction; this connection is in autocommit mode")

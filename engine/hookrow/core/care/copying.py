@@ -6,6 +6,7 @@ What is unfinished stays where it is: two databases that both sent it would send
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from hookrow.clock import Clock, SystemClock
@@ -18,6 +19,7 @@ from hookrow.secrets.vault import Vault
 from hookrow.store import copying
 from hookrow.store.configuration.revisions import Author
 from hookrow.store.copying import Left
+from hookrow.store.database.address import PG_PLACE
 from hookrow.store.database.database import Database
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.tables import FIRINGS, HOOKS
@@ -64,8 +66,9 @@ def copy_database(
     clock = clock or SystemClock()
     source = open_database(url, clock=clock, create=False)
     try:
-        see_same(source, target := Database(to, clock=clock))
-        see_keys(source, target, environ)
+        with closing(Database(to, clock=clock)) as target:
+            see_same(source, target)
+            see_keys(source, target, environ)
         target = open_database(to, clock=clock)
         try:
             return copied(source, target, progress if with_log else None, with_log=with_log)
@@ -76,14 +79,18 @@ def copy_database(
 
 
 def see_same(source: Database, target: Database) -> None:
-    """Refuse a database as its own target.
+    """Refuse a database as its own target, by whatever name: one server has many (hosts, poolers, sockets).
 
     Raises:
         Refused
     """
-    same = source.address.set(query={}) == target.address.set(query={})
-    if source.path is not None and target.path is not None and target.path.exists():
-        same = source.path.samefile(target.path)
+    if source.dialect != target.dialect:
+        return
+    if source.path is not None and target.path is not None:
+        same = target.path.exists() and source.path.samefile(target.path)
+    else:
+        with source.read() as here, target.read() as there:
+            same = here.exec_driver_sql(PG_PLACE).scalar_one() == there.exec_driver_sql(PG_PLACE).scalar_one()
     if same:
         raise Refused(Text("{url} is the database itself", url=target.url))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IN_OURS",
+    "PG_PLACE",
     "PG_SCHEMA",
     "POOLER",
     "Login",
@@ -42,6 +43,8 @@ PG_SCHEMA = "hookrow"
 """Our tables' place inside the host's PostgreSQL database: every statement names it, whatever `search_path` says."""
 IN_OURS: dict[str | None, str | None] = {None: PG_SCHEMA}
 """What SQLAlchemy puts before our tables' names (`schema_translate_map`)."""
+PG_PLACE = "SELECT current_database() || '/' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+"""Which database of which running server this is, however it was reached; no setting of the connection shows in it."""
 POOLER = "hookrow_pooler"
 """In a URL: `transaction` where a pooler gives every transaction another connection of the server's."""
 CONNECTIONS = "hookrow_connections"

@@ -23,6 +23,7 @@ from hookrow.hook.modes import Mode, mode, pause_reason
 from hookrow.hook.stored import ListedHook
 from hookrow.store.database import readonly
 from hookrow.store.database.migrations import HEAD
+from hookrow.store.database.places import file_in
 from hookrow.store.database.plain import VERSION
 from hookrow.store.log import glance as asked
 from hookrow.store.log.figures import HookFigures, last_day
@@ -30,7 +31,6 @@ from hookrow.store.log.glance import Summary
 
 __all__ = ["Glance", "SeenHook", "glance"]
 
-SQLITE = "sqlite:///"
 PATIENCE = 0.2
 """Seconds to wait for a lock: whoever holds it longer is waited for by the engine."""
 
@@ -85,9 +85,9 @@ class Glance:
 def glance(url: str, clock: Clock | None = None) -> Glance | None:
     """What can be seen of a SQLite file at once; None where only the engine can tell: another database, a file of
     another version, one that is locked, damaged or gone."""
-    if not url.startswith(SQLITE) or "?" in url:
+    if (named := file_in(url)) is None or "?" in url:
         return None
-    path = Path(url.removeprefix(SQLITE)).absolute()
+    path = named.absolute()
     now_ms = (clock or SystemClock()).now_ms()
     try:
         before = readonly.stamp(path)

@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import update
 
 from cli_runs import ROOT, Hookrow
+from hookrow.cli.session import database_url
+from hookrow.glance import glance
 from hookrow.hook.stored import SEALED
 from hookrow.store.database.database import Database
 from hookrow.store.database.tables import DELIVERIES
@@ -168,3 +170,18 @@ def test_the_same_on_both_databases(database: Database) -> None:
     assert held.deliveries == 4
     assert sorted(row.state for row in rows(database).values()) == ["cancelled"] * 4 + ["dead", "ok"]
     assert {row.skipped for row in rows(database).values()} == {"restored", None}
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41b"])
+def test_a_folder_whose_name_means_something_in_a_url(hookrow: Hookrow, folder: Path, name: str) -> None:
+    """Everything is done in it, and nothing beside it."""
+    path = folder / name / "hooks.db"
+    path.parent.mkdir()
+    hookrow("--db", path, "init", "--example")
+    hookrow("--db", path, "db", "backup", folder / name / "backup.db")
+    hookrow("--db", path, "db", "restore", folder / name / "backup.db", "--yes")
+    hookrow("--db", path, "db", "copy", "--to", folder / name / "copy.db")
+    seen = glance(database_url(str(path)))
+    assert seen is not None
+    assert hookrow("--db", path, "hooks", "list", "--json").out.count('"key"') == len(seen.hooks)
+    assert [each.name for each in folder.iterdir()] == [name]

@@ -222,7 +222,7 @@ async def test_fire_behind_others_jobs(url: str, engine: HookEngine, lag: Any) -
 async def test_all_connections_in_use(url: str, lag: Any) -> None:
     """Who asks for one more is told so, when its own time is over."""
     on_file = url.startswith("sqlite")
-    few = url if on_file else f"{url}{'&' if '?' in url else '?'}hookrow_connections=3"
+    few = url if on_file else make_url(url).update_query_dict({"hookrow_connections": "3"})
     with HookEngine(few, worker=False) as engine:
         database = engine.runtime.database
         held = [database.connected("read") for _ in range(15 if on_file else 3)]

@@ -15,14 +15,14 @@ import click
 
 from hookrow.errors import NoDatabase
 from hookrow.lang import Text
+from hookrow.store.database.places import file_in, file_url
 
 if TYPE_CHECKING:
     from hookrow import HookEngine
 
-__all__ = ["Session", "database_url", "pass_session", "sqlite_path", "typed"]
+__all__ = ["Session", "database_url", "pass_session", "typed"]
 
 DEFAULT = "hooks.db"
-SQLITE = "sqlite:///"
 
 
 class Session(NamedTuple):
@@ -42,7 +42,7 @@ class Session(NamedTuple):
     @property
     def path(self) -> Path | None:
         """The SQLite file; None for a server's database."""
-        return sqlite_path(self.url)
+        return file_in(self.url)
 
     @property
     def program(self) -> str:
@@ -89,14 +89,9 @@ def typed() -> str:
 def database_url(text: str) -> str:
     """A database's URL: a path means a SQLite file; PostgreSQL's own spelling means the driver that is used here."""
     if "://" not in text:
-        return SQLITE + text
+        return file_url(text)
     scheme, rest = text.split("://", 1)
     return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else text
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite URL; None for other databases."""
-    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
 def pass_session(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from hookrow.store.database.address import address_of, for_driver
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
+from hookrow.store.database.places import file_url
 from hookrow.testing.engine import folder
 
 __all__ = ["copied", "prepared", "sqlite"]
@@ -22,7 +23,7 @@ __all__ = ["copied", "prepared", "sqlite"]
 def sqlite() -> Iterator[str]:
     """An SQLite file's URL, in memory where the machine has such a place; gone after the block."""
     with folder() as place:
-        yield f"sqlite:///{place}/hooks.db"
+        yield file_url(f"{place}/hooks.db")
 
 
 @contextmanager

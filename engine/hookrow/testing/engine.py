@@ -102,7 +102,7 @@ class InMemory(Engine):
         """
         self.clock: Final = clock or ManualClock()
         self.folder: Final = folder() if url is None else None
-        at = f"sqlite:///{self.folder.name}/hooks.db" if self.folder is not None else str(url)
+        at = f"{self.folder.name}/hooks.db" if self.folder is not None else str(url)
         if keys is None and at.startswith("postgres"):
             keys = KeyRing.new()
         super().__init__(

@@ -289,7 +289,7 @@ def build(path: Path, moment_ms: int = MOMENT_MS) -> None:
         raise FileExistsError(path)
     clock = StoryClock(moment_ms - 11 * DAY)
     transport = Scripted(clock)
-    with without_warnings(), HookEngine(f"sqlite:///{path}", worker=False, transport=transport, clock=clock) as engine:
+    with without_warnings(), HookEngine(path, worker=False, transport=transport, clock=clock) as engine:
         engine.settings.set("timezone", "Europe/Moscow")
         engine.settings.set("language", current())
         for hook in sample_hooks():

@@ -29,7 +29,7 @@ from hookrow.store.database.backup import copy, sync
 from hookrow.store.database.database import Database
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.places import misplaced
+from hookrow.store.database.places import file_url, misplaced
 from hookrow.store.database.reserve import release as make_room
 from hookrow.store.database.standing import clear_damage, mark_damage
 from hookrow.store.log import deeds
@@ -91,7 +91,7 @@ def restore(
 
 def prepare(part: Path, path: Path, environ: Mapping[str, str], clock: Clock, *, send_pending: bool) -> HeldBack:
     """Bring the copy to today's schema, see that its secrets open, hold its deliveries; it is one file afterwards."""
-    database = open_database(f"sqlite:///{part}", clock=clock, create=False)
+    database = open_database(file_url(part), clock=clock, create=False)
     try:
         open_all(database, Vault.for_database(path, environ))
         held = hold(database, send_pending=send_pending)

@@ -31,7 +31,7 @@ from hookrow.payload import MIB
 from hookrow.store.database import locks, readonly, standing
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, interrupted_commit, late, translate, unsure
-from hookrow.store.database.locks import LOCK, Pool, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
+from hookrow.store.database.locks import LOCK, Until, begin_immediate, begin_plain, enter_wal, wait_for_nobody
 from hookrow.store.database.migrations import HEAD
 from hookrow.store.database.moments import StorageClock
 from hookrow.store.database.plain import SQLITE_SCHEMA, Ask
@@ -135,7 +135,10 @@ class Database:
             made = create_engine("sqlite://", creator=reader, poolclass=NullPool, hide_parameters=True)
         else:
             made = create_engine(
-                self.address, creator=partial(self.connect_file, path), poolclass=Pool, hide_parameters=True
+                self.address,
+                creator=partial(self.connect_file, path),
+                poolclass=locks.BoundedPool,
+                hide_parameters=True,
             )
         event.listen(made, "connect", self.tune)
         if purpose == "write":

@@ -39,7 +39,7 @@ __all__ = [
     "STILL",
     "WAITS",
     "AtLeast",
-    "Pool",
+    "BoundedPool",
     "Until",
     "after_a_lock",
     "all_locked",
@@ -249,7 +249,7 @@ def held(lock: threading.RLock) -> bool:
     return bool(lock._is_owned())  # type: ignore[attr-defined]
 
 
-class Pool(QueuePool):
+class BoundedPool(QueuePool):
     """Connections of which there are only so many: for a free one each thread waits as long as it may."""
 
     @property

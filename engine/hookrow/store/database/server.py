@@ -34,7 +34,7 @@ from hookrow.store.database.locks import (
     RESTART,
     SLACK,
     STILL,
-    Pool,
+    BoundedPool,
     Until,
     here,
     left,
@@ -254,7 +254,7 @@ def engine_for(address: URL, purpose: str, clock: StorageClock, login: Login | N
         execution_options={"schema_translate_map": IN_OURS},
         pool_size=min(KEPT, most),
         max_overflow=max(most - KEPT, 0),
-        poolclass=Pool,
+        poolclass=BoundedPool,
         hide_parameters=True,
     )
     numbers = Numbers()

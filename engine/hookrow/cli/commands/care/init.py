@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from hookrow.cli.catalogue import command, option
-from hookrow.cli.session import Session, pass_session, sqlite_path
+from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import YES, say
 from hookrow.errors import NoDatabase, Refused
 from hookrow.lang import Text
+from hookrow.store.database.places import file_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ def make_empty(url: str) -> None:
     """
     from hookrow import HookEngine
 
-    if sqlite_path(url) is None:
+    if file_in(url) is None:
         with suppress(NoDatabase), HookEngine(url, worker=False, create=False) as engine:
             raise Refused(Text("{path} exists already; nothing was changed.", path=engine.url))
     with HookEngine(url, worker=False) as engine:

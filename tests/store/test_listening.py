@@ -176,6 +176,43 @@ async def test_a_silent_connection_is_given_up(database: Database, monkeypatch: 
         await asyncio.wait([task])
 
 
+async def test_a_name_server_that_hangs_holds_up_no_exit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look-up has a thread that ends with the process: the interpreter joins those of asyncio's own pool."""
+    threads: list[threading.Thread] = []
+    asked, over = threading.Event(), threading.Event()
+
+    def hanging(*_: Any, **__: Any) -> Any:
+        threads.append(threading.current_thread())
+        asked.set()
+        over.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    monkeypatch.setattr(database, "pg_parameters", lambda: {"host": "db.test"})
+    task = asyncio.create_task(listening.Listener(database, lambda channel: None).run())
+    assert await asyncio.to_thread(asked.wait, 30)
+    task.cancel()
+    await asyncio.wait([task])
+    over.set()
+    assert [thread.daemon for thread in threads] == [True]
+
+
+async def test_the_next_of_several_hosts_is_listened_to(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they stand in one URL; the first refuses."""
+    with Silent(database.address) as proxy:
+        several = {
+            **proxy.leading_to(database.pg_parameters()),
+            "host": "127.0.0.1,127.0.0.1",
+            "port": f"1,{proxy.port}",
+        }
+        monkeypatch.setattr(database, "pg_parameters", lambda: several)
+        listener = listening.Listener(database, lambda channel: None)
+        task = asyncio.create_task(listener.run())
+        await seen(lambda: listener.listening)
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def test_an_edit_is_heard(database: Database, other: Database) -> None:
     """The cache of a process with a worker is told of another's edit; its own clock stands still here."""
     database.clock = StorageClock(HandClock())

@@ -228,11 +228,7 @@ class Database:
             readonly.unchanged(self.path, before)
 
     def connected(self, purpose: str) -> Connection:
-        """A connection; on PostgreSQL with its transaction begun.
-
-        Raises:
-            DatabaseBusy: all are in use.
-        """
+        """A connection; on PostgreSQL with its transaction begun. Raises DatabaseBusy, where all are in use."""
         engine = self.engine(purpose)
         if self.path is not None:
             return engine.connect()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection
 
-from hookrow.store.aside import aside
+from hookrow.store.aside import apart
 from hookrow.store.database.address import POOLER
 from hookrow.store.database.outages import Outage
 from hookrow.store.database.prepared import queueing
@@ -90,8 +90,7 @@ class Listener:
         import psycopg
 
         own = f"hookrow_{secrets.token_hex(8)}"
-        words = await aside(self.database.pg_parameters)  # a host's function may give the password
-        connection = await psycopg.AsyncConnection.connect(**words)
+        connection = await self.connected()
         async with connection:
             self.connection = connection
             for channel in (*CHANNELS, own):
@@ -107,6 +106,22 @@ class Listener:
                     self.stands()
                 async for notice in connection.notifies(timeout=ECHOES):
                     self.take(notice.channel)
+
+    async def connected(self) -> psycopg.AsyncConnection[Any]:
+        """A connection to the first address that lets it in; psycopg alone would look names up where an exit waits."""
+        import psycopg
+        from psycopg.conninfo import conninfo_attempts
+
+        failed: psycopg.Error | None = None
+        each: Any
+        # Of a host's function that gives the password, and of a name server, nobody knows when they answer.
+        for each in await asyncio.wrap_future(apart(lambda: conninfo_attempts(self.database.pg_parameters()))):
+            try:
+                return await psycopg.AsyncConnection.connect(**each)
+            except psycopg.Error as error:
+                failed = error
+        assert failed is not None
+        raise failed
 
     async def say(self, words: str) -> None:
         """Run a statement; a server that says nothing to it is hung up on."""

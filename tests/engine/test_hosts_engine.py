@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.errors import NoDatabase, StorageError
+from hookrow.store.database.address import login_of
 from scripted import Network
 
 AFTER = "after_registration"
@@ -46,6 +47,25 @@ def test_it_logs_in_as_the_host_does(url: str) -> None:
     assert set(asked) == {"nobody"}
     with host.connect() as connection:  # its own listener is heard, and ours says nothing
         assert isinstance(connection.connection.driver_connection, psycopg.Connection)
+    host.dispose()
+
+
+def test_a_listener_that_is_added_later_is_heard(url: str) -> None:
+    """After the engine was given, as where modules are imported in another order."""
+    host = create_engine(make_url(url).set(username="nobody"))
+    ask = login_of(host)
+    assert ask is not None
+
+    @event.listens_for(host, "do_connect")
+    def of_the_hour(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> None:
+        named["user"] = make_url(url).username
+
+    assert [ask()["user"] for _ in range(2)] == [make_url(url).username] * 2
+    with host.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+    event.listen(host, "do_connect", lambda *_: psycopg.connect(plain(url)))
+    with pytest.raises(NoDatabase, match="creator="):
+        ask()
     host.dispose()
 
 

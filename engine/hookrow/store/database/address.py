@@ -154,10 +154,15 @@ class HandedOver(Exception):
     """In place of a connection: what it would have been made with."""
 
 
-def hand_over(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> None:
-    """The last of a host's listeners to `do_connect`; the host's own connections pass it by."""
-    if asking.now:
-        raise HandedOver(dict(named))
+def hand_over(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> Any:
+    """A host's listener to `do_connect` that hears those after it first; the host's own connections pass it by."""
+    if not asking.now:
+        return None
+    listeners = list(dialect.dispatch.do_connect)
+    for each in listeners[listeners.index(hand_over) + 1 :]:  # added since the host gave us its engine
+        if (made := each(dialect, record, given, named)) is not None:
+            return made
+    raise HandedOver(dict(named))
 
 
 def login(host: Engine) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import pytest
 from sqlalchemy import update
 
 from cli_runs import ROOT, Hookrow
+from hookrow import HookEngine
 from hookrow.cli.session import database_url
+from hookrow.core.care.restoring import restore
+from hookrow.errors import Refused
 from hookrow.glance import glance
 from hookrow.hook.stored import SEALED
 from hookrow.store.database.database import Database
@@ -136,6 +140,19 @@ def test_not_while_another_process_has_it_open(add: Add, hookrow: Hookrow, folde
         assert "in use" in hookrow("db", "restore", "copy.db", "--yes", code=5).err
     assert not list(folder.glob("*.before-restore-*"))
     hookrow("db", "restore", "copy.db", "--yes")
+
+
+def test_not_while_this_process_has_it_open(made: Path, hookrow: Hookrow, folder: Path) -> None:
+    """Whose locks would not exclude it, and would be lost with a second handle of the file; by another name too."""
+    hookrow("db", "backup", "copy.db")
+    (folder / "link.db").symlink_to(made)
+    with HookEngine(made, worker=False) as engine:
+        engine.hooks.list()
+        for name in (made, folder / "link.db"):
+            with pytest.raises(Refused, match="in use"):
+                restore(folder / "copy.db", name, os.environ)
+        engine.hooks.list()
+    restore(folder / "copy.db", made, os.environ)
 
 
 def test_an_older_backup_is_brought_up_to_date(hookrow: Hookrow, folder: Path) -> None:

@@ -26,12 +26,12 @@ from hookrow.lang import Text
 from hookrow.secrets.vault import Vault
 from hookrow.store.configuration.revisions import Author, Changing
 from hookrow.store.database.backup import copy, sync
-from hookrow.store.database.database import Database
+from hookrow.store.database.database import Database, opened
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.places import file_url, misplaced
 from hookrow.store.database.reserve import release as make_room
-from hookrow.store.database.standing import clear_damage, mark_damage
+from hookrow.store.database.standing import clear_damage, file_id, mark_damage
 from hookrow.store.log import deeds
 from hookrow.store.outbox.parking import HeldBack, hold_restored
 
@@ -62,7 +62,7 @@ def restore(
         SchemaTooNew: a newer Hookrow made it.
         DatabaseDamaged: it does not pass SQLite's integrity check.
         KeyMissing, KeyWrong, KeyUnsafe: the keys that are here don't open its secrets.
-        Refused: another process has the database open, or it is the database itself.
+        Refused: it is open, in this process or another, or it is the database itself.
         StorageError: it can't be written.
     """
     clock = clock or SystemClock()
@@ -129,8 +129,13 @@ def alone(path: Path) -> Iterator[None]:
     """Lock a database file as a whole against whoever uses SQLite on it, if it is there.
 
     Raises:
-        Refused: another process has it open.
+        Refused: it is open, here or in another process.
     """
+    used = Refused(Text("{path} is in use: stop the services, workers and screens that have it open", path=path))
+    # Locks don't exclude their own process, and closing the file here would let all of it go that this process has.
+    ours = [each.path for each in list(opened) if each.path and (each.engines or each.version_reader)]
+    if path.exists() and file_id(path) in map(file_id, ours):
+        raise used
     try:
         handle = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -140,9 +145,7 @@ def alone(path: Path) -> Iterator[None]:
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 512, LOCKS)
         yield
     except BlockingIOError:
-        raise Refused(
-            Text("{path} is in use: stop the services, workers and screens that have it open", path=path)
-        ) from None
+        raise used from None
     finally:
         os.close(handle)
 

@@ -7,6 +7,7 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
@@ -22,7 +23,7 @@ from hookrow.core.threads.direct import Direct
 from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import NoThread, Portal
 from hookrow.core.transaction import is_async, run_sync
-from hookrow.errors import TransactionMisuse
+from hookrow.errors import EngineClosed, TransactionMisuse
 from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
@@ -115,20 +116,30 @@ class HookEngine(Engine):
         self.close()
 
     def close(self, grace: float = 5.0) -> None:
-        """As `AsyncHookEngine.close`. Calling it twice is harmless.
+        """As `AsyncHookEngine.close`. Calling it twice is harmless, and goes on where the first was interrupted.
 
         In a signal handler that interrupted a call of this engine it returns at once; the engine ends after that call.
         """
         if self.portal.inside or held(self.runtime.database.writer.running):
             self.close_beside(grace)
             return
-        if self.closer is not None and self.closer is not threading.current_thread():
-            self.closer.join()
-        if self.runtime.closed:
-            return
         until = now() + grace
+        self.portal.renew()
+        with self.portal.ending:
+            if self.portal.at_it:  # it goes on when this signal's handler has returned
+                return
+            self.portal.at_it = True
+            try:
+                self.close_all(grace, until)
+            finally:
+                self.portal.at_it = False
+
+    def close_all(self, grace: float, until: float) -> None:
+        """Every step may be interrupted, and is done again by whoever closes the engine next."""
+        self.portal.shut()
         if self.portal.started:
-            self.portal.call(self.end(grace))
+            with suppress(EngineClosed):  # its loop was told to stop already
+                self.portal.call(self.end(grace), last=True)
             self.portal.close()
         if not self.portal.wait_for_threads(until - now()):
             self.cut_off()
@@ -158,7 +169,7 @@ class HookEngine(Engine):
 
     async def end(self, grace: float) -> None:
         asyncio.get_running_loop().call_later(grace, self.cut_off)  # calls end at once, on whatever loop, or on none
-        await asyncio.gather(self.portal.settle(grace, asyncio.current_task()), self.sending.drain(grace))
+        await asyncio.gather(self.portal.settle(grace), self.sending.drain(grace))
         await self.sending.aclose(grace)
 
     def fire(

@@ -355,9 +355,7 @@ class Runtime:
             await aside(self.watch.close)
 
     def close(self) -> None:
-        """Write what waits, close every connection."""
-        if self.closed:
-            return
+        """Write what waits, close every connection. It may be interrupted, and done again."""
         self.closed = True
         if self.readers is not None:
             self.readers.shutdown(wait=True)

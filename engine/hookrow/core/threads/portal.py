@@ -6,8 +6,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from hookrow.core.threads.ending import let_go_by
@@ -29,20 +29,30 @@ class Portal:
     """An event loop in a thread of its own, started at the first call and anew after a fork.
 
     A wall-clock limit needs cancellation, which only a loop has; so the blocking engine runs the async core here.
+
+    First it is open to all. From `shut` on it is closing: who is inside may end, and the engine's end itself may pass.
+    From `close` on its loop is gone. It goes that way once, whatever interrupts it: each step can be done again.
     """
 
     def __init__(self) -> None:
         self.closing: bool = False
+        self.over: bool = False
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        self.lock: threading.RLock = threading.RLock()  # a signal's handler may fire meanwhile
+        self.ending: threading.RLock = threading.RLock()
+        """Of the thread that closes the engine."""
+        self.at_it: bool = False
+        """Whether it does."""
+        self.lock: threading.RLock = threading.RLock()  # a signal's handler may close the engine at any moment
         self.left: threading.Condition = threading.Condition(self.lock)
         self.pid: int = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self.calls: set[asyncio.Task[Any]] = set()
-        """What other threads wait for."""
+        """What other threads wait for, where it runs; the engine's end is none of them."""
+        self.answers: set[Future[Any]] = set()
+        """What all of them wait for."""
         self.threads: list[int] = []
         """Which of them do something by themselves; twice where a signal's handler does so in the middle of that."""
 
@@ -62,7 +72,7 @@ class Portal:
         me = threading.get_ident()
         with self.lock:
             if self.closing:
-                raise EngineClosed(Text("the engine is closed"))
+                raise closed()
             self.threads.append(me)
         try:
             yield
@@ -78,11 +88,14 @@ class Portal:
         self.renew()
         return threading.get_ident() in self.threads
 
-    def wait_for_threads(self, seconds: float) -> bool:
-        """Take no new ones, and let those that are inside end, within so many seconds; whether they have."""
-        self.renew()
+    def shut(self) -> None:
+        """Let nobody in any more, neither threads nor what they hand over."""
         with self.lock:
             self.closing = True
+
+    def wait_for_threads(self, seconds: float) -> bool:
+        """Let those that are inside end, within so many seconds; whether they have."""
+        with self.lock:
             return self.left.wait_for(lambda: not self.threads, seconds)
 
     def renew(self) -> None:
@@ -95,44 +108,55 @@ class Portal:
         self.begin_anew()
 
     def running(self) -> asyncio.AbstractEventLoop:
-        self.renew()
-        with self.lock:
-            if self.loop is None:
-                loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="hookrow-loop", daemon=True)
-                if not started(thread):
-                    loop.close()
-                    raise NoThread("no thread can be started")
-                self.loop, self.thread = loop, thread
-            return self.loop
+        """With `lock` held."""
+        if self.loop is None:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=live, args=(loop,), name="hookrow-loop", daemon=True)
+            if not started(thread):
+                loop.close()
+                raise NoThread("no thread can be started")
+            self.loop, self.thread = loop, thread
+        return self.loop
 
-    def begin(self, coroutine: Coroutine[Any, Any, T], ended: Callable[[], object]) -> Future[T]:
+    def begin(self, coroutine: Coroutine[Any, Any, T], ended: Callable[[], object], *, last: bool = False) -> Future[T]:
         """Start a coroutine there; `ended` is called when it has let go, cancelled or not.
+
+        Args:
+            last: it is the engine's end, which passes while it is closing.
 
         Raises:
             EngineClosed, NoThread
         """
-        try:
-            if self.closing:
-                raise EngineClosed(Text("the engine is closed"))
-            loop = self.running()
-        except BaseException:
-            coroutine.close()  # nobody will ever await it
-            raise
 
         async def watched() -> T:
             task = asyncio.current_task()
             assert task is not None
-            self.calls.add(task)
+            if not last:
+                self.calls.add(task)
             try:
                 return await coroutine
             finally:
                 self.calls.discard(task)
                 ended()
 
-        return asyncio.run_coroutine_threadsafe(watched(), loop)
+        self.renew()
+        # In one step: `shut` comes before it or after it, and what comes before it is on its way to the loop then.
+        with self.lock:
+            try:
+                if self.over or (self.closing and not last):
+                    raise closed()
+                loop = self.running()
+            except BaseException:
+                coroutine.close()  # nobody will ever await it
+                raise
+            future = asyncio.run_coroutine_threadsafe(watched(), loop)
+            self.answers.add(future)
+            if self.loop is not loop:  # one has just now
+                refuse(future)
+        future.add_done_callback(self.answers.discard)
+        return future
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T], *, last: bool = False) -> T:
         """Run a coroutine there and wait for it; an interrupt (ctrl+c) cancels it, and waits until it has let go.
 
         Raises:
@@ -140,11 +164,11 @@ class Portal:
             NoThread
         """
         ended = threading.Event()
-        future = self.begin(coroutine, ended.set)
+        future = self.begin(coroutine, ended.set, last=last)
         try:
             return future.result()
         except CancelledError:
-            raise EngineClosed(Text("the engine is closed")) from None
+            raise closed() from None
         except BaseException as error:
             if not future.done():
                 future.cancel()
@@ -153,16 +177,19 @@ class Portal:
 
     async def join(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """As `call`, awaited on another loop; cancelled here, it is cancelled there."""
-        return await asyncio.wrap_future(self.begin(coroutine, lambda: None))
+        answer = asyncio.wrap_future(self.begin(coroutine, lambda: None))
+        try:
+            await asyncio.wait([answer])
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        if answer.cancelled():  # nobody has cancelled who waits here
+            raise closed()
+        return answer.result()
 
-    async def settle(self, grace: float, besides: asyncio.Task[Any] | None) -> None:
-        """On the loop: take no new calls; those that threads wait for may end within `grace` seconds, then not.
-
-        Args:
-            besides: the call that asks for this.
-        """
-        self.closing = True
-        others = {task for task in self.calls if task is not besides}
+    async def settle(self, grace: float) -> None:
+        """On the loop, after `shut`: the calls that threads wait for may end within `grace` seconds, then not."""
+        others = set(self.calls)
         if others:
             _, late = await asyncio.wait(others, timeout=grace)
             for task in late:
@@ -171,14 +198,35 @@ class Portal:
                 await asyncio.wait(late, timeout=LET_GO)
 
     def close(self) -> None:
-        """End the loop's thread. Nothing may be running on it."""
+        """End the loop's thread. Who waits for something that has not let go gets EngineClosed."""
         with self.lock:
+            self.over = True
             loop, thread = self.loop, self.thread
-            self.loop = self.thread = None
-        if loop is None or os.getpid() != self.pid:
+        if loop is None or thread is None or os.getpid() != self.pid:
             return
-        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        if thread is not None:
-            thread.join()
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        self.loop = self.thread = None
+        for future in tuple(self.answers):
+            refuse(future)
+
+
+def live(loop: asyncio.AbstractEventLoop) -> None:
+    """The life of the loop, in its thread."""
+    try:
+        loop.run_forever()
+        with suppress(RuntimeError):  # it was told to stop once more
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
         loop.close()
+
+
+def refuse(future: Future[Any]) -> None:
+    """Nothing answers it any more."""
+    with suppress(InvalidStateError):  # who waited for it may have been interrupted
+        future.set_exception(closed())
+
+
+def closed() -> EngineClosed:
+    return EngineClosed(Text("the engine is closed"))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from typing import Any, TypeVar
 
 from hookrow.core.threads.ending import let_go_by
@@ -110,7 +111,7 @@ class Portal:
     def running(self) -> asyncio.AbstractEventLoop:
         """With `lock` held."""
         if self.loop is None:
-            loop = asyncio.new_event_loop()
+            loop = Context().run(asyncio.new_event_loop)  # its handles keep where it was made
             thread = threading.Thread(target=live, args=(loop,), name="hookrow-loop", daemon=True)
             if not started(thread):
                 loop.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -15,8 +16,9 @@ from hookrow.errors import Misuse
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Transport, exchange
 from hookrow.transport.connection import Connection
+from hookrow.transport.progress import HEADED, SENT, Progress
 from hookrow.transport.straight import StraightTransport
-from receivers import Peer, Receiver, reply, reset
+from receivers import Authority, Peer, Receiver, reply, reset
 from receivers.scripts import response
 from scripted import outgoing
 
@@ -171,3 +173,130 @@ async def test_a_transport_stays_on_its_loop(transport: Transport) -> None:
         await post(transport, receiver.url)
         with pytest.raises(Misuse):
             await asyncio.to_thread(asyncio.run, post(transport, receiver.url))
+
+
+# -- what is sent, and what still lies here ---------------------------------------------------------------------------
+
+LARGE = b"x" * 8_000_000
+"""More than systems take in for a receiver that does not read."""
+
+
+@pytest.fixture(params=["plain", "tls"])
+async def either(
+    anyio_backend: str, request: pytest.FixtureRequest, driver: str
+) -> AsyncIterator[tuple[Transport, ssl.SSLContext | None]]:
+    """The shipped transport, and what its receivers need to be reached over TLS, or without."""
+    authority = Authority()
+    made = transport_of(driver, tls=authority.trust(ssl.create_default_context()))
+    yield made, authority.server() if request.param == "tls" else None
+    await closed(made)
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    """On the running loop, or in a thread of its own."""
+    return str(request.param)
+
+
+async def send(transport: Transport, url: str, body: bytes, wait: Literal["reply", "sent"] = "reply") -> Exchange:
+    """One exchange of a waiting hook, or of `forget`."""
+    made = exchange(transport, outgoing(url, body), timeout=20, limit=100, keep=None, clock=SystemClock(), wait=wait)
+    return await asked(transport, made)
+
+
+async def test_what_still_lies_here_is_not_sent(either: tuple[Transport, ssl.SSLContext | None]) -> None:
+    """A receiver that takes the beginning only: `forget` is not sent, over TLS neither."""
+
+    def half(peer: Peer) -> None:
+        peer.more()
+        peer.reset()
+
+    transport, tls = either
+    with Receiver(half, tls=tls, window=4096) as receiver:
+        got = await send(transport, receiver.url, LARGE, "sent")
+        assert got.error in ("connect_error", "tls_error")  # the system may say that TLS broke
+        assert not got.sent
+        assert "send" not in got.times
+
+
+async def test_a_connection_with_unsent_bytes_is_not_kept(either: tuple[Transport, ssl.SSLContext | None]) -> None:
+    """A receiver that answers a request before it has read it: the next one does not wait behind the rest."""
+    go = threading.Event()
+
+    def early(peer: Peer) -> None:
+        peer.more()
+        peer.send(response(200, b"early"))
+        peer.wait(go)
+
+    transport, tls = either
+    with Receiver(early, reply(200, b"second"), tls=tls, window=4096) as receiver:
+        first = await send(transport, receiver.url, LARGE)
+        second = await send(transport, receiver.url, b"{}")
+        assert [(got.error, got.body, got.reused) for got in (first, second)] == [
+            (None, b"early", False),
+            (None, b"second", False),
+        ]
+        go.set()
+
+
+async def test_a_large_request_is_sent_once_all_is_out(
+    either: tuple[Transport, ssl.SSLContext | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In several steps: it is known to be sent before it is answered, and its connection is kept."""
+    marked: list[str] = []
+    mark = Progress.mark
+
+    def noted(progress: Progress, event: str) -> None:
+        marked.append(event)
+        mark(progress, event)
+
+    transport, tls = either
+    monkeypatch.setattr(Progress, "mark", noted)
+    with Receiver(reply(200, b"{}"), tls=tls) as receiver:
+        for body in (LARGE, LARGE, b"{}", LARGE):
+            assert (await send(transport, receiver.url, body)).error is None
+        assert [each for each in marked if each in (SENT, HEADED)] == [SENT, HEADED] * 4
+        assert receiver.connections == 1
+
+
+@pytest.mark.parametrize("driver", ["loop"], indirect=True)
+async def test_what_could_not_be_written_is_not_sent(
+    either: tuple[Transport, ssl.SSLContext | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection broke before: what is thrown away with it does not count as sent."""
+    begin = Connection.begin
+
+    def later(connection: Connection, *given: Any) -> asyncio.Future[None]:
+        go.set()
+        receiver.wait_connections(1)
+        receiver.wait_idle()  # its RST has come
+        return begin(connection, *given)
+
+    transport, tls = either
+    go = threading.Event()
+
+    def broken(peer: Peer) -> None:
+        peer.wait(go)
+        peer.reset()
+
+    with Receiver(broken, tls=tls) as receiver:
+        monkeypatch.setattr(Connection, "begin", later)
+        got = await send(transport, receiver.url, b"{}", "sent")
+        assert (got.error, got.sent) == ("connect_error", False)
+
+
+async def test_a_transport_of_another_kind_of_loop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvloop's transports are no instances of asyncio's."""
+
+    class Foreign:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    made = Connection.connection_made
+    monkeypatch.setattr(Connection, "connection_made", lambda self, inner: made(self, cast("Any", Foreign(inner))))
+    async with transport_of("loop") as transport:
+        with Receiver(reply(200, b"{}")) as receiver:
+            assert (await post(transport, receiver.url)).body == b"{}"

@@ -92,9 +92,19 @@ class Connection(asyncio.Protocol):
         self.fault = None
         self.over = self.loop.create_future()
         self.wire.write(request)
-        if not self.wire.get_write_buffer_size():
-            progress.mark(SENT)
+        self.look_at_buffers()
         return self.over
+
+    def look_at_buffers(self) -> None:
+        """The request is sent once the system has all of it: nothing is left in TLS's buffer nor in the one below.
+
+        What is closing has thrown its buffer away.
+        """
+        taking, raw = self.taking, self.raw
+        if taking is None or taking.talk.progress.sent or raw.is_closing():
+            return
+        if not raw.get_write_buffer_size() and not self.wire.get_write_buffer_size():
+            taking.talk.progress.mark(SENT)
 
     async def pieces(self, taking: Taking) -> AsyncIterator[bytes]:
         """The rest of a body, no faster than it is asked for."""
@@ -144,16 +154,26 @@ class Connection(asyncio.Protocol):
     # -- what asyncio tells -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        if TYPE_CHECKING:  # uvloop's are no instances of it
+            assert isinstance(transport, asyncio.Transport)
+        self.raw: asyncio.Transport = transport
         self.wire: asyncio.Transport = transport
         self.peer: Any = transport.get_extra_info("peername")
         self.place: str | None = endpoint(self.peer)
         self.open = True
         transport.set_write_buffer_limits(high=0)  # `resume_writing` says when the last byte was handed over
 
+    def secured(self, tls: asyncio.Transport) -> None:
+        """From now on it speaks through this one, which writes to the one below."""
+        self.wire = tls
+        tls.set_write_buffer_limits(high=0)
+
+    def pause_writing(self) -> None:
+        # With a limit of 0 TLS calls this and `resume_writing` in turn, as one of the two buffers has changed.
+        self.look_at_buffers()
+
     def resume_writing(self) -> None:
-        if self.taking is not None and not self.taking.talk.progress.sent:
-            self.taking.talk.progress.mark(SENT)
+        self.look_at_buffers()
 
     def data_received(self, data: bytes) -> None:
         taking = self.taking

@@ -9,11 +9,14 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain, zip_longest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookrow.hook.egress import Egress
 from hookrow.lang import Text
 from hookrow.transport.progress import CONNECTED, CONNECTING, SECURED, SECURING, Progress, endpoint
+
+if TYPE_CHECKING:
+    from hookrow.transport.connection import Connection
 
 __all__ = ["Blocked", "Peer", "client_tls", "dialled", "judge", "secured"]
 
@@ -120,19 +123,25 @@ async def connected(address: str, port: int, egress: Egress, progress: Progress)
 
 
 async def secured(
-    protocol: asyncio.Protocol, made: socket.socket, tls: ssl.SSLContext | None, host: str, progress: Progress
+    protocol: Connection, made: socket.socket, tls: ssl.SSLContext | None, host: str, progress: Progress
 ) -> None:
     """Give the socket to the protocol, behind TLS where a context is given."""
     loop = asyncio.get_running_loop()
     try:
+        raw, _ = await loop.create_connection(lambda: protocol, sock=made)
         if tls is None:
-            await loop.create_connection(lambda: protocol, sock=made)
             return
         progress.mark(SECURING)
-        name = host.rstrip(".")
-        await loop.create_connection(
-            lambda: protocol, sock=made, ssl=tls, server_hostname=name, ssl_shutdown_timeout=SHUTDOWN
-        )
+        try:
+            wire = await loop.start_tls(
+                raw, protocol, tls, server_hostname=host.rstrip("."), ssl_shutdown_timeout=SHUTDOWN
+            )
+        except BaseException:
+            raw.abort()
+            raise
+        if wire is None:  # the connection ended with the handshake
+            raise ConnectionResetError
+        protocol.secured(wire)
         progress.mark(SECURED)
     except BaseException:
         made.close()

@@ -104,7 +104,7 @@ class Transport:
         return made
 
     async def reach(
-        self, peer: Peer, egress: Egress, progress: Progress, seconds: float, protocol: asyncio.Protocol | None = None
+        self, peer: Peer, egress: Egress, progress: Progress, seconds: float, protocol: Connection | None = None
     ) -> socket.socket:
         """A connected socket, given to the protocol, behind TLS, if there is one. Raises what `send` does."""
         self.here()

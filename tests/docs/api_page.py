@@ -61,6 +61,7 @@ INTERNAL = {
     "assemble",
     "barrier",
     "before",
+    "fire_as",
     "fire_by",
     "fire_here",
     "follow",

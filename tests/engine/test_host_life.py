@@ -154,29 +154,40 @@ def test_closing_gives_leases_back(url: str) -> None:
 
 @pytest.mark.anyio
 async def test_what_is_fired_while_the_engine_closes_waits_for_no_lease(database: Database) -> None:
-    """Its worker starts nothing more: the row is queued, for the next worker to send at once as a first attempt."""
+    """Its worker starts nothing more: the row is queued, for the next worker to send at once as a first attempt. Calls
+    under way may end, and no new one begins."""
     url = database.address.render_as_string(hide_password=False)
-    answering = asyncio.Event()
+    answering, allowed = asyncio.Event(), asyncio.Event()
 
     async def late(request: httpx.Request) -> httpx.Response:
         await answering.wait()
         return httpx.Response(200)
 
-    network = Network(a=late)
+    async def gate(request: httpx.Request) -> httpx.Response:
+        await allowed.wait()
+        return httpx.Response(200)
+
+    network = Network(a=late, g=gate)
     engine = AsyncHookEngine(url, transport=network)
-    await engine.hooks.add(Hook(name="a", event="after_registration", url="http://receiver.test/a"))
+    for event in ("after_registration", EVENT):
+        await engine.hooks.add(Hook(name="a", event=event, url="http://receiver.test/a", position=2))
+    await engine.hooks.add(
+        Hook(name="g", event=EVENT, url="http://receiver.test/g", wait_for_response=True, position=1)
+    )
     first = await engine.fire("after_registration", {"n": 0})
-    await seen(lambda: len(network.requests) == 1)
+    calls = [asyncio.create_task(engine.fire(EVENT, PAYLOAD)) for _ in range(2)]
+    await seen(lambda: len(network.requests) == 3)
     worker = engine.sending.worker
-    closing = asyncio.create_task(engine.close())
+    closing = asyncio.create_task(engine.close(grace=60))
     await seen(lambda: worker is not None and worker.closing)
-    fired = [first, *[await engine.fire("after_registration", {"n": n}) for n in (1, 2)]]
+    allowed.set()
+    fired = [first, *await asyncio.gather(*calls)]
     assert engine.sending.worker is worker
     answering.set()
     await closing
-    kept = [rows(database)[each.deliveries[0].row_id] for each in fired]
+    kept = [rows(database)[each.deliveries[-1].row_id] for each in fired]
     assert [(each.state, each.fence) for each in kept] == [("sent", 1), ("queued", 0), ("queued", 0)]
-    assert len(network.requests) == 1
+    assert len(network.requests) == 3
 
 
 def test_closing_ends_a_fire_of_another_thread(url: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from hookrow import AsyncHookEngine, Hook, InvalidHook
 from hookrow.clock import SystemClock
+from hookrow.errors import EngineClosed
 from hookrow.hook.egress import Egress
 from hookrow.transport import Exchange, Resolver, Transport, exchange
 from receivers import Authority, BlackHole, Receiver, reply
@@ -346,3 +347,17 @@ async def test_a_url_written_past_the_checks_is_a_failure_and_no_fault(tmp_path:
         assert (firing.allowed, firing.deliveries[0].error) == (True, "name_error")
         queued = await engine.send_own(await engine.fire("after_registration", {"user": {}}))
         assert (queued.deliveries[0].outcome, queued.deliveries[0].error) == ("retrying", "name_error")
+
+
+async def test_a_closed_transport_says_so_to_who_looks_a_name_up(made: Callable[..., Transport]) -> None:
+    """Nobody cancelled the one who asks; whom somebody cancels at the same time is cancelled."""
+    names = Names(hung_test=["127.0.0.1"])
+    transport = made(names)
+    asking = [asyncio.create_task(post(transport, "http://hung.test/", timeout=30)) for _ in range(3)]
+    assert await asyncio.to_thread(names.begun.wait, 20)
+    asking[2].cancel()
+    await transport.aclose()
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert list(map(type, ended)) == [EngineClosed, EngineClosed, asyncio.CancelledError]
+    assert [each.cancelling() for each in asking] == [0, 0, 1]
+    names.let_go.set()

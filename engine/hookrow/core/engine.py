@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from hookrow.clock import to_ms
+from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.base import Engine
 from hookrow.core.calls import call_in_hand
+from hookrow.core.threads.running import RunningCalls
 from hookrow.core.transaction import run_async
 from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
@@ -35,6 +37,9 @@ __all__ = ["AsyncHookEngine"]
 
 class AsyncHookEngine(Engine):
     """The engine for an event loop. Use it as `async with AsyncHookEngine(url) as engine:`."""
+
+    def _assemble(self) -> None:
+        self.under_way: RunningCalls = RunningCalls()
 
     @cached_property
     def hooks(self) -> AsyncHooks:
@@ -80,6 +85,7 @@ class AsyncHookEngine(Engine):
 
     async def close(self, grace: float = 5.0) -> None:
         """End: what is in flight may finish within `grace` seconds, nothing new starts, the rest stays queued."""
+        await asyncio.gather(self.under_way.settle(grace, asyncio.current_task()), self.sending.drain(grace))
         await self.sending.aclose(grace)
         self.runtime.close()
 
@@ -117,13 +123,11 @@ class AsyncHookEngine(Engine):
             TransactionMisuse, WrongDatabase: `connection=` where it can't hold, or with `idempotency_key=` or `defer=`.
         """
         if connection is not None:
-            await self.runtime.config_asked(min(FIRE, deadline))
             arrival = self.arrival(depth, traceparent, call_in_hand(self.runtime))
-            run = self.run_in_background(arrival, event, payload, deadline, key=idempotency_key, defer=defer)
-            self.sending.start_worker()
-            firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
-            self.fired_by_handler(event)
-            return self.with_enqueue(firing, connection)
+            within = self.fire_within(
+                connection, arrival, event, payload, deadline=deadline, key=idempotency_key, defer=defer
+            )
+            return await self.under_way.run(within)
         return await self.fire_as(
             None,
             event,
@@ -134,6 +138,28 @@ class AsyncHookEngine(Engine):
             depth=depth,
             traceparent=traceparent,
         )
+
+    async def fire_within(
+        self,
+        connection: CallerConnection,
+        arrival: Arrival,
+        event: str,
+        payload: Payload,
+        *,
+        deadline: float,
+        key: str | None,
+        defer: bool,
+    ) -> Firing:
+        """`fire` in the caller's own transaction."""
+        await self.runtime.config_asked(min(FIRE, deadline))
+        run = self.run_in_background(arrival, event, payload, deadline, key=key, defer=defer)
+        self.sending.start_worker()
+        firing: Firing = await run_async(self.runtime.database, connection, run.enqueue)
+        self.fired_by_handler(event)
+        return self.with_enqueue(firing, connection)
+
+    async def fire_as(self, arrival: Arrival | None, event: str, payload: Payload, **how: Unpack[FireArgs]) -> Firing:
+        return await self.under_way.run(super().fire_as(arrival, event, payload, **how))
 
     async def enqueue(self, firing: Firing, connection: CallerConnection | None) -> None:
         job = self.runtime.enqueuing(firing)
@@ -238,8 +264,14 @@ class AsyncHookEngine(Engine):
             FiringNotFound, HookNotFound, Ambiguous, InvalidPayload
             InvalidInput: `to` is no URL to send to.
         """
-        self.sending.start_worker()
-        return await self.replaying.replay(ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run)
+
+        async def replay() -> Replayed:
+            self.sending.start_worker()
+            return await self.replaying.replay(
+                ref, hook=hook, to=to, with_auth=with_auth, payload=payload, dry_run=dry_run
+            )
+
+        return await self.under_way.run(replay())
 
     async def redeliver(
         self, ref: str, *, to: str | None = None, with_auth: bool = False, dry_run: bool = False
@@ -250,7 +282,7 @@ class AsyncHookEngine(Engine):
             FiringNotFound, NotRedeliverable
             InvalidInput: `to` is no URL to send to.
         """
-        return await self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run)
+        return await self.under_way.run(self.replaying.redeliver(ref, to=to, with_auth=with_auth, dry_run=dry_run))
 
     async def tap(self, attempt: int, *, to: str | None = None, with_auth: bool = False) -> Tapped | None:
         """Send a copy of a recorded request to a developer's machine, marked `hook-tap: 1`; nothing of it is recorded.
@@ -269,7 +301,7 @@ class AsyncHookEngine(Engine):
         """
         from hookrow.core.insight.tapping import tap
 
-        return await tap(self.replaying, attempt, to=to, with_auth=with_auth)
+        return await self.under_way.run(tap(self.replaying, attempt, to=to, with_auth=with_auth))
 
     async def test(
         self, hook: int | str | Hook, payload: Payload | None = None, *, keep_secrets: bool = False
@@ -283,13 +315,13 @@ class AsyncHookEngine(Engine):
             HookNotFound, Ambiguous, InvalidTemplate, EventNotFound
             InvalidHook: kept secrets would go to another origin.
         """
-        return await self.explaining.test(hook, payload, keep_secrets=keep_secrets)
+        return await self.under_way.run(self.explaining.test(hook, payload, keep_secrets=keep_secrets))
 
     # -- the outbox ---------------------------------------------------------------------------------------------------
 
     async def send_own(self, firing: Firing, progress: Callable[[Firing], None] | None = None) -> Firing:
         """Send this firing's queued deliveries now, one attempt each, in order; retries are left to a worker."""
-        return await self.sending.send_own(firing, progress)
+        return await self.under_way.run(self.sending.send_own(firing, progress))
 
     async def drain(
         self,
@@ -312,7 +344,7 @@ class AsyncHookEngine(Engine):
             KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
             StorageError: the database failed for 5 seconds.
         """
-        return await self.sending.send_due(timeout, concurrency, started)
+        return await self.under_way.run(self.sending.send_due(timeout, concurrency, started))
 
     async def run_worker(self, *, concurrency: int = 32, started: Callable[[Worker], None] | None = None) -> None:
         """Send the outbox until `worker.drain()` is awaited on its loop, or the engine is closed.
@@ -324,4 +356,4 @@ class AsyncHookEngine(Engine):
             DatabaseReadOnly: this user may not write the database.
             KeyMissing, KeyUnsafe, KeyWrong: the key of an encrypted secret can't be used.
         """
-        await self.sending.run_worker(concurrency, started)
+        await self.under_way.run(self.sending.run_worker(concurrency, started))

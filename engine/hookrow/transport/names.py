@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hookrow.clock import Clock
+from hookrow.errors import EngineClosed
+from hookrow.lang import Text
 
 __all__ = ["Resolver"]
 
@@ -57,6 +59,7 @@ class Resolver:
 
         Raises:
             OSError: the name has no address, or nobody could tell (`socket.gaierror`).
+            EngineClosed: it was closed meanwhile.
         """
         known = self.found.get(host)
         if known is not None and self.clock.monotonic() - known.at <= self.KEPT:
@@ -66,7 +69,10 @@ class Resolver:
             task = asyncio.create_task(self.ask(host), name="hookrow-name")
             task.add_done_callback(heard)
             self.running[host] = task
-        return await asyncio.shield(task)
+        await asyncio.wait([task])  # its cancellation is not handed on: who asks was not cancelled
+        if task.cancelled():
+            raise EngineClosed(Text("the engine is closed"))
+        return task.result()
 
     async def ask(self, host: str) -> tuple[str, ...]:
         """One look-up, in a thread."""

@@ -69,6 +69,7 @@ class Transport:
         Raises:
             Late: the time ran out.
             Misuse: used on another event loop or in another process than the first time.
+            EngineClosed: it was closed while it looked the name up.
             Blocked, Broken, Unreadable, OSError: told in the words of docs/reference/outcomes.md by
                 `hookrow.transport.faults`.
         """

@@ -12,10 +12,11 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from hookrow.core.threads.ending import let_go_by
+from hookrow.core.threads.running import RunningCalls
 from hookrow.errors import EngineClosed
 from hookrow.lang import Text
 from hookrow.store.aside import started
-from hookrow.store.database.locks import LET_GO, now
+from hookrow.store.database.locks import now
 
 __all__ = ["NoThread", "Portal"]
 
@@ -50,7 +51,7 @@ class Portal:
         self.pid: int = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
-        self.calls: set[asyncio.Task[Any]] = set()
+        self.under_way: RunningCalls = RunningCalls()
         """What other threads wait for, where it runs; the engine's end is none of them."""
         self.answers: set[Future[Any]] = set()
         """What all of them wait for."""
@@ -130,14 +131,9 @@ class Portal:
         """
 
         async def watched() -> T:
-            task = asyncio.current_task()
-            assert task is not None
-            if not last:
-                self.calls.add(task)
             try:
-                return await coroutine
+                return await (coroutine if last else self.under_way.run(coroutine))
             finally:
-                self.calls.discard(task)
                 ended()
 
         self.renew()
@@ -189,14 +185,8 @@ class Portal:
         return answer.result()
 
     async def settle(self, grace: float) -> None:
-        """On the loop, after `shut`: the calls that threads wait for may end within `grace` seconds, then not."""
-        others = set(self.calls)
-        if others:
-            _, late = await asyncio.wait(others, timeout=grace)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=LET_GO)
+        """On the loop, after `shut`: as `RunningCalls.settle`, for what threads wait for."""
+        await self.under_way.settle(grace, None)
 
     def close(self) -> None:
         """End the loop's thread. Who waits for something that has not let go gets EngineClosed."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hookrow import Hook, HookEngine
-from hookrow.core.threads import portal as portals
+from hookrow.core.threads import running
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed, FiringNotFound
 from receivers import Receiver, hold, reply
@@ -86,7 +86,7 @@ def test_a_call_that_is_handed_over_as_the_engine_closes_has_its_answer(
 
 def test_who_waits_for_what_does_not_let_go_is_told_at_the_loops_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing answers it any more."""
-    monkeypatch.setattr(portals, "LET_GO", 0.01)
+    monkeypatch.setattr(running, "LET_GO", 0.01)
     portal, begun = Portal(), threading.Event()
 
     async def stubborn() -> None:

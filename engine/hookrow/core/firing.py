@@ -365,7 +365,7 @@ class Run:
         """The job's answer, for which there are `least` seconds, whatever is left. A caller that is cancelled meanwhile
         learns of it when the commit has ended; what was committed for them is handed over all the same."""
         writer, seconds, began = self.runtime.database.writer, self.patience(least), self.runtime.clock.monotonic()
-        waiting = None if self.here is not None else self.runtime.under_way(writer.begin(job, seconds))
+        waiting = None if self.here is not None else writer.begin(job, seconds)
         try:
             return writer.write(job, seconds) if waiting is None else await waiting.future
         except asyncio.CancelledError:
@@ -378,7 +378,6 @@ class Run:
                     self.note_written(drafts, job, answer)
             raise
         finally:
-            self.runtime.committing.discard(waiting)
             self.waited += self.runtime.clock.monotonic() - began
 
     def rows(self, drafts: Sequence[DeliveryDraft]) -> Rows:

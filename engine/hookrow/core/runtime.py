@@ -44,7 +44,6 @@ from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.address import Login
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
-from hookrow.store.database.writer import Waiting
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
@@ -120,8 +119,6 @@ class Runtime:
         """Who holds the leases that this process takes."""
         self.kits: dict[asyncio.AbstractEventLoop, Kit] = {}
         self.readers: ThreadPoolExecutor | None = None
-        self.committing: set[Waiting | None] = set()
-        """Commits that firings on event loops wait for."""
         self.looks: dict[asyncio.AbstractEventLoop, asyncio.Future[Config]] = {}
         self.watch: Watch | None = Watch(self.observers) if self.observers else None
         self.database.committed = self.watch.commit if self.watch is not None and self.watch.of_commits else None
@@ -274,11 +271,6 @@ class Runtime:
 
     def author(self) -> hookstore.Author:
         return hookstore.Author(self.author_name, self.database.clock.now_ms())
-
-    def under_way(self, commit: Waiting) -> Waiting:
-        """Take note of a commit that a firing on an event loop waits for."""
-        self.committing.add(commit)
-        return commit
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from hookrow.ids import delivery_id, firing_id
 from hookrow.lang import Text
 from hookrow.observers import DeliveryObserved
 from hookrow.records import Firing, loads
-from hookrow.store.database.locks import LOCK, now
+from hookrow.store.database.locks import LOCK
 from hookrow.store.outbox import ResultLike, Settled
 from hookrow.store.outbox.claims import Claimed
 from hookrow.store.outbox.writing import NewDelivery, Written
@@ -347,16 +347,7 @@ class Sending:
     async def aclose(self, grace: float) -> None:
         """End all workers within `grace` seconds, close what belongs to the running loop."""
         await self.drain(grace)
-        await self.handed_back()
         await self.runtime.aclose()
-
-    async def handed_back(self) -> None:
-        """Wait for the commits under way on this loop: what they bear leased comes to a worker that has ended, and is
-        given back while it can be written."""
-        loop, committing = asyncio.get_running_loop(), self.runtime.committing
-        born = {each for each in list(committing) if each is not None and each.loop is loop}
-        while born & committing and now() < self.runtime.database.writer.last:  # noqa: ASYNC110 (a set tells nobody)
-            await asyncio.sleep(STEP)
 
 
 def candidate_of(hook: StoredHook, revision: int) -> StoredHook | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -107,3 +111,56 @@ def test_a_database_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.Mon
             page.close()
         found = samples(generate_latest(registry).decode())
     assert (found["hookrow_up"], "hookrow_queued_deliveries" in found) == (0, False)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[HookEngine]:
+    """One that sends nothing by itself."""
+    with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as made:
+        yield made
+
+
+@contextmanager
+def listening(engine: HookEngine) -> Iterator[MetricsPage]:
+    """The page of its metrics."""
+    page = MetricsPage(Metrics(), engine, "127.0.0.1", 0)
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("drips", [b"", b"GET /metrics HTTP/1.0\r\nX-Slow: "])
+def test_a_client_that_does_not_ask_is_hung_up_on(
+    engine: HookEngine, monkeypatch: pytest.MonkeyPatch, drips: bytes
+) -> None:
+    """It says nothing, or a letter now and then for ever: neither keeps its thread."""
+    monkeypatch.setattr("hookrow.metrics.page.PATIENCE", 0.2)
+    with listening(engine) as page, socket.create_connection(("127.0.0.1", page.port), 0.02) as client:
+        until, said = time.monotonic() + 20, drips
+        with suppress(ConnectionError):
+            while time.monotonic() < until:
+                if drips:
+                    client.sendall(said)
+                    said = b"a"
+                with suppress(TimeoutError):
+                    if not client.recv(1):
+                        break
+        assert time.monotonic() < until
+
+
+def test_many_clients_are_not_served_at_once(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond the bound are sent away; when the others have gone the next one is served."""
+    monkeypatch.setattr("hookrow.metrics.page.AT_ONCE", 2)
+    monkeypatch.setattr("hookrow.metrics.page.PATIENCE", 60.0)
+    with listening(engine) as page:
+        place = ("127.0.0.1", page.port)
+        first, second, third = (socket.create_connection(place, 20) for _ in range(3))
+        with first, second, third:
+            assert third.recv(1) == b""
+        answers: list[int] = []
+        until = time.monotonic() + 20
+        while not answers and time.monotonic() < until:
+            with suppress(httpx.TransportError):
+                answers.append(httpx.get(f"http://127.0.0.1:{page.port}/healthz").status_code)
+        assert answers == [200]

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from math import inf
 from typing import Any
 
 import httpx
@@ -217,7 +218,7 @@ def test_a_database_in_trouble_stops_only_what_needs_it(
 ) -> None:
     """A call that means no event is served; one that means a before-event is an error, never let through unasked."""
 
-    def broken() -> None:
+    def broken(seconds: float = inf) -> None:
         raise StorageError("the disk is gone")
 
     monkeypatch.setattr(hook_engine.runtime, "config", broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Unpack
 
@@ -12,12 +13,14 @@ from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.blocking import HookEngine
 from hookrow.core.calls import handling
 from hookrow.core.engine import AsyncHookEngine
+from hookrow.errors import StorageError
 from hookrow.events import Event
 from hookrow.middleware.call import ApiCall
 from hookrow.middleware.problem import PROBLEM
 from hookrow.middleware.rules import GRACE, KEY, Handled, Rules
 from hookrow.payload import JsonObject, dumps
 from hookrow.records import Firing
+from hookrow.store.database.locks import MEANT
 
 __all__ = ["HookMiddleware"]
 
@@ -40,9 +43,15 @@ class HookMiddleware(Rules[App, AsyncHookEngine | HookEngine]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, self.until_told(receive), send)
-        elif scope["type"] == "http" and (possible := self.may_mean(scope["method"], below_root(scope))):
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        with suppress(StorageError):
+            self.know(await self.engine.runtime.config_asked(MEANT))
+        if possible := self.may_mean(scope["method"], below_root(scope)):
             await self.handle(possible, scope, receive, send)
-        elif scope["type"] == "http" and any(name in CARRIED for name, _ in scope["headers"]):
+        elif any(name in CARRIED for name, _ in scope["headers"]):
             with handling(self.take_in_hand(scope["method"], below_root(scope), text_headers(scope["headers"]))):
                 await self.app(scope, receive, send)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -18,6 +19,7 @@ from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
+from hookrow.store.aside import aside
 from hookrow.store.database.locks import FIRE
 from hookrow.worker import Worker
 
@@ -199,7 +201,8 @@ class AsyncHookEngine(Engine):
         Raises:
             EventNotFound, InvalidPayload
         """
-        return self.explaining.explain(event, payload, at_ms=None if at is None else to_ms(at))
+        at_ms = None if at is None else to_ms(at)
+        return await aside(partial(self.explaining.explain, event, payload, at_ms=at_ms), self.runtime.reading())
 
     async def condition_matches(self, event: str, condition: str, *, last: int = 50) -> ConditionMatches:
         """How a condition fares on the event's last recorded payloads; see `core.insight`.

@@ -28,6 +28,7 @@ from hookrow.payload import JsonObject, admit
 from hookrow.results import Explained, Request, Tested
 from hookrow.secrets.secret import Secret
 from hookrow.secrets.vault import Place
+from hookrow.store.aside import aside
 from hookrow.store.configuration.cache import Config
 from hookrow.store.log.reading import attempt_from
 from hookrow.transport.attempt import Dispatch, compose, opened, outline, perform
@@ -172,16 +173,18 @@ class Explaining:
         Raises:
             InvalidTemplate: the body or the condition fails on this payload.
         """
-        if isinstance(asked, int | str):
-            hook = self.hooks.find(asked)
-        else:
-            hook = self.unsaved_hook(asked, keep_secrets=keep_secrets)
-        if payload is None:
-            payload = self.hooks.example(hook.event)
         runtime = self.runtime
-        config = runtime.config()
+
+        def read() -> tuple[Config, StoredHook, Mapping[str, Any]]:
+            if isinstance(asked, int | str):
+                hook = self.hooks.find(asked)
+            else:
+                hook = self.unsaved_hook(asked, keep_secrets=keep_secrets)
+            return runtime.config(), hook, self.hooks.example(hook.event) if payload is None else payload
+
+        config, hook, given = await aside(read, runtime.reading())
         context = context_for(runtime, config, hook.event, ROW_LIMIT)
-        plain, text = admit(payload, context.payload_limit)
+        plain, text = admit(given, context.payload_limit)
         row = Row(context, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
@@ -195,7 +198,7 @@ class Explaining:
             can_refuse=context.before,
             conceal=conceal,
         )
-        sent = await perform(runtime.tools(runtime.config()), dispatch)
+        sent = await perform(runtime.tools(config), dispatch)
         request = self.request(replace(dispatch, body=row.render(hook, private=False)))
         answer = sent.answer
         return Tested(

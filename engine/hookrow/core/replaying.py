@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,8 @@ from hookrow.lang import Text
 from hookrow.records import Delivery, Firing
 from hookrow.results import Redelivered, Replayed
 from hookrow.store import outbox
+from hookrow.store.aside import aside
+from hookrow.store.configuration.cache import Config
 from hookrow.store.configuration.revisions import Changing
 from hookrow.store.log import deeds
 from hookrow.store.log.reading import attempt_from, attempts
@@ -60,8 +62,10 @@ class Replaying:
         dry_run: bool = False,
     ) -> Replayed:
         """Fire a recorded payload anew, through today's hooks or one of them. Raises FiringNotFound, InvalidInput."""
-        number = None if hook is None else self.explaining.hooks.find(hook).id
         runtime, to = self.runtime, elsewhere(to)
+        number = None
+        if hook is not None:
+            number = (await aside(partial(self.explaining.hooks.find, hook), runtime.reading())).id
         config = await runtime.config_asked()
         uid = firing_uid(ref)
         recorded = None if uid is None else await runtime.firing(config, uid)
@@ -72,9 +76,8 @@ class Replaying:
             number = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
         given = recorded.payload if payload is None else payload
         if dry_run:
-            steps = self.explaining.explain(
-                recorded.event, given, hook=number, url=to, with_auth=with_auth, replay_of=uid
-            )
+            how: dict[str, Any] = {"hook": number, "url": to, "with_auth": with_auth, "replay_of": uid}
+            steps = await aside(partial(self.explaining.explain, recorded.event, given, **how), runtime.reading())
             return Replayed(recorded, None, tuple(steps), next((step.now for step in steps if step.now), None))
         hooks = [each for each in config.rows.get(recorded.event, ()) if number is None or each.id == number]
         context = context_for(
@@ -125,7 +128,11 @@ class Replaying:
         if place is not None and not chosen:
             raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         # All are judged before one is sent: a refusal must not hide what has left already.
-        dispatches = [(each, self.dispatch_of(firing, each, self.next_number(each), to, with_auth)) for each in chosen]
+        numbers = await aside(partial(self.next_numbers, chosen), runtime.reading())
+        dispatches = [
+            (each, self.dispatch_of(config, firing, each, number, to, with_auth))
+            for each, number in zip(chosen, numbers, strict=True)
+        ]
         if dry_run:
             return [Redelivered(each, None, self.explaining.request(dispatch)) for each, dispatch in dispatches]
         done, taken = [], None
@@ -140,19 +147,21 @@ class Replaying:
             raise taken
         return done
 
-    def next_number(self, delivery: Delivery) -> int:
-        """The number of the delivery's next attempt; requests by hand and to other addresses are counted too."""
+    def next_numbers(self, chosen: Sequence[Delivery]) -> list[int]:
+        """The number of each one's next attempt; requests by hand and to other addresses are counted too."""
         with self.runtime.database.read() as reading:
-            return len(attempts(reading, delivery.row_id)) + delivery.takeovers + 1
+            return [len(attempts(reading, each.row_id)) + each.takeovers + 1 for each in chosen]
 
-    def dispatch_of(self, firing: Firing, delivery: Delivery, number: int, to: str | None, with_auth: bool) -> Dispatch:
+    def dispatch_of(
+        self, config: Config, firing: Firing, delivery: Delivery, number: int, to: str | None, with_auth: bool
+    ) -> Dispatch:
         """The recorded request as one to make now, as the attempt of this number.
 
         Raises:
             NotRedeliverable: there never was one, or its hook is gone.
         """
         runtime = self.runtime
-        hook = runtime.config().hooks.get(delivery.hook.id)
+        hook = config.hooks.get(delivery.hook.id)
         if delivery.body is None:
             raise NotRedeliverable(Text("no request was ever sent for {ref}: replay it instead", ref=delivery.id))
         if delivery.candidate:
@@ -206,7 +215,9 @@ class Replaying:
         claimed = await self.leased(writer.begin(lease))
         try:
             config = await runtime.config_asked()
-            dispatch = self.dispatch_of(firing, delivery, claimed.number, to, with_auth)  # the hook as it stands now
+            dispatch = self.dispatch_of(
+                config, firing, delivery, claimed.number, to, with_auth
+            )  # the hook as it is now
             result = await perform(runtime.tools(config), dispatch)
         except BaseException:  # a cancelled one, too
             self.let_go(claimed)

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -24,7 +25,7 @@ from hookrow.core.drafts import Handover
 from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
 from hookrow.delivery.message import user_agent
-from hookrow.errors import EngineClosed, TransactionMisuse
+from hookrow.errors import EngineClosed, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.forks.locks import lock_for
 from hookrow.hook.egress import Egress, literal
@@ -42,6 +43,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.address import Login
+from hookrow.store.database.locks import FIRE
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
@@ -178,16 +180,20 @@ class Runtime:
 
     async def config_asked(self, seconds: float = inf) -> Config:
         """The same for the running loop, which no slow or silent server holds up: it is asked in a thread, once for all
-        who wait. Raises as `config`."""
+        who wait, each for so long as it wants to. Raises as `config`."""
         self.renew()
         if self.closed or self.cache.asks_nobody:
             return self.config(seconds)
         loop = asyncio.get_running_loop()
-        look = self.looks.get(loop)
+        until, look = loop.time() + seconds, self.looks.get(loop)
+        if look is not None and not look.done():
+            with suppress(StorageError):  # it began before, and may have failed before this one's time is up
+                return await in_time(look, seconds)
+            look = self.looks.get(loop)
         if look is None or look.done():
             self.looks = {each: asked for each, asked in self.looks.items() if not each.is_closed()}
-            look = self.looks[loop] = aside(partial(self.config, seconds), self.reading())
-        return await in_time(look, seconds)
+            look = self.looks[loop] = aside(partial(self.config, max(seconds, FIRE)), self.reading())
+        return await in_time(look, max(until - loop.time(), 0))
 
     def config_now(self) -> Config:
         """The same for people, who see at once what a colleague did: on PostgreSQL `config` looks once a second."""
@@ -249,12 +255,11 @@ class Runtime:
     def number(self, config: Config, name: str) -> int:
         return int(self.setting(config, name))
 
-    def too_deep(self, depth: int, events: Iterable[str]) -> Text | str | None:
+    def too_deep(self, config: Config, depth: int, events: Iterable[str]) -> Text | str | None:
         """Why a call that came through so many hooks is refused if it means one of these events; None = it is not.
 
         An event without a hook in force leads no further.
         """
-        config = self.config()
         barrier = Arrival(depth=depth).limited(self.number(config, "loop_depth")).barrier
         now_ms = self.clock.now_ms()
         in_force = any(plan.judge(hook, now_ms).act != "skip" for code in events for hook in config.rows.get(code, ()))

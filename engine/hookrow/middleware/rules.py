@@ -7,7 +7,6 @@ import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar, Unpack
 from urllib.parse import quote
@@ -22,7 +21,6 @@ from hookrow.errors import (
     InvalidInput,
     InvalidPayload,
     Problem,
-    StorageError,
     TransactionMisuse,
 )
 from hookrow.events import Event, Events
@@ -33,6 +31,7 @@ from hookrow.middleware.problem import conflict, problem, too_deep
 from hookrow.middleware.views import Unseen
 from hookrow.payload import JsonObject, dumps, same
 from hookrow.records import Firing
+from hookrow.store.configuration.cache import Config
 
 __all__ = ["GRACE", "KEY", "Handled", "Rules", "fired"]
 
@@ -142,7 +141,7 @@ class Rules(ABC, Generic[App, AnyEngine]):
             if engine.events.get(code).moment != "before" and code in self.defer:
                 raise TransactionMisuse(Text("defer= is for before events; {code} is none", code=code))
         self.assemble()
-        self.known: Events = engine.events.current()
+        self.know(engine.runtime.config())
         self.bound: Final = Events(
             replace(engine.events.get(code), methods=tuple(calls)) for code, calls in self.bind.items()
         )
@@ -157,13 +156,15 @@ class Rules(ABC, Generic[App, AnyEngine]):
 
     # -- which events -------------------------------------------------------------------------------------------------
 
-    def may_mean(self, method: str, path: str) -> list[Event]:
-        """The events that a call means if every condition holds.
+    def know(self, config: Config) -> None:
+        """Go by this from now on."""
+        self.config: Config = config
+        self.known: Events = self.engine.runtime.catalogue(config)
 
-        Where the database can't be read, by the catalogue as it was: calls that mean none are no business of ours.
+    def may_mean(self, method: str, path: str) -> list[Event]:
+        """The events that a call means if every condition holds, as they are known. Each protocol looks before, in its
+        own way; where the database can't be read what was known holds: calls that mean none are no business of ours.
         """
-        with suppress(StorageError):
-            self.known = self.engine.events.current()
         return self.matching(method, path, self.conditions)
 
     def matching(self, method: str, path: str, holds: Collection[str]) -> list[Event]:
@@ -216,9 +217,13 @@ class Rules(ABC, Generic[App, AnyEngine]):
         if handled.call.body is not call.body:
             handled.body = dumps(handled.call.body).encode()
         later, depth = handled.later, arrival.depth
-        if depth and later and (reason := self.engine.runtime.too_deep(depth, [event.code for event in later])):
+        if depth and later and (reason := self.too_deep(depth, later)):
             handled.refusal = too_deep(later[0].code, reason)
         return handled
+
+    def too_deep(self, depth: int, later: list[Event]) -> Text | str | None:
+        """Why a call that came through so many hooks is refused; None = it is not."""
+        return self.engine.runtime.too_deep(self.config, depth, [event.code for event in later])
 
     def take_in_hand(self, method: str, path: str, headers: Sequence[tuple[str, str]]) -> CallInHand:
         """What `fire()` in the call's handler must know of it, also where the call itself means no event: through how

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar, Unpack
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, Unpack
 from hookrow.core.arrival import Arrival, FireArgs
 from hookrow.core.blocking import HookEngine
 from hookrow.core.calls import CallInHand, within
-from hookrow.errors import InvalidInput, Misuse, Problem
+from hookrow.errors import InvalidInput, Misuse, Problem, StorageError
 from hookrow.events import Event
 from hookrow.lang import Text
 from hookrow.middleware.call import ApiCall
@@ -54,6 +55,8 @@ class HookMiddleware(Rules[Application, HookEngine]):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], path_of(environ)
+        with suppress(StorageError):
+            self.know(self.engine.runtime.config())
         possible = self.may_mean(method, path)
         if possible:
             return self.handle(possible, environ, start_response)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hookrow.core.replaying import Replaying
     from hookrow.core.runtime import Runtime
     from hookrow.records import Attempt, Delivery, Firing
+    from hookrow.store.configuration.cache import Config
 
 __all__ = ["tap"]
 
@@ -43,17 +44,17 @@ async def tap(replaying: Replaying, number: int, *, to: str | None, with_auth: b
     """
     runtime, to = replaying.runtime, elsewhere(to)
 
-    def ask() -> tuple[Firing, Delivery, Attempt] | None:
+    def ask() -> tuple[Config, tuple[Firing, Delivery, Attempt] | None]:
         config = runtime.config()
         with runtime.database.read() as connection:
-            return attempt_by_row(connection, config, number)
+            return config, attempt_by_row(connection, config, number)
 
-    found = await aside(ask, runtime.reading())
+    config, found = await aside(ask, runtime.reading())
     if found is None:
         return None
     firing, delivery, attempt = found
     try:
-        dispatch = replaying.dispatch_of(firing, delivery, attempt.number, to, with_auth)
+        dispatch = replaying.dispatch_of(config, firing, delivery, attempt.number, to, with_auth)
     except NotRedeliverable:
         return None
     dispatch.tap = True
@@ -64,7 +65,7 @@ async def tap(replaying: Replaying, number: int, *, to: str | None, with_auth: b
     request, recorded = replaying.explaining.request(dispatch), as_left(delivery, attempt)
     if to is None:
         return Tapped(firing, recorded, attempt, request)
-    result = await sent(runtime, dispatch, to)
+    result = await sent(runtime, config, dispatch, to)
     copy, answer = attempt_from(result.values, dispatch.body), result.answer
     answered = replace(
         left(recorded, copy, answer.kind),
@@ -106,9 +107,8 @@ def without_secrets(hook: StoredHook) -> StoredHook:
     return replace(hook, **without)
 
 
-async def sent(runtime: Runtime, dispatch: Dispatch, to: str) -> AttemptResult:
+async def sent(runtime: Runtime, config: Config, dispatch: Dispatch, to: str) -> AttemptResult:
     """Send the copy over a connection of its own: a hook's own requests may not go where a copy may."""
-    config = runtime.config()
     async with AsyncExitStack() as stack:
         tools = replace(runtime.tools(config), watch=None, known={})
         if runtime.given_transport is None:

@@ -32,6 +32,7 @@ __all__ = [
     "GREETING",
     "LET_GO",
     "LOCK",
+    "MEANT",
     "PAUSE",
     "RECORD",
     "RESTART",
@@ -71,6 +72,8 @@ ANSWER: Final = 9.0
 """For the answer to one statement of a command, of the interface or of a worker."""
 FIRE: Final = 5.0
 """For the database in one `fire()`, all its waits together; less where less is left of its deadline."""
+MEANT: Final = 0.5
+"""For what an API call means, to the ASGI middleware: it asks for every call, also for those that mean nothing."""
 CHANGE: Final = 8.5
 """For the database in one change of hooks or settings, all its waits together; what it then shows has RECORD more."""
 RECORD: Final = 1.0
@@ -113,6 +116,7 @@ WAITS: Final = (
     Wait("`fire()`: the database, all waits together, or what is left of the deadline", FIRE, BUSY),
     Wait("`fire()`: at least, to record what hooks were asked", RECORD, BUSY),
     Wait("`fire()`: a firing of the same idempotency key", "its deadline + 1", "it is recorded as `cancelled`"),
+    Wait("the ASGI middleware: what an API call means (PostgreSQL)", MEANT, "it goes by what it knew"),
     Wait("a change of hooks or settings: the database, all waits together", CHANGE + RECORD, BUSY),
     Wait("another thread of the process that reads the hooks or writes", LOCK, BUSY),
     Wait("a cancelled or interrupted call: its last commit", LET_GO, "the caller gets its interrupt"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from operator import attrgetter
@@ -259,3 +261,18 @@ def test_an_awaited_fire_that_the_engines_end_cuts_off_says_so(engine: HookEngin
     assert [type(error) for error in raised.value.exceptions] == [EngineClosed]
     with HookEngine(engine.url, worker=False) as later:
         assert [each.outcome for each in later.log.page()] == ["cancelled"]
+
+
+def test_an_engine_that_runs_is_held_until_it_is_closed(tmp_path: Path) -> None:
+    """Its worker goes on where the service holds it no more: it is closed at exit as any other."""
+    engine = HookEngine(f"sqlite:///{tmp_path}/hooks.db")
+    engine.ensure_worker()
+    held = weakref.ref(engine)
+    del engine
+    gc.collect()
+    found = held()
+    assert found is not None
+    found.close()
+    del found
+    gc.collect()
+    assert held() is None

@@ -111,6 +111,28 @@ def test_a_response_that_fails_has_not_happened(hook_engine: MemoryEngine) -> No
     assert hook_engine.fired == []
 
 
+@pytest.mark.parametrize("how", ["it takes nothing more", "it finds no room for a thread"])
+def test_what_no_other_thread_takes_is_fired_in_this_one(
+    hook_engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Executors take nothing once the main thread has ended, where requests may still end; and it is fired once."""
+    wrapped = HookMiddleware(echo, hook_engine)
+    if how == "it takes nothing more":
+        wrapped.followers.shutdown()
+    else:
+
+        def refused() -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(wrapped.followers, "_adjust_thread_count", refused)
+    called(wrapped, PATH_INFO=NEW)
+    assert_fired(hook_engine, "after_registration")
+    monkeypatch.undo()
+    wrapped.followers._adjust_thread_count()  # one that has room now finds it queued
+    wrapped.followers.shutdown()
+    assert_fired(hook_engine, "after_registration")
+
+
 def test_the_path_below_a_mount_counts(hook_engine: MemoryEngine) -> None:
     """`SCRIPT_NAME` is no part of it."""
     app: Any = DispatcherMiddleware(echo, {"/api": HookMiddleware(echo, hook_engine)})

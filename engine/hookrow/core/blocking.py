@@ -53,7 +53,7 @@ class HookEngine(Engine):
     """The engine for threads. Use it as `with HookEngine(url) as engine:`; calls block, threads start at first need."""
 
     def _assemble(self) -> None:
-        self.portal: Portal = Portal()
+        self.portal: Portal = Portal(self)
         self.loops: Loops = Loops(self.portal, self.runtime.close_transport)
         self.direct: Direct = Direct(self.runtime, self.loops)
         self.idle: Outage = Outage(self.runtime.clock, "deliveries wait: no worker can be started", "a worker started")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -118,12 +119,24 @@ class HookMiddleware(Rules[Application, HookEngine]):
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
     def follow(self, handled: Handled, response: Passing) -> None:
-        """The response is out: fire what follows, in a thread of its own."""
+        """The response is out: fire what follows, in a thread of its own, or in this one where there is none."""
         events = self.still_to_fire(handled)
         done = replace(handled.call, status=response.status, response=json_of(response.body))
         if self.pid != os.getpid():
             self.begin_anew()
-        task = self.followers.submit(lambda: at_once(self.report(events, done, handled.in_hand.arrival)))
+        once = threading.Lock()
+
+        def report() -> None:
+            if once.acquire(blocking=False):
+                at_once(self.report(events, done, handled.in_hand.arrival))
+
+        try:
+            task = self.followers.submit(report)
+        except (
+            RuntimeError
+        ):  # the interpreter is ending, or there is no room for a thread: it may be queued all the same
+            report()
+            return
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.running import RunningCalls
@@ -36,7 +36,9 @@ class Portal:
     From `close` on its loop is gone. It goes that way once, whatever interrupts it: each step can be done again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
+        """`owner`: the engine, which the loop's thread holds: nobody else may, and it is to be closed at exit."""
+        self.owner: Final = owner
         self.closing: bool = False
         self.over: bool = False
         self.begin_anew()
@@ -113,7 +115,7 @@ class Portal:
         """With `lock` held."""
         if self.loop is None:
             loop = Context().run(asyncio.new_event_loop)  # its handles keep where it was made
-            thread = threading.Thread(target=live, args=(loop,), name="hookrow-loop", daemon=True)
+            thread = threading.Thread(target=live, args=(loop, self.owner), name="hookrow-loop", daemon=True)
             if not started(thread):
                 loop.close()
                 raise NoThread("no thread can be started")
@@ -203,8 +205,8 @@ class Portal:
             refuse(future)
 
 
-def live(loop: asyncio.AbstractEventLoop) -> None:
-    """The life of the loop, in its thread."""
+def live(loop: asyncio.AbstractEventLoop, owner: object) -> None:
+    """The life of the loop, in its thread, and of the engine."""
     try:
         loop.run_forever()
         with suppress(RuntimeError):  # it was told to stop once more

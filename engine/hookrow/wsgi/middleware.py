@@ -132,9 +132,7 @@ class HookMiddleware(Rules[Application, HookEngine]):
 
         try:
             task = self.followers.submit(report)
-        except (
-            RuntimeError
-        ):  # the interpreter is ending, or there is no room for a thread: it may be queued all the same
+        except RuntimeError:  # the interpreter is ending; or there is no room for a thread, and it may run all the same
             report()
             return
         self.tasks.add(task)

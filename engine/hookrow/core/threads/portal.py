@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.running import RunningCalls
 from hookrow.errors import EngineClosed
+from hookrow.forks.locks import lock_for
 from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.locks import now
@@ -41,6 +42,7 @@ class Portal:
         self.owner: Final = owner
         self.closing: bool = False
         self.over: bool = False
+        self.lock: threading.RLock = lock_for(self)  # a signal's handler may close the engine at any moment
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -48,9 +50,7 @@ class Portal:
         """Of the thread that closes the engine."""
         self.at_it: bool = False
         """Whether it does."""
-        self.lock: threading.RLock = threading.RLock()  # a signal's handler may close the engine at any moment
         self.left: threading.Condition = threading.Condition(self.lock)
-        self.pid: int = os.getpid()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self.under_way: RunningCalls = RunningCalls()
@@ -59,6 +59,7 @@ class Portal:
         """What all of them wait for."""
         self.threads: list[int] = []
         """Which of them do something by themselves; twice where a signal's handler does so in the middle of that."""
+        self.pid: int = os.getpid()  # last: who finds it uses all this
 
     @property
     def started(self) -> bool:
@@ -106,10 +107,13 @@ class Portal:
         """In a child of fork: leave the parent's loop and threads alone."""
         if os.getpid() == self.pid:
             return
-        if self.loop is not None:
-            # The parent's loop never runs here: what belongs to it must not complain of that when it is collected.
-            self.loop.set_exception_handler(lambda loop, context: None)
-        self.begin_anew()
+        with self.lock:  # several threads of the child may come at once
+            if os.getpid() == self.pid:
+                return
+            if self.loop is not None:
+                # The parent's loop never runs here: what belongs to it must not complain of that as it is collected.
+                self.loop.set_exception_handler(lambda loop, context: None)
+            self.begin_anew()
 
     def running(self) -> asyncio.AbstractEventLoop:
         """With `lock` held."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -131,6 +132,31 @@ def test_nobody_uses_what_a_child_still_has_of_its_parent(engine: HookEngine, mo
 
     monkeypatch.setattr(runtime, "reset", resetting)
     assert in_a_child(told) == "['its own', 'waits']"
+
+
+def test_a_childs_threads_begin_one_loop(engine: HookEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them hands its call to the parent's, which runs nowhere here."""
+    portal, begin_anew = engine.portal, engine.portal.begin_anew
+    portal.call(asyncio.sleep(0))
+    parents, others, seen = portal.loop, list[threading.Thread](), list[str]()
+
+    def look() -> None:
+        portal.renew()
+        seen.append("the parent's" if portal.loop is parents else "its own")
+
+    def beginning() -> None:
+        seen.append("begins")
+        others.append(threading.Thread(target=look))
+        others[0].start()
+        begin_anew()
+
+    def told() -> list[str]:
+        portal.renew()
+        others[0].join()
+        return seen
+
+    monkeypatch.setattr(portal, "begin_anew", beginning)
+    assert in_a_child(told) == "['begins', 'its own']"
 
 
 def test_a_childs_requests_are_told_to_observers_of_its_own(tmp_path: Path) -> None:

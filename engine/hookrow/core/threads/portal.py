@@ -107,7 +107,7 @@ class Portal:
         """In a child of fork: leave the parent's loop and threads alone."""
         if os.getpid() == self.pid:
             return
-        with self.lock:  # several threads of the child may come at once
+        with self.lock:  # threads of the child may come together
             if os.getpid() == self.pid:
                 return
             if self.loop is not None:

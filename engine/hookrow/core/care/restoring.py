@@ -22,6 +22,7 @@ from hookrow.clock import Clock, SystemClock, from_ms
 from hookrow.core.actor import actor
 from hookrow.core.care.sealing import open_all
 from hookrow.errors import DatabaseDamaged, NoDatabase, Refused, StorageError
+from hookrow.fileurl import file_url
 from hookrow.lang import Text
 from hookrow.secrets.vault import Vault
 from hookrow.store.configuration.revisions import Author, Changing
@@ -29,7 +30,7 @@ from hookrow.store.database.backup import copy, sync
 from hookrow.store.database.database import Database, opened
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
-from hookrow.store.database.places import file_url, misplaced
+from hookrow.store.database.places import misplaced
 from hookrow.store.database.reserve import release as make_room
 from hookrow.store.database.standing import clear_damage, file_id, mark_damage
 from hookrow.store.log import deeds

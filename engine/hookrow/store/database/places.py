@@ -1,4 +1,4 @@
-"""Where a database file lies: how its URL is written, and file systems on which SQLite's locks don't hold."""
+"""Where a database file lies: file systems on which SQLite's locks don't hold, or its shared memory is not shared."""
 
 from __future__ import annotations
 
@@ -6,27 +6,14 @@ import os
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from hookrow.lang import Text
 
-__all__ = ["file_in", "file_url", "misplaced"]
-
-SQLITE: Final = "sqlite:///"
+__all__ = ["misplaced"]
 
 MOUNTS: Final = "/proc/self/mountinfo"
 UNSAFE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "vboxsf", "virtiofs"})
 """Kinds that other machines may write to at the same time (https://sqlite.org/howtocorrupt.html, section 2)."""
-
-
-def file_url(path: str | Path) -> str:
-    """The URL of an SQLite file; `%` and `?` in its name or its folders' mean something in a URL."""
-    return SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
-
-
-def file_in(url: str) -> Path | None:
-    """The file of an SQLite URL; None for other databases."""
-    return Path(unquote(url.removeprefix(SQLITE).partition("?")[0])) if url.startswith(SQLITE) else None
 
 
 def misplaced(path: Path | None) -> Text | None:

@@ -324,3 +324,6 @@ class UnsupportedHost(Misuse):
 
 class EngineClosed(Misuse):
     """The engine was closed."""
+
+    def __init__(self) -> None:
+        super().__init__(Text("the engine is closed"))

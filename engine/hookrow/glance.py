@@ -19,7 +19,6 @@ from hookrow.clock import Clock, SystemClock, from_ms, to_ms
 from hookrow.delivery import plan
 from hookrow.errors import StorageError
 from hookrow.events import CATALOGUE
-from hookrow.fileurl import file_in
 from hookrow.hook.modes import Mode, mode, pause_reason
 from hookrow.hook.stored import ListedHook
 from hookrow.store.database import readonly
@@ -28,6 +27,7 @@ from hookrow.store.database.plain import VERSION
 from hookrow.store.log import glance as asked
 from hookrow.store.log.figures import HookFigures, last_day
 from hookrow.store.log.glance import Summary
+from hookrow.system.fileurl import file_in
 
 __all__ = ["Glance", "SeenHook", "glance"]
 

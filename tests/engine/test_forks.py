@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hookrow import AttemptObserved, FiringObserved, Hook, HookEngine
-from hookrow.forks.lazy import cached_property
-from hookrow.forks.locks import owners
 from hookrow.store.database.outages import Outage
+from hookrow.system.lazy import cached_property
+from hookrow.system.locks import owners
 from hookrow.testing import ManualClock
 from receivers import Receiver, reply
 from scripted import Network

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from hookrow import Hook, HookEngine
 from hookrow.errors import DatabaseBusy, EngineClosed, StorageError
-from hookrow.forks.locks import owners
 from hookrow.store.database.database import Database
+from hookrow.system.locks import owners
 from receivers import Receiver, hold, reply
 
 BEFORE, AFTER = "before_order_add", "after_registration"

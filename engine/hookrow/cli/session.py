@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from hookrow.errors import NoDatabase
-from hookrow.fileurl import file_in, file_url
 from hookrow.lang import Text
+from hookrow.system.fileurl import file_in, file_url
 
 if TYPE_CHECKING:
     from hookrow import HookEngine

@@ -19,7 +19,6 @@ from hookrow.core.runtime import Runtime
 from hookrow.core.sending import Sending
 from hookrow.errors import StorageError, TransactionMisuse
 from hookrow.events import Event
-from hookrow.forks.lazy import cached_property
 from hookrow.hook.egress import Egress
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
@@ -30,6 +29,7 @@ from hookrow.secrets.keyring import KeyRing
 from hookrow.store.configuration.cache import Config
 from hookrow.store.database.address import address_of, login_of
 from hookrow.store.database.locks import FIRE
+from hookrow.system.lazy import cached_property
 
 if TYPE_CHECKING:
     import httpx

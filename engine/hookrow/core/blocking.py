@@ -24,7 +24,6 @@ from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import NoThread, Portal
 from hookrow.core.transaction import is_async, run_sync
 from hookrow.errors import EngineClosed, TransactionMisuse
-from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.lang import Text
 from hookrow.payload import JsonObject, Payload
@@ -33,6 +32,7 @@ from hookrow.store.aside import started
 from hookrow.store.database.failures import interrupted_commit
 from hookrow.store.database.locks import LET_GO, held, now
 from hookrow.store.database.outages import Outage
+from hookrow.system.lazy import cached_property
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:

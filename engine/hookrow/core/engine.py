@@ -15,12 +15,12 @@ from hookrow.core.base import Engine
 from hookrow.core.calls import call_in_hand
 from hookrow.core.threads.running import RunningCalls
 from hookrow.core.transaction import run_async
-from hookrow.forks.lazy import cached_property
 from hookrow.hook.modes import ROW_LIMIT
 from hookrow.payload import JsonObject, Payload
 from hookrow.records import CallerConnection, Firing, LogFilter
 from hookrow.store.aside import aside
 from hookrow.store.database.locks import FIRE
+from hookrow.system.lazy import cached_property
 from hookrow.worker import Worker
 
 if TYPE_CHECKING:

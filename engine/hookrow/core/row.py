@@ -17,7 +17,6 @@ from hookrow.delivery.message import envelope
 from hookrow.delivery.states import would
 from hookrow.errors import InvalidTemplate
 from hookrow.events import redact
-from hookrow.forks.lazy import cached_property
 from hookrow.hook.local_time import NOW, LocalTime
 from hookrow.hook.modes import WAITING, pause_reason
 from hookrow.hook.stored import StoredHook
@@ -27,6 +26,7 @@ from hookrow.payload import canonical_hash, dumps, get_pointer, storable
 from hookrow.reasons.reason import Reason, warned
 from hookrow.records import Veto, rfc3339
 from hookrow.store.outbox.breaker import Note
+from hookrow.system.lazy import cached_property
 from hookrow.template.compiled import Body, Condition, View, prepare, reads_now
 from hookrow.transport.attempt import AttemptResult, Dispatch, Tools, perform
 

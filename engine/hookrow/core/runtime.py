@@ -27,7 +27,6 @@ from hookrow.delivery import plan
 from hookrow.delivery.message import user_agent
 from hookrow.errors import EngineClosed, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
-from hookrow.forks.locks import lock_for
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.local_time import LocalTime
@@ -49,6 +48,7 @@ from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
 from hookrow.store.log.failing import Failing
 from hookrow.store.outbox import writing
+from hookrow.system.locks import lock_for
 from hookrow.transport import Transport
 from hookrow.transport.attempt import Limits, Tools
 
@@ -156,7 +156,7 @@ class Runtime:
             seconds: how long the database may take to say so.
         """
         if self.closed:
-            raise EngineClosed(Text("the engine is closed"))
+            raise EngineClosed()
         self.renew()
         found, known = self.cache.get(seconds), self.sealing.known
         if known is not None and known.read is found:

@@ -92,7 +92,7 @@ class Sending:
             context: None: the caller's, who waits for it.
         """
         if self.ending:
-            raise EngineClosed(Text("the engine is closed"))
+            raise EngineClosed()
         self.forget_lost()
         loop = asyncio.get_running_loop()
         worker.loop = loop  # at once: a thread may hand rows over before its task has begun

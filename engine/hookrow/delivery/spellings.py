@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from urllib.parse import quote, quote_plus
 
-from hookrow.forks.lazy import cached_property
 from hookrow.payload import MIB
+from hookrow.system.lazy import cached_property
 
 __all__ = ["Hidden", "TooMuch", "raw", "views"]
 

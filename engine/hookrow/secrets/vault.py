@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from hookrow.errors import KeyMissing, KeyWrong
-from hookrow.forks.locks import lock_for
 from hookrow.lang import Text
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.keyring import KeyRing, key_file_beside, make_key_file
 from hookrow.secrets.secret import Secret
+from hookrow.system.locks import lock_for
 
 __all__ = ["Place", "Vault", "load_cipher"]
 

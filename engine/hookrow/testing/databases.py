@@ -10,10 +10,10 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from hookrow.fileurl import file_url
 from hookrow.store.database.address import address_of, for_driver
 from hookrow.store.database.failures import translate
 from hookrow.store.database.opening import open_database
+from hookrow.system.fileurl import file_url
 from hookrow.testing.engine import folder
 
 __all__ = ["copied", "prepared", "sqlite"]

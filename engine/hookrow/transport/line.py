@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hookrow.errors import EngineClosed
-from hookrow.lang import Text
 from hookrow.transport.head import Broken
 from hookrow.transport.progress import SECURED, SECURING, SENDING, SENT, Progress, endpoint
 from hookrow.transport.reading import Unreadable
@@ -150,7 +149,7 @@ class Line:
         left = deadline - self.pool.now()
         ready = left > 0 and not self.pool.closed and self.poller.poll(left * 1000)
         if self.pool.closed:
-            raise EngineClosed(Text("the engine is closed"))
+            raise EngineClosed()
         if not ready:
             raise Late
 

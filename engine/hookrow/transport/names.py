@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from hookrow.clock import Clock
 from hookrow.errors import EngineClosed
-from hookrow.lang import Text
 
 __all__ = ["Resolver"]
 
@@ -71,7 +70,7 @@ class Resolver:
             self.running[host] = task
         await asyncio.wait([task])  # its cancellation is not handed on: who asks was not cancelled
         if task.cancelled():
-            raise EngineClosed(Text("the engine is closed"))
+            raise EngineClosed()
         return task.result()
 
     async def ask(self, host: str) -> tuple[str, ...]:

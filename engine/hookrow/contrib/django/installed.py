@@ -13,8 +13,8 @@ from django.db import connections, transaction
 
 from hookrow.contrib.settings import checked, engine_for
 from hookrow.errors import InvalidInput
-from hookrow.forks.locks import lock_for
 from hookrow.lang import Text
+from hookrow.system.locks import lock_for
 
 if TYPE_CHECKING:
     from hookrow.core.blocking import HookEngine

@@ -22,7 +22,6 @@ from hookrow.clock import Clock, SystemClock, from_ms
 from hookrow.core.actor import actor
 from hookrow.core.care.sealing import open_all
 from hookrow.errors import DatabaseDamaged, NoDatabase, Refused, StorageError
-from hookrow.fileurl import file_url
 from hookrow.lang import Text
 from hookrow.secrets.vault import Vault
 from hookrow.store.configuration.revisions import Author, Changing
@@ -35,6 +34,7 @@ from hookrow.store.database.reserve import release as make_room
 from hookrow.store.database.standing import clear_damage, file_id, mark_damage
 from hookrow.store.log import deeds
 from hookrow.store.outbox.parking import HeldBack, hold_restored
+from hookrow.system.fileurl import file_url
 
 __all__ = ["HeldBack", "Restored", "check", "hold_in", "make_room", "restore"]
 

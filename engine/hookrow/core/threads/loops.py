@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed
-from hookrow.lang import Text
 from hookrow.store.aside import started
 
 __all__ = ["Loops"]
@@ -72,7 +71,7 @@ class Loops:
                 sound = True
                 return answer
             except asyncio.CancelledError:  # by `cancel`: nobody else has the task
-                raise EngineClosed(Text("the engine is closed")) from None
+                raise EngineClosed() from None
             except BaseException as error:
                 sound = task.done() and isinstance(error, Exception)
                 if sound:

@@ -14,10 +14,9 @@ from typing import Any, Final, TypeVar
 from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.running import RunningCalls
 from hookrow.errors import EngineClosed
-from hookrow.forks.locks import lock_for
-from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.locks import now
+from hookrow.system.locks import lock_for
 
 __all__ = ["NoThread", "Portal"]
 
@@ -226,4 +225,4 @@ def refuse(future: Future[Any]) -> None:
 
 
 def closed() -> EngineClosed:
-    return EngineClosed(Text("the engine is closed"))
+    return EngineClosed()

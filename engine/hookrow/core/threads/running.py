@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from hookrow.errors import EngineClosed
-from hookrow.lang import Text
 from hookrow.store.database.locks import LET_GO
 
 __all__ = ["RunningCalls"]
@@ -32,7 +31,7 @@ class RunningCalls:
         """
         if self.closing:
             call.close()  # nobody will ever await it
-            raise EngineClosed(Text("the engine is closed"))
+            raise EngineClosed()
         task = asyncio.current_task()
         assert task is not None
         if task in self.tasks:  # a transport that the host brought calls the engine again
@@ -42,7 +41,7 @@ class RunningCalls:
             return await call
         except asyncio.CancelledError:
             if task in self.cut and task.cancelling() == 1:
-                raise EngineClosed(Text("the engine is closed")) from None
+                raise EngineClosed() from None
             raise
         finally:
             self.tasks.discard(task)

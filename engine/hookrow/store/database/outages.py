@@ -7,7 +7,7 @@ import threading
 from typing import Final
 
 from hookrow.clock import Clock
-from hookrow.forks.locks import lock_for
+from hookrow.system.locks import lock_for
 
 __all__ = ["Outage"]
 

@@ -23,7 +23,6 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from hookrow.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, EngineClosed, StorageError
-from hookrow.lang import Text
 from hookrow.store.aside import started
 from hookrow.store.database.failures import Interrupted, RowLocked, Unsure
 from hookrow.store.database.locks import PAUSE, RESTART, SLACK, Until, each_lock, held, left, now
@@ -154,7 +153,7 @@ class Writer:
             mine = (not self.waiting or held(self.running)) and self.running.acquire(blocking=False)
             if mine:
                 if self.closed:
-                    raise EngineClosed(Text("the engine is closed"))
+                    raise EngineClosed()
                 looked_after = self.checkpoint_due
                 self.carry_out([waiting])
         finally:
@@ -239,7 +238,7 @@ class Writer:
         """Hand a job to the thread. Raises EngineClosed."""
         with self.lock:
             if self.closed:
-                raise EngineClosed(Text("the engine is closed"))
+                raise EngineClosed()
             self.waiting.append(waiting)
             if waiting.loop is None or not self.several or self.thread is None:
                 self.wake_thread()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hookrow.clock import DAY_MS, Clock
 from hookrow.errors import StorageError
-from hookrow.forks.locks import lock_for
 from hookrow.store.log.figures import AT_LEAST, LAST_FEW, calls_of
+from hookrow.system.locks import lock_for
 
 if TYPE_CHECKING:
     from hookrow.store.database.database import Database

@@ -12,8 +12,8 @@ from hookrow.cli.catalogue import command, option
 from hookrow.cli.session import Session, pass_session
 from hookrow.cli.show.output import YES, say
 from hookrow.errors import NoDatabase, Refused
-from hookrow.fileurl import file_in
 from hookrow.lang import Text
+from hookrow.system.fileurl import file_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,11 +31,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Final, Protocol
 
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.hook.stored import HookRef
 from hookrow.records import Firing
+from hookrow.store.database.locks import now
 
 __all__ = [
     "LAST",
@@ -327,6 +329,7 @@ class Watch:
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.feeds: Final = [Feed(observer) for observer in observers]
+        self.until: float = inf
         self.of_deliveries: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_delivery")]
         self.of_commits: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_commit")]
         self.tracing: Final = next((feed for feed in self.feeds if hasattr(feed.observer, "begin_firing")), None)
@@ -385,8 +388,9 @@ class Watch:
             feed.put(partial(contextvars.copy_context().run, feed.observer.on_attempt, seen))
 
     def close(self) -> None:
-        """Let each take what is left, within `LAST` seconds."""
+        """Let each take what is left, within `LAST` seconds, all together, however often this is called."""
+        self.until = min(self.until, now() + LAST)
         for feed in self.feeds:
             feed.end()
         for feed in self.feeds:
-            feed.join(LAST)
+            feed.join(max(self.until - now(), 0))

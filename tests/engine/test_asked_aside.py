@@ -1,13 +1,17 @@
-"""PostgreSQL: what an event loop wants to know of the database is asked in a thread; no silent server holds it up."""
+"""What an event loop wants to know of a database is asked in threads, which are the engine's own. On PostgreSQL no
+silent server holds the loop up."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hookrow import AsyncHookEngine, Hook
@@ -16,6 +20,7 @@ from hookrow.errors import DatabaseBusy
 from hookrow.store.database.failures import late
 from hookrow.store.database.locks import here, now
 from scripted import Network
+from worker_bench import seen
 
 pytestmark = pytest.mark.anyio
 BEFORE, AFTER = "before_order_add", "after_registration"
@@ -163,3 +168,38 @@ async def test_a_look_that_began_before_is_not_the_last_word(engine: AsyncHookEn
     for task in later:
         assert BEFORE in (await task).rows
     assert len(server.threads) == 2
+
+
+async def test_the_services_own_calls_hold_no_thread_of_ours(tmp_path: Path) -> None:
+    """They keep all of the loop's executor busy: failures are noted, old firings go, observers are told."""
+    told = threading.Event()
+
+    class Observer:
+        def on_firing(self, seen: object) -> None:
+            told.set()
+
+        def on_attempt(self, seen: object) -> None: ...
+
+    freed = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(executor)
+        loop.run_in_executor(None, freed.wait, 20)
+        network = Network(g=lambda request: httpx.Response(500), a=lambda request: httpx.Response(500))
+        engine = AsyncHookEngine(f"sqlite:///{tmp_path}/hooks.db", transport=network, observers=[Observer()])
+        try:
+            door = engine.hook_door
+            gate = door.add(Hook(name="g", event=BEFORE, url="http://receiver.test/g", wait_for_response=True))
+            behind = door.add(Hook(name="a", event=AFTER, url="http://receiver.test/a", fire_and_forget=False))
+            async with asyncio.timeout(15):
+                await engine.fire(BEFORE, {"n": 1})
+                await engine.fire(AFTER, {"n": 1})
+                await seen(lambda: {gate.id, behind.id} <= set(engine.runtime.failing.rows))
+                assert engine.sending.worker is not None
+                assert engine.sending.worker.retention is not None
+                await engine.sending.worker.retention.run()
+                await engine.close()
+            assert told.is_set()
+            assert not freed.is_set()
+        finally:
+            freed.set()

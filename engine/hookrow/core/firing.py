@@ -222,7 +222,7 @@ class Run:
             await self.raise_own_events()
         if self.row.troubled or self.runtime.failing.rows:
             with suppress(StorageError):
-                await in_time(aside(self.note_failures), self.patience())
+                await in_time(aside(self.note_failures, self.runtime.database.threads.pool()), self.patience())
         return self.record()
 
     def finish_here(self) -> Firing:

@@ -25,13 +25,13 @@ from hookrow.core.drafts import Handover
 from hookrow.core.threads.patched import require_real_threads
 from hookrow.delivery import plan
 from hookrow.delivery.message import user_agent
-from hookrow.errors import EngineClosed, StorageError, TransactionMisuse
+from hookrow.errors import DatabaseBusy, EngineClosed, StorageError, TransactionMisuse
 from hookrow.events import Event, Events
 from hookrow.hook.egress import Egress, literal
 from hookrow.hook.fields import SECRETS
 from hookrow.hook.local_time import LocalTime
 from hookrow.lang import Language, Text
-from hookrow.observers import Observer, Watch
+from hookrow.observers import LAST, Observer, Watch
 from hookrow.records import Firing
 from hookrow.secrets.keyring import KeyRing
 from hookrow.secrets.secret import Secret
@@ -42,7 +42,7 @@ from hookrow.store.configuration import settings as settingstore
 from hookrow.store.configuration.cache import Config, ConfigCache
 from hookrow.store.configuration.catalogue import keep_events
 from hookrow.store.database.address import Login
-from hookrow.store.database.locks import FIRE
+from hookrow.store.database.locks import FIRE, SLACK
 from hookrow.store.database.opening import open_database
 from hookrow.store.database.outages import Outage
 from hookrow.store.log import reading as logstore
@@ -349,7 +349,8 @@ class Runtime:
         """Close what belongs to the running loop."""
         await self.close_transport()
         if self.watch is not None:
-            await aside(self.watch.close)
+            with suppress(DatabaseBusy):  # no thread had room for it; `close` does it
+                await in_time(aside(self.watch.close, self.database.threads.pool()), LAST + SLACK)
 
     def close(self) -> None:
         """Write what waits, close every connection. It may be interrupted, and done again."""

@@ -7,9 +7,10 @@ forgot to close has in hand is sent and recorded all the same.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from math import inf
@@ -17,9 +18,29 @@ from typing import TypeVar
 
 from hookrow.store.database.failures import late
 
-__all__ = ["apart", "aside", "in_time", "started"]
+__all__ = ["Threads", "apart", "aside", "in_time", "started"]
 
 T = TypeVar("T")
+
+
+class Threads:
+    """A few threads of an engine's own: a service may keep its loop's executor busy with its own calls, for minutes."""
+
+    MOST = 4
+
+    def __init__(self) -> None:
+        self.pid: int = 0
+        self.made: ThreadPoolExecutor | None = None
+
+    def pool(self) -> Executor:
+        """This process's; a fork leaves its parent's behind."""
+        if self.made is None or self.pid != os.getpid():
+            self.pid, self.made = os.getpid(), ThreadPoolExecutor(self.MOST, "hookrow-aside")
+        return self.made
+
+    def close(self) -> None:
+        """They end with what they have in hand; what comes after this is done by who brings it."""
+        self.pool().shutdown(wait=False)
 
 
 def started(thread: threading.Thread) -> bool:

@@ -318,7 +318,7 @@ class Worker(Sender):
         if self.database.dialect == "sqlite":
             version = self.database.data_version()
         else:
-            version = await aside(self.database.data_version)
+            version = await aside(self.database.data_version, self.database.threads.pool())
         before, self.version = self.version, version
         return version != before
 

@@ -51,7 +51,8 @@ class Notices:
         ):
             hook = await self.hook_of(claimed.hook_id)
             if hook is not None:
-                await aside(partial(self.failing.saw, hook, failed=result.error is not None, error=result.error))
+                saw = partial(self.failing.saw, hook, failed=result.error is not None, error=result.error)
+                await aside(saw, self.failing.database.threads.pool())
         if settled.dead:
             dead: JsonObject = {"id": delivery_id(claimed.uid, claimed.seq), "firing": firing_id(claimed.uid)}
             dead |= {"event": claimed.event, "attempts": settled.attempts}

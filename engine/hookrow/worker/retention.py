@@ -62,12 +62,13 @@ class Retention:
             days, most_bytes = await self.limits()
             moment = {"now_ms": now_ms, "lease_now": self.clock.lease_ms()}
             purging = Purging(self.database, days=days, most_bytes=most_bytes, gentle=True, **moment)
-            while not self.stopped.is_set() and await aside(purging.step):
+            pool = self.database.threads.pool()
+            while not self.stopped.is_set() and await aside(purging.step, pool):
                 await self.rest()
             if purging.firings:
                 log.info("retention: %d finished firings were deleted", purging.firings)
             if self.database.path is not None:
-                await aside(partial(reserve.keep, self.database.path))
+                await aside(partial(reserve.keep, self.database.path), pool)
         except StorageError as error:
             log.warning("retention has to wait: %s", error)
         except EngineClosed:

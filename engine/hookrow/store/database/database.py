@@ -28,6 +28,7 @@ from hookrow.clock import Clock, SystemClock
 from hookrow.errors import DatabaseBusy, DatabaseDamaged, DatabaseReadOnly, StorageError
 from hookrow.lang import Text
 from hookrow.payload import MIB
+from hookrow.store.aside import Threads
 from hookrow.store.database import locks, readonly, standing
 from hookrow.store.database.address import PG_SCHEMA, POOLER, Login, address_of, parameters, path_of, shown
 from hookrow.store.database.failures import Interrupted, busy, interrupted, interrupted_commit, late, translate, unsure
@@ -104,6 +105,7 @@ class Database:
         self.busy: Callable[[], DatabaseBusy] = partial(late if self.path is None else busy, "")
         """Makes the error for a caller whose time was up before this process wrote for it."""
         self.writer: Writer = Writer(self)
+        self.threads: Threads = Threads()
         self.closed: bool = False
         self.reached: bool = False
         """The server was there once: if it is not, it may come back (PostgreSQL)."""
@@ -444,6 +446,7 @@ class Database:
         """Write what is waiting, then close. Calling it twice is harmless."""
         self.closed = True
         self.writer.close()
+        self.threads.close()
         self.disconnect()
         opened.discard(self)
 

@@ -38,6 +38,7 @@ class Server:
         monkeypatch.setattr(self.cache, "read", self.answer)
 
     def answer(self, known: Any) -> Any:
+        assert threading.current_thread() is not threading.main_thread(), "the loop stands still"
         self.threads.append(threading.current_thread().name)
         self.asked.release()
         while not self.speaks.wait(0.01):

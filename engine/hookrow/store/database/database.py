@@ -136,12 +136,8 @@ class Database:
             reader = partial(readonly.connect, path)
             made = create_engine("sqlite://", creator=reader, poolclass=NullPool, hide_parameters=True)
         else:
-            made = create_engine(
-                self.address,
-                creator=partial(self.connect_file, path),
-                poolclass=locks.BoundedPool,
-                hide_parameters=True,
-            )
+            creator = partial(self.connect_file, path)
+            made = create_engine(self.address, creator=creator, poolclass=locks.BoundedPool, hide_parameters=True)
         event.listen(made, "connect", self.tune)
         if purpose == "write":
             event.listen(made, "connect", enter_wal)

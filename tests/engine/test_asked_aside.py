@@ -134,6 +134,7 @@ async def test_people_are_answered_aside_too(
         lambda: engine.replay(fired.id, dry_run=True),
         lambda: engine.redeliver(fired.deliveries[0].id),
         lambda: engine.redeliver(fired.deliveries[0].id, dry_run=True),
+        lambda: engine.drain(5),
     ):
         engine.runtime.cache.forget()
         await call()

@@ -173,6 +173,7 @@ class Sending:
 
     async def run_worker(self, concurrency: int, started: Callable[[Worker], None] | None) -> None:
         """Drain the outbox; see `AsyncHookEngine.run_worker`. Raises DatabaseReadOnly, KeyProblem."""
+        await self.runtime.config_asked()  # beside the loop: what is to be known of keys is known then
         await self.begun(concurrency, started)[1]
 
     def begun(self, concurrency: int, started: Callable[[Worker], None] | None) -> tuple[Worker, asyncio.Task[None]]:
@@ -194,6 +195,7 @@ class Sending:
         if own is not None and its is not None and own in self.at_work_here():
             own.wake_here()
             return await self.until_idle(own, its, timeout)
+        await self.runtime.config_asked()  # as in `run_worker`
         worker, task = self.begun(concurrency, started)
         try:
             return await self.until_idle(worker, task, timeout)

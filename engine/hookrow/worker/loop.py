@@ -151,8 +151,9 @@ class Worker(Sender):
     def wake(self) -> None:
         """Something may be due. From any thread; only a hint, the poll finds it too."""
         loop = self.loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self.wake_here)
+        if loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self.wake_here)
 
     def wake_here(self) -> None:
         """As `wake`, on the worker's loop."""

@@ -304,3 +304,8 @@ def test_parent_and_children_of_a_fork_all_write(database: Database) -> None:
     assert [child.exitcode for child in children] == [0] * 3
     assert scalar(database, "SELECT count(*) FROM main.delivery") == 80
     assert scalar(database, "SELECT count(DISTINCT uid) FROM main.firing") == 80
+
+
+def test_what_the_pool_says_is_no_line_of_ours(database: Database) -> None:
+    """SQLAlchemy logs under the name of a pool's class: a traceback of a connection that the server has ended."""
+    assert database.engine("read").pool.logger.name.startswith("sqlalchemy.pool.")

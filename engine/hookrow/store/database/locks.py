@@ -256,6 +256,8 @@ def held(lock: threading.RLock) -> bool:
 class BoundedPool(QueuePool):
     """Connections of which there are only so many: for a free one each thread waits as long as it may."""
 
+    __module__ = QueuePool.__module__  # its log is SQLAlchemy's own, and no line of ours
+
     @property
     def _timeout(self) -> float:
         return left(LOCK)

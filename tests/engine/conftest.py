@@ -12,6 +12,7 @@ import pytest
 
 from engine_bench import Bench
 from hookrow import AsyncHookEngine
+from receivers import Receiver, reply
 from scripted import HandClock, Network
 
 
@@ -68,3 +69,10 @@ def outcomes() -> Callable[[Any], list[str]]:
 def pg(postgres_url: str) -> str:
     """An empty database on PostgreSQL."""
     return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """It answers at once."""
+    with Receiver(reply(200, b"{}")) as made:
+        yield made

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -35,13 +34,6 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT / "engine"), "PATH": ""}
 def url(tmp_path: Path) -> str:
     """A database of the test's own."""
     return f"sqlite:///{tmp_path}/hooks.db"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """It answers at once."""
-    with Receiver(reply(200, b"{}")) as made:
-        yield made
 
 
 def prepared(url: str, receiver: Receiver, *, waits: bool = False) -> None:

@@ -49,13 +49,6 @@ def engine_on(url: str, receiver: Receiver, *, worker: bool = False) -> HookEngi
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """It answers at once."""
-    with Receiver(reply(200, b"{}")) as made:
-        yield made
-
-
-@pytest.fixture
 def engine(either_url: str, receiver: Receiver) -> Iterator[HookEngine]:
     """On each database."""
     with engine_on(either_url, receiver) as made:

@@ -25,13 +25,6 @@ WAITS = ("EpollSelector.select", "KqueueSelector.select", "Line.wait")
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """It answers at once."""
-    with Receiver(reply(200, b"{}")) as made:
-        yield made
-
-
-@pytest.fixture
 def engine(tmp_path: Path, receiver: Receiver) -> Iterator[HookEngine]:
     """With one waiting hook."""
     with HookEngine(f"sqlite:///{tmp_path}/hooks.db", worker=False) as made:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from receivers import Receiver, reply
 EVENT = "before_order_add"
 PAYLOAD = {"order": {"id": 7}}
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "engine"), "PATH": ""}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """It answers at once."""
-    with Receiver(reply(200, b"{}")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def started(thread: threading.Thread) -> bool:
     return False
 
 
-def aside(call: Callable[[], T], pool: Executor | None = None) -> asyncio.Future[T]:
+def aside(call: Callable[[], T], pool: Executor) -> asyncio.Future[T]:
     """What `call` gives or raises, for the running loop: from another thread, or from this one where there is none."""
     loop = asyncio.get_running_loop()
     with suppress(RuntimeError):

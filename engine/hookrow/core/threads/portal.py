@@ -76,7 +76,7 @@ class Portal:
         me = threading.get_ident()
         with self.lock:
             if self.closing:
-                raise closed()
+                raise EngineClosed()
             self.threads.append(me)
         try:
             yield
@@ -146,7 +146,7 @@ class Portal:
         with self.lock:
             try:
                 if self.over or (self.closing and not last):
-                    raise closed()
+                    raise EngineClosed()
                 loop = self.running()
             except BaseException:
                 coroutine.close()  # nobody will ever await it
@@ -170,7 +170,7 @@ class Portal:
         try:
             return future.result()
         except CancelledError:
-            raise closed() from None
+            raise EngineClosed() from None
         except BaseException as error:
             if not future.done():
                 future.cancel()
@@ -186,7 +186,7 @@ class Portal:
             answer.cancel()
             raise
         if answer.cancelled():  # nobody has cancelled who waits here
-            raise closed()
+            raise EngineClosed()
         return answer.result()
 
     async def settle(self, grace: float) -> None:
@@ -221,8 +221,4 @@ def live(loop: asyncio.AbstractEventLoop, owner: object) -> None:
 def refuse(future: Future[Any]) -> None:
     """Nothing answers it any more."""
     with suppress(InvalidStateError):  # who waited for it may have been interrupted
-        future.set_exception(closed())
-
-
-def closed() -> EngineClosed:
-    return EngineClosed()
+        future.set_exception(EngineClosed())

@@ -12,7 +12,9 @@ BIN = $(VENV)/bin
 PIP = $(PYTHON) -m pip --disable-pip-version-check --python
 # A file of tests stays with one process: what it sets up once, it sets up once. In order: the long ones come early. More
 # processes than most machines of CI have cores: the tests wait for what they start as long as they compute.
-PARALLEL = -n 5 --dist loadfile --no-loadscope-reorder
+PARALLEL = -n 5 --dist loadfile --no-loadscope-reorder $(HANGS)
+# A test that hangs ends its process after so many seconds, and is named, with where each thread was: a run always ends.
+HANGS = --max-worker-restart=0 -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 PEERLOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 LOCK = --all-extras --group build $(PEERLOCK)
 # Text("…", name=…) and Plural("one", "many", n) of hookrow.lang, by every name they go by; they take literals only.

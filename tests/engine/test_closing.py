@@ -21,6 +21,7 @@ from hookrow.core.threads import running
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed, FiringNotFound
 from receivers import Receiver, hold, reply
+from strikes import Strike
 from worker_bench import seen
 
 BEFORE, AFTER = "before_order_add", "after_registration"
@@ -115,16 +116,17 @@ def test_a_close_that_ctrl_c_interrupts_goes_on_when_called_again(
 ) -> None:
     """As it is at exit: what is answered within the grace is recorded, and goes no second time."""
     answered = threading.Event()
+    ctrl_c = Strike(signal.SIGINT, lambda: signal.default_int_handler(signal.SIGINT, None))
 
     async def end(grace: float) -> None:
         monkeypatch.undo()
         ending = asyncio.ensure_future(engine.end(grace))
         await seen(lambda: engine.sending.worker is not None and engine.sending.worker.closing)
-        os.kill(os.getpid(), signal.SIGINT)
+        ctrl_c.send()
         await ending
 
     monkeypatch.setattr(engine, "end", end)
-    with Receiver(reply(200, after=answered)) as receiver:
+    with ctrl_c, Receiver(reply(200, after=answered)) as receiver:
         engine.hooks.add(Hook(name="h", event=AFTER, url=receiver.url))
         firing = engine.fire(AFTER, {"n": 1})
         receiver.wait(1)
@@ -201,22 +203,19 @@ def test_a_signals_handler_may_close_what_its_thread_is_closing(
     handled = asyncio.Event()
     closed: list[bool] = []
 
-    def handle(number: int, frame: object) -> None:
+    def handle() -> None:
         engine.close()
         closed.append(engine.runtime.closed)
         assert engine.portal.loop is not None
         engine.portal.loop.call_soon_threadsafe(handled.set)
 
     async def strike() -> None:
-        os.kill(os.getpid(), signal.SIGALRM)
+        alarm.send()
         await handled.wait()
 
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
+    with Strike(signal.SIGALRM, handle) as alarm:
         at_its_end(engine, monkeypatch, strike)
         engine.close()
-    finally:
-        signal.signal(signal.SIGALRM, before)
     assert (closed, engine.runtime.closed) == ([False], True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from hookrow.errors import DatabaseBusy, EngineClosed, StorageError
 from hookrow.store.database.database import Database
 from hookrow.system.locks import owners
 from receivers import Receiver, hold, reply
+from strikes import Strike
 
 BEFORE, AFTER = "before_order_add", "after_registration"
 SECONDS = 20
@@ -123,12 +123,12 @@ def test_a_handler_closes_the_engine_in_the_middle_of_a_firing(either_url: str) 
     closed = threading.Event()
 
     def answer(request: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGUSR1)
+        strike.send()
         assert closed.wait(SECONDS)
         return reply(200, b"{}")(request)
 
-    with Receiver(answer) as receiver, engine_on(either_url, receiver, worker=True) as engine:
-        on_signal(lambda: (engine.close(), engine.close(), closed.set()))
+    strike = Strike(signal.SIGUSR1, lambda: (engine.close(), engine.close(), closed.set()))
+    with strike, Receiver(answer) as receiver, engine_on(either_url, receiver, worker=True) as engine:
         fired = engine.fire(BEFORE, {"n": 1})
         assert (fired.outcome, fired.error) == ("allowed", None)
         engine.close()
@@ -142,9 +142,9 @@ def test_a_handler_closes_the_engine_in_the_middle_of_a_firing(either_url: str) 
 @pytest.mark.parametrize("key", [None, "on a loop"])
 def test_what_a_handler_cuts_off_is_recorded(either_url: str, key: str | None) -> None:
     """Its grace is over before the receiver has answered."""
-    with Receiver(hold) as receiver, engine_on(either_url, receiver) as engine:
-        on_signal(lambda: engine.close(grace=0))
-        asked = threading.Thread(target=lambda: (receiver.wait(1), os.kill(os.getpid(), signal.SIGUSR1)))
+    strike = Strike(signal.SIGUSR1, lambda: engine.close(grace=0))
+    with strike, Receiver(hold) as receiver, engine_on(either_url, receiver) as engine:
+        asked = threading.Thread(target=lambda: (receiver.wait(1), strike.send()))
         asked.start()
         with pytest.raises(EngineClosed):
             engine.fire(BEFORE, {"n": 1}, idempotency_key=key)

@@ -17,6 +17,7 @@ import pytest
 from hookrow import Firing, Hook, HookEngine
 from hookrow.errors import EngineClosed
 from receivers import Receiver, hold, reply
+from strikes import Strike
 
 EVENT = "before_order_add"
 PAYLOAD = {"order": {"id": 7}}
@@ -152,7 +153,7 @@ def test_an_alarm_that_goes_off_in_a_fire(engine: HookEngine, caller: Caller, re
     class Alarm(Exception):
         pass
 
-    def ring(number: int, frame: object) -> None:
+    def ring() -> None:
         raise Alarm
 
     def set_off() -> None:
@@ -161,18 +162,15 @@ def test_an_alarm_that_goes_off_in_a_fire(engine: HookEngine, caller: Caller, re
         assert here is not None
         while sys._current_frames()[here].f_code.co_qualname not in WAITS:
             time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGALRM)
+        strike.send()
 
     receiver.play(hold)
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
+    with Strike(signal.SIGALRM, ring) as strike:
         alarm = threading.Thread(target=set_off)
         alarm.start()
         with pytest.raises(Alarm):
             caller.fire()
         alarm.join()
-    finally:
-        signal.signal(signal.SIGALRM, before)
     receiver.wait_idle()
     receiver.play(reply(200, b"{}"))
     assert caller.fire().deliveries[0].outcome == "ok"

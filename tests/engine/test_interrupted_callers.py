@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from psycopg import waiting
+from sqlalchemy import func, make_url, select
 
 from hookrow import AsyncHookEngine, Hook, HookEngine
 from hookrow.core.firing import Run
@@ -24,12 +26,15 @@ from hookrow.core.threads import ending
 from hookrow.core.threads.loops import Loops
 from hookrow.core.threads.portal import Portal
 from hookrow.ids import delivery_id
-from hookrow.store.database.locks import Until, holding
+from hookrow.store.database import locks
+from hookrow.store.database.locks import FIRE, SLACK, Until, holding
+from hookrow.store.database.server import TICK, Server
 from hookrow.store.database.tables import DELIVERIES, FIRINGS
 from hookrow.store.database.writer import Writer
 from hookrow.store.outbox.writing import Begin, Rows
 from hookrow.testing import HookReceiver
 from hookrow.testing.fixtures import hook_receiver
+from silent import Silent
 from worker_bench import seen
 
 __all__ = ["hook_receiver"]
@@ -234,8 +239,9 @@ def test_all_that_an_interrupted_call_waits_for_has_one_limit(monkeypatch: pytes
     """It is counted from the interrupt: what letting go of the hooks took is not waited for once more to record the
     end, which goes on by itself."""
     clock = [1000.0]
-    monkeypatch.setattr(ending, "now", lambda: clock[0])
-    monkeypatch.setattr(ending, "LET_GO", 3600.0)
+    for place in (ending, locks):
+        monkeypatch.setattr(place, "now", lambda: clock[0])
+        monkeypatch.setattr(place, "LET_GO", 3600.0)
 
     async def asking() -> None:
         asyncio.get_running_loop().call_soon(strike)
@@ -256,6 +262,43 @@ def test_all_that_an_interrupted_call_waits_for_has_one_limit(monkeypatch: pytes
     assert not firing.gate.is_set()
     firing.gate.set()
     loops.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answers", [True, False], ids=["a server that lives", "one gone silent"])
+async def test_an_interrupted_statement_is_ended(
+    postgres_url: str, lag: Any, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """At once: psycopg would wait for five seconds until the server has heard of it, and five more for its end."""
+    real, first = waiting.wait, [True]
+
+    def interrupted(steps: Any, *where: Any) -> Any:
+        if not first:
+            return real(steps, *where)
+        first.clear()
+        next(steps)  # it is on its way
+        raise KeyboardInterrupt
+
+    def ask() -> float:
+        connection.execute("SELECT 1")
+        monkeypatch.setattr(waiting, "wait", interrupted)
+        if not answers:
+            proxy.silent.set()
+        began = time.monotonic()
+        with Until(FIRE), pytest.raises(KeyboardInterrupt):
+            connection.execute("SELECT pg_sleep(30)")
+        return time.monotonic() - began
+
+    address = make_url(postgres_url)
+    with Silent(address) as proxy:
+        connection = Server.connect(proxy.url(address).replace("+psycopg", ""))
+        took = await asyncio.to_thread(ask)
+        assert took <= lag.bound(2 * SLACK + 4 * TICK)
+        assert connection.closed is not answers
+        if answers:
+            connection.rollback()
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        connection.close()
 
 
 async def nothing_kept() -> None:

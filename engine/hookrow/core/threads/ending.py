@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.store.aside import started
-from hookrow.store.database.locks import LET_GO, RECORD, now
+from hookrow.store.database.locks import INTERRUPTS, LET_GO, RECORD, now
 from hookrow.store.outbox.ending import Ending
 
 if TYPE_CHECKING:
     from hookrow.core.runtime import Runtime
 
-__all__ = ["INTERRUPTS", "Unended", "cut_short", "end_awaited", "end_in_thread", "let_go_by", "over"]
-
-INTERRUPTS = (KeyboardInterrupt, SystemExit)
-"""What signal handlers raise in the main thread, between any two steps."""
+__all__ = ["Unended", "cut_short", "end_awaited", "end_in_thread", "over"]
 
 
 class Unended(Protocol):
@@ -42,13 +39,6 @@ def cut_short(error: BaseException, *, begun: bool) -> bool:
     if isinstance(error, StorageError | GeneratorExit):
         return False
     return begun or isinstance(error, (asyncio.CancelledError, EngineClosed, *INTERRUPTS))
-
-
-def let_go_by(error: BaseException) -> float:
-    """By when a call lets go that this interrupted: all that it still waits for has one limit, from the first time that
-    somebody asks."""
-    by: float = vars(error).setdefault("let_go_by", now() + LET_GO)
-    return by
 
 
 def end_in_thread(firing: Unended, error: BaseException) -> None:

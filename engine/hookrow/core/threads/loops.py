@@ -15,10 +15,10 @@ from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
-from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.portal import Portal
 from hookrow.errors import EngineClosed
 from hookrow.store.aside import started
+from hookrow.store.database.locks import let_go_by
 
 __all__ = ["Loops"]
 

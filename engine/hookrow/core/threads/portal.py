@@ -11,11 +11,10 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
-from hookrow.core.threads.ending import let_go_by
 from hookrow.core.threads.running import RunningCalls
 from hookrow.errors import EngineClosed
 from hookrow.store.aside import started
-from hookrow.store.database.locks import now
+from hookrow.store.database.locks import let_go_by, now
 from hookrow.system.locks import lock_for
 
 __all__ = ["NoThread", "Portal"]

@@ -30,6 +30,7 @@ __all__ = [
     "CONNECT",
     "FIRE",
     "GREETING",
+    "INTERRUPTS",
     "LET_GO",
     "LOCK",
     "MEANT",
@@ -55,6 +56,7 @@ __all__ = [
     "holding",
     "insist",
     "left",
+    "let_go_by",
     "limits",
     "ms",
     "now",
@@ -88,6 +90,9 @@ STILL: Final = 5.0
 """For the next statement of a transaction that writes: a process that stands still meanwhile holds nobody up longer."""
 LET_GO: Final = 6.0
 """For a cancelled or interrupted call to let go: a commit under way ends first."""
+
+INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
+"""What signal handlers raise in the main thread, between any two steps."""
 
 
 P = ParamSpec("P")
@@ -246,6 +251,13 @@ def now() -> float:
 def left(most: float) -> float:
     """Seconds that this thread may still wait, at most these."""
     return most if here.until is None else max(min(most, here.until - now()), 0.0)
+
+
+def let_go_by(error: BaseException) -> float:
+    """By when a call lets go that this interrupted: all that it still waits for has one limit, from the first time that
+    somebody asks."""
+    by: float = vars(error).setdefault("let_go_by", now() + LET_GO)
+    return by
 
 
 def held(lock: threading.RLock) -> bool:

@@ -15,6 +15,7 @@ from math import inf
 from typing import Any
 
 import psycopg
+from psycopg import waiting
 from psycopg.conninfo import conninfo_attempts
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
@@ -29,6 +30,7 @@ from hookrow.store.database.locks import (
     ANSWER,
     CONNECT,
     GREETING,
+    INTERRUPTS,
     LOCK,
     PAUSE,
     RESTART,
@@ -38,6 +40,7 @@ from hookrow.store.database.locks import (
     Until,
     here,
     left,
+    let_go_by,
     ms,
     now,
 )
@@ -214,13 +217,29 @@ class Server(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, *given: Any, **named: Any) -> Any:
         """Wait for one answer, as long as this thread may."""
-        if here.until is None:
-            answer = super().wait(gen, *given, **named)
-        else:
-            until = min(here.until, now() + ANSWER) + SLACK
-            answer = super().wait(self.ending(gen, until), *(given or (TICK,)), **named)
+        if here.until is not None:
+            gen = self.ending(gen, min(here.until, now() + ANSWER) + SLACK)
+        try:
+            answer = waiting.wait(gen, self.pgconn.socket, *(given or (TICK,)), **named)
+        except INTERRUPTS as error:
+            let_go_by(error)  # its time runs from here
+            self.end_statement(gen)
+            raise
         self.heard = now()
         return answer
+
+    def end_statement(self, gen: Generator[Any, Any, Any]) -> None:
+        """After an interrupt: have the server end it, which takes a moment where it lives; else the connection is given
+        up. By itself psycopg would wait for ten seconds."""
+        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        try:
+            self.cancel_safe(timeout=SLACK)
+            waiting.wait(self.ending(gen, now() + SLACK), self.pgconn.socket, TICK)
+        except psycopg.errors.QueryCanceled:
+            pass
+        except BaseException:  # noqa: BLE001 (what it is interrupted by once more is not more than what was)
+            self.close()
 
     def ending(self, gen: Generator[Any, Any, Any], until: float) -> Generator[Any, Any, Any]:
         """The same steps, ended where nothing comes."""

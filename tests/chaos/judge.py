@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaos.children import ASKED, GATE_TIMEOUT, WITHIN
-from chaos.run import CANDIDATE, GATE, SHADOW, Chaos
+from chaos.run import CANDIDATE, GATE, KILLED, SHADOW, Chaos
 from hookrow.delivery.states import MOST_ATTEMPTS
 from hookrow.ids import delivery_id
 from hookrow.store.database.locks import FIRE, RECORD
@@ -69,6 +69,7 @@ class Row:
     fence: int
     attempts: int
     order_key: str | None
+    killed: bool
 
 
 class History:
@@ -93,7 +94,7 @@ class History:
         self.rows: dict[str, Row] = {}
         for uid, seq, *row in run.place.ask(
             "SELECT f.uid, d.seq, d.id, CASE WHEN d.against IS NULL THEN h.key ELSE 'candidate' END, d.state, d.fence,"
-            " d.attempts, d.order_key"
+            f" d.attempts, d.order_key, {KILLED.replace('delivery.id', 'd.id')}"
             " FROM delivery d JOIN firing f ON f.id = d.firing_id JOIN hook h ON h.id = d.hook_id"
             " WHERE d.state <> 'skipped' ORDER BY d.id"
         ):
@@ -185,7 +186,7 @@ def of_deliveries(history: History) -> int:
         assert len(requests) - cut <= row.fence, f"sent without a claim of its own: {name}"
         assert row.attempts <= (1 if row.hook in TRIED else MOST_ATTEMPTS), name
         taken = [each for each in requests if each.status == "200" or (row.hook == "forget" and each.status != "cut")]
-        given_up = row.state == "dead" and row.attempts == MOST_ATTEMPTS <= len(requests)
+        given_up = row.state == "dead" and (row.killed or row.attempts == MOST_ATTEMPTS <= len(requests))
         assert taken or given_up or row.hook in ("forget", *TRIED), f"finished, and never taken: {name}"
         if len(taken) > 1:
             again += len(taken) - 1

@@ -21,8 +21,9 @@ from crash_sizes import until
 from hookrow import Hook, HookEngine, HookNotFound, StorageError
 from hookrow.delivery.states import LONGEST_LEASE, MOST_ATTEMPTS
 from hookrow.store.database.locks import LOCK
+from hookrow.store.outbox.takeover import MOST_INTERRUPTED
 
-__all__ = ["ANSWERED", "CANDIDATE", "GATE", "SHADOW", "Chaos"]
+__all__ = ["ANSWERED", "CANDIDATE", "GATE", "KILLED", "SHADOW", "Chaos"]
 
 SHADOW, GATE, CANDIDATE = "shadow", "gate", "candidate"
 HOUR = 3_600_000
@@ -380,7 +381,7 @@ class Chaos:
 
     def left(self) -> int:
         """How many deliveries that were promised are not finished. One of ten thousand fails at each attempt."""
-        given_up = f"state = 'dead' AND (shadow IS NOT NULL OR attempts = {MOST_ATTEMPTS})"
+        given_up = f"state = 'dead' AND (shadow IS NOT NULL OR attempts = {MOST_ATTEMPTS} OR {KILLED})"
         [[count]] = self.place.ask(
             "SELECT count(*) FROM delivery WHERE state IN ('blocked', 'queued', 'leased', 'retrying', 'parked', 'dead')"
             f" AND NOT ({given_up}) OR state = 'cancelled' AND skipped = 'hook_deleted'"
@@ -388,6 +389,11 @@ class Chaos:
         return int(count)
 
 
+KILLED = (
+    "(SELECT count(*) FROM (SELECT error FROM attempt WHERE delivery_id = delivery.id ORDER BY number DESC, id DESC"
+    f" LIMIT {MOST_INTERRUPTED}) AS last WHERE error = 'interrupted') = {MOST_INTERRUPTED}"
+)
+"""A delivery in whose last attempts its worker was killed each time is taken for what kills it: one of 200,000 here."""
 AFTERWARDS = 8.0
 """Seconds after a trouble in which what it did may be felt: a connection that went silent, a pause between tries."""
 UNSURE = 1.0

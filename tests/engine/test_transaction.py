@@ -82,13 +82,20 @@ def test_a_commit_sends_everything(engine: HookEngine, host: Engine, network: Ne
         assert connection.execute(text("SELECT count(*) FROM member")).scalar() == 2
 
 
-def test_a_rollback_leaves_nothing(engine: HookEngine, host: Engine) -> None:
-    """Neither a firing nor a delivery."""
-    with host.connect() as connection:
+@pytest.mark.parametrize("kind", ["connection", "session"])
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+def test_a_firing_as_the_first_statement_shares_its_end(engine: HookEngine, host: Engine, kind: str, ends: str) -> None:
+    """It begins the transaction for SQLAlchemy, too: a rollback takes it along, whatever is committed afterwards."""
+    with host.connect() if kind == "connection" else Session(host) as connection:
+        connection.execute(text("INSERT INTO member VALUES (1)"))
+        connection.commit()
         firing = engine.fire(AFTER, PAYLOAD, connection=connection)
         assert firing.allowed
-        connection.rollback()
-    assert engine.log.page() == []
+        getattr(connection, ends)()
+        if ends == "rollback":
+            connection.execute(text("INSERT INTO member VALUES (2)"))
+            connection.commit()
+    assert [each.id for each in engine.log.page()] == ([firing.id] if ends == "commit" else [])
 
 
 def test_a_rolled_back_savepoint_leaves_nothing_and_the_rest_stands(engine: HookEngine, host: Engine) -> None:
@@ -183,9 +190,9 @@ def deferred(engine: HookEngine, network: Network) -> Any:
 def test_what_was_deferred_goes_out_with_the_callers_commit(engine: HookEngine, host: Engine, network: Network) -> None:
     """The waiting hooks are asked before the transaction, the background deliveries written inside it."""
     firing = deferred(engine, network)
-    with host.begin() as connection:
+    with host.connect() as connection:
         firing.enqueue(connection)
-        connection.execute(text("INSERT INTO member VALUES (1)"))
+        connection.commit()
     sent = engine.send_own(engine.log.get(firing.id))
     assert (network.paths(), [each.outcome for each in sent.deliveries]) == (["g", "d"], ["ok", "sent"])
 
@@ -196,6 +203,8 @@ def test_a_rolled_back_enqueue_can_be_done_again(engine: HookEngine, host: Engin
     with host.connect() as connection:
         firing.enqueue(connection)
         connection.rollback()
+        connection.execute(text("INSERT INTO member VALUES (1)"))
+        connection.commit()
     assert engine.log.get(firing.id).deliveries[1].skipped == "not_enqueued"
     firing.enqueue()
     assert engine.log.get(firing.id).deliveries[1].outcome == "queued"
@@ -307,10 +316,11 @@ async def test_async_connections_and_sessions(
     async with AsyncHookEngine(url, worker=False, transport=network) as engine:
         await Bench(engine, network, HandClock()).hook("a", event=AFTER)
         async with async_host.connect() if kind == "connection" else AsyncSession(async_host) as connection:
-            await connection.execute(text("CREATE TABLE member (id INTEGER)"))
             firing = await engine.fire(AFTER, PAYLOAD, connection=connection)
-            await connection.execute(text("INSERT INTO member VALUES (1)"))
             await (connection.commit() if ends == "commit" else connection.rollback())
+            if ends == "rollback":
+                await connection.execute(text("CREATE TABLE member (id INTEGER)"))
+                await connection.commit()
         logged = await engine.log.page()
         assert [each.id for each in logged] == ([firing.id] if ends == "commit" else [])
         for each in logged:

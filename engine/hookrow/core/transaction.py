@@ -69,6 +69,9 @@ def run_sync(database: Database, given: Any, job: Callable[[Connection], T]) -> 
         raise wrong_database(database)
     if database.dialect == "sqlite":
         return run_here(database, given, job)
+    # As its own first statement would: SQLAlchemy ends only what it has begun, and hears nothing of what is borrowed.
+    if not given.in_transaction():
+        given.begin()
     with borrowed(database, given.connection.dbapi_connection, given.dialect) as connection:
         return run_here(database, connection, job)
 

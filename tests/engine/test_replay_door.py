@@ -337,6 +337,41 @@ async def test_what_is_not_in_the_log_is_said(bench: Bench) -> None:
             await call("evt_x")
 
 
+@pytest.mark.parametrize("how", [{}, {"dry_run": True}, {"hook": "a"}], ids=str)
+async def test_a_delivery_that_its_firing_does_not_have_is_not_all_of_them(bench: Bench, how: dict[str, Any]) -> None:
+    """A mistyped id fires nothing."""
+    await bench.gate("a")
+    firing = await bench.fire()
+    mistyped = firing.deliveries[0].id[:-2] + "zz"
+    with pytest.raises(FiringNotFound, match=mistyped):
+        await bench.engine.replay(mistyped, **how)
+    assert bench.network.paths() == ["a"]
+
+
+async def test_a_replay_that_is_sent_again_still_says_so(bench: Bench) -> None:
+    """`hook-replay-of`, with the same bytes."""
+    await bench.gate("a")
+    firing = await bench.fire()
+    again = await bench.engine.replay(firing.id)
+    await bench.engine.redeliver(again.firing.deliveries[0].id)
+    assert [each.headers.get("hook-replay-of") for each in bench.network.requests] == [None, firing.id, firing.id]
+
+
+@pytest.mark.parametrize("how", ["redelivered", "in shadow"])
+async def test_a_patch_may_make_of_a_payload_what_the_setting_allows(bench: Bench, how: str) -> None:
+    """Whoever asks: at a redelivery and in the background it was a mebibyte, whatever the setting said."""
+    await bench.engine.settings.set("payload_limit", "4M")
+    await bench.transform("t", shadow=how == "in shadow")
+    patch = [{"op": "replace", "path": "/order/note", "value": "z"}]
+    bench.network.on("t", answer(200, body={"allow": True, "patch": patch}))
+    firing = await bench.fire({"order": {"id": 1, "note": "", "more": "y" * 1_500_000}})
+    if how == "redelivered":
+        [again] = await bench.engine.redeliver(firing.deliveries[0].id)
+        assert again.ok
+    else:
+        assert (await bench.engine.send_own(firing)).deliveries[0].would == "change"
+
+
 async def test_explain_gives_every_hook_its_reason_and_writes_nothing(bench: Bench) -> None:
     """All hooks are judged on the given payload, at a moment if one is named; `data_version` stands."""
     await bench.engine.settings.set("timezone", "UTC")

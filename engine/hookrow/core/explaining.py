@@ -151,6 +151,7 @@ class Explaining:
             occurred_ms=context.at_ms,
             body=body,
             timeout=hook.timeout,
+            payload_limit=context.payload_limit,
             deadline_ms=int(hook.timeout * 1000) if hook.mode in WAITING else None,
             replay_of=None if context.replay_of is None else firing_id(context.replay_of),
             **more,
@@ -194,7 +195,6 @@ class Explaining:
             self.dispatch(hook, context, 1, body),
             test=True,
             payload=plain if waiting else None,
-            payload_limit=context.payload_limit,
             can_refuse=context.before,
             conceal=conceal,
         )

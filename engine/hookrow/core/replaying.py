@@ -72,8 +72,11 @@ class Replaying:
         if recorded is None or uid is None:
             raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
         place = delivery_place(ref)
-        if place is not None and hook is None:
-            number = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
+        if place is not None:
+            its = next((each.hook.id for each in recorded.deliveries if each.seq == place[1]), None)
+            if its is None:
+                raise FiringNotFound(Text("No firing or delivery with the ID {ref}", ref=ref))
+            number = its if number is None else number
         given = recorded.payload if payload is None else payload
         if dry_run:
             how: dict[str, Any] = {"hook": number, "url": to, "with_auth": with_auth, "replay_of": uid}
@@ -178,10 +181,12 @@ class Replaying:
             occurred_ms=firing.at_ms,
             body=delivery.body,
             timeout=hook.timeout,
+            payload_limit=runtime.said_of(config)[0],
             payload=firing.payload if waiting else None,
             shadow=delivery.shadow,
             can_refuse=firing.moment == "before",
             deadline_ms=int(hook.timeout * 1000) if waiting else None,
+            replay_of=firing.replay_of,
             depth=firing.depth,
             traceparent=traceparent_of(firing.traceparent),
             url=to,

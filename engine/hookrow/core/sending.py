@@ -280,6 +280,8 @@ class Sending:
             if its is None:
                 return VOID
             hook = its
+        # The worker has just asked for the hook as it stands: no second look is needed.
+        config = self.runtime.cache.config or await self.runtime.config_asked()
         dispatch = Dispatch(
             hook=hook,
             webhook_id=delivery_id(claimed.uid, claimed.seq),
@@ -289,6 +291,7 @@ class Sending:
             occurred_ms=claimed.occurred_ms,
             body=claimed.body or "",
             timeout=hook.timeout if claimed.shadow is None else min(hook.timeout, claimed.shadow / 1000),
+            payload_limit=self.runtime.said_of(config)[0],
             payload=loads(claimed.payload),
             shadow=claimed.shadow is not None,
             candidate=claimed.against is not None,
@@ -299,8 +302,6 @@ class Sending:
             traceparent=claimed.traceparent and traceparent_of(claimed.traceparent),  # rows are changed by hand, too
             origin="worker",
         )
-        # The worker has just asked for the hook as it stands: no second look is needed.
-        config = self.runtime.cache.config or await self.runtime.config_asked()
         result = await perform(self.runtime.tools(config), dispatch)
         if result.error == "key_error" and claimed.against is None:
             self.runtime.sealing.failed(hook)

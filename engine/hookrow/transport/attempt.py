@@ -117,6 +117,8 @@ class Dispatch:
     occurred_ms: int
     body: str = field(repr=False)
     timeout: float
+    payload_limit: int
+    """Bytes that a patch may make of the payload."""
     payload: dict[str, Any] | None = field(default=None, repr=False)
     can_refuse: bool = False
     deadline_ms: int | None = None
@@ -130,8 +132,6 @@ class Dispatch:
     """The hook is a candidate, which is compared with what it is to replace."""
     tap: bool = False
     """A copy for a developer: nothing of it is recorded."""
-    payload_limit: int = 1_048_576
-    """Bytes that a patch may make of the payload."""
     url: str | None = None
     with_auth: bool = False
     origin: str = "fire"

@@ -59,7 +59,6 @@ async def tap(replaying: Replaying, number: int, *, to: str | None, with_auth: b
         return None
     dispatch.tap = True
     dispatch.webhook_id = delivery.id + SUFFIX
-    dispatch.replay_of = firing.replay_of
     if not with_auth:
         dispatch.hook = without_secrets(dispatch.hook)
     request, recorded = replaying.explaining.request(dispatch), as_left(delivery, attempt)

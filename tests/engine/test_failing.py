@@ -152,6 +152,28 @@ def test_the_logger_tells_once_a_minute_and_once_when_it_works_again(
         assert said(caplog) == [], "two of the last five did not fail"
 
 
+def test_another_address_says_nothing_of_a_hook(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """A laptop that fails (`--to`) makes no failing hook, one that answers mends none; the banner counts neither."""
+    caplog.set_level(logging.WARNING, "hookrow")
+    with HookReceiver() as own, HookReceiver(fails(500)) as laptop, engine_on(database) as engine:
+        engine.hooks.add(gate("g", own))
+        firing = engine.fire("before_order_add", ORDER)
+        for _ in range(3):
+            engine.replay(firing.id, to=laptop.url)
+        assert (engine.log.summary().errors_last_hour, said(caplog)) == (0, [])
+        own.script = fails(500)
+        for _ in range(6):
+            engine.fire("before_order_add", ORDER)
+        assert (engine.log.summary().errors_last_hour, len(said(caplog))) == (6, 1)
+        again = engine.replay(firing.id, to=laptop.url).firing
+        assert again is not None
+        assert again.warnings == ()
+        laptop.script = allows()
+        engine.replay(firing.id, to=laptop.url)
+        assert said(caplog) == []
+        assert engine.fire("before_order_add", ORDER).warnings == ("g: its last 7 calls all failed",)
+
+
 def test_who_asks_the_log_about_a_hook_holds_up_nobody_else(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,5 +71,5 @@ def test_the_last_hours_failures_are_found_among_failures(database: Database) ->
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is on one page is read whole
         question = FAILED.replace(":first", str(1 << 60)).replace(":cap", "1001").replace("main.", "hookrow.")
         text = "\n".join(connection.exec_driver_sql(f"EXPLAIN {question}").scalars())
-    conditions = [line for line in text.splitlines() if "Index Cond" in line]
+    conditions = [line for line in text.splitlines() if "Index Cond" in line and "delivery_id" not in line]
     assert [("firing_id >=" in line, "state" in line) for line in conditions] == [(True, True)] * 2, text

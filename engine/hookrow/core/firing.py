@@ -237,10 +237,10 @@ class Run:
         return self.record()
 
     def note_failures(self) -> None:
-        """Take note of hooks that fail, and of those that work again."""
+        """Take note of hooks that fail, and of those that work again; another address (`--to`) says nothing of them."""
         with Until(self.patience()):
             for draft in self.row.drafts:
-                if draft.state in CALLED and draft.shadow is None:
+                if draft.state in CALLED and draft.shadow is None and self.context.url is None:
                     self.runtime.failing.saw(draft.hook, failed=draft.error is not None, error=draft.error)
 
     def unwritten(self) -> tuple[Sequence[DeliveryDraft], Rows]:
@@ -251,7 +251,7 @@ class Run:
         if self.row.trials:
             self.row.end_trials()
         drafts = self.row.drafts[self.written :]
-        if self.row.troubled:
+        if self.row.troubled and self.context.url is None:
             for draft in self.row.drafts:
                 failed = self.runtime.failing.before(draft.hook.id) if draft.error is not None else 0
                 if failed:

@@ -16,7 +16,7 @@ from hookrow.delivery.states import UNFINISHED
 from hookrow.ids import id_at, ms_of
 from hookrow.store.database.plain import FLAG, NUMBER, TEXT, Ask, reading, sound
 
-__all__ = ["AT_LEAST", "Calls", "HookFigures", "calls_of", "failing_now", "last_day"]
+__all__ = ["AT_LEAST", "AWAY", "Calls", "HookFigures", "calls_of", "failing_now", "last_day"]
 
 GLANCE = 10_000
 """Deliveries that are looked at for all hooks together, for figures that are asked again and again."""
@@ -30,12 +30,16 @@ FIRST_LOOK = 16
 NO_CALLS = frozenset({"skipped", "cancelled", "dropped"})
 ERRORS = frozenset({"failed", "dead"})
 
+AWAY = """
+COALESCE((SELECT min(CASE WHEN elsewhere THEN 1 ELSE 0 END) FROM main.attempt WHERE delivery_id = d.id) = 1, false)
+"""
+"""Whether a delivery `d` went to another address alone."""
+
 # The newest deliveries of a hook come out of an index; each costs a look into its row and into the attempts.
 SHARES = f"""
 SELECT firing_id, state, error, status, ms, would, shadow IS NOT NULL, against IS NOT NULL,
     CASE WHEN state IN ({", ".join(map(repr, sorted(NO_CALLS)))}) THEN false
-        ELSE EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND elsewhere)
-            AND NOT EXISTS (SELECT 1 FROM main.attempt WHERE delivery_id = d.id AND NOT elsewhere) END
+        ELSE {AWAY} END
 FROM main.delivery AS d WHERE hook_id = :hook AND firing_id >= :first ORDER BY firing_id DESC LIMIT :most
 """  # noqa: S608 - states, words of our own
 HOLD = {"firing_id": NUMBER, "state": TEXT, "error": TEXT, "status": NUMBER, "ms": NUMBER}

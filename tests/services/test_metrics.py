@@ -12,10 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hookrow import Hook, HookEngine, StorageError
+from hookrow.clock import SystemClock
 from hookrow.metrics import Metrics
 from hookrow.metrics.page import MetricsPage
 from hookrow.testing import HookReceiver, allows, fails
@@ -111,6 +112,37 @@ def test_a_database_that_is_away_is_said(tmp_path: Path, monkeypatch: pytest.Mon
             page.close()
         found = samples(generate_latest(registry).decode())
     assert (found["hookrow_up"], "hookrow_queued_deliveries" in found) == (0, False)
+
+
+def test_a_closed_engine_leaves_the_registry_to_the_others(tmp_path: Path) -> None:
+    """The service's own metrics, and those of the engine that came in its place."""
+    registry, url = CollectorRegistry(), f"sqlite:///{tmp_path}/hooks.db"
+    Counter("shop_orders", "The service's own", registry=registry).inc()
+    for _ in range(2):
+        metrics = Metrics()
+        with HookEngine(url, worker=False, observers=[metrics]) as engine:
+            metrics.register(engine, registry)
+            page = generate_latest(registry).decode()
+            assert (page.count("\nhookrow_up "), samples(page)["hookrow_up"]) == (1, 1)
+    found = samples(generate_latest(registry).decode())
+    assert {name.split("_")[0] for name in found} == {"shop"}
+    assert found["shop_orders_total"] == 1
+
+
+def test_how_late_is_told_by_the_databases_clock(postgres_url: str, hook_receiver: HookReceiver) -> None:
+    """The due times are its own: a machine whose clock is wrong tells the same."""
+
+    class Ahead(SystemClock):
+        def now_ms(self) -> int:
+            return super().now_ms() + 7_200_000
+
+    metrics, registry = Metrics(), CollectorRegistry()
+    with HookEngine(postgres_url, worker=False, observers=[metrics], clock=Ahead()) as engine:
+        engine.hooks.add(Hook(key="erp", name="ERP", event=EVENT, url=hook_receiver.url))
+        engine.fire(EVENT, {"order": {"id": 7}})
+        metrics.register(engine, registry)
+        found = samples(generate_latest(registry).decode())
+    assert found["hookrow_oldest_due_seconds"] < 3600
 
 
 @pytest.fixture

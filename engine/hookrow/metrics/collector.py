@@ -8,7 +8,7 @@ from typing import Any, Final
 from hookrow.core.blocking import HookEngine
 from hookrow.core.engine import AsyncHookEngine
 from hookrow.core.log import Log
-from hookrow.errors import InvalidInput, Problem, StorageError
+from hookrow.errors import EngineClosed, InvalidInput, Problem, StorageError
 from hookrow.lang import Text
 from hookrow.observers import AttemptObserved, DeliveryObserved, FiringObserved, Labels
 
@@ -109,14 +109,16 @@ class Scrape:
         return []
 
     def collect(self) -> Iterator[Any]:
+        try:
+            found = self.figures()
+        except EngineClosed:  # the registry has more than ours, and it may have the engine that came in its place
+            return
+        except StorageError:
+            found = {"hookrow_up": 0.0}
         counted = self.metrics
         for each in (counted.firings, counted.deliveries, counted.attempts, counted.seconds, counted.commits):
             yield from each.collect()
         gauge = client().core.GaugeMetricFamily
-        try:
-            found = self.figures()
-        except StorageError:
-            found = {"hookrow_up": 0.0}
         for name, value in found.items():
             if isinstance(value, dict):
                 family = gauge(name, GAUGES[name], labels=["by"])
@@ -129,7 +131,7 @@ class Scrape:
     def figures(self) -> dict[str, float | dict[str, int]]:
         """The gauges' values. Raises StorageError."""
         runtime, summary = self.log.runtime, self.log.summary()
-        oldest = summary.oldest_due_ms
+        oldest, now_ms = summary.oldest_due_ms, runtime.database.clock.now_ms()
         paused: dict[str, int] = {}
         for hook in runtime.config().hooks.values():
             if hook.paused_by is not None and not hook.deleted:
@@ -137,7 +139,7 @@ class Scrape:
         return {
             "hookrow_up": 1.0,
             "hookrow_queued_deliveries": summary.queue,
-            "hookrow_oldest_due_seconds": 0.0 if oldest is None else max(runtime.clock.now_ms() - oldest, 0) / 1000,
+            "hookrow_oldest_due_seconds": 0.0 if oldest is None else max(now_ms - oldest, 0) / 1000,
             "hookrow_dead_deliveries": summary.dead,
             "hookrow_failing_hooks": len(summary.failing),
             "hookrow_paused_hooks": paused,

@@ -17,7 +17,8 @@ engine waits for it `LAST` seconds at most. A child of fork begins with an empty
 The records hold no payload, no body, no header and no credentials; of a URL what the log shows of it.
 
 An observer may have more: `on_delivery` and `on_commit`, told in the same way; `begin_firing` and `begin_attempt`
-(`Tracer`), which are asked in the caller's thread, since a request carries the id of its span.
+(`Tracer`), which are asked in the caller's thread, since a request carries the id of its span. What it lacks it is not
+told.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from hookrow.errors import EngineClosed, StorageError
 from hookrow.hook.stored import HookRef
@@ -295,15 +296,16 @@ class Feed:
                 dropped, self.dropped = self.dropped, 0
             if dropped:
                 log.warning("%s is too slow: %d records were dropped", type(self.observer).__name__, dropped)
-            with self.excused():
+            # In its own thread there is no Ctrl+C nor exit of a process: the next record is told whatever it raises.
+            with self.excused(BaseException if self.thread is threading.current_thread() else Exception):
                 tell()
 
     @contextmanager
-    def excused(self) -> Iterator[None]:
+    def excused(self, errors: type[BaseException] = Exception) -> Iterator[None]:
         """What it raises is said once, until it works again: it may fail for every firing."""
         try:
             yield
-        except Exception:
+        except errors:
             if not self.failing:
                 log.exception("the observer %s failed", type(self.observer).__name__)
             self.failing = True
@@ -330,24 +332,33 @@ class Watch:
     def __init__(self, observers: Iterable[Observer]) -> None:
         self.feeds: Final = [Feed(observer) for observer in observers]
         self.until: float = inf
-        self.of_deliveries: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_delivery")]
-        self.of_commits: Final = [feed for feed in self.feeds if hasattr(feed.observer, "on_commit")]
-        self.tracing: Final = next((feed for feed in self.feeds if hasattr(feed.observer, "begin_firing")), None)
+        self.of_firings: Final = self.that_have("on_firing")
+        self.of_attempts: Final = self.that_have("on_attempt")
+        self.of_deliveries: Final = self.that_have("on_delivery")
+        self.of_commits: Final = self.that_have("on_commit")
+        self.tracing: Final = next((feed for feed, _ in self.that_have("begin_firing")), None)
+
+    def that_have(self, name: str) -> list[tuple[Feed, Callable[..., Any]]]:
+        """The feeds of observers that have this method, and the method: no firing fails for one that is not there."""
+        return [(feed, told) for feed in self.feeds if callable(told := getattr(feed.observer, name, None))]
 
     def begin(self, what: str, *given: object, **named: object) -> OpenSpan | None:
         """The span of a firing or an attempt that begins; None where nobody traces."""
         if self.tracing is None:
             return None
         with self.tracing.excused():
-            begin: Callable[..., OpenSpan] = getattr(self.tracing.observer, f"begin_{what}")
-            return begin(*given, **named)
+            begin: Callable[..., OpenSpan] | None = getattr(self.tracing.observer, f"begin_{what}", None)
+            span = None if begin is None else begin(*given, **named)
+            _ = span and span.traceparent  # what is no span fails here, not in the firing
+            return span
         return None
 
     def abandon(self, span: OpenSpan | None, error: BaseException) -> None:
         """Nothing will be told of what the span stands for."""
         if span is not None and self.tracing is not None:
             cancelled = isinstance(error, (asyncio.CancelledError, EngineClosed, KeyboardInterrupt, SystemExit))
-            self.tracing.put(partial(span.abandon, "cancelled" if cancelled else type(error).__name__))
+            word = "cancelled" if cancelled else type(error).__name__
+            self.tracing.put(lambda: span.abandon(word))
 
     @contextmanager
     def observing(self, firing: UnderWay, span: OpenSpan | None, *, recorded: bool = True) -> Iterator[None]:
@@ -369,23 +380,23 @@ class Watch:
 
     def delivery(self, seen: DeliveryObserved) -> None:
         """Tell those who ask for it of a delivery that ended, from any thread."""
-        for feed in self.of_deliveries:
-            feed.put(partial(feed.observer.on_delivery, seen))  # type: ignore[attr-defined]
+        for feed, told in self.of_deliveries:
+            feed.put(partial(told, seen))
 
     def commit(self, seconds: float) -> None:
         """Tell those who ask for it how long a commit took, from any thread."""
-        for feed in self.of_commits:
-            feed.put(partial(feed.observer.on_commit, seconds))  # type: ignore[attr-defined]
+        for feed, told in self.of_commits:
+            feed.put(partial(told, seconds))
 
     def firing(self, seen: FiringObserved) -> None:
         """Tell all of a firing, from any thread."""
-        for feed in self.feeds:
-            feed.put(partial(contextvars.copy_context().run, feed.observer.on_firing, seen))
+        for feed, told in self.of_firings:
+            feed.put(partial(contextvars.copy_context().run, told, seen))
 
     def attempt(self, seen: AttemptObserved) -> None:
         """Tell all of an attempt, from any thread."""
-        for feed in self.feeds:
-            feed.put(partial(contextvars.copy_context().run, feed.observer.on_attempt, seen))
+        for feed, told in self.of_attempts:
+            feed.put(partial(contextvars.copy_context().run, told, seen))
 
     def close(self) -> None:
         """Let each take what is left, within `LAST` seconds, all together, however often this is called."""

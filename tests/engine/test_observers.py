@@ -155,6 +155,39 @@ def test_a_failing_observer_breaks_nothing(tmp_path: Path, network: Network, cap
     assert said[0].exc_info is not None
 
 
+def test_an_observer_without_all_methods_is_told_what_it_has(tmp_path: Path, network: Network) -> None:
+    """`fire()` raised `AttributeError` after the gate was asked."""
+    told: list[object] = []
+
+    class Firings:
+        on_firing = staticmethod(told.append)
+
+    class Spans:
+        def begin_firing(self, *given: Any, **named: Any) -> object:
+            return object()  # which is no span
+
+    with engine_on(tmp_path, network, Firings(), Spans()) as engine:
+        engine.hooks.add(waiting("gate"))
+        assert engine.fire(BEFORE, {"order": {}}).allowed
+    assert len(told) == 1
+
+
+def test_an_observer_that_exits_is_told_on(tmp_path: Path, network: Network, caplog: pytest.LogCaptureFixture) -> None:
+    """`SystemExit` ends a thread without a word."""
+    told: list[FiringObserved] = []
+
+    class Exits:
+        def on_firing(self, seen: FiringObserved) -> None:
+            told.append(seen)
+            raise SystemExit
+
+    with engine_on(tmp_path, network, Exits()) as engine:
+        engine.hooks.add(waiting("gate"))
+        for _ in range(2):
+            engine.fire(BEFORE, {"order": {}})
+    assert (len(told), "the observer Exits failed" in caplog.text) == (2, True)
+
+
 def test_a_slow_observer_delays_nobody(
     tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

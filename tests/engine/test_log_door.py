@@ -78,7 +78,7 @@ async def test_a_hooks_last_day(bench: Bench) -> None:
 
 
 async def test_a_dead_delivery_can_be_dropped(bench: Bench) -> None:
-    """By hand, and only a dead one."""
+    """By hand, and only a dead one; who did it is noted of that one alone."""
     await bench.hook("h")
     dead = await bench.fire()
     alive = await bench.fire()
@@ -86,6 +86,8 @@ async def test_a_dead_delivery_can_be_dropped(bench: Bench) -> None:
         raw.execute("UPDATE delivery SET state = 'dead' WHERE id = ?", (dead.deliveries[0].row_id,))
     refs = [dead.deliveries[0].id, alive.deliveries[0].id]
     assert await bench.engine.log.drop(refs) == 1
+    assert await bench.engine.log.drop(refs) == 0
+    assert [deed.subject for deed in await bench.engine.log.deeds() if deed.action == "drop"] == refs[:1]
 
 
 async def test_a_follower_sees_that_something_was_committed(bench: Bench) -> None:

@@ -81,9 +81,9 @@ def test_a_colleague_drops_it_meanwhile(database: Database) -> None:
     broken = result("failed", error="template_error", status=None, values={})
     assert settle(database, one(database), broken).dead
     lease = by_hand(database, row, T0 + 10)
-    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 20)) == 0
+    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 20)) == []
     database.writer.write(Settle(lease, broken, T0 + 30, by_hand=True))
-    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 40)) == 1
+    assert database.writer.write(lambda c: outbox.drop(c, [row], T0 + 40)) == [row]
     assert ids(claim(database, T0 + 50)) == []
 
 

@@ -262,7 +262,7 @@ def test_dead_letters_are_dropped_by_hand(database: Database) -> None:
     for claimed in claim(database).rows:
         assert settle(database, claimed, broken).dead
     _, (fresh,) = fire(database, [hook])
-    assert database.writer.write(lambda c: outbox.drop(c, [both[0], fresh], T0)) == 1
+    assert database.writer.write(lambda c: outbox.drop(c, [both[0], fresh], T0)) == [both[0]]
     assert [state(database, row) for row in (*both, fresh)] == ["dropped", "dead", "queued"]
 
 

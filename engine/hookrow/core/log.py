@@ -154,13 +154,14 @@ class Log:
 
     def drop(self, refs: Sequence[str]) -> int:
         """Give up dead deliveries for good, by hand; gives how many. Raises DeliveryNotFound."""
-        rows = [self.delivery(ref).row_id for ref in refs]
+        rows = {self.delivery(ref).row_id: ref for ref in refs}
         now_ms, lease_now = self.runtime.database.clock.now_ms(), self.runtime.database.clock.lease_ms()
         author = self.runtime.author()
 
         def job(connection: Connection) -> int:
-            deeds.note(connection, author, "drop", refs)
-            return outbox.drop(connection, rows, now_ms, lease_now)
+            dropped = outbox.drop(connection, rows, now_ms, lease_now)
+            deeds.note(connection, author, "drop", [rows[row] for row in dropped])
+            return len(dropped)
 
         return self.runtime.database.writer.write(Changing(author, job))
 

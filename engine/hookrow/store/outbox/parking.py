@@ -238,13 +238,14 @@ def hold_restored(connection: Connection, now_ms: int, *, only_count: bool = Fal
     return HeldBack(*found)
 
 
-def drop(connection: Connection, deliveries: Collection[int], now_ms: int, lease_now: int | None = None) -> int:
-    """A person gives dead deliveries up, but not one that is being sent by hand; returns how many were dropped."""
+def drop(connection: Connection, deliveries: Collection[int], now_ms: int, lease_now: int | None = None) -> list[int]:
+    """A person gives dead deliveries up, but not one that is being sent by hand; returns those that were dropped."""
     change = decide(Standing("dead"), Happening("dropped"), now_ms)
     assert change is not None
     dead = and_(DELIVERIES.c.state == "dead", unheld_at(now_ms if lease_now is None else lease_now))
-    dropped = 0
+    dropped: list[int] = []
     for part in chunks(sorted(deliveries)):
         its = update(DELIVERIES).where(DELIVERIES.c.id.in_(part), dead)
-        dropped += connection.execute(its.values(state=change.state, done_ms=now_ms)).rowcount
+        settled = its.values(state=change.state, done_ms=now_ms).returning(DELIVERIES.c.id)
+        dropped += connection.execute(settled).scalars()
     return dropped

@@ -237,6 +237,29 @@ async def test_two_people_at_one_delivery_send_it_once_at_a_time(bench: Bench) -
     assert len(bench.network.requests) == 2
 
 
+async def test_what_a_worker_of_its_own_has_in_hand_is_not_sent_again(bench: Bench) -> None:
+    """Its process stood still for longer than the lease, and lives: its answer counts, and comes to be recorded."""
+    asked, may = asyncio.Event(), asyncio.Event()
+
+    async def held() -> httpx.Response:
+        if not asked.is_set():
+            asked.set()
+            await may.wait()
+        return httpx.Response(200)
+
+    bench.network.on("h", lambda request: held())
+    await bench.hook("h", fire_and_forget=False)
+    firing = await bench.fire()
+    sending = asyncio.create_task(bench.engine.send_own(firing))
+    await asked.wait()
+    bench.clock.forward(3600)
+    with pytest.raises(NotRedeliverable, match="being sent"):
+        await bench.engine.redeliver(firing.deliveries[0].id)
+    may.set()
+    [delivery] = (await sending).deliveries
+    assert (delivery.outcome, delivery.attempts, len(bench.network.requests)) == ("ok", 1, 1)
+
+
 @pytest.mark.parametrize("named", [False, True])
 async def test_what_arrives_while_it_is_looked_up_is_not_sent_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, named: bool

@@ -117,7 +117,7 @@ class Engine(ABC):
     def replaying(self) -> Replaying:
         from hookrow.core.replaying import Replaying
 
-        return Replaying(self.explaining)
+        return Replaying(self.explaining, self.sending)
 
     @property
     def url(self) -> str:

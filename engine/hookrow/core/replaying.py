@@ -34,6 +34,7 @@ from hookrow.worker.trouble import recorded
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from hookrow.core.sending import Sending
     from hookrow.store.database.writer import Waiting
 
 __all__ = ["Replaying"]
@@ -45,8 +46,9 @@ SETTLED = (*ANSWERED, "dropped", "cancelled")
 class Replaying:
     """What was recorded, done again: as new firings, or as the same deliveries."""
 
-    def __init__(self, explaining: Explaining) -> None:
+    def __init__(self, explaining: Explaining, sending: Sending) -> None:
         self.explaining = explaining
+        self.sending = sending
         self.runtime: Final = explaining.runtime
 
     # -- replay -------------------------------------------------------------------------------------------------------
@@ -208,7 +210,12 @@ class Replaying:
         def lease(connection: Connection) -> outbox.Claimed:
             clock = runtime.database.clock
             claimed = outbox.lease_for_redelivery(
-                connection, number, owner=runtime.owner, now_ms=clock.now_ms(), lease_now=clock.lease_ms()
+                connection,
+                number,
+                owner=runtime.owner,
+                now_ms=clock.now_ms(),
+                lease_now=clock.lease_ms(),
+                in_hand=self.sending.in_hand,
             )
             if claimed.state in SETTLED and claimed.state != delivery.state:
                 raise NotRedeliverable(

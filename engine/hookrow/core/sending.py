@@ -74,6 +74,11 @@ class Sending:
         """Whether rows may be born leased to this process and handed over in memory; not to a worker that is ending."""
         return self.working and self.worker is not None and not self.worker.closing
 
+    @property
+    def in_hand(self) -> set[tuple[int, int]]:
+        """Rows (id, fence) that this process's workers send, or whose results they still have to record."""
+        return set[tuple[int, int]]().union(*(worker.hand.rows for worker in list(self.at_work)))
+
     def start_worker(self) -> None:
         """Start the engine's own worker on the running loop, once."""
         self.runtime.renew()

@@ -166,11 +166,20 @@ def claim(
 
 
 def lease_for_redelivery(
-    connection: Connection, row_id: int, *, owner: str, now_ms: int, lease_now: int | None = None
+    connection: Connection,
+    row_id: int,
+    *,
+    owner: str,
+    now_ms: int,
+    lease_now: int | None = None,
+    in_hand: Collection[tuple[int, int]] = (),
 ) -> Claimed:
     """Take a delivery's lease to send it by hand; `number` is that of the attempt to make.
 
     The delivery keeps its state and its pending retry: if this process dies, the lease lapses and nothing has changed.
+
+    Args:
+        in_hand: see `recover`.
 
     Raises:
         DeliveryNotFound: there is no such row.
@@ -179,7 +188,7 @@ def lease_for_redelivery(
     held_now = now_ms if lease_now is None else lease_now
     asked = WITH_HOOK.where(DELIVERIES.c.id == row_id).with_for_update(of=DELIVERIES)
     row = connection.execute(asked).first()
-    if row is not None and row.state == "leased" and row.lease_ms < held_now:
+    if row is not None and row.state == "leased" and row.lease_ms < held_now and (row.id, row.fence) not in in_hand:
         # This one alone: a clock that was just set forward makes living leases look lapsed.
         take_over(connection, [row], now_ms, lease_now)
         row = connection.execute(asked).first()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine_bench import Bench
-from hookrow import Vetoed
+from hookrow import AsyncHookEngine, Event, Vetoed
 from hookrow.delivery.concealing import public_changes
-from scripted import answer
+from scripted import HandClock, Network, answer
 
 pytestmark = pytest.mark.anyio
 CANARY = "s3cr3t-Канарейка\"'\\"
@@ -156,8 +158,69 @@ async def test_no_order_key_is_made_of_a_private_value(bench: Bench) -> None:
 
 
 def test_a_change_of_what_holds_a_private_value_is_named_alone() -> None:
-    """Above, at or below a private field; not beside it."""
+    """Above or at a private field, and below it the field itself, once; not beside it."""
     private = ["/user/card/number"]
-    for pointer in ("/user", "/user/card", "/user/card/number", "/user/card/number/0"):
+    for pointer in ("/user", "/user/card", "/user/card/number"):
         assert public_changes([(pointer, "old", "new")], private) == ((pointer, None, None),)
+    below = [(f"/user/card/number/{key}", "old", "new") for key in ("a", "b")]
+    assert public_changes(below, private) == (("/user/card/number", None, None),)
     assert public_changes([("/user/name", "old", "new")], private) == (("/user/name", "old", "new"),)
+
+
+CARD = "4111222233334444"
+CARDS = Event("before_cards", "Cards", "before", (), {"user": {"name": "n", "cards": {"number": 1}}}, ("/user/cards",))
+HOLDER = {"user": {"name": "Anna", "seen": {}, "cards": {CARD: {"number": 1}}}}
+MOVED = {"op": "move", "from": f"/user/cards/{CARD}", "path": f"/user/seen/{CARD}"}
+KEYS: dict[str, Any] = {
+    "below": {"data": {"user": {"cards": {CARD: {"number": 2}}}}},
+    "another": {"data": {"user": {"cards": {f"{CARD}5": CARD}}}},
+    "echo": {"result": HOLDER},
+    "copied": {"data": {"user": {"seen": {CARD: True}}}},
+    "moved": {"patch": [MOVED]},
+    "moved and removed": {"patch": [MOVED, {"op": "remove", "path": f"/user/seen/{CARD}"}]},
+    "veto": {"allow": False, "message": f"{CARD} is blocked"},
+    "no JSON": [CARD],
+    "added above": {"data": {CARD: 1}},
+}
+
+
+@pytest.fixture
+async def cards(tmp_path: Path, network: Network, clock: HandClock, anyio_backend: str) -> AsyncIterator[Bench]:
+    """An engine with this event."""
+    url = f"sqlite:///{tmp_path}/hooks.db"
+    async with AsyncHookEngine(url, worker=False, events=[CARDS], transport=network, clock=clock) as engine:
+        yield Bench(engine, network, clock)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+async def test_a_key_in_a_private_object_is_kept_nowhere(cards: Bench, kind: str) -> None:
+    """Whatever a transform hook does with it, and after it a second one with a candidate; nor do hooks in background
+    see it."""
+    bench = cards
+    await bench.transform("w", event="before_cards")
+    await bench.transform("x", event="before_cards")
+    await bench.engine.hooks.try_candidate("x", {"url": "http://receiver.test/candidate"})
+    await bench.hook("bg", event="before_cards", fire_and_forget=False)
+    for hook in ("w", "x"):
+        bench.network.on(hook, answer(body=KEYS[kind]))
+    firing = await bench.engine.send_own(await bench.fire(HOLDER, event="before_cards"))
+    assert CARD.encode() not in kept_bytes(bench)
+    assert CARD not in json.dumps(bench.network.bodies("bg"))
+    changes = [change for each in firing.deliveries for change in each.changes]
+    assert CARD not in json.dumps(changes), changes
+
+
+async def test_names_in_the_sample_are_no_values(cards: Bench) -> None:
+    """A message for people says "number" although a private object has such a member."""
+    bench = cards
+    await bench.gate("w", event="before_cards")
+    bench.network.on("w", answer(body={"allow": False, "message": "a wrong number"}))
+    assert (await bench.fire(HOLDER, event="before_cards")).veto.message == "a wrong number"
+
+
+async def test_a_key_of_the_callers_own_hides_nothing(cards: Bench) -> None:
+    """A private object has a key that stands elsewhere in the payload, too: that place is as public as it was."""
+    await cards.transform("w", event="before_cards")
+    cards.network.on("w", answer(body={"data": {"user": {"seen": {"a": 2}}}}))
+    firing = await cards.fire({"user": {"seen": {"a": 1}, "cards": {"seen": 1}}}, event="before_cards")
+    assert list(firing.deliveries[0].changes) == [("/user/seen/a", 1, 2)]

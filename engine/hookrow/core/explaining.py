@@ -189,7 +189,7 @@ class Explaining:
         row = Row(context, plain, text)
         body = row.render(hook, private=hook.mode in WAITING)
         waiting = hook.mode in WAITING
-        conceal = Concealer(context.event.private if waiting else ())
+        conceal = Concealer(context.event.private if waiting else (), sample=context.event.sample)
         conceal.learn(plain)
         dispatch = replace(
             self.dispatch(hook, context, 1, body),

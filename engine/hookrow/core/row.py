@@ -104,7 +104,7 @@ class Row:
     @cached_property
     def concealer(self) -> Concealer:
         """What takes private values, and the secrets of the hooks that were asked, out of what is kept."""
-        return Concealer(self.context.event.private)
+        return Concealer(self.context.event.private, sample=self.context.event.sample)
 
     def webhook(self, private: bool) -> dict[str, Any]:
         """The names under `webhook` in a template."""
@@ -410,8 +410,9 @@ class Row:
             self.result, self.has_result = answer.result, True
             self.envelopes.clear()
         if answer.data is not None:
-            held = [pointer for pointer, _, new in answer.changes if conceal.holds(new)]
-            self.private = private_targets((*self.private, *held), answer.moved)
+            held = [conceal.held(pointer, new, self.original) for pointer, _, new in answer.changes]
+            moved = [(source, conceal.held(target, None, self.original) or target) for source, target in answer.moved]
+            self.private = private_targets((*self.private, *filter(None, held)), moved)
             draft.changes = public_changes(answer.changes, self.private)
             self.show(answer.data)
             if draft.hook.candidate is not None:

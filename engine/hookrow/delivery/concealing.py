@@ -18,7 +18,7 @@ from hookrow.delivery.reply import Refusal, ReplyOutcome
 from hookrow.delivery.replyjson import NotJson, strict_loads
 from hookrow.delivery.spellings import Hidden, TooMuch, raw, views
 from hookrow.lang import Plural, Text
-from hookrow.payload import dumps, get_pointer
+from hookrow.payload import dumps, get_pointer, pointer_parts, pointer_to
 from hookrow.reasons.reason import Reason
 from hookrow.secrets.secret import MASK
 
@@ -34,6 +34,8 @@ PLACES = frozenset({"location", "content-location", "refresh", "link"})
 QUERY = re.compile(r"(?<=[?#])[^\s\"'<>]+")
 URL_WITH_QUERY = re.compile(r"([^\s\"'<>]*/[^\s\"'<>?#]*[?#])[^\s\"'<>]+")
 USERINFO = re.compile(r"(?<=//)[^/?#\s]*@")
+NO_SAMPLE: Mapping[str, Any] = {}
+ABSENT: Any = object()
 LONG = 1000
 """Characters of a header's value that may have been cut."""
 
@@ -84,8 +86,14 @@ def parts(value: str) -> list[str]:
 class Concealer:
     """Knows a hook's secrets and the values at an event's private pointers, and takes them out of what is kept."""
 
-    def __init__(self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = ()) -> None:
+    def __init__(
+        self, pointers: Iterable[str] = (), secrets: Sequence[Hidden] = (), sample: Mapping[str, Any] = NO_SAMPLE
+    ) -> None:
+        """`sample` is the event's: the keys that it has at private pointers are names, any other key is a value."""
         self.pointers: Final = tuple(pointers)
+        self.names: Final = frozenset(
+            name for pointer in self.pointers for name in keys(get_pointer(sample, pointer, None))
+        )
         self.values: dict[str, Hidden] = {}
         self.shown: bool = False
         """Whether the hook was shown a private value; then only what can be looked through for certain is kept."""
@@ -111,7 +119,8 @@ class Concealer:
     def learn(self, payload: Mapping[str, Any]) -> None:
         """Take note of a payload's private values, before a reply to it is kept."""
         for pointer in self.pointers:
-            for value in leaves(get_pointer(payload, pointer, None)):
+            found = get_pointer(payload, pointer, None)
+            for value in (*leaves(found), *(key for key in keys(found) if key not in self.names)):
                 self.shown = True
                 if not isinstance(value, bool) and (text := str(value)) not in self.values:
                     self.values[text] = Hidden(text, HIDDEN)
@@ -203,6 +212,18 @@ class Concealer:
     def holds(self, value: Any) -> bool:
         """Whether a JSON value holds a private one, or a secret."""
         return not self.idle and bool(self.json(value) != value)
+
+    def held(self, pointer: str, value: Any, fired: Mapping[str, Any]) -> str | None:
+        """What becomes private where a hook put this value: the pointer, or what of it holds a key that is private.
+
+        Args:
+            fired: the payload as it was fired; the keys in it are the caller's own, and stand in the log.
+        """
+        path = tuple(pointer_parts(pointer))
+        for depth in range(1, len(path)):
+            if self.holds(path[depth]) and get_pointer(fired, pointer_to(path[: depth + 1]), ABSENT) is ABSENT:
+                return pointer_to(path[:depth])
+        return pointer if self.holds(value) else None
 
     # -- what an attempt keeps ----------------------------------------------------------------------------------------
 
@@ -308,20 +329,34 @@ def leaves(value: Any) -> Iterator[str | int | float | bool]:
         yield value
 
 
+def keys(value: Any) -> Iterator[str]:
+    """The keys of the objects in a private value."""
+    if isinstance(value, dict):
+        yield from filter(None, value)
+    if isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from keys(each)
+
+
 def private_targets(private: Sequence[str], moved: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """The private pointers, and those to which a patch copied or moved what is private or holds it."""
+    """The private pointers, and those to which a patch copied or moved what is private or holds it.
+
+    None lies in another one: its last keys may be private themselves.
+    """
     found = list(private)
     for source, target in moved:
         if is_private(source, found):
             found.append(target)
-    return tuple(dict.fromkeys(found))
+    return tuple(each for each in dict.fromkeys(found) if not any(each.startswith(f"{above}/") for above in found))
 
 
 def public_changes(changes: Sequence[tuple[str, Any, Any]], private: Sequence[str]) -> Sequence[tuple[str, Any, Any]]:
-    """What was changed, without the values of private fields."""
-    return tuple(
-        (pointer, None, None) if is_private(pointer, private) else (pointer, old, new) for pointer, old, new in changes
-    )
+    """What was changed, without the values of private fields, and without the keys in them."""
+    found: dict[str, tuple[str, Any, Any]] = {}
+    for pointer, old, new in changes:
+        whole = next((each for each in private if pointer.startswith(f"{each}/")), pointer)
+        found[whole] = (whole, None, None) if is_private(whole, private) else (pointer, old, new)
+    return tuple(found.values())
 
 
 def is_private(pointer: str, private: Sequence[str]) -> bool:

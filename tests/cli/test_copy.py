@@ -8,6 +8,7 @@ import shlex
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from sqlalchemy import make_url, select, update
 
 from cli_runs import ROOT, Hookrow, program
 from crash_sizes import until
-from hookrow.core.care.copying import see_same
+from hookrow import Hook, HookEngine
+from hookrow.core.care.copying import copy_database, see_same
 from hookrow.store import copying
 from hookrow.store.database.database import Database
 from hookrow.store.database.moments import KEPT_AS
@@ -104,6 +106,31 @@ def test_without_the_log(used: Path, hookrow: Hookrow, folder: Path) -> None:
     found, source = contents(url_of(copy)), contents(url_of(used))
     assert found["firing"] == []
     assert all(found[name] == source[name] for name in ("hook", "hook_revision", "event", "setting", "deed"))
+
+
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_keys_that_went_to_other_hooks(key: str, tmp_path: Path, postgres_url: str, kind: str) -> None:
+    """A key that was used again, two that were swapped: a later run takes them over, and one more finds it the same."""
+    source = url_of(tmp_path / "source.db")
+    copy = postgres_url if kind == "server" else url_of(tmp_path / "copy.db")
+    copied = partial(copy_database, source, copy, {"HOOKROW_KEYS": key})
+
+    def hook(name: str) -> Hook:
+        return Hook(name=name, key=name, event=EVENT, url="http://127.0.0.1:9/")
+
+    with HookEngine(source, worker=False) as engine:
+        for name in "abc":
+            engine.hooks.add(hook(name))
+        copied()
+        for one, to in (("a", "x"), ("b", "a"), ("x", "b")):
+            engine.hooks.update(one, key=to, name=to)
+        engine.hooks.remove("c")
+        engine.hooks.add(hook("c"))
+    for _ in range(2):
+        copied()
+        assert contents(copy)["hook"] == contents(source)["hook"]
+    with HookEngine(copy, worker=False) as engine:
+        assert {each.key: each.id for each in engine.hooks.list()} == {"a": 2, "b": 1, "c": 4}
 
 
 def test_the_unfinished_stay(add: Add, hookrow: Hookrow, folder: Path) -> None:

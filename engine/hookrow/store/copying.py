@@ -79,10 +79,13 @@ def configure(source: Connection, target: Connection) -> int:
         gone = [key for key in found if key not in wanted]
         for some in chunks(gone):
             target.execute(delete(table).where(tuple_(*keys).in_(some)))
+        other = [(key, values) for key, values in wanted.items() if key in found and found[key] != values]
+        if table is HOOKS:  # a key may have gone to another hook since, or two may have been swapped
+            for some in chunks([key for key, _ in other]):
+                target.execute(update(HOOKS).where(tuple_(*keys).in_(some)).values(key=HOOKS.c.uid))
         fresh = [values for key, values in wanted.items() if key not in found]
         if fresh:
             target.execute(insert(table), fresh)
-        other = [(key, values) for key, values in wanted.items() if key in found and found[key] != values]
         for key, values in other:
             same = [column == value for column, value in zip(keys, key, strict=True)]
             target.execute(update(table).where(*same).values(values))
